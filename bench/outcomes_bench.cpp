@@ -9,6 +9,7 @@
 #include "bench/measure.h"
 #include "bench/sections.h"
 #include "bench/world.h"
+#include "spec/smmu/recordings.h"
 
 namespace iommucheck::bench {
 namespace {
@@ -26,7 +27,7 @@ class CdPlace final : public oracle::Monitor::Sink {
   }
   [[nodiscard]] u64 find() const {
     for (const u64 place : stored_) {
-      const auto structure = caches_.structure_at(place);
+      const auto structure = structure_at(caches_.view(), place);
       if (structure && structure->kind == spec::ConfigKind::cd) return structure->place;
     }
     throw std::runtime_error("the driver stored no CD that can be fetched");
@@ -98,10 +99,10 @@ class OutcomesBench {
   u64 content(u64 address) { return world_.caches().memory().newest(address).value; }
 
   void find_leaf() {
-    std::vector<spec::Caches::StreamOption> options;
-    world_.caches().stream_options(1, 0, false, options);
+    std::vector<spec::StreamOption> options;
+    world_.caches().fetches().stream_options(1, 0, false, options);
     std::vector<spec::Candidate> found;
-    if (!options.empty()) world_.caches().collect(options.front().tag, iova, found);
+    if (!options.empty()) world_.caches().lookups().collect(options.front().tag, iova, found);
     if (found.size() != 1 || found.front().kind != spec::Candidate::Kind::leaf) {
       throw std::runtime_error("the mapped page is not exactly one candidate");
     }

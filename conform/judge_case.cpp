@@ -291,7 +291,7 @@ void CaseJudge::judge_endpoints(const trace::Event& event, std::size_t at,
 
 /// Each could have been wrong.
 void CaseJudge::count_endpoints() {
-  auto& exercised = monitor_.caches().exercised;
+  auto& exercised = monitor_.caches().exercised();
   exercised[static_cast<std::size_t>(Rule::CMD_SYNC_COMPLETES)] += endpoints_.waits();
   exercised[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)] += endpoints_.came();
 }
@@ -304,7 +304,7 @@ void CaseJudge::judge_page_requests(const trace::Event& event, std::size_t at,
 
 void CaseJudge::end_of_page_requests(std::size_t at, std::vector<Divergence>& found) {
   if (const auto wrong = page_requests_.finish()) add(*wrong, at, found);
-  auto& exercised = monitor_.caches().exercised;
+  auto& exercised = monitor_.caches().exercised();
   exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_RECORD)] += page_requests_.records();
   exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_OVERFLOW)] += page_requests_.overflows();
   exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_RESPONSE)] += page_requests_.responses();
@@ -312,7 +312,7 @@ void CaseJudge::end_of_page_requests(std::size_t at, std::vector<Divergence>& fo
 
 void CaseJudge::end_of_interrupts(std::size_t at, std::vector<Divergence>& found) {
   for (const WrongInterrupt& wrong : interrupts_.finish()) add(wrong, at, found);
-  auto& exercised = monitor_.caches().exercised;
+  auto& exercised = monitor_.caches().exercised();
   exercised[static_cast<std::size_t>(Rule::INTERRUPT_SENT)] += interrupts_.due();
   exercised[static_cast<std::size_t>(Rule::INTERRUPT_CAUSE)] += interrupts_.could_be_wrong();
 }
@@ -513,7 +513,7 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace, const Ask& a
   if (found.empty() || ask.plain) return found;
   // The questions below are none of the device's.
   const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
-  const auto exercised = monitor_.caches().exercised;
+  const auto exercised = monitor_.caches().exercised();
   const u64 gave_up = gave_up_;
   std::vector<Divergence> anothers;  // what is found is another access's
   for (Divergence& one : found) {
@@ -529,7 +529,7 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace, const Ask& a
     }
   }
   monitor_.device_rules()->set_numbers(numbers);
-  monitor_.caches().exercised = exercised;
+  monitor_.caches().exercised() = exercised;
   gave_up_ = gave_up;
   drivers_ = drivers;
   keep_distinct(found, anothers);
@@ -553,7 +553,7 @@ JudgeTally CaseJudge::take_tally() {
   JudgeTally tally;
   tally.numbers = monitor_.device_rules()->numbers();
   monitor_.device_rules()->set_numbers({});
-  tally.exercised = std::exchange(monitor_.caches().exercised, {});
+  tally.exercised = std::exchange(monitor_.caches().exercised(), {});
   tally.invalidations = std::exchange(invalidations_, {});
   tally.gave_up = std::exchange(gave_up_, 0);
   return tally;
@@ -562,7 +562,7 @@ JudgeTally CaseJudge::take_tally() {
 void CaseJudge::count_invalidations(const trace::Trace& trace) {
   const u64 gave_up = gave_up_;  // what is asked here is none of the device's
   const DeviceRules::Numbers numbers = monitor_.device_rules()->numbers();
-  const auto exercised = monitor_.caches().exercised;
+  const auto exercised = monitor_.caches().exercised();
   const std::vector<u32> real = monitor_.device_rules()->breadth();
   const std::vector<Stored> commands = commands_of(trace, monitor_.caches().capabilities());
   bool bounded = false;  // without invalidations there may be more to follow than there is time for
@@ -586,7 +586,7 @@ void CaseJudge::count_invalidations(const trace::Trace& trace) {
   invalidations_.cfgi += count([&](const spec::Command& c) { return spec::is_cfgi(c.op); });
   gave_up_ = gave_up;
   monitor_.device_rules()->set_numbers(numbers);
-  monitor_.caches().exercised = exercised;
+  monitor_.caches().exercised() = exercised;
 }
 
 }  // namespace iommucheck::oracle

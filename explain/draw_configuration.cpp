@@ -9,6 +9,8 @@
 #include "explain/draw.h"
 #include "explain/structure_text.h"
 #include "report/finding_text.h"
+#include "spec/smmu/causes.h"
+#include "spec/smmu/visits.h"
 
 namespace iommucheck::oracle {
 
@@ -157,8 +159,8 @@ void MemoryDrawing::stream(u32 sid) {
 
 /// What the device's own cache may hold beyond what a look-up now would give it.
 void MemoryDrawing::atcs(u32 sid) {
-  caches_.for_each_atc_item([&](const spec::AtcOwner& owner, const spec::AtcItem& item) {
-    if (owner.sid == sid) lines_.add(1, "<-- {}", caches_.explain_atc(item, item.first));
+  for_each_atc_item(caches_.view(), [&](const spec::AtcOwner& owner, const spec::AtcItem& item) {
+    if (owner.sid == sid) lines_.add(1, "<-- {}", explained(caches_.view(), item, item.first));
   });
 }
 

@@ -4,6 +4,7 @@
 
 #include "explain/draw.h"
 #include "report/finding_text.h"
+#include "spec/smmu/recordings.h"
 
 namespace iommucheck::oracle {
 
@@ -135,9 +136,9 @@ void MemoryDrawing::hidden_tables() {
   bool said = false;
   monitor_.caches().memory().frames_in(0, ~u64{0}, [&](const spec::Frame& frame) {
     if (!frame.is_table() || drawn_tables_.contains(frame.number)) return;
-    std::vector<spec::Caches::Way> ways;
-    caches_.ways_to(frame.address(), ways);
-    for (const spec::Caches::Way& way : ways) {
+    std::vector<spec::TableWay> ways;
+    ways_to(caches_.view(), frame.address(), ways);
+    for (const spec::TableWay& way : ways) {
       if (!said) lines_.add(0, "tables to which nothing that is drawn leads");
       said = true;
       lines_.add(1, "<-- {:#x} may be walked as a table of level {} for {:#x}, under {}{}",

@@ -7,6 +7,7 @@
 #include "monitor/trace_judge.h"
 #include "monitor/trace_setup.h"
 #include "report/finding_text.h"
+#include "spec/smmu/causes.h"
 #include "trace/json.h"
 #include "trace/trace_file.h"
 
@@ -100,7 +101,7 @@ void add_access(Lines& lines, Monitor& monitor, const ExplainedAccess& asked) {
       std::set<std::string> said;
       const bool done = monitor.caches().outcomes(access, [&](const Outcome& outcome) {
         const std::string text = fmt::format("{}: {}", outcome_text(outcome, monitor.caches()),
-                                             monitor.caches().explain(outcome));
+                                             explained(monitor.caches().view(), outcome));
         if (said.insert(text).second) lines.add(2, "{}", text);
       });
       if (!done) lines.add(2, "and more: a bound of the specification was hit");

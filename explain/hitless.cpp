@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 #include "spec/smmu/caches.h"
+#include "spec/smmu/recordings.h"
+#include "spec/smmu/visits.h"
 
 namespace iommucheck::oracle {
 namespace {
@@ -149,7 +151,8 @@ class HitlessRun {
     if (may_be_invalid()) seen.push_back(seen_of({}));
     std::vector<StructureWords> versions;
     const auto kind = question_.cd ? spec::ConfigKind::cd : spec::ConfigKind::ste;
-    if (!caches_.versions_of({.kind = kind, .sid = stream, .place = place_}, versions)) return {};
+    if (!versions_of(caches_.view(), {.kind = kind, .sid = stream, .place = place_}, versions))
+      return {};
     if (caches_.gave_up()) return {};
     for (const StructureWords& words : versions) {
       SeenStructure one = seen_of(used_words(question_, words));
@@ -204,7 +207,7 @@ class HitlessRun {
     bool may = false;
     const u64 valid = valid_bit(question_);
     caches_.memory().visible(place_, [&](spec::Content c) { may |= (c.value & valid) == 0; });
-    caches_.for_each_cached_word([&](const spec::ConfigItem& item) {
+    for_each_cached_word(caches_.view(), [&](const spec::ConfigItem& item) {
       may |= item.place == place_ && item.word == 0 && (item.value & valid) == 0;
     });
     return may;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "explain/notes.h"
+#include "spec/smmu/causes.h"
+#include "spec/smmu/visits.h"
 
 #include <fmt/format.h>
 
@@ -28,9 +30,11 @@ const char* what_it_is(const spec::Item& item) {
 }  // namespace
 
 WordNotes::WordNotes(const spec::Caches& caches) : caches_(caches) {
-  caches.for_each_item(
-      [this](const spec::Tag<u64>& tag, const spec::Item& item) { items_.push_back({tag, item}); });
-  caches.for_each_cached_word([this](const spec::ConfigItem& word) { words_.push_back(word); });
+  for_each_item(caches.view(), [this](const spec::Tag<u64>& tag, const spec::Item& item) {
+    items_.push_back({tag, item});
+  });
+  for_each_cached_word(caches.view(),
+                       [this](const spec::ConfigItem& word) { words_.push_back(word); });
 }
 
 void WordNotes::versions(u64 pa, std::vector<std::string>& notes) const {
@@ -92,7 +96,7 @@ std::vector<u32> WordNotes::cached_substreams(u32 sid) const {
 std::vector<std::string> WordNotes::under_tag(const spec::Tag<u64>& tag) const {
   std::vector<std::string> texts;
   for (const auto& [its, item] : items_) {
-    if (its == tag) texts.push_back(caches_.explain_item(item));
+    if (its == tag) texts.push_back(explained(caches_.view(), item));
   }
   return texts;
 }
@@ -101,7 +105,8 @@ std::vector<std::string> WordNotes::under_other_tags(
     const std::vector<spec::Tag<u64>>& tags) const {
   std::vector<std::string> texts;
   for (const auto& [its, item] : items_) {
-    if (std::ranges::find(tags, its) == tags.end()) texts.push_back(caches_.explain_item(item));
+    if (std::ranges::find(tags, its) == tags.end())
+      texts.push_back(explained(caches_.view(), item));
   }
   return texts;
 }

@@ -9,6 +9,8 @@
 #include "litmus/layout.h"
 #include "litmus/names.h"
 #include "spec/smmu/caches.h"
+#include "spec/smmu/causes.h"
+#include "spec/smmu/visits.h"
 
 namespace iommucheck::litmus {
 
@@ -443,7 +445,7 @@ class Runner {
 
   void check_released() {
     if (released_.empty()) return;
-    caches_.for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
+    caches_.lookups().for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
       if (c.kind != spec::Candidate::Kind::leaf) return;
       const u64 first = c.leaf.output + (c.at - c.va);
       const u64 last = first + ((u64{1} << c.leaf.extent_lg2) - 1);
@@ -453,21 +455,21 @@ class Runner {
             {spec::Rule::PAGE_REUSE, caches_.now(),
              layout_.name_of(page.pa) + " was given back, and can still be reached at " +
                  hex(c.at) +
-                 (c.item != 0 ? ": " + caches_.explain_item(caches_.item(c.item - 1))
+                 (c.item != 0 ? ": " + explained(caches_.view(), caches_.item(c.item - 1))
                               : " by the descriptor in " + name(c.origin))});
       }
     });
-    caches_.for_each_atc_item([&](const spec::AtcOwner&, const spec::AtcItem& item) {
+    for_each_atc_item(caches_.view(), [&](const spec::AtcOwner&, const spec::AtcItem& item) {
       // Like bypass, an identity leads to every page and so counts for none.
       if (item.kind == spec::ItemKind::unknown || item.identity != 0) return;
       for (const ReleaseAction& page : released_) {
         if (item.output + (item.last - item.first) < page.pa) continue;
         if (item.output > page.pa + (page.bytes - 1)) continue;
         const u64 va = item.first + (page.pa > item.output ? page.pa - item.output : 0);
-        caches_.violations().push_back(
-            {spec::Rule::PAGE_REUSE, caches_.now(),
-             layout_.name_of(page.pa) +
-                 " was given back, and can still be reached: " + caches_.explain_atc(item, va)});
+        caches_.violations().push_back({spec::Rule::PAGE_REUSE, caches_.now(),
+                                        layout_.name_of(page.pa) +
+                                            " was given back, and can still be reached: " +
+                                            explained(caches_.view(), item, va)});
       }
     });
   }
@@ -489,9 +491,9 @@ class Runner {
   }
 
   [[nodiscard]] bool may_be(const spec::Access& access, spec::SteKind kind) const {
-    const auto& ways = caches_.ways_of(access.sid, access.ssid, access.ssv).options;
+    const auto& ways = caches_.fetches().ways_of(access.sid, access.ssid, access.ssv).options;
     return std::ranges::any_of(ways,
-                               [&](const Caches::StreamOption& way) { return way.kind == kind; });
+                               [&](const spec::StreamOption& way) { return way.kind == kind; });
   }
 
   void judge_access(const Access& access) {
@@ -511,7 +513,7 @@ class Runner {
       const bool illegal =
           outcome.kind == OutcomeKind::fault && (outcome.event == spec::EventType::c_bad_ste ||
                                                  outcome.event == spec::EventType::c_bad_cd);
-      reasons.push_back(reason_of(text, caches_.cause_of(outcome), illegal, namer));
+      reasons.push_back(reason_of(text, cause_of(caches_.view(), outcome), illegal, namer));
     };
     const bool done = caches_.outcomes(asked, [&](const Outcome& outcome) {
       const bool too_large =
@@ -522,7 +524,7 @@ class Runner {
       if (ipa) add(std::string(spec::event_name(outcome.event)), outcome);
       if (!ipa || may_be(asked, spec::SteKind::bypass)) add(to_text(outcome, layout_), outcome);
       // What an access meets is broken, too, if no step has been blamed for it.
-      if (outcome.kind == OutcomeKind::any) note(outcome.rule, caches_.explain(outcome));
+      if (outcome.kind == OutcomeKind::any) note(outcome.rule, explained(caches_.view(), outcome));
     });
     if (!done) gave_up_ = true;
     if (access.promised) {
@@ -536,7 +538,7 @@ class Runner {
     reasons_.push_back(std::move(reasons));
     std::vector<std::string>& cached = configuration_.emplace_back();
     const std::optional<u32> ssid = asked.ssv ? std::optional(asked.ssid) : std::nullopt;
-    for (const spec::Cause& cause : caches_.causes_of_stream(asked.sid, ssid)) {
+    for (const spec::Cause& cause : causes_of_stream(caches_.view(), asked.sid, ssid)) {
       cached.push_back(spec::cause_text(cause, namer));
     }
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "monitor/monitor.h"
+#include "spec/smmu/causes.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -58,7 +59,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
     const bool done = caches_.outcomes(access, [&](const Outcome& o) {
       const bool within = o.kind == OutcomeKind::within;
       const bool reaches = within
-                               ? !dma.pa || caches_.reaches(o.tag, *dma.pa)
+                               ? !dma.pa || caches_.nested().reaches(o.tag, *dma.pa)
                                : o.kind == OutcomeKind::translation && (!dma.pa || *dma.pa == o.pa);
       bool same = o.kind == OutcomeKind::any;
       if (dma.result == DmaResult::ok) same |= reaches;
@@ -108,7 +109,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
       access.type = type;
       caches_.outcomes(access, [&](const Outcome& o) {
         May may = may_of(o);
-        may.because = caches_.cause_of(o);
+        may.because = cause_of(caches_.view(), o);
         if (types.size() > 1) may.as = type;
         finding.hardware.push_back(std::move(may));
       });

@@ -10,6 +10,7 @@
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
 #include "spec/arch/granule.h"
+#include "spec/smmu/visits.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -398,14 +399,14 @@ void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
   if (!findings_.empty()) return;
   const Place place{device, interface_.stream_ids(device).front(), at};
   InlineVector<u32, 4> tags;
-  const spec::Caches::StreamOptions& known = ways_at(place);
+  const spec::StreamOptions& known = ways_at(place);
   if (!known.complete) give_up_on(place);
-  for (const spec::Caches::StreamOption& option : known.options) {
+  for (const spec::StreamOption& option : known.options) {
     const bool other = std::ranges::find(tags, option.tag) == tags.end();
     if (option.regime != 0 && other) tags.push_back(option.tag);
   }
   for (const u32 tag : tags) check_interval_for(tag, place, first, last);
-  caches_.atcs_of(place.sid, [&](u32 tag, const spec::AtcOwner& owner) {
+  atcs_of(caches_.view(), place.sid, [&](u32 tag, const spec::AtcOwner& owner) {
     if (owner.ssv == 2 || (owner.ssv == 1) != at.present) return;
     if (at.present && owner.ssid != at.number) return;
     check_interval_for(tag, place, first, last);

@@ -23,7 +23,7 @@ using spec::OutcomeKind;
 using spec::Rule;
 using spec::SteKind;
 using trace::AtsResult;
-using StreamOption = spec::Caches::StreamOption;
+using StreamOption = spec::StreamOption;
 
 /// Met before STE.EATS is looked at.
 bool is_before_eats(EventType event) {
@@ -73,7 +73,7 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
   if (!checks) return true;
   std::vector<StreamOption> options;
   if (plain(access).aborts) return false;
-  if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return false;
+  if (!caches_.fetches().stream_options(access.sid, access.ssid, access.ssv, options)) return false;
   for (const StreamOption& option : options) {
     // By split-stage ATS it is an intermediate address.
     const bool split = option.contained && option.ats && option.no_ats;
@@ -155,7 +155,7 @@ std::vector<DeviceRules::AtsAnswer> DeviceRules::ats_answers(const Access& acces
   if (surely_disabled_) return answers;
   if (!caches_.unsupported().empty() || plain(access).aborts) return {};
   std::vector<StreamOption> options;
-  if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return {};
+  if (!caches_.fetches().stream_options(access.sid, access.ssid, access.ssv, options)) return {};
   // Its record, where CR2.REC_CFG_ATS asks for one. Whether C_BAD_CD has one is left open.
   const auto aborts = [&](const StreamOption& option) {
     const bool named =
@@ -203,7 +203,7 @@ void DeviceRules::push_records(const Access& access, const std::vector<AtsAnswer
                                AtsResult result) {
   Open open{.access = access,
             .candidates = {},
-            .merges = caches_.may_merge_events(access.sid),
+            .merges = caches_.fetches().may_merge_events(access.sid),
             .which = before_ - 1,
             .detail = " (translation request)"};
   for (const AtsAnswer& answer : answers) {

@@ -8,6 +8,7 @@
 
 #include "monitor/device_rules.h"
 #include "monitor/device_text.h"
+#include "spec/smmu/causes.h"
 #include "spec/smmu/event_rules.h"
 
 namespace iommucheck::oracle {
@@ -309,20 +310,20 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   const bool silent = !records(open, o);
   if (!silent && ((refuses && is_of_the_walk(o.rule)) || refuses_before_cd(type, o))) {
     find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + detail,
-            text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
+            text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
     return;
   }
   if (const std::string used = used_instead_of(o);
       !silent && !used.empty() && (is_of_the_walk(type) || used_before_cd(type, o))) {
     find_of(open.which, o.rule, used + of_configuration(open.detail),
-            text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
+            text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
     return;
   }
   if (silent && o.kind == OutcomeKind::fault && o.event == type &&
       spec::is_translation_fault(type)) {
     find_of(open.which, Rule::EVENT_ONCE, "a fault is recorded although CD.R = 0",
-            text + ": allowed is " + outcome_name(o) + " without a record (" + caches_.explain(o) +
-                ")");
+            text + ": allowed is " + outcome_name(o) + " without a record (" +
+                explained(caches_.view(), o) + ")");
     return;
   }
   // It has found nothing where there is something, and needs a feature to find it.
@@ -330,7 +331,7 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   if (!features.empty() && type == spec::EventType::f_translation && is_of_the_walk(o.rule) &&
       o.event != type && o.event != spec::EventType::f_walk_eabt) {
     find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + features,
-            text + ": allowed is " + outcome_name(o) + " (" + caches_.explain(o) + ")");
+            text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
     return;
   }
   // A configuration error of ATS is silent, too: CR2.REC_CFG_ATS.
@@ -341,7 +342,7 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   const std::string expected =
       outcome_name(o) + (silent && o.kind == OutcomeKind::fault ? " without a record" : "");
   find_of(open.which, rule, name + " instead of " + expected + open.detail,
-          text + ": allowed is " + expected + " (" + caches_.explain(o) + ")");
+          text + ": allowed is " + expected + " (" + explained(caches_.view(), o) + ")");
 }
 
 // ---- records that do not come -------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "monitor/device_text.h"
+#include "spec/smmu/causes.h"
 #include "spec/smmu/event_record.h"
 
 namespace iommucheck::oracle {
@@ -192,7 +193,7 @@ void DeviceRules::access(const trace::Dma& dma) {
   const bool modelled = caches_.unsupported().empty();
   if (within && modelled && changed_since_enabled_ && nested_.follows(access)) {
     allowed.clear();
-    judged = caches_.nested_outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
+    judged = caches_.nested().outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
   } else if (within || !modelled) {
     judged = translating && memory.known && !changed_since_enabled_;
     allowed.assign(1, memory.outcome);
@@ -286,7 +287,7 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
                         o.kind == OutcomeKind::translation || o.kind == OutcomeKind::bypass
                             ? fmt::format(" to {:#x}", o.pa)
                             : std::string(),
-                        caches_.explain(o));
+                        explained(caches_.view(), o));
   }
   const Outcome* const refused = dma.pa ? refused_at(allowed, access, *dma.pa) : nullptr;
   const Outcome& first = refused != nullptr ? *refused : allowed.front();
@@ -335,7 +336,7 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
   Open open{.access = access,
             .candidates = {},
             .stalled = dma.result == trace::DmaResult::stall,
-            .merges = caches_.may_merge_events(access.sid),
+            .merges = caches_.fetches().may_merge_events(access.sid),
             .which = before_ - 1,
             .detail = {}};
   for (const Outcome& o : allowed) {
@@ -347,7 +348,7 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
             open.stalled ? "waits though nothing stalls it" : "is terminated instead of waiting",
             fmt::format("{} {}; allowed is {}, which {} it ({})", access_text(access),
                         open.stalled ? "waits" : "is terminated", outcome_name(first),
-                        open.stalled ? "terminates" : "stalls", caches_.explain(first)));
+                        open.stalled ? "terminates" : "stalls", explained(caches_.view(), first)));
   }
   if (memory.known) {
     open.detail = in_brackets(memory.detail);

@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "monitor/monitor.h"
+#include "spec/smmu/recordings.h"
 
 namespace iommucheck::oracle {
 
@@ -392,7 +393,7 @@ class Feeder {
     for (std::size_t i = left.size(); i-- != 0;) {
       const Monitor::Left& old = left[i];
       if (reach.pa - old.first >= old.bytes && old.first - reach.pa >= reach.length) continue;
-      if (m_.caches_.is_fetchable(old.first, old.bytes)) {
+      if (is_fetchable(m_.caches_.view(), old.first, old.bytes)) {
         if (old.kind != reach.kind) {
           reused(old, "it became a " + std::string(trace::to_string(reach.kind)));
         } else {
@@ -457,15 +458,15 @@ class Feeder {
       if (page.kind < trace::RegionKind::pt0 || page.kind > trace::RegionKind::pt3) continue;
       const auto level =
           static_cast<unsigned>(page.kind) - static_cast<unsigned>(trace::RegionKind::pt0);
-      std::vector<spec::Caches::Way> ways;
-      m_.caches_.ways_to(page.first, ways);
-      std::erase_if(ways, [&](const spec::Caches::Way& way) { return way.level != level; });
-      const auto in_memory = [&](const spec::Caches::Way& stale) {
-        return std::ranges::any_of(ways, [&](const spec::Caches::Way& way) {
+      std::vector<spec::TableWay> ways;
+      ways_to(m_.caches_.view(), page.first, ways);
+      std::erase_if(ways, [&](const spec::TableWay& way) { return way.level != level; });
+      const auto in_memory = [&](const spec::TableWay& stale) {
+        return std::ranges::any_of(ways, [&](const spec::TableWay& way) {
           return !way.stale && way.tag == stale.tag && way.va == stale.va;
         });
       };
-      for (const spec::Caches::Way& way : ways) {
+      for (const spec::TableWay& way : ways) {
         if (!way.stale || in_memory(way)) continue;
         reused(page, "it is a table for other addresses");
         break;
@@ -550,7 +551,7 @@ class Feeder {
     std::vector<Monitor::Left>& left = m_.fed_.left;
     for (std::size_t i = left.size(); i-- != 0;) {
       const Monitor::Left region = left[i];
-      if (m_.caches_.is_fetchable(region.first, region.bytes)) continue;
+      if (is_fetchable(m_.caches_.view(), region.first, region.bytes)) continue;
       for (u64 pa = region.first; pa - region.first < region.bytes; pa += 8) {
         m_.caches_.memory().assume(pa, {0, true});
       }

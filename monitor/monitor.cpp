@@ -492,7 +492,7 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
   }
   spec::Outcome& outcome =
       outcomes[choices.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
-  if (outcome.kind == spec::OutcomeKind::within) outcome = caches_.newest_outcome(access);
+  if (outcome.kind == spec::OutcomeKind::within) outcome = caches_.nested().newest(access);
   using spec::OutcomeKind;
   const bool passes = outcome.kind == OutcomeKind::translation ||
                       outcome.kind == OutcomeKind::bypass || outcome.kind == OutcomeKind::any;
@@ -539,7 +539,7 @@ void Monitor::driver_begins() {
 
 void Monitor::driver_stops() {
   window_ends();
-  interface_.for_each_walker([&](u32 walker) { caches_.stop_walker(walker); });
+  interface_.for_each_walker([&](u32 walker) { caches_.walkers().stop(walker); });
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::stopping});
   promises_on_ = false;
 }

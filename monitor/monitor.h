@@ -374,7 +374,7 @@ class Monitor {
     bool walker = false;
   };
   /// Configurations by which a tag is looked up.
-  using Lookups = InlineVector<spec::Caches::StreamOption, 1>;
+  using Lookups = InlineVector<spec::StreamOption, 1>;
   /// What was found right for all input addresses.
   struct Compared {
     u32 tag = 0;
@@ -454,10 +454,10 @@ class Monitor {
   void check_stream(const spec::StreamPart& part);
   void check_place(const Place& place);
   void check_device(u32 device);
-  bool check_option(const Place& place, const spec::Caches::StreamOption& option,
+  bool check_option(const Place& place, const spec::StreamOption& option,
                     const spec::sva::Alternatives& allowed);
-  [[nodiscard]] const spec::Caches::StreamOptions& ways_at(const Place& place) const {
-    return caches_.ways_of(place.sid, place.at.number, place.at.present);
+  [[nodiscard]] const spec::StreamOptions& ways_at(const Place& place) const {
+    return caches_.fetches().ways_of(place.sid, place.at.number, place.at.present);
   }
   [[nodiscard]] Lookups lookups_at(const Place& place, u32 tag);
   [[nodiscard]] static spec::Access access_at(const Place& place, u64 va);

@@ -18,7 +18,7 @@ class NestedProbes {
   void begin(const std::vector<spec::Access>& accesses);
   /// Words [pa, pa + 8 * words) are about to change.
   void before_store(spec::Caches& caches, u64 pa, u64 words);
-  /// Caches::nested_outcomes() has all that the access may meet.
+  /// NestedAccesses::outcomes() has all that the access may meet.
   [[nodiscard]] bool follows(const spec::Access& access) const;
 
  private:

@@ -5,6 +5,7 @@
 
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
+#include "spec/smmu/causes.h"
 
 namespace iommucheck::oracle {
 
@@ -184,7 +185,7 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
   if (duty.blames_caller) return blame_caller(duty.rule, duty.message);
   count(spec::Rule::PAGE_REUSE);
   bool found = false;
-  caches_.for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
+  caches_.lookups().for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
     if (found || c.kind != spec::Candidate::Kind::leaf) return;
     if (c.leaf.output - pa >= bytes && pa - c.leaf.output >= pow2(c.extent_lg2)) return;
     found = true;
@@ -194,7 +195,7 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
                     pa, c.va));
     finding.where.address = c.va;
     finding.hardware.push_back(reached(c, c.va));
-    finding.causes.push_back(caches_.cause_of(c, c.va));
+    finding.causes.push_back(cause_of(caches_.view(), c, c.va));
     find(std::move(finding));
   });
 }
@@ -219,7 +220,7 @@ void Monitor::device_vanishes(u32 device) {
   interface_.for_each_walker([&](u32 walker) {
     if (walker == device || interface_.walks_token_of(walker, device)) walkers.push_back(walker);
   });
-  for (const u32 walker : walkers) caches_.stop_walker(walker);
+  for (const u32 walker : walkers) caches_.walkers().stop(walker);
   interface_.walker_switches(device, 0);
   for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, false);
   owe_all(device);

@@ -14,7 +14,9 @@
 #include "base/inline_vector.h"
 #include "monitor/monitor.h"
 #include "monitor/permits.h"
+#include "spec/smmu/causes.h"
 #include "spec/smmu/pieces.h"
+#include "spec/smmu/visits.h"
 #include "spec/smmu/walker.h"
 
 namespace iommucheck::oracle {
@@ -151,7 +153,7 @@ bool Monitor::is_nobodys(u32 sid) const {
 void Monitor::check_stream(const spec::StreamPart& part) {
   if (part.sid == every_stream && part.whole()) {
     for (u32 device = 0; device < interface_.device_count(); ++device) check_device(device);
-    caches_.for_each_translating_stream([&](u32 sid) {
+    for_each_translating_stream(caches_.view(), [&](u32 sid) {
       if (is_nobodys(sid)) check_stream({sid});
     });
     return;
@@ -167,7 +169,7 @@ void Monitor::check_stream(const spec::StreamPart& part) {
     add(part.first);
   } else {
     interface_.for_each_substream(device, add);
-    caches_.substreams_of(part.sid, add);
+    substreams_of(caches_.view(), part.sid, add);
     std::ranges::sort(numbers);
     numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
   }
@@ -178,10 +180,10 @@ void Monitor::check_stream(const spec::StreamPart& part) {
 Monitor::Lookups Monitor::lookups_at(const Place& place, u32 tag) {
   Lookups lookups;
   if (spec::is_atc_tag(tag)) return lookups;
-  const spec::Caches::StreamOptions& known = ways_at(place);
+  const spec::StreamOptions& known = ways_at(place);
   if (!known.complete) give_up_on(place);
-  for (const spec::Caches::StreamOption& option : known.options) {
-    const auto same = [&](const spec::Caches::StreamOption& o) { return o.looks_up_like(option); };
+  for (const spec::StreamOption& option : known.options) {
+    const auto same = [&](const spec::StreamOption& o) { return o.looks_up_like(option); };
     if (option.regime == 0 || option.tag != tag) continue;
     if (std::ranges::none_of(lookups, same)) lookups.push_back(option);
   }
@@ -199,7 +201,7 @@ bool Monitor::is_on_a_user(const Place& place) const {
 }
 
 /// False: the promise is broken, and was reported; not if that is known.
-bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption& option,
+bool Monitor::check_option(const Place& place, const spec::StreamOption& option,
                            const Alternatives& allowed) {
   // What calls itself translated passes unchecked where EATS = 1 (IHI 0070 5.2): whoever has no ATS
   // that was turned on may call itself so as well, and then reaches everything.
@@ -213,7 +215,7 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
   const bool tables = by_stage2 || (!option.contained && promises_tables(allowed));
   spec::Outcome end;
   if (option.regime == 0) {
-    end = caches_.end_of(option, access_at(place, 0));
+    end = caches_.accesses().end_of(option, access_at(place, 0));
     if (permits(allowed, place.at.present, {}, end, asked_of_attributes())) return true;
   } else if (!believes && !stalls && (tables || (place.at.present && !option.contained))) {
     return true;
@@ -240,10 +242,11 @@ bool Monitor::check_option(const Place& place, const spec::Caches::StreamOption&
   promise(finding, allowed);
   finding.objects = states_of(place);
   if (option.disabled) {
-    finding.causes.push_back(caches_.cause_of(end));
+    finding.causes.push_back(cause_of(caches_.view(), end));
   } else {
-    finding.causes = caches_.causes_of_stream(place.sid, finding.where.pasid);
-    finding.causes.push_back(caches_.cause_in_memory(place.sid, finding.where.pasid, option));
+    finding.causes = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
+    finding.causes.push_back(
+        cause_in_memory(caches_.view(), place.sid, finding.where.pasid, option));
   }
   find(std::move(finding));
   return findings_.empty();
@@ -255,19 +258,19 @@ void Monitor::check_place(const Place& place) {
   const spec::sva::Substream at = place.at;
   // Where the engine follows memory alone, what it knows of configurations is of before.
   if (vanishes(device) || caches_.stands_still()) return;
-  const spec::Caches::StreamOptions& known = ways_at(place);
+  const spec::StreamOptions& known = ways_at(place);
   if (!known.complete) return give_up_on(place);
   Alternatives allowed = interface_.expected_during(device, at, 0);
   // Whatever its user writes, and where nothing is known of that.
   if (is_on_a_user(place)) allowed.add({.state = State::within});
   if (allowed.gave_up) return give_up_on_promises(place);
-  for (const spec::Caches::StreamOption& option : known.options) {
+  for (const spec::StreamOption& option : known.options) {
     if (option.not_modelled != spec::NotModelled::no) return meets_unmodelled(option.not_modelled);
   }
   ++statistics_.outcomes_judged;
   count(in_call_ ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME);
   InlineVector<u32, 8> tags;
-  for (const spec::Caches::StreamOption& option : known.options) {
+  for (const spec::StreamOption& option : known.options) {
     if (!check_option(place, option, allowed)) return;
     const bool other = std::ranges::find(tags, option.tag) == tags.end();
     if (option.regime != 0 && other) tags.push_back(option.tag);
@@ -275,7 +278,7 @@ void Monitor::check_place(const Place& place) {
   for (const u32 tag : tags) {
     // Another device of the same domain that uses the tag already has been compared with it.
     bool compared = false;
-    caches_.streams_of(tag, [&](u32 other, u32 ssid) {
+    streams_of(caches_.view(), tag, [&](u32 other, u32 ssid) {
       if (at.present || ssid != 0 || in_call_ || other == sid) return;
       const u32 its = interface_.device_of(other);
       const auto touched = [&](const spec::StreamPart& part) { return part.sid == other; };
@@ -285,7 +288,7 @@ void Monitor::check_place(const Place& place) {
     });
     if (!compared) check_interval_for(tag, place, 0, ~u64{0});
   }
-  caches_.atcs_of(sid, [&](u32 tag, const spec::AtcOwner& owner) {
+  atcs_of(caches_.view(), sid, [&](u32 tag, const spec::AtcOwner& owner) {
     if (owner.ssv != 2 && (owner.ssv == 1) != at.present) return;
     if (at.present && owner.ssv == 1 && owner.ssid != at.number) return;
     check_interval_for(tag, place, 0, ~u64{0});
@@ -295,7 +298,7 @@ void Monitor::check_place(const Place& place) {
 // ---- intervals ----------------------------------------------------------------------------------
 
 void Monitor::check_interval(u32 tag, u64 first, u64 last) {
-  if (const auto walker = caches_.walker_of(tag)) return check_walker(*walker, first, last);
+  if (const auto walker = caches_.walkers().of_tag(tag)) return check_walker(*walker, first, last);
   // Devices that are promised the same are compared once for each number.
   std::array<Place, 8> compared;
   std::size_t count = 0;
@@ -305,7 +308,7 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
                              interface_.domain_of(a.device) == interface_.domain_of(b.device)));
   };
   const bool untagged = spec::is_atc_tag(tag) && caches_.atc_owner(tag).ssv == 0;
-  caches_.streams_of(tag, [&](u32 sid, u32 ssid) {
+  streams_of(caches_.view(), tag, [&](u32 sid, u32 ssid) {
     if (setup_.devices.empty()) return;
     const u32 device = interface_.device_of(sid);
     Place place{device, sid, {}};
@@ -320,9 +323,9 @@ void Monitor::check_interval(u32 tag, u64 first, u64 last) {
 
 /// Of one that has a table which is promised something. An access through it never waits.
 void Monitor::check_walker(u32 walker, u64 first, u64 last) {
-  if (!caches_.walks_now(walker) || interface_.table_of_walker(walker) == 0) return;
+  if (!caches_.walkers().walks_now(walker) || interface_.table_of_walker(walker) == 0) return;
   const Place place{.device = walker, .sid = 0, .at = {}, .walker = true};
-  check_interval_for(caches_.tag_of_walker(walker), place, first, last);
+  check_interval_for(caches_.walkers().tag_of(walker), place, first, last);
 }
 
 /// Of the accesses of one that is on a user's domain only what stage 2 makes of them counts.
@@ -356,12 +359,12 @@ void Monitor::check_interval_for(u32 tag, const Place& place, u64 first, u64 las
   if ((!place.walker && vanishes(place.device)) || endless_ || caches_.stands_still()) return;
   if (place.walker) {
     Lookups lookups;
-    lookups.push_back(caches_.way_of_walker(place.device));
+    lookups.push_back(caches_.walkers().way_of(place.device));
     return check_lookups({.tag = tag, .place = place, .lookups = lookups}, first, last);
   }
   // What is promised depends on whether stage 1 is a user's.
   Lookups plain, contained;
-  for (const spec::Caches::StreamOption& way : lookups_at(place, tag)) {
+  for (const spec::StreamOption& way : lookups_at(place, tag)) {
     (way.contained ? contained : plain).push_back(way);
   }
   if (!contained.empty()) {
@@ -380,7 +383,7 @@ void Monitor::check_lookups(const Question& asked, u64 first, u64 last) {
   // Where top bytes are ignored, each address has others that are looked up alike.
   constexpr u64 halves = mask(54, 0);
   for (unsigned half = 0; half < 2; ++half) {
-    if (lookups.empty() || !caches_.ignores_top_bytes(tag, half)) continue;
+    if (lookups.empty() || !caches_.lookups().ignores_top_bytes(tag, half)) continue;
     const Question question{.tag = tag, .place = place, .lookups = lookups, .alias = pow2(56)};
     const u64 low = half == 0 ? first : std::max(first, ~halves);
     const u64 high = half == 0 ? std::min(last, halves) : last;
@@ -392,8 +395,8 @@ void Monitor::check_lookups(const Question& asked, u64 first, u64 last) {
 /// Piece by piece. False: one is not as promised, which is not known, or there is no telling.
 bool Monitor::compare(const Question& asked, u64 first, u64 last) {
   u64 va = first;
-  spec::Pieces pieces(caches_, asked.tag, scratch_);
-  const auto by_stage2 = [](const spec::Caches::StreamOption& way) {
+  spec::Pieces pieces(caches_.lookups(), asked.tag, scratch_);
+  const auto by_stage2 = [](const spec::StreamOption& way) {
     return way.kind == spec::SteKind::stage2 || way.contained;
   };
   const bool of_stage2 =
@@ -441,7 +444,7 @@ bool Monitor::check_piece(const Question& asked, u64 va, const Alternatives& all
   if (breach_of(asked, va, allowed).kind == Breach::Kind::none) return true;
   // The finding says all that a look-up of this very address may meet.
   scratch_.clear();
-  caches_.collect(asked.tag, va, scratch_);
+  caches_.lookups().collect(asked.tag, va, scratch_);
   const Breach breach = breach_of(asked, va, allowed);
   if (breach.kind == Breach::Kind::none) return true;
   report_breach(breach, asked.tag, asked.place, va, va ^ asked.alias, allowed);
@@ -477,12 +480,12 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
     case Breach::Kind::from_reset:
       rule = spec::Rule::UNKNOWN_AFTER_RESET;
       may.rule = rule;
-      causes.push_back(caches_.cause_of(breach.outcome));
+      causes.push_back(cause_of(caches_.view(), breach.outcome));
       break;
     case Breach::Kind::unknown:
       rule = spec::Rule::WILD_WALK;
-      causes.push_back(breach.candidate != nullptr ? caches_.cause_of(*breach.candidate, va)
-                                                   : caches_.cause_of(breach.outcome));
+      causes.push_back(breach.candidate != nullptr ? cause_of(caches_.view(), *breach.candidate, va)
+                                                   : cause_of(caches_.view(), breach.outcome));
       break;
     case Breach::Kind::reaches: {
       const Candidate& c = *breach.candidate;
@@ -491,22 +494,22 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
       may.memory = attributes_text(breach.outcome.kind == spec::OutcomeKind::translation
                                        ? breach.outcome.memory
                                        : spec::attributes_of_mair(c.leaf.attr, c.leaf.sh));
-      causes.push_back(caches_.cause_of(c, va));
+      causes.push_back(cause_of(caches_.view(), c, va));
       break;
     }
     case Breach::Kind::conflict:
       rule = spec::Rule::CONFLICT_TLB;
       for (const Candidate& c : scratch_) {
-        if (c.kind != Candidate::Kind::fault) causes.push_back(caches_.cause_of(c, va));
+        if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(caches_.view(), c, va));
       }
       break;
     case Breach::Kind::fault:
       may.kind = breach.fault;
-      causes.push_back(caches_.cause_of_fault(tag, va, scratch_));
+      causes.push_back(cause_of_fault(caches_.view(), tag, va, scratch_));
       break;
     case Breach::Kind::refused:
       may = may_of(breach.outcome);
-      causes.push_back(caches_.cause_of(breach.outcome));
+      causes.push_back(cause_of(caches_.view(), breach.outcome));
       break;
   }
   Finding finding = finding_of(rule, {});
@@ -516,7 +519,7 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
   // them comes first where it is what the access meets.
   if (!place.walker && !spec::is_atc_tag(tag)) {
     const bool from_memory = causes.empty() || !is_cached(causes.front().kind);
-    const auto ways = caches_.causes_of_stream(place.sid, finding.where.pasid);
+    const auto ways = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
     causes.insert(from_memory ? causes.begin() : causes.end(), ways.begin(), ways.end());
   }
   finding.hardware.push_back(std::move(may));
@@ -541,9 +544,9 @@ Monitor::Breach Monitor::breach_of(const Question& asked, u64 va, const Alternat
     access.type = kind.type;
     access.privileged = kind.privileged;
     outcomes_.clear();
-    if (atc) caches_.outcomes_of_atc(asked.tag, access, outcomes_);
-    for (const spec::Caches::StreamOption& way : asked.lookups) {
-      caches_.outcomes_by(way, access, scratch_, heed_conflicts, outcomes_);
+    if (atc) caches_.ats_accesses().by_atc(asked.tag, access, outcomes_);
+    for (const spec::StreamOption& way : asked.lookups) {
+      caches_.accesses().outcomes_by(way, access, scratch_, heed_conflicts, outcomes_);
     }
   };
   for (const spec::AccessKind kind : kinds_that_tell(scratch_, allowed)) {

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 
+#include "spec/smmu/causes.h"
 #include "spec/smmu/cd.h"
+#include "spec/smmu/recordings.h"
 #include "spec/smmu/ste.h"
+#include "spec/smmu/view.h"
 
 namespace iommucheck::oracle {
 
@@ -46,9 +49,9 @@ bool overlap(u64 a, u64 a_bytes, u64 b, u64 b_bytes) { return a - b < b_bytes ||
 // ---- stale things that an access may have met ---------------------------------------------------
 
 bool RecordingRules::is_open(const Hazard& hazard) const {
-  if (!hazard.configuration) return caches_.lives_on(hazard.item);
+  if (!hazard.configuration) return lives_on(caches_.view(), hazard.item);
   std::vector<ConfigItem> stale;
-  caches_.stale_configuration(hazard.word.sid, hazard.word.ssid, stale);
+  stale_configuration(caches_.view(), hazard.word.sid, hazard.word.ssid, stale);
   return std::ranges::any_of(stale, [&](const ConfigItem& word) {
     return word.kind == hazard.word.kind && word.place == hazard.word.place &&
            word.word == hazard.word.word && word.value == hazard.word.value;
@@ -77,12 +80,12 @@ void RecordingRules::found(const Hazard& hazard, const std::string& how) {
 
 void RecordingRules::accessed_configuration(const spec::Access& access, EventIndex now) {
   std::vector<ConfigItem> stale;
-  caches_.stale_configuration(access.sid, access.ssid, stale);
+  stale_configuration(caches_.view(), access.sid, access.ssid, stale);
   if (stale.empty()) return;
-  std::vector<spec::Caches::StreamOption> options;
-  if (!caches_.stream_options(access.sid, access.ssid, access.ssv, options)) return;
+  std::vector<spec::StreamOption> options;
+  if (!caches_.fetches().stream_options(access.sid, access.ssid, access.ssv, options)) return;
   // C_BAD_STREAMID is the trace of an L1STD, which is judged at the end.
-  std::erase_if(options, [](const spec::Caches::StreamOption& option) {
+  std::erase_if(options, [](const spec::StreamOption& option) {
     return option.event == spec::EventType::c_bad_streamid || option.dies != spec::immortal;
   });
   if (options.size() < 2) return;
@@ -128,7 +131,7 @@ void RecordingRules::accessed(const spec::Access& access, EventIndex now) {
       if (!memory.unknown && ((memory.value ^ hazard.item.value) & ~access_flag_bit) == 0) continue;
       hazard.text =
           fmt::format("the access of stream {:#x} at {:#x} may use a stale translation; {}",
-                      access.sid, access.va, caches_.explain(outcome));
+                      access.sid, access.va, explained(caches_.view(), outcome));
       add(std::move(hazard));
     }
   }
@@ -147,7 +150,7 @@ void RecordingRules::commands_changed() {
 void RecordingRules::keep_stale_l1stds() {
   if (l1stds_.empty()) return;
   std::vector<ConfigItem> stale;
-  caches_.stale_l1stds(stale);
+  stale_l1stds(caches_.view(), stale);
   std::erase_if(l1stds_, [&](const L1StdChange& change) {
     return std::ranges::none_of(stale,
                                 [&](const ConfigItem& word) { return word.place == change.place; });
@@ -176,7 +179,7 @@ void RecordingRules::ends() {
 // ---- stores -------------------------------------------------------------------------------------
 
 std::optional<RecordingRules::Content> RecordingRules::whole(
-    const spec::Caches::Structure& structure) const {
+    const spec::PlacedStructure& structure) const {
   if (size_of(structure.kind) == 8) return std::nullopt;
   Content content{};
   for (unsigned word = 0; word < spec::ste_words; ++word) {
@@ -188,23 +191,23 @@ std::optional<RecordingRules::Content> RecordingRules::whole(
   return spec::used_part(spec::Cd<u64>{content}).dw;
 }
 
-void RecordingRules::note_whole(const spec::Caches::Structure& structure) {
+void RecordingRules::note_whole(const spec::PlacedStructure& structure) {
   const auto content = whole(structure);
   if (!content) return;
   std::vector<Content>& known = wholes_[structure.place];
   std::vector<ConfigItem> stale;
-  caches_.stale_configuration(structure.sid, structure.ssid, stale);
+  stale_configuration(caches_.view(), structure.sid, structure.ssid, stale);
   const bool settled = std::ranges::none_of(
       stale, [&](const ConfigItem& word) { return word.place == structure.place; });
   if (settled) known.clear();
   if (std::ranges::find(known, *content) == known.end()) known.push_back(*content);
 }
 
-void RecordingRules::check_mixture(const spec::Caches::Structure& structure, EventIndex now) {
+void RecordingRules::check_mixture(const spec::PlacedStructure& structure, EventIndex now) {
   const auto known = wholes_.find(structure.place);
   if (known == wholes_.end()) return;
   std::vector<Content> versions;
-  if (!caches_.versions_of(structure, versions)) return;
+  if (!versions_of(caches_.view(), structure, versions)) return;
   if (known->second.size() > 1) ++counts_[Rule::CONFIG_MIXTURE].discriminating;
   for (const Content& version : versions) {
     if (std::ranges::find(known->second, version) != known->second.end()) continue;
@@ -213,7 +216,7 @@ void RecordingRules::check_mixture(const spec::Caches::Structure& structure, Eve
         "that memory never held",
         kind_name(structure.kind), structure.sid, structure.place);
     std::vector<ConfigItem> stale;
-    caches_.stale_configuration(structure.sid, structure.ssid, stale);
+    stale_configuration(caches_.view(), structure.sid, structure.ssid, stale);
     for (const ConfigItem& word : stale) text += "; " + text_of(word);
     found_.push_back({Rule::CONFIG_MIXTURE, now, std::move(text)});
     known->second = std::move(versions);  // one report
@@ -231,13 +234,13 @@ void RecordingRules::before_store(u64 pa, u64 bytes) {
     if (is_open(hazard)) found(hazard, "it was changed again without an invalidation between");
     hazards_.erase(hazards_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  if (!caches_.is_configuration(pa)) return;
-  if (const auto structure = caches_.structure_at(pa)) note_whole(*structure);
+  if (!is_configuration(caches_.view(), pa)) return;
+  if (const auto structure = structure_at(caches_.view(), pa)) note_whole(*structure);
 }
 
 void RecordingRules::after_store(u64 pa, u64 /*bytes*/, EventIndex now) {
-  if (!caches_.is_configuration(pa)) return;
-  const auto structure = caches_.structure_at(pa);
+  if (!is_configuration(caches_.view(), pa)) return;
+  const auto structure = structure_at(caches_.view(), pa);
   if (!structure) return;
   ++changes_;
   if (structure->kind == ConfigKind::l1std) {

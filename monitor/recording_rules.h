@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "spec/smmu/caches.h"
+#include "spec/smmu/recordings.h"
 #include "trace/event.h"
 
 namespace iommucheck::oracle {
@@ -63,10 +64,10 @@ class RecordingRules {
   void add(Hazard hazard);
   void found(const Hazard& hazard, const std::string& how);
   void accessed_configuration(const spec::Access& access, EventIndex now);
-  [[nodiscard]] std::optional<Content> whole(const spec::Caches::Structure& structure) const;
-  void note_whole(const spec::Caches::Structure& structure);
+  [[nodiscard]] std::optional<Content> whole(const spec::PlacedStructure& structure) const;
+  void note_whole(const spec::PlacedStructure& structure);
   void keep_stale_l1stds();
-  void check_mixture(const spec::Caches::Structure& structure, EventIndex now);
+  void check_mixture(const spec::PlacedStructure& structure, EventIndex now);
 
   static constexpr std::size_t hazards_max = 4096;
 

@@ -54,7 +54,7 @@ std::string_view not_exercised(Rule rule) {
 
 void RuleTally::add(Monitor& monitor) {
   const Statistics& statistics = monitor.statistics();
-  const auto& by_caches = monitor.caches().exercised;
+  const auto& by_caches = monitor.caches().exercised();
   const auto& by_interface = monitor.interface().exercised();
   for (std::size_t i = 0; i < size; ++i) {
     const u64 exercised = by_caches[i] + by_interface[i];

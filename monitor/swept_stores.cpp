@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "monitor/monitor.h"
+#include "spec/smmu/recordings.h"
 
 namespace iommucheck::oracle {
 
@@ -24,7 +25,7 @@ Place place_of(const spec::Caches& caches, u64 pa) {
   if (frame == nullptr || frame->is_unreachable()) return Place::unreachable;
   // Of a page of structures some may be in use and others not.
   if (frame->config != 0) {
-    return caches.structure_at(pa) ? Place::configuration : Place::unreachable;
+    return structure_at(caches.view(), pa) ? Place::configuration : Place::unreachable;
   }
   Place place = Place::leaf;
   spec::for_each_layout(*frame, [&](spec::Geometry, unsigned level) {
@@ -77,7 +78,7 @@ class Sweep {
             m_.caches_.dirty_streams(),
             m_.touched_streams_,
             m_.statistics_,
-            m_.caches_.exercised};
+            m_.caches_.exercised()};
   }
   void put_back(const Kept& kept) {
     m_.caches_.trail().undo_to(kept.mark);
@@ -89,7 +90,7 @@ class Sweep {
     m_.touched_ = kept.touched;
     m_.touched_streams_ = kept.touched_streams;
     m_.statistics_ = kept.statistics;
-    m_.caches_.exercised = kept.exercised;
+    m_.caches_.exercised() = kept.exercised;
   }
 
   /// Rules that the reading breaks.

@@ -3,6 +3,7 @@
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
 #include "monitor/permits.h"
+#include "spec/smmu/causes.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -113,7 +114,7 @@ std::optional<Monitor::UsersOutcome> Monitor::wrong_of_user(const Place& place, 
     spec::Access access = access_at(place, va);
     access.type = type;
     std::optional<UsersOutcome> wrong;
-    const bool whole = caches_.nested_outcomes(access, [&](const spec::Outcome& outcome) {
+    const bool whole = caches_.nested().outcomes(access, [&](const spec::Outcome& outcome) {
       if (!wrong && !is_known(allowed, type, outcome)) wrong = {type, outcome, allowed};
     });
     if (!whole) {
@@ -139,7 +140,7 @@ void Monitor::user_probed(u32 sid, spec::sva::Substream at, u64 va) {
   finding.where.access = wrong->type;
   finding.hardware.push_back(may_of(wrong->outcome));
   finding.promised = promised_of(wrong->allowed);
-  finding.causes.push_back(caches_.cause_of(wrong->outcome));
+  finding.causes.push_back(cause_of(caches_.view(), wrong->outcome));
   find(std::move(finding));
 }
 

@@ -17,7 +17,7 @@ std::optional<spec::Regime<u64>> Monitor::format_for(u32 walker, u64 master) con
   const auto of_device = [&](u32 device) -> std::optional<spec::Regime<u64>> {
     if (interface_.domain_of(device) != master || master == 0) return std::nullopt;
     const u32 sid = interface_.stream_ids(device).front();
-    for (const spec::Caches::StreamOption& option : caches_.options_of(sid, 0, false).options) {
+    for (const spec::StreamOption& option : caches_.fetches().options_of(sid, 0, false).options) {
       // A call that moves the device may have left it an STE of stage 2 as well.
       if (option.regime == 0 || spec::is_stage2(caches_.regime(option.regime - 1))) continue;
       return caches_.regime(option.regime - 1);
@@ -42,9 +42,9 @@ void Monitor::walker_switches(u32 walker, u64 root) {
   if (!format) format = spec::plain_format(facts.input_bits, facts.output_bits);
   interface_.walker_switches(walker, root);
   if (interface_.table_of_walker(walker) == 0) {
-    caches_.stop_walker(walker);
+    caches_.walkers().stop(walker);
   } else {
-    caches_.start_walker(walker, spec::walker_regime(*format, walker, root));
+    caches_.walkers().start(walker, spec::walker_regime(*format, walker, root));
   }
   gather();
 }
@@ -53,7 +53,7 @@ void Monitor::walker_flushes(u32 walker) {
   window_ends();
   tick();
   emit(trace::environment_agent, trace::WalkerFlush{trace::DeviceId{walker}, std::nullopt});
-  caches_.flush_walker(walker);
+  caches_.walkers().flush(walker);
   interface_.walker_flushes(walker);
   gather();
   // What it may meet changes by what it has dropped; what it is promised, everywhere.
@@ -65,10 +65,10 @@ void Monitor::walker_flushes(u32 walker) {
 /// not wait for, is nothing that the driver can be blamed for.
 void Monitor::settle_walkers(const Call& call, spec::Rule broken) {
   if (broken == spec::Rule::WALKER_UNFLUSHED) {
-    interface_.for_each_walker_of(call, [&](u32 walker) { caches_.fix_walker(walker); });
+    interface_.for_each_walker_of(call, [&](u32 walker) { caches_.walkers().fix(walker); });
   }
   if (call.kind == CallKind::domain_free || call.kind == CallKind::unbind_task) {
-    interface_.for_each_walker_of(call, [&](u32 walker) { caches_.stop_walker(walker); });
+    interface_.for_each_walker_of(call, [&](u32 walker) { caches_.walkers().stop(walker); });
   }
 }
 

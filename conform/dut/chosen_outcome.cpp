@@ -41,9 +41,9 @@ std::optional<spec::Outcome> chosen_outcome(const spec::Caches& caches, const sp
   const spec::Outcome& chosen = outcomes[choose(static_cast<u32>(outcomes.size()))];
   if (chosen.kind != spec::OutcomeKind::within) return chosen;
   // One that it may cache, of those that fill_nested() was told.
-  const spec::Outcome newest = caches.newest_outcome(access);
+  const spec::Outcome newest = caches.nested().newest(access);
   outcomes.clear();
-  (void)caches.nested_outcomes(access, [&](const spec::Outcome& o) {
+  (void)caches.nested().outcomes(access, [&](const spec::Outcome& o) {
     if (o.kind != spec::OutcomeKind::any) outcomes.push_back(o);
   });
   if (outcomes.size() > 1 && stale_of_eight != 0 && choose(8) < stale_of_eight) {

@@ -10,6 +10,7 @@
 #include "impl/driver.h"
 #include "monitor/recorder.h"
 #include "monitor/trace_setup.h"
+#include "spec/smmu/recordings.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle::stories {
@@ -178,10 +179,11 @@ u64 DriverSubject::fork(u64 mm) {
 }
 
 bool DriverSubject::collide_asid(u64 mm, u32 device, spec::sva::Substream at) {
-  std::vector<spec::Caches::StreamOption> options;
+  std::vector<spec::StreamOption> options;
   const u32 sid = monitor_->interface().stream_ids(device).front();
-  if (!monitor_->caches().stream_options(sid, at.number, at.present, options)) return false;
-  for (const spec::Caches::StreamOption& option : options) {
+  if (!monitor_->caches().fetches().stream_options(sid, at.number, at.present, options))
+    return false;
+  for (const spec::StreamOption& option : options) {
     if (option.regime == 0) continue;
     const u32 asid = static_cast<u32>(monitor_->caches().regime(option.regime - 1).asid);
     if (host_->processes().pinned(mm)) return host_->processes().asid(mm) == asid;
@@ -272,9 +274,9 @@ Reachable DriverSubject::reachable(const Probing& probing) {
   const std::optional<u32> walker = walker_of(*this, probing);
   if (walker || probing.by == Probing::By::walker) {
     std::vector<spec::Outcome> found;
-    const bool walks = walker && monitor_->caches().walks_now(*walker);
+    const bool walks = walker && monitor_->caches().walkers().walks_now(*walker);
     if (!walks) return {{false, 0, "?anything: there is no table any more"}};
-    if (!monitor_->caches().walker_outcomes(*walker, access_of(probing), found)) {
+    if (!monitor_->caches().walkers().outcomes(*walker, access_of(probing), found)) {
       set.insert({false, 0, "?the specification gave up"});
     }
     for (const spec::Outcome& outcome : found) set.insert(reached_by(probing, outcome));
@@ -284,7 +286,7 @@ Reachable DriverSubject::reachable(const Probing& probing) {
   const auto add = [&](const spec::Outcome& outcome) { set.insert(reached_by(probing, outcome)); };
   // What the users of the world write is all told.
   const bool of_user = interface().expected_within(probing.device, 0).count != 0;
-  const bool whole = of_user ? monitor_->caches().nested_outcomes(access_of(probing), add)
+  const bool whole = of_user ? monitor_->caches().nested().outcomes(access_of(probing), add)
                              : monitor_->caches().outcomes(access_of(probing), add);
   if (!whole) set.insert({false, 0, "?the specification gave up"});
   return set;
@@ -350,12 +352,12 @@ void DriverSubject::event(const trace::Event& event) {
   if (std::holds_alternative<trace::MmioWrite>(event.payload)) {
     ++touched_.register_writes;
   } else if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
-    if (monitor_->caches().structure_at(store->pa)) ++touched_.structure_stores;
+    if (structure_at(monitor_->caches().view(), store->pa)) ++touched_.structure_stores;
     if (monitor_->smmu().is_command_slot(store->pa)) ++touched_.commands;
   } else if (const auto* rmw = std::get_if<trace::Rmw>(&event.payload)) {
-    if (monitor_->caches().structure_at(rmw->pa)) ++touched_.structure_stores;
+    if (structure_at(monitor_->caches().view(), rmw->pa)) ++touched_.structure_stores;
   } else if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
-    if (monitor_->caches().structure_at(fill->pa)) ++touched_.structure_stores;
+    if (structure_at(monitor_->caches().view(), fill->pa)) ++touched_.structure_stores;
   } else if (const auto* callback = std::get_if<trace::Callback>(&event.payload)) {
     callbacks_.push_back({static_cast<u32>(callback->device), callback->pasid.value,
                           callback->drvdata.value_or(0), callback->fault_group});

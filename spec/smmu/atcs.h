@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What devices keep by ATS, by what their requests are answered now, and which of them may ask.
-// IHI 0070 3.9.1, 4.5.1. What stays behind when an answer goes, says Caches (atc.cpp).
+// IHI 0070 3.9.1, 4.5.1. What stays behind when an answer goes, says Ats.
 #pragma once
 
 #include <deque>

@@ -1,254 +1,148 @@
 // SPDX-License-Identifier: MIT
-// What an access by ATS may meet: the answer to a request now, or what the ATC holds. IHI 0070
-// 3.9.1; arch 6.5. A request that is not granted has no event and no reaction.
-#include <algorithm>
+#include "spec/smmu/ats.h"
 
-#include "spec/smmu/caches.h"
-#include "spec/smmu/transaction.h"
+#include <algorithm>
 
 namespace iommucheck::spec {
 
-namespace {
-
-void add(std::vector<Outcome>& found, const Outcome& outcome) {
-  const auto same = [&](const Outcome& known) { return known.same(outcome); };
-  if (std::ranges::none_of(found, same)) found.push_back(outcome);
+/// Look-ups through the source meet the translation.
+bool Ats::meets(const AtsSource& source, const Candidate& c) const {
+  if (source.kind != AtsSource::Kind::regime) return false;
+  if (lookups_.is_shadow(c) && atcs_.owner(source.owner).ssv != AtcOwner::contained) return false;
+  const u32 own = regimes_[source.regime].tag;
+  const u32 tag = regimes_[c.space.regime].tag;
+  return (own == tag || regimes_.meets_globals_of(own, tag)) &&
+         lookups_.is_met_by(source.regime, c);
 }
 
-Outcome denied(Rule rule) { return {.kind = OutcomeKind::denied, .rule = rule}; }
-
-}  // namespace
-
-// ---- what the ATC holds -------------------------------------------------------------------------
-
-Candidate Caches::candidate_of(const AtcItem& item, u32 index, u64 va) const {
-  const u64 page = align_down(va, 12);
-  Candidate c{.level = item.level,
-              .hierarchical = item.hierarchical,
-              .space = item.space,
-              .va = page,
-              .at = page,
-              .origin = item.origin,
-              .value = item.value,
-              .atc = index,
-              .identity = item.identity != 0};
-  if (item.kind == ItemKind::unknown) {
-    c.kind = Candidate::Kind::unknown;
-    return c;
+void Ats::leave_all(const AtsSource& source) {
+  std::vector<std::pair<Candidate, u64>> found;  // adding changes no table, but keep it apart
+  lookups_.translations_under(regimes_[source.regime].tag,
+                              [&](const Candidate& c, u64 bytes) { found.emplace_back(c, bytes); });
+  for (const auto& [c, bytes] : found) {
+    if (!meets(source, c)) continue;
+    const Group until = c.item == 0 ? immortal : items_[c.item - 1].dies;
+    fill(source, c, bytes, std::min(source.dies, until), 0);
   }
-  c.kind = Candidate::Kind::leaf;
-  if (item.identity != 0) {
-    c.leaf.output = page;
-    c.leaf.af = true;
-    c.leaf.privileged = c.leaf.unprivileged = {true, true, true};
-    return c;
-  }
-  const AtcItem one = item.part(page, page + 0xfff);
-  c.origin = one.origin;
-  c.value = one.value;
-  const Step<u64> next = step_in(item.space, item.level, one.value, item.hierarchical);
-  c.leaf = std::get<Leaf<u64>>(next);
-  c.leaf.output = one.output;
-  c.leaf.extent_lg2 = 12;
-  c.leaf.contiguous = false;
-  if (item.clean_only != 0 && c.leaf.writable_clean) {
-    c.leaf.privileged.write = c.leaf.unprivileged.write = false;
-  }
-  c.leaf.writable_clean = false;  // a request marked it dirty when it was answered
-  return c;
 }
 
-void Caches::collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const {
-  atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
-    if (item.holds(va)) found.push_back(candidate_of(item, index, va));
+/// A TLB entry goes, with which requests were answered.
+void Ats::leave(const Item& item) {
+  std::vector<Candidate> met;
+  lookups_.meet(item.space, item.level, item.va, item.hierarchical, 0, item.origin,
+                Content{item.value, item.kind == ItemKind::unknown}, met);
+  for (u32 i = 0; i < atcs_.sources(); ++i) {
+    const AtsSource source = atcs_.source(i);
+    const bool combined = atcs_.owner(source.owner).ssv == AtcOwner::contained;
+    if (item.shadow != 0 && !combined) continue;
+    for (Candidate& c : met) {
+      if (!meets(source, c)) continue;
+      c.at = item.va;
+      lookups_.note_clean_only(c);
+      fill(source, c, item.count * item.entry_bytes(), std::min(source.dies, item.dies),
+           item.stored_at);
+    }
+  }
+}
+
+/// A writable-clean descriptor stops being visible: from now on no request marks it dirty, though
+/// its TLB entries still answer requests that want no write.
+void Ats::leave_dirty(const TableGraph::Path& path, u64 origin, Content content,
+                      EventIndex stored_at) {
+  if (content.unknown || !regimes_.of(path.space).hd) return;
+  std::vector<Candidate> met;
+  lookups_.meet(path.space, path.level, path.va, path.hierarchical, 0, origin, content, met);
+  for (u32 i = 0; i < atcs_.sources(); ++i) {
+    const AtsSource source = atcs_.source(i);
+    for (const Candidate& c : met) {
+      if (c.kind != Candidate::Kind::leaf || !c.leaf.writable_clean || !meets(source, c)) continue;
+      fill(source, c, pow2(c.extent_lg2), std::min(source.dies, path.dies), stored_at);
+    }
+  }
+}
+
+/// ATCs that anything may be in, since configuration or translations from before reset may live.
+std::vector<u32> Ats::of_unknown() const {
+  std::vector<u32> owners;
+  if (!controls_.enabled() || from_reset_.empty()) return owners;
+  atcs_.for_each_stream([&](u32 sid) {
+    if (from_reset_.has_config(sid)) {
+      owners.push_back(atcs_.intern(sid, 0, 2));
+    }
   });
+  for (u32 i = 0; i < atcs_.sources(); ++i) {
+    const AtsSource& source = atcs_.source(i);
+    if (source.kind == AtsSource::Kind::regime &&
+        from_reset_.has_translations(regimes_.tag(regimes_[source.regime].tag).tag)) {
+      owners.push_back(source.owner);
+    }
+  }
+  return owners;
 }
 
-u64 Caches::atc_constant_until(u32 owner, u64 va) const {
-  u64 last = ~u64{0};
-  atcs_.for_each_of(owner, [&](u32, const AtcItem& item) {
-    if (item.holds(va)) last = std::min(last, item.last);
-    if (item.first > va) last = std::min(last, item.first - 1);
-  });
-  return last;
+void Ats::leave_unknown(Group group, const std::vector<u32>& before) {
+  if (before.empty()) return;
+  const std::vector<u32> now = of_unknown();
+  for (const u32 owner : before) {
+    if (std::ranges::find(now, owner) != now.end()) continue;
+    atcs_.add({.owner = owner,
+               .kind = ItemKind::unknown,
+               .last = ~u64{0},
+               .filled_until = group,
+               .lost_at = findings_.now(),
+               .from_reset = 1});
+  }
 }
 
-// ---- outcomes -----------------------------------------------------------------------------------
+/// Some request is granted some right by the translation; otherwise the device keeps nothing.
+bool Ats::grants_anything(const AtsSource& source, const Candidate& c) const {
+  const bool has_pasid = atcs_.owner(source.owner).ssv != 0;
+  const Regime<u64>& regime = regimes_.of(c.space);
+  Leaf<u64> leaf = c.leaf;
+  if (c.clean_only && leaf.writable_clean) {
+    leaf.privileged.write = leaf.unprivileged.write = false;
+  }
+  for (const AccessType type : {AccessType::read, AccessType::write, AccessType::execute}) {
+    for (const bool privileged : {false, true}) {
+      const AccessKind kind{type, privileged};
+      const AccessKind asked = effective_access(ats_access(kind, has_pasid), source.overrides);
+      if (check_e0pd(regime, c.space.half, asked)) continue;
+      if (!check_ats_access(leaf, kind, has_pasid, source.overrides, regime).fault) return true;
+    }
+  }
+  return false;
+}
 
-bool Caches::ats_outcomes(const Access& access, std::vector<Outcome>& found) const {
-  std::vector<Outcome> here;
-  if (!has_ats(access.sid)) {
-    add(here, denied(Rule::STE_EATS));
+/// Entries for [c.at, c.at + bytes), which requests were answered with until the end of `until`.
+void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at) {
+  const Half<u64>& asking = regimes_[source.regime].regime.half[c.space.half];
+  const Half<u64>& filled_by = regimes_.of(c.space).half[c.space.half];
+  if (c.kind != Candidate::Kind::leaf && c.kind != Candidate::Kind::unknown) return;
+  if (c.kind == Candidate::Kind::leaf && !grants_anything(source, c)) return;
+  AtcItem item{.owner = source.owner,
+               .space = c.space,
+               .level = c.level,
+               .first = c.at,
+               .last = c.at + (bytes - 1),
+               .value = c.value,
+               .origin = c.origin,
+               .filled_until = until,
+               .lost_at = findings_.now(),
+               .stored_at = stored_at,
+               .overrides = source.overrides};
+  if (c.kind == Candidate::Kind::unknown) {
+    item.kind = ItemKind::unknown;
   } else {
-    // SMMUEN = 0, or its change not acknowledged: Unsupported Request.
-    if (smmuen_ == 0 || smmuen_open_ != 0) add(here, denied(Rule::DISABLED_PASSES));
-    if ((smmuen_ != 0 || smmuen_open_ != 0) && !ask_ats(access, here)) return false;
-    for (u32 i = 0; i < atcs_.owners(); ++i) {
-      const AtcOwner& owner = atcs_.owner(i);
-      const bool its = owner.ssv >= 2 || (owner.ssv != 0) == access.ssv;
-      const bool same = !access.ssv || owner.ssv >= 2 || owner.ssid == access.ssid;
-      if (owner.items == 0 || owner.sid != access.sid || !its || !same) continue;
-      if (owner.ssv == AtcOwner::contained) {
-        use_contained_atc(access, i, here);
-      } else {
-        use_atc(access, i, here);
-      }
-    }
-    const bool granted =
-        std::ranges::any_of(here, [](const Outcome& o) { return o.kind != OutcomeKind::denied; });
-    // What was granted may be sent later.
-    if (granted && smmuen_open_ != 0) {
-      add(here, disabled_translated({access.type, access.privileged}));
-    }
+    item.output = c.leaf.output + (c.at - c.va);
+    item.hierarchical = c.hierarchical;
+    item.clean_only = c.clean_only ? 1 : 0;
   }
-  for (const Outcome& outcome : here) {
-    if (outcome.kind != OutcomeKind::denied || access.route == Route::translated) {
-      add(found, outcome);
-    }
-  }
-  return true;
-}
-
-/// For which of the user's addresses an entry is, nobody knows.
-void Caches::use_contained_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const {
-  const Outcome within{
-      .kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = owner | atc_tag_bit};
-  if (smmuen_ == 0 || smmuen_open_ != 0) {
-    add(found, disabled_translated({access.type, access.privileged}));
-  }
-  if (smmuen_ != 0 || smmuen_open_ != 0) (void)check_translated(access, within, found);
-}
-
-void Caches::use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found) const {
-  Access access = sent;
-  if (atcs_.owner(owner).ssv == AtcOwner::contained) access.ssv = true;  // which lets it do more
-  const AccessKind kind{access.type, access.privileged};
-  atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
-    u64 va = access.va;
-    if (item.alias_count != 0) {
-      if ((va >> 56) - item.alias_first >= item.alias_count) return;
-      va = (va & mask(55, 0)) | (item.first & mask(63, 56));
-    }
-    if (!item.holds(va)) return;
-    const Candidate c = candidate_of(item, index, va);
-    Outcome outcome{.kind = OutcomeKind::any,
-                    .rule = Rule::WILD_WALK,
-                    .origin = c.origin,
-                    .value = c.value,
-                    .atc = index};
-    if (item.from_reset != 0) outcome.rule = Rule::UNKNOWN_AFTER_RESET;
-    if (c.kind == Candidate::Kind::leaf && c.identity) {
-      outcome.kind = OutcomeKind::bypass;
-      outcome.pa = va;
-    } else if (c.kind == Candidate::Kind::leaf) {
-      const Regime<u64>& r = regimes_.of(c.space);
-      const AccessKind asked = effective_access(ats_access(kind, access.ssv), item.overrides);
-      if (check_e0pd(r, c.space.half, asked) ||
-          check_ats_access(c.leaf, kind, access.ssv, item.overrides, r).fault)
-        return;
-      outcome.kind = OutcomeKind::translation;
-      outcome.pa = c.leaf.output + (va - c.va);
-      outcome.attr = c.leaf.attr;
-      outcome.memory = attributes_of_mair(c.leaf.attr, c.leaf.sh);
-    }
-    if (smmuen_ == 0 || smmuen_open_ != 0) {
-      Outcome refused = disabled_translated(kind);
-      refused.atc = index;
-      add(found, refused);
-    }
-    if (smmuen_ != 0 || smmuen_open_ != 0) (void)check_translated(access, outcome, found);
-  });
-}
-
-/// CR0.ATSCHK = 0 lets translated traffic pass; with 1 STE.EATS decides. IHI 0070 3.9.1.3.
-bool Caches::check_translated(const Access& access, const Outcome& outcome,
-                              std::vector<Outcome>& found) const {
-  bool checked = atschk_ != 0;
-  bool unchecked = !checked;
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.place != ConfigItem::no_place || !item.serves(access.sid, 0)) continue;
-    (item.value != 0 ? checked : unchecked) = true;
-  }
-  if (unchecked) add(found, outcome);
-  if (!checked) return true;
-  SteOptions stes;
-  if (!ste_options(access.sid, stes)) return false;
-  for (const SteOption& ste : stes) {
-    if (ste.unknown) {
-      add(found, outcome);
-      continue;
-    }
-    // What a device holds by split-stage ATS, whoever granted it, is an intermediate address.
-    if (ste.decision.kind == SteKind::nested && split_ats(ste.ste, caps_)) {
-      add(found, contained_outcome(ste));
-      continue;
-    }
-    // CR2.REC_CFG_ATS, by which configuration errors have a record, is not followed here.
-    std::optional<Outcome> refused = Outcome{.kind = OutcomeKind::abort};
-    if (!ste.bad_streamid) {
-      refused = refused_translated(ste.ste, caps_, access, false);
-    }
-    if (refused) refused->atc = outcome.atc;
-    add(found, refused.value_or(outcome));
-  }
-  return true;
-}
-
-/// The device asks for a translation and uses it at once.
-bool Caches::ask_ats(const Access& access, std::vector<Outcome>& found) const {
-  const StreamOptions& known = options_of(access.sid, access.ssid, access.ssv);
-  if (!known.complete) return false;
-  for (const StreamOption& option : known.options) {
-    if (option.no_ats) add(found, denied(Rule::STE_EATS));  // and no CD is read
-    if (option.any && (option.ats || !option.no_ats)) {
-      add(found, end_of(option, access));
-      continue;
-    }
-    if (option.event != EventType::none) add(found, denied(option.rule));
-    if (option.contained && option.ats) {
-      add(found, denied(Rule::TRANSLATION_RESULT));
-      const Outcome within = contained_outcome(option.tag);
-      // By split-stage ATS the device sends an intermediate address, and stage 2 is asked.
-      if (option.no_ats) {
-        add(found, within);
-      } else if (!check_translated(access, within, found)) {
-        return false;
-      }
-      continue;
-    }
-    if (!option.ats || option.event != EventType::none) continue;
-    if (option.kind == SteKind::bypass) {
-      const Outcome outcome =
-          bypass_outcome(caps_, option.skips_stage1, option.overrides, {}, access);
-      const bool refused = outcome.kind == OutcomeKind::fault;
-      if (refused) add(found, denied(outcome.rule));
-      if (!refused && !check_translated(access, outcome, found)) return false;
-      continue;
-    }
-    std::vector<Outcome> plain;
-    access_under(access, option, true, plain);
-    for (Outcome outcome : plain) {
-      if (outcome.kind == OutcomeKind::fault) {
-        outcome.kind = OutcomeKind::denied;
-        outcome.event = EventType::none;
-        outcome.reaction = {};
-        outcome.stage2 = false;
-        outcome.ipa = 0;
-      }
-      if (outcome.kind != OutcomeKind::translation) {
-        add(found, outcome);
-        continue;
-      }
-      if (!check_translated(access, outcome, found)) return false;
-      // The request marks the page dirty, later writes by the same answer do not.
-      if (outcome.dirty) {
-        outcome.dirty = false;
-        if (!check_translated(access, outcome, found)) return false;
-      }
-    }
-  }
-  return true;
+  if (asking.tbi | filled_by.tbi) item.alias_count = 256;
+  // Tables below a cached pointer may translate more than the half has.
+  const u64 input = low_mask(64 - filled_by.tsz);
+  const u64 first = std::max(item.first, c.space.half == 0 ? 0 : ~input);
+  const u64 last = std::min(item.last, c.space.half == 0 ? input : ~u64{0});
+  if (first <= last) atcs_.add(item.part(first, last));
 }
 
 }  // namespace iommucheck::spec

@@ -2,7 +2,7 @@
 // By what the ATS requests of a stream are answered now, and when that changes. IHI 0070 3.9.1.2.
 #include <algorithm>
 
-#include "spec/smmu/caches.h"
+#include "spec/smmu/ats.h"
 
 namespace iommucheck::spec {
 
@@ -12,36 +12,10 @@ constexpr u32 whole_stream = ~u32{0};  // AtsSource::number of what the STE alon
 
 }  // namespace
 
-/// It may be cached with each STE: what it was stays possible for a stream until its CFGI. IHI 0070
-/// 6.3.9.2.
-void Caches::set_atschk(bool check) {
-  if ((atschk_ != 0) == check) return;
-  for (u32 i = 0; i < known_sids_.size(); ++i) {
-    const auto sid = static_cast<u32>(known_sids_[i]);
-    bool cached = enabled_ != 0;
-    for (u32 k = 0; k < config_.size() && !cached; ++k) {
-      cached = config_[k].kind == ConfigKind::ste && config_[k].sid == sid;
-    }
-    if (!cached) continue;
-    config_.keep({.kind = ConfigKind::ste,
-                  .word = ConfigItem::atschk_word,
-                  .sid = sid,
-                  .place = ConfigItem::no_place,
-                  .value = atschk_,
-                  .since = now_,
-                  .vanished_at = now_,
-                  .stored_at = now_},
-                 now_);
-  }
-  trail_.set(atschk_, check ? 1 : 0);
-}
-
-// ---- by what requests are answered --------------------------------------------------------------
-
 /// `numbers`: the CDs of the part that may be valid.
-void Caches::sources_of(const StreamPart& part, const Options& options,
-                        const std::vector<u32>& numbers, Atcs::Sources& sources) {
-  if (enabled_ == 0 || !caps_.ats) return;
+void Ats::sources_of(const StreamPart& part, const Fetches::Options& options,
+                     const std::vector<u32>& numbers, Atcs::Sources& sources) {
+  if (!controls_.enabled() || !caps_.ats) return;
   const auto add = [&](const AtsSource& source) {
     const auto known = std::ranges::find_if(
         sources, [&](const AtsSource& other) { return same_source(other, source); });
@@ -51,8 +25,8 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
       known->dies = std::max(known->dies, source.dies);
     }
   };
-  const auto by_cd = [&](const SteOption& ste, bool ssv, u32 number) {
-    for (const CdOption& cd : options.cds_of(number)) {
+  const auto by_cd = [&](const Fetches::SteOption& ste, bool ssv, u32 number) {
+    for (const Fetches::CdOption& cd : options.cds_of(number)) {
       AtsSource source{.owner = atcs_.intern(part.sid, ssv ? number : 0, ssv ? 1 : 0),
                        .number = number,
                        .dies = std::min(ste.dies, cd.dies)};
@@ -60,7 +34,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
         source.kind = AtsSource::Kind::unknown;
       } else {
         if (cd.bad_substreamid) continue;
-        const Forming& forms = forming(ste.ste, cd.cd);
+        const Fetches::Forming& forms = fetches_.forming(ste.ste, cd.cd);
         if (forms.bad || forms.not_modelled != NotModelled::no) continue;
         source.regime = forms.regime;
         source.overrides = overrides_of(ste.ste, caps_);
@@ -68,7 +42,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
       add(source);
     }
   };
-  for (const SteOption& ste : options.stes) {
+  for (const Fetches::SteOption& ste : options.stes) {
     if (ste.unknown && part.whole()) {
       add({.owner = atcs_.intern(part.sid, 0, 2),
            .kind = AtsSource::Kind::unknown,
@@ -77,7 +51,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
     }
     if (ste.unknown || ste.bad_streamid || !full_ats(ste.ste, caps_)) continue;
     if (ste.decision.has_stage2() && part.whole()) {
-      const Forming2 forms = forming2(ste.ste);
+      const Fetches::Forming2 forms = fetches_.forming2(ste.ste);
       const bool nested = ste.decision.kind == SteKind::nested;
       if (forms.not_modelled == NotModelled::no) {
         add({.owner = atcs_.intern(part.sid, 0, nested ? AtcOwner::contained : 0),
@@ -104,7 +78,7 @@ void Caches::sources_of(const StreamPart& part, const Options& options,
 }
 
 /// Before what the part forms changes: entries stay behind of what answered requests until now.
-void Caches::reform_ats(const StreamPart& part, const Options& options, const FormedList& now) {
+void Ats::reform(const StreamPart& part, const Fetches::Options& options, const FormedList& now) {
   if (!atcs_.is_on(part.sid)) return;
   std::vector<u32>& numbers = scratch_numbers_;
   numbers.clear();
@@ -118,9 +92,11 @@ void Caches::reform_ats(const StreamPart& part, const Options& options, const Fo
   for (const AtsSource& source : lost) lose_source(source);
 }
 
-void Caches::lose_source(const AtsSource& source) {
-  AtcItem item{
-      .owner = source.owner, .last = ~u64{0}, .filled_until = source.dies, .lost_at = now_};
+void Ats::lose_source(const AtsSource& source) {
+  AtcItem item{.owner = source.owner,
+               .last = ~u64{0},
+               .filled_until = source.dies,
+               .lost_at = findings_.now()};
   switch (source.kind) {
     case AtsSource::Kind::unknown:
       item.kind = ItemKind::unknown;
@@ -131,27 +107,31 @@ void Caches::lose_source(const AtsSource& source) {
       item.last = low_mask(u64{ias_lg2(caps_)});
       atcs_.add(item);
       break;
-    case AtsSource::Kind::regime: leave_all_in_atc(source); break;
+    case AtsSource::Kind::regime: leave_all(source); break;
   }
 }
 
-/// ATCs that anything may be in, since configuration or translations from before reset may live.
-std::vector<u32> Caches::atcs_of_unknown() const {
-  std::vector<u32> owners;
-  if (enabled_ == 0 || from_reset_.empty()) return owners;
-  atcs_.for_each_stream([&](u32 sid) {
-    if (from_reset_.has_config(sid)) {
-      owners.push_back(const_cast<Caches*>(this)->atcs_.intern(sid, 0, 2));
+void Ats::enable(u32 sid, bool on) {
+  if (on == atcs_.is_on(sid)) return;
+  fetches_.note_change(sid);
+  if (on) {
+    atcs_.switch_on(sid);
+    Fetches::Options options;
+    if (controls_.enabled() && !fetches_.ste_options(sid, options.stes)) {
+      findings_.give_up_unasked();
     }
-  });
-  for (u32 i = 0; i < atcs_.sources(); ++i) {
-    const AtsSource& source = atcs_.source(i);
-    if (source.kind == AtsSource::Kind::regime &&
-        from_reset_.has_translations(regimes_.tag(regimes_[source.regime].tag).tag)) {
-      owners.push_back(source.owner);
+    std::vector<u32> numbers;
+    for (u32 i = 0; i < regimes_.formed(); ++i) {
+      if (regimes_.formed(i).sid != sid) continue;
+      numbers.push_back(regimes_.formed(i).ssid);
+      fetches_.look_at_cds(sid, regimes_.formed(i).ssid, options);
     }
+    Atcs::Sources sources;
+    sources_of({sid}, options, numbers, sources);
+    atcs_.add_sources(sources);
+    return;
   }
-  return owners;
+  atcs_.switch_off(sid);
 }
 
 }  // namespace iommucheck::spec

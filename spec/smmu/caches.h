@@ -12,103 +12,42 @@
 // the most alive once it is complete (all that can be filled later can be filled after it), and
 // until then nothing need have died. So an item carries one number, `dies`.
 //
-// Owners, each with its own header, keep a part of the state and what must hold of it; Caches wires
-// them and says what follows in one where another changes:
-//   Memory       words and their visible versions
-//   Commands     those that may act, and when things die by them; removal.h has what they remove
-//   FromReset    what was cached at reset
-//   ConfigCache  cached words of STEs, CDs and their descriptors, and where those lie
-//   Regimes      regimes and tags by number, which can be formed, and by whom
-//   TableGraph   which pages are tables, and the ways up from them
-//   Work         how far tables are followed
-//   TlbItems     what TLBs and walk caches may hold and memory no longer says
-//   Atcs         what devices keep by ATS, and by what their requests are answered
-//   ToldCds      CDs of users that were fetched, as far as somebody tells
-//
-// What follows, by subject:
-//   tables.cpp       table pages, items, makes    enable.cpp        registers, SMMUEN
-//   options.cpp      what a fetch of a STE or CD may read
-//   regions.cpp      where those lie              config.cpp        what follows where they change
-//   formed_regimes.cpp  regimes that come and go
-//   invalidate.cpp   commands                     dropped.cpp       those that the queue lost
-//   lookup.cpp       candidates and outcomes      translations.cpp  all of a tag
-//   ats_sources.cpp, atc.cpp, ats.cpp             what devices may ask, keep and use by ATS
-//   nested.cpp       both stages, where the first is a user's
-//   explain.cpp      why outcomes are possible    stale.cpp         questions of recordings
-//   walker.cpp       walkers beside the SMMU
+// Owners keep a part of the state each, and what must hold of it. Who stands on them calls only
+// those above it in the list; nothing calls back:
+//   Memory Commands FromReset ConfigCache Regimes TableGraph TlbItems Atcs ToldCds KnownStreams
+//   Controls LeafNotes   the state, on one Trail
+//   Work Findings Changes   what is no part of it: bounds, broken rules, what changed
+//   Scopes        what commands remove under a tag
+//   Fetches       what a fetch of an STE or CD may read, and what streams translate by then
+//   Lookups       what a look-up may meet
+//   Accesses AtsAccesses NestedAccesses   what becomes of an access by both
+//   CachesView    all that a question may read: causes.h, recordings.h, visits.h, consistent.h
+//   Ats           what devices keep by ATS, where an answer goes
+//   Tables        which pages are tables, and what is noted of their words
+//   Makes         break before make
+//   Fills         what TLBs hold and memory no longer says
+//   FormedRegimes regimes that come and go under the tags
+//   ConfigFills   what caches hold of configuration and memory no longer says
+//   Configuration where structures lie, and what streams form
+//   Walkers ToldStage1   walkers beside the SMMU; a user's stage 1, as somebody tells
+// Caches has the events, and says in which order each is told to whom: of memory in stores.cpp, of
+// registers in enable.cpp, of commands in invalidate.cpp and dropped.cpp.
 #pragma once
 
-#include <algorithm>
-#include <functional>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "base/inline_vector.h"
-#include "spec/smmu/atcs.h"
-#include "spec/smmu/cause.h"
-#include "spec/smmu/cd.h"
-#include "spec/smmu/changes.h"
-#include "spec/smmu/commands.h"
-#include "spec/smmu/config_cache.h"
-#include "spec/smmu/coverage.h"
-#include "spec/smmu/from_reset.h"
-#include "spec/smmu/items.h"
-#include "spec/smmu/memory.h"
-#include "spec/smmu/outcome.h"
-#include "spec/smmu/regimes.h"
-#include "spec/smmu/removal.h"
-#include "spec/smmu/stream_table.h"
-#include "spec/smmu/table_graph.h"
-#include "spec/smmu/tlb_items.h"
-#include "spec/smmu/told_cds.h"
+#include "spec/smmu/accesses.h"
+#include "spec/smmu/ats_accesses.h"
+#include "spec/smmu/configuration.h"
+#include "spec/smmu/consistent.h"
+#include "spec/smmu/nested.h"
+#include "spec/smmu/told_stage1.h"
+#include "spec/smmu/view.h"
+#include "spec/smmu/walkers.h"
 
 namespace iommucheck::spec {
-
-class ConfigIndex;
-class Pieces;
-struct ContextDecision;
-struct SmmuState;
-
-/// What differs between legal devices and is in no ID register.
-struct Profile {
-  unsigned config_atom = 8;  ///< bytes that a configuration fetch reads at once: 8 or 16
-  /// ATC_INV with SSV = 0 covers the entries that have a PASID too (PCIe ATS).
-  bool untagged_covers_pasids = true;
-  friend bool operator==(const Profile&, const Profile&) = default;
-};
-
-/// A broken rule, found at event `at`.
-struct Violation {
-  Rule rule;
-  EventIndex at = 0;
-  std::string text;             ///< one sentence: what is wrong, and where
-  std::vector<Cause> causes{};  ///< why it is possible
-};
-
-/// A translation, or the lack of one, that a look-up of one address may meet.
-struct Candidate {
-  enum class Kind : u8 { leaf, pointer, fault, unknown };
-  Kind kind = Kind::fault;
-  u8 level = 0;
-  u8 extent_lg2 = 12;       ///< contiguous group counted in
-  u8 hierarchical = 0;      ///< what the tables above took away, as four bits
-  bool clean_only = false;  ///< cached; writes that mark the descriptor dirty need another walk
-  Space space{};            ///< through which it was filled, or is walked to
-  u64 va = 0;               ///< first address of the extent
-  u64 at = 0;               ///< of the entry by which it was met: a contiguous group has several
-  Leaf<u64> leaf{};
-  Fault fault{};
-  u32 item = 0;  ///< 1 + the item it comes from or through; 0: memory alone
-  u64 origin = 0;
-  u64 value = 0;
-  u32 atc = 0;            ///< the ATC item that it is, and then no `item`; 0: not of an ATC
-  bool identity = false;  ///< of an ATC, filled where stage 1 was bypassed: output = input
-
-  [[nodiscard]] bool from_atc() const { return atc != 0; }
-};
 
 class Caches {
  public:
@@ -126,11 +65,11 @@ class Caches {
 #ifdef IOMMUCHECK_CONSISTENT
     stop_if_inconsistent();
 #endif
-    now_ = now;
+    findings_.set_now(now);
     work_.set_now(now);
-    earn(Work::per_event);
+    work_.earn(Work::per_event);
   }
-  [[nodiscard]] EventIndex now() const { return now_; }
+  [[nodiscard]] EventIndex now() const { return findings_.now(); }
 
   // ---- memory events; pa of words is 8-byte aligned ---------------------------------------------
   void store(AgentId by, u64 pa, u64 value);
@@ -154,23 +93,23 @@ class Caches {
 
   // ---- registers that caches depend on ----------------------------------------------------------
   /// STRTAB_BASE and STRTAB_BASE_CFG; SMMUEN is 0 and acknowledged, else the caller has objected.
-  void set_stream_table(const StreamTable& table);
-  [[nodiscard]] const StreamTable& stream_table() const { return strtab_; }
+  void set_stream_table(const StreamTable& table) { controls_.set_stream_table(table); }
+  [[nodiscard]] const StreamTable& stream_table() const { return controls_.stream_table(); }
   void set_e2h(bool e2h);
   /// CR0.VMW, acknowledged: so many low bits of a VMID do not count in TLBIs. Entries may keep the
   /// one that they were cached with until all of EL1 is invalidated, and TLBIs that name a VMID and
   /// are in flight need not remove anything. IHI 0070 6.3.9.1.
   void set_vmw(unsigned bits);
-  [[nodiscard]] unsigned vmw() const { return static_cast<unsigned>(vmw_); }
-  [[nodiscard]] bool e2h() const { return e2h_ != 0; }
+  [[nodiscard]] unsigned vmw() const { return static_cast<unsigned>(controls_.vmw()); }
+  [[nodiscard]] bool e2h() const { return controls_.e2h(); }
   /// CR0.SMMUEN written, and its acknowledgement. While they differ both are outcomes.
   void write_smmuen(bool enable);
   void acknowledge_smmuen();
-  [[nodiscard]] bool enabled() const { return enabled_ != 0; }
+  [[nodiscard]] bool enabled() const { return controls_.enabled(); }
   /// While a call (or the steps of a litmus test) rewrites the CDs of a space in turn, a half with
   /// EPDx = 1 takes no part in the comparison of regimes under one tag. Ending it judges what is
   /// left. SEMANTICS 2.
-  void tolerate_disabled_halves(bool tolerate);
+  void tolerate_disabled_halves(bool tolerate) { formed_.tolerate_disabled_halves(tolerate); }
   /// Nothing was ever invalidated: unknown items of every tag and stream.
   void reset();
   /// GBPA.ABORT: what SMMUEN = 0 does.
@@ -181,7 +120,7 @@ class Caches {
   void set_atschk(bool check);
   /// ATS enabled or disabled at the endpoint. Disabled, it neither asks nor sends translated
   /// accesses, and its ATC is empty when it is enabled again (PCIe).
-  void set_ats(u32 sid, bool on);
+  void set_ats(u32 sid, bool on) { ats_.enable(sid, on); }
   [[nodiscard]] bool has_ats(u32 sid) const { return atcs_.is_on(sid); }
 
   // ---- commands, in queue order -----------------------------------------------------------------
@@ -196,43 +135,27 @@ class Caches {
   void drop_commands(u64 count);
   /// Before the last `later` commands some ATC_INV was exposed that is not known to be complete.
   [[nodiscard]] bool awaits_atc_inv(u64 later) const;
-  /// visit(StreamID, Group) for each ATC_INV that is not known to be complete.
-  template <class Visit>
-  void for_each_atc_inv(Visit visit) const {
-    commands_.for_each([&](const InFlight& sent) {
-      if (sent.command.op == Opcode::atc_inv) visit(static_cast<u32>(sent.command.sid), sent.group);
-    });
-  }
   /// CERROR_ATC_INV_SYNC: those that are not complete may have done nothing, and never will.
   void fail_atc_invs();
 
   /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0). What it removes is not followed,
   /// so nothing can be judged from here on.
-  void hear_broadcast() { unsupported_ = "broadcast TLB invalidation"; }
+  void hear_broadcast() { findings_.leave_unsupported("broadcast TLB invalidation"); }
 
-  // ---- walkers beside the SMMU (walker.h), by a number of the caller's --------------------------
-  /// It walks by `regime`, one of walker_regime(), from now on. What it had cached is gone.
-  void start_walker(u32 walker, const Regime<u64>& regime);
-  /// It walks nothing any more, and has nothing cached.
-  void stop_walker(u32 walker);
-  /// Its own invalidation, complete: it has nothing cached.
-  void flush_walker(u32 walker);
-  /// Whoever owns it said wrongly that it was flushed: of what it has cached only translations
-  /// count from now on, so that nobody else is blamed for tables that are given back.
-  void fix_walker(u32 walker);
-  [[nodiscard]] bool walks_now(u32 walker) const { return regime_of_walker(walker) != 0; }
-  /// Outcomes of an access through it; `sid` and `ssid` of the access mean nothing. False: a bound
-  /// was hit, or it walks nothing.
-  bool walker_outcomes(u32 walker, const Access& access, std::vector<Outcome>& found) const;
-  /// Its number, of a tag that is a walker's.
-  [[nodiscard]] std::optional<u32> walker_of(u32 tag) const {
-    if (is_atc_tag(tag) || regimes_.tag(tag).tag.world != StreamWorld::foreign) return std::nullopt;
-    return static_cast<u32>(regimes_.tag(tag).tag.asid);
-  }
-  /// The tag of a walker that walks.
-  [[nodiscard]] u32 tag_of_walker(u32 walker) const {
-    return regimes_[regime_of_walker(walker) - 1].tag;
-  }
+  /// Walkers beside the SMMU (walker.h), by a number of the caller's.
+  [[nodiscard]] Walkers& walkers() { return walkers_; }
+  [[nodiscard]] const Walkers& walkers() const { return walkers_; }
+
+  /// What look-ups may meet, and what becomes of accesses by them.
+  [[nodiscard]] const Lookups& lookups() const { return lookups_; }
+  [[nodiscard]] const Accesses& accesses() const { return accesses_; }
+  [[nodiscard]] const AtsAccesses& ats_accesses() const { return ats_accesses_; }
+  [[nodiscard]] const NestedAccesses& nested() const { return nested_; }
+  /// What fetches of configuration may read.
+  [[nodiscard]] const Fetches& fetches() const { return fetches_; }
+
+  /// All that may be read: causes.h, recordings.h, visits.h ask it.
+  [[nodiscard]] const CachesView& view() const { return view_; }
 
   // ---- questions: nothing changes ---------------------------------------------------------------
   /// Distinct outcomes of an access now; `visit(const Outcome&)` for each. False: a bound was hit.
@@ -245,660 +168,73 @@ class Caches {
     return done;
   }
 
-  // ---- both stages, the first a user's (nested.cpp) ---------------------------------------------
-  /// One legal outcome of an untranslated access now, for whoever performs it: what memory says,
-  /// newest words alone. SMMUEN may be 1.
-  [[nodiscard]] Outcome newest_outcome(const Access& access) const;
-  /// Some address leads there by what lives under the tag, which is of stage 2, or of an ATC of
-  /// whose addresses nothing is known.
-  [[nodiscard]] bool reaches(u32 tag, u64 pa) const;
-  /// All that may become of an untranslated access of a user who is known: outcomes(), but `within`
-  /// is what stage 1 yields by memory as it is, or by what fill_nested() told and no command has
-  /// removed. visit(const Outcome&). False: a bound was hit.
-  template <class Visit>
-  bool nested_outcomes(const Access& access, Visit&& visit) const {
-    std::vector<Outcome> found;
-    const bool done = collect_nested(access, found);
-    for (const Outcome& outcome : found) visit(outcome);
-    return done;
-  }
   /// The SMMU translates the address now by the user's stage 1, as memory has it or by a CD that it
   /// was told before, and keeps the CD and the entry of stage 1. True: there is one. So many are
   /// remembered that a scenario needs; more are not, which leaves fewer outcomes and no wrong ones.
   /// `relied_on` gets the addresses of the words that led to the CD and to the descriptor, of both
   /// stages: what SMMUs may cache of them is not followed, so that whoever changes one knows less
   /// of what an access may meet.
-  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr);
+  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr) {
+    return told_stage1_.fill(sid, ssid, ssv, va, relied_on);
+  }
 
-  /// All translations that any look-up under any tag with a regime may use; for whole-space checks
-  /// of small states and for tests. `visit(tag, const Candidate&)`.
-  void for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const;
-
-  /// Is the page a table that hardware may still walk (memory, or a cached pointer of any tag)?
-  [[nodiscard]] bool is_walkable_table(u64 pa) const;
-  /// Does a configuration structure that hardware may fetch lie in the page?
-  [[nodiscard]] bool is_configuration(u64 pa) const;
-
-  // ---- for recordings, where nobody says when a change is meant to be complete (stale.cpp) ------
   /// A store of unknown value to the aligned word.
   void store_unknown(AgentId by, u64 pa);
-  /// Cached words of the stream's structures that memory no longer says and that no exposed command
-  /// removes. L1STDs of Span 0 are left out: stale_l1stds() has them.
-  void stale_configuration(u32 sid, u32 ssid, std::vector<ConfigItem>& found) const;
-  void stale_l1stds(std::vector<ConfigItem>& found) const;
-  /// The configuration structure in which the word lies, if hardware may fetch it.
-  struct Structure {
-    ConfigKind kind = ConfigKind::ste;
-    u32 sid = 0;
-    u32 ssid = 0;
-    u64 place = 0;
-  };
-  [[nodiscard]] std::optional<Structure> structure_at(u64 pa) const;
-  /// The STEs or CDs with V = 1 that one fetch of the structure may yield, bits that nothing looks
-  /// at cleared. False: a bound was hit.
-  bool versions_of(const Structure& structure,
-                   std::vector<std::array<u64, ste_words>>& found) const;
-  /// Can it be fetched or walked, from memory or by something cached?
-  [[nodiscard]] bool is_fetchable(u64 first, u64 bytes) const;
-  /// Ways to a page of tables.
-  struct Way {
-    u32 tag = 0;
-    unsigned level = 0;
-    u64 va = 0;          ///< that its first entry translates
-    bool stale = false;  ///< through something cached that memory no longer says
-  };
-  void ways_to(u64 page, std::vector<Way>& ways) const;
-  /// A cached entry like it that no exposed command removes.
-  [[nodiscard]] bool lives_on(const Item& entry) const;
   /// The group that the next command belongs to; groups below completed_groups() are complete.
   [[nodiscard]] u64 next_group() const { return commands_.group(); }
   [[nodiscard]] u64 completed_groups() const { return commands_.completed(); }
 
-  // What an access under (sid, ssid) may translate by: visit(Outcome or regime). Used by promises.
-  struct StreamOption {
-    SteKind kind = SteKind::bad;
-    EventType event = EventType::none;  ///< fault, where no regime
-    Rule rule = Rule::STE_VALID;
-    u32 regime = 0;  ///< 1 + regime, 0: none
-    u32 tag = 0;
-    FaultReaction reaction{};
-    bool any = false;  ///< unknown configuration, or one that is not modelled: anything
-    NotModelled not_modelled = NotModelled::no;
-    bool disabled = false;  ///< no configuration: SMMUEN is 0, and GBPA makes it `kind`
-    Group dies = immortal;
-    bool ats = false;           ///< through an STE that answers ATS requests (EATS = 1)
-    bool no_ats = false;        ///< through one that does not
-    bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
-    /// kind is nested, regime and tag are of its stage 2: whatever its stage 1 yields, which is
-    /// not looked at, is an address there.
-    bool contained = false;
-    Overrides overrides{};   ///< of the STE
-    InputOverrides input{};  ///< and what it makes of attributes that no leaf replaces
-    /// Accesses look up the same, and their faults end alike.
-    [[nodiscard]] bool looks_up_like(const StreamOption& other) const {
-      return regime == other.regime && reaction == other.reaction && overrides == other.overrides &&
-             contained == other.contained;
-    }
-  };
-  /// Distinct options for a stream; false: a bound was hit.
-  bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
-  struct StreamOptions {
-    bool complete = false;  ///< no bound was hit
-    std::vector<StreamOption> options;
-  };
-  /// The same, kept as long as no configuration changes: until this or anything else is called that
-  /// changes the state or asks for other options.
-  [[nodiscard]] const StreamOptions& options_of(u32 sid, u32 ssid, bool ssv) const;
-  /// By what an untranslated access of the stream may go now, and no other way: the options where
-  /// SMMUEN is 1, GBPA where it is 0, and both while its change is not acknowledged. outcomes() and
-  /// whoever judges promises ask here. Valid as long as what options_of() gives.
-  [[nodiscard]] const StreamOptions& ways_of(u32 sid, u32 ssid, bool ssv) const;
-  /// What becomes of an access by such a way, if no tables are looked up (`regime` is 0).
-  [[nodiscard]] Outcome end_of(const StreamOption& way, const Access& access) const;
-  /// And if they are: what look-ups of the address may meet is `candidates`, as collect() finds it
-  /// for looked_up(). `heed_conflicts`: two that are in conflict make it anything.
-  void outcomes_by(const StreamOption& way, const Access& access,
-                   const std::vector<Candidate>& candidates, bool heed_conflicts,
-                   std::vector<Outcome>& found) const;
-  /// The way of an access through a walker that walks.
-  [[nodiscard]] StreamOption way_of_walker(u32 walker) const {
-    const u32 regime = regime_of_walker(walker);
-    return {.kind = SteKind::stage1, .regime = regime, .tag = regimes_[regime - 1].tag};
-  }
-  /// The address under which tables are looked up: top bytes are as VA[55] says.
-  [[nodiscard]] static u64 looked_up(const Regime<u64>& regime, u64 va);
-  /// Some regime of the tag, also one that is gone, ignores top bytes of the half: what it filled
-  /// may be met by addresses that differ there.
-  [[nodiscard]] bool ignores_top_bytes(u32 tag, unsigned half) const;
-  /// What becomes of a translated access by what an ATC holds.
-  void outcomes_of_atc(u32 atc_tag, const Access& access, std::vector<Outcome>& found) const {
-    use_atc(access, atc_tag & ~atc_tag_bit, found);
-  }
-
-  /// visit(sid) for streams whose STE was seen to be anything but invalid or abort since reset.
-  template <class Visit>
-  void for_each_translating_stream(Visit&& visit) const {
-    for (u32 i = 0; i < known_sids_.size(); ++i) visit(static_cast<u32>(known_sids_[i]));
-  }
-
-  /// Some STE that the stream may use has MEV = 1, or is unknown. IHI 0070 7.3.1.
-  [[nodiscard]] bool may_merge_events(u32 sid) const;
-
-  /// Candidates for one address under a tag: cached and in memory.
-  void collect(u32 tag, u64 va, std::vector<Candidate>& found) const;
-  /// Last address up to which collect() gives the same, addresses of extents aside: `found` is what
-  /// it gave for `va`. At least `va`.
-  [[nodiscard]] u64 constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const;
-  /// Streams (StreamID, SubstreamID) whose configuration may use the tag: visit(sid, ssid).
-  template <class Visit>
-  void streams_of(u32 tag, Visit&& visit) const {
-    if (is_atc_tag(tag)) {
-      const AtcOwner& owner = atc_owner(tag);
-      visit(owner.sid, owner.ssid);
-      return;
-    }
-    regimes_.streams_of(tag, visit);
-  }
-  /// SubstreamIDs of the stream under which a regime can be formed, or an ATC holds something;
-  /// where there is no substream, 0. One may come more than once.
-  template <class Visit>
-  void substreams_of(u32 sid, Visit&& visit) const {
-    for (u32 i = 0; i < regimes_.formed(); ++i) {
-      if (regimes_.formed(i).sid == sid) visit(regimes_.formed(i).ssid);
-    }
-    if (atcs_.items() == 0) return;
-    atcs_of(sid, [&](u32, const AtcOwner& owner) { visit(owner.ssv == 0 ? u32{0} : owner.ssid); });
-  }
   [[nodiscard]] const Regime<u64>& regime(u32 id) const { return regimes_[id].regime; }
   [[nodiscard]] const Tag<u64>& tag(u32 number) const { return regimes_.tag(number).tag; }
-  [[nodiscard]] bool tag_is_broken(u32 tag) const {
-    return !is_atc_tag(tag) && regimes_.tag(tag).broken != 0;
-  }
-  /// ATCs of the stream that hold anything: visit(tag, const AtcOwner&).
-  template <class Visit>
-  void atcs_of(u32 sid, Visit&& visit) const {
-    for (u32 i = 0; i < atcs_.owners(); ++i) {
-      const AtcOwner& owner = atcs_.owner(i);
-      if (owner.sid == sid && owner.items != 0) visit(i | atc_tag_bit, owner);
-    }
-  }
   [[nodiscard]] const AtcOwner& atc_owner(u32 tag) const { return atcs_.owner(tag & ~atc_tag_bit); }
   [[nodiscard]] u64 atc_items_alive() const { return atcs_.items(); }
-  /// What ATCs hold that devices may use now (SMMUEN): visit(const AtcOwner&, const AtcItem&).
-  template <class Visit>
-  void for_each_atc_item(Visit&& visit) const {
-    if (atcs_.items() == 0 || (smmuen_ == 0 && smmuen_open_ == 0)) return;
-    for (u32 i = 0; i < atcs_.owners(); ++i) {
-      atcs_.for_each_of(i, [&](u32, const AtcItem& item) { visit(atcs_.owner(i), item); });
-    }
-  }
   [[nodiscard]] u64 items_alive() const { return items_.count(); }
   [[nodiscard]] const Item& item(u32 index) const { return items_[index]; }
-  /// Everything that a TLB or walk cache may hold and memory no longer says:
-  /// visit(const Tag<u64>&, const Item&).
-  template <class Visit>
-  void for_each_item(Visit&& visit) const {
-    for (u32 t = 0; t < regimes_.tags(); ++t) {
-      for (u32 i = items_.first(t); i != 0; i = items_[i].next)
-        visit(regimes_.tag(t).tag, items_[i]);
-    }
-  }
-  /// Words of STEs, CDs and their descriptors likewise: visit(const ConfigItem&).
-  template <class Visit>
-  void for_each_cached_word(Visit&& visit) const {
-    for (u32 i = 0; i < config_.size(); ++i) visit(config_[i]);
-  }
   /// Combined entries, of both stages, may live or be made.
   [[nodiscard]] bool combines() const { return regimes_.any_combines(); }
-  /// Are two living translations of one address in conflict (break-before-make)?
-  [[nodiscard]] bool in_conflict(const std::vector<Candidate>& found) const;
-
   // ---- findings ---------------------------------------------------------------------------------
   /// Rules of the driver's side that an event just broke. Not part of the state.
-  std::vector<Violation>& violations() { return violations_; }
+  std::vector<Violation>& violations() { return findings_.violations(); }
   /// Intervals whose outcomes may have changed, if `track` asked for them. Not part of the state.
   void track_changes(bool track) { changes_.follow(track); }
   std::vector<DirtyInterval>& dirty() { return changes_.intervals(); }
   /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
   std::vector<StreamPart>& dirty_streams() { return changes_.streams(); }
   /// Some bound was hit: there is no verdict.
-  [[nodiscard]] bool gave_up() const { return !bound_.empty() || work_.gave_up(); }
+  [[nodiscard]] bool gave_up() const { return findings_.gave_up(); }
   /// Which one, of what, and at which event; of a question that found not all, too. Else empty.
-  [[nodiscard]] std::string bound() const;
+  [[nodiscard]] std::string bound() const { return findings_.bound(); }
   /// The bound on work was hit (paths.h): until that is undone tables are followed no more, and
   /// what a question finds is not all.
-  [[nodiscard]] bool stands_still() const { return !spend(0); }
-  [[nodiscard]] const std::string& unsupported() const { return unsupported_; }
+  [[nodiscard]] bool stands_still() const { return !work_.spend(0); }
+  [[nodiscard]] const std::string& unsupported() const { return findings_.unsupported(); }
   /// What was reported is gone, and bounds are whole again; what cannot be followed stays so.
   void forget_findings();
   /// That too, as from the beginning.
   void clear_findings();
   /// What must hold of each owner and between them (consistent.cpp), while no bound was hit: the
   /// first disagreement, which is this program's mistake and nobody else's, or nothing.
-  [[nodiscard]] std::string consistent() const;
+  [[nodiscard]] std::string consistent() const { return spec::consistent(view_); }
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
-  std::array<u64, 256> exercised{};
+  std::array<u64, 256>& exercised() { return findings_.exercised(); }
+  [[nodiscard]] const std::array<u64, 256>& exercised() const { return findings_.exercised(); }
 
   // ---- words ------------------------------------------------------------------------------------
   /// Names addresses for people; default: hex.
-  void set_namer(Namer namer) { namer_ = std::move(namer); }
-  [[nodiscard]] std::string name(u64 pa) const;
-  /// Why an outcome is possible: where it was read, when that was replaced, and the nearest miss.
-  [[nodiscard]] std::string explain(const Outcome& outcome) const;
-  /// The same of a candidate, met at `va`.
-  [[nodiscard]] std::string explain(const Candidate& candidate, u64 va) const;
-  [[nodiscard]] std::string explain_item(const Item& item) const;
-  /// Of an ATC entry: when it may have been filled, and the ATC_INV that nearly removed it.
-  [[nodiscard]] std::string explain_atc(const AtcItem& item, u64 va) const;
-  /// The same as facts (cause.h).
-  [[nodiscard]] Cause cause_of(const Outcome& outcome) const;
-  [[nodiscard]] Cause cause_of(const Candidate& candidate, u64 va) const;
-  [[nodiscard]] Cause cause_of(const Item& item) const;
-  [[nodiscard]] Cause cause_of(const AtcItem& item, u64 va) const;
-  /// Why the address may fault under the tag; `found` is what collect() gave for it.
-  [[nodiscard]] Cause cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& found) const;
-  /// The structures of the stream of which cached words are not what memory says.
-  [[nodiscard]] std::vector<Cause> causes_of_stream(u32 sid, std::optional<u32> ssid) const;
-  /// The structure in memory by which the stream gets that option.
-  [[nodiscard]] Cause cause_in_memory(u32 sid, std::optional<u32> ssid,
-                                      const StreamOption& option) const;
-  [[nodiscard]] const AtcItem& atc_item(u32 index) const { return atcs_.item(index); }
+  void set_namer(Namer namer) { findings_.set_namer(std::move(namer)); }
+  [[nodiscard]] std::string name(u64 pa) const { return findings_.name(pa); }
 
  private:
-  friend class Pieces;
-  /// Of one stream; changes whenever one of its options may, while structures can be fetched and
-  /// nothing from before reset can be cached.
-  struct ConfigurationVersion {
-    u64 stream = 0;
-    u64 all = 0;
-    u64 generation = 0;
-    friend bool operator==(const ConfigurationVersion&, const ConfigurationVersion&) = default;
-  };
-  struct KnownOptions {
-    u32 sid = 0;
-    u32 ssid = 0;
-    bool ssv = false;
-    bool known = false;
-    ConfigurationVersion version;
-    StreamOptions options;
-  };
-  /// What a legal STE and a CD form, or why they do not.
-  struct Forming {
-    Ste<u64> ste;
-    Cd<u64> cd;
-    bool known = false;
-    bool e2h = false;
-    std::optional<Rule> bad{};
-    NotModelled not_modelled = NotModelled::no;
-    u32 regime = 0;
-  };
-  using Path = TableGraph::Path;
-  using End = TableGraph::End;
-  using Entries = TableGraph::Entries;
-  struct Vanished {
-    Frame* frame;
-    unsigned index;
-    Content content;
-    EventIndex at;
-  };
-  struct SteOption {
-    Ste<u64> ste;
-    SteDecision decision;  ///< of a known one
-    u64 place = 0;
-    Group dies = immortal;
-    bool unknown = false;
-    bool bad_streamid = false;
-    unsigned units = 0;
-  };
-  struct CdOption {
-    Cd<u64> cd;
-    u64 place = 0;
-    Group dies = immortal;
-    bool unknown = false;
-    bool bad_substreamid = false;
-    unsigned units = 0;
-  };
-  /// Nearly always one or two.
-  template <class Option>
-  using OptionList = InlineVector<Option, 2>;
-  using SteOptions = OptionList<SteOption>;
-  using CdOptions = OptionList<CdOption>;
-  using FormedList = InlineVector<Formed, 4>;
-  /// Of one stream: its STEs, and the CDs of the substreams that were looked at.
-  struct Options {
-    struct Cds {
-      u32 number = 0;
-      CdOptions options;
-    };
-    SteOptions stes;
-    std::vector<Cds> cds;
-
-    [[nodiscard]] const CdOptions& cds_of(u32 number) const;
-  };
-  /// Cached words of the CDs of a stream, while a table of many is looked at and nothing is cached
-  /// or dropped: looking those of each CD up among all would take the square of them.
-  struct CdItems {
-    static constexpr std::size_t pays_from = 8;  ///< CDs
-    bool valid = false;
-    u32 sid = 0;
-    std::vector<std::pair<u32, u32>> items;  ///< SubstreamID and number in ConfigCache, ascending
-  };
-  void gather_cd_items(u32 sid);
-  /// visit(number in ConfigCache) for each cached word of that CD, ascending.
-  template <class Visit>
-  void for_cd_items(u32 sid, u32 ssid, Visit&& visit) const;
-  struct Word {
-    u64 value;
-    bool unknown;
-    Group dies;
-  };
-  using Words = InlineVector<Word, 4>;
-  using Places = InlineVector<u64, 4>;
-  /// What one fetch of a structure read: one word, or two.
-  struct UnitValue {
-    std::array<u64, 2> word;
-    std::array<bool, 2> unknown;
-    Group dies;
-  };
-  struct UnitValues {
-    static constexpr unsigned bound = 16;
-    std::array<UnitValue, bound> values;
-    unsigned count = 0;
-    bool overflow = false;
-    void add(const UnitValue& value) {
-      for (unsigned i = 0; i < count; ++i) {
-        if (values[i].unknown != value.unknown || values[i].word != value.word) continue;
-        if (values[i].dies < value.dies) values[i].dies = value.dies;
-        return;
-      }
-      overflow |= count == bound;
-      if (!overflow) values[count++] = value;
-    }
-  };
-
-  // tables.cpp
-  void link(const TableExtent& table, Edge edge);
-  void link_part(Frame& frame, const Edge& edge, bool& known);
-  void unlink(const TableExtent& table, Edge edge);
-  void link_children(Frame& frame, Geometry geometry, unsigned level);
-  void unlink_children(Frame& frame, Geometry geometry, unsigned level);
-  /// See Work. False: the caller leaves off.
-  [[nodiscard]] bool spend(u64 work) const { return work_.spend(work); }
-  void earn(u64 work) const { work_.earn(work); }
+  // stores.cpp
   void before_table_store(Frame& frame, unsigned index, u64 value, bool plain);
   void store_word(AgentId by, Frame& frame, unsigned index, Content content, bool plain);
   void after_table_store(Frame& frame, unsigned index, u64 value);
   void settle_word(u64 pa);
   void settle(std::vector<Vanished>& vanished);
-  void vanish_from_table(Frame& frame, const Vanished& what);
-  template <class Visit>
-  void for_each_filling(const Path& path, Visit&& visit) const;
-  /// Of a group with the contiguous hint what `covered` (or null) leaves.
-  void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at,
-                const Command* covered = nullptr);
-  void insert_item(const Item& item);
-  void insert_group(const Path& path, const Item& group, const Command* covered);
-  /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
-  [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
-                                  u8 hierarchical) const {
-    return step_at(regimes_.of(space), space.half, level, word, unpack(hierarchical));
-  }
-  [[nodiscard]] Group fate(const Path& path, const Item& item) const;
-  void leave_below_pointers(Group group);
-  void drop_items(Group group);
-  [[nodiscard]] Item shadow_of(const Item& item) const;
-  [[nodiscard]] bool is_shadow(const Candidate& c) const {
-    return c.item != 0 && items_[c.item - 1].shadow != 0;
-  }
-  template <class Visit>
-  void for_each_way(const Frame& frame, Visit&& visit) const;
-  void note_page(Frame& frame, Geometry geometry, unsigned level);
-  void note_access_flags(Frame& frame, Geometry geometry, unsigned level, const Entries& entries,
-                         bool tables);
-  [[nodiscard]] bool may_set_access_flag(const Frame& frame, const Entries& entries,
-                                         Geometry geometry, unsigned level, bool table) const;
-  void materialize_ghosts_over(const Frame& frame);
-  void note_leaf(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  void note_contiguous(Frame& frame, u64 value);
-  void note_below(Frame& frame, Geometry geometry, unsigned level);
-  void may_be_global(u32 tag);
-  void check_make(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  void check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  void probe(u32 tag, u64 va, u64 origin);
-  void probe_tag(u32 tag, u64 va, u64 origin);
-  [[nodiscard]] bool is_global(const Candidate& c) const;
-  [[nodiscard]] bool looks_up_anywhere(u32 tag, const Flag<u64>& aset) const;
-  [[nodiscard]] bool is_met_by(u32 regime, const Candidate& c) const;
-  [[nodiscard]] bool is_found_at(const Regime<u64>& asking, const Candidate& c, u64 va) const;
-  void probe_table(u32 tag, const TableExtent& table, u64 first = 0, u64 last = ~u64{0});
-  void probe_part(u32 tag, const TableExtent& part, u64 first, u64 last);
-  [[nodiscard]] bool pending_below(const TableExtent& table) const;
-  void check_unknown(const Frame& frame, const Edge& edge, bool& known);
-  void note_access_flag(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  [[nodiscard]] bool is_walked(const Frame& frame, bool ghosts) const;
-  template <class Visit>
-  void for_each_walk_from(const End& end, Visit&& visit) const;
-  [[nodiscard]] bool is_walked_from(const End& end) const;
-  [[nodiscard]] bool may_be_walked_to(const Frame& frame) const;
-  void mark_dirty(u32 tag, u64 va, unsigned extent_lg2);
-  void check_lost_update(Frame& frame, unsigned index, u64 value);
 
   // enable.cpp
-  void now_gbpa_is(u64 may_be);
-
-  // options.cpp
-  bool ste_options(u32 sid, SteOptions& options) const;
-  bool read_stes(u32 sid, SteOptions& options) const;
-  [[nodiscard]] const Forming& forming(const Ste<u64>& ste, const Cd<u64>& cd) const;
-  /// What a legal STE with stage 2 alone forms.
-  struct Forming2 {
-    NotModelled not_modelled = NotModelled::no;
-    u32 regime = 0;
-  };
-  [[nodiscard]] Forming2 forming2(const Ste<u64>& ste) const;
-  void add_stage2(u32 sid, const SteOption& ste, StreamOption& option) const;
-  bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
-  void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word, Words& words) const;
-  using CachedWords = InlineVector<u32, 16>;
-  void units_at(u64 place, unsigned unit, bool cached_only, const CachedWords& cached,
-                UnitValues& values) const;
-  /// Numbers of the cached words of the structure at `place` that serve (sid, ssid).
-  void cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedWords& found) const;
-  /// `of(option)` is the structure of an option, by reference.
-  template <class Option, class Of>
-  static void add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options);
-  [[nodiscard]] bool too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
-                              std::string_view of_what) const;
-  template <class Option, class Of>
-  bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
-                const Of& of, OptionList<Option>& options) const;
-
-  // regions.cpp
-  void refresh_regions(u32 sid, const SteOptions& stes);
-  void refresh_l2_arrays(u32 first_sid);
-  void add_region(const Region& region);
-
-  // config.cpp
-  void reform_around(u64 pa);
-  void add_streams_around(u64 pa, std::vector<StreamPart>& streams);
-  [[nodiscard]] bool may_be_valid(ConfigKind kind, u64 place) const;
-  void reform(const StreamPart& part);
-  void reform_unseen(const StreamPart& part);
-  void reform_all();
-  void cds_to_form(const SteOption& ste, const StreamPart& part, std::vector<u32>& numbers) const;
-  void look_at_cds(u32 sid, u32 number, Options& options);
-  void form_stage2(u32 sid, const SteOption& ste, FormedList& formed);
-  void follow_nesting(u32 tag, Group died);
-  void form_cd(u32 sid, u32 number, const SteOption& ste, Options& options, FormedList& formed);
-  void replace_formed(const StreamPart& part, const FormedList& now);
-  /// `index`, of config_, where so many words vanish at once that it pays.
-  void config_vanished(const Vanished& what, const std::vector<Vanished>& all,
-                       ConfigIndex* index = nullptr);
-  void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all,
-                   ConfigIndex* index = nullptr);
-  [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
-                              const ConfigItem& below) const;
-  [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;
-
-  // formed_regimes.cpp
-  u32 intern(const Regime<u64>& regime);
-  void become_formed(u32 regime);
-  void become_ghost(u32 regime, Group died);
-  void leave_mixed(const Space& gone, const TableExtent& own, Group died);
-  void materialize_ghost(u32 regime);
-  void freeze_pointers(u32 regime, Group died);
-  void drop_ghost(u32 regime);
-  void unlink_roots(u32 regime);
-  /// Makes items of all that can be filled from the table, except what `covered` (or null) removes
-  /// anyway.
-  void expand(const Path& path, const TableExtent& table, const Command* covered);
-  void expand_part(const Path& path, const TableExtent& part, const Command* covered);
-  void check_tag(u32 tag);
-  /// That configurations of one tag agree.
-  [[nodiscard]] static Rule tag_rule(const Tag<u64>& tag) {
-    return tag.stage == Stage::stage2 ? Rule::TAG_STAGE2 : Rule::TAG_REGIMES;
-  }
-  void check_world(const Formed& entry);
-  [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
-
-  // invalidate.cpp
-  void cache_structure(const ConfigItem& tags);
-  void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
-                   std::vector<StreamPart>& streams);
-  [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
-                                          const std::vector<u32>& descriptors,
-                                          const InFlight& command) const;
-  void kill_items(const InFlight& command);
-  void kill_config(const InFlight& command);
-  void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
-  void kill_ghosts(const InFlight& command);
-  void kill_combined(const InFlight& command);
-  [[nodiscard]] TlbiScope scope(const Command& command, u32 tag) const {
-    const bool e2h = command.broadcast ? command.cpu_e2h : e2h_ != 0;
-    return {static_cast<unsigned>(vmw_of_entries_), e2h, command.broadcast,
-            command.broadcast && regimes_.any_apart(tag)};
-  }
-  [[nodiscard]] bool removes(const Command& command, const Item& item) const {
-    return spec::removes(command, regimes_.tag(item.tag).tag, item, scope(command, item.tag));
-  }
-  /// It does, and what it removes was filled before it was exposed.
-  [[nodiscard]] bool ends(const InFlight& sent, const Item& item) const {
-    const bool behind = item.shadow != 0 ? sent.group > item.since : sent.at >= item.since;
-    return behind && removes(sent.command, item);
-  }
-  /// It removes all combined entries that hold anything of the tag, which is of stage 2.
-  [[nodiscard]] bool separates(const InFlight& sent, u32 tag) const {
-    return removes_combined(sent.command, regimes_.tag(tag).tag, scope(sent.command, tag));
-  }
-  [[nodiscard]] static bool ends(const InFlight& sent, const ConfigItem& item) {
-    return sent.at >= item.since && spec::removes(sent.command, item);
-  }
-  [[nodiscard]] bool survives(const Item& item, const InFlight& command) const;
-  [[nodiscard]] bool pointer_yields(const Item& pointer, const Item& item) const;
-
-  // walker.cpp
-  struct alignas(8) Walker {
-    u32 number = 0;
-    u32 regime = 0;  ///< 1 + regime
-  };
-  [[nodiscard]] u32 regime_of_walker(u32 walker) const;
-  void drop_items_of(u32 tag, bool pointers_only);
-
-  // consistent.cpp
-  [[nodiscard]] std::string edges_agree() const;
   void stop_if_inconsistent();
-
-  // dropped.cpp
-  void revive_config();
-  void revive_items();
-
-  // atc.cpp
-  using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
-  void sources_of(const StreamPart& part, const Options& options, const std::vector<u32>& numbers,
-                  Atcs::Sources& sources);
-  void reform_ats(const StreamPart& part, const Options& options, const FormedList& now);
-  void lose_source(const AtsSource& source);
-  void note_clean_only(Candidate& c) const;
-  void leave_all_in_atc(const AtsSource& source);
-  void leave_in_atcs(const Item& item);
-  void leave_dirty_in_atcs(const Path& path, u64 origin, Content content, EventIndex stored_at);
-  void leave_unknown_in_atcs(Group group, const std::vector<u32>& unknown_before);
-  [[nodiscard]] std::vector<u32> atcs_of_unknown() const;
-  void fill_atc(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at);
-  [[nodiscard]] bool meets(const AtsSource& source, const Candidate& c) const;
-  [[nodiscard]] bool grants_anything(const AtsSource& source, const Candidate& c) const;
-  [[nodiscard]] Candidate candidate_of(const AtcItem& item, u32 index, u64 va) const;
-  void collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const;
-  [[nodiscard]] u64 atc_constant_until(u32 owner, u64 va) const;
-  void translations_under(u32 tag, const VisitCandidate& visit) const;
-  void all_translations_of(u32 tag, const VisitCandidate& visit) const;
-  void visit_table(const Space& space, const TableExtent& table, u8 hierarchical, u32 item,
-                   bool runs, const VisitCandidate& visit) const;
-  bool ats_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  void use_atc(const Access& sent, u32 owner, std::vector<Outcome>& found) const;
-  void use_contained_atc(const Access& access, u32 owner, std::vector<Outcome>& found) const;
-  bool ask_ats(const Access& access, std::vector<Outcome>& found) const;
-  bool check_translated(const Access& access, const Outcome& outcome,
-                        std::vector<Outcome>& found) const;
-
-  // explain.cpp
-  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const Item& item) const;
-  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const AtcItem& item, u64 va) const;
-  [[nodiscard]] std::optional<NearestMiss> nearest_miss(const ConfigItem& item) const;
-  [[nodiscard]] Cause cause_of(const Edge& edge) const;
-  [[nodiscard]] std::optional<Cause> cause_of_what_is_kept(const Edge& edge) const;
-  [[nodiscard]] Cause cause_of_item(u32 index, u64 va, u64 origin, u64 value) const;
-  [[nodiscard]] std::vector<Structure> structures_of(u32 sid, std::optional<u32> ssid) const;
-
-  // nested.cpp
-  [[nodiscard]] SmmuState translating() const;
-  bool collect_nested(const Access& access, std::vector<Outcome>& found) const;
-  void through_both(const Access& access, const SteOption& its, std::vector<Outcome>& found) const;
-  void through_its_stage1(const Access& access, const Ste<u64>& ste, const ContextDecision& context,
-                          const StreamOption& way, std::vector<Outcome>& found) const;
-  void through_its_stage2(const Access& access, const StreamOption& way, const Outcome& passed,
-                          std::vector<Outcome>& found) const;
-  void collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& found) const;
-  bool fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va, std::vector<u64>& relied_on);
-  template <class Memory>
-  bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last);
-
-  // lookup.cpp
-  [[nodiscard]] std::optional<Rule> unpredictable(u32 tag) const;
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  bool untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const;
-  void access_under(const Access& access, const StreamOption& option, bool by_ats,
-                    std::vector<Outcome>& found) const;
-  [[nodiscard]] Outcome contained_outcome(u32 tag) const;
-  /// Of an address that is an intermediate one for the STE, which has both stages.
-  [[nodiscard]] Outcome contained_outcome(const SteOption& ste) const;
-  [[nodiscard]] bool ends_before_lookup(const StreamOption& option, const Access& access,
-                                        std::vector<Outcome>& found) const;
-  [[nodiscard]] bool is_met(const StreamOption& option, const Access& access, AccessKind kind,
-                            const Candidate& c) const;
-  void add_met(const Access& access, const StreamOption& option, bool by_ats,
-               const std::vector<Candidate>& candidates, bool heed_conflicts,
-               std::vector<Outcome>& found) const;
-  [[nodiscard]] bool may_mark_dirty(const Candidate& c) const;
-  void walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va, u8 hierarchical,
-            u32 item, std::vector<Candidate>& found) const;
-  void meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u32 item, u64 origin,
-            Content content, std::vector<Candidate>& found) const;
-  void contiguous_siblings(const Space& space, unsigned level, u64 position, u64 va,
-                           u8 hierarchical, u32 item, std::vector<Candidate>& found) const;
-  void walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candidate>& found) const;
-  void collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const;
-  void collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const;
-  void collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const;
-  static u64 contiguous_until(const Frame& frame, const Candidate& c);
-  [[nodiscard]] u64 input_ends(u64 va) const;
-  [[nodiscard]] u64 tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const;
-  [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
-  [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
-
-  void give_up(std::string what);
-  void report(Rule rule, std::string text, std::vector<Cause> causes = {});
-  void count(Rule rule) { ++exercised[static_cast<std::size_t>(rule)]; }
 
   Trail trail_;
   Memory memory_{trail_};
@@ -909,65 +245,46 @@ class Caches {
   TlbItems items_{trail_};
   ToldCds told_cds_{trail_};
   Work work_{trail_, memory_};
+  Findings findings_{work_};
+  Controls controls_{trail_};
+  Scopes scopes_{controls_, regimes_};
+  LeafNotes leaves_{trail_};
+  KnownStreams streams_{trail_};
   TableGraph graph_{trail_, memory_, regimes_, items_, work_};
   Capabilities caps_;
   Profile profile_;
-  EventIndex now_ = 0;
   Changes changes_;
   Atcs atcs_{trail_, commands_, changes_, profile_.untagged_covers_pasids};
+  Fetches fetches_{caps_, profile_, controls_, memory_, config_,  from_reset_,
+                   atcs_, trail_,   regimes_,  items_,  findings_};
+  Lookups lookups_{caps_, memory_, regimes_, items_, atcs_, from_reset_, leaves_, work_};
+  Ats ats_{caps_, controls_, regimes_, items_, from_reset_, lookups_, fetches_, findings_, atcs_};
+  Accesses accesses_{caps_, memory_, regimes_, items_, fetches_, lookups_};
+  AtsAccesses ats_accesses_{caps_, controls_, config_,  regimes_,
+                            atcs_, fetches_,  lookups_, accesses_};
+  NestedAccesses nested_{caps_, controls_, memory_,  regimes_, items_,
+                         atcs_, told_cds_, fetches_, lookups_, accesses_};
+  const CachesView view_{caps_,    profile_, controls_, memory_,  commands_,
+                         regimes_, items_,   graph_,    config_,  streams_,
+                         atcs_,    scopes_,  fetches_,  lookups_, findings_};
+  Tables tables_{caps_, memory_, regimes_, items_, work_, graph_, leaves_, findings_};
+  Makes makes_{view_, findings_, work_};
+  Fills fills_{memory_, commands_, regimes_, scopes_,   atcs_, work_,
+               graph_,  items_,    changes_, findings_, ats_,  tables_};
+  FormedRegimes formed_{trail_,   memory_, commands_, from_reset_, items_,  scopes_, leaves_, work_,
+                        regimes_, graph_,  changes_,  findings_,   tables_, makes_,  fills_};
+  ConfigFills config_fills_{caps_,   profile_, controls_, memory_,  commands_,
+                            scopes_, streams_, findings_, fetches_, config_};
+  Configuration configuration_{caps_,    controls_,     memory_,  atcs_,    config_,
+                               regimes_, graph_,        streams_, changes_, findings_,
+                               fetches_, config_fills_, ats_,     formed_};
+  Walkers walkers_{trail_, items_, regimes_, graph_, accesses_, lookups_, fills_, formed_};
+  ToldStage1 told_stage1_{caps_,    controls_, memory_,   fetches_, findings_,
+                          regimes_, items_,    told_cds_, fills_};
 
-  StreamTable strtab_{};  // trailed as a whole
-  u64 strtab_set_ = 0;
-  u64 e2h_ = 0;
-  u64 vmw_ = 0;
-  u64 vmw_of_entries_ = 0;  // the least that an entry may have been cached with
-  u64 vmw_renewal_ = 0;     // 1 + the group whose TLBI leaves none of another VMW; 0: none
-  u64 e2h_open_ = 0;  // written, and until SMMUEN is set not in effect for sure: IHI 0070 6.3.12.3
-  u64 smmuen_ = 0;    // as written
-  u64 enabled_ = 0;   // may anything be fetched: smmuen written 1, until 0 acknowledged
-  u64 smmuen_acked_ = 0;
-  u64 smmuen_open_ = 0;  // a change was written and not acknowledged yet
-  u64 gbpa_abort_ = 1;   // bit 0: ABORT may be 0, bit 1: it may be 1
-  u64 tolerate_epd_ = 0;
-
-  u64 without_ng_ = 0;  // a word with nG = 0, or unknown, was ever in a table, of any world
-  u64 contiguous_ = 0;  // a leaf with the contiguous hint was ever stored in a table
-  struct LeafStore {    // leaves stored since there are global ones: which is newer counts
-    u64 pa = 0;
-    u64 value = 0;
-    u32 at = 0;
-    u32 padding = 0;
-  };
-  TrailArray<LeafStore> leaf_stores_;
-
-  TrailArray<u64> known_sids_;  // streams whose STE was ever anything but V = 0 or abort
-
-  TrailArray<Walker> walkers_;  // that walk
-
-  u64 atschk_ = 0;
-
-  std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
-  u64 streams_version_ = 0;                // of any stream
-  mutable std::array<KnownOptions, 64> known_options_;
-  mutable StreamOptions scratch_ways_;
-  mutable std::array<Forming, 64> formings_;
   u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
-  std::string bound_;       // the first that was hit
-  mutable std::string unasked_mixtures_;  // the bound that a question hit last
-  std::string unsupported_;
-  std::vector<Violation> violations_;
   std::vector<Vanished> scratch_vanished_;
-  std::vector<Path> scratch_paths_;
-  std::vector<u32> scratch_covered_;
-  std::vector<u32> scratch_numbers_;
-  CdItems cd_items_;
-  Options scratch_options_;
-  std::vector<Item> scratch_gone_;
-  std::vector<Item> scratch_shadows_;
-  mutable bool collect_pointers_ = true;
   mutable std::vector<Outcome> scratch_outcomes_;
-  mutable std::vector<Candidate> scratch_candidates_;
-  Namer namer_;
 };
 
 }  // namespace iommucheck::spec

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "base/bits.h"
 #include "base/types.h"
 
 namespace iommucheck::spec {
@@ -57,6 +58,11 @@ class Changes {
       }
     }
     intervals_.push_back({tag, first, last});
+  }
+  /// The block of so many bytes in which the address lies.
+  void mark_extent(u32 tag, u64 va, unsigned extent_lg2) {
+    const u64 first = align_down(va, extent_lg2);
+    mark(tag, first, first + (pow2(extent_lg2) - 1));
   }
   void mark(const StreamPart& part) {
     if (followed_) add_part(part, streams_);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "spec/smmu/visits.h"
 
 namespace iommucheck::spec {
 
@@ -71,8 +72,8 @@ void Smmu::write_prod(u64 value) {
   const u64 before = queue_used(queue.lg2, r_.cmdq_prod, cons);
   const u64 after = queue_used(queue.lg2, value, cons);
   const bool running = (r_.cr0 & cr0::cmdqen) != 0;
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_OVERRUN)];
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_PROD_BACK)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_OVERRUN)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_PROD_BACK)];
   if (running && after > pow2(queue.lg2)) {
     report(Rule::QUEUE_OVERRUN, "CMDQ_PROD = " + hex(value) +
                                     " exposes more than the queue holds "
@@ -113,8 +114,8 @@ void Smmu::process_queue() {
 
 /// The next command of the queue. False: it stops the queue.
 bool Smmu::execute(const CommandWords& words, bool certain) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_COMMAND_ILLEGAL)];
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_SLOT_ORDER)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_COMMAND_ILLEGAL)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_SLOT_ORDER)];
   const Command command = decode_command<u64>(words.dw0, words.dw1, capabilities());
   if (const auto illegal = check_command(command, capabilities()); illegal && certain) {
     report(Rule::QUEUE_COMMAND_ILLEGAL, "CERROR_ILL: " + describe(command) + " (" +
@@ -174,7 +175,7 @@ std::string Smmu::why_stopped() const {
 
 /// Whether it is refused or not is the device's. IHI 0070 4.1.5.
 void Smmu::check_reserved(const Command& command, const CommandWords& words) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::COMMAND_RESERVED)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::COMMAND_RESERVED)];
   if (!has_reserved_bits(words, capabilities())) return;
   const CommandWords defined = defined_bits(command.op, capabilities());
   report(Rule::COMMAND_RESERVED, "CMD_" + describe(command) +
@@ -186,11 +187,12 @@ void Smmu::check_reserved(const Command& command, const CommandWords& words) {
 /// No STE that the SMMU may use lets a transaction stall any more. IHI 0070 4.7.2.
 void Smmu::check_stall_term(const Command& command) {
   if (command.op != Opcode::stall_term) return;
-  ++caches_.exercised[static_cast<std::size_t>(Rule::STALL_TERM_ABORTS)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::STALL_TERM_ABORTS)];
   if (!smmuen()) return;
-  std::vector<Caches::StreamOption> options;
-  const bool all = caches_.stream_options(static_cast<u32>(command.sid), 0, false, options);
-  const auto aborts = [](const Caches::StreamOption& option) {
+  std::vector<StreamOption> options;
+  const bool all =
+      caches_.fetches().stream_options(static_cast<u32>(command.sid), 0, false, options);
+  const auto aborts = [](const StreamOption& option) {
     return !option.any && (option.kind == SteKind::abort || option.kind == SteKind::bad);
   };
   if (!all || std::ranges::all_of(options, aborts)) return;
@@ -226,7 +228,7 @@ void Smmu::stop_at(u64 cons, u64 code) {
   if (code != static_cast<u64>(CommandError::atc_inv_sync)) return;
   if (endpoint_says_) {
     set(endpoints_failed_, 1);
-    caches_.for_each_atc_inv([&](u32 sid, Group) { endpoint_says_(sid, false); });
+    for_each_atc_inv(caches_.view(), [&](u32 sid, Group) { endpoint_says_(sid, false); });
   }
   caches_.fail_atc_invs();
 }
@@ -363,7 +365,7 @@ void Smmu::raise_command_error(u64 code) {
 }
 
 void Smmu::command_consumed(u32 slot, const std::optional<CommandWords>& words) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)];
   const QueueGeometry queue = cmdq();
   if (!slots_from_events_) return command_taken(queue, slot);  // executed already
   if (queue_index(queue.lg2, r_.exposed) != slot) {
@@ -411,7 +413,7 @@ void Smmu::check_slot(u64 pa) {
     set(r_.queue_changed, 1);
   }
   if ((r_.cr0 & cr0::cmdqen) == 0 || command_error()) return;
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_SLOT_LIVE)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_SLOT_LIVE)];
   if (distance >= queue_used(queue.lg2, r_.cmdq_prod, cons)) return;
   report(Rule::QUEUE_SLOT_LIVE, "slot " + std::to_string(index) +
                                     " is rewritten while it is exposed and not seen as consumed");
@@ -432,7 +434,7 @@ void Smmu::complete_syncs() {
          syncs_[static_cast<u32>(first_sync_)].position < r_.cons_total) {
     const auto group = static_cast<Group>(syncs_[static_cast<u32>(first_sync_)].group);
     if (endpoints_failed_ != 0) {
-      caches_.for_each_atc_inv([&](u32 sid, Group its) {
+      for_each_atc_inv(caches_.view(), [&](u32 sid, Group its) {
         if (its <= group) endpoint_says_(sid, true);
       });
     }

@@ -12,7 +12,7 @@
 //   what was filled until the end of group n dies with the first later group that has a command
 //   which removes it (first_after);
 //   what a command removes and what can be filled again from something that outlives the group
-//   does not die by it (Caches::survives, Caches::may_be_fetched_again);
+//   does not die by it (Fills::survives, ConfigFills::may_be_fetched_again);
 //   what dies by commands that are lost lives on (Caches::drop_commands).
 //
 // What a command removes is said for each kind of thing in removal.h.

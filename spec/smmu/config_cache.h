@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Cached words of configuration that memory may say otherwise by now, and where in memory the
-// structures lie that a fetch may lead to. What a fetch may read of both, says Caches
-// (options.cpp); what follows where they change, config.cpp.
+// structures lie that a fetch may lead to. What a fetch may read of both, says Fetches
+// (fetches.h); what follows where they change, Configuration.
 #pragma once
 
 #include <string>

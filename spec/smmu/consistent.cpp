@@ -3,14 +3,13 @@
 // two of them. Nothing that the specification says depends on it: a disagreement is a mistake of
 // this program. Called after each event where IOMMUCHECK_CONSISTENT is set (sanitizers, fuzzing),
 // and by `check` after one case of 64.
+#include "spec/smmu/consistent.h"
+
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <map>
 
 #include "base/text.h"
-#include "spec/smmu/caches.h"
 
 namespace iommucheck::spec {
 
@@ -252,7 +251,8 @@ std::string Regimes::consistent() const {
     const bool made = tags_[t].combines != 0 && tags_[t].combines_until == immortal;
     if (is_nested(t) && !made) return "combined entries may be made of a tag that has none";
   }
-  if (auto wrong = differ([] { return "tags that combine"; }, combines, combines_); !wrong.empty()) return wrong;
+  if (auto wrong = differ([] { return "tags that combine"; }, combines, combines_); !wrong.empty())
+    return wrong;
   for (u32 t = 0; t < tags_.size(); ++t) {
     for (u64 r = tags_[t].first_regime; r != 0; r = regimes_[r - 1].next) {
       if (++listed[r - 1] > 1) return "a regime is twice in the list of its tag";
@@ -274,29 +274,29 @@ std::string Regimes::consistent() const {
 
 /// A root of each regime that walks, or of which the tree stands for what it filled; one way from
 /// each cached pointer, to each frame of its table.
-std::string Caches::edges_agree() const {
+static std::string edges_agree(const CachesView& of) {
   u64 roots = 0;
   u64 pointers = 0;
-  memory_.for_each_frame([&](const Frame& frame) {
-    for (u32 i = graph_.first(frame); i != 0; i = graph_.edge(i).next) {
-      if (graph_.edge(i).kind == EdgeKind::root) ++roots;
-      if (graph_.edge(i).kind == EdgeKind::item) ++pointers;
+  of.memory.for_each_frame([&](const Frame& frame) {
+    for (u32 i = of.graph.first(frame); i != 0; i = of.graph.edge(i).next) {
+      if (of.graph.edge(i).kind == EdgeKind::root) ++roots;
+      if (of.graph.edge(i).kind == EdgeKind::item) ++pointers;
     }
   });
   u64 walked = 0;
-  for (u32 t = 0; t < regimes_.tags(); ++t) {
-    for (u64 r = regimes_.tag(t).first_regime; r != 0; r = regimes_[r - 1].next) {
-      if (regimes_[r - 1].formed == 0 && regimes_[r - 1].ghost == 0) continue;
-      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
+  for (u32 t = 0; t < of.regimes.tags(); ++t) {
+    for (u64 r = of.regimes.tag(t).first_regime; r != 0; r = of.regimes[r - 1].next) {
+      if (of.regimes[r - 1].formed == 0 && of.regimes[r - 1].ghost == 0) continue;
+      of.regimes.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
         for_each_part(root, [&](const TableExtent&, u64) { ++walked; });
       });
     }
   }
   u64 cached = 0;
-  for (u32 t = 0; t < items_.tags(); ++t) {
-    for (u32 i = items_.first(items_.tag(t)); i != 0; i = items_[i].next) {
-      if (items_[i].kind != ItemKind::pointer) continue;
-      for_each_part(items_[i].table(), [&](const TableExtent&, u64) { ++cached; });
+  for (u32 t = 0; t < of.items.tags(); ++t) {
+    for (u32 i = of.items.first(of.items.tag(t)); i != 0; i = of.items[i].next) {
+      if (of.items[i].kind != ItemKind::pointer) continue;
+      for_each_part(of.items[i].table(), [&](const TableExtent&, u64) { ++cached; });
     }
   }
   auto wrong = differ([] { return "edges from roots"; }, walked, roots);
@@ -304,29 +304,19 @@ std::string Caches::edges_agree() const {
   return differ([] { return "edges from cached pointers"; }, cached, pointers);
 }
 
-std::string Caches::consistent() const {
-  if (gave_up() || stands_still() || !unsupported_.empty()) return {};
+std::string consistent(const CachesView& of) {
+  if (of.findings.gave_up() || !of.findings.unsupported().empty()) return {};
   for (const auto& [owner, wrong] :
-       {std::pair{"Memory", memory_.consistent()}, std::pair{"Commands", commands_.consistent()},
-        std::pair{"ConfigCache", config_.consistent()}, std::pair{"Regimes", regimes_.consistent()},
-        std::pair{"TableGraph", graph_.consistent()}, std::pair{"TlbItems", items_.consistent()},
-        std::pair{"Atcs", atcs_.consistent()}, std::pair{"Caches", edges_agree()}}) {
+       {std::pair{"Memory", of.memory.consistent()},
+        std::pair{"Commands", of.commands.consistent()},
+        std::pair{"ConfigCache", of.config.consistent()},
+        std::pair{"Regimes", of.regimes.consistent()},
+        std::pair{"TableGraph", of.graph.consistent()},
+        std::pair{"TlbItems", of.items.consistent()}, std::pair{"Atcs", of.atcs.consistent()},
+        std::pair{"Caches", edges_agree(of)}}) {
     if (!wrong.empty()) return std::string(owner) + ": " + wrong;
   }
   return {};
-}
-
-/// Behind each event in short runs, and behind one of 64 in long ones.
-void Caches::stop_if_inconsistent() {
-  constexpr u64 each = 64, one_of = 2048;
-  if (++recounts_asked_ > each && recounts_asked_ % one_of != 0) return;
-  const std::string wrong = consistent();
-  if (wrong.empty()) return;
-  std::fputs(("the specification's state is inconsistent behind event " + std::to_string(now_) +
-              ": " + wrong + "\n")
-                 .c_str(),
-             stderr);
-  std::abort();
 }
 
 }  // namespace iommucheck::spec

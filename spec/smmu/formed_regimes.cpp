@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Translation regimes that come and go under the tags, what those leave behind that go, and two of
-// them under one tag. SEMANTICS 2: "Two regimes under one tag".
+#include "spec/smmu/formed_regimes.h"
+
 #include <algorithm>
 
 #include "base/text.h"
-#include "spec/smmu/caches.h"
 #include "spec/smmu/paths.h"
 
 namespace iommucheck::spec {
@@ -18,15 +17,63 @@ Edge root_edge(const Space& space, const TableExtent& root) {
 
 }  // namespace
 
-u32 Caches::intern(const Regime<u64>& regime) {
-  const u32 number = regimes_.intern(regime);
-  items_.know_tags(regimes_.tags());
-  return number;
+/// What the part forms from now on: regimes come, go, and are compared.
+void FormedRegimes::replace(const StreamPart& part, const FormedList& now) {
+  InlineVector<u32, 8> touched;
+  const auto touch = [&](u32 regime) {
+    if (std::ranges::find(touched, regime) == touched.end()) touched.push_back(regime);
+  };
+  struct Nesting {
+    u32 tag;
+    Group died;
+  };
+  InlineVector<Nesting, 2> nestings;
+  const auto nest = [&](const Formed& entry, Group died) {
+    if (!entry.nested) return;
+    const u32 tag = regimes_[entry.regime].tag;
+    const auto known = std::ranges::find(nestings, tag, &Nesting::tag);
+    if (known == nestings.end()) return nestings.push_back({tag, died});
+    known->died = std::max(known->died, died);
+  };
+  for (u32 i = regimes_.formed(); i != 0; --i) {
+    const Formed& entry = regimes_.formed(i - 1);
+    if (entry.sid != part.sid || entry.ssid < part.first || entry.ssid > part.last) continue;
+    touch(entry.regime);
+    nest(entry, entry.dies);
+    regimes_.remove_formed(i - 1);
+  }
+  for (const Formed& entry : now) {
+    check_world(entry);
+    touch(entry.regime);
+    nest(entry, 0);
+    regimes_.add_formed(entry);
+  }
+  for (const auto& [tag, died] : nestings) follow_nesting(tag, died);
+  struct Lost {
+    u32 regime;
+    Group died;
+  };
+  InlineVector<u32, 8> tags;
+  InlineVector<Lost, 8> lost;
+  for (const u32 regime : touched) {
+    const u64 before = regimes_.recount(regime);
+    const RegimeState& state = regimes_[regime];
+    const u64 count = state.formed;
+    if (before == 0 && count != 0) come(regime);
+    if (before != 0 && count == 0) lost.push_back({regime, static_cast<Group>(state.dies)});
+    if (std::ranges::find(tags, state.tag) == tags.end()) tags.push_back(state.tag);
+  }
+  for (const auto& [regime, died] : lost) become_ghost(regime, died);
+  for (const u32 tag : tags) check_tag(tag);
 }
 
-// ---- regimes that come and go -------------------------------------------------------------------
+/// Nested STEs of the tag came, or went with group `died`: until when combined entries are made.
+void FormedRegimes::follow_nesting(u32 tag, Group died) {
+  const auto behind = [&](const InFlight& sent) { return scopes_.separates(sent, tag); };
+  regimes_.combine(tag, regimes_.is_nested(tag) ? immortal : commands_.first_after(died, behind));
+}
 
-void Caches::become_formed(u32 id) {
+void FormedRegimes::come(u32 id) {
   work_.earn_for_all();
   graph_.note_change();
   const RegimeState& state = regimes_[id];
@@ -37,58 +84,60 @@ void Caches::become_formed(u32 id) {
       if (regimes_[other - 1].ghost != 0) materialize_ghost(static_cast<u32>(other - 1));
     }
     regimes_.for_each_root(id, [&](const Space& space, const TableExtent& root) {
-      link(root, root_edge(space, root));
+      tables_.link(root, root_edge(space, root));
     });
   }
-  mark_dirty(state.tag, 0, 64);
+  changes_.mark_extent(state.tag, 0, 64);
   if (!from_reset_.has_config() && from_reset_.has_translations(tag.tag)) {
     const bool stage1 = tag.tag.stage != Stage::stage2;
-    report(Rule::UNKNOWN_AFTER_RESET,
-           "translations from before reset may live under " + tag_text(tag.tag) +
-               (stage1 ? ", VMID " + hex(tag.tag.vmid) : std::string()) + ", which comes into use");
+    findings_.report(Rule::UNKNOWN_AFTER_RESET,
+                     "translations from before reset may live under " + tag_text(tag.tag) +
+                         (stage1 ? ", VMID " + hex(tag.tag.vmid) : std::string()) +
+                         ", which comes into use");
   }
   // Make checks of a whole regime: against items that live under its tag, and other regimes.
   for (u32 i = items_.first(state.tag); i != 0; i = items_[i].next) {
     if (items_[i].shadow != 0) continue;
     for (u64 k = 0; k < items_[i].count; ++k) {
-      probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
+      makes_.probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
     }
     if (items_[i].kind != ItemKind::pointer) continue;
-    probe_table(state.tag, items_[i].table());
+    makes_.probe_table(state.tag, items_[i].table());
   }
-  bool several =
-      tag.formed > 1 || items_.count(state.tag) != 0 || regimes_.any_globals() || contiguous_ != 0;
-  regimes_.for_each_root(
-      id, [&](const Space&, const TableExtent& root) { several = several || pending_below(root); });
+  bool several = tag.formed > 1 || items_.count(state.tag) != 0 || regimes_.any_globals() ||
+                 leaves_.any_contiguous();
+  regimes_.for_each_root(id, [&](const Space&, const TableExtent& root) {
+    several = several || makes_.pending_below(root);
+  });
   for (u64 r = several ? tag.first_regime : 0; r != 0; r = regimes_[r - 1].next) {
     if (regimes_[r - 1].formed == 0) continue;
     regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
-      probe_table(state.tag, root);
+      makes_.probe_table(state.tag, root);
     });
   }
 }
 
-void Caches::unlink_roots(u32 id) {
+void FormedRegimes::unlink_roots(u32 id) {
   regimes_.for_each_root(id, [&](const Space& space, const TableExtent& root) {
-    unlink(root, root_edge(space, root));
+    tables_.unlink(root, root_edge(space, root));
   });
 }
 
 // What was filled through the regime lives on until a TLBI, although nothing fills any more.
-void Caches::become_ghost(u32 id, Group died) {
+void FormedRegimes::become_ghost(u32 id, Group died) {
   work_.earn_for_all();
   graph_.note_change();
-  regimes_.go(id, now_);
+  regimes_.go(id, findings_.now());
   const RegimeState& state = regimes_[id];
   const TagState& tag = regimes_.tag(state.tag);
-  mark_dirty(state.tag, 0, 64);
+  changes_.mark_extent(state.tag, 0, 64);
   bool piecemeal = tag.formed != 0 || regimes_.any_globals();
   // By commands that were exposed already, as first_after() has it.
   commands_.for_each([&](const InFlight& sent) {
     if (died == immortal || sent.group <= died || !is_tlbi(sent.command.op)) return;
     if (is_tlbi_by_address(sent.command.op) || regimes_.any_globals()) {
       piecemeal = true;
-    } else if (removes_all(sent.command, tag.tag, false, scope(sent.command, state.tag))) {
+    } else if (removes_all(sent.command, tag.tag, false, scopes_.of(sent.command, state.tag))) {
       regimes_.set_ghost_dies(id, std::min<u64>(state.ghost_dies, sent.group));
     }
   });
@@ -97,7 +146,7 @@ void Caches::become_ghost(u32 id, Group died) {
   regimes_.set_ghost_dies(id, immortal);  // each item finds its own
   regimes_.for_each_root(id, [&](const Space& space, const TableExtent& root) {
     const Path path{.tag = state.tag, .space = space, .ghost = true, .dies = died};
-    expand(path, root, nullptr);
+    fills_.expand(path, root, nullptr);
     leave_mixed(space, root, died);
   });
   drop_ghost(id);
@@ -105,7 +154,7 @@ void Caches::become_ghost(u32 id, Group died) {
 
 /// What was filled through the regime below table descriptors that the others of its tag had
 /// fetched: those of their roots, which this one has not.
-void Caches::leave_mixed(const Space& gone, const TableExtent& own, Group died) {
+void FormedRegimes::leave_mixed(const Space& gone, const TableExtent& own, Group died) {
   const u32 tag = regimes_[gone.regime].tag;
   regimes_.for_each_space_like(tag, gone, [&](const Space& other) {
     const TableExtent root = root_of(regimes_.of(other), other.half);
@@ -123,18 +172,18 @@ void Caches::leave_mixed(const Space& gone, const TableExtent& own, Group died) 
                         .ghost = true,
                         .dies = died};
         const u64 va = root.va + (i << root.shift());
-        expand(path, table_below(root.geometry, word, root.level, va), nullptr);
+        fills_.expand(path, table_below(root.geometry, word, root.level, va), nullptr);
       }
     }
   });
 }
 
-void Caches::drop_ghost(u32 id) {
+void FormedRegimes::drop_ghost(u32 id) {
   regimes_.drop_ghost(id);
   unlink_roots(id);
 }
 
-void Caches::materialize_ghost(u32 id) {
+void FormedRegimes::materialize_ghost(u32 id) {
   work_.earn_for_all();
   const RegimeState& state = regimes_[id];
   regimes_.for_each_root(id, [&](const Space& space, const TableExtent& root) {
@@ -142,14 +191,12 @@ void Caches::materialize_ghost(u32 id) {
                     .space = space,
                     .ghost = true,
                     .cap = static_cast<Group>(state.ghost_dies)};
-    expand(path, root, nullptr);
+    fills_.expand(path, root, nullptr);
   });
   drop_ghost(id);
 }
 
-// Through this regime nothing is filled any more: what the cached pointers of its tag yielded by it
-// is fixed now.
-void Caches::freeze_pointers(u32 regime, Group died) {
+void FormedRegimes::freeze_pointers(u32 regime, Group died) {
   const u32 id = regimes_[regime].tag;
   std::vector<u32> pointers;
   for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
@@ -166,44 +213,96 @@ void Caches::freeze_pointers(u32 regime, Group died) {
                     .ghost = true,
                     .dies = std::min(died, item.dies),
                     .item = i + 1};
-    expand(path, item.table(), nullptr);
+    fills_.expand(path, item.table(), nullptr);
   }
 }
 
-void Caches::expand(const Path& path, const TableExtent& table, const Command* covered) {
-  for_each_part(table, [&](const TableExtent& part, u64) { expand_part(path, part, covered); });
+void FormedRegimes::materialize_ghosts_over(const Frame& frame) {
+  if (!regimes_.any_ghost() || !frame.is_table()) return;
+  u32 ghost = 0;
+  do {
+    ghost = 0;
+    tables_.for_each_way(frame, [&](const End& end, unsigned /*level*/) {
+      if (end.ghost) ghost = end.space.regime + 1;
+    });
+    if (ghost != 0) materialize_ghost(ghost - 1);
+  } while (ghost != 0);
 }
 
-void Caches::expand_part(const Path& path, const TableExtent& part, const Command* covered) {
-  Frame& frame = memory_.frame(part.table);
-  const auto first = static_cast<unsigned>(bits(part.table, 11, 3));
-  const unsigned level = part.level;
-  for (unsigned i = 0; (i = frame.next_used(first + i) - first) < part.entries && spend(1); ++i) {
-    std::vector<Content> contents;
-    memory_.visible(frame, first + i, [&](Content content) {
-      if (content.unknown || bit(content.value, 0)) contents.push_back(content);
-    });
-    for (const Content content : contents) {
-      Path below = path;
-      below.va = part.va + (u64{i} << part.shift());
-      below.level = static_cast<u8>(level);
-      if (!va_in_range(regimes_.of(path.space), path.space.half, below.va)) continue;
-      const bool table = !content.unknown && Geometry::is_table(content.value, level);
-      Item target{.tag = path.tag,
-                  .space = path.space,
-                  .level = static_cast<u8>(level),
-                  .va = below.va,
-                  .value = content.value};
-      if (content.unknown) target.kind = ItemKind::unknown;
-      if (table) target.kind = ItemKind::pointer;
-      const bool removed = covered != nullptr && removes(*covered, target);
-      // Of a group the pages that it leaves are filled from this one, too.
-      const bool grouped = target.kind == ItemKind::final && contiguous_hint(content.value).value;
-      if (!removed || grouped)
-        add_item(below, frame.address() + 8 * (first + i), content, now_, covered);
-      if (table && (path.ghost || removed)) {
-        below.hierarchical = pack_below(path.hierarchical, content.value);
-        expand(below, table_below(part.geometry, content.value, level, below.va), covered);
+void FormedRegimes::kill_ghosts(const InFlight& command) {
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const TagState& tag = regimes_.tag(regimes_.active_tag(t));
+    const TlbiScope by = scopes_.of(command.command, regimes_.active_tag(t));
+    for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
+      const RegimeState& state = regimes_[r - 1];
+      if (state.ghost == 0 || state.ghost_dies <= command.group) continue;
+      if (is_tlbi_by_address(command.command.op)) {
+        const TlbTarget target{.world = tag.tag.world,
+                               .vmid = tag.tag.vmid,
+                               .asid = tag.tag.asid,
+                               .stage = tag.tag.stage};
+        if (!covers_tags(command.command, target, by)) continue;
+        materialize_ghost(static_cast<u32>(r - 1));  // kill_items() does the rest
+        kill_ghosts(command);
+        return;
+      }
+      // Of a regime with global entries items are made at once, so none of these is global.
+      if (!removes_all(command.command, tag.tag, false, by)) continue;
+      regimes_.set_ghost_dies(static_cast<u32>(r - 1), command.group);
+    }
+  }
+}
+
+/// Combined entries of VMIDs that no nested STE has any more.
+void FormedRegimes::kill_combined(const InFlight& command) {
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const u32 id = regimes_.active_tag(t);
+    const TagState& tag = regimes_.tag(id);
+    if (tag.combines == 0 || tag.combines_until <= command.group) continue;
+    if (scopes_.separates(command, id) && !regimes_.is_nested(id))
+      regimes_.combine(id, command.group);
+  }
+}
+
+void FormedRegimes::complete(Group group) {
+  if (regimes_.any_ghost()) {
+    for (u32 t = 0; t < regimes_.active(); ++t) {
+      const auto id = regimes_.active_tag(t);
+      for (u64 r = regimes_.tag(id).first_regime; r != 0; r = regimes_[r - 1].next) {
+        if (regimes_[r - 1].ghost == 0 || regimes_[r - 1].ghost_dies > group) continue;
+        drop_ghost(static_cast<u32>(r - 1));
+        changes_.mark_extent(id, 0, 64);
+      }
+    }
+  }
+  for (u32 t = 0; t < regimes_.active() && regimes_.any_combines(); ++t) {
+    const u32 id = regimes_.active_tag(t);
+    if (regimes_.tag(id).combines != 0 && regimes_.tag(id).combines_until <= group) {
+      regimes_.separate(id);
+    }
+  }
+}
+
+void FormedRegimes::revive() {
+  for (u32 t = 0; t < regimes_.active() && regimes_.any_combines(); ++t) {
+    const u32 id = regimes_.active_tag(t);
+    const u64 until = regimes_.tag(id).combines_until;
+    const auto still = [&](const InFlight& sent) { return scopes_.separates(sent, id); };
+    if (regimes_.tag(id).combines == 0 || until == immortal) continue;
+    if (!commands_.is_ended_by(static_cast<Group>(until), still)) regimes_.combine(id, immortal);
+  }
+  if (!regimes_.any_ghost()) return;
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const TagState& tag = regimes_.tag(regimes_.active_tag(t));
+    for (u64 r = tag.first_regime; r != 0; r = regimes_[r - 1].next) {
+      const RegimeState& state = regimes_[r - 1];
+      if (state.ghost == 0 || state.ghost_dies == immortal) continue;
+      const auto still = [&](const InFlight& sent) {
+        return removes_all(sent.command, tag.tag, regimes_.any_globals(),
+                           scopes_.of(sent.command, regimes_.active_tag(t)));
+      };
+      if (!commands_.is_ended_by(static_cast<Group>(state.ghost_dies), still)) {
+        regimes_.set_ghost_dies(static_cast<u32>(r - 1), immortal);
       }
     }
   }
@@ -211,7 +310,7 @@ void Caches::expand_part(const Path& path, const TableExtent& part, const Comman
 
 // ---- two regimes under one tag ------------------------------------------------------------------
 
-bool Caches::regimes_agree(u32 a, u32 b) const {
+bool FormedRegimes::regimes_agree(u32 a, u32 b) const {
   if (tolerate_epd_ == 0) return false;  // two numbers, two regimes
   Regime<u64> x = regimes_[a].regime;
   Regime<u64> y = regimes_[b].regime;
@@ -222,7 +321,7 @@ bool Caches::regimes_agree(u32 a, u32 b) const {
   return x == y;
 }
 
-void Caches::tolerate_disabled_halves(bool tolerate) {
+void FormedRegimes::tolerate_disabled_halves(bool tolerate) {
   if (tolerate == (tolerate_epd_ != 0)) return;
   trail_.set(tolerate_epd_, tolerate ? 1 : 0);
   if (tolerate) return;
@@ -234,7 +333,7 @@ void Caches::tolerate_disabled_halves(bool tolerate) {
 
 // SEMANTICS 2: a CD is shared only by STEs of one stream world. One STE that changes its own is one
 // STE, old or new (IHI 0070 5.4.1).
-void Caches::check_world(const Formed& entry) {
+void FormedRegimes::check_world(const Formed& entry) {
   for (u32 i = 0; i < regimes_.formed(); ++i) {
     const Formed& other = regimes_.formed(i);
     if (other.place != entry.place || other.sid == entry.sid ||
@@ -242,14 +341,14 @@ void Caches::check_world(const Formed& entry) {
         regimes_[other.regime].regime.world == regimes_[entry.regime].regime.world) {
       continue;
     }
-    report(Rule::TAG_REGIMES, "the CD at " + name(entry.place) + " serves streams " +
-                                  hex(other.sid) + " and " + hex(entry.sid) +
-                                  ", whose stream worlds differ");
+    findings_.report(Rule::TAG_REGIMES, "the CD at " + findings_.name(entry.place) +
+                                            " serves streams " + hex(other.sid) + " and " +
+                                            hex(entry.sid) + ", whose stream worlds differ");
     return;
   }
 }
 
-void Caches::check_tag(u32 id) {
+void FormedRegimes::check_tag(u32 id) {
   const TagState& tag = regimes_.tag(id);
   const bool stage2 = tag.tag.stage == Stage::stage2;
   const Rule rule = tag_rule(tag.tag);
@@ -269,28 +368,29 @@ void Caches::check_tag(u32 id) {
       if (stage2) {
         text = "VMID " + hex(tag.tag.vmid) +
                " stands for two stage 2 configurations that differ: " + "the STE at " +
-               name(a.place) + " (stream " + hex(a.sid) + ") and the STE at " + name(b.place) +
-               " (stream " + hex(b.sid) + ")";
+               findings_.name(a.place) + " (stream " + hex(a.sid) + ") and the STE at " +
+               findings_.name(b.place) + " (stream " + hex(b.sid) + ")";
         if (a.place == b.place) text += "; they are mixtures of old and new words of one STE";
         continue;
       }
       text = "ASID " + hex(tag.tag.asid) + " (VMID " + hex(tag.tag.vmid) +
-             ") stands for two configurations that differ: the CD at " + name(a.place) +
+             ") stands for two configurations that differ: the CD at " + findings_.name(a.place) +
              " (stream " + hex(a.sid) + ", substream " + hex(a.ssid) + ") and the CD at " +
-             name(b.place) + " (stream " + hex(b.sid) + ", substream " + hex(b.ssid) + ")";
+             findings_.name(b.place) + " (stream " + hex(b.sid) + ", substream " + hex(b.ssid) +
+             ")";
       if (a.place == b.place) text += "; they are mixtures of old and new words of one CD";
     }
   }
-  if (tag.formed != 0) count(rule);
+  if (tag.formed != 0) findings_.count(rule);
   if (broken == (tag.broken != 0)) return;
   regimes_.set_broken(id, broken);
   for (u32 t = 0; t < regimes_.active(); ++t) {
     const Tag<u64>& other = regimes_.tag(regimes_.active_tag(t)).tag;
     const bool its = stage2 && other.world == tag.tag.world && other.vmid == tag.tag.vmid;
-    if (its) mark_dirty(regimes_.active_tag(t), 0, 64);
+    if (its) changes_.mark_extent(regimes_.active_tag(t), 0, 64);
   }
-  mark_dirty(id, 0, 64);
-  if (broken) report(rule, text);
+  changes_.mark_extent(id, 0, 64);
+  if (broken) findings_.report(rule, text);
 }
 
 }  // namespace iommucheck::spec

@@ -74,6 +74,14 @@ struct Frame {
   }
   /// The first word from number `i` on that is unknown or may have several versions.
   [[nodiscard]] unsigned next_unsettled(unsigned i) const;
+  /// Some word is unknown, or has a store that is pending.
+  [[nodiscard]] bool any_unknown() const {
+    return std::ranges::any_of(unknown, [](u64 word) { return word != 0; });
+  }
+  [[nodiscard]] bool any_pending() const {
+    return std::ranges::any_of(pending, [](u64 word) { return word != 0; });
+  }
+
   [[nodiscard]] bool is_table() const {
     return (table_edges[0] | table_edges[1] | table_edges[2] | table_edges[3]) != 0;
   }

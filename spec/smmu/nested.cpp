@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Both stages, where the first is a user's. Whoever judges the owner of stage 2 asks outcomes(),
-// which looks at no word of the user's: `within`. Here is what looks at them: one legal outcome,
-// for whoever performs an access; and all that a well-behaved user's access may meet, where what
-// SMMUs have cached of stage 1 is what fill_nested() was told.
+#include "spec/smmu/nested.h"
+
 #include <algorithm>
 
-#include "spec/smmu/caches.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
@@ -17,16 +14,6 @@ struct NewestMemory {
   std::optional<u64> read(Structure /*kind*/, u64 pa) { return memory.newest(pa).value; }
 };
 using Users = Intermediate<NewestMemory>;
-
-/// The same, and where descriptors and first-level CDs were read from.
-struct ReadMemory {
-  const Memory& memory;
-  std::vector<u64> read_from{};
-  std::optional<u64> read(Structure kind, u64 pa) {
-    if (kind != Structure::cd) read_from.push_back(pa);
-    return memory.newest(pa).value;
-  }
-};
 
 void add_distinct(std::vector<Outcome>& found, const Outcome& outcome) {
   const auto same = [&](const Outcome& known) { return known.same(outcome); };
@@ -42,44 +29,25 @@ Outcome one_end(const Outcome& met) {
   return fault_outcome(event, met.rule);
 }
 
-/// Descriptors of a walk by intermediate addresses, and what those above the last one take away.
-template <class Memory>
-struct UsersWalk {
-  Memory& memory;
-  u64 place = 0;  ///< of the last one; 0: stage 2 has refused it
-  u64 value = 0;
-  u8 hierarchical = 0;
-  bool begun = false;
-  std::optional<u64> read(u64 ipa) {
-    if (begun) hierarchical = pack_below(hierarchical, value);
-    begun = true;
-    const std::optional<u64> word = memory.read(Structure::descriptor, ipa);
-    place = word ? memory.physical(ipa) : 0;
-    value = word.value_or(0);
-    return word;
-  }
-};
-
 }  // namespace
-
-SmmuState Caches::translating() const {
-  return {.caps = caps_, .streams = strtab_, .smmuen = true, .e2h = e2h_ != 0};
-}
 
 // ---- one outcome --------------------------------------------------------------------------------
 
-Outcome Caches::newest_outcome(const Access& access) const {
+Outcome NestedAccesses::newest(const Access& access) const {
   NewestMemory words{memory_};
-  const auto ste = find_ste(words, strtab_, access.sid);
+  const auto ste = find_ste(words, controls_.stream_table(), access.sid);
   if (!ste) return ste.error();
-  Outcome outcome = through_ste(words, translating(), *ste, access, false);
+  Outcome outcome = through_ste(
+      words,
+      {.caps = caps_, .streams = controls_.stream_table(), .smmuen = true, .e2h = controls_.e2h()},
+      *ste, access, false);
   if (decode_ste(*ste, caps_).kind != SteKind::nested) return outcome;
   // Of a passing access the last word is stage 2's; the user's are the user's to be marked.
   outcome.dirty = outcome.dirty && !ap2(outcome.value).value;
   return one_end(outcome);
 }
 
-bool Caches::reaches(u32 tag, u64 pa) const {
+bool NestedAccesses::reaches(u32 tag, u64 pa) const {
   bool found = false;
   if (is_atc_tag(tag)) {
     atcs_.for_each_of(tag & ~atc_tag_bit, [&](u32, const AtcItem& item) {
@@ -87,48 +55,48 @@ bool Caches::reaches(u32 tag, u64 pa) const {
     });
     return found;
   }
-  translations_under(tag, [&](const Candidate& c, u64 bytes) {
+  lookups_.translations_under(tag, [&](const Candidate& c, u64 bytes) {
     found |= c.kind == Candidate::Kind::unknown;
     if (c.kind != Candidate::Kind::leaf) return;
     found |= pa - (c.leaf.output + (c.at - c.va)) < bytes;
   });
-  return found || unpredictable(tag).has_value();
+  return found || lookups_.unpredictable(tag).has_value();
 }
 
 // ---- all that a known user's access may meet ----------------------------------------------------
 
-bool Caches::collect_nested(const Access& access, std::vector<Outcome>& found) const {
-  const StreamOptions& known = ways_of(access.sid, access.ssid, access.ssv);
+bool NestedAccesses::collect(const Access& access, std::vector<Outcome>& found) const {
+  const StreamOptions& known = fetches_.ways_of(access.sid, access.ssid, access.ssv);
   if (!known.complete) return false;
   bool contained = false;
   for (const StreamOption& way : known.options) {
     contained |= way.contained && !way.any;
     if (way.contained && !way.any) continue;
     if (way.regime == 0) {
-      add_distinct(found, end_of(way, access));
+      add_distinct(found, accesses_.end_of(way, access));
     } else {
-      access_under(access, way, false, found);
+      accesses_.under(access, way, false, found);
     }
   }
-  SteOptions stes;
-  if (contained && !ste_options(access.sid, stes)) return false;
-  for (const SteOption& ste : stes) {
+  Fetches::SteOptions stes;
+  if (contained && !fetches_.ste_options(access.sid, stes)) return false;
+  for (const Fetches::SteOption& ste : stes) {
     const bool known_one = !ste.unknown && !ste.bad_streamid;
     if (known_one && ste.decision.kind == SteKind::nested) through_both(access, ste, found);
   }
   const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);
   if (any != found.end()) found = {Outcome{*any}};
-  return !stands_still();
+  return lookups_.goes_on();
 }
 
 /// By each CD that memory says or that is told.
-void Caches::through_both(const Access& access, const SteOption& its,
-                          std::vector<Outcome>& found) const {
+void NestedAccesses::through_both(const Access& access, const Fetches::SteOption& its,
+                                  std::vector<Outcome>& found) const {
   const Ste<u64>& ste = its.ste;
   const StreamDecision stream = decide_stream(ste, caps_, access.ssv, u64{access.ssid});
   if (stream.event != EventType::none || stream.not_modelled != NotModelled::no) return;
   StreamOption way{.overrides = stream.overrides};
-  add_stage2(access.sid, its, way);
+  fetches_.add_stage2(access.sid, its, way);
   if (way.any) return;
   if (!stream.cd) {
     Outcome passed = bypass_outcome(caps_, true, stream.overrides, stream.input, access);
@@ -140,7 +108,7 @@ void Caches::through_both(const Access& access, const SteOption& its,
   const AccessKind kind = effective_access({access.type, access.privileged}, stream.overrides);
   Users memory(words, ste, caps_, true, kind);
   const auto by = [&](const Cd<u64>& cd) {
-    const ContextDecision context = decide_context(ste, cd, caps_, e2h_ != 0);
+    const ContextDecision context = decide_context(ste, cd, caps_, controls_.e2h());
     if (context.illegal) {
       add_distinct(found, fault_outcome(EventType::c_bad_cd, *context.illegal));
     } else if (context.not_modelled != NotModelled::no) {
@@ -160,9 +128,9 @@ void Caches::through_both(const Access& access, const SteOption& its,
 }
 
 /// The walk by memory as it is, and what is told to be cached.
-void Caches::through_its_stage1(const Access& access, const Ste<u64>& ste,
-                                const ContextDecision& context, const StreamOption& way,
-                                std::vector<Outcome>& found) const {
+void NestedAccesses::through_its_stage1(const Access& access, const Ste<u64>& ste,
+                                        const ContextDecision& context, const StreamOption& way,
+                                        std::vector<Outcome>& found) const {
   NewestMemory words{memory_};
   const AccessKind kind = effective_access({access.type, access.privileged}, way.overrides);
   const auto goes_on = [&](const Outcome& passed) {
@@ -173,16 +141,16 @@ void Caches::through_its_stage1(const Access& access, const Ste<u64>& ste,
   goes_on(translate_stage1(memory, context, way.overrides, access, kind, false));
   const Regime<u64>& regime = context.regime;
   std::vector<Candidate> cached;
-  collect_told(tag_of(regime), looked_up(regime, access.va), cached);
+  collect_told(tag_of(regime), Lookups::looked_up(regime, access.va), cached);
   for (const Candidate& c : cached) {
     const Regime<u64>& filled_by = regimes_.of(c.space);
-    if (!is_found_at(regime, c, access.va)) continue;
+    if (!lookups_.is_found_at(regime, c, access.va)) continue;
     const AccessResult<u64> result = check_access(c.leaf, kind, filled_by);
     Outcome passed{.kind = OutcomeKind::translation, .rule = Rule::TRANSLATION_RESULT};
     if (result.fault) {
       passed = fault_outcome(result.fault->event, result.fault->rule, kind, context.reaction);
     } else {
-      passed.pa = c.leaf.output + (looked_up(regime, access.va) - c.va);
+      passed.pa = c.leaf.output + (Lookups::looked_up(regime, access.va) - c.va);
       passed.attr = c.leaf.attr;
       passed.memory = attributes_of_mair(c.leaf.attr, c.leaf.sh);
       passed.dirty = result.sets_dirty.value;
@@ -195,7 +163,8 @@ void Caches::through_its_stage1(const Access& access, const Ste<u64>& ste,
 }
 
 /// Entries of stage 1 that were told, under the tag, and global ones of its VMID.
-void Caches::collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& found) const {
+void NestedAccesses::collect_told(const Tag<u64>& tag, u64 va,
+                                  std::vector<Candidate>& found) const {
   for (u32 t = 0; t < items_.tags(); ++t) {
     const Tag<u64>& other = regimes_.tag(items_.tag(t)).tag;
     if (other.world != tag.world || other.vmid != tag.vmid || other.stage != tag.stage) continue;
@@ -203,10 +172,10 @@ void Caches::collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& f
       const Item& item = items_[i];
       if (item.kind != ItemKind::final || !item.holds(va)) continue;
       std::vector<Candidate> one;
-      meet(item.space, item.level, item.va, item.hierarchical, i + 1, item.origin,
-           Content{item.value, false}, one);
+      lookups_.meet(item.space, item.level, item.va, item.hierarchical, i + 1, item.origin,
+                    Content{item.value, false}, one);
       for (const Candidate& c : one) {
-        const bool met = other.asid == tag.asid || is_global(c);
+        const bool met = other.asid == tag.asid || lookups_.is_global(c);
         if (met && c.kind == Candidate::Kind::leaf) found.push_back(c);
       }
     }
@@ -214,14 +183,14 @@ void Caches::collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& f
 }
 
 /// `passed`: what stage 1 makes of the access, which is an intermediate address.
-void Caches::through_its_stage2(const Access& access, const StreamOption& way,
-                                const Outcome& passed, std::vector<Outcome>& found) const {
+void NestedAccesses::through_its_stage2(const Access& access, const StreamOption& way,
+                                        const Outcome& passed, std::vector<Outcome>& found) const {
   Access at = access;
   at.va = passed.pa;
   std::vector<Candidate> candidates;
-  collect(way.tag, at.va, candidates);
+  lookups_.collect(way.tag, at.va, candidates);
   std::vector<Outcome> reached;
-  outcomes_by(way, at, candidates, true, reached);
+  accesses_.outcomes_by(way, at, candidates, true, reached);
   const Regime<u64>& regime = regimes_[way.regime - 1].regime;
   for (Outcome& outcome : reached) {
     if (outcome.kind == OutcomeKind::translation) {
@@ -238,82 +207,6 @@ void Caches::through_its_stage2(const Access& access, const StreamOption& way,
     }
     add_distinct(found, outcome);
   }
-}
-
-// ---- what is told -------------------------------------------------------------------------------
-
-bool Caches::fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
-  SteOptions stes;
-  const bool nests = enabled_ != 0 && caps_.s1p && caps_.s2p;
-  if (!nests || !ste_options(sid, stes)) return false;
-  std::vector<u64> unasked;
-  bool filled = false;
-  for (const SteOption& ste : stes) {
-    if (ste.unknown || ste.bad_streamid || ste.decision.kind != SteKind::nested) continue;
-    const StreamDecision stream = decide_stream(ste.ste, caps_, ssv, u64{ssid});
-    if (stream.event != EventType::none || !stream.cd) continue;
-    const auto number = static_cast<u32>(*stream.cd);
-    filled |= fill_by(sid, number, ste.ste, va, relied_on != nullptr ? *relied_on : unasked);
-  }
-  return filled;
-}
-
-/// By the CD that memory has, and by those that may be cached.
-bool Caches::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
-                     std::vector<u64>& relied_on) {
-  ReadMemory read{memory_};
-  Intermediate<ReadMemory> memory(read, ste, caps_, true, {});
-  if (const auto cd = find_cd(memory, ste, caps_, number)) {
-    told_cds_.add({.sid = sid, .ssid = number, .since = now_, .cd = *cd});
-  }
-  std::ranges::copy(read.read_from, std::back_inserter(relied_on));
-  std::vector<Cd<u64>> cds;
-  told_cds_.for_each_of(sid, number, [&](const Cd<u64>& cd) { cds.push_back(cd); });
-  bool filled = false;
-  for (const Cd<u64>& cd : cds) {
-    const ContextDecision context = decide_context(ste, cd, caps_, e2h_ != 0);
-    if (context.illegal || context.not_modelled != NotModelled::no) continue;
-    read.read_from.clear();
-    u64 last = 0;
-    filled |= fill_stage1(memory, context.regime, va, last);
-    std::ranges::remove_copy(read.read_from, std::back_inserter(relied_on), last);
-  }
-  return filled;
-}
-
-/// The entry of a final translation, whatever its rights, is one of stage 1 like another.
-template <class Memory>
-bool Caches::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last) {
-  const u32 number = intern(regime);
-  const u32 tag = regimes_[number].tag;
-  constexpr u64 told_max = 1024;  // of an ASID: those beyond it are not remembered
-  if (items_.count(tag) >= told_max) return false;
-  UsersWalk<Memory> walk{memory};
-  const unsigned half = select_half(regime, va);
-  const auto cacheable = [&](const Leaf<u64>& leaf) {
-    AccessResult<u64> result;
-    if (!(leaf.af | regime.ha | regime.affd)) {
-      result.fault = Fault{Rule::S1_ACCESS_FLAG, EventType::f_access, leaf.level};
-    }
-    return result;
-  };
-  const auto walked = walk_stage1(walk, regime, va, {AccessType::read, true}, cacheable);
-  last = walk.place;
-  const auto* translation = std::get_if<Translation<u64>>(&walked);
-  if (translation == nullptr) return false;
-  const Space space = regimes_.space(number, half);
-  const unsigned level = translation->leaf.level;
-  insert_item({.tag = tag,
-               .space = space,
-               .level = static_cast<u8>(level),
-               .hierarchical = walk.hierarchical,
-               .va = align_down(looked_up(regime, va), space.geometry.shift(level)),
-               .value = walk.value,
-               .origin = walk.place,
-               .since = now_,
-               .vanished_at = now_,
-               .stored_at = now_});
-  return true;
 }
 
 }  // namespace iommucheck::spec

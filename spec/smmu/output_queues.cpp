@@ -11,7 +11,7 @@ namespace iommucheck::spec {
 /// CONS moves forward, over records that the driver can know of: those that were seen to be
 /// recorded, and those that PROD showed when it was read.
 void Smmu::check_cons(unsigned lg2, u64 cons, u64 prod, u64 seen, u64 value, const char* name) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_CONS_RANGE)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_CONS_RANGE)];
   if (slots_from_events_ && r_.prod_followed == 0) return;
   u64 there = 0;
   for (const u64 known : {prod, seen}) {
@@ -74,14 +74,14 @@ void Smmu::note_left() {
 
 void Smmu::interrupt_of_event_queue() {
   set(r_.event_told, 0);
-  ++caches_.exercised[static_cast<std::size_t>(Rule::EVENT_LEFT)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::EVENT_LEFT)];
   if (r_.event_left != 0) {
     set(r_.event_left, 0);
     report(Rule::EVENT_LEFT, "EVENTQ_CONS was written as " + hex(r_.eventq_cons) +
                                  ", and the record there came before that to a queue that was not "
                                  "empty: no interrupt was sent for it");
   }
-  ++caches_.exercised[static_cast<std::size_t>(Rule::EVENT_OVERFLOW_ACK)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::EVENT_OVERFLOW_ACK)];
   if (r_.overflow_drained == 0) return;
   set(r_.overflow_drained, 0);
   report(Rule::EVENT_OVERFLOW_ACK,

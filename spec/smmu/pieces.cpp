@@ -24,12 +24,12 @@ bool is_settled(const Frame& frame, unsigned entry, unsigned count) {
 /// Where one regime walks and nothing is global, a look-up meets what its walk finds in memory and
 /// what is cached under the tag. Without a cached entry at the address no two translations meet
 /// there unless a word has several versions; these are left to collect().
-Pieces::Pieces(const Caches& caches, u32 tag, std::vector<Candidate>& found)
-    : caches_(caches), tag_(tag), found_(found) {
-  if (is_atc_tag(tag) || caches.regimes_.any_globals() || caches.regimes_.tag(tag).formed != 1)
+Pieces::Pieces(const Lookups& lookups, u32 tag, std::vector<Candidate>& found)
+    : lookups_(lookups), tag_(tag), found_(found) {
+  if (is_atc_tag(tag) || lookups.regimes().any_globals() || lookups.regimes().tag(tag).formed != 1)
     return;
-  for (u64 r = caches.regimes_.tag(tag).first_regime; r != 0; r = caches.regimes_[r - 1].next) {
-    if (caches.regimes_[r - 1].formed == 0) continue;
+  for (u64 r = lookups.regimes().tag(tag).first_regime; r != 0; r = lookups.regimes()[r - 1].next) {
+    if (lookups.regimes()[r - 1].formed == 0) continue;
     space_.regime = static_cast<u32>(r - 1);
     alone_ = true;
   }
@@ -40,8 +40,8 @@ void Pieces::move_to(u64 va, u64 limit) {
   first_ = va;
   found_.clear();
   if (alone_ && walk(va, limit)) return;
-  caches_.collect(tag_, va, found_);
-  last_ = caches_.constant_until(tag_, va, found_);
+  lookups_.collect(tag_, va, found_);
+  last_ = lookups_.constant_until(tag_, va, found_);
 }
 
 /// A cached translation of the address is in conflict with a table descriptor of its own level or
@@ -50,8 +50,8 @@ bool Pieces::walk(u64 va, u64 limit) {
   u64 items_last = ~u64{0};
   unsigned cached = 0;
   unsigned lowest = last_level;
-  for (u32 i = caches_.items_.first(tag_); i != 0;) {
-    const Item& item = caches_.items_[i];
+  for (u32 i = lookups_.items().first(tag_); i != 0;) {
+    const Item& item = lookups_.items()[i];
     i = item.next;
     if (item.va > va) items_last = std::min(items_last, item.va - 1);
     if (!item.holds(va)) continue;
@@ -67,8 +67,8 @@ bool Pieces::walk(u64 va, u64 limit) {
   }
   last_ = std::min(last_, items_last);
   if (cached == 0) return true;
-  caches_.earn(Work::per_question);
-  caches_.collect_items(tag_, va, found_);
+  lookups_.earn_question();
+  lookups_.collect_items(tag_, va, found_);
   return true;
 }
 
@@ -94,11 +94,11 @@ bool Pieces::walk_memory(u64 va, u64 limit, Reach reach) {
 
 /// Where the half has no tables, or the address is beyond the input size, nothing is found.
 bool Pieces::meet_no_table(u64 va) {
-  const Regime<u64>& regime = caches_.regimes_.of(space_);
+  const Regime<u64>& regime = lookups_.regimes().of(space_);
   const Half<u64>& half = regime.half[space_.half];
   if (!half.epd && va_in_range(regime, space_.half, va)) return false;
   const u64 input = low_mask(64 - half.tsz);
-  last_ = is_stage2(regime) ? caches_.input_ends(va) : ~u64{0};
+  last_ = is_stage2(regime) ? lookups_.input_ends(va) : ~u64{0};
   if (!half.epd && space_.half == 1 && va < ~input) last_ = ~input - 1;
   // The halves meet at bit 55.
   if (!bit(va, 55)) last_ = std::min(last_, mask(54, 0));
@@ -117,8 +117,8 @@ bool Pieces::enter(u64 va) {
 }
 
 bool Pieces::enter_half(u64 va) {
-  const Regime<u64>& regime = caches_.regimes_.of(space_);
-  space_ = caches_.regimes_.space(space_.regime, select_half(regime, va));
+  const Regime<u64>& regime = lookups_.regimes().of(space_);
+  space_ = lookups_.regimes().space(space_.regime, select_half(regime, va));
   const Half<u64>& half = regime.half[space_.half];
   const u64 input = low_mask(64 - half.tsz);
   tables_[level_].entries = 0;
@@ -133,7 +133,7 @@ bool Pieces::enter_half(u64 va) {
 bool Pieces::come_to(const TableExtent& table, u8 hierarchical, u64 va) {
   const u64 first = align_down((va - table.va) >> table.shift(), frame_lg2 - 3);
   const u64 place = table.table + 8 * first;
-  const Frame* frame = caches_.memory_.find(place);
+  const Frame* frame = lookups_.memory().find(place);
   if (frame == nullptr) return false;
   level_ = table.level;
   const auto rest = static_cast<unsigned>(table.entries - first);
@@ -150,7 +150,7 @@ bool Pieces::come_to(const TableExtent& table, u8 hierarchical, u64 va) {
 /// To what of the same table lies in the next frame.
 bool Pieces::go_to_next_part() {
   Table& table = tables_[level_];
-  const Frame* frame = caches_.memory_.find(table.frame->address() + 8 * u64{frame_words});
+  const Frame* frame = lookups_.memory().find(table.frame->address() + 8 * u64{frame_words});
   if (frame == nullptr) return false;
   table.va = table.address_of(table.first + table.entries, space_.geometry.shift(level_));
   table.frame = frame;
@@ -165,7 +165,7 @@ bool Pieces::descend(u64 word, u64 va) {
   const Geometry geometry = space_.geometry;
   const TableExtent below =
       table_below(geometry, word, level_, align_down(va, geometry.shift(level_)));
-  if (!within_output_size(caches_.regimes_.of(space_), below.table)) return false;
+  if (!within_output_size(lookups_.regimes().of(space_), below.table)) return false;
   return come_to(below, pack_below(tables_[level_].hierarchical, word), va);
 }
 
@@ -193,12 +193,12 @@ Pieces::Group Pieces::group_of(const Table& table, unsigned entry) const {
 /// Neighbours that lead to consecutive pages are one piece.
 bool Pieces::meet_leaf(unsigned entry, Group group) {
   const Table& table = tables_[level_];
-  const Regime<u64>& regime = caches_.regimes_.of(space_);
+  const Regime<u64>& regime = lookups_.regimes().of(space_);
   const Geometry geometry = space_.geometry;
   const unsigned group_lg2 = group == Group::one_leaf ? geometry.group_lg2(level_) : 0;
   const auto first = static_cast<unsigned>(align_down(entry, group_lg2));
   const u64 word = table.frame->words[first];
-  const Step<u64> next = caches_.step_in(space_, level_, word, table.hierarchical);
+  const Step<u64> next = lookups_.regimes().step_in(space_, level_, word, table.hierarchical);
   const auto* leaf = std::get_if<Leaf<u64>>(&next);
   if (leaf == nullptr || !(leaf->af | regime.ha | regime.affd)) return false;
   const unsigned shift = geometry.shift(level_);
@@ -239,8 +239,8 @@ void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
   found_.push_back({.kind = Candidate::Kind::fault,
                     .level = static_cast<u8>(level_),
                     .space = space_,
-                    .fault = {is_stage2(caches_.regimes_.of(space_)) ? Rule::S2_DESCRIPTOR_VALID
-                                                                     : Rule::S1_DESCRIPTOR_VALID,
+                    .fault = {is_stage2(lookups_.regimes().of(space_)) ? Rule::S2_DESCRIPTOR_VALID
+                                                                       : Rule::S1_DESCRIPTOR_VALID,
                               EventType::f_translation, level_},
                     .value = word});
   const Geometry geometry = space_.geometry;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The addresses of one tag in ascending order, as intervals in which look-ups meet the same, while
-// nothing changes. What Caches::collect() and constant_until() say of one address, for many: a walk
-// goes on in the table that the last one came to, and the empty entries of neighbouring tables are
-// one piece.
+// nothing changes. What Lookups::collect() and constant_until() say of one address, for many: a
+// walk goes on in the table that the last one came to, and the empty entries of neighbouring tables
+// are one piece.
 #pragma once
 
 #include <array>
 #include <vector>
 
-#include "spec/smmu/caches.h"
+#include "spec/smmu/lookups.h"
 
 namespace iommucheck::spec {
 
@@ -16,7 +16,7 @@ class Pieces {
  public:
   /// `found` is the caller's, so that its memory is used again; it belongs to this as long as this
   /// lives.
-  Pieces(const Caches& caches, u32 tag, std::vector<Candidate>& found);
+  Pieces(const Lookups& lookups, u32 tag, std::vector<Candidate>& found);
 
   /// Comes to the piece of `va`; it need not reach beyond `limit`. found() is then what collect()
   /// finds, but for pointers that nothing can be in conflict with, for descriptors that are not
@@ -62,7 +62,7 @@ class Pieces {
   [[nodiscard]] bool meet_leaf(unsigned entry, Group group);
   void meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach);
 
-  const Caches& caches_;
+  const Lookups& lookups_;
   u32 tag_;
   std::vector<Candidate>& found_;
   u64 first_ = 1;  // of the piece, which is none yet

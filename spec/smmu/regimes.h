@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Regimes and tags by number, which of them can be formed now, and who forms them. SEMANTICS 2:
-// "What a tag collects is regimes". What follows where one comes or goes, says Caches
-// (formed_regimes.cpp, config.cpp).
+// "What a tag collects is regimes". What follows where one comes or goes, says
+// FormedRegimes; which do, Configuration.
 #pragma once
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/inline_vector.h"
 #include "base/pool.h"
 #include "spec/smmu/items.h"
 
@@ -54,6 +55,13 @@ struct Formed {
   u8 padding = 0;
 };
 
+using FormedList = InlineVector<Formed, 4>;
+
+/// That configurations of one tag agree.
+inline Rule tag_rule(const Tag<u64>& tag) {
+  return tag.stage == Stage::stage2 ? Rule::TAG_STAGE2 : Rule::TAG_REGIMES;
+}
+
 class Regimes {
  public:
   explicit Regimes(Trail& trail) : trail_(trail) {}
@@ -65,6 +73,11 @@ class Regimes {
   [[nodiscard]] const RegimeState& operator[](u64 number) const { return regimes_[number]; }
   [[nodiscard]] const Regime<u64>& of(const Space& space) const {
     return regimes_[space.regime].regime;
+  }
+  /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
+  [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
+                                  u8 hierarchical) const {
+    return step_at(of(space), space.half, level, word, unpack(hierarchical));
   }
   [[nodiscard]] const TagState& tag(u32 number) const { return tags_[number]; }
   [[nodiscard]] u32 tags() const { return static_cast<u32>(tags_.size()); }

@@ -3,45 +3,47 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "spec/smmu/caches.h"
+#include "spec/smmu/configuration.h"
 
 namespace iommucheck::spec {
 
-void Caches::add_region(const Region& region) {
+void Configuration::add_region(const Region& region) {
   if (config_.add_region(region)) return;
-  give_up("the table of " + std::string(region.kind == ConfigKind::cd ? "CDs" : "STEs") + " at " +
-          name(region.first) + " has " + hex(region.bytes) + " bytes, more than are followed");
+  findings_.give_up("the table of " + std::string(region.kind == ConfigKind::cd ? "CDs" : "STEs") +
+                    " at " + findings_.name(region.first) + " has " + hex(region.bytes) +
+                    " bytes, more than are followed");
 }
 
 /// The arrays of STEs that the L1STD of `first_sid` may lead to.
-void Caches::refresh_l2_arrays(u32 first_sid) {
-  ++streams_version_;  // other STEs, or none, for streams of which none was formed
+void Configuration::refresh_l2_arrays(u32 first_sid) {
+  fetches_.note_change();  // other STEs, or none, for streams of which none was formed
   config_.remove_regions(first_sid, ConfigKind::ste);
-  Words words;
-  words_at(ConfigKind::l1std, first_sid, 0, l1std_address(strtab_, u64{first_sid}), 0, words);
-  for (const Word& word : words) {
+  Fetches::Words words;
+  fetches_.words_at(ConfigKind::l1std, first_sid, 0,
+                    l1std_address(controls_.stream_table(), u64{first_sid}), 0, words);
+  for (const Fetches::Word& word : words) {
     const L1Std<u64> l1std{word.value};
     if (word.unknown) {
-      report(Rule::WILD_STRUCTURE,
-             "the L1STD of stream " + hex(first_sid) + " is memory of unknown content");
+      findings_.report(Rule::WILD_STRUCTURE,
+                       "the L1STD of stream " + hex(first_sid) + " is memory of unknown content");
       continue;
     }
-    if (l1std_illegal(strtab_, l1std, u64{first_sid})) continue;
+    if (l1std_illegal(controls_.stream_table(), l1std, u64{first_sid})) continue;
     add_region({.kind = ConfigKind::ste,
                 .sid = first_sid,
                 .first = l1std.l2ptr(),
                 .bytes = pow2(static_cast<unsigned>(l1std.span()) - 1) * ste_bytes,
                 .made_by = first_sid,
                 .dies = word.dies,
-                .via = l1std_address(strtab_, u64{first_sid})});
+                .via = l1std_address(controls_.stream_table(), u64{first_sid})});
   }
 }
 
 /// The CD tables that a stream's possible STEs lead to.
-void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
+void Configuration::refresh_regions(u32 sid, const Fetches::SteOptions& stes) {
   config_.remove_regions(sid, ConfigKind::l1cd);
   config_.remove_regions(sid, ConfigKind::cd);
-  for (const SteOption& ste : stes) {
+  for (const Fetches::SteOption& ste : stes) {
     // Under stage 2 they are a user's.
     if (ste.unknown || ste.bad_streamid || ste.decision.kind != SteKind::stage1) continue;
     const u64 cds =
@@ -66,9 +68,9 @@ void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
     for (u64 n = 0; n < l1cds; ++n) {
       const u64 place = ste.ste.s1contextptr() + 8 * n;
       const auto ssid = static_cast<u32>(n << leaf_bits);
-      Words words;
-      words_at(ConfigKind::l1cd, sid, ssid, place, 0, words);
-      for (const Word& word : words) {
+      Fetches::Words words;
+      fetches_.words_at(ConfigKind::l1cd, sid, ssid, place, 0, words);
+      for (const Fetches::Word& word : words) {
         const L1Cd<u64> l1cd{word.value};
         if (word.unknown || l1cd_illegal(l1cd, caps_)) continue;
         add_region({.kind = ConfigKind::cd,
@@ -84,9 +86,50 @@ void Caches::refresh_regions(u32 sid, const SteOptions& stes) {
   }
 }
 
-bool Caches::is_configuration(u64 pa) const {
-  const Frame* frame = memory_.find(pa);
-  return frame != nullptr && frame->config != 0 && enabled_ != 0;
+void Configuration::find_stream_table() {
+  const u64 streams = pow2(controls_.stream_table().sid_bits);
+  if (!controls_.stream_table().two_level) {
+    add_region({.kind = ConfigKind::ste,
+                .first = controls_.stream_table().base,
+                .bytes = streams * ste_bytes,
+                .made_by = ~u32{0}});
+  } else {
+    const u64 l1stds = std::max<u64>(1, streams >> controls_.stream_table().split);
+    add_region({.kind = ConfigKind::l1std,
+                .first = controls_.stream_table().base,
+                .bytes = l1stds * 8,
+                .made_by = ~u32{0}});
+    for (u64 n = 0; n < l1stds; ++n) {
+      const u64 place = controls_.stream_table().base + 8 * n;
+      const Content now = memory_.newest(place);
+      if (now.unknown || now.value != 0 || memory_.is_pending(place)) {
+        refresh_l2_arrays(static_cast<u32>(n << controls_.stream_table().split));
+      }
+    }
+  }
+}
+
+/// Streams whose STE is anything but invalid or abort, wherever one may stand.
+void Configuration::add_configured_streams(std::vector<u32>& sids) const {
+  for (u32 i = 0; i < config_.size(); ++i) sids.push_back(config_[i].sid);
+  for (u32 i = 0; i < config_.regions(); ++i) {
+    const Region region = config_.region(i);
+    if (region.kind != ConfigKind::ste) continue;
+    for (u64 n = 0; n < region.bytes / ste_bytes; ++n) {
+      const u64 place = region.first + n * ste_bytes;
+      const Frame& frame = memory_.frame(place);
+      if (const u64 zeros = frame.zeros_from(place); zeros >= ste_bytes) {
+        n += zeros / ste_bytes - 1;
+        continue;
+      }
+      const Content word = memory_.newest(place);
+      const Ste<u64> ste{{word.value}};
+      if (word.unknown || (ste.v() & ste.config_translates()).value || memory_.is_pending(place)) {
+        sids.push_back(region.sid + static_cast<u32>(n));
+        if (word.unknown) break;  // one report is enough
+      }
+    }
+  }
 }
 
 }  // namespace iommucheck::spec

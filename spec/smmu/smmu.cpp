@@ -71,7 +71,7 @@ void Smmu::check_alias(u32 offset) {
   const bool in_page1 = offset == reg::eventq_prod || offset == reg::eventq_cons ||
                         offset == reg::priq_prod || offset == reg::priq_cons;
   if (in_page0 || in_page1)
-    ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_PAGE0_ALIAS)];
+    ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_PAGE0_ALIAS)];
   if (in_page0) {
     report(Rule::REGISTER_PAGE0_ALIAS, "the index of a queue is accessed at " + hex(offset) +
                                            " and not at " + hex(offset + reg::page1));
@@ -79,7 +79,7 @@ void Smmu::check_alias(u32 offset) {
 }
 
 bool Smmu::guarded(Guard guard, const char* name) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_GUARDED)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_GUARDED)];
   if (guard_is_open(guard)) return false;
   report(Rule::REGISTER_GUARDED,
          std::string(name) +
@@ -105,7 +105,7 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
     write_prod(value);
     return;
   }
-  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_WIDTH)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_WIDTH)];
   check_alias(offset);
   const auto info = register_at(offset);
   if (!info) return;  // RES0 or implementation defined
@@ -172,7 +172,7 @@ void Smmu::write_register(u32 offset, u64 value) {
 
 /// A larger size is taken as the largest: the driver would use slots that do not exist.
 void Smmu::check_size(const char* name, u64 value, unsigned largest) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::QUEUE_SIZE)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_SIZE)];
   const u64 literal = bits(value, 4, 0);
   if (literal <= largest) return;
   report(Rule::QUEUE_SIZE, std::string(name) + ".LOG2SIZE = " + std::to_string(literal) +
@@ -191,7 +191,7 @@ void Smmu::update_stream_table() {
 }
 
 void Smmu::write_cr0(u64 value) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_ACK)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_ACK)];
   const u32 fields = cr0_fields(capabilities());
   set(r_.cr0_reserved, value & ~u64{fields});
   value &= fields;
@@ -230,7 +230,7 @@ std::string Smmu::reserved_in_cr0() const {
 
 /// Its fields are updated as those of CR0. IHI 0070 6.3.16.
 void Smmu::write_irq_ctrl(u64 value) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_ACK)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_ACK)];
   value &= irq_ctrl_fields(capabilities());
   const u64 early = (r_.irq_ctrl ^ value) & (r_.irq_ctrl ^ r_.irq_ctrlack);
   if (early != 0) {
@@ -241,7 +241,7 @@ void Smmu::write_irq_ctrl(u64 value) {
 }
 
 void Smmu::write_gbpa(u64 value) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_GBPA_UPDATE)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_GBPA_UPDATE)];
   if ((value & gbpa::update) == 0 || r_.gbpa_updating != 0) {
     report(Rule::REGISTER_GBPA_UPDATE,
            r_.gbpa_updating != 0 ? "GBPA is written while its last Update is not done"
@@ -261,7 +261,7 @@ void Smmu::acknowledge_gbpa() {
 }
 
 void Smmu::write_gerrorn(u64 value) {
-  ++caches_.exercised[static_cast<std::size_t>(Rule::REGISTER_GERRORN)];
+  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_GERRORN)];
   const u64 active = r_.gerror ^ r_.gerrorn;
   const u64 fields = gerror_fields(capabilities());
   const u64 toggled = r_.gerrorn ^ (value & fields);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which pages are tables, because of what, and the ways up from a word of one to the spaces that it
-// translates in. What a store makes of that, says Caches (tables.cpp). The searches are in paths.h.
+// translates in. What a store makes of that, say Tables and Makes. The searches are in paths.h.
 #pragma once
 
 #include <array>

@@ -17,7 +17,7 @@ bool TlbItems::renew(const Item& item) {
     Item& again = items_.edit(trail_, i);
     again.since = item.since;
     again.vanished_at = item.vanished_at;
-    // Of a global entry the newest store counts, of another the oldest: see Caches::conflict().
+    // Of a global entry the newest store counts, of another the oldest: see Lookups::conflict().
     again.stored_at = not_global(item.value).value ? std::min(again.stored_at, item.stored_at)
                                                    : std::max(again.stored_at, item.stored_at);
     again.dies = std::max(again.dies, item.dies);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What TLBs and walk caches may hold and memory no longer says, by tag. Which entries come, and
-// when they die, says Caches; here they are kept, run together and taken apart.
+// when they die, says Fills; here they are kept, run together and taken apart.
 #pragma once
 
 #include <deque>
 #include <string>
 
 #include "base/pool.h"
-#include "spec/smmu/items.h"
+#include "spec/smmu/regimes.h"
 
 namespace iommucheck::spec {
 
@@ -92,5 +92,12 @@ class TlbItems {
   TrailArray<u64> tags_;
   u64 count_ = 0;
 };
+
+/// The number of the regime; the lists of its tag are there from then on.
+inline u32 intern(const Regime<u64>& regime, Regimes& regimes, TlbItems& items) {
+  const u32 number = regimes.intern(regime);
+  items.know_tags(regimes.tags());
+  return number;
+}
 
 }  // namespace iommucheck::spec

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // CDs of users that an SMMU is told to have fetched through stage 2 (Caches::fill_nested). A user's
 // memory is not followed, so nothing else is known of what is cached of it; and what is told here
-// is asked by Caches::nested_outcomes() alone.
+// is asked by NestedAccesses alone.
 #pragma once
 
 #include "base/pool.h"

@@ -12,7 +12,7 @@
 // property test holds that what comes out here is one of the engine's outcomes.
 //
 // Stage 2 is all in Intermediate: it translates the addresses that find_cd() and walk_stage1() read
-// from, and what the walk yields. The engine follows stage 2; of both stages (options.cpp) it says
+// from, and what the walk yields. The engine follows stage 2; of both stages (fetches.h) it says
 // `within`, and nested.cpp asks here.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // All translations under a tag, one after the other: of memory, of cached pointers, of cached
 // entries. Nothing here changes the state.
-#include "spec/smmu/caches.h"
+#include "spec/smmu/lookups.h"
 #include "spec/smmu/paths.h"
 
 namespace iommucheck::spec {
@@ -26,8 +26,8 @@ unsigned run_of_leaves(const Frame& frame, unsigned i, u64 size, unsigned end, u
 
 /// Every leaf and unknown word below the table, as met by a walk of the regime. `runs`: of settled
 /// leaves of consecutive pages the first is visited, with the bytes of all.
-void Caches::visit_table(const Space& space, const TableExtent& table, u8 hierarchical, u32 item,
-                         bool runs, const VisitCandidate& visit) const {
+void Lookups::visit_table(const Space& space, const TableExtent& table, u8 hierarchical, u32 item,
+                          bool runs, const VisitCandidate& visit) const {
   if (table.entries > frame_words) {
     return for_each_part(table, [&](const TableExtent& part, u64) {
       visit_table(space, part, hierarchical, item, runs, visit);
@@ -40,7 +40,7 @@ void Caches::visit_table(const Space& space, const TableExtent& table, u8 hierar
   std::vector<Candidate> one;
   const auto first = static_cast<unsigned>(bits(table.table, 11, 3));
   const u64 end = std::min<u64>(first + table.entries, frame_words);
-  for (unsigned i = first; (i = frame->next_used(i)) < end && spend(1); ++i) {
+  for (unsigned i = first; (i = frame->next_used(i)) < end && work_.spend(1); ++i) {
     const u64 here = table.va + (i - first) * size;
     const u64 origin = frame->address() + 8 * i;
     memory_.visible(*frame, i, [&](Content content) {
@@ -70,7 +70,7 @@ void Caches::visit_table(const Space& space, const TableExtent& table, u8 hierar
   }
 }
 
-void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
+void Lookups::all_translations_of(u32 tag, const VisitCandidate& visit) const {
   for (unsigned half = 0; half < 2; ++half) {
     regimes_.for_each_space(tag, half, [&](const Space& space) {
       const TableExtent root = root_of(regimes_.of(space), half);
@@ -109,7 +109,7 @@ void Caches::all_translations_of(u32 tag, const VisitCandidate& visit) const {
 }
 
 /// What collect() may give for any address, runs of pages at once.
-void Caches::translations_under(u32 tag, const VisitCandidate& visit) const {
+void Lookups::translations_under(u32 tag, const VisitCandidate& visit) const {
   all_translations_of(tag, visit);
   for (u32 t = 0; t < regimes_.active() && regimes_.any_globals(); ++t) {
     const auto other = regimes_.active_tag(t);
@@ -121,7 +121,7 @@ void Caches::translations_under(u32 tag, const VisitCandidate& visit) const {
 }
 
 /// A look-up under the tag, or under another that meets its global entries, has this ASET.
-bool Caches::looks_up_anywhere(u32 tag, const Flag<u64>& aset) const {
+bool Lookups::looks_up_anywhere(u32 tag, const Flag<u64>& aset) const {
   if (regimes_.looks_up(tag, aset)) return true;
   for (u32 t = 0; t < regimes_.active() && regimes_.tag(tag).globals != 0; ++t) {
     const auto other = regimes_.active_tag(t);
@@ -130,7 +130,7 @@ bool Caches::looks_up_anywhere(u32 tag, const Flag<u64>& aset) const {
   return false;
 }
 
-void Caches::for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const {
+void Lookups::for_each_translation(const std::function<void(u32, const Candidate&)>& visit) const {
   work_.earn_for_all();
   for (u32 t = 0; t < regimes_.active(); ++t) {
     const auto id = regimes_.active_tag(t);

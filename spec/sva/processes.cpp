@@ -12,7 +12,7 @@ namespace iommucheck::spec::sva {
 
 namespace {
 
-constexpr u64 page_mask = 4095;
+constexpr u64 process_page_mask = 4095;
 
 u64 last_of(u64 first, u64 bytes) {
   return bytes > whole_space - first ? whole_space : first + (bytes - 1);
@@ -21,7 +21,7 @@ u64 last_of(u64 first, u64 bytes) {
 /// The process's space if the range is one that its map can hold; 0 if not.
 u32 find_writable(const InterfaceState& s, u64 mm, u64 va, u64 bytes) {
   const u32 process = s.find_process(mm);
-  if (process == 0 || bytes == 0 || ((va | bytes) & page_mask) != 0) return 0;
+  if (process == 0 || bytes == 0 || ((va | bytes) & process_page_mask) != 0) return 0;
   const u64 last = va + (bytes - 1);
   const u32 bits = s.spaces[process].input_bits;
   return last < va || (bits < 64 && (last >> bits) != 0) ? 0 : process;
@@ -41,7 +41,7 @@ void keep_old(InterfaceState& s, u32 process, u64 first, u64 last) {
 bool process_created(InterfaceState& s, u64 mm, u32 input_bits) {
   if (mm == 0 || s.find_process(mm) != 0 || input_bits == 0 || input_bits > 64) return false;
   const u32 space = s.spaces.allocate(s.trail, {.handle = mm,
-                                                .page_sizes = page_mask + 1,
+                                                .page_sizes = process_page_mask + 1,
                                                 .kind = static_cast<u32>(DomainKind::paging),
                                                 .input_bits = input_bits,
                                                 .output_bits = 64,
@@ -54,7 +54,8 @@ bool process_created(InterfaceState& s, u64 mm, u32 input_bits) {
 bool process_maps(InterfaceState& s, u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {
   const u32 process = find_writable(s, mm, va, bytes);
   const u32 access = prot & prot_access;
-  if (process == 0 || access == 0 || (pa & page_mask) != 0 || pa + (bytes - 1) < pa) return false;
+  if (process == 0 || access == 0 || (pa & process_page_mask) != 0 || pa + (bytes - 1) < pa)
+    return false;
   s.trail.set(s.changes, s.changes + 1);
   return s.forest.insert(s.spaces[process].map, {va, va + (bytes - 1), pa, prot, 0});
 }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/bits.h"
+#include "spec/smmu/visits.h"
 #include "spec/sva/call.h"
 
 namespace iommucheck::test {
@@ -114,7 +115,7 @@ std::vector<Place> places_of(Monitor& monitor) {
       if (number != 0) numbers.insert(number);
     };
     if (device < interface.device_count()) interface.for_each_substream(device, note);
-    monitor.caches().substreams_of(sid, note);
+    substreams_of(monitor.caches().view(), sid, note);
     places.push_back({.device = device, .sid = sid, .at = {}});
     for (const u32 number : numbers) {
       places.push_back({.device = device, .sid = sid, .at = spec::sva::substream(number)});
@@ -123,11 +124,12 @@ std::vector<Place> places_of(Monitor& monitor) {
   for (u32 device = 0; device < interface.device_count(); ++device) {
     for (const u32 sid : interface.stream_ids(device)) add(device, sid);
   }
-  monitor.caches().for_each_translating_stream([&](u32 sid) {
+  for_each_translating_stream(monitor.caches().view(), [&](u32 sid) {
     if (interface.device_of(sid) == interface.device_count()) add(interface.device_count(), sid);
   });
   interface.for_each_walker([&](u32 walker) {
-    const bool walks = monitor.caches().walks_now(walker) && interface.table_of_walker(walker) != 0;
+    const bool walks =
+        monitor.caches().walkers().walks_now(walker) && interface.table_of_walker(walker) != 0;
     if (walks) places.push_back({.device = walker, .sid = 0, .at = {}, .walker = true});
   });
   return places;
@@ -162,11 +164,11 @@ std::vector<u64> addresses_of(Monitor& monitor, const Place& place, const std::s
 std::set<u64> translated_addresses(const Monitor& monitor) {
   std::set<u64> met;
   const spec::Caches& caches = const_cast<Monitor&>(monitor).caches();
-  caches.for_each_translation([&](u32, const spec::Candidate& c) {
+  caches.lookups().for_each_translation([&](u32, const spec::Candidate& c) {
     met.insert(c.va);
     met.insert(c.va + (pow2(c.extent_lg2) - 1));
   });
-  caches.for_each_atc_item([&](const spec::AtcOwner&, const spec::AtcItem& item) {
+  for_each_atc_item(caches.view(), [&](const spec::AtcOwner&, const spec::AtcItem& item) {
     met.insert(item.first);
     met.insert(item.last);
   });
@@ -209,7 +211,7 @@ std::string unpromised_at(Monitor& monitor, const Place& place, u64 va, AccessKi
                             .route = route};
   std::vector<Outcome> outcomes;
   if (place.walker) {
-    monitor.caches().walker_outcomes(place.device, access, outcomes);
+    monitor.caches().walkers().outcomes(place.device, access, outcomes);
   } else {
     monitor.caches().outcomes(access, [&](const Outcome& o) { outcomes.push_back(o); });
   }

@@ -46,7 +46,7 @@ Counts counts_of(Lockstep& lockstep) {
           .outcomes = s.outcomes_judged,
           .asked = s.asked,
           .rules = s.rules,
-          .exercised = lockstep.monitor().caches().exercised};
+          .exercised = lockstep.monitor().caches().exercised()};
 }
 
 Counts difference(const Counts& now, const Counts& before) {

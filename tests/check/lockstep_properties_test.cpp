@@ -89,9 +89,10 @@ u64 address_of_a_leaf(Lockstep& lockstep, u64 seed) {
   for (u64 i = 0; i < 100; ++i) {
     lockstep.run(sequence_of(seed, i).operations, {});
     u64 place = 0;
-    lockstep.monitor().caches().for_each_translation([&](u32, const spec::Candidate& candidate) {
-      if (candidate.kind == spec::Candidate::Kind::leaf) place = candidate.origin;
-    });
+    lockstep.monitor().caches().lookups().for_each_translation(
+        [&](u32, const spec::Candidate& candidate) {
+          if (candidate.kind == spec::Candidate::Kind::leaf) place = candidate.origin;
+        });
     if (place != 0) return place;
   }
   return 0;

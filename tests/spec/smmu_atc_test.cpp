@@ -5,6 +5,8 @@
 
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
+#include "spec/smmu/causes.h"
+#include "spec/smmu/visits.h"
 
 namespace iommucheck::spec::smmu_atc_test {
 namespace {
@@ -37,7 +39,7 @@ struct AtsMachine : Machine {
   }
   u32 tag_of(u32 ssid, bool ssv) const {
     u32 found = 0;
-    caches.atcs_of(1, [&](u32 tag, const AtcOwner& owner) {
+    atcs_of(caches.view(), 1, [&](u32 tag, const AtcOwner& owner) {
       if (owner.ssid == ssid && (owner.ssv != 0) == ssv) found = tag;
     });
     return found;
@@ -75,7 +77,7 @@ TEST(Atc, TopByteIgnoredEachAliasIsAnEntry) {
   EXPECT_EQ(m.text(by_ats((u64{0x59} << 56) | 0x1000)), "0 denied");
   // Whoever asks for the ATC as a whole sees that some alias lives.
   std::vector<Candidate> found;
-  m.caches.collect(m.tag_of(0, false), 0x1000, found);
+  m.caches.lookups().collect(m.tag_of(0, false), 0x1000, found);
   EXPECT_FALSE(found.empty());
   m.run(Machine::atc_inv(1, u64{0x40} << 56, 50));  // top bytes 0x40 to 0x7f
   EXPECT_EQ(m.text(by_ats((u64{0x59} << 56) | 0x1000)), "denied");
@@ -142,27 +144,28 @@ TEST(Atc, ChangesAndPieces) {
   };
   EXPECT_TRUE(touched(0x1000) && touched(0x2fff));
   u32 streams = 0;
-  m.caches.streams_of(tag, [&](u32 sid, u32 ssid) { streams += sid == 1 && ssid == 1 ? 1 : 10; });
+  streams_of(m.caches.view(), tag,
+             [&](u32 sid, u32 ssid) { streams += sid == 1 && ssid == 1 ? 1 : 10; });
   EXPECT_EQ(streams, 1U);
 
   std::vector<Candidate> found;
-  m.caches.collect(tag, 0, found);
+  m.caches.lookups().collect(tag, 0, found);
   EXPECT_TRUE(found.empty());
-  EXPECT_EQ(m.caches.constant_until(tag, 0, found), 0xfffU);
-  m.caches.collect(tag, 0x2000, found);
+  EXPECT_EQ(m.caches.lookups().constant_until(tag, 0, found), 0xfffU);
+  m.caches.lookups().collect(tag, 0x2000, found);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_TRUE(found[0].from_atc());
   EXPECT_EQ(found[0].leaf.output, Machine::page + 0x1000);
-  EXPECT_EQ(m.caches.constant_until(tag, 0x2000, found), 0x2fffU);
+  EXPECT_EQ(m.caches.lookups().constant_until(tag, 0x2000, found), 0x2fffU);
 
   m.caches.dirty().clear();
   m.run(Machine::atc_inv(1, 0x2000, 0));
   EXPECT_TRUE(touched(0x2000));
   EXPECT_FALSE(touched(0x1fff));
   found.clear();
-  m.caches.collect(tag, 0x2000, found);
+  m.caches.lookups().collect(tag, 0x2000, found);
   EXPECT_TRUE(found.empty());
-  EXPECT_EQ(m.caches.constant_until(tag, 0x2000, found), ~u64{0});
+  EXPECT_EQ(m.caches.lookups().constant_until(tag, 0x2000, found), ~u64{0});
 }
 
 TEST(Atc, EverythingIsUndone) {
@@ -210,7 +213,7 @@ TEST(Atc, TheReasonNamesTheNearestMiss) {
     m.unmap();
     m.run(command);
     for (const Outcome& o : m.outcomes(m.pasid(1))) {
-      if (o.kind == OutcomeKind::translation) return m.caches.explain(o);
+      if (o.kind == OutcomeKind::translation) return explained(m.caches.view(), o);
     }
     return std::string("gone");
   };
@@ -233,8 +236,8 @@ TEST(Atc, TheReasonSaysThatItCameTooEarly) {
   m.run(cmd_tlbi_nh_va(0, 5, 0x1000));
   for (const Outcome& o : m.outcomes(by_ats(0x1000))) {
     if (o.kind != OutcomeKind::translation) continue;
-    EXPECT_NE(m.caches.explain(o).find("is not behind the CMD_SYNC"), std::string::npos)
-        << m.caches.explain(o);
+    EXPECT_NE(explained(m.caches.view(), o).find("is not behind the CMD_SYNC"), std::string::npos)
+        << explained(m.caches.view(), o);
   }
 }
 

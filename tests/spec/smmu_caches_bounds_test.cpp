@@ -96,7 +96,7 @@ class CachesBounds : public testing::TestWithParam<World> {
       m.caches.outcomes({.sid = 0, .va = va}, [](const Outcome&) {});
     }
     u64 leaves_met = 0;
-    m.caches.for_each_translation([&](u32, const Candidate&) { ++leaves_met; });
+    m.caches.lookups().for_each_translation([&](u32, const Candidate&) { ++leaves_met; });
   }
 
   /// What a driver may do to what it wrote: all is taken back, invalidated and freed.

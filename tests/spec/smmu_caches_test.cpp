@@ -3,6 +3,9 @@
 // holds, where a cached entry came from).
 #include <gtest/gtest.h>
 
+#include "spec/smmu/causes.h"
+#include "spec/smmu/recordings.h"
+#include "spec/smmu/view.h"
 #include "tests/spec/smmu_caches_support.h"
 
 namespace iommucheck::spec::smmu_caches_test {
@@ -33,16 +36,16 @@ Command tlbi_va(u64 va) {
 }
 
 u32 tag_of(const SmallMachine& m, u32 sid) {
-  std::vector<Caches::StreamOption> options;
-  EXPECT_TRUE(m.caches.stream_options(sid, 0, false, options));
+  std::vector<StreamOption> options;
+  EXPECT_TRUE(m.caches.fetches().stream_options(sid, 0, false, options));
   EXPECT_EQ(options.size(), 1U);
   return options.empty() ? 0 : options[0].tag;
 }
 
 u64 constant_until(const SmallMachine& m, u32 tag, u64 va) {
   std::vector<Candidate> found;
-  m.caches.collect(tag, va, found);
-  return m.caches.constant_until(tag, va, found);
+  m.caches.lookups().collect(tag, va, found);
+  return m.caches.lookups().constant_until(tag, va, found);
 }
 
 // ---- what is legal and not followed is never judged by wrong rules (review spec E11, E12) ----
@@ -290,10 +293,10 @@ TEST(CachesStructures, AWordThatMemoryHasAgainIsNotStale) {
   m.store(SmallMachine::cds + 8, word + 0x8000);
   m.store(SmallMachine::cds + 8, word);
   std::vector<ConfigItem> stale;
-  m.caches.stale_configuration(1, 0, stale);
+  stale_configuration(m.caches.view(), 1, 0, stale);
   ASSERT_EQ(stale.size(), 1U);
   EXPECT_EQ(stale[0].value, word + 0x8000);
-  const std::vector<Cause> causes = m.caches.causes_of_stream(1, 0);
+  const std::vector<Cause> causes = causes_of_stream(m.caches.view(), 1, 0);
   ASSERT_EQ(causes.size(), 1U);
   ASSERT_EQ(causes[0].words.size(), 1U);
   EXPECT_EQ(causes[0].words[0].value, word + 0x8000);
@@ -366,7 +369,7 @@ TEST(CachesTables, AFlagThatHardwareSetLeavesNoWayBehind) {
   all.op = Opcode::tlbi_nh_asid;
   all.asid = 5;
   m.run(all);
-  EXPECT_FALSE(m.caches.is_walkable_table(SmallMachine::leaves));
+  EXPECT_FALSE(is_walkable_table(m.caches.view(), SmallMachine::leaves));
   m.caches.violations().clear();
   m.step();
   m.caches.recycle(SmallMachine::leaves, true);

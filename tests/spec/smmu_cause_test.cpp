@@ -8,6 +8,7 @@
 
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
+#include "spec/smmu/causes.h"
 
 namespace iommucheck::spec::smmu_cause_test {
 namespace {
@@ -27,7 +28,7 @@ struct BootedMachine : SmallMachine {
   /// Why page 0 may still be reached; its leaf was replaced at event `unmapped`.
   Cause why(u64 va = 0x1000) const {
     for (const Outcome& o : outcomes({.sid = 1, .va = va})) {
-      if (o.kind == OutcomeKind::translation) return caches.cause_of(o);
+      if (o.kind == OutcomeKind::translation) return cause_of(caches.view(), o);
     }
     ADD_FAILURE() << "nothing is reached";
     return {};
@@ -130,12 +131,12 @@ TEST(Cause, OfManyCommandsTheLastOnesAreRemembered) {
 /// that came nearest.
 TEST(Cause, ACachedCdIsNamedWithItsWords) {
   BootedMachine m;
-  EXPECT_TRUE(m.caches.causes_of_stream(1, std::nullopt).empty());
+  EXPECT_TRUE(causes_of_stream(m.caches.view(), 1, std::nullopt).empty());
   const Cd<u64> other = SmallMachine::plain_cd(9);
   m.store(m.cds, other.dw[0]);
   const EventIndex stored = m.caches.now();
   m.run(cmd_cfgi_ste(2));
-  const std::vector<Cause> causes = m.caches.causes_of_stream(1, std::nullopt);
+  const std::vector<Cause> causes = causes_of_stream(m.caches.view(), 1, std::nullopt);
   ASSERT_EQ(causes.size(), 1U);
   EXPECT_EQ(causes[0].kind, Kind::cached_structure);
   EXPECT_EQ(causes[0].structure, ConfigKind::cd);
@@ -148,18 +149,18 @@ TEST(Cause, ACachedCdIsNamedWithItsWords) {
   ASSERT_TRUE(causes[0].miss.has_value());
   EXPECT_EQ(causes[0].miss->why.reason, Reason::stream);
   m.run(cmd_cfgi_cd(1, 0));
-  EXPECT_TRUE(m.caches.causes_of_stream(1, std::nullopt).empty());
+  EXPECT_TRUE(causes_of_stream(m.caches.view(), 1, std::nullopt).empty());
 }
 
 TEST(Cause, TheStructureInMemoryThatDecidesIsNamed) {
   BootedMachine m;
   m.store(m.strtab + 64, 0);
   m.run(cmd_cfgi_ste(1));
-  std::vector<Caches::StreamOption> options;
-  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
   ASSERT_EQ(options.size(), 1U);
   EXPECT_EQ(options[0].event, EventType::c_bad_ste);
-  const Cause cause = m.caches.cause_in_memory(1, std::nullopt, options[0]);
+  const Cause cause = cause_in_memory(m.caches.view(), 1, std::nullopt, options[0]);
   EXPECT_EQ(cause.kind, Kind::structure);
   EXPECT_EQ(cause.structure, ConfigKind::ste);
   EXPECT_EQ(cause.pa, m.strtab + 64);
@@ -167,13 +168,13 @@ TEST(Cause, TheStructureInMemoryThatDecidesIsNamed) {
 
 TEST(Cause, AnAddressBeyondTheInputRangeSaysSo) {
   BootedMachine m;
-  std::vector<Caches::StreamOption> options;
-  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
   const u64 beyond = u64{1} << 39;  // T0SZ is 25
   std::vector<Candidate> found;
-  m.caches.collect(options.at(0).tag, beyond, found);
+  m.caches.lookups().collect(options.at(0).tag, beyond, found);
   EXPECT_TRUE(found.empty());
-  const Cause cause = m.caches.cause_of_fault(options[0].tag, beyond, found);
+  const Cause cause = cause_of_fault(m.caches.view(), options[0].tag, beyond, found);
   EXPECT_EQ(cause.kind, Kind::beyond_input);
   EXPECT_EQ(cause.txsz, 25U);
   EXPECT_NE(cause_text(cause).find("39 bits"), std::string::npos) << cause_text(cause);
@@ -192,13 +193,13 @@ TEST(Cause, AStoreThatNoBarrierMadeVisibleIsNamed) {
 TEST(Cause, AGlobalLeafIsNamed) {
   BootedMachine m;
   m.store(m.leaves + 24, (m.page + 0x2000) | (m.rw_leaf & ~(u64{1} << 11)));
-  std::vector<Caches::StreamOption> options;
-  ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
   const auto cause_at = [&](u64 va) {
     std::vector<Candidate> found;
-    m.caches.collect(options.at(0).tag, va, found);
+    m.caches.lookups().collect(options.at(0).tag, va, found);
     const auto leaf = std::ranges::find(found, Candidate::Kind::leaf, &Candidate::kind);
-    return leaf == found.end() ? Cause{} : m.caches.cause_of(*leaf, va);
+    return leaf == found.end() ? Cause{} : cause_of(m.caches.view(), *leaf, va);
   };
   EXPECT_EQ(cause_at(0x1000).kind, Kind::word);
   EXPECT_EQ(cause_at(0x3000).kind, Kind::global_word);

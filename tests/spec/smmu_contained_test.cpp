@@ -9,6 +9,8 @@
 
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
+#include "spec/smmu/causes.h"
+#include "spec/smmu/visits.h"
 
 namespace iommucheck::spec::smmu_contained_test {
 namespace {
@@ -89,22 +91,22 @@ struct NestedMachine : SmallMachine {
   }
   /// What the intermediate address leads to, by the only way of the stream.
   std::vector<Outcome> of(u64 ipa, u32 sid = 1) const {
-    const Caches::StreamOption way = caches.options_of(sid, 0, false).options.at(0);
+    const StreamOption way = caches.fetches().options_of(sid, 0, false).options.at(0);
     std::vector<Candidate> met;
-    caches.collect(way.tag, ipa, met);
+    caches.lookups().collect(way.tag, ipa, met);
     std::vector<Outcome> found;
-    caches.outcomes_by(way, {.sid = sid, .va = ipa}, met, true, found);
+    caches.accesses().outcomes_by(way, {.sid = sid, .va = ipa}, met, true, found);
     return found;
   }
   std::string inside(u64 ipa, u32 sid = 1) const { return text_of(of(ipa, sid)); }
   std::string users(const Access& access) const {
     std::vector<Outcome> found;
-    caches.nested_outcomes(access, [&](const Outcome& o) { found.push_back(o); });
+    caches.nested().outcomes(access, [&](const Outcome& o) { found.push_back(o); });
     return text_of(found);
   }
   std::string why(u64 ipa) const {
     for (const Outcome& o : of(ipa)) {
-      if (o.kind == OutcomeKind::translation) return caches.explain(o);
+      if (o.kind == OutcomeKind::translation) return explained(caches.view(), o);
     }
     return "";
   }
@@ -123,9 +125,9 @@ TEST(Contained, NothingOfTheUsersIsLookedAt) {
   for (u64 i = 0; i < 4; ++i) {
     EXPECT_TRUE(m.caches.memory().frame(user + 0x1000 * i).is_unreachable());
   }
-  EXPECT_TRUE(m.caches.reaches(found[0].tag, NestedMachine::page + 0xfff));
-  EXPECT_FALSE(m.caches.reaches(found[0].tag, NestedMachine::page + 0x2000));
-  const Caches::StreamOption way = m.caches.options_of(1, 0, false).options.at(0);
+  EXPECT_TRUE(m.caches.nested().reaches(found[0].tag, NestedMachine::page + 0xfff));
+  EXPECT_FALSE(m.caches.nested().reaches(found[0].tag, NestedMachine::page + 0x2000));
+  const StreamOption way = m.caches.fetches().options_of(1, 0, false).options.at(0);
   EXPECT_TRUE(way.contained);
   EXPECT_EQ(way.kind, SteKind::nested);
   // What the STE alone ends is no question of stage 1.
@@ -300,7 +302,7 @@ TEST(Contained, TheUsersWordsChangeNothing) {
   EXPECT_EQ(m.caches.items_alive(), 0U);
   EXPECT_EQ(m.text(access), "within");
   EXPECT_EQ(m.inside(0x1000), "0");
-  const Outcome performed = m.caches.newest_outcome(access);
+  const Outcome performed = m.caches.nested().newest(access);
   EXPECT_NE(performed.kind, OutcomeKind::any);
 }
 
@@ -320,10 +322,10 @@ struct AtsMachine : NestedMachine {
   /// What its ATC leads the intermediate address to.
   std::string kept(u64 ipa) const {
     std::vector<Outcome> found;
-    caches.atcs_of(1, [&](u32 tag, const AtcOwner& owner) {
+    atcs_of(caches.view(), 1, [&](u32 tag, const AtcOwner& owner) {
       EXPECT_EQ(owner.ssv, AtcOwner::contained);
-      caches.outcomes_of_atc(tag, {.sid = 1, .va = ipa}, found);
-      EXPECT_TRUE(caches.reaches(tag, page));
+      caches.ats_accesses().by_atc(tag, {.sid = 1, .va = ipa}, found);
+      EXPECT_TRUE(caches.nested().reaches(tag, page));
     });
     return text_of(found);
   }
@@ -392,15 +394,15 @@ TEST(Contained, BySplitStageAtsWhatWasKeptBeforeMeetsStage2) {
 TEST(KnownUser, MeetsWhatMemorySaysOfBothStages) {
   NestedMachine m;
   EXPECT_EQ(m.users(access), "0");
-  EXPECT_TRUE(m.caches.newest_outcome(access).same([&] {
+  EXPECT_TRUE(m.caches.nested().newest(access).same([&] {
     Outcome only;
-    m.caches.nested_outcomes(access, [&](const Outcome& o) { only = o; });
+    m.caches.nested().outcomes(access, [&](const Outcome& o) { only = o; });
     return only;
   }()));
   m.store(NestedMachine::user_leaf, 0);
   EXPECT_EQ(m.users(access), "F_TRANSLATION") << "nothing was told to be cached";
   m.store(NestedMachine::user_leaf, 0x9000 | NestedMachine::rw_leaf);
-  m.caches.nested_outcomes(access, [&](const Outcome& o) {
+  m.caches.nested().outcomes(access, [&](const Outcome& o) {
     EXPECT_TRUE(o.stage2);
     EXPECT_EQ(o.ipa, 0x9000U);
     EXPECT_EQ(o.input, Stage2Input::transaction);
@@ -408,7 +410,7 @@ TEST(KnownUser, MeetsWhatMemorySaysOfBothStages) {
   // Read-only at stage 2, and at stage 1.
   m.store(NestedMachine::user_leaf, 0x1000 | NestedMachine::rw_leaf | 1 << 7);
   const Access write{.sid = 1, .type = AccessType::write, .va = va};
-  m.caches.nested_outcomes(write, [&](const Outcome& o) { EXPECT_FALSE(o.stage2); });
+  m.caches.nested().outcomes(write, [&](const Outcome& o) { EXPECT_FALSE(o.stage2); });
   EXPECT_EQ(m.users(write), "F_PERMISSION");
 }
 

@@ -8,6 +8,7 @@
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
 #include "spec/smmu/pieces.h"
+#include "spec/smmu/view.h"
 
 namespace iommucheck::spec::smmu_granules_test {
 namespace {
@@ -66,8 +67,8 @@ TEST(Granules, ATableFillsSeveralPages) {
       m.cd_of(1, 5, one.granule, one.t0sz, tables);
       m.enable();
       EXPECT_EQ(m.outcomes(inside).at(0).pa, SmallMachine::page + pow2(shift) - 0x1000);
-      EXPECT_TRUE(m.caches.is_walkable_table(align_down(word, 12)));
-      EXPECT_FALSE(m.caches.is_walkable_table(tables + 0x10000 + pow2(shift)));
+      EXPECT_TRUE(is_walkable_table(m.caches.view(), align_down(word, 12)));
+      EXPECT_FALSE(is_walkable_table(m.caches.view(), tables + 0x10000 + pow2(shift)));
       m.store(word, 0);
       EXPECT_EQ(m.outcomes(inside).size(), 2U);
       m.run(GranuleMachine::tlbi(va, tg));
@@ -173,19 +174,19 @@ TEST(Granules, PiecesGoOnInTheNextPageOfATable) {
     }
     m.cd_of(1, 5, granule, granule == Granule::g16k ? 28 : 25, tables);
     m.enable();
-    std::vector<Caches::StreamOption> options;
-    ASSERT_TRUE(m.caches.stream_options(1, 0, false, options));
+    std::vector<StreamOption> options;
+    ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
     const u32 tag = options.front().tag;
     std::vector<Candidate> found;
     std::vector<Candidate> exact;
-    Pieces pieces(m.caches, tag, found);
+    Pieces pieces(m.caches.lookups(), tag, found);
     unsigned count = 0;
     for (u64 va = 0;; va = pieces.last() + 1, ++count) {
       ASSERT_LT(count, 200U);
       pieces.move_to(va, ~u64{0});
       for (const u64 probe : {va, pieces.last(), va + (pieces.last() - va) / 2}) {
         exact.clear();
-        m.caches.collect(tag, probe, exact);
+        m.caches.lookups().collect(tag, probe, exact);
         const auto output = [&](const std::vector<Candidate>& all) {
           std::optional<u64> pa;
           for (const Candidate& c : all) {

@@ -33,7 +33,7 @@ Meets meets(const Caches& caches, const std::vector<Candidate>& found, u64 va) {
     all.translations.insert({c.leaf.output + (va - c.va), c.leaf.attr,
                              c.leaf.unprivileged.write.value, c.leaf.unprivileged.execute.value});
   }
-  all.conflict = caches.in_conflict(found);
+  all.conflict = caches.lookups().in_conflict(found);
   return all;
 }
 
@@ -48,8 +48,8 @@ class World {
     m_.ste(0, make_stage1_ste({.s1contextptr = SmallMachine::cds}));
     m_.cd(0, make_cd(fields));
     m_.enable();
-    std::vector<Caches::StreamOption> options;
-    EXPECT_TRUE(m_.caches.stream_options(0, 0, false, options));
+    std::vector<StreamOption> options;
+    EXPECT_TRUE(m_.caches.fetches().stream_options(0, 0, false, options));
     EXPECT_EQ(options.size(), 1U);
     tag_ = options.front().tag;
   }
@@ -72,7 +72,7 @@ class World {
   void compare() {
     std::vector<Candidate> found;
     std::vector<Candidate> exact;
-    Pieces pieces(m_.caches, tag_, found);
+    Pieces pieces(m_.caches.lookups(), tag_, found);
     u64 va = 0;
     for (unsigned number = 0; number < 20000; ++number) {
       const u64 limit = below(2) != 0 ? ~u64{0} : va + below(1U << 14);
@@ -82,7 +82,7 @@ class World {
       for (unsigned i = 0; i < 6; ++i) probes.push_back(inside(va, pieces.last()));
       for (const u64 probe : probes) {
         exact.clear();
-        m_.caches.collect(tag_, probe, exact);
+        m_.caches.lookups().collect(tag_, probe, exact);
         ASSERT_EQ(meets(m_.caches, pieces.found(), probe), meets(m_.caches, exact, probe))
             << std::hex << "at " << probe << " of " << va << " to " << pieces.last();
       }
@@ -177,10 +177,10 @@ TEST(SmmuPieces, EmptyTablesAreOnePiece) {
   m.ste(0, make_stage1_ste({.s1contextptr = SmallMachine::cds}));
   m.cd(0, make_cd(fields(false)));
   m.enable();
-  std::vector<Caches::StreamOption> options;
-  ASSERT_TRUE(m.caches.stream_options(0, 0, false, options));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(0, 0, false, options));
   std::vector<Candidate> found;
-  Pieces pieces(m.caches, options.front().tag, found);
+  Pieces pieces(m.caches.lookups(), options.front().tag, found);
   std::vector<u64> ends;
   for (u64 va = 0; va < u64{1} << 39; va = pieces.last() + 1) {
     pieces.move_to(va, ~u64{0});

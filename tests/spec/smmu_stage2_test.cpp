@@ -7,6 +7,7 @@
 
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
+#include "spec/smmu/view.h"
 
 namespace iommucheck::spec::smmu_stage2_test {
 namespace {
@@ -129,7 +130,7 @@ TEST(Stage2Engine, TablesSideBySideAreOneRoot) {
   EXPECT_EQ(m.text(low), "0");
   EXPECT_EQ(m.text({.sid = 1, .va = (u64{513} << 30) + 0x1000}), "F_TRANSLATION");
   EXPECT_EQ(m.text({.sid = 1, .va = u64{1} << 40}), "F_TRANSLATION");
-  EXPECT_TRUE(m.caches.is_walkable_table(second));
+  EXPECT_TRUE(is_walkable_table(m.caches.view(), second));
   m.store(second, 0);
   EXPECT_EQ(m.text(high), "0 F_TRANSLATION");
   EXPECT_EQ(m.text(low), "0");

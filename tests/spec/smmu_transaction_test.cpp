@@ -41,20 +41,20 @@ struct AccessFlagsSet {
 enum class Verdict { permitted, exact, forbidden, not_exact, left_open };
 
 /// Under both stages: any fault, and no translation but what stage 2 gives. What it is exactly is
-/// one of nested_outcomes(), and what is performed.
+/// one of NestedAccesses::outcomes(), and what is performed.
 Verdict compare_within(TransactionMachine& m, u32 tag, const Outcome& outcome,
                        const Access& access) {
   if (outcome.kind == OutcomeKind::any || outcome.kind == OutcomeKind::denied) {
     return Verdict::left_open;
   }
-  const Outcome performed = m.caches().newest_outcome(access);
+  const Outcome performed = m.caches().nested().newest(access);
   if (performed.kind == OutcomeKind::any) return Verdict::forbidden;
   if (outcome.kind != OutcomeKind::translation) return Verdict::permitted;
   bool met = false;
-  const bool done = m.caches().nested_outcomes(access, [&](const Outcome& o) {
+  const bool done = m.caches().nested().outcomes(access, [&](const Outcome& o) {
     met |= o.kind == OutcomeKind::any || (o.kind == outcome.kind && o.pa == outcome.pa);
   });
-  const bool inside = m.caches().reaches(tag, outcome.pa) && performed.pa == outcome.pa;
+  const bool inside = m.caches().nested().reaches(tag, outcome.pa) && performed.pa == outcome.pa;
   return inside && (met || !done) ? Verdict::permitted : Verdict::forbidden;
 }
 

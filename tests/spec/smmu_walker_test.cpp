@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A walker beside the SMMU: what memory said may be in its caches until it is flushed, whatever
 // commands the SMMU gets; and tables that it may reach are not given back.
+#include "spec/smmu/view.h"
 #include "spec/smmu/walker.h"
 
 #include <gtest/gtest.h>
@@ -28,13 +29,13 @@ class SmmuWalker : public testing::Test {
   }
   SmmuWalker() : m(device()) {
     m.caches.track_changes(true);
-    m.caches.start_walker(gpu, walker_regime(plain_format(39, 48), gpu, SmallMachine::root));
+    m.caches.walkers().start(gpu, walker_regime(plain_format(39, 48), gpu, SmallMachine::root));
   }
 
   std::string walks(u64 va, AccessType type = AccessType::write) {
     std::vector<Outcome> found;
     const Access access{.type = type, .va = va};
-    if (!m.caches.walker_outcomes(gpu, access, found)) return "nothing";
+    if (!m.caches.walkers().outcomes(gpu, access, found)) return "nothing";
     std::set<std::string> names;
     for (const Outcome& o : found) {
       names.insert(o.kind == OutcomeKind::translation
@@ -66,8 +67,8 @@ TEST_F(SmmuWalker, walks_memory_with_its_own_root) {
   EXPECT_EQ(walks(0x2000), "1");
   EXPECT_EQ(walks(0x3000), "F_TRANSLATION");
   EXPECT_EQ(walks(u64{1} << 39), "F_TRANSLATION");
-  EXPECT_TRUE(m.caches.walks_now(gpu));
-  EXPECT_EQ(m.caches.walker_of(m.caches.tag_of_walker(gpu)), gpu);
+  EXPECT_TRUE(m.caches.walkers().walks_now(gpu));
+  EXPECT_EQ(m.caches.walkers().of_tag(m.caches.walkers().tag_of(gpu)), gpu);
 }
 
 TEST_F(SmmuWalker, keeps_what_memory_said_until_its_own_flush) {
@@ -79,7 +80,7 @@ TEST_F(SmmuWalker, keeps_what_memory_said_until_its_own_flush) {
     m.run(command(op));
     EXPECT_EQ(walks(0x1000), "0 F_TRANSLATION") << static_cast<int>(op);
   }
-  m.caches.flush_walker(gpu);
+  m.caches.walkers().flush(gpu);
   EXPECT_EQ(walks(0x1000), "F_TRANSLATION");
   EXPECT_EQ(m.caches.items_alive(), 0U);
 }
@@ -101,19 +102,19 @@ TEST_F(SmmuWalker, a_table_that_it_may_reach_is_not_given_back) {
 
 TEST_F(SmmuWalker, a_table_is_given_back_after_the_flush) {
   m.store(SmallMachine::middle, 0);
-  m.caches.flush_walker(gpu);
+  m.caches.walkers().flush(gpu);
   m.caches.recycle(SmallMachine::leaves, true);
   EXPECT_FALSE(found(Rule::TABLE_FREE));
 }
 
 TEST_F(SmmuWalker, who_said_wrongly_that_it_was_flushed_meets_old_pages_and_blames_nobody) {
   m.store(SmallMachine::middle, 0);
-  m.caches.fix_walker(gpu);
+  m.caches.walkers().fix(gpu);
   m.caches.recycle(SmallMachine::leaves, true);
   EXPECT_FALSE(found(Rule::TABLE_FREE));
   EXPECT_EQ(walks(0x1000), "0 F_TRANSLATION");
   EXPECT_EQ(walks(0x2000), "1 F_TRANSLATION");
-  m.caches.flush_walker(gpu);
+  m.caches.walkers().flush(gpu);
   EXPECT_EQ(walks(0x1000), "F_TRANSLATION");
 }
 
@@ -126,9 +127,9 @@ TEST_F(SmmuWalker, a_new_page_over_one_that_it_may_have_is_no_good) {
 TEST_F(SmmuWalker, stopped_it_reaches_nothing_and_undone_it_is_as_it_was) {
   m.store(SmallMachine::leaves + 8, 0);
   const Trail::Mark mark = m.caches.trail().mark();
-  m.caches.stop_walker(gpu);
+  m.caches.walkers().stop(gpu);
   EXPECT_EQ(walks(0x1000), "nothing");
-  EXPECT_FALSE(m.caches.is_walkable_table(SmallMachine::leaves));
+  EXPECT_FALSE(is_walkable_table(m.caches.view(), SmallMachine::leaves));
   m.caches.trail().undo_to(mark);
   EXPECT_EQ(walks(0x1000), "0 F_TRANSLATION");
   EXPECT_EQ(walks(0x2000), "1");
@@ -136,12 +137,12 @@ TEST_F(SmmuWalker, stopped_it_reaches_nothing_and_undone_it_is_as_it_was) {
 
 TEST_F(SmmuWalker, each_has_caches_of_its_own) {
   constexpr u32 other = 4;
-  m.caches.start_walker(other, walker_regime(plain_format(39, 48), other, SmallMachine::root));
+  m.caches.walkers().start(other, walker_regime(plain_format(39, 48), other, SmallMachine::root));
   m.store(SmallMachine::leaves + 8, 0);
-  m.caches.flush_walker(other);
+  m.caches.walkers().flush(other);
   EXPECT_EQ(walks(0x1000), "0 F_TRANSLATION");
   std::vector<Outcome> outcomes;
-  EXPECT_TRUE(m.caches.walker_outcomes(other, {.va = 0x1000}, outcomes));
+  EXPECT_TRUE(m.caches.walkers().outcomes(other, {.va = 0x1000}, outcomes));
   ASSERT_EQ(outcomes.size(), 1U);
   EXPECT_EQ(outcomes[0].event, EventType::f_translation);
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What one fetch of an STE or a CD may have read: any mixture of words that are visible or cached.
 // SEMANTICS 2: "Mixtures".
+#include "spec/smmu/fetches.h"
+
 #include <algorithm>
 #include <iterator>
 #include <string>
 
 #include "base/text.h"
-#include "spec/smmu/caches.h"
-#include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 
@@ -17,8 +17,8 @@ constexpr unsigned mixture_bound = 4096;
 
 }  // namespace
 
-void Caches::words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
-                      Words& words) const {
+void Fetches::words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word,
+                       Words& words) const {
   const auto add = [&](u64 value, bool unknown, Group dies) {
     for (Word& known : words) {
       if (known.unknown != unknown || (!unknown && known.value != value)) continue;
@@ -50,8 +50,8 @@ constexpr auto cd_of = [](auto& option) -> auto& { return option.cd; };
 }  // namespace
 
 /// What one fetch of unit `unit` may have seen: a word, or two.
-void Caches::units_at(u64 place, unsigned unit, bool cached_only, const CachedWords& cached,
-                      UnitValues& values) const {
+void Fetches::units_at(u64 place, unsigned unit, bool cached_only, const CachedWords& cached,
+                       UnitValues& values) const {
   const bool pairs = profile_.config_atom == 16;
   const unsigned word = pairs ? 2 * unit : unit;
   if (!cached_only) {
@@ -76,7 +76,7 @@ void Caches::units_at(u64 place, unsigned unit, bool cached_only, const CachedWo
 
 /// One more way to read a structure, unless it is known: `unknown` has a bit for each unknown word.
 template <class Option, class Of>
-void Caches::add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options) {
+void Fetches::add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options) {
   // Unknown words matter only if a decoding of the others would look at them.
   option.unknown = bit(unknown, 0);
   if (unknown != 0 && !option.unknown && of(option).v()) {
@@ -96,7 +96,8 @@ void Caches::add_option(Option option, u64 unknown, const Of& of, OptionList<Opt
   options.push_back(option);
 }
 
-void Caches::cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedWords& found) const {
+void Fetches::cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place,
+                           CachedWords& found) const {
   if (kind == ConfigKind::cd) {
     return for_cd_items(sid, ssid, [&](u32 i) {
       if (config_[i].place == place) found.push_back(i);
@@ -108,7 +109,7 @@ void Caches::cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedW
   }
 }
 
-void Caches::gather_cd_items(u32 sid) {
+void Fetches::gather_cds(u32 sid) {
   cd_items_.valid = true;
   cd_items_.sid = sid;
   cd_items_.items.clear();
@@ -120,7 +121,7 @@ void Caches::gather_cd_items(u32 sid) {
 }
 
 template <class Visit>
-void Caches::for_cd_items(u32 sid, u32 ssid, Visit&& visit) const {
+void Fetches::for_cd_items(u32 sid, u32 ssid, Visit&& visit) const {
   if (cd_items_.valid && cd_items_.sid == sid) {
     for (auto it = std::ranges::lower_bound(cd_items_.items, std::pair<u32, u32>(ssid, 0));
          it != cd_items_.items.end() && it->first == ssid; ++it) {
@@ -134,23 +135,42 @@ void Caches::for_cd_items(u32 sid, u32 ssid, Visit&& visit) const {
   }
 }
 
+const Fetches::CdOptions& Fetches::Options::cds_of(u32 number) const {
+  static const CdOptions none{};
+  for (const Cds& known : cds) {
+    if (known.number == number) return known.options;
+  }
+  return none;
+}
+
+/// Adds the CDs of substream `number`, once.
+void Fetches::look_at_cds(u32 sid, u32 number, Options& options) {
+  const auto known = std::ranges::find(options.cds, number, &Options::Cds::number);
+  if (known != options.cds.end()) return;
+  options.cds.push_back({.number = number, .options = {}});
+  if (cd_options(sid, number, options.stes, options.cds.back().options)) return;
+  options.cds.back().options.clear();
+  findings_.give_up_unasked();
+}
+
 /// False, and it says why.
-bool Caches::too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
-                      std::string_view of_what) const {
+bool Fetches::too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
+                       std::string_view of_what) const {
   const bool cd = kind == ConfigKind::cd;
-  unasked_mixtures_ = std::string(cd ? "the CD" : "the STE") + " at " + name(place) + " (stream " +
-                      hex(sid) + (cd ? ", substream " + hex(ssid) : "") + ") has more " +
-                      std::string(of_what) + " that a fetch may have seen than are looked at (" +
-                      std::to_string(of_what.starts_with("v") ? UnitValues::bound : mixture_bound) +
-                      "), at event " + std::to_string(now_);
+  findings_.leave_unasked(
+      std::string(cd ? "the CD" : "the STE") + " at " + findings_.name(place) + " (stream " +
+      hex(sid) + (cd ? ", substream " + hex(ssid) : "") + ") has more " + std::string(of_what) +
+      " that a fetch may have seen than are looked at (" +
+      std::to_string(of_what.starts_with("v") ? UnitValues::bound : mixture_bound) +
+      "), at event " + std::to_string(findings_.now()));
   return false;
 }
 
 /// Every mixture of words that fetches of one structure may have seen, equal ones once.
 /// `cached_only`: memory of this place cannot be reached any more, only cached words count.
 template <class Option, class Of>
-bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
-                      const Of& of, OptionList<Option>& options) const {
+bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
+                       const Of& of, OptionList<Option>& options) const {
   Option option;
   option.place = place;
   option.dies = dies;
@@ -224,7 +244,7 @@ bool Caches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies,
   return true;
 }
 
-bool Caches::ste_options(u32 sid, SteOptions& options) const {
+bool Fetches::ste_options(u32 sid, SteOptions& options) const {
   if (!read_stes(sid, options)) return false;
   for (SteOption& option : options) {
     if (!option.unknown && !option.bad_streamid) option.decision = decode_ste(option.ste, caps_);
@@ -232,22 +252,23 @@ bool Caches::ste_options(u32 sid, SteOptions& options) const {
   return true;
 }
 
-bool Caches::read_stes(u32 sid, SteOptions& options) const {
-  if (!sid_in_range(strtab_, u64{sid})) {
+bool Fetches::read_stes(u32 sid, SteOptions& options) const {
+  if (!sid_in_range(controls_.stream_table(), u64{sid})) {
     SteOption option;
     option.bad_streamid = true;
     options.push_back(option);
     return true;
   }
   Places places;
-  if (!strtab_.two_level) {
-    places.push_back(linear_ste_address(strtab_, u64{sid}));
+  if (!controls_.stream_table().two_level) {
+    places.push_back(linear_ste_address(controls_.stream_table(), u64{sid}));
     if (!mixtures(ConfigKind::ste, sid, 0, places[0], immortal, false, ste_of, options)) {
       return false;
     }
   } else {
     Words words;
-    words_at(ConfigKind::l1std, sid, 0, l1std_address(strtab_, u64{sid}), 0, words);
+    words_at(ConfigKind::l1std, sid, 0, l1std_address(controls_.stream_table(), u64{sid}), 0,
+             words);
     for (const Word& word : words) {
       SteOption option;
       option.dies = word.dies;
@@ -257,12 +278,12 @@ bool Caches::read_stes(u32 sid, SteOptions& options) const {
         continue;
       }
       const L1Std<u64> l1std{word.value};
-      if (l1std_illegal(strtab_, l1std, u64{sid})) {
+      if (l1std_illegal(controls_.stream_table(), l1std, u64{sid})) {
         option.bad_streamid = true;
         options.push_back(option);
         continue;
       }
-      places.push_back(second_level_ste_address(strtab_, l1std, u64{sid}));
+      places.push_back(second_level_ste_address(controls_.stream_table(), l1std, u64{sid}));
       if (!mixtures(ConfigKind::ste, sid, 0, places.back(), word.dies, false, ste_of, options)) {
         return false;
       }
@@ -287,7 +308,7 @@ bool Caches::read_stes(u32 sid, SteOptions& options) const {
 }
 
 // A cached CD is found by SID and SSID alone, so the CD table of every possible STE counts.
-bool Caches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const {
+bool Fetches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const {
   Places places;
   for (const SteOption& ste : all) {
     // Under stage 2 it is a user's.
@@ -333,14 +354,15 @@ bool Caches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& opt
   return true;
 }
 
-bool Caches::may_merge_events(u32 sid) const {
+bool Fetches::may_merge_events(u32 sid) const {
   SteOptions stes;
   if (from_reset_.has_config(sid) || !ste_options(sid, stes)) return true;
   return std::ranges::any_of(
       stes, [](const SteOption& ste) { return ste.unknown || ste.ste.mev().value; });
 }
 
-bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const {
+bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
+                             std::vector<StreamOption>& options) const {
   const auto add = [&](const StreamOption& option) {
     for (StreamOption& known : options) {
       if (known.kind != option.kind || known.event != option.event || known.any != option.any ||
@@ -434,7 +456,7 @@ bool Caches::stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOptio
 
 /// Of a legal STE with stage 2 that does not end the access. Its stage 1 is a user's: neither CDs
 /// nor tables of it are looked at, and what S1DSS lets skip it is not told apart.
-void Caches::add_stage2(u32 sid, const SteOption& ste, StreamOption& option) const {
+void Fetches::add_stage2(u32 sid, const SteOption& ste, StreamOption& option) const {
   const Forming2 forms = forming2(ste.ste);
   option.contained = ste.decision.kind == SteKind::nested;
   option.kind = ste.decision.kind;
@@ -444,7 +466,7 @@ void Caches::add_stage2(u32 sid, const SteOption& ste, StreamOption& option) con
     option.input = {};  // attributes are those that stage 1 says
     // Only an ATC_INV of all that the device may hold would prove anything.
     const bool apart = !profile_.untagged_covers_pasids;
-    if (apart && option.ats && has_ats(sid)) option.not_modelled = NotModelled::nested_ats;
+    if (apart && option.ats && atcs_.is_on(sid)) option.not_modelled = NotModelled::nested_ats;
   }
   option.any = option.not_modelled != NotModelled::no;
   if (option.any) return;
@@ -453,11 +475,11 @@ void Caches::add_stage2(u32 sid, const SteOption& ste, StreamOption& option) con
   option.reaction = stage2_reaction(ste.ste);
 }
 
-const Caches::StreamOptions& Caches::options_of(u32 sid, u32 ssid, bool ssv) const {
+const StreamOptions& Fetches::options_of(u32 sid, u32 ssid, bool ssv) const {
   const ConfigurationVersion version{stream_versions_[sid % stream_versions_.size()],
                                      streams_version_, trail_.generation()};
   KnownOptions& known = known_options_[(u64{sid} * 7 + ssid) % known_options_.size()];
-  const bool followed = enabled_ != 0 && !from_reset_.has_config();
+  const bool followed = controls_.enabled() && !from_reset_.has_config();
   if (followed && known.known && known.version == version && known.sid == sid &&
       known.ssid == ssid && known.ssv == ssv) {
     return known.options;
@@ -472,32 +494,32 @@ const Caches::StreamOptions& Caches::options_of(u32 sid, u32 ssid, bool ssv) con
   return known.options;
 }
 
-const Caches::StreamOptions& Caches::ways_of(u32 sid, u32 ssid, bool ssv) const {
+const StreamOptions& Fetches::ways_of(u32 sid, u32 ssid, bool ssv) const {
   const StreamOptions& configured = options_of(sid, ssid, ssv);
-  if (smmuen_ != 0 && smmuen_open_ == 0) return configured;
+  if (controls_.is_on()) return configured;
   // GBPA decides, as it was or as it is written.
   scratch_ways_ = {.complete = true, .options = {}};
   const auto add = [&](SteKind kind) {
     scratch_ways_.options.push_back(
         {.kind = kind, .rule = Rule::DISABLED_PASSES, .disabled = true, .no_ats = true});
   };
-  if (gbpa_abort_ != 2) add(SteKind::bypass);
-  if (gbpa_abort_ != 1) add(SteKind::abort);
-  if (smmuen_open_ == 0) return scratch_ways_;
+  if (controls_.may_bypass()) add(SteKind::bypass);
+  if (controls_.may_abort()) add(SteKind::abort);
+  if (!controls_.is_open()) return scratch_ways_;
   scratch_ways_.complete = configured.complete;
   std::ranges::copy(configured.options, std::back_inserter(scratch_ways_.options));
   return scratch_ways_;
 }
 
-Caches::Forming2 Caches::forming2(const Ste<u64>& ste) const {
+Fetches::Forming2 Fetches::forming2(const Ste<u64>& ste) const {
   if (stage2_unsupported(ste, caps_)) return {.not_modelled = NotModelled::stage2};
-  return {.regime = const_cast<Caches*>(this)->intern(stage2_regime_of(ste, caps_))};
+  return {.regime = intern(stage2_regime_of(ste, caps_), regimes_, items_)};
 }
 
 /// The same few come again and again. Numbers of regimes are never taken back, so this is no part
 /// of the state.
-const Caches::Forming& Caches::forming(const Ste<u64>& ste, const Cd<u64>& cd) const {
-  const bool e2h = e2h_ != 0;
+const Fetches::Forming& Fetches::forming(const Ste<u64>& ste, const Cd<u64>& cd) const {
+  const bool e2h = controls_.e2h();
   u64 key = (ste.dw[0] ^ cd.dw[0]) * 0x9e3779b97f4a7c15ULL;
   key = (key ^ cd.dw[1]) * 0xbf58476d1ce4e5b9ULL;
   Forming& forms = formings_[key >> 58];
@@ -507,7 +529,7 @@ const Caches::Forming& Caches::forming(const Ste<u64>& ste, const Cd<u64>& cd) c
   forms.bad = context.illegal;
   forms.not_modelled = context.not_modelled;
   if (!forms.bad && forms.not_modelled == NotModelled::no) {
-    forms.regime = const_cast<Caches*>(this)->intern(context.regime);
+    forms.regime = intern(context.regime, regimes_, items_);
   }
   return forms;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Why an outcome is possible, as facts (cause.h). Never on the hot path.
+#include "spec/smmu/causes.h"
+
 #include <algorithm>
 
 #include "base/text.h"
-#include "spec/smmu/caches.h"
 #include "spec/smmu/paths.h"
+#include "spec/smmu/recordings.h"
 
 namespace iommucheck::spec {
 
@@ -93,19 +94,14 @@ bool of_substreams(ConfigKind kind) { return kind == ConfigKind::l1cd || kind ==
 
 }  // namespace
 
-std::string Caches::name(u64 pa) const {
-  if (namer_) return namer_(pa);
-  return hex(pa);
-}
-
 // ---- nearest misses -----------------------------------------------------------------------------
 
-std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
-  const TlbTarget target = target_of(regimes_.tag(item.tag).tag, item);
+static std::optional<NearestMiss> nearest_miss(const CachesView& of, const Item& item) {
+  const TlbTarget target = target_of(of.regimes.tag(item.tag).tag, item);
   Nearest nearest;
-  commands_.for_each_sent([&](const InFlight& sent) {
+  of.commands.for_each_sent([&](const InFlight& sent) {
     if (!is_tlbi(sent.command.op)) return;
-    const TlbiScope by = scope(sent.command, item.tag);
+    const TlbiScope by = of.scopes.of(sent.command, item.tag);
     NearestMiss miss{
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, by)};
     // What covers a shadow and was sent since the store was meant for it.
@@ -119,7 +115,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
       nearest.offer(early ? Near::too_early : Near::covers, miss);
     } else if (!early) {
       // Where both stages are used it was meant for combined entries.
-      const bool of_others = regimes_.tag(item.tag).combines != 0 &&
+      const bool of_others = of.regimes.tag(item.tag).combines != 0 &&
                              miss.why.reason == NotCovered::Reason::stage1_only;
       nearest.offer(of_others ? Near::other_stage : nearness(sent.command, target, by, miss.why),
                     miss);
@@ -128,16 +124,16 @@ std::optional<NearestMiss> Caches::nearest_miss(const Item& item) const {
   return nearest.take();
 }
 
-std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) const {
-  const AtcOwner& owner = atcs_.owner(item.owner);
+static std::optional<NearestMiss> nearest_miss(const CachesView& of, const AtcItem& item, u64 va) {
+  const AtcOwner& owner = of.atcs.owner(item.owner);
   const AtcTarget target{
       .sid = owner.sid, .has_pasid = owner.ssv != 0, .pasid = owner.ssid, .base = va};
   Nearest nearest;
-  commands_.for_each_sent([&](const InFlight& sent) {
+  of.commands.for_each_sent([&](const InFlight& sent) {
     if (sent.command.op != Opcode::atc_inv) return;
     NearestMiss miss{.command = sent.command,
                      .at = sent.at,
-                     .why = not_covered(sent.command, target, profile_.untagged_covers_pasids)};
+                     .why = not_covered(sent.command, target, of.profile.untagged_covers_pasids)};
     const bool its = owner.ssv == AtcOwner::contained && sent.command.sid == owner.sid;
     if (its && !covers_all(sent.command)) miss.why = {NotCovered::Reason::not_all};
     const bool early = item.filled_until == immortal || sent.group <= item.filled_until;
@@ -158,10 +154,10 @@ std::optional<NearestMiss> Caches::nearest_miss(const AtcItem& item, u64 va) con
   return nearest.take();
 }
 
-std::optional<NearestMiss> Caches::nearest_miss(const ConfigItem& item) const {
+static std::optional<NearestMiss> nearest_miss(const CachesView& of, const ConfigItem& item) {
   const ConfigTarget target = target_of(item);
   Nearest nearest;
-  commands_.for_each_sent([&](const InFlight& sent) {
+  of.commands.for_each_sent([&](const InFlight& sent) {
     if (!is_cfgi(sent.command.op)) return;
     NearestMiss miss{
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target)};
@@ -181,7 +177,7 @@ std::optional<NearestMiss> Caches::nearest_miss(const ConfigItem& item) const {
 
 // ---- entries ------------------------------------------------------------------------------------
 
-Cause Caches::cause_of(const Item& item) const {
+Cause cause_of(const CachesView& of, const Item& item) {
   Cause cause;
   cause.kind = item.kind == ItemKind::pointer   ? Cause::Kind::cached_pointer
                : item.kind == ItemKind::unknown ? Cause::Kind::cached_unknown
@@ -190,15 +186,15 @@ Cause Caches::cause_of(const Item& item) const {
   cause.pa = item.origin;
   cause.value = item.value;
   cause.va = item.va;
-  name_space(regimes_.tag(item.tag).tag, cause);
+  name_space(of.regimes.tag(item.tag).tag, cause);
   cause.stored_at = item.stored_at;
   cause.vanished_at = item.vanished_at;
-  cause.miss = nearest_miss(item);
+  cause.miss = nearest_miss(of, item);
   return cause;
 }
 
-Cause Caches::cause_of(const AtcItem& item, u64 va) const {
-  const AtcOwner& owner = atcs_.owner(item.owner);
+Cause cause_of(const CachesView& of, const AtcItem& item, u64 va) {
+  const AtcOwner& owner = of.atcs.owner(item.owner);
   Cause cause;
   cause.kind = item.identity != 0               ? Cause::Kind::atc_identity
                : item.kind != ItemKind::unknown ? Cause::Kind::atc_entry
@@ -210,28 +206,28 @@ Cause Caches::cause_of(const AtcItem& item, u64 va) const {
   cause.stored_at = item.stored_at;
   cause.lost_at = item.lost_at;
   if (cause.kind == Cause::Kind::atc_entry) {
-    const Candidate c = candidate_of(item, 0, va);
+    const Candidate c = of.lookups.candidate_of(item, 0, va);
     cause.pa = c.origin;
     cause.value = c.value;
   }
-  cause.miss = nearest_miss(item, va);
+  cause.miss = nearest_miss(of, item, va);
   return cause;
 }
 
 /// A word of memory that nothing leads to any more, but for a cached pointer, or for what a regime
 /// that is gone has left in walk caches. Nothing: memory is walked there.
-std::optional<Cause> Caches::cause_of_what_is_kept(const Edge& edge) const {
-  const Frame* frame = memory_.find(edge.parent);
+static std::optional<Cause> cause_of_what_is_kept(const CachesView& of, const Edge& edge) {
+  const Frame* frame = of.memory.find(edge.parent);
   if (edge.kind != EdgeKind::word || frame == nullptr) return std::nullopt;
   const auto index = static_cast<unsigned>(bits(edge.parent, 11, 3));
   bool walked = false;
   std::optional<Cause> kept;
   for_each_layout(*frame, [&](Geometry geometry, unsigned level) {
-    graph_.for_each_path(*frame, index, geometry, level, [&](const Path& path) {
+    of.graph.for_each_path(*frame, index, geometry, level, [&](const TableGraph::Path& path) {
       if (path.item == 0 && !path.ghost) walked = true;
       if (walked || kept) return;
       if (path.item != 0) {
-        kept = cause_of(items_[path.item - 1]);
+        kept = cause_of(of, of.items[path.item - 1]);
         kept->through = CauseWord{edge.parent, edge.value};
         return;
       }
@@ -243,61 +239,61 @@ std::optional<Cause> Caches::cause_of_what_is_kept(const Edge& edge) const {
                 .va = path.va,
                 .value = edge.value,
                 .origin = edge.parent};
-      for (u64 r = regimes_.tag(path.tag).first_regime; r != 0; r = regimes_[r - 1].next) {
-        const u64 ghost = regimes_[r - 1].ghost;
+      for (u64 r = of.regimes.tag(path.tag).first_regime; r != 0; r = of.regimes[r - 1].next) {
+        const u64 ghost = of.regimes[r - 1].ghost;
         if (ghost != 0) item.since = std::max(item.since, static_cast<u32>(ghost - 1));
       }
       item.vanished_at = item.since;
-      kept = cause_of(item);
+      kept = cause_of(of, item);
     });
   });
   return walked ? std::nullopt : kept;
 }
 
 /// Why a page is a table.
-Cause Caches::cause_of(const Edge& edge) const {
-  if (edge.kind == EdgeKind::item) return cause_of(items_[static_cast<u32>(edge.parent)]);
-  if (auto kept = cause_of_what_is_kept(edge)) return *std::move(kept);
+Cause cause_of(const CachesView& of, const Edge& edge) {
+  if (edge.kind == EdgeKind::item) return cause_of(of, of.items[static_cast<u32>(edge.parent)]);
+  if (auto kept = cause_of_what_is_kept(of, edge)) return *std::move(kept);
   Cause cause;
   cause.value = edge.value;
   cause.kind = edge.kind == EdgeKind::root ? Cause::Kind::table_root : Cause::Kind::table_link;
   if (edge.kind == EdgeKind::word) cause.pa = edge.parent;
   if (edge.kind == EdgeKind::root) {
-    name_space(regimes_.tag(regimes_[static_cast<u32>(edge.parent)].tag).tag, cause);
+    name_space(of.regimes.tag(of.regimes[static_cast<u32>(edge.parent)].tag).tag, cause);
   }
   return cause;
 }
 
 /// The entry of item number `index` that translates `va`; what was read at `origin` through it.
-Cause Caches::cause_of_item(u32 index, u64 va, u64 origin, u64 value) const {
-  const Item& item = items_[index - 1];
+static Cause cause_of_item(const CachesView& of, u32 index, u64 va, u64 origin, u64 value) {
+  const Item& item = of.items[index - 1];
   const bool one = item.kind == ItemKind::final && item.holds(va);
-  Cause cause = cause_of(one ? item.part((va - item.va) / item.entry_bytes(), 1) : item);
+  Cause cause = cause_of(of, one ? item.part((va - item.va) / item.entry_bytes(), 1) : item);
   if (origin != 0 && cause.pa != origin && item.kind != ItemKind::final) {
     cause.through = CauseWord{origin, value};
   }
   return cause;
 }
 
-Cause Caches::cause_of(const Candidate& c, u64 va) const {
-  if (c.from_atc()) return cause_of(atcs_.item(c.atc), va);
-  if (c.item != 0) return cause_of_item(c.item, va, c.origin, c.value);
-  Cause cause = cause_of_word(memory_, c.origin, c.value);
+Cause cause_of(const CachesView& of, const Candidate& c, u64 va) {
+  if (c.from_atc()) return cause_of(of, of.atcs.item(c.atc), va);
+  if (c.item != 0) return cause_of_item(of, c.item, va, c.origin, c.value);
+  Cause cause = cause_of_word(of.memory, c.origin, c.value);
   if (c.kind == Candidate::Kind::unknown) cause.kind = Cause::Kind::unknown_word;
   // Memory may have it in another address space's tables.
-  const bool global = is_global(c);
+  const bool global = of.lookups.is_global(c);
   if (global && cause.kind == Cause::Kind::word) cause.kind = Cause::Kind::global_word;
   cause.va = va;
   if (c.kind == Candidate::Kind::fault) cause.rule = c.fault.rule;
   return cause;
 }
 
-Cause Caches::cause_of(const Outcome& outcome) const {
+Cause cause_of(const CachesView& of, const Outcome& outcome) {
   using Kind = Cause::Kind;
   if (outcome.atc != 0) {
-    const AtcItem& item = atcs_.item(outcome.atc);
+    const AtcItem& item = of.atcs.item(outcome.atc);
     const u64 offset = outcome.kind == OutcomeKind::translation ? outcome.pa - item.output : 0;
-    return cause_of(item, item.first + offset);
+    return cause_of(of, item, item.first + offset);
   }
   Cause cause;
   cause.rule = outcome.rule;
@@ -315,26 +311,27 @@ Cause Caches::cause_of(const Outcome& outcome) const {
   } else if (outcome.kind == OutcomeKind::abort) {
     cause.kind = Kind::terminated;
   } else if (outcome.item != 0) {
-    return cause_of_item(outcome.item, items_[outcome.item - 1].va, outcome.origin, outcome.value);
+    return cause_of_item(of, outcome.item, of.items[outcome.item - 1].va, outcome.origin,
+                         outcome.value);
   } else if (outcome.origin != 0) {
-    cause = cause_of_word(memory_, outcome.origin, outcome.value);
+    cause = cause_of_word(of.memory, outcome.origin, outcome.value);
     if (outcome.kind == OutcomeKind::fault) cause.rule = outcome.rule;
   }
   return cause;
 }
 
-Cause Caches::cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& found) const {
+Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Candidate>& found) {
   for (const Candidate& c : found) {
-    if (c.kind == Candidate::Kind::fault) return cause_of(c, va);
+    if (c.kind == Candidate::Kind::fault) return cause_of(of, c, va);
   }
   Cause cause;
   cause.rule = Rule::S1_DESCRIPTOR_VALID;
   cause.va = va;
   if (is_atc_tag(tag)) return cause;
-  const bool stage2 = regimes_.tag(tag).tag.stage == Stage::stage2;
+  const bool stage2 = of.regimes.tag(tag).tag.stage == Stage::stage2;
   if (stage2) cause.rule = Rule::S2_DESCRIPTOR_VALID;
-  for (u64 r = regimes_.tag(tag).first_regime; r != 0; r = regimes_[r - 1].next) {
-    const RegimeState& state = regimes_[r - 1];
+  for (u64 r = of.regimes.tag(tag).first_regime; r != 0; r = of.regimes[r - 1].next) {
+    const RegimeState& state = of.regimes[r - 1];
     if (state.formed == 0) continue;
     const unsigned half = select_half(state.regime, va);
     const bool disabled = state.regime.half[half].epd.value;
@@ -343,7 +340,7 @@ Cause Caches::cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& foun
     cause.value = half;
     cause.txsz = static_cast<unsigned>(state.regime.half[half].tsz);
     cause.rule = disabled ? Rule::S1_EPD : stage2 ? Rule::S2_IPA_RANGE : Rule::S1_VA_IN_RANGE;
-    if (stage2) name_space(regimes_.tag(tag).tag, cause);
+    if (stage2) name_space(of.regimes.tag(tag).tag, cause);
     return cause;
   }
   return cause;
@@ -352,39 +349,41 @@ Cause Caches::cause_of_fault(u32 tag, u64 va, const std::vector<Candidate>& foun
 // ---- configuration ------------------------------------------------------------------------------
 
 /// Where memory has the stream's structures now.
-std::vector<Caches::Structure> Caches::structures_of(u32 sid, std::optional<u32> ssid) const {
-  std::vector<Structure> found;
-  if (!sid_in_range(strtab_, u64{sid})) return found;
-  u64 ste_place = linear_ste_address(strtab_, u64{sid});
-  if (strtab_.two_level) {
-    found.push_back({ConfigKind::l1std, sid, 0, l1std_address(strtab_, u64{sid})});
-    const L1Std<u64> l1std{memory_.newest(found.back().place).value};
-    if (l1std_illegal(strtab_, l1std, u64{sid})) return found;
-    ste_place = second_level_ste_address(strtab_, l1std, u64{sid});
+static std::vector<PlacedStructure> structures_of(const CachesView& of, u32 sid,
+                                                  std::optional<u32> ssid) {
+  std::vector<PlacedStructure> found;
+  if (!sid_in_range(of.controls.stream_table(), u64{sid})) return found;
+  u64 ste_place = linear_ste_address(of.controls.stream_table(), u64{sid});
+  if (of.controls.stream_table().two_level) {
+    found.push_back(
+        {ConfigKind::l1std, sid, 0, l1std_address(of.controls.stream_table(), u64{sid})});
+    const L1Std<u64> l1std{of.memory.newest(found.back().place).value};
+    if (l1std_illegal(of.controls.stream_table(), l1std, u64{sid})) return found;
+    ste_place = second_level_ste_address(of.controls.stream_table(), l1std, u64{sid});
   }
   found.push_back({ConfigKind::ste, sid, 0, ste_place});
   Ste<u64> ste;
-  for (unsigned w = 0; w < ste_words; ++w) ste.dw[w] = memory_.newest(ste_place + 8 * w).value;
-  if (!ste.v().value || decode_ste(ste, caps_).kind != SteKind::stage1) return found;
+  for (unsigned w = 0; w < ste_words; ++w) ste.dw[w] = of.memory.newest(ste_place + 8 * w).value;
+  if (!ste.v().value || decode_ste(ste, of.caps).kind != SteKind::stage1) return found;
   const u32 number = ssid.value_or(0);
   u64 cd_place = linear_cd_address(ste, u64{number});
-  if (const unsigned leaf_bits = cd_leaf_bits(ste, caps_); leaf_bits != 0) {
+  if (const unsigned leaf_bits = cd_leaf_bits(ste, of.caps); leaf_bits != 0) {
     found.push_back({ConfigKind::l1cd, sid, number, l1cd_address(ste, leaf_bits, u64{number})});
-    const L1Cd<u64> l1cd{memory_.newest(found.back().place).value};
-    if (l1cd_illegal(l1cd, caps_)) return found;
+    const L1Cd<u64> l1cd{of.memory.newest(found.back().place).value};
+    if (l1cd_illegal(l1cd, of.caps)) return found;
     cd_place = second_level_cd_address(l1cd, leaf_bits, u64{number});
   }
   found.push_back({ConfigKind::cd, sid, number, cd_place});
   return found;
 }
 
-std::vector<Cause> Caches::causes_of_stream(u32 sid, std::optional<u32> ssid) const {
+std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid) {
   std::vector<Cause> causes;
   std::vector<EventIndex> since;  // of each: the latest that its words were changed
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
+  for (u32 i = 0; i < of.config.size(); ++i) {
+    const ConfigItem& item = of.config[i];
     if (!item.serves(sid, of_substreams(item.kind) ? ssid.value_or(0) : item.ssid)) continue;
-    const Content now = memory_.newest(item.place + 8 * item.word);
+    const Content now = of.memory.newest(item.place + 8 * item.word);
     if (now == Content{item.value, (item.unknown & 1) != 0}) continue;
     const auto same = [&](const Cause& c) {
       return c.structure == item.kind && c.pa == item.place;
@@ -408,45 +407,31 @@ std::vector<Cause> Caches::causes_of_stream(u32 sid, std::optional<u32> ssid) co
     latest = item.since;
     its->stored_at = item.stored_at;
     its->vanished_at = item.vanished_at;
-    its->miss = nearest_miss(item);
+    its->miss = nearest_miss(of, item);
   }
   for (Cause& cause : causes) std::ranges::sort(cause.words, {}, &CachedWord::index);
   return causes;
 }
 
-Cause Caches::cause_in_memory(u32 sid, std::optional<u32> ssid, const StreamOption& option) const {
+Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
+                      const StreamOption& option) {
   Cause cause;
   cause.rule = option.rule;
-  const std::vector<Structure> all = structures_of(sid, ssid);
+  const std::vector<PlacedStructure> all = structures_of(of, sid, ssid);
   if (all.empty()) return cause;
   if (option.event == EventType::none) cause.rule.reset();  // no rule made it fail
   // A stream that has no STE fails at its L1STD, and so on.
-  const Structure& last =
+  const PlacedStructure& last =
       option.event == EventType::c_bad_ste && all.size() > 1 && all.back().kind != ConfigKind::ste
-          ? *std::ranges::find(all, ConfigKind::ste, &Structure::kind)
+          ? *std::ranges::find(all, ConfigKind::ste, &PlacedStructure::kind)
           : all.back();
   cause.kind = Cause::Kind::structure;
   cause.structure = last.kind;
   cause.pa = last.place;
   cause.sid = sid;
   if (of_substreams(last.kind)) cause.ssid = ssid;
-  cause.value = memory_.newest(last.place).value;
+  cause.value = of.memory.newest(last.place).value;
   return cause;
-}
-
-// ---- words --------------------------------------------------------------------------------------
-
-std::string Caches::explain_item(const Item& item) const {
-  return cause_text(cause_of(item), namer_);
-}
-std::string Caches::explain_atc(const AtcItem& item, u64 va) const {
-  return cause_text(cause_of(item, va), namer_);
-}
-std::string Caches::explain(const Candidate& candidate, u64 va) const {
-  return cause_text(cause_of(candidate, va), namer_);
-}
-std::string Caches::explain(const Outcome& outcome) const {
-  return cause_text(cause_of(outcome), namer_);
 }
 
 }  // namespace iommucheck::spec

@@ -1,33 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Questions: what an access may meet now. SEMANTICS 4. Nothing here changes the state.
+#include "spec/smmu/lookups.h"
+
 #include <algorithm>
 #include <iterator>
 
-#include "spec/smmu/caches.h"
 #include "spec/smmu/paths.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 
-namespace {
-
-void add(std::vector<Outcome>& found, const Outcome& outcome) {
-  const auto same = [&](const Outcome& known) { return known.same(outcome); };
-  if (std::ranges::none_of(found, same)) found.push_back(outcome);
-}
-
-}  // namespace
-
 // ---- who meets what -----------------------------------------------------------------------------
 
-/// nG means nothing in a world without ASIDs, and at stage 2 there is none. IHI 0070 3.17.1.
-bool Caches::is_global(const Candidate& c) const {
+bool Lookups::is_global(const Candidate& c) const {
   return c.kind == Candidate::Kind::leaf && !c.leaf.ng && has_asid(tag_of(regimes_.of(c.space)));
 }
 
 /// A look-up through the regime meets it. Global entries are told apart by ASET, others are not:
 /// IHI 0070 3.17, 3.17.1. What is unknown may be global or not.
-bool Caches::is_met_by(u32 regime, const Candidate& c) const {
+bool Lookups::is_met_by(u32 regime, const Candidate& c) const {
   const RegimeState& asking = regimes_[regime];
   const RegimeState& filled = regimes_[c.space.regime];
   if (asking.tag == filled.tag && !is_global(c)) return true;
@@ -38,7 +28,7 @@ bool Caches::is_met_by(u32 regime, const Candidate& c) const {
 /// The access, of a look-up through the regime, finds it by its address: in the range of what
 /// filled it, with or without the top byte. TxSZ and TBI may be cached with an entry, or not: IHI
 /// 0070 5.4.1.
-bool Caches::is_found_at(const Regime<u64>& asking, const Candidate& c, u64 va) const {
+bool Lookups::is_found_at(const Regime<u64>& asking, const Candidate& c, u64 va) const {
   const Regime<u64>& filled_by = regimes_.of(c.space);
   if (asking.half[c.space.half].tbi) va = untagged(va, c.space.half);
   return va_in_range(filled_by, c.space.half, va).value;
@@ -46,8 +36,8 @@ bool Caches::is_found_at(const Regime<u64>& asking, const Candidate& c, u64 va) 
 
 // ---- walks of memory ----------------------------------------------------------------------------
 
-void Caches::walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va,
-                  u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
+void Lookups::walk(const Space& space, u64 table, unsigned level, unsigned start, u64 va,
+                   u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
   const Regime<u64>& r = regimes_.of(space);
   const Half<u64>& half = r.half[space.half];
   u64 position = descriptor_position(half, start, level, table, va);
@@ -68,14 +58,14 @@ void Caches::walk(const Space& space, u64 table, unsigned level, unsigned start,
   memory_.visible(position, [&](Content content) {
     meet(space, level, va, hierarchical, item, position, content, found);
   });
-  if (contiguous_ != 0 && frame != nullptr && frame->contiguous != 0) {
+  if (leaves_.any_contiguous() && frame != nullptr && frame->contiguous != 0) {
     contiguous_siblings(space, level, position, va, hierarchical, item, found);
   }
 }
 
-void Caches::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u32 item, u64 origin,
-                  Content content, std::vector<Candidate>& found) const {
-  if (!spend(1)) return;
+void Lookups::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u32 item,
+                   u64 origin, Content content, std::vector<Candidate>& found) const {
+  if (!work_.spend(1)) return;
   const unsigned shift = space.geometry.shift(level);
   Candidate candidate{.level = static_cast<u8>(level),
                       .extent_lg2 = static_cast<u8>(shift),
@@ -91,7 +81,7 @@ void Caches::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u
     found.push_back(candidate);
     return;
   }
-  const Step<u64> next = step_in(space, level, content.value, hierarchical);
+  const Step<u64> next = regimes_.step_in(space, level, content.value, hierarchical);
   if (const auto* fault = std::get_if<Fault>(&next)) {
     candidate.fault = *fault;
     found.push_back(candidate);
@@ -122,8 +112,8 @@ void Caches::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, u
 }
 
 // A valid member of a contiguous group yields the translation of every member.
-void Caches::contiguous_siblings(const Space& space, unsigned level, u64 position, u64 va,
-                                 u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
+void Lookups::contiguous_siblings(const Space& space, unsigned level, u64 position, u64 va,
+                                  u8 hierarchical, u32 item, std::vector<Candidate>& found) const {
   const unsigned group = space.geometry.group_lg2(level);
   if (group == 0) return;
   const unsigned shift = space.geometry.shift(level);
@@ -148,7 +138,7 @@ void Caches::contiguous_siblings(const Space& space, unsigned level, u64 positio
 
 // A pointer carries the tag only: one that was filled through `space` serves the walks of every
 // other regime of the tag.
-void Caches::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candidate>& found) const {
+void Lookups::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candidate>& found) const {
   const Regime<u64>& regime = regimes_.of(space);
   const TablePosition<u64> root = first_table(regime, space.half);
   const u64 position =
@@ -163,7 +153,7 @@ void Caches::walk_mixed(u32 tag, const Space& space, u64 va, std::vector<Candida
   });
 }
 
-void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const {
+void Lookups::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) const {
   for (u64 r = regimes_.tag(tag).first_regime; r != 0; r = regimes_[r - 1].next) {
     const RegimeState& state = regimes_[r - 1];
     if (state.formed == 0) continue;
@@ -176,8 +166,8 @@ void Caches::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) cons
   }
 }
 
-void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
-  if (!spend(items_.count(tag) / 512)) return;
+void Lookups::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
+  if (!work_.spend(items_.count(tag) / 512)) return;
   for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
     const Item& item = items_[i];
     if (va < item.va || !item.holds(va)) continue;
@@ -210,7 +200,7 @@ void Caches::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const
 }
 
 /// Of what lives under `other` the global translations that look-ups under `tag` meet.
-void Caches::collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const {
+void Lookups::collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>& found) const {
   const auto before = static_cast<std::ptrdiff_t>(found.size());
   collect_memory(other, va, found);
   collect_items(other, va, found);
@@ -221,12 +211,12 @@ void Caches::collect_globals(u32 tag, u32 other, u64 va, std::vector<Candidate>&
   found.erase(std::remove_if(found.begin() + before, found.end(), missed), found.end());
 }
 
-void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
+void Lookups::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
   if (is_atc_tag(tag)) {
     collect_atc(tag & ~atc_tag_bit, va, found);
     return;
   }
-  earn(Work::per_question);
+  work_.earn(Work::per_question);
   // Pointers matter for conflicts only, and memory alone has none.
   const TagState& own = regimes_.tag(tag);
   collect_pointers_ =
@@ -244,7 +234,7 @@ void Caches::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
   }
 }
 
-u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
+u64 Lookups::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
   if (is_atc_tag(tag)) return atc_constant_until(tag & ~atc_tag_bit, va);
   u64 last = tag_constant_until(tag, va, found);
   std::vector<Candidate> theirs;
@@ -260,21 +250,19 @@ u64 Caches::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found)
 }
 
 /// In a table with contiguous groups a neighbouring group may answer for an entry that has nothing.
-u64 Caches::contiguous_until(const Frame& frame, const Candidate& c) {
+u64 Lookups::contiguous_until(const Frame& frame, const Candidate& c) {
   if (frame.contiguous == 0) return ~u64{0};
   const unsigned group = c.space.geometry.group_lg2(c.level);
   return c.va | low_mask(u64{c.space.geometry.shift(c.level) + group});
 }
 
-/// Of stage 2 without stage 1: the last address of those that are as `va` is, within or beyond the
-/// intermediate ones.
-u64 Caches::input_ends(u64 va) const {
+u64 Lookups::input_ends(u64 va) const {
   const u64 last = low_mask(u64{ias_lg2(caps_)});
   return va <= last ? last : ~u64{0};
 }
 
 /// As far as what lives under this tag alone decides.
-u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
+u64 Lookups::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
   u64 last = ~u64{0};
   for (const Candidate& c : found) {
     if (c.kind == Candidate::Kind::pointer) continue;
@@ -332,11 +320,65 @@ u64 Caches::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& fo
   return std::max(last, va);
 }
 
+// ---- what an ATC holds --------------------------------------------------------------------------
+
+Candidate Lookups::candidate_of(const AtcItem& item, u32 index, u64 va) const {
+  const u64 page = align_down(va, 12);
+  Candidate c{.level = item.level,
+              .hierarchical = item.hierarchical,
+              .space = item.space,
+              .va = page,
+              .at = page,
+              .origin = item.origin,
+              .value = item.value,
+              .atc = index,
+              .identity = item.identity != 0};
+  if (item.kind == ItemKind::unknown) {
+    c.kind = Candidate::Kind::unknown;
+    return c;
+  }
+  c.kind = Candidate::Kind::leaf;
+  if (item.identity != 0) {
+    c.leaf.output = page;
+    c.leaf.af = true;
+    c.leaf.privileged = c.leaf.unprivileged = {true, true, true};
+    return c;
+  }
+  const AtcItem one = item.part(page, page + 0xfff);
+  c.origin = one.origin;
+  c.value = one.value;
+  const Step<u64> next = regimes_.step_in(item.space, item.level, one.value, item.hierarchical);
+  c.leaf = std::get<Leaf<u64>>(next);
+  c.leaf.output = one.output;
+  c.leaf.extent_lg2 = 12;
+  c.leaf.contiguous = false;
+  if (item.clean_only != 0 && c.leaf.writable_clean) {
+    c.leaf.privileged.write = c.leaf.unprivileged.write = false;
+  }
+  c.leaf.writable_clean = false;  // a request marked it dirty when it was answered
+  return c;
+}
+
+void Lookups::collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const {
+  atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
+    if (item.holds(va)) found.push_back(candidate_of(item, index, va));
+  });
+}
+
+u64 Lookups::atc_constant_until(u32 owner, u64 va) const {
+  u64 last = ~u64{0};
+  atcs_.for_each_of(owner, [&](u32, const AtcItem& item) {
+    if (item.holds(va)) last = std::min(last, item.last);
+    if (item.first > va) last = std::min(last, item.first - 1);
+  });
+  return last;
+}
+
 // ---- conflicts ----------------------------------------------------------------------------------
 
 /// Event of the store that made what the candidate was read from; 0: before any global leaf. Of
 /// several that made the same value the newest, or the oldest that is still visible.
-u32 Caches::stored_at(const Candidate& c, bool oldest) const {
+u32 Lookups::stored_at(const Candidate& c, bool oldest) const {
   u32 before = c.item != 0 && items_[c.item - 1].kind == ItemKind::final
                    ? items_[c.item - 1].stored_at
                    : ~u32{0};
@@ -345,14 +387,10 @@ u32 Caches::stored_at(const Candidate& c, bool oldest) const {
     if (before != 0) return before;
     before = memory_.first_pending(c.origin);
   }
-  for (u32 i = leaf_stores_.size(); i != 0; --i) {
-    const LeafStore& store = leaf_stores_[i - 1];
-    if (store.pa == c.origin && store.value == c.value && store.at < before) return store.at;
-  }
-  return 0;
+  return leaves_.stored_before(c.origin, c.value, before);
 }
 
-bool Caches::conflict(const Candidate& a, const Candidate& b) const {
+bool Lookups::conflict(const Candidate& a, const Candidate& b) const {
   using Kind = Candidate::Kind;
   const auto cacheable = [&](const Candidate& c) {
     const Regime<u64>& r = regimes_.of(c.space);
@@ -388,8 +426,8 @@ bool Caches::conflict(const Candidate& a, const Candidate& b) const {
   return !(caps_.bbml == 1 && (a.leaf.nt | b.leaf.nt));
 }
 
-bool Caches::in_conflict(const std::vector<Candidate>& found) const {
-  if (found.size() < 2 || !spend(found.size() * found.size() / 16)) return false;
+bool Lookups::in_conflict(const std::vector<Candidate>& found) const {
+  if (found.size() < 2 || !work_.spend(found.size() * found.size() / 16)) return false;
   for (std::size_t i = 0; i < found.size(); ++i) {
     for (std::size_t j = i + 1; j < found.size(); ++j) {
       if (conflict(found[i], found[j])) return true;
@@ -398,48 +436,21 @@ bool Caches::in_conflict(const std::vector<Candidate>& found) const {
   return false;
 }
 
-// ---- outcomes -----------------------------------------------------------------------------------
-
-bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found) const {
-  const bool by_ats = access.route == Route::translated ||
-                      (atcs_.any_on() && access.route == Route::either && has_ats(access.sid));
-  bool done = true;
-  if (access.route != Route::translated) done = untranslated_outcomes(access, found);
-  if (by_ats && !ats_outcomes(access, found)) done = false;
-  const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);
-  if (any != found.end()) found = {Outcome{*any}};
-  return done && !stands_still();
+/// A request for write marks the descriptor dirty as memory has it: if that is no longer what the
+/// TLB entry was filled from, no request is granted write by the entry.
+void Lookups::note_clean_only(Candidate& c) const {
+  if (c.kind != Candidate::Kind::leaf || !c.leaf.writable_clean) return;
+  c.clean_only = true;
+  memory_.visible(c.origin, [&](Content word) {
+    if (word == Content{c.value, false}) c.clean_only = false;
+  });
 }
 
-bool Caches::untranslated_outcomes(const Access& access, std::vector<Outcome>& found) const {
-  const StreamOptions& known = ways_of(access.sid, access.ssid, access.ssv);
-  if (!known.complete) return false;
-  for (const StreamOption& way : known.options) {
-    if (way.regime == 0) {
-      add(found, end_of(way, access));
-    } else {
-      access_under(access, way, false, found);
-    }
-  }
-  return true;
-}
-
-Outcome Caches::end_of(const StreamOption& way, const Access& access) const {
-  if (way.disabled) return disabled_outcome(caps_, way.kind == SteKind::abort, access.va);
-  if (way.any) {
-    return {.kind = OutcomeKind::any, .rule = way.rule, .not_modelled = way.not_modelled};
-  }
-  if (way.event != EventType::none) return fault_outcome(way.event, way.rule);
-  if (way.kind == SteKind::abort) return {.kind = OutcomeKind::abort};
-  return bypass_outcome(caps_, way.skips_stage1, way.overrides, way.input, access);
-}
-
-u64 Caches::looked_up(const Regime<u64>& regime, u64 va) {
+u64 Lookups::looked_up(const Regime<u64>& regime, u64 va) {
   return looked_up_at(regime, select_half(regime, va), va);
 }
 
-/// Why a look-up under the tag may meet anything, whatever its address.
-std::optional<Rule> Caches::unpredictable(u32 tag) const {
+std::optional<Rule> Lookups::unpredictable(u32 tag) const {
   const TagState& state = regimes_.tag(tag);
   if (from_reset_.has_translations(state.tag)) return Rule::UNKNOWN_AFTER_RESET;
   if (state.broken != 0) return tag_rule(state.tag);
@@ -447,76 +458,7 @@ std::optional<Rule> Caches::unpredictable(u32 tag) const {
   return std::nullopt;
 }
 
-/// What is known of the access without a look-up, or nothing.
-bool Caches::ends_before_lookup(const StreamOption& option, const Access& access,
-                                std::vector<Outcome>& found) const {
-  // Without stage 1 the address is an intermediate one, and no larger than that. IHI 0070 3.4.
-  if (option.kind == SteKind::stage2 || option.contained) {
-    const Outcome passed = bypass_outcome(caps_, true, option.overrides, option.input, access);
-    if (passed.kind == OutcomeKind::fault) {
-      add(found, passed);
-      return true;
-    }
-  }
-  const std::optional<Rule> rule = unpredictable(option.tag);
-  if (rule) add(found, {.kind = OutcomeKind::any, .rule = *rule});
-  return rule.has_value();
-}
-
-/// Both stages: which addresses stage 1 yields is not looked at.
-Outcome Caches::contained_outcome(u32 tag) const {
-  if (const auto rule = unpredictable(tag)) return {.kind = OutcomeKind::any, .rule = *rule};
-  return {.kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = tag};
-}
-
-Outcome Caches::contained_outcome(const SteOption& ste) const {
-  const Forming2 forms = forming2(ste.ste);
-  if (forms.not_modelled != NotModelled::no) {
-    return unmodelled_outcome(forms.not_modelled, Rule::STE_EATS);
-  }
-  return contained_outcome(regimes_[forms.regime].tag);
-}
-
-/// An access of that kind by that way meets what a look-up of its address may find under the tag.
-bool Caches::is_met(const StreamOption& option, const Access& access, AccessKind kind,
-                    const Candidate& c) const {
-  const Regime<u64>& r = regimes_[option.regime - 1].regime;
-  if (!option.contained && is_shadow(c)) return false;
-  if (!is_met_by(option.regime - 1, c) || !is_found_at(r, c, access.va)) return false;
-  const unsigned half = select_half(r, access.va);
-  return !check_e0pd(regimes_.of(c.space), half, kind) || !check_address(r, half, access.va, kind);
-}
-
-void Caches::access_under(const Access& access, const StreamOption& option, bool by_ats,
-                          std::vector<Outcome>& found) const {
-  if (option.contained) return add(found, contained_outcome(option.tag));
-  const AccessKind incoming{access.type, access.privileged};
-  const AccessKind kind =
-      effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);
-  if (ends_before_lookup(option, access, found)) return;
-  std::vector<Candidate>& candidates = scratch_candidates_;
-  candidates.clear();
-  collect(option.tag, looked_up(regimes_[option.regime - 1].regime, access.va), candidates);
-  std::erase_if(candidates, [&](const Candidate& c) { return !is_met(option, access, kind, c); });
-  add_met(access, option, by_ats, candidates, true, found);
-}
-
-void Caches::outcomes_by(const StreamOption& way, const Access& access,
-                         const std::vector<Candidate>& candidates, bool heed_conflicts,
-                         std::vector<Outcome>& found) const {
-  const AccessKind kind = effective_access({access.type, access.privileged}, way.overrides);
-  if (ends_before_lookup(way, access, found)) return;
-  const auto met = [&](const Candidate& c) { return is_met(way, access, kind, c); };
-  if (std::ranges::all_of(candidates, met)) {
-    return add_met(access, way, false, candidates, heed_conflicts, found);
-  }
-  std::vector<Candidate>& some = scratch_candidates_;
-  some.clear();
-  std::ranges::copy_if(candidates, std::back_inserter(some), met);
-  add_met(access, way, false, some, heed_conflicts, found);
-}
-
-bool Caches::ignores_top_bytes(u32 tag, unsigned half) const {
+bool Lookups::ignores_top_bytes(u32 tag, unsigned half) const {
   const auto of_tag = [&](u32 t) {
     for (u64 r = regimes_.tag(t).first_regime; r != 0; r = regimes_[r - 1].next) {
       if (regimes_[r - 1].regime.half[half].tbi) return true;
@@ -528,91 +470,6 @@ bool Caches::ignores_top_bytes(u32 tag, unsigned half) const {
     if (of_tag(regimes_.active_tag(t))) return true;
   }
   return false;
-}
-
-/// Of a look-up that may meet `candidates`, and nothing else.
-void Caches::add_met(const Access& access, const StreamOption& option, bool by_ats,
-                     const std::vector<Candidate>& candidates, bool heed_conflicts,
-                     std::vector<Outcome>& found) const {
-  const u32 id = option.regime - 1;
-  const Regime<u64>& r = regimes_[id].regime;
-  const AccessKind incoming{access.type, access.privileged};
-  const AccessKind kind =
-      effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, option.overrides);
-  const bool stage2 = is_stage2(r);
-  const auto add_fault = [&](const Fault& fault, const Candidate* c) {
-    Outcome outcome = fault_outcome(fault.event, fault.rule, kind, option.reaction);
-    if (stage2) {
-      outcome.stage2 = true;
-      outcome.ipa = access.va;
-    }
-    if (c != nullptr) {
-      outcome.item = c->item;
-      outcome.origin = c->origin;
-      outcome.value = c->value;
-    }
-    add(found, outcome);
-  };
-  const unsigned half = select_half(r, access.va);
-  const auto refused = check_address(r, half, access.va, kind);
-  if (refused) add_fault(*refused, nullptr);
-  // What was filled through another regime of the tag is checked as that one has it.
-  const u64 va = looked_up_at(r, half, access.va);
-  const auto refused_by = [&](const Candidate& c) {
-    return check_e0pd(regimes_.of(c.space), half, kind);
-  };
-  for (const Candidate& c : candidates) {
-    if (c.kind != Candidate::Kind::unknown || refused_by(c)) continue;
-    add(found,
-        {.kind = OutcomeKind::any, .rule = Rule::WILD_WALK, .item = c.item, .origin = c.origin});
-    return;
-  }
-  if (heed_conflicts && in_conflict(candidates)) {
-    add(found, {.kind = OutcomeKind::any, .rule = Rule::CONFLICT_TLB});
-    return;
-  }
-  const auto disabled = check_walk_enabled(r, half);
-  if (disabled && !refused) add_fault(*disabled, nullptr);
-  for (const Candidate& c : candidates) {
-    if (c.kind == Candidate::Kind::pointer) continue;
-    if (c.kind == Candidate::Kind::fault) {
-      const bool others_walk = c.space.regime != id && c.item == 0;
-      if (!others_walk && !refused) add_fault(c.fault, &c);
-      continue;
-    }
-    if (const auto fault = refused_by(c)) {
-      add_fault(*fault, &c);
-      continue;
-    }
-    const Regime<u64>& filled_by = regimes_.of(c.space);
-    const AccessResult<u64> result =
-        by_ats ? check_ats_access(c.leaf, incoming, access.ssv, option.overrides, filled_by)
-               : check_rights(c.leaf, kind, filled_by);
-    if (result.fault) {
-      add_fault(*result.fault, &c);
-      continue;
-    }
-    if (result.sets_dirty && !may_mark_dirty(c)) continue;
-    add(found,
-        {.kind = OutcomeKind::translation,
-         .pa = c.leaf.output + (va - c.va),
-         .attr = c.leaf.attr,
-         .memory = stage2 ? through_stage2(attributes_of_input(option.input), memattr_of(c.value),
-                                           c.leaf.sh, filled_by.fwb.value)
-                          : attributes_of_mair(c.leaf.attr, c.leaf.sh),
-         .dirty = result.sets_dirty.value,
-         .item = c.item,
-         .origin = c.origin,
-         .value = c.value});
-  }
-}
-
-/// The dirty state is set in the word as it was cached; otherwise the walk starts again.
-bool Caches::may_mark_dirty(const Candidate& c) const {
-  if (c.item == 0 || items_[c.item - 1].kind != ItemKind::final) return true;
-  bool unchanged = false;
-  memory_.visible(c.origin, [&](Content word) { unchanged |= word == Content{c.value, false}; });
-  return unchanged;
 }
 
 }  // namespace iommucheck::spec

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Why an outcome is possible: where it was read, when that was replaced, and the command that
+// nearly removed it, as facts (cause.h) and in words. Never on the hot path.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "spec/smmu/view.h"
+
+namespace iommucheck::spec {
+
+Cause cause_of(const CachesView& of, const Outcome& outcome);
+Cause cause_of(const CachesView& of, const Item& item);
+/// Of a candidate, met at `va`.
+Cause cause_of(const CachesView& of, const Candidate& candidate, u64 va);
+/// Of an ATC entry: when it may have been filled, and the ATC_INV that nearly removed it.
+Cause cause_of(const CachesView& of, const AtcItem& item, u64 va);
+/// Why a page is a table.
+Cause cause_of(const CachesView& of, const Edge& edge);
+/// Why the address may fault under the tag; `found` is what Lookups::collect() gave for it.
+Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Candidate>& found);
+/// The structures of the stream of which cached words are not what memory says.
+std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid);
+/// The structure in memory by which the stream gets that option.
+Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
+                      const StreamOption& option);
+
+/// The cause in words, addresses as the namer has them.
+template <class... What>
+std::string explained(const CachesView& of, const What&... what) {
+  return cause_text(cause_of(of, what...), of.findings.namer());
+}
+
+}  // namespace iommucheck::spec

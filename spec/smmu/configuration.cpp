@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+#include "spec/smmu/configuration.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace iommucheck::spec {
+
+void Configuration::reform_around(u64 pa) {
+  std::vector<StreamPart> streams;
+  add_streams_around(pa, streams);
+  for (const StreamPart& part : streams) reform(part);
+}
+
+/// Some version of the STE or CD, in memory or cached, may have V = 1.
+bool Configuration::may_be_valid(ConfigKind kind, u64 place) const {
+  const auto valid = [&](u64 word) {
+    return kind == ConfigKind::ste ? Ste<u64>{{word}}.v().value : Cd<u64>{{word}}.v().value;
+  };
+  bool may = false;
+  memory_.visible(place, [&](Content c) { may |= c.unknown || valid(c.value); });
+  for (u32 i = 0; i < config_.size() && !may; ++i) {
+    const ConfigItem& item = config_[i];
+    if (item.place != place || item.word != 0 || item.kind != kind) continue;
+    may = item.unknown != 0 || valid(item.value);
+  }
+  return may;
+}
+
+void Configuration::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
+  if (!controls_.enabled()) return;
+  std::vector<u32> arrays;
+  for (u32 i = 0; i < config_.regions(); ++i) {
+    const Region& region = config_.region(i);
+    if (!region.holds(pa)) continue;
+    const u64 offset = pa - region.first;
+    const auto number = static_cast<u32>(offset / ste_bytes);
+    if (!leads_on(region.kind) && offset % ste_bytes != 0 &&
+        !may_be_valid(region.kind, pa - offset % ste_bytes))
+      continue;  // nothing looks at the words of an invalid one
+    switch (region.kind) {
+      case ConfigKind::l1std:
+        arrays.push_back(static_cast<u32>(offset / 8) << controls_.stream_table().split);
+        break;
+      case ConfigKind::ste: add_part({region.sid + number}, streams); break;
+      case ConfigKind::l1cd: add_part({region.sid}, streams); break;
+      case ConfigKind::cd:
+        add_part({region.sid, region.ssid + number, region.ssid + number}, streams);
+        break;
+    }
+  }
+  for (const u32 first : arrays) {
+    refresh_l2_arrays(first);
+    for (u32 n = 0; n < u32{1} << controls_.stream_table().split; ++n) {
+      bool interesting = streams_.has(first + n);
+      Fetches::SteOptions stes;
+      if (!interesting && fetches_.ste_options(first + n, stes)) {
+        for (const Fetches::SteOption& ste : stes) {
+          interesting |= ste.unknown || (ste.ste.v() & ste.ste.config_translates()).value;
+        }
+      }
+      if (interesting) add_part({first + n}, streams);
+    }
+  }
+}
+
+/// A regime of stage 2 is formed by the STE.
+void Configuration::form_stage2(u32 sid, const Fetches::SteOption& ste, FormedList& formed) {
+  const Fetches::Forming2 forms = fetches_.forming2(ste.ste);
+  if (forms.not_modelled != NotModelled::no) {
+    findings_.leave_unsupported(text_of(forms.not_modelled));
+    return;
+  }
+  formed.push_back({.sid = sid,
+                    .regime = forms.regime,
+                    .place = ste.place,
+                    .dies = ste.dies,
+                    .units = static_cast<u16>(ste.units),
+                    .nested = ste.decision.kind == SteKind::nested});
+}
+
+/// A regime can be formed by (sid, number) through `ste` and each possible CD.
+void Configuration::form_cd(u32 sid, u32 number, const Fetches::SteOption& ste,
+                            Fetches::Options& options, FormedList& formed) {
+  fetches_.look_at_cds(sid, number, options);
+  for (const Fetches::CdOption& cd : options.cds_of(number)) {
+    if (cd.unknown) {
+      findings_.report(Rule::WILD_STRUCTURE,
+                       "the CD of stream " + hex(sid) + ", substream " + hex(number) +
+                           " is memory of unknown content: " + findings_.name(cd.place));
+      continue;
+    }
+    if (cd.bad_substreamid) continue;
+    const Fetches::Forming& forms = fetches_.forming(ste.ste, cd.cd);
+    if (cd.units > 1) findings_.count(Rule::TORN_CD);
+    if (forms.bad) {
+      if (cd.cd.v() && cd.units > 1) {
+        findings_.report(Rule::TORN_CD, "a mixture of old and new words of the CD at " +
+                                            findings_.name(cd.place) + " is illegal (" +
+                                            std::string(rule_name(*forms.bad)) + ")");
+      }
+      continue;
+    }
+    if (forms.not_modelled != NotModelled::no) {
+      findings_.leave_unsupported(text_of(forms.not_modelled));
+      continue;
+    }
+    formed.push_back({.sid = sid,
+                      .ssid = number,
+                      .regime = forms.regime,
+                      .place = cd.place,
+                      .dies = std::min(ste.dies, cd.dies),
+                      .units = static_cast<u16>(cd.units)});
+  }
+}
+
+/// SubstreamIDs of `part` whose CD may be valid: tables of CDs are mostly empty, and a CD of which
+/// every version has V = 0 forms nothing.
+void Configuration::cds_to_form(const Fetches::SteOption& ste, const StreamPart& part,
+                                std::vector<u32>& numbers) const {
+  numbers.clear();
+  const u64 count = pow2(static_cast<unsigned>(ste.ste.s1cdmax()));
+  const u64 end = std::min<u64>(count, u64{part.last} + 1);
+  const auto add = [&](u64 number) {
+    if (number < part.first || number >= end) return;
+    if (numbers.empty() || numbers.back() != number) numbers.push_back(static_cast<u32>(number));
+  };
+  // CDs `first` on in the array at `place`.
+  const auto look_at = [&](u64 place, u64 first, u64 n) {
+    for (u64 i = first < part.first ? part.first - first : 0; i < n && first + i < end; ++i) {
+      const u64 cd = place + i * cd_bytes;
+      const Frame* frame = memory_.find(cd);
+      if (const u64 zeros = frame == nullptr ? 0 : frame->zeros_from(cd); zeros >= cd_bytes) {
+        i += zeros / cd_bytes - 1;
+        continue;
+      }
+      bool valid = false;
+      bool unknown = false;
+      memory_.visible(cd, [&](Content c) {
+        unknown |= c.unknown;
+        valid |= Cd<u64>{{c.value}}.v().value;
+      });
+      if (valid || unknown) add(first + i);
+      if (unknown) break;  // one report is enough
+    }
+  };
+  const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
+  if (leaf_bits == 0) look_at(ste.ste.s1contextptr(), 0, count);
+  for (u64 n = 0; leaf_bits != 0 && n << leaf_bits < end; ++n) {
+    if ((n + 1) << leaf_bits <= part.first) continue;
+    Fetches::Words words;
+    const u64 first = n << leaf_bits;
+    fetches_.words_at(ConfigKind::l1cd, part.sid, static_cast<u32>(first),
+                      ste.ste.s1contextptr() + 8 * n, 0, words);
+    for (const Fetches::Word& word : words) {
+      const L1Cd<u64> l1cd{word.value};
+      if (word.unknown) add(std::max<u64>(first, part.first));
+      if (word.unknown || l1cd_illegal(l1cd, caps_)) continue;
+      look_at(l1cd.l2ptr(), first, pow2(leaf_bits));
+    }
+  }
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
+    if (item.kind == ConfigKind::cd && item.sid == part.sid) add(item.ssid);
+  }
+  std::ranges::sort(numbers);
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+}
+
+void Configuration::reform(const StreamPart& part) {
+  changes_.mark(part);
+  reform_unseen(part);
+}
+
+/// The same after a change that no access sees: how long something lives.
+void Configuration::reform_unseen(const StreamPart& part) {
+  const u32 sid = part.sid;
+  regimes_.note_change();
+  fetches_.note_change(sid);
+  graph_.note_change();
+  FormedList now;
+  Fetches::Options& options = scratch_options_;
+  options.stes.clear();
+  options.cds.clear();
+  const Fetches::SteOptions& stes = options.stes;
+  bool translates = false;
+  if (controls_.enabled()) {
+    if (!fetches_.ste_options(sid, options.stes)) findings_.give_up_unasked();
+    if (part.whole()) refresh_regions(sid, stes);
+    findings_.count(Rule::WILD_STRUCTURE);
+    for (const Fetches::SteOption& ste : stes) {
+      if (ste.units > 1) findings_.count(Rule::TORN_STE);
+      if (ste.unknown) {
+        findings_.report(Rule::WILD_STRUCTURE,
+                         "the STE of stream " + hex(sid) + " is memory of unknown content");
+      }
+      if (ste.unknown || ste.bad_streamid) continue;
+      const SteDecision& decision = ste.decision;
+      translates |= decision.kind != SteKind::abort;
+      if (decision.kind == SteKind::bad && ste.ste.v() && ste.units > 1) {
+        findings_.report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " +
+                                             hex(sid) + " is illegal (" +
+                                             std::string(rule_name(decision.rule)) + ")");
+      }
+      if (decision.has_stage2() && part.first == 0) form_stage2(sid, ste, now);
+      if (decision.kind != SteKind::stage1) continue;
+      if (!substreams_used(ste.ste, caps_).value) {
+        if (part.first == 0) form_cd(sid, 0, ste, options, now);
+        continue;
+      }
+      cds_to_form(ste, part, scratch_numbers_);
+      if (scratch_numbers_.size() >= Fetches::many_cds) fetches_.gather_cds(sid);
+      for (const u32 number : scratch_numbers_) form_cd(sid, number, ste, options, now);
+      fetches_.forget_cds();
+    }
+  }
+  if (translates) streams_.add(sid);
+  if (atcs_.any_on()) ats_.reform(part, options, now);
+  formed_.replace(part, now);
+}
+
+void Configuration::reform_all() {
+  fetches_.note_change();
+  for (u32 i = 0; i < streams_.size(); ++i) reform({streams_[i]});
+}
+
+void Configuration::begin() {
+  find_stream_table();
+  std::vector<u32> sids;
+  add_configured_streams(sids);
+  for (const u32 sid : sids) reform({sid});
+  reform_all();
+}
+
+void Configuration::end() {
+  config_.clear_regions();
+  reform_all();
+}
+
+void Configuration::kill(const InFlight& command) {
+  if (config_.empty()) return;
+  std::vector<StreamPart> streams;
+  fills_.kill(command, streams);
+  for (const StreamPart& part : streams) reform_unseen(part);
+}
+
+/// Before anything else: a regime that goes leaves items behind, which later groups may have
+/// removed already.
+void Configuration::complete(Group group) {
+  std::vector<StreamPart> streams;
+  std::vector<u32> arrays;
+  fills_.complete(group, streams, arrays);
+  if (controls_.enabled()) {
+    for (const u32 first : arrays) refresh_l2_arrays(first);
+  }
+  for (const StreamPart& part : streams) reform(part);
+}
+
+void Configuration::revive() {
+  std::vector<StreamPart> streams;
+  fills_.revive(streams);
+  for (const StreamPart& part : streams) reform_unseen(part);
+}
+
+}  // namespace iommucheck::spec

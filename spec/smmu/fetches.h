@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+// What one fetch of an STE or a CD may have read, and what streams may translate by then: of memory
+// and of cached words every mixture, and what each of them decides. SEMANTICS 2: "Mixtures".
+// Nothing here changes the state. What follows where configuration changes, says Configuration.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/inline_vector.h"
+#include "spec/smmu/atcs.h"
+#include "spec/smmu/cd.h"
+#include "spec/smmu/config_cache.h"
+#include "spec/smmu/controls.h"
+#include "spec/smmu/findings.h"
+#include "spec/smmu/from_reset.h"
+#include "spec/smmu/profile.h"
+#include "spec/smmu/stream_option.h"
+#include "spec/smmu/tlb_items.h"
+
+namespace iommucheck::spec {
+
+class Fetches {
+ public:
+  struct SteOption {
+    Ste<u64> ste;
+    SteDecision decision;  ///< of a known one
+    u64 place = 0;
+    Group dies = immortal;
+    bool unknown = false;
+    bool bad_streamid = false;
+    unsigned units = 0;
+  };
+  struct CdOption {
+    Cd<u64> cd;
+    u64 place = 0;
+    Group dies = immortal;
+    bool unknown = false;
+    bool bad_substreamid = false;
+    unsigned units = 0;
+  };
+  /// Nearly always one or two.
+  template <class Option>
+  using OptionList = InlineVector<Option, 2>;
+  using SteOptions = OptionList<SteOption>;
+  using CdOptions = OptionList<CdOption>;
+  /// Of one stream: its STEs, and the CDs of the substreams that were looked at.
+  struct Options {
+    struct Cds {
+      u32 number = 0;
+      CdOptions options;
+    };
+    SteOptions stes;
+    std::vector<Cds> cds;
+
+    [[nodiscard]] const CdOptions& cds_of(u32 number) const;
+  };
+  struct Word {
+    u64 value;
+    bool unknown;
+    Group dies;
+  };
+  using Words = InlineVector<Word, 4>;
+  /// What a legal STE and a CD form, or why they do not.
+  struct Forming {
+    Ste<u64> ste;
+    Cd<u64> cd;
+    bool known = false;
+    bool e2h = false;
+    std::optional<Rule> bad{};
+    NotModelled not_modelled = NotModelled::no;
+    u32 regime = 0;
+  };
+  /// What a legal STE with stage 2 alone forms.
+  struct Forming2 {
+    NotModelled not_modelled = NotModelled::no;
+    u32 regime = 0;
+  };
+
+  Fetches(const Capabilities& caps, const Profile& profile, const Controls& controls,
+          const Memory& memory, const ConfigCache& config, const FromReset& from_reset,
+          const Atcs& atcs, const Trail& trail, Regimes& regimes, TlbItems& items,
+          Findings& findings)
+      : caps_(caps),
+        profile_(profile),
+        controls_(controls),
+        memory_(memory),
+        config_(config),
+        from_reset_(from_reset),
+        atcs_(atcs),
+        trail_(trail),
+        regimes_(regimes),
+        items_(items),
+        findings_(findings) {}
+
+  // ---- what a stream may translate by -----------------------------------------------------------
+  /// Distinct options for a stream; false: a bound was hit.
+  bool stream_options(u32 sid, u32 ssid, bool ssv, std::vector<StreamOption>& options) const;
+  /// The same, kept as long as no configuration changes: until this or anything else is called that
+  /// changes the state or asks for other options.
+  [[nodiscard]] const StreamOptions& options_of(u32 sid, u32 ssid, bool ssv) const;
+  /// By what an untranslated access of the stream may go now, and no other way: the options where
+  /// SMMUEN is 1, GBPA where it is 0, and both while its change is not acknowledged. Whoever asks
+  /// for outcomes and whoever judges promises asks here. Valid as long as what options_of() gives.
+  [[nodiscard]] const StreamOptions& ways_of(u32 sid, u32 ssid, bool ssv) const;
+  /// Some STE that the stream may use has MEV = 1, or is unknown. IHI 0070 7.3.1.
+  [[nodiscard]] bool may_merge_events(u32 sid) const;
+
+  // ---- structures; false: a bound was hit -------------------------------------------------------
+  bool ste_options(u32 sid, SteOptions& options) const;
+  bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
+  /// Adds the CDs of substream `number`, once, for an event.
+  void look_at_cds(u32 sid, u32 number, Options& options);
+  /// Versions of one word: an L1STD, an L1CD.
+  void words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned word, Words& words) const;
+
+  // ---- what they form ---------------------------------------------------------------------------
+  [[nodiscard]] const Forming& forming(const Ste<u64>& ste, const Cd<u64>& cd) const;
+  [[nodiscard]] Forming2 forming2(const Ste<u64>& ste) const;
+  void add_stage2(u32 sid, const SteOption& ste, StreamOption& option) const;
+
+  // ---- what is kept of it -----------------------------------------------------------------------
+  /// An option of the stream may change.
+  void note_change(u32 sid) { ++stream_versions_[sid % stream_versions_.size()]; }
+  /// Of any stream.
+  void note_change() { ++streams_version_; }
+  /// So many CDs of a stream, that looking each one's cached words up among all would take the
+  /// square of them.
+  static constexpr std::size_t many_cds = 8;
+  /// The cached words of the stream's CDs are kept sorted, while nothing is cached or dropped:
+  /// until forget_cds().
+  void gather_cds(u32 sid);
+  void forget_cds() { cd_items_.valid = false; }
+
+ private:
+  /// Of one stream; changes whenever one of its options may, while structures can be fetched and
+  /// nothing from before reset can be cached.
+  struct ConfigurationVersion {
+    u64 stream = 0;
+    u64 all = 0;
+    u64 generation = 0;
+    friend bool operator==(const ConfigurationVersion&, const ConfigurationVersion&) = default;
+  };
+  struct KnownOptions {
+    u32 sid = 0;
+    u32 ssid = 0;
+    bool ssv = false;
+    bool known = false;
+    ConfigurationVersion version;
+    StreamOptions options;
+  };
+  struct CdItems {
+    bool valid = false;
+    u32 sid = 0;
+    std::vector<std::pair<u32, u32>> items;  ///< SubstreamID and number in ConfigCache, ascending
+  };
+  using Places = InlineVector<u64, 4>;
+  using CachedWords = InlineVector<u32, 16>;
+  /// What one fetch of a structure read: one word, or two.
+  struct UnitValue {
+    std::array<u64, 2> word;
+    std::array<bool, 2> unknown;
+    Group dies;
+  };
+  struct UnitValues {
+    static constexpr unsigned bound = 16;
+    std::array<UnitValue, bound> values;
+    unsigned count = 0;
+    bool overflow = false;
+    void add(const UnitValue& value) {
+      for (unsigned i = 0; i < count; ++i) {
+        if (values[i].unknown != value.unknown || values[i].word != value.word) continue;
+        if (values[i].dies < value.dies) values[i].dies = value.dies;
+        return;
+      }
+      overflow |= count == bound;
+      if (!overflow) values[count++] = value;
+    }
+  };
+
+  bool read_stes(u32 sid, SteOptions& options) const;
+  /// visit(number in ConfigCache) for each cached word of that CD, ascending.
+  template <class Visit>
+  void for_cd_items(u32 sid, u32 ssid, Visit&& visit) const;
+  void units_at(u64 place, unsigned unit, bool cached_only, const CachedWords& cached,
+                UnitValues& values) const;
+  /// Numbers of the cached words of the structure at `place` that serve (sid, ssid).
+  void cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place, CachedWords& found) const;
+  /// `of(option)` is the structure of an option, by reference.
+  template <class Option, class Of>
+  static void add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options);
+  [[nodiscard]] bool too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
+                              std::string_view of_what) const;
+  template <class Option, class Of>
+  bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
+                const Of& of, OptionList<Option>& options) const;
+
+  const Capabilities& caps_;
+  const Profile& profile_;
+  const Controls& controls_;
+  const Memory& memory_;
+  const ConfigCache& config_;
+  const FromReset& from_reset_;
+  const Atcs& atcs_;
+  const Trail& trail_;
+  Regimes& regimes_;  // numbers alone, which are no part of the state
+  TlbItems& items_;   // likewise
+  Findings& findings_;
+
+  std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
+  u64 streams_version_ = 0;                // of any stream
+  CdItems cd_items_;
+  mutable std::array<KnownOptions, 64> known_options_;
+  mutable StreamOptions scratch_ways_;
+  mutable std::array<Forming, 64> formings_;
+};
+
+}  // namespace iommucheck::spec

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#include "spec/smmu/makes.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "spec/smmu/causes.h"
+
+namespace iommucheck::spec {
+
+void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value) {
+  const bool versions = graph_.valid_versions(frame, index) > 1;
+  graph_.for_each_path(frame, index, geometry, level, [&](const TableGraph::Path& path) {
+    const TagState& tag = regimes_.tag(path.tag);
+    if (tag.formed == 0) return;
+    findings_.count(Rule::CONFLICT_BBM);
+    const u64 pa = frame.address() + 8 * index;
+    const bool others = versions || path.several || tag.formed > 1 || regimes_.any_globals();
+    if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
+    const unsigned group_lg2 = frame.contiguous != 0 ? geometry.group_lg2(level) : 0;
+    const u64 first = align_down(path.va, geometry.shift(level) + group_lg2);
+    const u64 last = first + (pow2(geometry.shift(level) + group_lg2) - 1);
+    // By another regime of the tag smaller entries may lie inside of the leaf.
+    for (u64 r = geometry.is_leaf(value, level) && tag.formed > 1 ? tag.first_regime : 0; r != 0;
+         r = regimes_[r - 1].next) {
+      if (regimes_[r - 1].formed == 0) continue;
+      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
+        probe_table(path.tag, root, first, last);
+      });
+    }
+    const bool several = others || items_.count(path.tag) != 0;
+    if (Geometry::is_table(value, level)) {
+      const TableExtent table = table_below(geometry, value, level, path.va);
+      if (several || pending_below(table)) probe_table(path.tag, table);
+    }
+    // Where a table may give way to a block, what matters is what was below it.
+    if (caps_.bbml != 0 && geometry.is_leaf(value, level)) {
+      memory_.visible(frame, index, [&](Content old) {
+        if (old.unknown || !Geometry::is_table(old.value, level)) return;
+        probe_table(path.tag, table_below(geometry, old.value, level, path.va));
+      });
+    }
+    for (u32 i = items_.first(path.tag); i != 0; i = items_[i].next) {
+      if (!work_.spend(1)) return;
+      const Item& item = items_[i];
+      if (item.last() < first || item.va > last || item.shadow != 0) continue;
+      probe(path.tag, std::max(item.va, path.va), pa);
+      probe(path.tag, path.va, pa);
+      if (caps_.bbml != 0 && item.kind == ItemKind::pointer) {
+        probe_table(path.tag, item.table(), first, last);
+      }
+    }
+  });
+}
+
+void Makes::probe(u32 tag, u64 va, u64 origin) {
+  probe_tag(tag, va, origin);
+  if (regimes_.tag(tag).globals == 0) return;
+  // A global translation meets those of every other ASID.
+  if (!work_.spend(regimes_.active())) return;
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const auto other = regimes_.active_tag(t);
+    if (other != tag && regimes_.tag(other).formed != 0 && regimes_.meets_globals_of(other, tag)) {
+      probe_tag(other, va, origin);
+    }
+  }
+}
+
+void Makes::probe_tag(u32 tag, u64 va, u64 origin) {
+  std::vector<Candidate> found;
+  if (!work_.spend(8 * Work::per_question)) return;  // dearer than looking at so many edges
+  lookups_.collect(tag, va, found);
+  if (!lookups_.in_conflict(found)) return;
+  for (const Violation& violation : findings_.violations()) {
+    if (violation.rule == Rule::CONFLICT_BBM && violation.at == findings_.now()) return;
+  }
+  std::string text = "two translations that differ may both be alive at input address " +
+                     findings_.name(va) + " under one tag; the last store was to " +
+                     findings_.name(origin);
+  std::vector<Cause> causes;
+  for (const Candidate& c : found) {
+    if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(view_, c, va));
+  }
+  findings_.report(Rule::CONFLICT_BBM, text, std::move(causes));
+}
+
+bool Makes::pending_below(const TableExtent& table) const {
+  bool pending = false;
+  for_each_part(table, [&](const TableExtent& part, u64) {
+    const Frame* frame = memory_.find(part.table);
+    if (pending || frame == nullptr || !memory_.any_pending()) return;
+    pending = frame->any_pending();
+    if (table.level == last_level) return;
+    for (unsigned i = 0; !pending && (i = frame->next_used(i)) < frame_words; ++i) {
+      if (!work_.spend(1)) return;
+      if (frame->is_unknown(i) || !Geometry::is_table(frame->words[i], table.level)) continue;
+      pending = pending_below(table_below(table.geometry, frame->words[i], table.level, 0));
+    }
+  });
+  return pending;
+}
+
+void Makes::probe_table(u32 tag, const TableExtent& table, u64 first, u64 last) {
+  for_each_part(table, [&](const TableExtent& part, u64) { probe_part(tag, part, first, last); });
+}
+
+void Makes::probe_part(u32 tag, const TableExtent& part, u64 first, u64 last) {
+  const Frame* frame = memory_.find(part.table);
+  const unsigned shift = part.shift();
+  const unsigned group_lg2 = part.geometry.group_lg2(part.level);
+  const u64 before = first > part.va ? align_down((first - part.va) >> shift, group_lg2) : 0;
+  if (frame == nullptr || before >= part.entries) return;
+  const auto begin = static_cast<unsigned>(bits(part.table, 11, 3));
+  const auto end = static_cast<unsigned>(begin + part.entries);
+  for (auto i = static_cast<unsigned>(begin + before);
+       (i = frame->next_used(i)) < end && work_.spend(1); ++i) {
+    const u64 va = part.va + (u64{i - begin} << shift);
+    if (va > last) return;
+    memory_.visible(*frame, i, [&](Content content) {
+      if (content.unknown || !bit(content.value, 0)) return;
+      if (part.geometry.is_leaf(content.value, part.level)) {
+        probe(tag, va, frame->address() + 8 * i);
+      }
+      if (Geometry::is_table(content.value, part.level)) {
+        probe_table(tag, table_below(part.geometry, content.value, part.level, va), first, last);
+      }
+    });
+  }
+}
+
+void Makes::check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level,
+                             u64 value) {
+  const unsigned group_lg2 = geometry.group_lg2(level);
+  if (group_lg2 == 0) return;
+  const unsigned shift = geometry.shift(level);
+  const u64 output_mask = mask(47, shift);
+  const auto expected = [&](u64 word, unsigned i) {
+    return (word & ~output_mask) | ((word - (u64{i} << shift)) & output_mask);
+  };
+  const auto first = static_cast<unsigned>(align_down(index, group_lg2));
+  for (unsigned i = first; i < first + (1U << group_lg2); ++i) {
+    const Content other = frame.newest(i);
+    if (i == index || other.unknown || !geometry.is_leaf(other.value, level)) continue;
+    if (!contiguous_hint(other.value).value) continue;
+    findings_.count(Rule::CONFLICT_CONTIGUOUS);
+    if (expected(other.value, i - first) == expected(value, index - first)) continue;
+    findings_.report(
+        Rule::CONFLICT_CONTIGUOUS,
+        "members of one contiguous group disagree: " + findings_.name(frame.address() + 8 * index) +
+            " and " + findings_.name(frame.address() + 8 * i));
+    return;
+  }
+}
+
+}  // namespace iommucheck::spec

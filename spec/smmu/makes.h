@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Break before make: judged when a valid descriptor is stored, or a regime comes, against what
+// lives under the same tag. SEMANTICS 4.
+#pragma once
+
+#include "spec/smmu/paths.h"
+#include "spec/smmu/view.h"
+
+namespace iommucheck::spec {
+
+class Makes {
+ public:
+  Makes(const CachesView& view, Findings& findings, const Work& work)
+      : view_(view),
+        caps_(view.caps),
+        memory_(view.memory),
+        regimes_(view.regimes),
+        items_(view.items),
+        graph_(view.graph),
+        lookups_(view.lookups),
+        findings_(findings),
+        work_(work) {}
+
+  /// The word is a valid descriptor from now on.
+  void check(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
+  /// Valid members of a contiguous group agree in all but the output that follows from their index.
+  void check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
+  /// What a look-up of the address may meet, under the tag or by what is global in it, is no
+  /// conflict. `origin`: of the word stored last.
+  void probe(u32 tag, u64 va, u64 origin);
+  /// What the table may translate within [first, last]; of contiguous entries all that begin
+  /// before.
+  void probe_table(u32 tag, const TableExtent& table, u64 first = 0, u64 last = ~u64{0});
+  /// Some word of the table, or of those below it, has more than one visible version.
+  [[nodiscard]] bool pending_below(const TableExtent& table) const;
+
+ private:
+  void probe_tag(u32 tag, u64 va, u64 origin);
+  void probe_part(u32 tag, const TableExtent& part, u64 first, u64 last);
+
+  const CachesView& view_;  // for causes
+  const Capabilities& caps_;
+  const Memory& memory_;
+  const Regimes& regimes_;
+  const TlbItems& items_;
+  const TableGraph& graph_;
+  const Lookups& lookups_;
+  Findings& findings_;
+  const Work& work_;
+};
+
+}  // namespace iommucheck::spec

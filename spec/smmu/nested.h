@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Both stages, where the first is a user's. Whoever judges the owner of stage 2 asks
+// Caches::outcomes(), which looks at no word of the user's: `within`. Here is what looks at them:
+// one legal outcome, for whoever performs an access; and all that a well-behaved user's access may
+// meet, where what SMMUs have cached of stage 1 is what Caches::fill_nested() was told. Nothing
+// here changes the state.
+#pragma once
+
+#include <vector>
+
+#include "spec/smmu/accesses.h"
+#include "spec/smmu/told_cds.h"
+
+namespace iommucheck::spec {
+
+struct ContextDecision;
+
+class NestedAccesses {
+ public:
+  NestedAccesses(const Capabilities& caps, const Controls& controls, const Memory& memory,
+                 const Regimes& regimes, const TlbItems& items, const Atcs& atcs,
+                 const ToldCds& told_cds, const Fetches& fetches, const Lookups& lookups,
+                 const Accesses& accesses)
+      : caps_(caps),
+        controls_(controls),
+        memory_(memory),
+        regimes_(regimes),
+        items_(items),
+        atcs_(atcs),
+        told_cds_(told_cds),
+        fetches_(fetches),
+        lookups_(lookups),
+        accesses_(accesses) {}
+
+  /// One legal outcome of an untranslated access now, for whoever performs it: what memory says,
+  /// newest words alone. SMMUEN may be 1.
+  [[nodiscard]] Outcome newest(const Access& access) const;
+  /// Some address leads there by what lives under the tag, which is of stage 2, or of an ATC of
+  /// whose addresses nothing is known.
+  [[nodiscard]] bool reaches(u32 tag, u64 pa) const;
+  /// All that may become of an untranslated access of a user who is known: outcomes(), but `within`
+  /// is what stage 1 yields by memory as it is, or by what fill_nested() told and no command has
+  /// removed. Adds the distinct ones. False: a bound was hit.
+  bool collect(const Access& access, std::vector<Outcome>& found) const;
+  /// The same, one after the other: visit(const Outcome&).
+  template <class Visit>
+  bool outcomes(const Access& access, Visit&& visit) const {
+    std::vector<Outcome> found;
+    const bool done = collect(access, found);
+    for (const Outcome& outcome : found) visit(outcome);
+    return done;
+  }
+
+ private:
+  void through_both(const Access& access, const Fetches::SteOption& its,
+                    std::vector<Outcome>& found) const;
+  void through_its_stage1(const Access& access, const Ste<u64>& ste, const ContextDecision& context,
+                          const StreamOption& way, std::vector<Outcome>& found) const;
+  void through_its_stage2(const Access& access, const StreamOption& way, const Outcome& passed,
+                          std::vector<Outcome>& found) const;
+  void collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& found) const;
+
+  const Capabilities& caps_;
+  const Controls& controls_;
+  const Memory& memory_;
+  const Regimes& regimes_;
+  const TlbItems& items_;
+  const Atcs& atcs_;
+  const ToldCds& told_cds_;
+  const Fetches& fetches_;
+  const Lookups& lookups_;
+  const Accesses& accesses_;
+};
+
+}  // namespace iommucheck::spec
