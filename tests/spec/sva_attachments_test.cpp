@@ -77,14 +77,12 @@ TEST_F(SvaAttachments, who_answers_in_a_call_that_times_out_may_be_blocked_still
   prepare();
   ok(attach_pasid(e, 0, 1));
   state.endpoint_silent(1);
-  state.endpoint_answers(1);
-  returns({.kind = CallKind::recover}, {.status = Status::etimedout}, stuck);
+  answered_in({.kind = CallKind::recover}, 1, {.status = Status::etimedout}, stuck);
   EXPECT_EQ(meets(0, 1, page), (Set{hex(p2) + " rw", "blocked"}));
   ok(alloc(DomainKind::paging), f);
   EXPECT_EQ(meets(0, 1, page), (Set{hex(p2) + " rw", "blocked"})) << "a call that is not about it";
   const auto mark = trail.mark();
-  state.endpoint_answers(1);
-  ok(free_domain(f));
+  answered_in(free_domain(f), 1, {.status = Status::ok});
   EXPECT_EQ(meets(0, 1, page), Set{hex(p2) + " rw"});
   trail.undo_to(mark);
   ok({.kind = CallKind::recover});

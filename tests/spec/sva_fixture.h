@@ -114,6 +114,13 @@ class SvaWorld : public testing::Test {
     Observed observed{.status = Status::ok, .value = value};
     returns(call, observed, around);
   }
+  /// The device answers in it what it was asked before.
+  void answered_in(const Call& call, u32 sid, const Observed& observed, Circumstances around = {}) {
+    const Ticket ticket = state.begin_call(call);
+    state.endpoint_answers(sid);
+    const Verdict verdict = state.end_call(ticket, call, observed, around);
+    EXPECT_TRUE(verdict.ok) << verdict.message;
+  }
   void fails(const Call& call, Status status, Circumstances around = {}) {
     const std::string before = state.dump();
     returns(call, {.status = status}, around);
