@@ -516,8 +516,10 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
   finding.where = where(place);
   finding.where.address = sent;
   // By what a configuration cache may hold the tables themselves may be reached. What is cached of
-  // them comes first where it is what the access meets.
-  if (!place.walker && !spec::is_atc_tag(tag)) {
+  // them comes first where it is what the access meets. What an ATC holds is used as it is, but the
+  // stream's configuration may refuse it.
+  const bool configured = !spec::is_atc_tag(tag) || breach.kind == Breach::Kind::refused;
+  if (!place.walker && configured) {
     const bool from_memory = causes.empty() || !is_cached(causes.front().kind);
     const auto ways = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
     causes.insert(from_memory ? causes.begin() : causes.end(), ways.begin(), ways.end());
