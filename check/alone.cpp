@@ -39,6 +39,11 @@ class OwnedFile {
 
 }  // namespace
 
+void give_signs_of_life(LockstepOptions& lockstep, SharedReport& report) {
+  lockstep.on_step = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
+  lockstep.step_context = &report;
+}
+
 const iommucheck_driver& LoadedPlugin::driver() const {
   return plugin ? plugin->driver() : *builtin;
 }
@@ -87,10 +92,11 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     lockstep.guard_window = true;
     lockstep.known = known_to(options);
     lockstep.identity_window = options.identity_window;
+    give_signs_of_life(lockstep, *report);
     CasesOptions how;
     how.stream = trace.descriptor();
-    how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
-    how.context = &*report;
+    how.alive = lockstep.on_step;
+    how.context = lockstep.step_context;
     const CasesResult result = run_cases(loaded->driver(), lockstep, cases, how);
     if (!result.failed.empty()) return failed("the driver does not come up: " + result.failed);
     report->counter(slot_hash) = result.hash;
@@ -133,9 +139,10 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       lockstep.claims = options.claims;
       lockstep.known = known_to(options);
       lockstep.identity_window = options.identity_window;
+      give_signs_of_life(lockstep, *report);
       CasesOptions how;
-      how.alive = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
-      how.context = &*report;
+      how.alive = lockstep.on_step;
+      how.context = lockstep.step_context;
       const auto found =
           hashes_of(loaded->driver(), lockstep, cases, hashes == &alone, behind, how);
       report->add_finding({reinterpret_cast<const char*>(found.data()), 8 * found.size()});

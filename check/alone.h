@@ -29,6 +29,9 @@ struct LoadedPlugin {
 /// The name of a built-in one, or a path. bad_input.
 Expected<LoadedPlugin> load_plugin(const std::string& path);
 
+/// What the driver asks of its platform counts as progress of the report's worker.
+void give_signs_of_life(LockstepOptions& lockstep, SharedReport& report);
+
 struct Alone {
   Outcome outcome;
   u64 hash = 0;                   ///< of the last case's events

@@ -203,6 +203,8 @@ LockstepOptions Campaign::fresh_options(Segments* segments) {
   options.guard_window = settings_.guard_window;
   options.known = known();
   options.identity_window = options_.identity_window;
+  options.on_step = settings_.on_step;
+  options.step_context = settings_.context;
   return options;
 }
 

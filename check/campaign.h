@@ -93,7 +93,8 @@ class Campaign {
     bool guard_window = false;                   ///< see LockstepOptions
     bool scan = false;                           ///< likewise
     void (*on_operation)(void*, u32) = nullptr;  ///< see Lockstep
-    void* context = nullptr;
+    void (*on_step)(void*) = nullptr;            ///< see LockstepOptions
+    void* context = nullptr;                     ///< of both
   };
 
   /// `segments` as they were loaded, or null; the driver, they and `owner` outlive it.

@@ -97,6 +97,7 @@ class Subject {
     if (ground.lockstep) return !ground.refused;
     LockstepOptions its = options;
     its.machine = machine;
+    give_signs_of_life(its, report_);
     if (loaded_.segments) {
       if (!first_) first_ = std::make_unique<Segments>(*loaded_.segments);
       first_->restore();

@@ -123,6 +123,11 @@ Lockstep::Ends ends_of_input(std::span<const u8> bytes) {
   return {.whole_space = thorough, .teardown = thorough};
 }
 
+u32 machine_of_input(std::span<const u8> bytes, u32 machines) {
+  const bool names = !bytes.empty() && bytes.size() % 8 == 2;
+  return names ? bytes.back() % machines : 0;
+}
+
 Expected<GivenCase> read_given(const std::string& path) {
   const auto text = read_whole(path, given_bytes_max);
   if (!text) return std::unexpected(text.error());

@@ -25,6 +25,9 @@ Expected<Sequence> parse_sequence(std::string_view text, std::string_view name);
 
 /// How the fuzz target ends an input: by the input alone, so that it shows the same when run again.
 Lockstep::Ends ends_of_input(std::span<const u8> bytes);
+/// Which of so many machines the target runs an input on, by a last byte that belongs to no
+/// operation; 0 without one.
+u32 machine_of_input(std::span<const u8> bytes, u32 machines);
 
 /// Lines or an input of the fuzz target, as the file begins. bad_input, with the place.
 Expected<GivenCase> read_given(const std::string& path);

@@ -89,6 +89,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   if (window_) host_.set_window(window_->seen());
   host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
+  host_.on_step(options.on_step, options.step_context);
 }
 
 std::string Lockstep::boot(Monitor::Sink* sink) {
@@ -460,8 +461,8 @@ void Lockstep::tear_down() {
   check_held();
   if (!monitor_.findings().empty()) return;
   monitor_.driver_stops();
-  const u64 held = host_.shut_down();
-  monitor_.account(held);
+  const DriverHost::Held held = host_.shut_down();
+  monitor_.account(held.blocks, held.pins);
 }
 
 /// What the driver itself counts is what the interface says is held.

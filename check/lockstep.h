@@ -35,6 +35,10 @@ struct LockstepOptions {
   KnownTo known{};  ///< such findings end no case; empty: each does
   /// Table memory lies where its physical address says; also where the driver asks for it.
   bool identity_window = false;
+  /// Signs of life, also of a boot and of calls that take long since much is judged: called with
+  /// each thing that the driver asks of its platform. May be null.
+  void (*on_step)(void*) = nullptr;
+  void* step_context = nullptr;
 };
 
 class Lockstep {

@@ -24,13 +24,35 @@ constexpr u32 entries_lg2 = 2;
 constexpr std::size_t tables_max = 3;
 constexpr u64 first_output = 0x10000;  // IPA of what users map
 
+/// Some granules, or what is reserved of NUM, SCALE, TTL and TG (IHI 0070 4.4.1).
+CommandWords range_of(u64 word, u64 asid) {
+  using namespace user_command;
+  const u64 va = (word >> 8 & 31) * UserMemory::page_bytes;
+  CommandWords range = (word >> 16 & 1) != 0 ? nh_va(asid, va, true) : nh_vaa(va);
+  range.low |= (word >> 17 & 7) << 12 | (word >> 20 & 1) << 20;                      // NUM, SCALE
+  range.high |= (word >> 21 & 3) << 8 | ((word >> 23 & 3) == 0 ? 0 : u64{1} << 10);  // TTL, TG
+  if ((word >> 25 & 15) == 0) range.high ^= u64{1} << 11;  // another granule
+  return range;
+}
+
 /// By its place in a drawn list; `word` has what is in it.
 CommandWords command_of(u64 word) {
   using namespace user_command;
   const u64 va = (word >> 8 & 31) * UserMemory::page_bytes;
   const u64 asid = 1 + (word >> 13 & 3);
   const u64 sid = word >> 15 & 3;
-  switch (word & 15) {
+  switch (word & 31) {
+    case 16:
+    case 17:
+    case 18:
+    case 19: return range_of(word, asid);
+    case 20:
+    case 21: {
+      CommandWords of_pasid = atc_inv(sid, word >> 18 & 3, va);
+      of_pasid.low |= (word >> 20 & 3) == 0 ? u64{1} << 9 : 0;                    // Global
+      of_pasid.high |= (word >> 22 & 3) == 0 ? word >> 24 & 63 : word >> 24 & 3;  // Size
+      return of_pasid;
+    }
     case 0:
     case 1:
     case 2: return nh_vaa(va);
@@ -48,6 +70,15 @@ CommandWords command_of(u64 word) {
     case 14: return {word & 0xff, word >> 9};
     default: return {nh_vaa(va).low | u64{1} << (32 + (word >> 18 & 15)), va};
   }
+}
+
+/// One bit of those that are the user's to choose: V, Config, S1Fmt, S1CDMax; S1DSS, S1CIR, S1COR,
+/// S1CSH, S1STALLD, EATS.
+void change_choice(std::array<u64, 2>& structure, u64 how) {
+  constexpr u8 of_word0[] = {0, 1, 2, 3, 4, 5, 59, 60, 61, 62, 63};
+  constexpr u8 of_word1[] = {0, 1, 2, 3, 4, 5, 6, 7, 27, 28, 29};
+  const auto& bits = (how & 1) == 0 ? of_word0 : of_word1;
+  structure[how & 1] ^= u64{1} << bits[(how >> 1) % std::size(bits)];
 }
 
 /// More of the few bits that an operation has.
@@ -124,6 +155,7 @@ u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
   call.structure = pasids ? UserMemory::structure(users_->entries, entries_lg2)
                           : UserMemory::structure(users_->entry, 0);
   if ((how >> 4 & 15) == 0) call.structure[how >> 8 & 1] ^= u64{1} << (how >> 9 & 63);
+  if ((how >> 4 & 3) == 1) change_choice(call.structure, how >> 8);
   if (!may_call(call)) return 0;
   const spec::sva::Observed made = make_call(call);
   note_domain(made);

@@ -39,6 +39,8 @@ Expected<FirstSeen> FirstSeen::create() {
 
 void FirstSeen::Unmap::operator()(u16* memory) const { ::munmap(memory, seen_bytes); }
 
+void FirstSeen::forget() { std::fill_n(at_.get(), features, u16{0}); }
+
 void FirstSeen::note(u64 what) {
   if (place_ == 0) return;
   u16& first = at_[SplitMix64::mixed(what) & (features - 1)];

@@ -28,6 +28,8 @@ class FirstSeen {
   /// leave(), nothing is noted.
   void enter(u64 place) { place_ = static_cast<u16>(place + 1); }
   void leave() { place_ = 0; }
+  /// Nothing was seen.
+  void forget();
 
   /// `previous`: the number of the call before it in the sequence, or one that no call has.
   void call(const spec::sva::Call& call, const spec::sva::Observed& observed, bool waits,

@@ -43,7 +43,10 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 bool DriverHost::spent() {
   if (abandoned_) return true;
   if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max);
-  if (++steps_ <= steps_max) return false;
+  if (++steps_ <= steps_max) {
+    if (step_hook_ != nullptr) step_hook_(step_context_);
+    return false;
+  }
   if (steps_ == steps_max + 1) monitor_.hangs();
   return true;
 }
@@ -314,14 +317,14 @@ void DriverHost::sees(u64 offset, u64 value) {
   endpoint_failed_ |= error == spec::CommandError::atc_inv_sync;
 }
 
-u64 DriverHost::shut_down() {
+DriverHost::Held DriverHost::shut_down() {
   nothing_in_the_middle();
   waits_ = steps_ = 0;
-  if (driver_.shutdown == nullptr) return 0;
+  if (driver_.shutdown == nullptr) return {};
   enter();
   driver_.shutdown(state_);
   leave();
-  return tables_.live();
+  return {.blocks = tables_.live(), .pins = processes_.pins()};
 }
 
 u64 DriverHost::users_pa() const {

@@ -55,6 +55,12 @@ class DriverHost {
   /// The stores of a driver that `iommucheck cc` built are counted by the processor, too. Outlives
   /// the host. Before boot().
   void count_stores(StoreCount* count) { store_count_ = count; }
+  /// Called with each thing that the driver asks of its platform, for signs of life, until it has
+  /// asked for more than a call may. Before boot().
+  void on_step(void (*hook)(void*), void* context) {
+    step_hook_ = hook;
+    step_context_ = context;
+  }
   /// Before the driver comes, somebody else had the SMMU, and left it on (former_owner.h).
   void has_former_owner() { former_owner_ = true; }
   /// Where the driver reads table memory; the default: the specification's own. Before boot().
@@ -146,8 +152,12 @@ class DriverHost {
   /// What the driver says it holds; nothing if it does not say.
   [[nodiscard]] std::optional<iommucheck_held> held() const;
 
-  /// shutdown; then blocks of table memory that are still held.
-  u64 shut_down();
+  /// What a driver still has behind its shutdown: blocks of table memory, ASIDs of processes.
+  struct Held {
+    u64 blocks = 0;
+    u64 pins = 0;
+  };
+  Held shut_down();
 
   [[nodiscard]] const iommucheck_driver& driver() const { return driver_; }
   [[nodiscard]] u64 blocks_live() const { return tables_.live(); }
@@ -237,6 +247,8 @@ class DriverHost {
   std::vector<std::unique_ptr<Thread>> threads_;  // that wait
   std::vector<std::unique_ptr<Fiber>> stacks_;    // for the next ones
   Thread* running_ = nullptr;
+  void (*step_hook_)(void*) = nullptr;
+  void* step_context_ = nullptr;
   bool abandoned_ = false;
   bool former_owner_ = false;
   bool endpoint_failed_ = false;  // the driver saw that in this call

@@ -353,6 +353,12 @@ void Processes::unpin(u64 mm) {
   changed.asid = 0;
 }
 
+u64 Processes::pins() const {
+  u64 sum = 0;
+  for (u32 i = 0; i < processes_.size(); ++i) sum += processes_[i].pins;
+  return sum;
+}
+
 bool Processes::pinned(u64 mm) const {
   const Process* process = find(mm);
   return process != nullptr && process->pins != 0;

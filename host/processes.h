@@ -73,6 +73,8 @@ class Processes {
   void unpin(u64 mm);
   [[nodiscard]] bool pinned(u64 mm) const;
   [[nodiscard]] u32 asid(u64 mm) const;
+  /// How many pins nobody has undone, of all processes.
+  [[nodiscard]] u64 pins() const;
   /// Whether new numbers are far from those that a driver takes first for itself: the last ones
   /// there are, not the first ones. Not part of the state.
   void set_apart(bool apart) { apart_ = apart; }

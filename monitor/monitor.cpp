@@ -581,10 +581,14 @@ void Monitor::check_shut_down() {
   }
 }
 
-void Monitor::account(u64 blocks_held) {
+void Monitor::account(u64 blocks_held, u64 pins_held) {
   check_shut_down();
   count(spec::Rule::LEAK_NOTHING);
   gather();
+  if (pins_held != 0) {
+    find(spec::Rule::LEAK_NOTHING,
+         fmt::format("{} of the ASIDs that mm_pin gave are not given back by shutdown", pins_held));
+  }
   if (blocks_held == 0) return;
   Finding finding = finding_of(
       spec::Rule::LEAK_NOTHING,

@@ -44,6 +44,13 @@ bool is_legal(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
   return ste.eats() != 3 && (ste.eats() != 2 || (ste.stage1().value && !caps.ns1ats));
 }
 
+/// Whether a TLBI by address removes what users map: pages of 4 KiB at level 3. IHI 0070 4.4.1.
+bool is_of_users_pages(const spec::Command& command) {
+  if (command.tg == 0) return true;
+  const bool leaves = command.ttl == 0 || command.ttl == spec::last_level;
+  return command.tg == 1 && leaves && spec::tlbi_range_predictable(command);
+}
+
 }  // namespace
 
 std::optional<UserRoute> Smmuv3UserFormat::route(const std::array<u64, 2>& structure) const {
@@ -82,7 +89,8 @@ UserCommand Smmuv3UserFormat::command(const spec::sva::CommandWords& words) cons
   switch (command.op) {
     case Opcode::tlbi_nh_va: user.asid = command.asid; [[fallthrough]];
     case Opcode::tlbi_nh_vaa: {
-      user.kind = UserCommand::Kind::translations;
+      const bool removes = is_of_users_pages(command);
+      user.kind = removes ? UserCommand::Kind::translations : UserCommand::Kind::nothing_owed;
       const auto range = spec::tlbi_range(command);
       user.first = range.first & ~page_mask;
       user.last = range.last | page_mask;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// libFuzzer target `api`: bytes to calls, accesses and choices; our driver, or the plug-in of
-// --driver=PATH, in lockstep with the specification. One input is: undo to booted, decode, run. A
-// finding aborts. Whatever ends it, a trace is left where the artefact is. A plug-in that was built
-// with -fsanitize=fuzzer-no-link guides the fuzzer (docs/drivers.md).
+// libFuzzer target `api`: bytes to calls, accesses, choices and a machine; our driver, or the
+// plug-in of --driver=PATH, in lockstep with the specification. One input is: undo to booted,
+// decode, run. What calls answer and which rules could have been broken guides the fuzzer, beside
+// the driver's edges. A finding aborts. Whatever ends it, a trace is left where the artefact is. A
+// plug-in that was built with -fsanitize=fuzzer-no-link guides the fuzzer (docs/drivers.md).
 #include <fmt/format.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): sigaction
 #include <unistd.h>
@@ -14,9 +15,12 @@
 #include <memory>
 
 #include "check/alone.h"
+#include "check/claims.h"
 #include "check/finding_files.h"
 #include "check/given.h"
 #include "check/lockstep.h"
+#include "check/machine.h"
+#include "check/novelty.h"
 #include "check/record_case.h"
 #include "check/shrink.h"
 #include "monitor/rule_verdicts.h"
@@ -44,11 +48,12 @@ using namespace iommucheck;
 void print_rules();
 
 std::string driver_path = "builtin";  // --driver=
+std::string machines = "drawn";       // --machine=
 
-/// The driver under test, and its static variables as they were loaded and as the boot left them.
+/// The driver under test, and its static variables as they were loaded.
 struct Subject {
   oracle::LoadedPlugin loaded;
-  std::unique_ptr<oracle::Segments> first, booted;
+  std::unique_ptr<oracle::Segments> first;
 };
 
 /// Loaded once, before the first input: what it counts is part of the fuzzer's features.
@@ -59,44 +64,120 @@ Subject& subject() {
       fmt::print(stderr, "fuzz_api: {}\n", loaded.error().message);
       std::exit(2);
     }
-    auto* fresh = new Subject{std::move(*loaded), nullptr, nullptr};
+    auto* fresh = new Subject{std::move(*loaded), nullptr};
     if (fresh->loaded.segments != nullptr) {
       fresh->first = std::make_unique<oracle::Segments>(*fresh->loaded.segments);
-      fresh->booted = std::make_unique<oracle::Segments>(*fresh->loaded.segments);
     }
     return fresh;
   }();
   return *its;
 }
 
-oracle::Lockstep& lockstep() {
-  static oracle::Lockstep* const booted = [] {
-    oracle::LockstepOptions options;
-    options.segments = subject().booted.get();
-    auto* fresh = new oracle::Lockstep(subject().loaded.driver(), options);
-    if (const std::string reason = fresh->boot(); !reason.empty()) {
-      fmt::print(stderr, "fuzz_api: cannot boot: {}\n", reason);
-      std::abort();
+/// The machines of --machine=, the default one and some that are drawn; --machine=default is one.
+oracle::MachinePlan& plan() {
+  static oracle::MachinePlan* const its = [] {
+    auto parsed = oracle::MachinePlan::parse(machines, 1);
+    if (!parsed) {
+      fmt::print(stderr, "fuzz_api: {}\n", parsed.error().message);
+      std::exit(2);
     }
-    std::atexit(print_rules);
-    return fresh;
+    return new oracle::MachinePlan(std::move(*parsed));
   }();
-  return *booted;
+  return *its;
+}
+
+u32 machine_count() { return static_cast<u32>(plan().machines().size()); }
+
+oracle::Machine machine(u32 number) {
+  const iommucheck_driver& driver = subject().loaded.driver();
+  return plan().met(number, {.not_claimed = oracle::RunClaims{}.of(driver),
+                             .takes_over = (driver.flags & IOMMUCHECK_DRIVER_TAKES_OVER) != 0});
+}
+
+/// The driver on one of the machines, booted, with its statics as the boot left them.
+struct Ground {
+  std::unique_ptr<oracle::Segments> booted;
+  std::unique_ptr<oracle::Lockstep> lockstep;  ///< null: the driver is not for it
+};
+
+std::vector<Ground>& grounds() {
+  static auto* const all = new std::vector<Ground>(plan().machines().size());
+  return *all;
+}
+
+oracle::FirstSeen& seen() {
+  static auto* const its = [] {
+    auto made = oracle::FirstSeen::create();
+    if (!made) {
+      fmt::print(stderr, "fuzz_api: {}\n", made.error().message);
+      std::exit(2);
+    }
+    return new oracle::FirstSeen(std::move(*made));
+  }();
+  return *its;
+}
+
+u32 at_hand = 0;  // number of the machine of the input that runs
+
+oracle::Lockstep& lockstep() { return *grounds()[at_hand].lockstep; }
+
+/// Boots the driver on it where that was not done yet. False: it is not for it.
+bool go_to(u32 number) {
+  static std::vector<bool> booted(grounds().size());
+  Ground& ground = grounds()[number];
+  at_hand = number;
+  if (booted[number]) return ground.lockstep != nullptr;
+  booted[number] = true;
+  oracle::LockstepOptions options;
+  options.machine = machine(number);
+  if (subject().first != nullptr) {
+    subject().first->restore();
+    ground.booted = std::make_unique<oracle::Segments>(*subject().first);
+    options.segments = ground.booted.get();
+  }
+  auto fresh = std::make_unique<oracle::Lockstep>(subject().loaded.driver(), options);
+  if (const std::string reason = fresh->boot(); !reason.empty()) {
+    if (fresh->refused() && number != 0) return false;
+    fmt::print(stderr, "fuzz_api: cannot boot on {}: {}\n", oracle::machine_text(options.machine),
+               reason);
+    std::abort();
+  }
+  fresh->set_seen(&seen());
+  ground.lockstep = std::move(fresh);
+  return true;
 }
 
 void print_rules() {
-  oracle::Monitor& monitor = lockstep().monitor();
   oracle::RuleTally tally;
-  tally.add(monitor);
-  tally.add_calls(monitor.statistics().calls);
+  u64 calls = 0, outcomes = 0;
+  std::vector<spec::Capabilities> met;
+  for (const Ground& ground : grounds()) {
+    if (ground.lockstep == nullptr) continue;
+    oracle::Monitor& monitor = ground.lockstep->monitor();
+    tally.add(monitor);
+    tally.add_calls(monitor.statistics().calls);
+    calls += monitor.statistics().calls;
+    outcomes += monitor.statistics().outcomes_judged;
+    met.push_back(monitor.caches().capabilities());
+  }
   fmt::print(stderr,
-             "{} calls, {} outcomes judged; rules kept, and how often they could have been "
-             "broken:\n",
-             monitor.statistics().calls, monitor.statistics().outcomes_judged);
-  for (const auto& count : oracle::rule_counts(tally, {&monitor.caches().capabilities(), 1})) {
+             "{} calls on {} machines, {} outcomes judged; rules kept, and how often they could "
+             "have been broken:\n",
+             calls, met.size(), outcomes);
+  for (const auto& count : oracle::rule_counts(tally, met)) {
     fmt::print(stderr, "  {:<24} {:<14} {:>12} {:>12}  {}\n", spec::rule_name(count.rule),
                oracle::to_string(count.verdict), count.kept, count.discriminating, count.why);
   }
+}
+
+/// What libFuzzer takes for coverage beside edges: answers of calls behind each other, and rules
+/// that could have been broken (novelty.h).
+__attribute__((used,
+               section("__libfuzzer_extra_counters"))) u8 features[oracle::FirstSeen::features];
+
+void tell_features() {
+  for (const auto& pair : seen().pairs(1)) features[pair.feature] = 1;
+  seen().forget();
 }
 
 /// What to shrink towards: the same rule, or the same bound.
@@ -133,6 +214,7 @@ void leave_trace_of_death() {
   trace_is_left = true;
   oracle::CheckOptions options;
   options.driver = driver_path;
+  options.machine = oracle::machine_text(machine(at_hand));
   const auto path = reserve("death");
   if (!path) return;
   constexpr double seconds_max = 10;
@@ -179,6 +261,7 @@ void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Locks
                                       return verdict() == wanted;
                                     });
   oracle::LockstepOptions options;
+  options.machine = machine(at_hand);
   if (subject().first != nullptr) {
     subject().first->restore();
     options.segments = std::make_unique<oracle::Segments>(*subject().first).release();
@@ -203,8 +286,11 @@ void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Locks
   std::abort();
 }
 
-std::size_t write(std::span<const fuzz::Operation> operations, u8* data, std::size_t size_max) {
-  const auto bytes = fuzz::encode(operations);
+/// The machine comes last.
+std::size_t write(std::span<const fuzz::Operation> operations, u32 machine, u8* data,
+                  std::size_t size_max) {
+  auto bytes = fuzz::encode(operations);
+  if (machine != 0) bytes.push_back(static_cast<u8>(machine));
   const std::size_t size = std::min(bytes.size(), size_max);
   std::copy_n(bytes.begin(), size, data);
   return size;
@@ -217,33 +303,44 @@ extern "C" void __ubsan_on_report() { leave_trace_of_death(); }
 #endif
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  constexpr std::string_view key = "-artifact_prefix=";
-  constexpr std::string_view driver = "--driver=";  // the fuzzer leaves what begins so alone
+  // The fuzzer leaves alone what begins with two dashes.
+  const std::pair<std::string_view, std::string*> settings[] = {
+      {"-artifact_prefix=", &artefacts}, {"--driver=", &driver_path}, {"--machine=", &machines}};
   for (int i = 1; i < *argc; ++i) {
     const std::string_view argument = (*argv)[i];
-    if (argument.starts_with(key)) artefacts = argument.substr(key.size());
-    if (argument.starts_with(driver)) driver_path = argument.substr(driver.size());
+    for (const auto& [key, value] : settings) {
+      if (argument.starts_with(key)) *value = argument.substr(key.size());
+    }
   }
   (void)subject();
+  (void)go_to(0);
+  std::atexit(print_rules);
   return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, std::size_t size) {
-  static const bool watched = (lockstep(), watch_deaths(), true);
+  static const bool watched = (watch_deaths(), true);
   (void)watched;
   const auto operations = fuzz::decode({data, size});
   if (operations.empty()) return -1;  // not for the corpus
+  if (!go_to(oracle::machine_of_input({data, size}, machine_count()))) return -1;
   const oracle::Lockstep::Ends ends = oracle::ends_of_input({data, size});
   running.operations = operations;
   running.ends = ends;
+  seen().enter(0);
   lockstep().run(operations, ends);
+  seen().leave();
+  tell_features();
   if (!verdict().empty()) report_and_abort(operations, ends);
   return 0;
 }
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(u8* data, std::size_t size, std::size_t size_max,
                                                unsigned seed) {
-  return write(fuzz::mutate(fuzz::decode({data, size}), seed), data, size_max);
+  constexpr unsigned moves = 16;  // one mutation of so many is on another machine
+  u32 on = oracle::machine_of_input({data, size}, machine_count());
+  if (seed % moves == 0) on = seed / moves % machine_count();
+  return write(fuzz::mutate(fuzz::decode({data, size}), seed), on, data, size_max);
 }
 
 extern "C" std::size_t LLVMFuzzerCustomCrossOver(const u8* first, std::size_t first_size,
@@ -251,5 +348,5 @@ extern "C" std::size_t LLVMFuzzerCustomCrossOver(const u8* first, std::size_t fi
                                                  std::size_t size_max, unsigned seed) {
   return write(
       fuzz::cross(fuzz::decode({first, first_size}), fuzz::decode({second, second_size}), seed),
-      out, size_max);
+      oracle::machine_of_input({first, first_size}, machine_count()), out, size_max);
 }

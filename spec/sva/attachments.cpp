@@ -120,18 +120,21 @@ void begin_attach_pasid(const InterfaceState& s, const Call& call, Pending& pend
   pending.drvdata = s.find_number(call.pasid);
 }
 
-/// The first one gives the RID a table of its own. A time-out leaves either.
+/// The first one gives the RID a table of its own. A time-out leaves either, and the same domain
+/// again does nothing: what an earlier time-out left open stays open until recovery, as `attach` has
+/// it.
 void apply_attach_pasid(InterfaceState& s, const Call& call, Status status) {
   if (!ended(status)) return;
   const u32 domain = s.find(call.domain);
   const u32 number = s.find_number(call.pasid);
   u32 at = find_attachment(s, call.device, number);
   if (at == 0) at = s.attachments.allocate(s.trail, {.device = call.device, .number = number});
+  if (s.attachments[at].domain == domain) return;
   if (status == Status::ok) {
     set_domain(s, at, domain);
     forget_ghosts(s, at);
     unsay_done(s, call.device, call.pasid);
-  } else if (s.attachments[at].domain != domain) {
+  } else {
     may_lead_to(s, at, domain);
   }
   using records::OwnTable;

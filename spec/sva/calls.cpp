@@ -391,13 +391,10 @@ Ticket begin_call(InterfaceState& s, const Call& given) {
 
 Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Observed& observed,
                  Circumstances around) {
-  answers_are_over(s, timed_out(observed, around));
   const Pending* open = s.tickets.find(ticket);
-  if (open == nullptr) {
-    close_ticket(s, ticket);
-    return apply(s, call, observed, around);
-  }
   close_ticket(s, ticket);
+  if (open == nullptr) return apply(s, call, observed, around);
+  answers_are_over(s, timed_out(observed, around));
   const Pending& begun = *open;  // the slot is left as it is until another call begins
   Verdict verdict = check(s, call, observed, around, &begun);
   if (!verdict.ok) return verdict;

@@ -98,7 +98,9 @@ bool would_silence(const InterfaceState& s, u32 device, u32 domain) {
 bool is_silenced(const InterfaceState& s, u32 device) {
   const u32 domain = s.devices[device].domain;
   if (s.per_device_tables || s.devices[device].own_table == records::OwnTable::yes) return false;
-  bool silenced = has_who_never_waits(s, domain);
+  // What kept them from waiting may be there still where an attach_pasid of its own timed out.
+  bool silenced = has_who_never_waits(s, domain) ||
+                  s.devices[device].own_table == records::OwnTable::either;
   // Or one that is bound and has not asked for it.
   s.for_each_bond([&](u32 i) {
     silenced |= s.bonds[i].domain == domain && !wants_to_wait(s, s.bonds[i].device);
@@ -128,6 +130,7 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
     const records::OwnTable own = s.devices[i].own_table;
     if (!on_it || own == records::OwnTable::yes) continue;
     // Nor is it known of one whose attach_pasid timed out whether it shares the table still.
+    settled &= own == records::OwnTable::no;
     const bool wants = wants_to_wait(s, i) && s.devices[i].domain == domain;
     // Whoever closes a queue does not say that the entry is to be changed.
     any |= wants || s.devices[i].was_read != 0;

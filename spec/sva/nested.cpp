@@ -494,6 +494,7 @@ Alternatives expected_within(const InterfaceState& s, u32 device, u64 ipa) {
   Alternatives out;
   if (device >= s.devices.size()) return out;
   u32 met[Alternatives::max] = {};
+  bool moves = s.devices[device].ghosts != 0;
   const auto of_domain = [&](u32 domain) {
     const u32 parent = parent_of(s, domain);
     if (parent == 0 || std::ranges::find(met, parent) != std::end(met)) return;
@@ -506,11 +507,15 @@ Alternatives expected_within(const InterfaceState& s, u32 device, u64 ipa) {
   }
   s.tickets.for_each([&](const Pending& pending) {
     const auto kind = static_cast<CallKind>(pending.kind);
-    const bool moves = kind == CallKind::attach || kind == CallKind::detach;
-    if (!moves || pending.space == 0 || !s.moves_with(pending.device, device)) return;
+    const bool moves_it = kind == CallKind::attach || kind == CallKind::detach;
+    if (!moves_it || pending.space == 0 || !s.moves_with(pending.device, device)) return;
+    moves = true;
     of_domain(pending.space);
     out.concerned = out.count != 0;
   });
+  // In between, or it did not answer and may be isolated.
+  const bool silent = s.devices[device].silence != records::Silence::none;
+  if (out.count != 0 && (moves || silent)) out.add(promise::blocked);
   return out;
 }
 

@@ -98,7 +98,7 @@ enum class Silence : u32 {
   none,
   silent,     ///< a CMD_SYNC has waited for it in vain: whoever drives may isolate it
   answered,   ///< since then, in a call that goes on
-  timed_out,  ///< in one that timed out
+  timed_out,  ///< in one that timed out, or in none: until recovery
 };
 
 struct alignas(8) Device {

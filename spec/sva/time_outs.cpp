@@ -60,12 +60,15 @@ void drop_ghosts_of_domain(InterfaceState& s, u32 domain) {
 
 /// INTERFACE "Timeouts and removal": a device that did not say that it has forgotten what it was
 /// told to forget may use it at any time, so that its accesses may be blocked, and nobody else's,
-/// until it answers. The call in which it does may still be giving it back what it reached.
+/// until it answers. The call in which it does may still be giving it back what it reached, also
+/// while others begin and end; outside of all calls, behind an interrupt, nobody asks whether it
+/// does.
 void endpoint_says(InterfaceState& s, u32 device, records::Silence what) {
   using records::Silence;
   if (device >= s.devices.size()) return;
+  if (what == Silence::answered && !s.tickets.any()) what = Silence::timed_out;
   const Silence before = s.devices[device].silence;
-  if (before == what || (before == Silence::none && what == Silence::answered)) return;
+  if (before == what || (before == Silence::none && what != Silence::silent)) return;
   if (before == Silence::none) s.trail.set(s.silent, s.silent + 1);
   s.devices.edit(s.trail, device).silence = what;
 }
@@ -76,7 +79,7 @@ void answers_are_over(InterfaceState& s, bool timed_out) {
     if (s.devices[i].silence != records::Silence::answered) continue;
     if (timed_out) {
       s.devices.edit(s.trail, i).silence = records::Silence::timed_out;
-    } else {
+    } else if (!s.tickets.any()) {
       forget_silence(s, i);
     }
   }

@@ -94,7 +94,7 @@ void end_all_of(InterfaceState& s, u32 device, Gone gone, bool timed_out) {
     if (s.spaces[i].owner != Owner::private_pasid || s.spaces[i].life != records::living) return;
     if (s.spaces[i].maker == device) {
       end_private(s, i, timed_out);
-    } else if (s.has_link(s.spaces[i], device)) {
+    } else if (s.is_linked(s.spaces[i], device)) {  // not what an earlier time-out left
       drop_link(s, i, device);
       if (s.spaces[i].number != 0) say_done(s, device, s.numbers[s.spaces[i].number].value);
       if (timed_out) add_link(s, i, device, true);

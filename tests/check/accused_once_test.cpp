@@ -42,6 +42,44 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "minor=3,s2p=1,fwb=1,gran16k=1,ssidsize=1,sidsize=5,devices=0x2+0x1:1:ats/0x3:1",
        "gpu_switch\ndomain_alloc variant=stage2\nqueue choices=0x4\nattach\nmap domain=1\n"
        "gpu_switch\ndomain_alloc\n"},
+      {"the same domain again at a PASID settles nothing that a time-out left open", "builtin",
+       "bbml=1,st2l=0,asid16=0,vmid16=1,s2p=1,ats=0,ttendian=0,xnx=1,gran16k=1,ssidsize=3,sidsize="
+       "6,"
+       "cmdqs=5,eventqs=4,oas=42,stall=1,cmdq=4,devices=0xf+0x2+0x1:3/0xb:0",
+       "hardware at=9 variant=stop\nattach_pasid\ndomain_alloc\nattach_pasid domain=1\n"
+       "attach_pasid\nmap domain=1\n"},
+      {"what attach_pasid stored that timed out is not known before recovery, to who opens a queue",
+       "builtin",
+       "minor=0,cohacc=0,ril=0,httu=1,cd2l=0,s2p=1,hyp=1,ats=0,term=1,ttendian=0,had=0,gran16k=1,"
+       "gran64k=1,sidsize=7,cmdqs=7,eventqs=4,oas=32,cmdq=3,boot=dirty,"
+       "devices=0x18:8:stall/0x30+0x5+0x1:0/0x6:3/0x0:3",
+       "sva_alloc device=1\nhardware at=7 variant=stop_sync\nfaults choices=0x400\n"
+       "attach_pasid device=1\nfaults\nattach\n"},
+      {"what an earlier unbind_dev_all left is there when the next finds nothing", "builtin",
+       "minor=3,cohacc=0,bbml=2,httu=1,cd2l=0,vmid16=1,s2p=1,hyp=1,ats=0,term=1,xnx=1,e0pd=1,fwb=1,"
+       "ssidsize=10,sidsize=32,cmdqs=4,oas=48,cmdq=0,"
+       "devices=0x4:10:stall:group=1/0x332:1:group=1/0x0+0x1+0x362:10/0x5b:3:stall",
+       "domain_alloc\nlink device=2\nmap domain=1\nqueue\nunbind_all device=3\n"
+       "unbind_all device=3\n"},
+      {"a device answers in a Release that goes on while another call comes and goes",
+       "builtin-per-device",
+       "cohacc=0,ril=0,bbml=1,cd2l=0,st2l=0,asid16=0,ttendian=0,xnx=1,stt=1,ssidsize=10,sidsize=5,"
+       "cmdqs=7,oas=42,stall=1,cmdq=7,devices=0xe+0x5+0x0:10:ats/0x1:10:ats/0x2:5",
+       "hardware commands=1\nbind\nunbind choices=0x330\nbind variant=further\nmap page=1\nbind\n"
+       "queue\nhardware at=7 variant=stop_sync\nunbind\nunmap aim=start choices=0xc0\n"
+       "queue choices=0x2\nprocess_exit\nattach\n"},
+      {"a device answers outside of all calls, behind an interrupt", "builtin-per-device",
+       "minor=2,cohacc=0,bbml=1,st2l=0,asid16=0,ttendian=0,xnx=1,fwb=1,gran64k=1,ssidsize=11,"
+       "sidsize=4,cmdqs=6,eventqs=3,oas=42,cmdq=0,boot=dirty,hooks=-mm_alloc/-mm_free,"
+       "devices=0x4+0x3+0x1:10:ats/0x0:3:stall/0x5:3:ats/0x8:10:ats",
+       "hardware commands=1\nfaults choices=0x310\nbind device=2 domain=1\ntask_bind device=1\n"
+       "queue\nbind device=2\nbind choices=0x3cc\nqueue choices=0x7\nbind choices=0x403\n"
+       "task_unbind\n"},
+      {"what silenced a queue is there still after an attach_pasid that timed out", "builtin",
+       "cohacc=0,httu=2,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,ats=0,xnx=1,gran16k=1,sidsize=6,"
+       "cmdqs=3,eventqs=5,oas=32,cmdq=0,boot=dirty,devices=0x4+0x11:8/0x6:3:stall/0x3:5:stall",
+       "bind fail=1\nbind domain=1\nhardware at=4 variant=stop_sync\nfaults choices=0x400\n"
+       "attach_pasid device=1\nbind\nqueue choices=0x2\nattach_pasid\ndetach\nfaults\n"},
       {"a table is used again that a call left in doubt which a later one has settled", "builtin",
        "ril=0,bbml=2,st2l=0,asid16=0,s2p=1,hyp=1,term=1,ttendian=0,xnx=1,stt=1,ssidsize=10,sidsize="
        "4,"

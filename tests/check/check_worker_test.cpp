@@ -95,6 +95,15 @@ TEST(CheckWorker, PollingWithoutEndIsAHangAndNeedsNoMemory) {
   expect_death(options, spec::Rule::HANG_RETURNS, "does not return");
 }
 
+TEST(CheckWorker, ACallThatAsksThePlatformAllTheTimeIsNoHangHoweverLongItTakes) {
+  CheckOptions options = options_for("slow");
+  options.machine = "default";
+  options.sequences = 20;
+  const CheckResult result = check(options);
+  EXPECT_THAT(result.findings, IsEmpty());
+  EXPECT_EQ(result.sequences, 20U);
+}
+
 TEST(CheckWorker, TheRunGoesOnAfterACrash) {
   CheckOptions options = options_for("crash");
   options.findings_max = 10;

@@ -328,6 +328,21 @@ static int changed_init(const struct iommucheck_platform* platform,
 }
 #endif
 
+#if defined(FAULT_slow)
+/* Nothing is wrong: it asks something of its platform all the time, and takes long. */
+static int (*right_reset)(void* self);
+static int slow_reset(void* self) {
+  struct driver* d = self;
+  volatile unsigned work;
+  int i;
+  for (i = 0; i < 160; ++i) {
+    for (work = 0; work < 10000000;) work = work + 1;
+    d->p->mmio_read32(d->p->ctx, CR0ACK);
+  }
+  return right_reset(self);
+}
+#endif
+
 #if defined(FAULT_no_boot)
 static int wrong_reset(void* self) {
   struct driver* d = self;
@@ -367,6 +382,11 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   faulty.map = locked_map;
   faulty.unmap = right_unmap;
   faulty.flags |= IOMMUCHECK_DRIVER_CONCURRENT;
+  (void)wrong_unmap;
+#elif defined(FAULT_slow)
+  right_reset = faulty.reset;
+  faulty.reset = slow_reset;
+  faulty.unmap = right_unmap;
   (void)wrong_unmap;
 #elif defined(FAULT_no_boot)
   faulty.reset = wrong_reset;
