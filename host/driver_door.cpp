@@ -258,7 +258,7 @@ Observed DriverDoor::read_dirty(const Call& call) const {
 
 /// First as a caller of an abi that nobody has: who refuses that has taken no event.
 Observed DriverDoor::read_event(const Call& call) const {
-  iommucheck_event event{};
+  iommucheck_user_event event{};
   int error = -IOMMUCHECK_EINVAL;
   for (const u32 abi : {~u32{0}, u32{IOMMUCHECK_DRIVER_ABI}}) {
     if (error == 0) break;

@@ -61,7 +61,7 @@ void UserEvents::shutdown() {
 // ---- events ----
 
 /// Where some are missing is told once, in their place.
-int UserEvents::read(iommucheck_handle handle, iommucheck_event& event) {
+int UserEvents::read(iommucheck_handle handle, iommucheck_user_event& event) {
   EventQueue* queue = find(handle);
   if (queue == nullptr) return -IOMMUCHECK_EINVAL;
   UserEvent* oldest = queue->first;

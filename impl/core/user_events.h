@@ -44,7 +44,7 @@ class UserEvents {
 
   // As stated in driver.h; `parent` is right, and has none. EINVAL, ENOMEM.
   int open(iommucheck_handle parent, u32 depth, iommucheck_handle* queue);
-  int read(iommucheck_handle queue, iommucheck_event& event);
+  int read(iommucheck_handle queue, iommucheck_user_event& event);
   /// Of which parent it was; 0: there is no such queue.
   iommucheck_handle close(iommucheck_handle queue);
   u32 queues();

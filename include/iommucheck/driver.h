@@ -389,14 +389,14 @@ struct iommucheck_fault {
 
 /* What event_read gives: a record of the IOMMU's own format, as the user's own would write it; or,
  * with `lost`, that records which found the queue full are missing here. */
-struct iommucheck_event {
+struct iommucheck_user_event {
   uint32_t size;
   uint32_t abi;
   uint32_t lost;      /* 1: `record` is 0                                                       */
   uint32_t reserved;  /* 0                                                                      */
   uint64_t record[4]; /* on SMMUv3 an event record (IHI 0070 7.3)                               */
 };
-#define IOMMUCHECK_EVENT_SIZE_VER0 48u
+#define IOMMUCHECK_USER_EVENT_SIZE_VER0 48u
 
 /* sva_device_init features, bind flags. */
 #define IOMMUCHECK_SVA_IOPF 0x1u    /* faults of processes wait for an answer: stall or PRI     */
@@ -748,7 +748,7 @@ struct iommucheck_driver {
    * fault_queue_close ends it. INTERFACE "Nested". */
   int (*event_queue_open)(void* self, iommucheck_handle parent, uint32_t depth,
                           iommucheck_handle* queue);
-  int (*event_read)(void* self, iommucheck_handle queue, struct iommucheck_event* event);
+  int (*event_read)(void* self, iommucheck_handle queue, struct iommucheck_user_event* event);
 };
 /* Up to and with `reset`: what every driver has. */
 #define IOMMUCHECK_DRIVER_SIZE_VER0 48u

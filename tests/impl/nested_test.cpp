@@ -372,7 +372,7 @@ TEST(Nested, FreedWhileTheQueueSticks) {
 /// What event_read gives: the words, or nothing. `lost` is counted.
 struct Reader {
   std::optional<std::array<u64, 4>> next() {
-    iommucheck_event event = {};
+    iommucheck_user_event event = {};
     event.size = sizeof event;
     event.abi = IOMMUCHECK_DRIVER_ABI;
     if (d.driver->event_read(d.self(), queue, &event) != 0) return std::nullopt;
