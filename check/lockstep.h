@@ -266,6 +266,13 @@ class Lockstep {
   void user_commands(u64 domain, const fuzz::Operation& operation);
   void user_accesses(const fuzz::Operation& operation);
   void look_at_users();
+  // lockstep_events.cpp: what they are told of
+  void user_events(u64 parent, const fuzz::Operation& operation);
+  u64 other_parent(u64 parent);
+  void number_device(u64 parent, u32 device, u64 number);
+  u64 open_events(u64 parent, u64 how);
+  bool meets_events(u32 device, u64 how);
+  void read_events(u64 queue, u64 most);
 
   // lockstep_faults.cpp: faults that wait
   std::optional<u32> prepare_faults(const fuzz::Operation& operation);

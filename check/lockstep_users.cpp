@@ -246,6 +246,7 @@ void Lockstep::perform_user(const fuzz::Operation& operation) {
   switch (static_cast<UserKind>(operation.variant)) {
     case UserKind::commands: user_commands(domain, operation); break;
     case UserKind::access: user_accesses(operation); break;
+    case UserKind::events: user_events(parent, operation); break;
     case UserKind::number: {
       Call call{.kind = CallKind::vdevice, .domain = parent, .device = device_of(operation)};
       call.number = operation.pa_page % 4;

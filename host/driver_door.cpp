@@ -2,6 +2,8 @@
 // Calls of the interface as operations of driver.h: arguments in, what was observed out. An
 // operation takes the arguments of calls.def in their order, and gives its result as its type says;
 // the few that do not are written out.
+#include <algorithm>
+#include <iterator>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -64,6 +66,7 @@ auto c_min(const Given& g) { return c_min_pasid(g); }
 auto c_max(const Given& g) { return c_max_pasid(g); }
 auto c_mm_exit(const Given& g) { return std::tuple(g.call.has_mm_exit ? 1 : 0); }
 auto c_queue(const Given& g) { return std::tuple(g.call.queue); }
+auto c_depth(const Given& g) { return std::tuple(g.call.depth); }
 auto c_fault_group(const Given& g) { return std::tuple(g.call.group); }
 auto c_response(const Given& g) { return std::tuple(g.call.response); }
 auto c_present(const Given& g) { return std::tuple(g.call.present ? 1 : 0); }
@@ -117,7 +120,8 @@ constexpr bool is_plain(CallKind kind) {
   return call_shapes[static_cast<std::size_t>(kind)].built && kind != CallKind::domain_alloc &&
          kind != CallKind::bind_device && kind != CallKind::bind_task &&
          kind != CallKind::sva_alloc_pasid && kind != CallKind::fault_queue_open &&
-         kind != CallKind::fault_queue_read && kind != CallKind::dirty_read;
+         kind != CallKind::fault_queue_read && kind != CallKind::event_read &&
+         kind != CallKind::dirty_read;
 }
 
 template <class Driver, class Arguments>
@@ -160,6 +164,7 @@ Observed DriverDoor::call(const Call& call) const {
     case CallKind::sva_alloc_pasid: return alloc_private(call);
     case CallKind::fault_queue_open: return open_queue(call);
     case CallKind::fault_queue_read: return read_fault(call);
+    case CallKind::event_read: return read_event(call);
     case CallKind::dirty_read: return read_dirty(call);
     default: return perform(driver_, state_, call.kind, given(call));
   }
@@ -248,6 +253,24 @@ Observed DriverDoor::read_dirty(const Call& call) const {
   if (observed.status != spec::sva::Status::ok) return observed;
   bits[count / 64] &= (u64{1} << (count % 64)) - 1;
   observed.bits = std::move(bits);
+  return observed;
+}
+
+/// First as a caller of an abi that nobody has: who refuses that has taken no event.
+Observed DriverDoor::read_event(const Call& call) const {
+  iommucheck_user_event event{};
+  int error = -IOMMUCHECK_EINVAL;
+  for (const u32 abi : {~u32{0}, u32{IOMMUCHECK_DRIVER_ABI}}) {
+    if (error == 0) break;
+    event = {};
+    event.size = sizeof(event);
+    event.abi = abi;
+    error = driver_.event_read(state_, call.queue, &event);
+  }
+  Observed observed = status(error);
+  if (observed.status != spec::sva::Status::ok) return observed;
+  observed.event.lost = event.lost != 0;
+  std::copy(std::begin(event.record), std::end(event.record), observed.event.words.begin());
   return observed;
 }
 

@@ -31,6 +31,7 @@ class DriverDoor {
   [[nodiscard]] spec::sva::Observed open_queue(const spec::sva::Call& call) const;
   [[nodiscard]] spec::sva::Observed read_dirty(const spec::sva::Call& call) const;
   [[nodiscard]] spec::sva::Observed read_fault(const spec::sva::Call& call) const;
+  [[nodiscard]] spec::sva::Observed read_event(const spec::sva::Call& call) const;
 
   const iommucheck_driver& driver_;
   void* state_;

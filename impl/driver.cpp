@@ -124,7 +124,18 @@ constexpr void add_faults(iommucheck_driver& d) {
     return core(self).faults().respond(queue, device, pasid, group, response);
   };
   d.fault_queue_close = [](void* self, iommucheck_handle queue) {
-    return core(self).faults().close(queue);
+    return core(self).fault_queue_close(queue);
+  };
+  d.event_queue_open = [](void* self, iommucheck_handle parent, u32 depth,
+                          iommucheck_handle* queue) {
+    return core(self).event_queue_open(parent, depth, queue);
+  };
+  d.event_read = [](void* self, iommucheck_handle queue, iommucheck_user_event* event) {
+    const iommucheck_user_event empty = {};
+    if (int error = fill(event, empty, IOMMUCHECK_USER_EVENT_SIZE_VER0)) return error;
+    iommucheck_user_event full = {};
+    if (int error = core(self).events().read(queue, full)) return error;
+    return fill(event, full, IOMMUCHECK_USER_EVENT_SIZE_VER0);
   };
   d.fault_handler_set = [](void* self, u32 device, u32 pasid, int present, u64 drvdata) {
     return core(self).fault_handler_set(device, pasid, present != 0, drvdata);

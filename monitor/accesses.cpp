@@ -159,6 +159,7 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
   }
   const std::array<u64, 4>& dw = *event.record;
   smmu_.record_event({.dw = dw, .fixed = {}});
+  note_event(spec::Delivery::written, spec::event_sid(dw), dw);
   if (device_rules_) {
     device_rules_->record(dw);
     gather_device();

@@ -58,6 +58,19 @@ trace::Words words_of(const spec::sva::FaultRecord& fault) {
   return {fault.device, fault.pasid, fault.iova, fault.prot, fault.group, fault.last ? u64{1} : 0};
 }
 
+/// Whether some are missing; then the record.
+trace::Words words_of(const spec::sva::EventRead& event) {
+  trace::Words words{event.lost ? u64{1} : 0};
+  words.insert(words.end(), event.words.begin(), event.words.end());
+  return words;
+}
+
+spec::sva::EventRead event_of(const trace::Words& words) {
+  spec::sva::EventRead event{.lost = words[0] != 0};
+  std::copy(words.begin() + 1, words.end(), event.words.begin());
+  return event;
+}
+
 spec::sva::FaultRecord fault_of(const trace::Words& words) {
   return {.device = static_cast<u32>(words[0]),
           .pasid = static_cast<u32>(words[1]),
@@ -67,6 +80,7 @@ spec::sva::FaultRecord fault_of(const trace::Words& words) {
           .last = words[5] != 0};
 }
 constexpr std::size_t fault_words = 6;
+constexpr std::size_t event_read_words = 5;
 
 }  // namespace
 
@@ -197,11 +211,12 @@ trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, tr
     case trace::ResultKind::address: result.value = observed.value; break;
     case trace::ResultKind::handle:
       if (!ok) break;
-      result.value = call.kind == CallKind::domain_alloc ? numbers.domains.number(observed.value)
-                     : call.kind == CallKind::fault_queue_open
-                         ? numbers.queues.number(observed.value)
-                     : call.kind == CallKind::bind_task ? numbers.tokens.number(observed.value)
-                                                        : numbers.io_mms.number(observed.value);
+      result.value =
+          call.kind == CallKind::domain_alloc ? numbers.domains.number(observed.value)
+          : call.kind == CallKind::fault_queue_open || call.kind == CallKind::event_queue_open
+              ? numbers.queues.number(observed.value)
+          : call.kind == CallKind::bind_task ? numbers.tokens.number(observed.value)
+                                             : numbers.io_mms.number(observed.value);
       if (call.kind == CallKind::domain_alloc) {
         result.words = trace::Words{observed.facts.input_bits, observed.facts.output_bits,
                                     observed.facts.page_sizes};
@@ -212,7 +227,9 @@ trace::Return to_trace(const Call& call, const spec::sva::Observed& observed, tr
       if (ok) result.words = observed.bits;
       break;
     case trace::ResultKind::record:
-      if (ok) result.words = words_of(observed.fault);
+      if (!ok) break;
+      result.words =
+          call.kind == CallKind::event_read ? words_of(observed.event) : words_of(observed.fault);
       break;
     default:
       if (ok) result.value = observed.value;
@@ -253,6 +270,7 @@ struct CallReader {
       call.present = a.present;
       call.pasid = a.pasid.valid ? a.pasid.value : spec::sva::pasid_unknown;
     }
+    if constexpr (requires { a.depth; }) call.depth = a.depth;
     if constexpr (requires { a.grain; }) call.grain = a.grain;
     if constexpr (requires { a.number; }) call.number = a.number;
     if constexpr (requires { a.commands; }) {
@@ -322,6 +340,9 @@ spec::sva::Observed from_trace(const Call& call, const trace::Return& result) {
   if (call.kind == CallKind::dirty_read) observed.bits = *result.words;
   if (call.kind == CallKind::fault_queue_read && result.words->size() == fault_words) {
     observed.fault = fault_of(*result.words);
+  }
+  if (call.kind == CallKind::event_read && result.words->size() == event_read_words) {
+    observed.event = event_of(*result.words);
   }
   const bool numbered = call.kind == CallKind::sva_alloc_pasid || call.kind == CallKind::bind_task;
   if (numbered && result.words->size() == 1) {

@@ -31,6 +31,12 @@ void Monitor::access_stalls(const spec::Access& access, u32 stag) {
                          access.sid, stag);
 }
 
+/// What became of a record of the stream.
+void Monitor::note_event(spec::Delivery delivery, u32 sid, const std::array<u64, 4>& words) {
+  if (delivery == spec::Delivery::written) interface_.event_recorded(sid, words);
+  if (delivery == spec::Delivery::overflows) interface_.event_was_lost();
+}
+
 /// Commands have ended some.
 void Monitor::stalls_end() {
   std::vector<spec::Smmu::Resumed> resumed = std::exchange(smmu_.resumed(), {});

@@ -518,6 +518,7 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
   mark_descriptor(access, outcome, choices);
   const auto recorded = smmu_.record(access, outcome);
   if (!recorded) return false;
+  note_event(recorded->delivery, access.sid, recorded->record.dw);
   if (recorded->delivery == spec::Delivery::waits) return waits_for_room(access);
   if (recorded->stalls) {
     const u32 stag = spec::stall_in(recorded->record.dw).value_or(0);

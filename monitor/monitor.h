@@ -479,6 +479,7 @@ class Monitor {
   void check_shut_down();
   void check_faults_ended(const Place& place);
   void access_stalls(const spec::Access& access, u32 stag);
+  void note_event(spec::Delivery delivery, u32 sid, const std::array<u64, 4>& words);
   void stalls_end();
   void remember_waiting() { waited_before_ = interface_.waiting_faults(); }
   void check_ended_faults();

@@ -3,6 +3,7 @@
 
 #include "spec/smmu/command.h"
 #include "spec/smmu/coverage.h"
+#include "spec/smmu/event_record.h"
 #include "spec/smmu/ste.h"
 
 namespace iommucheck::oracle {
@@ -108,6 +109,36 @@ UserCommand Smmuv3UserFormat::command(const spec::sva::CommandWords& words) cons
       user.stream = command.sid;
       return user;
     default: return user;
+  }
+}
+
+/// Of the user's are faults of stage 1, and what its CDs, S1DSS and S1CDMax make. External aborts,
+/// whose records have physical addresses (7.3.12), conflicts of what is cached, the STE, ATS, and
+/// all of stage 2 are the host's. What is UNKNOWN in a record may be anybody's: it is 0 here, as
+/// are STAG and Stall, since the user can resume nothing. IHI 0070 7.3.
+std::optional<spec::sva::EventWords> Smmuv3UserFormat::event(const spec::sva::EventWords& record,
+                                                             u64 number) const {
+  using spec::EventType;
+  constexpr u64 pnu_ind_rnw = mask(35, 33);
+  constexpr u64 class_field = mask(41, 40);
+  const EventType type = spec::event_type_of(record);
+  spec::sva::EventWords told = {static_cast<u64>(type) | number << 32};
+  if (spec::is_translation_fault(type)) {
+    if (bit(record[1], 39)) return std::nullopt;  // S2
+    told[1] = record[1] & (pnu_ind_rnw | class_field);
+    told[2] = record[2];  // InputAddr: the user's, as S2 is 0
+  }
+  switch (type) {
+    case EventType::f_translation:
+    case EventType::f_addr_size:
+    case EventType::f_access:
+    case EventType::f_permission:
+    case EventType::c_bad_cd:
+      if (bit(record[0], 11)) told[0] |= record[0] & (mask(11, 11) | mask(31, 12));  // SSV
+      return told;
+    case EventType::c_bad_substreamid: told[0] |= record[0] & mask(31, 12); return told;
+    case EventType::f_stream_disabled: return told;
+    default: return std::nullopt;
   }
 }
 

@@ -134,7 +134,11 @@ constexpr auto fault_kinds = spread<8>(std::to_array({1u, 1u, 2u, 2u, 1u, 1u}));
 constexpr auto links = spread<8>(std::to_array({4u, 3u, 1u}));
 constexpr auto pasid_attaches = spread<8>(std::to_array({5u, 2u, 1u}));
 constexpr auto dirty_kinds = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
-constexpr auto user_kinds = spread<8>(std::to_array({3u, 1u, 2u, 1u, 1u}));
+constexpr auto user_kinds = [] {
+  auto table = spread<8>(std::to_array({3u, 1u, 2u, 1u, 1u}));
+  table[1] = table[2] = static_cast<u8>(UserKind::events);  // came later: two of the three
+  return table;
+}();
 constexpr auto hardware_kinds = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
 constexpr auto hardware_commands = spread<16>(std::to_array({3u, 6u, 2u, 1u, 1u, 1u, 1u, 1u}));
 // Few looks fill a queue of any size as well: each new command begins them anew.

@@ -190,7 +190,8 @@ enum class AttachPasid : u16 { attach, detach, selected, count };
 enum class DirtyKind : u16 { clear, keep, on, off, arguments, count };
 /// `variant` of user: what it does with its own table, entries of its PASID table, commands; a
 /// number for a device; an access of one. What it needs is made before.
-enum class UserKind : u16 { table, entry, commands, number, access, count };
+/// Events: a queue, what its devices meet, and what it says of that.
+enum class UserKind : u16 { table, entry, commands, number, access, events, count };
 /// `variant` of queue.
 enum class QueueKind : u16 { stuck, recover, count };
 

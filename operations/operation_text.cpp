@@ -89,7 +89,8 @@ constexpr std::string_view fault_kinds[] = {"open", "read", "answer", "late", "c
 constexpr std::string_view links[] = {"attach", "detach", "selected"};
 constexpr std::string_view hardware_kinds[] = {"pace",   "stop",        "stop_sync",
                                                "refuse", "acknowledge", "interrupts"};
-constexpr std::string_view user_kinds[] = {"table", "entry", "commands", "number", "access"};
+constexpr std::string_view user_kinds[] = {"table",  "entry",  "commands",
+                                           "number", "access", "events"};
 constexpr std::string_view dirty_kinds[] = {"clear", "keep", "on", "off", "arguments"};
 constexpr std::string_view looks[] = {"0",  "1",  "2",  "3",  "4",   "6",   "8",       "12",   "16",
                                       "24", "32", "48", "64", "100", "128", "queue-1", "queue"};

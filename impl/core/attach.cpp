@@ -118,6 +118,7 @@ int Core::leave(Domain& domain, u32 device, const Holder& holder) {
 
 /// Switches the routes of all that move to `domain`. On an error they are what they were.
 int Core::move_devices(u32 device, Domain& domain) {
+  users_part(device, &domain);
   const iommucheck_handle to = domains_.handle(domain);
   Space* reached = domain.reached();
   const auto swap_tables = [&](u32 i) { std::swap(devices_[i].table, devices_[i].next_table); };
@@ -162,6 +163,7 @@ int Core::move_devices(u32 device, Domain& domain) {
     error = commit();
   }
   if (error == 0) {
+    users_have_parted(device);
     if (reached != nullptr) reached->cached = true;
     if (domain.is_nested()) reached->combined = true;
     return 0;
@@ -253,9 +255,9 @@ int Core::attach(iommucheck_handle handle, u32 device) {
 int Core::take_off(Domain& domain, u32 device) {
   const iommucheck_handle handle = domains_.handle(domain);
   bool changed = false;
-  for_each_member(device, [&](u32 i) {
-    devices_[i].moving = devices_[i].domain == handle;
-    if (!devices_[i].moving) return;
+  for_each_member(device, [&](u32 i) { devices_[i].moving = devices_[i].domain == handle; });
+  users_part(device, nullptr);
+  for_each_moving(device, [&](u32 i) {
     const bool its = set_route(i, {});
     devices_[i].domain = 0;
     if (its) backend_.forget_route(i, false);
@@ -274,6 +276,7 @@ int Core::take_off(Domain& domain, u32 device) {
     }
   }
   if (error == 0) {
+    users_have_parted(device);
     for_each_moving(device, [&](u32 i) {
       const Holder holder = holder_of(i, handle);
       close_own_table(i);

@@ -89,9 +89,18 @@ struct Fault {
   u64 iova = 0;
 };
 
+/// What a user may know of what one of its devices has met: in the words of the backend, without a
+/// number of the device and without what is the host's.
+struct Event {
+  Fault from;  ///< whose device's
+  std::array<u64, 4> words{};
+};
+
 class FaultSink {
  public:
   virtual void take(const Fault& fault) = 0;
+  /// Nobody answers it. False: it is no user's.
+  virtual bool tell(const Event& event) = 0;
 
  protected:
   ~FaultSink() = default;
@@ -335,6 +344,8 @@ class Backend {
   virtual bool came_from(const Fault& fault, u32 device) const = 0;
   /// How many accesses can wait at a time.
   virtual u32 faults_max() const = 0;
+  /// Of what read_faults() tells: the number by which the user calls the device.
+  virtual void set_number(Event& /*event*/, u32 /*number*/) const {}
   /// Ends it: the access is made again, or aborted.
   virtual Answered answer(const Fault& fault, bool again) = 0;
 

@@ -51,6 +51,7 @@ int Core::block_caching_devices() {
 void Core::free_everything() {
   sva_.shutdown();
   faults_.shutdown();
+  events_.shutdown();
   tasks_.for_each_used([&](Task& task) { release_task(task); });
   virtual_devices_.for_each_used([&](VirtualDevice& its) { virtual_devices_.release(its); });
   attachments_.for_each_used([&](Attachment& at) { attachments_.release(at); });
@@ -72,7 +73,7 @@ void Core::held(iommucheck_held& held) {
     if (!domain.zombie) ++held.domains;
   });
   tasks_.for_each_used([&](const Task&) { ++held.tokens; });
-  held.queues = faults_.queues();
+  held.queues = faults_.queues() + events_.queues();
   sva_.held(held);
 }
 
@@ -142,6 +143,7 @@ int Core::recover() {
   // Where a move timed out, its device may have reached other spaces until now: nobody is bound
   // there for it, and whoever moves or leaves next would not end its faults.
   owed_ |= !faults_.drain({});
+  for (u32 i = 0; i < config_->device_count; ++i) devices_[i].between_users = false;
   return owed_ ? -IOMMUCHECK_ETIMEDOUT : 0;
 }
 

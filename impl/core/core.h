@@ -25,6 +25,7 @@
 #include "impl/core/faults.h"
 #include "impl/core/space.h"
 #include "impl/core/sva.h"
+#include "impl/core/user_events.h"
 #include "impl/platform/platform.h"
 #include "impl/platform/pool.h"
 
@@ -41,6 +42,7 @@ struct Domain {
   u32 caching_devices = 0;       // of both: those that cache translations themselves
   u32 dynamic = 0;               // dynamic domains and tasks of which it is the master
   iommucheck_handle master = 0;  // of a dynamic one
+  iommucheck_handle events = 0;  // of an outer one: the event queue of its user
   Table* table = nullptr;        // of a paging one whose devices share it
   Space* space = nullptr;    // that of accesses without a PASID; of a dynamic one, of its walkers
   UsesOfHolder uses;         // of the table that its devices share
@@ -86,6 +88,7 @@ struct Device {
   u64 asked = 0;                 // the batch in which it was last told to drop what it has cached
   u8 pasid_bits = 0;             // of what it can send and the IOMMU can do
   bool moving = false;           // of those that an attach or detach is about, it is one
+  bool between_users = false;    // by which user's tables it goes the IOMMU may not know yet
   u32 next = 0;                  // of the ring of added devices that move together
   iommucheck_handle domain = 0;  // 0: blocked
   iommucheck_handle from = 0;    // its domain before the attach that it is moving by
@@ -106,7 +109,8 @@ class Core {
         own_tables_(form == TableForm::per_device),
         remembers_unmapped_(backend.remembers_unmapped()),
         sva_(platform_, *this),
-        faults_(platform_, backend, *this, sva_) {}
+        events_(platform_, backend, *this),
+        faults_(platform_, backend, *this, sva_, events_) {}
 
   // The calls of driver.h; results and errors as stated there.
   int init();
@@ -135,7 +139,10 @@ class Core {
   int task_get_attr(iommucheck_handle token, u32 attr, u64* value);
   int fault_queue_open(u32 device, iommucheck_handle domain, u32 depth, iommucheck_handle* queue);
   int fault_handler_set(u32 device, u32 pasid, bool present, u64 word);
+  int fault_queue_close(iommucheck_handle queue);
+  int event_queue_open(iommucheck_handle parent, u32 depth, iommucheck_handle* queue);
   Faults& faults() { return faults_; }
+  UserEvents& events() { return events_; }
   void held(iommucheck_held& held);
   int recover();
   Sva& sva() { return sva_; }
@@ -182,6 +189,9 @@ class Core {
   bool reads_faults(const Holder& holder);
   /// Whose access it was; false: nobody's that is there.
   bool device_of(const Fault& fault, u32* device) const;
+  /// To which user's queue its device's events go, and by which number the user knows it. 0: to
+  /// none.
+  iommucheck_handle events_of(const Fault& fault, u32* number);
 
   // What stands at a PASID of a table (entries.cpp).
   /// Makes place for an entry; it stays, empty. 0, ENOMEM, ETIMEDOUT.
@@ -308,6 +318,8 @@ class Core {
   bool forward(Domain& parent, const UserCommand& command, const u64* words);
   void drop_caches_of_user(const Domain& parent);
   void drop_device_wholly(u32 device);
+  void users_part(u32 device, const Domain* to);
+  void users_have_parted(u32 device);
 
   // tasks (tasks.cpp)
   int bind_explicit(u32 device, iommucheck_handle* token);
@@ -404,6 +416,7 @@ class Core {
   Pool<Attachment> attachments_;
   Pool<VirtualDevice> virtual_devices_;
   Sva sva_;
+  UserEvents events_;
   Faults faults_;
   Device* devices_ = nullptr;
   u64 batch_ = 1;      // of what devices are told to drop

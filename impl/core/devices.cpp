@@ -90,6 +90,15 @@ int Core::fault_queue_open(u32 device, iommucheck_handle domain, u32 depth,
   return faults_.open(device, depth, queue);
 }
 
+/// Of faults or of events.
+int Core::fault_queue_close(iommucheck_handle queue) {
+  if (!UserEvents::is_one(queue)) return faults_.close(queue);
+  Domain* parent = domains_.find(events_.close(queue));
+  if (parent == nullptr) return -IOMMUCHECK_EINVAL;
+  parent->events = 0;
+  return 0;
+}
+
 int Core::fault_handler_set(u32 device, u32 pasid, bool present, u64 word) {
   if (!device_present(device)) return -IOMMUCHECK_ENODEV;
   return faults_.set_handler(device, pasid, present, word);

@@ -91,7 +91,7 @@ void Core::release(Domain& domain) {
 int Core::domain_free(iommucheck_handle handle) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
-  if (domain->has_devices() || domain->dynamic != 0 || domain->nested != 0) {
+  if (domain->has_devices() || domain->dynamic != 0 || domain->nested != 0 || domain->events != 0) {
     return -IOMMUCHECK_EBUSY;
   }
   end_family(*domain);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "impl/core/core.h"
+#include "impl/core/user_events.h"
 
 namespace iommucheck::impl {
 
@@ -206,6 +207,7 @@ bool Faults::drain(Ending ending) {
   struct Sink final : FaultSink {
     Sink(Faults& f, const Ending& e) : faults(f), ending(e) {}
     void take(const Fault& fault) override { faults.take(fault, ending); }
+    bool tell(const Event& event) override { return faults.events_.tell(event); }
     Faults& faults;
     const Ending& ending;
   };

@@ -12,6 +12,7 @@ namespace iommucheck::impl {
 
 class Core;
 class Sva;
+class UserEvents;
 
 /// Which faults are to end, whoever would answer them.
 struct Ending {
@@ -34,8 +35,8 @@ struct FaultQueue {
 
 class Faults {
  public:
-  Faults(const Platform& platform, Backend& backend, const Core& core, Sva& sva)
-      : platform_(platform), backend_(backend), core_(core), sva_(sva) {}
+  Faults(const Platform& platform, Backend& backend, const Core& core, Sva& sva, UserEvents& events)
+      : platform_(platform), backend_(backend), core_(core), sva_(sva), events_(events) {}
 
   /// Place for all that may wait at a time, and for a queue of each device. False: no memory.
   bool create(u32 devices);
@@ -107,6 +108,7 @@ class Faults {
   Backend& backend_;
   const Core& core_;
   Sva& sva_;
+  UserEvents& events_;
   Pool<FaultQueue> queues_;
   iommucheck_handle* queue_of_ = nullptr;  // of each device; 0: none
   Open* first_ = nullptr;

@@ -74,6 +74,51 @@ void Core::drop_virtual_devices(u32 device) {
   });
 }
 
+// ---- events ----
+
+int Core::event_queue_open(iommucheck_handle handle, u32 depth, iommucheck_handle* queue) {
+  Domain* parent = find_outer(handle);
+  if (parent == nullptr) return -IOMMUCHECK_EINVAL;
+  if (parent->events != 0) return -IOMMUCHECK_EBUSY;
+  if (int error = events_.open(handle, depth, queue)) return error;
+  parent->events = *queue;
+  return 0;
+}
+
+iommucheck_handle Core::events_of(const Fault& fault, u32* number) {
+  u32 device = 0;
+  if (!device_of(fault, &device) || devices_[device].between_users) return 0;
+  const Domain* domain = domains_.find(devices_[device].domain);
+  if (domain == nullptr || domain->parent == nullptr) return 0;
+  const auto its = [&](const VirtualDevice& one) { return one.device == device; };
+  const VirtualDevice* named = domain->parent->virtual_devices.find_if(virtual_devices_, its);
+  if (named == nullptr) return 0;
+  *number = named->number;
+  return domain->parent->events;
+}
+
+/// Those that move, and come from a user's domain or go to one: what they have met so far is told.
+/// What they meet from now on may be of either, and is told to neither.
+void Core::users_part(u32 device, const Domain* to) {
+  bool any = to != nullptr && to->is_nested();
+  for_each_moving(device, [&](u32 i) {
+    const Domain* from = domains_.find(devices_[i].domain);
+    any |= from != nullptr && from->is_nested();
+  });
+  if (!any) return;
+  owed_ |= !faults_.drain({});
+  for_each_moving(device, [&](u32 i) { devices_[i].between_users = true; });
+}
+
+/// The IOMMU knows where they are.
+void Core::users_have_parted(u32 device) {
+  bool any = false;
+  for_each_moving(device, [&](u32 i) { any |= devices_[i].between_users; });
+  if (!any) return;
+  owed_ |= !faults_.drain({});
+  for_each_moving(device, [&](u32 i) { devices_[i].between_users = false; });
+}
+
 // ---- what is owed for them ----
 
 void Core::drop_device_wholly(u32 device) {

@@ -51,6 +51,40 @@ Fault Smmu::fault_of(const Record& record) {
           .iova = record.iova};
 }
 
+/// Of what a record says a user may be told, if its device is one of a user's: faults of stage 1,
+/// and what its CDs, S1CDMax and S1DSS make. What else there is, is the host's (7.3).
+bool Smmu::is_users(const Record& record) {
+  switch (bits(record.word0, 7, 0)) {
+    case 0x06:                                 // F_STREAM_DISABLED
+    case 0x08:                                 // C_BAD_SUBSTREAMID
+    case 0x0a: return true;                    // C_BAD_CD
+    case 0x10:                                 // F_TRANSLATION
+    case 0x11:                                 // F_ADDR_SIZE
+    case 0x12:                                 // F_ACCESS
+    case 0x13: return !bit(record.word1, 39);  // F_PERMISSION; S2
+    default: return false;
+  }
+}
+
+/// Without the StreamID, and fields that are the host's or UNKNOWN: STAG and Stall, which nobody
+/// answers, and the last word, whose address may be anybody's where S2 is 0.
+Event Smmu::event_of(const Record& record) {
+  const u64 type = bits(record.word0, 7, 0);
+  const bool translation = type >= 0x10;
+  u64 substream = 0;
+  if (type == 0x08) substream = mask(31, 12);
+  if ((translation || type == 0x0a) && bit(record.word0, 11)) substream = mask(31, 11);
+  Event event = {.from = fault_of(record)};
+  event.words[0] = type | (record.word0 & substream);
+  if (translation) {
+    event.words[1] = record.word1 & (mask(35, 33) | mask(41, 40));  // PnU, InD, RnW; CLASS
+    event.words[2] = record.iova;
+  }
+  return event;
+}
+
+void Smmu::set_number(Event& event, u32 number) const { event.words[0] |= u64{number} << 32; }
+
 /// A fault that nobody can answer, or no fault: who it was, and at which PASID. INTERFACE "Faults".
 void Smmu::log_record(const Record& record) const {
   char at[24] = "";
@@ -88,9 +122,10 @@ u32 Smmu::drain_once(FaultSink& sink) {
   for (; ((event_prod_ ^ event_cons_) & index_mask) != 0; ++count) {
     const Record record = read_record();
     event_cons_ = (event_cons_ + 1) & index_mask;
+    const bool told = is_users(record) && sink.tell(event_of(record));
     if (record.stalled) {
       sink.take(fault_of(record));
-    } else {
+    } else if (!told) {
       log_record(record);
     }
   }

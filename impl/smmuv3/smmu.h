@@ -147,6 +147,7 @@ class Smmu final : public HookedBackend {
   void read_faults(FaultSink& sink) override;
   bool came_from(const Fault& fault, u32 device) const override;
   u32 faults_max() const override { return features_.stall_max; }
+  void set_number(Event& event, u32 number) const override;
   Answered answer(const Fault& fault, bool again) override;
 
  private:
@@ -162,6 +163,8 @@ class Smmu final : public HookedBackend {
   Record read_record();
   static Fault fault_of(const Record& record);
   void log_record(const Record& record) const;
+  static bool is_users(const Record& record);
+  static Event event_of(const Record& record);
   u32 drain_once(FaultSink& sink);
 
   const iommucheck_device& device_config(u32 device) const { return *config_->devices[device]; }

@@ -327,9 +327,10 @@ struct iommucheck_nested_params { /* NESTED, NESTED_PASID */
   uint32_t format;          /* IOMMUCHECK_FORMAT_* */
   uint32_t reserved;        /* 0 */
   /* The user's own route, as the hardware reads it. SMMUV3: words 0 and 1 of the STE that the user
-   * would write: V, Config (abort, bypass or stage 1), S1Fmt, S1ContextPtr (an IPA), S1CDMax; S1DSS,
-   * S1CIR, S1COR, S1CSH, S1STALLD, EATS. NESTED: S1CDMax = 0, one CD. NESTED_PASID: above. EINVAL: a
-   * field that the user may not choose, what is ILLEGAL, a structure of the other kind. */
+   * would write: V, Config (abort, bypass or stage 1), S1Fmt, S1ContextPtr (an IPA), S1CDMax;
+   * S1DSS, S1CIR, S1COR, S1CSH, S1STALLD, EATS. NESTED: S1CDMax = 0, one CD. NESTED_PASID: above.
+   * EINVAL: a field that the user may not choose, what is ILLEGAL, a structure of the other kind.
+   */
   uint64_t table;  /* SMMUV3: word 0 */
   uint64_t config; /* SMMUV3: word 1 */
 };
@@ -385,6 +386,17 @@ struct iommucheck_fault {
   uint32_t iommu; /* of the device                                                           */
 };
 #define IOMMUCHECK_FAULT_SIZE_VER0 40u
+
+/* What event_read gives: a record of the IOMMU's own format, as the user's own would write it; or,
+ * with `lost`, that records which found the queue full are missing here. */
+struct iommucheck_user_event {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t lost;      /* 1: `record` is 0                                                       */
+  uint32_t reserved;  /* 0                                                                      */
+  uint64_t record[4]; /* on SMMUv3 an event record (IHI 0070 7.3)                               */
+};
+#define IOMMUCHECK_USER_EVENT_SIZE_VER0 48u
 
 /* sva_device_init features, bind flags. */
 #define IOMMUCHECK_SVA_IOPF 0x1u    /* faults of processes wait for an answer: stall or PRI     */
@@ -726,6 +738,17 @@ struct iommucheck_driver {
    * Ends with either. EINVAL (no PAGING_S2 domain; a number that no StreamID can be), ENODEV,
    * EEXIST (the device, or the number, has one in that parent), ENOMEM. INTERFACE "Nested". */
   int (*vdevice)(void* self, iommucheck_handle parent, uint32_t device, uint64_t number);
+
+  /* Events of stage 1 of devices on a user's domains, which nobody answers, to a queue of the user,
+   * with the number of the device's vdevice and nothing of the host's in them; what stage 2 or a
+   * device without a number makes is the host's. What the queue has is known when handle_irq of the
+   * event queue returned. A queue holds `depth` events; behind those that it has, it says once that
+   * later ones are missing. open: EINVAL (no PAGING_S2 domain; depth 0, or above 2^19), EBUSY (a
+   * second one), ENOMEM. read: the caller sets size and abi; EAGAIN (none), EINVAL (no such queue).
+   * fault_queue_close ends it. INTERFACE "Nested". */
+  int (*event_queue_open)(void* self, iommucheck_handle parent, uint32_t depth,
+                          iommucheck_handle* queue);
+  int (*event_read)(void* self, iommucheck_handle queue, struct iommucheck_user_event* event);
 };
 /* Up to and with `reset`: what every driver has. */
 #define IOMMUCHECK_DRIVER_SIZE_VER0 48u

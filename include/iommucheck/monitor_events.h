@@ -1184,7 +1184,8 @@ struct iommucheck_call_fault_handler_set {
 /* Arguments of event_queue_open: faults of a user's domain that no one can answer */
 struct iommucheck_call_event_queue_open {
   struct iommucheck_arguments head;
-  uint64_t domain; /* DomainId */
+  uint64_t domain; /* DomainId: the parent */
+  uint64_t depth; /* u32: in events */
 };
 
 /* Arguments of event_read: the oldest of them */

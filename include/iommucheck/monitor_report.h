@@ -1292,9 +1292,10 @@ IOMMUCHECK_REPORT int iommucheck_report_call_fault_handler_set(
 
 IOMMUCHECK_REPORT int iommucheck_report_call_event_queue_open(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
-    uint64_t domain) {
+    uint64_t domain, uint64_t depth) {
   struct iommucheck_call_event_queue_open it;
   it.domain = domain;
+  it.depth = depth;
   return iommucheck_report_call(monitor, agent, id, IOMMUCHECK_CALL_EVENT_QUEUE_OPEN, &it.head, sizeof it,
                                 known);
 }

@@ -365,7 +365,8 @@ class Checker {
     if (value.kind == Value::Kind::number) return;
     if (value.kind == Value::Kind::term) {
       if (!one_of(value.word, {"done", "bits", "fault", "event"})) {
-        fail(value.place, value.word, "there is no such result; there are done, bits, fault");
+        fail(value.place, value.word,
+             "there is no such result; there are done, bits, fault, event");
       }
       return;
     }
@@ -373,7 +374,7 @@ class Checker {
       return fail(value.place, print(value), "expected a result");
     }
     if (one_of(value.word, {"ok", "new", "any", "blocked", "either", "waiting", "aborted", "none",
-                            "null", "yes", "no", "empty"}) ||
+                            "null", "yes", "no", "empty", "lost"}) ||
         names_.contains(value.word)) {
       return;
     }

@@ -310,8 +310,10 @@ u64 DriverSubject::make_access(const Probing& probing) {
   const bool recorded = monitor_->device_access(access_of(probing), first);
   const u64 waits = stalled.empty() || stalled.back().id == before ? 0 : stalled.back().id;
   if (waits != 0) waited_.add(waits, probing);
+  const u64 domain = interface().domain_of(probing.device);
+  const bool of_user = domain != 0 && interface().parent_of(domain) != 0;
   // The driver hears of it at once.
-  if (recorded && waits != 0) host_->irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  if (recorded && (waits != 0 || of_user)) host_->irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
   return waits;
 }
 

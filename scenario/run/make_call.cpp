@@ -244,6 +244,54 @@ bool same_fault(const Value& value, const spec::sva::FaultRecord& fault, Names& 
          (*iova >> 12) == (fault.iova >> 12) && names.same_group(fault.device, *group, fault.group);
 }
 
+/// By what it means, as outcomes are written. IHI 0070 7.3.
+std::string_view event_meaning(u64 word0) {
+  switch (word0 & 0xff) {
+    case 0x06:
+    case 0x08: return "F.pasid";
+    case 0x0a: return "F.badcd";
+    case 0x10: return "F.unmapped";
+    case 0x13: return "F.perm";
+    default: return "";
+  }
+}
+
+char event_access(u64 word1) {
+  if ((word1 >> 35 & 1) == 0) return 'w';
+  return (word1 >> 34 & 1) != 0 ? 'x' : 'r';
+}
+
+/// `event(NUMBER, PASID, IOVA, access, F.…)`: none where a record has no such field. The address by
+/// its page; nothing else is in it.
+std::string event_text(const spec::sva::EventWords& words) {
+  const u64 type = words[0] & 0xff;
+  const bool has_pasid = (words[0] >> 11 & 1) != 0 || type == 0x08;
+  const std::string pasid = has_pasid ? fmt::format("{}", words[0] >> 12 & 0xf'ffff) : "none";
+  const std::string where =
+      type < 0x10 ? "none, none" : fmt::format("{:#x}, {}", words[2], event_access(words[1]));
+  return fmt::format("event({:#x}, {}, {}, {})", words[0] >> 32, pasid, where,
+                     event_meaning(words[0]));
+}
+
+bool same_event(const Value& value, const spec::sva::EventRead& event, const Names& names) {
+  if (event.lost || value.word != "event" || value.items.size() < 5) return false;
+  const auto& words = event.words;
+  const u64 type = words[0] & 0xff;
+  const bool has_pasid = (words[0] >> 11 & 1) != 0 || type == 0x08;
+  const Value& pasid = value.items[1];
+  const bool same_pasid =
+      has_pasid ? pasid.kind == Value::Kind::number && pasid.number == (words[0] >> 12 & 0xf'ffff)
+                : pasid.is_word("none");
+  const bool has_place = type >= 0x10;
+  const auto iova = names.value(value.items[2]);
+  const std::string access(1, event_access(words[1]));
+  const bool same_place =
+      has_place ? iova && *iova >> 12 == words[2] >> 12 && value.items[3].is_word(access)
+                : value.items[2].is_word("none") && value.items[3].is_word("none");
+  return names.value(value.items[0]) == words[0] >> 32 && same_pasid && same_place &&
+         value.items[4].word == event_meaning(words[0]) && words[3] == 0;
+}
+
 bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names& names) {
   const auto& observed = answer.observed;
   const bool blocked = answer.state == Answer::State::blocked;
@@ -261,6 +309,10 @@ bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names&
   if (value.kind == Value::Kind::term && kind == CallKind::fault_queue_read) {
     return ok && same_fault(value, observed.fault, names);
   }
+  if (value.kind == Value::Kind::term && kind == CallKind::event_read) {
+    return ok && same_event(value, observed.event, names);
+  }
+  if (value.is_word("lost")) return ok && observed.event.lost;
   if (const auto bits = bits_in(value)) return ok && same_bits(*bits, observed.bits);
   if (value.kind == Value::Kind::term) {
     const auto done = done_of(value);
@@ -290,7 +342,7 @@ std::optional<Status> status_of(std::string_view name) {
 std::optional<CallKind> kind_of(std::string_view call) {
   if (call == "fault_read") return CallKind::fault_queue_read;
   if (call == "fault_respond") return CallKind::fault_queue_respond;
-  if (call == "fault_close") return CallKind::fault_queue_close;
+  if (call == "fault_close" || call == "event_queue_close") return CallKind::fault_queue_close;
   for (u32 i = 0; i < spec::sva::call_count(); ++i) {
     if (spec::sva::call_name(static_cast<CallKind>(i)) == call) return static_cast<CallKind>(i);
   }
@@ -313,12 +365,21 @@ bool gives_address(CallKind kind) {
   return kind == CallKind::iova_to_phys || kind == CallKind::sva_iova_to_phys;
 }
 
+namespace {
+
+bool one_of_records(std::string_view word) {
+  return word == "fault" || word == "event" || word == "lost";
+}
+
+}  // namespace
+
 Wanted wanted_of(const scenario::Values& results, const Names& names, CallKind kind) {
   Wanted wanted;
   for (const Value& value : results) {
     if (value.is_word("any") || value.is_word("either")) wanted.anything = true;
     if (value.is_word("ok") || value.is_word("new")) wanted.success = true;
-    if (value.kind == Value::Kind::term && value.word == "fault") wanted.success = true;
+    const bool is_record = value.kind == Value::Kind::term || value.word == "lost";
+    if (is_record && one_of_records(value.word)) wanted.success = true;
     if (value.is_word("empty")) wanted.errors.push_back(Status::eagain);
     if (auto bits = bits_in(value)) wanted.bits.push_back(std::move(*bits));
     if (const auto done = done_of(value)) {
@@ -363,6 +424,9 @@ std::string text_of(const Answer& answer, CallKind kind, const Names& names) {
                                                                     : "r";
     return fmt::format("fault({}, {}, {:#x}, {}, {})", names.device_name(fault.device),
                        names.written_pasid(fault.pasid), fault.iova, access, fault.group);
+  }
+  if (kind == CallKind::event_read) {
+    return observed.event.lost ? "lost" : event_text(observed.event.words);
   }
   if (kind == CallKind::dirty_read) {
     std::string digits;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "spec/smmu/event_record.h"
+
 namespace iommucheck::oracle::stories {
 namespace {
 
@@ -21,7 +23,7 @@ constexpr std::array all_errors{
 bool makes_handle(CallKind kind) {
   return kind == CallKind::domain_alloc || kind == CallKind::io_mm_of ||
          kind == CallKind::sva_alloc_pasid || kind == CallKind::bind_task ||
-         kind == CallKind::fault_queue_open;
+         kind == CallKind::fault_queue_open || kind == CallKind::event_queue_open;
 }
 
 bool is_ok(const Wanted& wanted) {
@@ -310,6 +312,12 @@ bool Model::try_success(Running& running, Observed& observed) {
     observed.fault.group = ++groups_;
     return try_end(running, observed);
   }
+  if (call.kind == CallKind::event_read) {
+    const auto event = interface_->oldest_event(call.queue);
+    if (!event) return false;
+    observed.event = *event;
+    return try_end(running, observed);
+  }
   if (call.kind == CallKind::dirty_read) {
     for (const std::vector<u64>& bits : running.wanted.bits) {
       observed.bits = bits;
@@ -433,6 +441,30 @@ u64 Model::make_access(const Probing& probing, const Reached& reached) {
   return stalls_;
 }
 
+/// As an SMMU would, of a fault that nobody answers; the driver hears of it at once.
+void Model::record_event(const Probing& probing, const std::string& fault) {
+  const u64 domain = interface_->domain_of(probing.device);
+  if (domain == 0 || interface_->parent_of(domain) == 0) return;
+  const bool beyond =
+      probing.at.present && probing.at.number >> interface_->pasid_bits_of_user(domain) != 0;
+  using spec::EventType;
+  const EventType type = fault == "F.unmapped" ? EventType::f_translation
+                         : fault == "F.perm"   ? EventType::f_permission
+                         : fault == "F.badcd"  ? EventType::c_bad_cd
+                         : fault != "F.pasid"  ? EventType::none
+                         : beyond              ? EventType::c_bad_substreamid
+                                               : EventType::c_bad_cd;
+  if (type == EventType::none) return;
+  spec::EventFields fields;
+  fields.instruction = probing.access == 'x';
+  fields.read = probing.access != 'w';
+  fields.input_address = probing.iova;
+  if (probing.at.present) fields.ssid = probing.at.number;
+  const auto& streams = interface_->stream_ids(probing.device);
+  interface_->event_recorded(streams.front(), spec::record_of(type, fields).dw);
+  interface_->faults_are_read();
+}
+
 void Model::answered(u32 stag, bool again) {
   const auto at = waited_.find(stag);
   if (at == waited_.end() || !again) return;
@@ -462,6 +494,7 @@ bool Model::access(const Probing& probing, Reached& reached, std::string& /*reas
     interface_->device_wrote(probing.device, probing.at, probing.iova, reached.pa, true);
   }
   waits = make_access(probing, reached);
+  record_event(probing, reached.fault);
   return true;
 }
 

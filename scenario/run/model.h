@@ -136,6 +136,7 @@ class Model final : public Subject {
   };
   u64 make_access(const Probing& probing, const Reached& reached);
   void call_fault_handler(const Probing& probing, u32 prot);
+  void record_event(const Probing& probing, const std::string& fault);
   void answered(u32 stag, bool again);
   std::map<u64, Waited> waited_;
   u32 stalls_ = 0;

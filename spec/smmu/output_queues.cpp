@@ -119,7 +119,10 @@ std::optional<Smmu::Recorded> Smmu::record(const Access& access, const Outcome& 
     if (room) fields.stag = begin_stall(access.sid, access.ssid, access.ssv);
     if (!fields.stag) return Recorded{.delivery = Delivery::waits};
   }
-  const EventRecord made = record_of(outcome.event, fields);
+  EventRecord made = record_of(outcome.event, fields);
+  // What is UNKNOWN may be anything that an SMMU knows: here an address of its own queue's.
+  const u64 own = queue_slot(eventq(), event_bytes, r_.eventq_prod & 0xfffff);
+  for (unsigned i = 0; i < event_words; ++i) made.dw[i] |= own & ~made.fixed[i];
   return Recorded{record_event(made), made, fields.stall};
 }
 

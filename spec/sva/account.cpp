@@ -233,9 +233,18 @@ std::string dump(const InterfaceState& s) {
   for (u32 i = 1; i < s.queues.bound(); ++i) {
     const Queue& queue = s.queues[i];
     if (queue.handle == 0) continue;
-    text += "queue " + hex(queue.handle) + named("device", queue.device) +
+    text += "queue " + hex(queue.handle) +
+            (queue.parent != 0 ? named("of", queue.parent) : named("device", queue.device)) +
             named("depth", queue.depth) + "\n";
   }
+  s.for_each_user_event([&](u32 i) {
+    const UserEvent& event = s.user_events[i];
+    if (s.event_queue_of(event.parent) == 0) return;
+    text += "event" + named("of", event.parent) + named("device", event.device) +
+            named("state", static_cast<u64>(event.state)) + named("unsure", event.unsure) +
+            named("tight", event.tight) + named("number", event.number) + " order " +
+            hex(event.order) + "\n";
+  });
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
     if (fault.queue == 0) return;

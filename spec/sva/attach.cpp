@@ -14,6 +14,7 @@
 #include "spec/sva/tasks.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/unbind.h"
+#include "spec/sva/user_events.h"
 #include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
@@ -21,6 +22,7 @@ namespace iommucheck::spec::sva {
 namespace {
 
 void move_device(InterfaceState& s, u32 device, u32 domain) {
+  device_of_events_moves(s, device);
   Device& record = s.devices.edit(s.trail, device);
   if (record.domain != 0) --s.spaces.edit(s.trail, record.domain).devices;
   record.domain = domain;

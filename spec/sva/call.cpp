@@ -94,6 +94,8 @@ std::string arguments_text(const Call& call) {
     case CallKind::sva_detach: return io_mm + device;
     case CallKind::fault_queue_open:
       return (call.device == no_device ? domain : of) + ", depth " + std::to_string(call.depth);
+    case CallKind::event_queue_open: return domain + ", depth " + std::to_string(call.depth);
+    case CallKind::event_read:
     case CallKind::fault_queue_read:
     case CallKind::fault_queue_close: return queue;
     case CallKind::fault_queue_respond:

@@ -188,6 +188,17 @@ struct FaultRecord {
   friend bool operator==(const FaultRecord&, const FaultRecord&) = default;
 };
 
+/// Of an IOMMU's event queue, in its own format.
+using EventWords = std::array<u64, 4>;
+
+/// What event_read gives: a record, or that some are missing here.
+struct EventRead {
+  bool lost = false;
+  EventWords words{};
+
+  friend bool operator==(const EventRead&, const EventRead&) = default;
+};
+
 /// Inside of which mm_exit handler a call is made, if inside of one.
 struct Context {
   bool inside = false;
@@ -223,7 +234,7 @@ struct Call {
   bool has_mm_exit = false;  ///< sva_device_init
   u32 attribute = 0;         ///< domain_get_attr, io_mm_get_attr, task_get_attr
   u64 queue = 0;             ///< handle: calls on a fault queue
-  u32 depth = 0;             ///< fault_queue_open: groups
+  u32 depth = 0;             ///< fault_queue_open: groups; event_queue_open: events
   u32 group = 0;             ///< fault_queue_respond
   u32 response = 0;          ///< the same
   bool present = false;      ///< fault_handler_set: there is a handler
@@ -285,6 +296,7 @@ struct Observed {
   /// sva_alloc_pasid, bind_task: what io_mm_get_pasid or task_get_attr said right after it
   u32 pasid = pasid_unknown;
   FaultRecord fault{};      ///< fault_queue_read
+  EventRead event{};        ///< event_read
   std::vector<u64> bits{};  ///< dirty_read: one a grain, the first in bit 0 of the first word
 };
 

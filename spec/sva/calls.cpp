@@ -23,6 +23,7 @@
 #include "spec/sva/tasks.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/unbind.h"
+#include "spec/sva/user_events.h"
 #include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
@@ -93,6 +94,8 @@ Permitted permitted(const InterfaceState& s, const Call& call, Circumstances aro
     case CallKind::sva_detach: return permitted_link(s, call, around);
     case CallKind::fault_queue_open: return permitted_queue_open(s, call, around);
     case CallKind::fault_queue_read: return permitted_queue_read(s, call);
+    case CallKind::event_queue_open: return permitted_event_queue_open(s, call, around);
+    case CallKind::event_read: return permitted_event_read(s, call);
     case CallKind::fault_queue_respond: return permitted_respond(s, call, around);
     case CallKind::fault_queue_close: return permitted_queue_close(s, call, around);
     case CallKind::fault_handler_set: return permitted_handler_set(s, call, around);
@@ -139,7 +142,7 @@ void check_handle(const InterfaceState& s, const Call& call, const Observed& obs
     why = "a living domain has this handle";
   } else if (call.kind == CallKind::bind_task) {
     if (s.find_token(observed.value) != 0) why = "a living token has this handle";
-  } else if (call.kind == CallKind::fault_queue_open) {
+  } else if (call.kind == CallKind::fault_queue_open || call.kind == CallKind::event_queue_open) {
     if (s.find_queue(observed.value) != 0) why = "a living queue has this handle";
   } else if (!of_domain && s.forest.lookup(s.io_mms, observed.value).mapped) {
     why = "a living io_mm has this handle";
@@ -201,6 +204,9 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
     }
     if (why.empty() && call.kind == CallKind::fault_queue_read && observed.status == Status::ok) {
       why = check_fault(s, call, observed.fault);
+    }
+    if (why.empty() && call.kind == CallKind::event_read && observed.status == Status::ok) {
+      why = check_event(s, call, observed.event);
     }
     if (why.empty() && call.kind == CallKind::dirty_read && observed.status == Status::ok) {
       why = check_bits(s, call, observed);
@@ -284,6 +290,8 @@ void apply_sva(InterfaceState& s, const Call& call, const Observed& observed,
     case CallKind::unbind_task: apply_unbind_task(s, call, observed.status); break;
     case CallKind::fault_queue_open: apply_queue_open(s, call, observed); break;
     case CallKind::fault_queue_read: apply_queue_read(s, call, observed); break;
+    case CallKind::event_queue_open: apply_event_queue_open(s, call, observed); break;
+    case CallKind::event_read: apply_event_read(s, call, observed); break;
     case CallKind::fault_queue_respond: apply_respond(s, call, observed.status); break;
     case CallKind::fault_queue_close: apply_queue_close(s, call, observed.status); break;
     case CallKind::fault_handler_set: apply_handler_set(s, call, observed.status); break;
@@ -373,6 +381,7 @@ void close_ticket(InterfaceState& s, Ticket ticket) {
 Ticket begin_call(InterfaceState& s, const Call& given) {
   const Call call = as_bond_call(s, given);
   a_call_begins(s);
+  events_may_be_read(s);
   const Ticket ticket = s.tickets.open({.kind = static_cast<u32>(call.kind),
                                         .device = call.device,
                                         .present = s.device_exists(call.device) ? 1U : 0U});

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "spec/sva/devices.h"
 #include "spec/sva/faults.h"
+#include "spec/sva/user_events.h"
 
 namespace iommucheck::spec::sva {
 
@@ -145,7 +146,7 @@ void apply_queue_open(InterfaceState& s, const Call& call, const Observed& obser
 Permitted permitted_queue_read(const InterfaceState& s, const Call& call) {
   Permitted set;
   const u32 queue = s.find_queue(call.queue);
-  if (queue == 0) {
+  if (queue == 0 || s.queues[queue].parent != 0) {
     set.add(Reason::no_such_queue);
     return set;
   }
@@ -312,6 +313,7 @@ void close_queue(InterfaceState& s, u32 index) {
       drop(s, i);
     }
   });
+  if (s.queues[index].parent != 0) forget_events_of(s, s.queues[index].parent);
   Queue& queue = s.queues.edit(s.trail, index);
   s.forest.erase(s.queue_at, queue.handle, queue.handle);
   s.forest.clear(queue.given);
@@ -524,6 +526,7 @@ void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag)
 
 /// Without a queue whoever handles the process's faults has answered.
 void faults_are_read(InterfaceState& s) {
+  events_are_read(s);
   s.for_each_waiting([&](u32 i) {
     if (s.waitings[i].queue == 0) return drop(s, i);
     const bool owed =

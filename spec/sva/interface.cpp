@@ -17,6 +17,7 @@
 #include "spec/sva/processes.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/time_outs.h"
+#include "spec/sva/user_events.h"
 #include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
@@ -356,6 +357,16 @@ std::vector<Interface::WaitingFault> Interface::waiting_faults() const {
 
 std::optional<FaultRecord> Interface::oldest_fault(u64 queue) const {
   return sva::oldest_fault(state_, queue);
+}
+
+void Interface::event_recorded(u32 stream_id, const EventWords& words) {
+  sva::event_recorded(state_, device_of(stream_id), words);
+}
+
+void Interface::event_was_lost() { sva::event_was_lost(state_); }
+
+std::optional<EventRead> Interface::oldest_event(u64 queue) const {
+  return sva::oldest_event(state_, queue);
 }
 
 void Interface::forget_refused() { sva::forget_refused(state_); }

@@ -229,6 +229,19 @@ class Interface {
   }
   [[nodiscard]] bool is_queue(u64 handle) const { return state_.find_queue(handle) != 0; }
 
+  // --- Events that users are told of (user_events.h) -------------------------------------------
+
+  /// A record was written for a stream; or found no room in the IOMMU's queue.
+  void event_recorded(u32 stream_id, const EventWords& words);
+  void event_was_lost();
+  /// What a driver gives next that has read all.
+  [[nodiscard]] std::optional<EventRead> oldest_event(u64 queue) const;
+  /// Handle of the event queue of a parent's user, 0 if it has none.
+  [[nodiscard]] u64 event_queue_of(u64 parent) const {
+    const u32 queue = state_.event_queue_of(state_.find_stage2(parent));
+    return queue == 0 ? 0 : state_.queues[queue].handle;
+  }
+
   // --- What devices have written (dirty.h) -----------------------------------------------------
 
   /// A device has written at `iova`; to `pa`, where that is known. `sure`: it was a write.

@@ -6,6 +6,7 @@
 #include "spec/sva/devices.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/promises.h"
+#include "spec/sva/user_events.h"
 
 namespace iommucheck::spec::sva {
 
@@ -115,9 +116,10 @@ Permitted permitted_vdevice(const InterfaceState& s, const Call& call, Circumsta
 
 void apply_vdevice(InterfaceState& s, const Call& call, Status status) {
   if (status != Status::ok) return;
-  s.virtual_devices.allocate(
-      s.trail,
-      {.number = call.number, .parent = s.find_stage2(call.domain), .device = call.device});
+  const u32 parent = s.find_stage2(call.domain);
+  s.virtual_devices.allocate(s.trail,
+                             {.number = call.number, .parent = parent, .device = call.device});
+  number_events(s, parent, call.device, call.number);
 }
 
 std::optional<u64> number_of(const InterfaceState& s, u32 parent, u32 device) {
@@ -335,6 +337,11 @@ bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content
 }
 
 void forget_user_memory(InterfaceState& s, u32 parent) {
+  s.for_each_user_event([&](u32 i) {
+    if (s.user_events[i].parent != parent) return;
+    s.user_events.edit(s.trail, i) = {};
+    s.user_events.release(s.trail, i);
+  });
   for_each_context(s, parent, [&](u32 i) {
     s.user_contexts.edit(s.trail, i).parent = 0;
     s.user_contexts.release(s.trail, i);

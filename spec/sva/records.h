@@ -218,13 +218,34 @@ struct alignas(8) Walker {
   u32 padding = 0;
 };
 
-/// Where faults of a device's processes go.
+/// Where faults of a device's processes go, or events of a user.
 struct Queue {
   u64 handle = 0;
   u64 given = 0;  ///< root: group numbers that it gave
   u32 next = 0;   ///< of the pool
   u32 device = 0;
   u32 depth = 0;
+  u32 parent = 0;  ///< of events: whose user's; `device` is no_device
+};
+
+enum class EventState : u32 {
+  reported,  ///< recorded, but nobody knows whether the driver has read that yet
+  unread,    ///< in the queue
+  lost,      ///< it found the queue full
+};
+
+/// A record that a user is to be told of.
+struct UserEvent {
+  u64 order = 0;  ///< in which they were recorded; 0: none
+  std::array<u64, 4> words{};
+  u64 number = 0;  ///< by which the user calls the device
+  u32 parent = 0;
+  u32 device = 0;
+  u32 numbered = 0;  ///< it has a number
+  EventState state = EventState::reported;
+  u32 unsure = 0;  ///< whether it is there, or was lost, nobody knows
+  u32 tight = 0;   ///< it may have found the queue full
+  u32 next = 0;    ///< of the pool
   u32 padding = 0;
 };
 

@@ -75,6 +75,13 @@ u32 InterfaceState::queue_of(u32 device) const {
   return 0;
 }
 
+u32 InterfaceState::event_queue_of(u32 parent) const {
+  for (u32 i = 1; i < queues.bound(); ++i) {
+    if (queues[i].handle != 0 && parent != 0 && queues[i].parent == parent) return i;
+  }
+  return 0;
+}
+
 u32 InterfaceState::find_private(u64 handle) const {
   const u32 tag = forest.lookup(io_mms, handle).tag;
   return tag % 2 == 0 ? tag / 2 : 0;

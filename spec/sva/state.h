@@ -28,6 +28,7 @@ using records::Attachment;
 using records::Bond;
 using records::BondState;
 using records::Device;
+using records::EventState;
 using records::FaultState;
 using records::Ghost;
 using records::Gone;
@@ -41,6 +42,7 @@ using records::Space;
 using records::Token;
 using records::Unseen;
 using records::UserContext;
+using records::UserEvent;
 using records::VirtualDevice;
 using records::Waiting;
 using records::Walker;
@@ -114,6 +116,8 @@ struct InterfaceState {
   [[nodiscard]] u32 find_queue(u64 handle) const;
   /// The queue of a device's processes, 0 if there is none.
   [[nodiscard]] u32 queue_of(u32 device) const;
+  /// The event queue of a parent's user, 0 if there is none.
+  [[nodiscard]] u32 event_queue_of(u32 parent) const;
   /// PASID record at which a process's io_mm with that handle stands.
   [[nodiscard]] u32 find_process_io_mm(u64 handle) const;
   [[nodiscard]] u32 find_process(u64 mm) const;
@@ -179,6 +183,14 @@ struct InterfaceState {
     }
   }
 
+  /// In no order.
+  template <class Visit>
+  void for_each_user_event(Visit visit) const {
+    for (u32 i = 1; i < user_events.bound(); ++i) {
+      if (user_events[i].order != 0) visit(i);
+    }
+  }
+
   /// A rule was asked where breaking it would have shown.
   void count(Rule rule) const { ++exercised[static_cast<std::size_t>(rule)]; }
 
@@ -206,6 +218,7 @@ struct InterfaceState {
   TrailPool<Token> tokens;
   TrailPool<Queue> queues;
   TrailPool<Waiting> waitings;
+  TrailPool<UserEvent> user_events;
   TrailPool<VirtualDevice> virtual_devices;
   TrailPool<UserContext> user_contexts;
   Tickets tickets;

@@ -16,6 +16,7 @@ namespace iommucheck::spec::sva {
 // --- Devices between domains ---
 
 void add_ghost(InterfaceState& s, u32 device, u32 domain) {
+  device_of_events_moves(s, device);
   Device& record = s.devices.edit(s.trail, device);
   for (u32 g = record.ghosts; g != 0; g = s.ghosts[g].next) {
     if (s.ghosts[g].domain == domain) return;

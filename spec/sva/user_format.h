@@ -47,6 +47,12 @@ class UserFormat {
   [[nodiscard]] virtual std::optional<UserRoute> route(
       const std::array<u64, 2>& structure) const = 0;
   [[nodiscard]] virtual UserCommand command(const CommandWords& words) const = 0;
+  /// What a user is told of a record of the event queue: by the number that it knows the device by,
+  /// and of nothing else that is the host's. nullopt: all of it is the host's.
+  [[nodiscard]] virtual std::optional<EventWords> event(const EventWords& /*record*/,
+                                                        u64 /*number*/) const {
+    return std::nullopt;
+  }
 };
 
 }  // namespace iommucheck::spec::sva

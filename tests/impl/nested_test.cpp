@@ -369,5 +369,121 @@ TEST(Nested, FreedWhileTheQueueSticks) {
   EXPECT_EQ(world.live_tables(), 0u);
 }
 
+/// What event_read gives: the words, or nothing. `lost` is counted.
+struct Reader {
+  std::optional<std::array<u64, 4>> next() {
+    iommucheck_user_event event = {};
+    event.size = sizeof event;
+    event.abi = IOMMUCHECK_DRIVER_ABI;
+    if (d.driver->event_read(d.self(), queue, &event) != 0) return std::nullopt;
+    lost += event.lost;
+    if (event.lost != 0) return next();
+    return std::array<u64, 4>{event.record[0], event.record[1], event.record[2], event.record[3]};
+  }
+  Driver& d;
+  iommucheck_handle queue = 0;
+  unsigned lost = 0;
+};
+
+TEST(Nested, OfItsEventsAUserIsToldWhatIsItsOwn) {
+  FakeWorld world(both_stages({.ssid_bits = 8}));
+  Driver d(world);
+  const iommucheck_handle n = d.user(v | stage1 | 0x1000);
+  ASSERT_EQ(d.attach(n), 0);
+  ASSERT_EQ(d.call(0, 0x42), 0);
+  Reader reader{d};
+  ASSERT_EQ(d.driver->event_queue_open(d.self(), d.outer, 16, &reader.queue), 0);
+  iommucheck_handle another = 0;
+  EXPECT_EQ(d.driver->event_queue_open(d.self(), d.outer, 16, &another), -IOMMUCHECK_EBUSY);
+  EXPECT_EQ(d.driver->event_queue_open(d.self(), n, 16, &another), -IOMMUCHECK_EINVAL);
+  const u64 sid = u64{world.stream_id(0, 0)} << 32;
+  const u64 at_pasid = u64{1} << 11 | u64{5} << 12 | sid;
+  const u64 access = u64{7} << 33 | u64{2} << 40;       // PnU, InD, RnW, CLASS
+  const u64 hosts = 0x77 | u64{1} << 44 | u64{1} << 4;  // STAG, TTRnW
+  const auto interrupted = [&] { d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE); };
+  for (const u64 type : {0x10ULL, 0x11ULL, 0x12ULL, 0x13ULL}) {
+    world.post_event(type | at_pasid, access | hosts, 0x1234'5678);
+    world.post_event(type | at_pasid, access | hosts | u64{1} << 39, 0x1234'5678);
+  }
+  for (const u64 type : {0x06ULL, 0x08ULL, 0x0aULL})
+    world.post_event(type | at_pasid, ~u64{0}, ~u64{0});
+  world.post_event(0x10 | u64{5} << 12 | sid, access, 0x1000);
+  for (const u64 type : {0x01ULL, 0x02ULL, 0x03ULL, 0x04ULL, 0x05ULL, 0x07ULL, 0x09ULL, 0x0bULL,
+                         0x20ULL, 0x21ULL, 0x24ULL, 0x25ULL}) {
+    world.post_event(type | at_pasid, access, 0x1000);
+  }
+  const std::size_t logged = world.log.size();
+  interrupted();
+  EXPECT_EQ(world.log.size(), logged + 4 + 12) << "the host's";
+  const u64 told = u64{0x42} << 32;
+  const u64 with_pasid = told | u64{1} << 11 | u64{5} << 12;
+  using Words = std::array<u64, 4>;
+  for (const u64 type : {0x10ULL, 0x11ULL, 0x12ULL, 0x13ULL}) {
+    EXPECT_EQ(reader.next(), (Words{type | with_pasid, access, 0x1234'5678, 0}));
+  }
+  EXPECT_EQ(reader.next(), (Words{0x06 | told, 0, 0, 0}));
+  EXPECT_EQ(reader.next(), (Words{0x08 | told | u64{5} << 12, 0, 0, 0}));
+  EXPECT_EQ(reader.next(), (Words{0x0a | with_pasid, 0, 0, 0}));
+  EXPECT_EQ(reader.next(), (Words{0x10 | told, access, 0x1000, 0}));
+  EXPECT_EQ(reader.next(), std::nullopt);
+  EXPECT_EQ(reader.lost, 0U);
+  EXPECT_EQ(d.detach(n), 0);
+  EXPECT_EQ(d.free(n), 0);
+  EXPECT_EQ(d.free(d.outer), -IOMMUCHECK_EBUSY);
+  EXPECT_EQ(d.driver->fault_queue_close(d.self(), reader.queue), 0);
+  EXPECT_EQ(d.driver->fault_queue_close(d.self(), reader.queue), -IOMMUCHECK_EINVAL);
+  EXPECT_EQ(d.free(d.outer), 0);
+}
+
+TEST(Nested, AFullEventQueueSaysOnceWhatIsLost) {
+  FakeWorld world(both_stages());
+  Driver d(world);
+  const iommucheck_handle n = d.user(v | stage1 | 0x1000);
+  ASSERT_EQ(d.attach(n), 0);
+  ASSERT_EQ(d.call(0, 1), 0);
+  Reader reader{d};
+  ASSERT_EQ(d.driver->event_queue_open(d.self(), d.outer, 2, &reader.queue), 0);
+  const auto post = [&](u64 iova) {
+    world.post_event(0x10 | u64{world.stream_id(0, 0)} << 32, 0, iova);
+    d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
+  };
+  for (const u64 iova : {1ULL, 2ULL, 3ULL, 4ULL}) post(iova * page);
+  EXPECT_EQ(reader.next()->at(2), page);
+  post(5 * page);
+  EXPECT_EQ(reader.next()->at(2), 2 * page);
+  EXPECT_EQ(reader.lost, 0U);
+  EXPECT_EQ(reader.next()->at(2), 5 * page);
+  EXPECT_EQ(reader.lost, 1U);
+  EXPECT_EQ(reader.next(), std::nullopt);
+  for (const u64 iova : {1ULL, 2ULL, 3ULL}) post(iova * page);
+  for (unsigned i = 0; i < 2; ++i) reader.next();
+  EXPECT_EQ(reader.lost, 1U);
+  EXPECT_EQ(reader.next(), std::nullopt);
+  EXPECT_EQ(reader.lost, 2U);
+  EXPECT_EQ(reader.next(), std::nullopt);
+  EXPECT_EQ(reader.lost, 2U);
+}
+
+// An event that nobody has read when its device goes to another user is not told to that one.
+TEST(Nested, EventsStayWithTheUserThatTheDeviceWasWith) {
+  FakeWorld world(both_stages());
+  Driver d(world);
+  const iommucheck_handle other = d.alloc(IOMMUCHECK_DOMAIN_PAGING_S2);
+  const iommucheck_handle from = d.user(v | stage1 | 0x1000);
+  const iommucheck_handle to = d.user(v | stage1 | 0x1000, 0, IOMMUCHECK_DOMAIN_NESTED, other);
+  ASSERT_EQ(d.attach(from), 0);
+  ASSERT_EQ(d.call(0, 1), 0);
+  ASSERT_EQ(d.driver->vdevice(d.self(), other, 0, 2), 0);
+  Reader first{d};
+  Reader second{d};
+  ASSERT_EQ(d.driver->event_queue_open(d.self(), d.outer, 2, &first.queue), 0);
+  ASSERT_EQ(d.driver->event_queue_open(d.self(), other, 2, &second.queue), 0);
+  world.post_event(0x10 | u64{world.stream_id(0, 0)} << 32, 0, page);
+  ASSERT_EQ(d.attach(to), 0);
+  d.driver->handle_irq(d.self(), IOMMUCHECK_IRQ_EVENT_QUEUE);
+  EXPECT_EQ(second.next(), std::nullopt);
+  EXPECT_EQ(first.next(), (std::array<u64, 4>{0x10 | u64{1} << 32, 0, page, 0}));
+}
+
 }  // namespace
 }  // namespace iommucheck::test::nested_test

@@ -509,14 +509,5 @@ TEST_F(MonitorFed, ATimeOutIsRightThoughTheQueueMovesAgain) {
   nothing_is_found();
 }
 
-TEST_F(MonitorFed, ACallThatCannotBeJudgedIsUndetermined) {
-  feed(trace::Call{.id = trace::CallId{1},
-                   .call = trace::calls::EventQueueOpen{.domain = trace::DomainId{1}}});
-  ASSERT_EQ(monitor.undetermined().size(), 1U);
-  EXPECT_EQ(monitor.undetermined()[0].missing, "the call event_queue_open is not built");
-  feed(trace::Return{.id = trace::CallId{1}, .status = trace::Status::eio});
-  nothing_is_found();
-}
-
 }  // namespace
 }  // namespace iommucheck::oracle::monitor_test

@@ -51,5 +51,37 @@ TEST(UserFormat, WhatAUserMayChooseIsWhatIsLegal) {
   EXPECT_FALSE(Smmuv3UserFormat(caps_with(2, false)).route({v | stage1 | cd, eats(1)}));
 }
 
+/// SSV, SSID 5, host's StreamID 9; STAG and Stall; PnU, InD, RnW; CLASS IN; an address of the
+/// host's.
+spec::sva::EventWords record(u64 type, bool stage2 = false) {
+  return {type | u64{1} << 11 | u64{5} << 12 | u64{9} << 32,
+          0x77 | u64{1} << 31 | u64{7} << 33 | u64{stage2 ? 1U : 0U} << 39 | u64{2} << 40 |
+              u64{1} << 44,
+          0x1234'5678, 0x8000'0000};
+}
+
+TEST(UserFormat, OfAnEventAUserIsToldWhatIsItsOwn) {
+  const Smmuv3UserFormat format(caps_with(2));
+  const u64 access = u64{7} << 33 | u64{2} << 40;
+  const u64 of_pasid = u64{1} << 11 | u64{5} << 12 | u64{0x42} << 32;
+  using Words4 = spec::sva::EventWords;
+  for (const u64 type : {0x10ULL, 0x11ULL, 0x12ULL, 0x13ULL}) {
+    EXPECT_EQ(format.event(record(type), 0x42), (Words4{type | of_pasid, access, 0x1234'5678, 0}));
+    EXPECT_FALSE(format.event(record(type, true), 0x42)) << "of stage 2";
+  }
+  EXPECT_EQ(format.event(record(0x0a), 0x42), (Words4{0x0a | of_pasid, 0, 0, 0}));
+  EXPECT_EQ(format.event(record(0x08), 1), (Words4{0x08 | u64{5} << 12 | u64{1} << 32, 0, 0, 0}))
+      << "SSV is no field of it";
+  EXPECT_EQ(format.event(record(0x06), 1), (Words4{0x06 | u64{1} << 32, 0, 0, 0}));
+  Words4 unknown = record(0x10);
+  unknown[0] &= ~(u64{1} << 11);
+  EXPECT_EQ(format.event(unknown, 2), (Words4{0x10 | u64{2} << 32, access, 0x1234'5678, 0}))
+      << "without SSV the SSID is UNKNOWN";
+  for (const u64 type : {0x01ULL, 0x02ULL, 0x03ULL, 0x04ULL, 0x05ULL, 0x07ULL, 0x09ULL, 0x0bULL,
+                         0x20ULL, 0x21ULL, 0x24ULL, 0x25ULL}) {
+    EXPECT_FALSE(format.event(record(type), 1)) << type;
+  }
+}
+
 }  // namespace
 }  // namespace iommucheck::oracle::user_format_test

@@ -385,10 +385,9 @@ TEST(ScenarioRunner, AQueueThatSticksInsideACall) {
 }
 
 TEST(ScenarioRunner, WhatIsNotBuiltIsNamedAndNeitherPassedNorFailed) {
-  const ScenarioResult result =
-      run("  dev D0\n  d = domain_alloc(nested) -> new\n  event_queue_open(d) -> ok\n", true);
+  const ScenarioResult result = run("  dev D0 iopf=pri\n  d = domain_alloc(paging) -> new\n", true);
   EXPECT_EQ(result.status, Status::needs);
-  EXPECT_EQ(result.needs, std::vector<std::string>{"event_queue_open"});
+  EXPECT_EQ(result.needs, std::vector<std::string>{"iopf=pri"});
 }
 
 TEST(ScenarioRunner, ARaceIsRunInBothOrders) {

@@ -122,6 +122,8 @@ TEST(Alphabet, WhatIsBuilt) {
                                                "fault_queue_respond",
                                                "fault_queue_close",
                                                "fault_handler_set",
+                                               "event_queue_open",
+                                               "event_read",
                                                "cache_invalidate",
                                                "vdevice",
                                                "recover"}));

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// INTERFACE "Nested".
+#include "impl/core/user_events.h"
+
+#include <algorithm>
+
+#include "impl/core/core.h"
+
+namespace iommucheck::impl {
+
+// ---- queues ----
+
+/// All its places are there from the beginning: none is asked for when an event comes.
+int UserEvents::open(iommucheck_handle parent, u32 depth, iommucheck_handle* handle) {
+  if (depth == 0 || depth > depth_max) return -IOMMUCHECK_EINVAL;
+  EventQueue* queue = queues_.allocate(platform_);
+  if (queue == nullptr) return -IOMMUCHECK_ENOMEM;
+  queue->parent = parent;
+  for (u32 i = 0; i < depth; ++i) {
+    UserEvent* place = places_.allocate(platform_);
+    if (place == nullptr) {
+      release(*queue);
+      return -IOMMUCHECK_ENOMEM;
+    }
+    place->next = queue->free;
+    queue->free = place;
+  }
+  *handle = queues_.handle(*queue) | mark;
+  return 0;
+}
+
+void UserEvents::release(EventQueue& queue) {
+  for (UserEvent* list : {queue.first, queue.free}) {
+    while (list != nullptr) {
+      UserEvent& place = *list;
+      list = place.next;
+      places_.release(place);
+    }
+  }
+  queues_.release(queue);
+}
+
+iommucheck_handle UserEvents::close(iommucheck_handle handle) {
+  EventQueue* queue = find(handle);
+  if (queue == nullptr) return 0;
+  const iommucheck_handle parent = queue->parent;
+  release(*queue);
+  return parent;
+}
+
+u32 UserEvents::queues() {
+  u32 count = 0;
+  queues_.for_each_used([&](const EventQueue&) { ++count; });
+  return count;
+}
+
+void UserEvents::shutdown() {
+  queues_.for_each_used([&](EventQueue& queue) { release(queue); });
+}
+
+// ---- events ----
+
+/// Where some are missing is told once, in their place.
+int UserEvents::read(iommucheck_handle handle, iommucheck_user_event& event) {
+  EventQueue* queue = find(handle);
+  if (queue == nullptr) return -IOMMUCHECK_EINVAL;
+  UserEvent* oldest = queue->first;
+  bool& missing = oldest != nullptr ? oldest->after_lost : queue->lost;
+  if (missing) {
+    missing = false;
+    event.lost = 1;
+    return 0;
+  }
+  if (oldest == nullptr) return -IOMMUCHECK_EAGAIN;
+  std::ranges::copy(oldest->words, event.record);
+  queue->first = oldest->next;
+  oldest->next = queue->free;
+  queue->free = oldest;
+  return 0;
+}
+
+bool UserEvents::tell(const Event& event) {
+  u32 number = 0;
+  EventQueue* queue = find(core_.events_of(event.from, &number));
+  if (queue == nullptr) return false;
+  UserEvent* place = queue->free;
+  if (place == nullptr) {
+    queue->lost = true;
+    return true;
+  }
+  queue->free = place->next;
+  Event its = event;
+  backend_.set_number(its, number);
+  place->words = its.words;
+  place->after_lost = queue->lost;
+  place->next = nullptr;
+  queue->lost = false;
+  (queue->first != nullptr ? queue->last->next : queue->first) = place;
+  queue->last = place;
+  return true;
+}
+
+}  // namespace iommucheck::impl
