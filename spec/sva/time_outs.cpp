@@ -10,6 +10,7 @@
 #include "spec/sva/processes.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/unbind.h"
+#include "spec/sva/user_events.h"
 
 namespace iommucheck::spec::sva {
 
