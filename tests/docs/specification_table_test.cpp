@@ -121,7 +121,7 @@ TEST(SpecificationTable, OfAWrongPairIsNoticed) {
   EXPECT_EQ(wrong("5.2", "`spec/smmu/smmu.cpp` `Smmu::write_cr0`"), 0U);
   EXPECT_EQ(wrong("5.2", "`spec/smmu/stream_table.h` `select_substreams`"), 1U);
   EXPECT_EQ(wrong("5.2", "`spec/smmu/no_such.h` `select_substream`"), 2U);
-  EXPECT_EQ(wrong("5.2", "`spec/smmu/options.cpp` `select_substream`"), 1U);  // calls it only
+  EXPECT_EQ(wrong("5.2", "`spec/smmu/ats_sources.cpp` `select_substream`"), 1U);  // calls it only
   EXPECT_EQ(wrong("5.2", "`spec/smmu/command_queue.cpp` `Smmu::write_cr0`"), 1U);
   EXPECT_EQ(wrong("5.2", "`spec/smmu/smmu.cpp`"), 1U);
   EXPECT_EQ(wrong("5.2.99", "`spec/smmu/smmu.cpp` `Smmu::write_cr0`"), 1U);
