@@ -218,8 +218,8 @@ class Monitor {
   void driver_restored();
   void driver_error(const std::string& text);
   void hangs();
-  /// At the end of its life: blocks of table memory, and pins of processes' ASIDs (no event tells of
-  /// these), that it did not give back.
+  /// At the end of its life: blocks of table memory, and pins of processes' ASIDs (no event tells
+  /// of these), that it did not give back.
   void account(u64 blocks_held, u64 pins_held = 0);
   /// What the driver itself counts is what the interface says is held.
   void driver_holds(const trace::Held& held);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Where the source tree and the build lie. Functions of one file (made of places.cpp.in) and no compile
-// definitions: with a path of its own in its command line no object could be taken from the cache
-// in another clone.
+// Where the source tree and the build lie. Functions of one file (made of places.cpp.in) and no
+// compile definitions: with a path of its own in its command line no object could be taken from the
+// cache in another clone.
 #pragma once
 
 #include <string>

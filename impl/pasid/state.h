@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What keeps a PASID from being given to somebody else: one word for each number, and the steps
 // that it may take. The driver runs these functions on 64-bit integers, a proof on symbolic words
-// (proofs/pasid_steps.cpp). SEMANTICS 5 "PASID leaves quarantine", INTERFACE "PASID numbers", "Exit".
+// (proofs/pasid_steps.cpp). SEMANTICS 5 "PASID leaves quarantine", INTERFACE "PASID numbers",
+// "Exit".
 //
 // A number is free while its word is 0. Whoever takes it is its one holder; after the holder let it
 // go (`leaving`) it is in quarantine until nothing is left of it: no device that has not said

@@ -97,10 +97,10 @@ TEST(Stage2, TheBuiltInDriverHolds) {
 /// What hypervisors get wrong: each is found, as what it is.
 TEST(Stage2, WhatIsWrongIsFound) {
   constexpr std::pair<const char*, Rule> bugs[] = {
-      {"wrong_vmid", Rule::PAGE_REUSE},  {"stage1_tlbi", Rule::PAGE_REUSE},
-      {"no_sync", Rule::PAGE_REUSE},     {"forgotten", Rule::PAGE_REUSE},
-      {"short_root", Rule::WILD_WALK},   {"live_change", Rule::TAG_STAGE2},
-      {"vmid_reused", Rule::TABLE_FREE}, {"not_ordered", Rule::WILD_WALK},
+      {"wrong_vmid", Rule::PAGE_REUSE},    {"stage1_tlbi", Rule::PAGE_REUSE},
+      {"no_sync", Rule::PAGE_REUSE},       {"forgotten", Rule::PAGE_REUSE},
+      {"short_root", Rule::WILD_WALK},     {"live_change", Rule::TAG_STAGE2},
+      {"vmid_reused", Rule::TABLE_FREE},   {"not_ordered", Rule::WILD_WALK},
       {"nested", Rule::PROMISE_TRANSIENT},
   };
   for (const auto& [name, rule] : bugs) {

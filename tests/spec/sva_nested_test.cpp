@@ -17,8 +17,8 @@ constexpr u64 pa = 0x8000'0000;
 constexpr u64 cds = 0x4000'0000;
 constexpr u64 root = 0x4000'1000;
 constexpr u32 rw = prot_read | prot_write;
-constexpr UserTable table{.root = root, .input_bits = 39, .first = cds, .bytes = 2 * page,
-                          .pa = pa + 16 * page};
+constexpr UserTable table{
+    .root = root, .input_bits = 39, .first = cds, .bytes = 2 * page, .pa = pa + 16 * page};
 
 using Configuration = Setup;  // testing::Test has a Setup of its own
 
