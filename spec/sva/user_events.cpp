@@ -104,9 +104,13 @@ void apply_event_queue_open(InterfaceState& s, const Call& call, const Observed&
       {.handle = observed.value, .device = no_device, .depth = call.depth, .parent = parent});
   s.forest.erase(s.freed_queues, observed.value, observed.value);
   s.forest.insert(s.queue_at, {.first = observed.value, .last = observed.value, .tag = index});
-  // Those that nobody has read yet may go there.
+  // Those that nobody has read yet may go there, or find it full.
+  u32 unread = 0;
+  s.for_each_user_event([&](u32 i) { unread += s.user_events[i].parent == parent ? 1 : 0; });
   s.for_each_user_event([&](u32 i) {
-    if (s.user_events[i].parent == parent) make_unsure(s, i);
+    if (s.user_events[i].parent != parent) return;
+    make_unsure(s, i);
+    if (unread > call.depth) s.user_events.edit(s.trail, i).tight = 1;
   });
 }
 
@@ -259,6 +263,13 @@ void event_recorded(InterfaceState& s, u32 device, const EventWords& words) {
     const u32 other = parent_of(s, s.ghosts[g].domain);
     if (other != 0 && other != parent) add_event(s, other, device, words, true);
   }
+  // It may have met what it is being attached to.
+  s.tickets.for_each([&](const Pending& pending) {
+    if (pending.kind != static_cast<u32>(CallKind::attach) || pending.space == 0) return;
+    const u32 other = parent_of(s, pending.space);
+    if (other == 0 || other == parent || !s.moves_with(pending.device, device)) return;
+    add_event(s, other, device, words, true);
+  });
 }
 
 void event_was_lost(InterfaceState& s) {
