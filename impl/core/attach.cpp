@@ -135,6 +135,8 @@ int Core::move_devices(u32 device, Domain& domain) {
     prepared = false;
     for_each_moving(device, [&](u32 i) {
       if (!prepare_route(i, route(i))) return;
+      // It may be what leads there already.
+      if (reached != nullptr) reached->cached = true;
       backend_.forget_route(i, false);
       prepared = true;
     });

@@ -99,6 +99,27 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "hardware commands=1\nuser choices=0x38d\ndetach choices=0xc3\n"},
       {"a user that bypasses its stage 1 has all rights of its stage 2", "builtin",
        "vmid16=1,s2p=1,devices=0x1:8:ats/0x2+0x3:5:ats/0x4:0", "user choices=0x21c\nmap\nuser\n"},
+      {"a domain whose attach timed out while its route was prepared may be cached", "builtin",
+       "minor=0,cohacc=0,ril=0,httu=2,cd2l=0,asid16=0,s2p=1,ttendian=0,had=0,gran16k=1,gran64k=1,"
+       "ssidsize=3,sidsize=7,cmdqs=7,eventqs=2,oas=48,cmdq=4,hooks=-mm_alloc/-mm_free,"
+       "devices=0x2+0x2e:3:ats/0x4:3:ats",
+       "hardware\ndomain_alloc\ndomain_alloc variant=blocked\nhardware at=6 variant=stop_sync\n"
+       "attach_pasid domain=1 choices=0x3\nattach\nmap\nmap aim=behind size=2M-4K\nunmap "
+       "size=2M\n"},
+      {"an event that was recorded while a device came may be of its new user",
+       "builtin-per-device",
+       "cohacc=0,ril=0,bbml=2,httu=1,cd2l=0,st2l=0,asid16=0,vmid16=1,s2p=1,ats=0,xnx=1,stt=1,"
+       "gran16k=1,ssidsize=1,sidsize=5,eventqs=3,hooks=-mm_attach,"
+       "devices=0x1:1/0x0+0x5:0/0xf+0xc+0x3:5:stall",
+       "user choices=0x8\nuser page=3 variant=events choices=0x554\n"
+       "user device=1 domain=1 choices=0x404\n"
+       "user domain=1 page=2 variant=events choices=0x72a\naccess device=1 choices=0x3c0\n"
+       "user domain=1 mapping=10 page=14 variant=events choices=0x7dc\n"},
+      {"a queue of events that is opened over unread ones may be full of them", "builtin",
+       "minor=3,cohacc=0,bbml=1,httu=2,asid16=0,s2p=1,hyp=1,term=1,xnx=1,e0pd=1,fwb=1,sidsize=7,"
+       "cmdqs=7,eventqs=6,oas=42,stall=1,cmdq=3,devices=0x4:8:ats:group=1/0x4c:3:group=1",
+       "user variant=access\naccess page=1\nuser mapping=2 page=26 variant=events choices=0x631\n"
+       "user variant=entry choices=0x735\nuser page=6 variant=events choices=0x65a\n"},
       {"a table is used again that a call left in doubt which a later one has settled", "builtin",
        "ril=0,bbml=2,st2l=0,asid16=0,s2p=1,hyp=1,term=1,ttendian=0,xnx=1,stt=1,ssidsize=10,sidsize="
        "4,"
