@@ -39,10 +39,7 @@ class OwnedFile {
 
 }  // namespace
 
-void give_signs_of_life(LockstepOptions& lockstep, SharedReport& report) {
-  lockstep.on_step = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
-  lockstep.step_context = &report;
-}
+void sign_of_life(void* report) { static_cast<SharedReport*>(report)->tick(); }
 
 const iommucheck_driver& LoadedPlugin::driver() const {
   return plugin ? plugin->driver() : *builtin;
@@ -92,12 +89,9 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     lockstep.guard_window = true;
     lockstep.known = known_to(options);
     lockstep.identity_window = options.identity_window;
-    give_signs_of_life(lockstep, *report);
-    CasesOptions how;
-    how.stream = trace.descriptor();
-    how.alive = lockstep.on_step;
-    how.context = lockstep.step_context;
-    const CasesResult result = run_cases(loaded->driver(), lockstep, cases, how);
+    lockstep.on_step = sign_of_life;
+    lockstep.step_context = &*report;
+    const CasesResult result = run_cases(loaded->driver(), lockstep, cases, trace.descriptor());
     if (!result.failed.empty()) return failed("the driver does not come up: " + result.failed);
     report->counter(slot_hash) = result.hash;
     if (!result.findings.empty()) {
@@ -139,12 +133,9 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       lockstep.claims = options.claims;
       lockstep.known = known_to(options);
       lockstep.identity_window = options.identity_window;
-      give_signs_of_life(lockstep, *report);
-      CasesOptions how;
-      how.alive = lockstep.on_step;
-      how.context = lockstep.step_context;
-      const auto found =
-          hashes_of(loaded->driver(), lockstep, cases, hashes == &alone, behind, how);
+      lockstep.on_step = sign_of_life;
+      lockstep.step_context = &*report;
+      const auto found = hashes_of(loaded->driver(), lockstep, cases, hashes == &alone, behind);
       report->add_finding({reinterpret_cast<const char*>(found.data()), 8 * found.size()});
       return 0;
     };

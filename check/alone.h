@@ -29,8 +29,8 @@ struct LoadedPlugin {
 /// The name of a built-in one, or a path. bad_input.
 Expected<LoadedPlugin> load_plugin(const std::string& path);
 
-/// What the driver asks of its platform counts as progress of the report's worker.
-void give_signs_of_life(LockstepOptions& lockstep, SharedReport& report);
+/// LockstepOptions::on_step of a worker: it counts as progress of its SharedReport.
+void sign_of_life(void* report);
 
 struct Alone {
   Outcome outcome;

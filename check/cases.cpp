@@ -65,32 +65,23 @@ std::string_view cut(std::string_view& text, char end) {
 }  // namespace
 
 CasesResult run_cases(const iommucheck_driver& driver, const LockstepOptions& options,
-                      std::span<const Sequence> cases, const CasesOptions& how) {
+                      std::span<const Sequence> cases, int stream) {
   CasesResult result;
   Lockstep lockstep(driver, options);
   trace::Header header = lockstep.header();
   put_cases(header, cases);
-  write_line(how.stream, trace::to_json(header));
-  Passing sink(how.stream);
+  write_line(stream, trace::to_json(header));
+  Passing sink(stream);
   const auto sink_for = [&](std::size_t i) {
-    return how.stream >= 0 || i + 1 == cases.size() ? &sink : nullptr;
+    return stream >= 0 || i + 1 == cases.size() ? &sink : nullptr;
   };
-  result.failed = lockstep.boot(how.stream >= 0 ? &sink : nullptr);
+  result.failed = lockstep.boot(stream >= 0 ? &sink : nullptr);
   // What the boot breaks it breaks before each case, which is judged all the same.
   result.findings = lockstep.monitor().findings();
   if (!result.failed.empty()) return result;
-  struct Alive {
-    const CasesOptions& how;
-  } alive{how};
-  lockstep.on_operation(
-      [](void* context, u32) {
-        const CasesOptions& of = static_cast<Alive*>(context)->how;
-        if (of.alive != nullptr) of.alive(of.context);
-      },
-      &alive);
   for (std::size_t i = 0; i < cases.size(); ++i) {
     lockstep.monitor().set_sink(sink_for(i));
-    if (i != 0 && how.stream >= 0) {
+    if (i != 0 && stream >= 0) {
       sink.event(
           {AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::restored}, std::nullopt});
     }
@@ -104,14 +95,13 @@ CasesResult run_cases(const iommucheck_driver& driver, const LockstepOptions& op
 
 std::vector<u64> hashes_of(const iommucheck_driver& driver, const LockstepOptions& options,
                            std::span<const Sequence> cases, bool forked,
-                           std::span<const u64> expected, const CasesOptions& how) {
+                           std::span<const u64> expected) {
   std::vector<u64> hashes;
   Lockstep lockstep(driver, options);
   if (!lockstep.boot().empty() || !lockstep.monitor().findings().empty()) return hashes;
   for (const Sequence& sequence : cases) {
     const std::size_t done = hashes.size();
     if (done != 0 && done <= expected.size() && hashes.back() != expected[done - 1]) break;
-    if (how.alive != nullptr) how.alive(how.context);
     const auto run = [&] {
       HashRecorder hash;
       lockstep.monitor().set_sink(&hash);

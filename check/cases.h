@@ -14,12 +14,6 @@
 
 namespace iommucheck::oracle {
 
-struct CasesOptions {
-  int stream = -1;                 ///< gets the trace, each line as it happens; -1: nobody
-  void (*alive)(void*) = nullptr;  ///< called before each operation, for signs of life
-  void* context = nullptr;
-};
-
 struct CasesResult {
   std::string failed;             ///< why the driver did not come up; empty if it did
   std::vector<Finding> findings;  ///< of the last case
@@ -27,9 +21,10 @@ struct CasesResult {
 };
 
 /// Boots the driver and runs the cases, each from the booted state. The trace has all of them, with
-/// a DriverPhase `restored` between two.
+/// a DriverPhase `restored` between two, and goes to `stream`, each line as it happens; -1: nobody
+/// gets it.
 CasesResult run_cases(const iommucheck_driver& driver, const LockstepOptions& lockstep,
-                      std::span<const Sequence> cases, const CasesOptions& options = {});
+                      std::span<const Sequence> cases, int stream = -1);
 
 /// Of each case's events; the cases run one after the other, or (`forked`) each in a copy of the
 /// process as the driver's boot left it. Empty if the driver does not come up. LockstepOptions::
@@ -37,7 +32,7 @@ CasesResult run_cases(const iommucheck_driver& driver, const LockstepOptions& lo
 /// `expected`, where that is not empty.
 std::vector<u64> hashes_of(const iommucheck_driver& driver, const LockstepOptions& lockstep,
                            std::span<const Sequence> cases, bool forked,
-                           std::span<const u64> expected, const CasesOptions& options);
+                           std::span<const u64> expected);
 
 /// What the header of a trace says of the cases in it, so that they can be run again.
 void put_cases(trace::Header& header, std::span<const Sequence> cases);

@@ -172,7 +172,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   settings.on_operation = [](void* context, u32 index) {
     static_cast<SharedReport*>(context)->begin_operation(index);
   };
-  settings.on_step = [](void* context) { static_cast<SharedReport*>(context)->tick(); };
+  settings.on_step = sign_of_life;
   settings.context = &report;
   Worker owner(report);
   Campaign campaign(loaded->driver(), loaded->segments.get(), std::move(settings), owner);

@@ -97,7 +97,8 @@ class Subject {
     if (ground.lockstep) return !ground.refused;
     LockstepOptions its = options;
     its.machine = machine;
-    give_signs_of_life(its, report_);
+    its.on_step = sign_of_life;
+    its.step_context = &report_;
     if (loaded_.segments) {
       if (!first_) first_ = std::make_unique<Segments>(*loaded_.segments);
       first_->restore();
@@ -147,7 +148,6 @@ class Subject {
  private:
   /// What the last call of an operation has left is asked when its mapping is noted.
   void between_operations() {
-    report_.tick();
     Lockstep& lockstep = *now_->lockstep;
     if (steps_.empty() || !steps_.back().reach.empty()) return;
     if (lockstep.monitor().findings().empty()) steps_.back().reach = lockstep.reach();

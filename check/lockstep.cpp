@@ -221,6 +221,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
   for (; next < operations.size(); ++next) {
     if (next != 0 && next == beginning.size() && !fork_) keep_fork(beginning);
     const fuzz::Operation& operation = operations[next];
+    if (options_.on_step != nullptr) options_.on_step(options_.step_context);
     if (hook_ != nullptr) hook_(hook_context_, static_cast<u32>(next));
     does(fuzz::to_string(operation.kind));
     BitChoices choices(operation.choices);
