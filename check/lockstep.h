@@ -35,8 +35,8 @@ struct LockstepOptions {
   KnownTo known{};  ///< such findings end no case; empty: each does
   /// Table memory lies where its physical address says; also where the driver asks for it.
   bool identity_window = false;
-  /// Signs of life, also of a boot and of calls that take long since much is judged: called with
-  /// each thing that the driver asks of its platform. May be null.
+  /// Signs of life, also of a boot and of calls that take long since much is judged: called before
+  /// each operation, and with each thing that the driver asks of its platform. May be null.
   void (*on_step)(void*) = nullptr;
   void* step_context = nullptr;
 };
@@ -260,6 +260,7 @@ class Lockstep {
 
   // lockstep_users.cpp: users of stage 2 domains
   void perform_user(const fuzz::Operation& operation);
+  u64 make_parent();
   std::optional<std::size_t> parent_of_users(const fuzz::Operation& operation);
   u64 users_domain(u64 parent, const fuzz::Operation& operation);
   void user_writes(u64 parent, const fuzz::Operation& operation);

@@ -8,7 +8,6 @@ namespace iommucheck::oracle {
 
 using spec::sva::Call;
 using spec::sva::CallKind;
-using spec::sva::DomainKind;
 using spec::sva::Status;
 
 namespace {
@@ -22,20 +21,7 @@ u64 Lockstep::other_parent(u64 parent) {
   for (const Space& space : spaces_) {
     if (space.handle != parent && users_->memory.is_user(space.handle)) return space.handle;
   }
-  const Call alloc{.kind = CallKind::domain_alloc,
-                   .domain_kind = static_cast<u32>(DomainKind::paging_s2)};
-  if (spaces_.size() >= spaces_max || !may_call(alloc)) return 0;
-  const spec::sva::Observed made = make_call(alloc);
-  note_domain(made);
-  if (made.status != Status::ok || !monitor_.findings().empty()) return 0;
-  const Call memory{.kind = CallKind::map,
-                    .domain = made.value,
-                    .iova = UserMemory::first_ipa,
-                    .pa = users_->memory.add_user(made.value),
-                    .size = UserMemory::bytes,
-                    .prot = spec::sva::prot_read | spec::sva::prot_write};
-  if (may_call(memory)) make_call(memory);
-  return monitor_.findings().empty() ? made.value : 0;
+  return spaces_.size() < spaces_max ? make_parent() : 0;
 }
 
 void Lockstep::number_device(u64 parent, u32 device, u64 number) {

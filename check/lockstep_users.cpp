@@ -89,6 +89,25 @@ u64 spread(u64 seed) {
 
 }  // namespace
 
+/// Another stage 2 domain, with a user's memory in it. 0: there is none.
+u64 Lockstep::make_parent() {
+  const Call alloc{.kind = CallKind::domain_alloc,
+                   .domain_kind = static_cast<u32>(DomainKind::paging_s2)};
+  if (!may_call(alloc)) return 0;
+  const spec::sva::Observed made = make_call(alloc);
+  note_domain(made);
+  if (made.status != spec::sva::Status::ok || !monitor_.findings().empty()) return 0;
+  if (!users_) users_ = std::make_unique<Users>(monitor_, host_.users_pa());
+  const Call memory{.kind = CallKind::map,
+                    .domain = made.value,
+                    .iova = UserMemory::first_ipa,
+                    .pa = users_->memory.add_user(made.value),
+                    .size = UserMemory::bytes,
+                    .prot = spec::sva::prot_read | spec::sva::prot_write};
+  if (may_call(memory)) make_call(memory);
+  return monitor_.findings().empty() ? made.value : 0;
+}
+
 /// The stage 2 domain that the operation is about, made if there is none.
 std::optional<std::size_t> Lockstep::parent_of_users(const fuzz::Operation& operation) {
   std::vector<std::size_t> parents;
@@ -99,22 +118,9 @@ std::optional<std::size_t> Lockstep::parent_of_users(const fuzz::Operation& oper
   };
   look();
   if (!parents.empty()) return parents[operation.domain % parents.size()];
-  const Call alloc{.kind = CallKind::domain_alloc,
-                   .domain_kind = static_cast<u32>(DomainKind::paging_s2)};
-  if (spaces_.size() + 2 > spaces_max || !may_call(alloc)) return std::nullopt;
-  const spec::sva::Observed made = make_call(alloc);
-  note_domain(made);
-  if (made.status != spec::sva::Status::ok || !monitor_.findings().empty()) return std::nullopt;
-  if (!users_) users_ = std::make_unique<Users>(monitor_, host_.users_pa());
-  const Call memory{.kind = CallKind::map,
-                    .domain = made.value,
-                    .iova = UserMemory::first_ipa,
-                    .pa = users_->memory.add_user(made.value),
-                    .size = UserMemory::bytes,
-                    .prot = spec::sva::prot_read | spec::sva::prot_write};
-  if (may_call(memory)) make_call(memory);
+  if (spaces_.size() + 2 > spaces_max || make_parent() == 0) return std::nullopt;
   look();
-  if (parents.empty() || !monitor_.findings().empty()) return std::nullopt;
+  if (parents.empty()) return std::nullopt;
   fuzz::Operation map{.kind = OperationKind::map};
   map.domain = static_cast<u16>(parents[0]);
   map.variant = static_cast<u16>(fuzz::Pick::selected);

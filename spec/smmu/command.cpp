@@ -111,6 +111,14 @@ Command command_of(Opcode op) {
   return c;
 }
 
+Command tlbi_by_address(Opcode op, u16 vmid, u64 address, bool leaf) {
+  Command c = command_of(op);
+  c.vmid = vmid;
+  c.address = address;
+  c.leaf = leaf;
+  return c;
+}
+
 }  // namespace
 
 std::string_view opcode_name(Opcode op) {
@@ -224,11 +232,7 @@ Command cmd_tlbi_nh_va(u16 vmid, u16 asid, u64 va, bool leaf) {
 }
 
 Command cmd_tlbi_nh_vaa(u16 vmid, u64 va, bool leaf) {
-  Command c = command_of(Opcode::tlbi_nh_vaa);
-  c.vmid = vmid;
-  c.address = va & mask(63, 12);
-  c.leaf = leaf;
-  return c;
+  return tlbi_by_address(Opcode::tlbi_nh_vaa, vmid, va & mask(63, 12), leaf);
 }
 
 Command cmd_tlbi_s12_vmall(u16 vmid) {
@@ -238,11 +242,7 @@ Command cmd_tlbi_s12_vmall(u16 vmid) {
 }
 
 Command cmd_tlbi_s2_ipa(u16 vmid, u64 ipa, bool leaf) {
-  Command c = command_of(Opcode::tlbi_s2_ipa);
-  c.vmid = vmid;
-  c.address = ipa & mask(51, 12);
-  c.leaf = leaf;
-  return c;
+  return tlbi_by_address(Opcode::tlbi_s2_ipa, vmid, ipa & mask(51, 12), leaf);
 }
 
 Command cmd_tlbi_el2_all() { return command_of(Opcode::tlbi_el2_all); }

@@ -368,11 +368,11 @@ bool timed_out(const Observed& observed, Circumstances around) {
   return around.queue_stuck || observed.status == Status::etimedout;
 }
 
-/// What a call that ends faults sends completes what was sent before it; it asks nobody whether he
-/// answers again.
-bool ends_faults_alone(const Call& call) {
-  return call.kind == CallKind::fault_queue_respond || call.kind == CallKind::fault_queue_close ||
-         call.kind == CallKind::fault_handler_set;
+/// Whether what answered in it may be blocked still. What a call that ends faults sends completes
+/// what was sent before it; it asks nobody whether he answers again.
+bool leaves_blocked(const Call& call, const Observed& observed, Circumstances around) {
+  return timed_out(observed, around) || call.kind == CallKind::fault_queue_respond ||
+         call.kind == CallKind::fault_queue_close || call.kind == CallKind::fault_handler_set;
 }
 
 }  // namespace
@@ -401,7 +401,7 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
   const Pending* open = s.tickets.find(ticket);
   close_ticket(s, ticket);
   if (open == nullptr) return apply(s, call, observed, around);
-  answers_are_over(s, timed_out(observed, around) || ends_faults_alone(call));
+  answers_are_over(s, leaves_blocked(call, observed, around));
   const Pending& begun = *open;  // the slot is left as it is until another call begins
   Verdict verdict = check(s, call, observed, around, &begun);
   if (!verdict.ok) return verdict;
@@ -411,7 +411,7 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
 }
 
 Verdict apply(InterfaceState& s, const Call& call, const Observed& observed, Circumstances around) {
-  answers_are_over(s, timed_out(observed, around) || ends_faults_alone(call));
+  answers_are_over(s, leaves_blocked(call, observed, around));
   Verdict verdict = check(s, call, observed, around, nullptr);
   if (!verdict.ok) return verdict;
   log_answer(s, call, observed, around, nullptr);

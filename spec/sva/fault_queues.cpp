@@ -57,17 +57,7 @@ bool is_unread(const Waiting& fault) {
 /// visit(index) of those of a queue, the first recorded first.
 template <class Visit>
 void in_order(const InterfaceState& s, u32 queue, Visit visit) {
-  for (u64 behind = 0;;) {
-    u32 next = 0;
-    s.for_each_waiting([&](u32 i) {
-      const Waiting& fault = s.waitings[i];
-      if (fault.queue != queue || fault.order <= behind) return;
-      if (next == 0 || fault.order < s.waitings[next].order) next = i;
-    });
-    if (next == 0) return;
-    behind = s.waitings[next].order;
-    if (!visit(next)) return;
-  }
+  s.in_order(s.waitings, [&](const Waiting& fault) { return fault.queue == queue; }, visit);
 }
 
 bool was_given(const InterfaceState& s, u32 queue, u32 group) {

@@ -191,6 +191,22 @@ struct InterfaceState {
     }
   }
 
+  /// visit(index) of the records of `pool` that are `wanted`, the first recorded first, until it
+  /// says false.
+  template <class Pool, class Wanted, class Visit>
+  static void in_order(const Pool& pool, Wanted wanted, Visit visit) {
+    for (u64 behind = 0;;) {
+      u32 next = 0;
+      for (u32 i = 1; i < pool.bound(); ++i) {
+        if (pool[i].order <= behind || !wanted(pool[i])) continue;
+        if (next == 0 || pool[i].order < pool[next].order) next = i;
+      }
+      if (next == 0) return;
+      behind = pool[next].order;
+      if (!visit(next)) return;
+    }
+  }
+
   /// A rule was asked where breaking it would have shown.
   void count(Rule rule) const { ++exercised[static_cast<std::size_t>(rule)]; }
 

@@ -18,17 +18,7 @@ void drop_event(InterfaceState& s, u32 index) {
 /// visit(index) of those of a parent, the first recorded first, until it says false.
 template <class Visit>
 void events_in_order(const InterfaceState& s, u32 parent, Visit visit) {
-  for (u64 behind = 0;;) {
-    u32 next = 0;
-    s.for_each_user_event([&](u32 i) {
-      const UserEvent& event = s.user_events[i];
-      if (event.parent != parent || event.order <= behind) return;
-      if (next == 0 || event.order < s.user_events[next].order) next = i;
-    });
-    if (next == 0) return;
-    behind = s.user_events[next].order;
-    if (!visit(next)) return;
-  }
+  s.in_order(s.user_events, [&](const UserEvent& event) { return event.parent == parent; }, visit);
 }
 
 u32 find_event_queue(const InterfaceState& s, u64 handle) {
@@ -259,16 +249,17 @@ void event_recorded(InterfaceState& s, u32 device, const EventWords& words) {
   const bool moves = is_on_the_move(s, device);
   const u32 parent = parent_of(s, s.devices[device].domain);
   if (parent != 0) add_event(s, parent, device, words, moves);
-  for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
-    const u32 other = parent_of(s, s.ghosts[g].domain);
+  const auto may_be_of = [&](u32 domain) {
+    const u32 other = parent_of(s, domain);
     if (other != 0 && other != parent) add_event(s, other, device, words, true);
+  };
+  for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
+    may_be_of(s.ghosts[g].domain);
   }
   // It may have met what it is being attached to.
   s.tickets.for_each([&](const Pending& pending) {
-    if (pending.kind != static_cast<u32>(CallKind::attach) || pending.space == 0) return;
-    const u32 other = parent_of(s, pending.space);
-    if (other == 0 || other == parent || !s.moves_with(pending.device, device)) return;
-    add_event(s, other, device, words, true);
+    const bool attaches = pending.kind == static_cast<u32>(CallKind::attach) && pending.space != 0;
+    if (attaches && s.moves_with(pending.device, device)) may_be_of(pending.space);
   });
 }
 
