@@ -258,9 +258,9 @@ int Sva::left_shared(u32 device, const Holder& shared) {
       return core_.holder_of(bond.device) == shared;
     }) == nullptr;
   });
-  if (error != 0) return error;
+  // It has left in either case: who stays may wait again.
   update_waits(shared);
-  return core_.commit();
+  return error != 0 ? error : core_.commit();
 }
 
 void Sva::end_faults(const Holder& holder, u32 device) {

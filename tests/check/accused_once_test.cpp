@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sequences for which drivers that are right were accused once, or left without a verdict: each
-// stands for what was wrong in the specification then.
+// Sequences for which our drivers were accused once, or left without a verdict: each stands for
+// what was wrong then, in the specification or in the driver.
 #include <gtest/gtest.h>
 
 #include "check/check.h"
@@ -151,6 +151,12 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
       {"and a device that is moved then", "builtin", "s2p=1,devices=0x1:8/0x2:8",
        "user choices=0x1\nuser pa_page=2 choices=0x1\nuser pa_page=1 choices=0x26\n"
        "user pa_page=1 choices=0x1\nuser variant=entry\nattach\n"},
+      {"who leaves a shared table while the queue is stuck: who stays may wait again", "builtin",
+       "minor=2,cohacc=0,bbml=2,httu=2,cd2l=0,vmid16=1,s2p=1,hyp=1,ats=0,term=1,ttendian=0,xnx=1,"
+       "fwb=1,ssidsize=10,cmdqs=5,eventqs=3,oas=36,cmdq=8,"
+       "devices=0x5:10/0x2:10:stall/0x5b:0/0x5e:10",
+       "attach_pasid device=2\nfaults variant=fault\nattach\nqueue choices=0x2\nattach_pasid\n"
+       "detach\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);
