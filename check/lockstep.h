@@ -290,6 +290,8 @@ class Lockstep {
 
   // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers
   void perform_sva(const fuzz::Operation& operation);
+  [[nodiscard]] std::optional<u32> device_to_bring_back(const fuzz::Operation& operation);
+  void bring_back(u32 device);
   spec::sva::Status perform_init(const fuzz::Operation& operation);  ///< ok where it is not called
   void perform_bind(const fuzz::Operation& operation);
   void perform_unbind(const fuzz::Operation& operation);

@@ -112,6 +112,8 @@ class DriverHost {
   Progress exit(u64 mm);
   /// A device is gone, without a word before.
   Progress remove(u32 device);
+  /// It is there again, or another one in its place.
+  Progress add(u32 device);
   /// The event queue's interrupt.
   void irq(u64 source);
 
@@ -189,7 +191,7 @@ class DriverHost {
 
   /// A call that may wait, on a stack of its own.
   struct Thread {
-    enum class Kind : u8 { call, release, removal };
+    enum class Kind : u8 { call, release, removal, arrival };
     Kind kind = Kind::call;
     u64 id = 0;  ///< the monitor's
     spec::sva::Call call;
@@ -199,6 +201,7 @@ class DriverHost {
     bool queue_stuck = false;
     bool bound_passed = false;
     std::unique_ptr<Fiber> fiber;
+    [[nodiscard]] const char* function() const;
   };
   [[nodiscard]] bool may_wait(spec::sva::CallKind kind) const;
   Progress run(Thread& thread);
