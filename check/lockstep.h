@@ -35,6 +35,7 @@ struct LockstepOptions {
   KnownTo known{};  ///< such findings end no case; empty: each does
   /// Table memory lies where its physical address says; also where the driver asks for it.
   bool identity_window = false;
+  u64 steps_max = steps_max_default;  ///< what one call may ask of its platform
   /// Signs of life, also of a boot and of calls that take long since much is judged: called before
   /// each operation, and with each thing that the driver asks of its platform. May be null.
   void (*on_step)(void*) = nullptr;
