@@ -76,6 +76,11 @@ void expect_found(const std::string& twin, const CheckOptions& options, u64 call
   EXPECT_THAT(families_expected(twin), Contains(family))
       << spec::rule_name(found.rule) << ": " << headline(found);
   EXPECT_LE(found.calls, calls_max);
+  // What the driver does wrongly, or has left out, is in the evidence.
+  const std::string named = entry(twin).value("named", "");
+  if (!named.empty()) {
+    EXPECT_THAT(evidence(found), Contains(HasSubstr(named)));
+  }
 }
 
 class CheckTwin : public ::testing::TestWithParam<std::string> {};
