@@ -586,7 +586,7 @@ Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, 
     return std::unique_ptr<DeviceUnderTest>(std::move(*device));
   }
   return fail(ErrorCode::bad_input, "there is no device '" + name +
-                                        "'; there are spec, qemu, qemu:PATH, the path of a shared "
+                                        "'; there are spec, fast, qemu, qemu:PATH, the path of a shared "
                                         "object (./mine.so), exec:COMMAND and unix:PATH");
 }
 
