@@ -292,15 +292,24 @@ class Port {
   Port(const Port&) = delete;
   Port& operator=(const Port&) = delete;
 
-  Answer access(const Access& access) {
+  [[gnu::always_inline]] Answer access(Access access) {
     Answer answer;
     const Recent& recent = recent_[place_of(access)];
     const u64 key = ConfigCache::key_of(access.sid, access.ssv, access.ssid);
     if (recent.key == key && recent.epoch == smmu_.epoch_.load(std::memory_order_acquire) &&
-        hit(recent.context, access, answer)) {
+        hit(recent.context, access, answer)) [[likely]] {
       return answer;
     }
-    return miss(access);
+    // Field by field, so that the one that hits is never in memory: its flags are bytes, and who
+    // stores bytes and loads a word waits for the stores.
+    const Access missed{.sid = access.sid,
+                        .ssv = access.ssv,
+                        .ssid = access.ssid,
+                        .address = access.address,
+                        .type = access.type,
+                        .privileged = access.privileged,
+                        .translated = access.translated};
+    return miss(missed);
   }
   AtsAnswer request(const AtsRequest& request);
 
@@ -329,7 +338,8 @@ class Port {
   static std::size_t place_of(const Access& access) {
     return (access.sid ^ access.sid >> 3 ^ (access.ssv ? access.ssid : 0)) % recent_count;
   }
-  bool hit(const Context& context, const Access& access, Answer& answer) const {
+  [[gnu::always_inline]] bool hit(const Context& context, const Access& access,
+                                  Answer& answer) const {
     if (context.way != Context::Way::translate || access.translated) return false;
     const u32 needs = right::of(context.effective({access.type, access.privileged}));
     Entry entry;

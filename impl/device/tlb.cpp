@@ -21,10 +21,12 @@ unsigned counter_of(u64 its_tag, unsigned size_count) {
 
 Tlb::Tlb(unsigned sets_lg2)
     : sets_(u64{1} << sets_lg2),
-      place_(std::make_unique<Place[]>(ways * sets_)),
+      sets_at_(std::make_unique<Set[]>(sets_)),
       next_(std::make_unique<u8[]>(sets_)),
       used_(std::make_unique<u64[]>((ways * sets_ + word_bits - 1) / word_bits)) {
-  for (u64 i = 0; i < places(); ++i) place_[i].word[1].store(nowhere, std::memory_order_relaxed);
+  for (u64 i = 0; i < sets_; ++i) {
+    for (auto& where : sets_at_[i].where) where.store(nowhere, std::memory_order_relaxed);
+  }
 }
 
 void Tlb::count(u64 its_tag, int by) {
@@ -40,11 +42,12 @@ void Tlb::count(u64 its_tag, int by) {
 }
 
 void Tlb::clear(u64 place) {
-  auto& word = place_[place].word;
-  count(word[0].load(std::memory_order_relaxed), -1);
-  const u64 where = word[1].load(std::memory_order_relaxed);
-  word[1].store((where & ~page_mask) + once | nowhere, std::memory_order_release);
-  word[0].store(0, std::memory_order_release);
+  Set& set = sets_at_[place / ways];
+  const u64 way = place % ways;
+  count(set.tag[way].load(std::memory_order_relaxed), -1);
+  const u64 where = set.where[way].load(std::memory_order_relaxed);
+  set.where[way].store(((where & ~page_mask) + once) | nowhere, std::memory_order_release);
+  set.tag[way].store(0, std::memory_order_release);
   used_[place / word_bits] &= ~(u64{1} << place % word_bits);
 }
 
@@ -61,30 +64,32 @@ void Tlb::fill_table(u64 own_tag, unsigned level, unsigned shift, u64 input, con
 /// Where it is already, else where nothing is, else round and round.
 void Tlb::put(u64 its_tag, u64 input, const Entry& entry) {
   const u64 page = input >> 12;
-  const u64 set = set_of(its_tag, page), first = ways * set;
-  u64 chosen = first + ways;
-  for (u64 i = first; i < first + ways; ++i) {
-    const u64 there = place_[i].word[0].load(std::memory_order_relaxed);
-    const u64 where = place_[i].word[1].load(std::memory_order_relaxed);
-    if (there == 0 && chosen == first + ways) chosen = i;
+  const u64 number = set_of(its_tag, page);
+  Set& set = sets_at_[number];
+  u64 way = ways;
+  for (u64 i = 0; i < ways; ++i) {
+    const u64 there = set.tag[i].load(std::memory_order_relaxed);
+    const u64 where = set.where[i].load(std::memory_order_relaxed);
+    if (there == 0 && way == ways) way = i;
     if (there == its_tag && (where & page_mask) == page) {
-      chosen = i;
+      way = i;
       break;
     }
   }
-  if (chosen == first + ways) {
-    chosen = first + next_[set];
-    next_[set] = static_cast<u8>((next_[set] + 1U) % ways);
+  if (way == ways) {
+    way = next_[number];
+    next_[number] = static_cast<u8>((way + 1) % ways);
   }
-  if ((used_[chosen / word_bits] >> chosen % word_bits & 1) != 0) clear(chosen);
-  auto& word = place_[chosen].word;
-  const u64 version = word[1].load(std::memory_order_relaxed) & ~page_mask;
-  word[0].store(its_tag, std::memory_order_release);
-  word[2].store((entry.output & mask(51, 12)) | entry.rights | u64{entry.device} << device_bit,
-                std::memory_order_release);
-  word[3].store(entry.extra, std::memory_order_release);
-  word[1].store(version | page, std::memory_order_release);
-  used_[chosen / word_bits] |= u64{1} << chosen % word_bits;
+  const u64 place = ways * number + way;
+  if ((used_[place / word_bits] >> place % word_bits & 1) != 0) clear(place);
+  const u64 version = set.where[way].load(std::memory_order_relaxed) & ~page_mask;
+  set.tag[way].store(its_tag, std::memory_order_release);
+  set.answer[way].store((entry.output & mask(51, 12)) | entry.rights |
+                            u64{entry.device} << device_bit,
+                        std::memory_order_release);
+  set.extra[way].store(entry.extra, std::memory_order_release);
+  set.where[way].store(version | page, std::memory_order_release);
+  used_[place / word_bits] |= u64{1} << place % word_bits;
   count(its_tag, 1);
 }
 
@@ -92,8 +97,9 @@ void Tlb::put(u64 its_tag, u64 input, const Entry& entry) {
 
 /// The last input address that it covers.
 u64 Tlb::last_of(u64 place) const {
-  const u64 its_tag = place_[place].word[0].load(std::memory_order_relaxed);
-  const u64 first = (place_[place].word[1].load(std::memory_order_relaxed) & page_mask) << 12;
+  const Set& set = sets_at_[place / ways];
+  const u64 its_tag = set.tag[place % ways].load(std::memory_order_relaxed);
+  const u64 first = (set.where[place % ways].load(std::memory_order_relaxed) & page_mask) << 12;
   unsigned lg2 = sizes[(its_tag >> tag::size & 15) % size_count];
   if ((its_tag & tag::table) != 0) {
     const unsigned page = pages[its_tag >> tag::page & 3];
@@ -105,11 +111,12 @@ u64 Tlb::last_of(u64 place) const {
 u64 Tlb::invalidate(std::span<const Match> any) { return invalidate(any, 0, ~u64{0}, false); }
 
 u64 Tlb::clear_at(u64 its_tag, u64 input) {
-  const u64 page = input >> 12, first = ways * set_of(its_tag, page);
-  for (u64 i = first; i < first + ways; ++i) {
-    const auto& word = place_[i].word;
-    if (word[0].load(std::memory_order_relaxed) != its_tag) continue;
-    if ((word[1].load(std::memory_order_relaxed) & page_mask) == page) clear(i);
+  const u64 page = input >> 12, number = set_of(its_tag, page);
+  const Set& set = sets_at_[number];
+  for (u64 way = 0; way < ways; ++way) {
+    if (set.tag[way].load(std::memory_order_relaxed) != its_tag) continue;
+    const u64 where = set.where[way].load(std::memory_order_relaxed);
+    if ((where & page_mask) == page) clear(ways * number + way);
   }
   return 1;
 }
@@ -154,13 +161,15 @@ u64 Tlb::invalidate(std::span<const Match> any, u64 first, u64 last, bool leaf) 
     ++work;
     for (u64 used = used_[i / word_bits]; used != 0; used &= used - 1) {
       const u64 place = i + static_cast<unsigned>(std::countr_zero(used));
-      const u64 its_tag = place_[place].word[0].load(std::memory_order_relaxed);
+      const Set& set = sets_at_[place / ways];
+      const u64 its_tag = set.tag[place % ways].load(std::memory_order_relaxed);
       ++work;
       if (leaf && (its_tag & tag::table) != 0) continue;
       bool goes = false;
       for (const Match& one : any) goes |= (its_tag & one.mask) == one.value;
       if (!goes) continue;
-      const u64 start = (place_[place].word[1].load(std::memory_order_relaxed) & page_mask) << 12;
+      const u64 where = set.where[place % ways].load(std::memory_order_relaxed);
+      const u64 start = (where & page_mask) << 12;
       if (start <= last && last_of(place) >= first) clear(place);
     }
   }

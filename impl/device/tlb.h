@@ -2,8 +2,8 @@
 // The TLB: translations and table pointers of both stages, bounded and set-associative. Any thread
 // looks up without a lock; one that holds the cache lock of the owner fills and invalidates.
 //
-// An entry is four words: its tag; the page, and how often the place was filled; output and rights;
-// attributes, or what the tables above take away. Who finds the second word changed after the others
+// An entry is four words: the page, and how often the place was filled; its tag; output and rights;
+// attributes, or what the tables above take away. Who finds the first word changed after the others
 // were read has read nothing. A place would have to be filled 2^23 times between two loads of one
 // reader for that to fail.
 //
@@ -41,7 +41,7 @@ class Tlb {
 
   // ---- from any thread --------------------------------------------------------------------------
   /// A translation under one of the two tags; global_tag 0: there are none of that.
-  bool find(u64 own_tag, u64 global_tag, u64 input, Entry& out) const {
+  [[gnu::always_inline]] bool find(u64 own_tag, u64 global_tag, u64 input, Entry& out) const {
     const u64 there = present_[0].load(std::memory_order_acquire);
     const auto page = static_cast<unsigned>(own_tag >> tag::page & 3);
     if (find_size(own_tag, input, there >> (size_count * page) & all_sizes, out)) return true;
@@ -84,13 +84,14 @@ class Tlb {
   static constexpr u64 all_sizes = (u64{1} << size_count) - 1;
   /// log2 of all that a leaf may cover.
   static constexpr std::array<u8, size_count> sizes = {12, 14, 16, 21, 25, 29, 30, 36, 39, 42};
-  static constexpr u64 page_mask = mask(40, 0);  // of the second word
+  static constexpr u64 page_mask = mask(40, 0);  // of `where`
   static constexpr u64 nowhere = page_mask;
   static constexpr u64 once = u64{1} << 41;
-  static constexpr unsigned rights_bits = 6, device_bit = 6, lg2_place = 7;  // of the third
+  static constexpr unsigned rights_bits = 6, device_bit = 6;  // of `answer`
 
-  struct alignas(32) Place {
-    std::array<std::atomic<u64>, 4> word{};
+  /// What is compared is in one cache line, what is answered in the next.
+  struct alignas(128) Set {
+    std::array<std::atomic<u64>, ways> where{}, tag{}, answer{}, extra{};
   };
 
   static constexpr u64 size_tag(unsigned index) { return u64{index} << tag::size; }
@@ -102,24 +103,29 @@ class Tlb {
     // Sizes shift what is told apart to higher bits of the page.
     return (page ^ page >> 9 ^ page >> 18 ^ page >> 27 ^ salt >> 48) & (sets_ - 1);
   }
-  bool find_size(u64 own_tag, u64 input, u64 which, Entry& out) const {
+  [[gnu::always_inline]] bool find_size(u64 own_tag, u64 input, u64 which, Entry& out) const {
     for (; which != 0; which &= which - 1) {
       const auto index = static_cast<unsigned>(std::countr_zero(which));
       if (probe(own_tag | size_tag(index), input & ~low_mask(sizes[index]), out)) return true;
     }
     return false;
   }
-  bool probe(u64 its_tag, u64 input, Entry& out) const {
+  [[gnu::always_inline]] bool probe(u64 its_tag, u64 input, Entry& out) const {
     const u64 page = input >> 12;
-    const Place* set = &place_[ways * set_of(its_tag, page)];
+    const Set& set = sets_at_[set_of(its_tag, page)];
+    // All at once: which one it is, no branch predicts.
+    std::array<u64, ways> where;
+    unsigned matches = 0;
     for (unsigned way = 0; way < ways; ++way) {
-      const auto& word = set[way].word;
-      const u64 where = word[1].load(std::memory_order_acquire);
-      if ((where & page_mask) != page) continue;
-      if (word[0].load(std::memory_order_acquire) != its_tag) continue;
-      const u64 answer = word[2].load(std::memory_order_acquire);
-      out.extra = word[3].load(std::memory_order_acquire);
-      if (word[1].load(std::memory_order_relaxed) != where) continue;
+      where[way] = set.where[way].load(std::memory_order_acquire);
+      matches |= unsigned{(where[way] & page_mask) == page} << way;
+    }
+    for (; matches != 0; matches &= matches - 1) {
+      const auto way = static_cast<unsigned>(std::countr_zero(matches));
+      if (set.tag[way].load(std::memory_order_acquire) != its_tag) continue;
+      const u64 answer = set.answer[way].load(std::memory_order_acquire);
+      out.extra = set.extra[way].load(std::memory_order_acquire);
+      if (set.where[way].load(std::memory_order_relaxed) != where[way]) continue;
       out.output = answer & mask(51, 12);
       out.rights = static_cast<u32>(answer & low_mask(rights_bits));
       out.device = bit(answer, device_bit);
@@ -137,7 +143,7 @@ class Tlb {
 
   u64 sets_;
   u64 live_ = 0;
-  std::unique_ptr<Place[]> place_;
+  std::unique_ptr<Set[]> sets_at_;
   std::unique_ptr<u8[]> next_;
   std::unique_ptr<u64[]> used_;  // a bit for each place
   std::array<std::atomic<u64>, 2> present_{};  // by stage: which sizes are there

@@ -54,6 +54,9 @@ TEST(DeviceThreads, NobodyUsesWhatACommandHasEnded) {
       }
     });
   }
+  for (const Reader& reader : state) {
+    while (reader.rounds == 0) std::this_thread::yield();
+  }
   u64 late = 0;
   for (u64 version = 1; version <= versions; ++version) {
     guest.map(va, page_of(version));
@@ -69,7 +72,6 @@ TEST(DeviceThreads, NobodyUsesWhatACommandHasEnded) {
   EXPECT_EQ(late, 0U);
   for (const Reader& reader : state) {
     EXPECT_EQ(reader.wrong, 0U);
-    EXPECT_GT(reader.rounds, 0U);
   }
 }
 
