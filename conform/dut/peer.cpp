@@ -42,8 +42,9 @@ std::string how_it_ended(int status) {
 }  // namespace
 
 bool names_a_peer(std::string_view device) {
-  return device == fast_name || device.starts_with(exec_prefix) || device.starts_with(unix_prefix) ||
-         device.find('/') != std::string_view::npos || device.ends_with(".so");
+  return device == fast_name || device.starts_with(exec_prefix) ||
+         device.starts_with(unix_prefix) || device.find('/') != std::string_view::npos ||
+         device.ends_with(".so");
 }
 
 Peer::Peer(std::string device) : kind_(Kind::plugin), what_(std::move(device)) {
@@ -62,10 +63,11 @@ Expected<void> Peer::start(TesterMemory& memory, double seconds) {
   if (kind_ == Kind::socket) return connect(seconds);
   struct stat info{};
   if (kind_ == Kind::plugin && ::stat(what_.c_str(), &info) != 0) {
-    return fail(ErrorCode::bad_input,
-                fmt::format("{}: {}; --device takes spec, fast, qemu, qemu:PATH, the path of a shared "
-                            "object, exec:COMMAND or unix:PATH",
-                            what_, std::strerror(errno)));
+    return fail(
+        ErrorCode::bad_input,
+        fmt::format("{}: {}; --device takes spec, fast, qemu, qemu:PATH, the path of a shared "
+                    "object, exec:COMMAND or unix:PATH",
+                    what_, std::strerror(errno)));
   }
   return spawn(memory);
 }

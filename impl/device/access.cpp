@@ -23,8 +23,7 @@ std::array<u64, 4> record_of(const Access& access, const Fault& fault, Kind seen
   if (e == Event::f_ste_fetch || e == Event::f_cd_fetch) words[3] = fault.fetch & mask(51, 3);
   if (e != Event::f_walk_eabt && !is_translation_fault(e)) return words;
   words[1] = u64{seen.privileged} << 33 | u64{seen.type == Type::execute} << 34 |
-             u64{seen.type != Type::write} << 35 | u64{fault.stage2} << 39 |
-             u64(fault.what) << 40;
+             u64{seen.type != Type::write} << 35 | u64{fault.stage2} << 39 | u64(fault.what) << 40;
   words[2] = access.address;
   if (e == Event::f_walk_eabt) {
     words[3] = fault.fetch & mask(51, 3);
@@ -53,11 +52,13 @@ Port::~Port() {
   *at = next_;
 }
 
-/// What was found goes into the TLB, unless something was invalidated meanwhile.
+/// What was found goes into the TLB, unless something was invalidated meanwhile, or somebody else
+/// is at it: nobody waits to cache.
 void Port::keep(u64 tlb_epoch) {
   if (found_.empty()) return;
-  const std::lock_guard lock(smmu_.fills_);
-  if (smmu_.tlb_epoch_.load(std::memory_order_relaxed) == tlb_epoch) found_.put_into(smmu_.tlb_);
+  const std::unique_lock lock(smmu_.fills_, std::try_to_lock);
+  if (lock.owns_lock() && smmu_.tlb_epoch_.load(std::memory_order_relaxed) == tlb_epoch)
+    found_.put_into(smmu_.tlb_);
   found_.clear();
 }
 
@@ -142,6 +143,13 @@ Answer Port::through(const Context& context, const Access& access) {
 }
 
 Answer Port::miss(const Access& access) {
+  // A context of this epoch says that SMMUEN is 1, and all else that registers say of it.
+  if (const Recent& recent = recent_[place_of(access)];
+      !access.translated &&
+      recent.key == ConfigCache::key_of(access.sid, access.ssv, access.ssid) &&
+      recent.epoch == smmu_.epoch_.load(std::memory_order_acquire)) {
+    return through(recent.context, access);
+  }
   const Smmu::Mode mode = smmu_.mode();
   if (access.translated) return translated(mode, access);
   if (!mode.smmuen) {
@@ -241,8 +249,8 @@ AtsAnswer Port::request(const AtsRequest& request) {
   const Kind kind = context->effective({Type::read, access.privileged});
   const u64 tlb_epoch = smmu_.tlb_epoch_.load(std::memory_order_acquire);
   Walker walker(smmu_.bus_, smmu_.tlb_, *context, found_);
-  const auto entry = walker.translate(
-      access.address, {.kind = kind, .by_ats = true, .wants_write = request.write});
+  const auto entry = walker.translate(access.address,
+                                      {.kind = kind, .by_ats = true, .wants_write = request.write});
   keep(tlb_epoch);
   if (!entry) return refused(mode, access, walker.fault());
   const auto may = [&](Type type) {

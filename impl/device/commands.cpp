@@ -86,7 +86,8 @@ bool Smmu::exists(u64 op) const {
 bool Smmu::is_legal(u64 low, u64 high) const {
   if (!exists(op_of(low))) return false;
   if (by_address(low)) {
-    const bool pointless = bits(low, 16, 12) == 0 && bits(low, 24, 20) == 0 && bits(high, 9, 8) == 0;
+    const bool pointless =
+        bits(low, 16, 12) == 0 && bits(low, 24, 20) == 0 && bits(high, 9, 8) == 0;
     const bool reserved = bits(high, 11, 10) == 2 && bits(high, 9, 8) == 1;  // TTL 1 of 16 KiB: 0
     const bool none = bits(low, 16, 12) == 0 && bits(low, 24, 20) == 0 && reserved;
     return !features_.ril || bits(high, 11, 10) == 0 || !(pointless || none);
@@ -115,8 +116,7 @@ void Smmu::work() {
 /// entries of caches and commands were looked at.
 void Smmu::run_commands(u64 budget) {
   const unsigned lg2 = std::min<unsigned>(r_.commands.base & 31, features_.cmdqs);
-  const u64 base =
-      align_down(r_.commands.base & mask(51, 5) & low_mask(features_.oas), lg2 + 4);
+  const u64 base = align_down(r_.commands.base & mask(51, 5) & low_mask(features_.oas), lg2 + 4);
   const u32 wrap = static_cast<u32>(low_mask(lg2 + 1));
   bool left = false;
   while ((r_.cr0 & cr0::cmdqen) != 0) {
@@ -232,9 +232,7 @@ u64 Smmu::invalidate_tlb(u64 low, u64 high) {
   switch (static_cast<Op>(op_of(low))) {
     case Op::tlbi_nh_all:
     case Op::tlbi_nh_vaa: add(of_vmid | tag::stage2, el1); break;
-    case Op::tlbi_nh_asid:
-      add(of_vmid | tag::stage2 | tag::global | asid_mask, el1 | asid);
-      break;
+    case Op::tlbi_nh_asid: add(of_vmid | tag::stage2 | tag::global | asid_mask, el1 | asid); break;
     case Op::tlbi_nh_va:
       add(exact, el1 | asid);
       add(exact, el1 | tag::global);
@@ -310,7 +308,7 @@ void Smmu::end_stalls(u64 low, u64 high) {
     const u64 stag = bits(high, 15, 0);
     if (stag >= stalls_most || r_.stalls[stag].used == 0 || r_.stalls[stag].sid != sid) return;
     r_.stalls[stag] = {};
-    const StallEnd how = bit(low, 12)                             ? StallEnd::retry
+    const StallEnd how = bit(low, 12)                           ? StallEnd::retry
                          : bit(low, 13) || features_.term_model ? StallEnd::abort
                                                                 : StallEnd::raz_wi;
     return host_.stall_ended(sid, static_cast<u16>(stag), how);

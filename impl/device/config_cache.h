@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Contexts by StreamID and SubstreamID: a bounded, set-associative cache that many threads read
-// without a lock while one, who holds the cache lock of its owner, fills and invalidates. Each place
-// has a version, odd while it is written: who reads one that has changed has read nothing.
+// without a lock while one, who holds the cache lock of its owner, fills and invalidates. Each
+// place has a version, odd while it is written: who reads one that has changed has read nothing.
 //
 // Failures are never kept: an STE or CD that is no good is fetched again by each access.
 #pragma once

@@ -229,13 +229,11 @@ bool decode_cd(const Words& cd, const Words& words, const Decoding& by, Context&
   s1.epan = f.epan && bit(cd[1], 59) && !out.one_privilege;
   s1.mair = cd[3];
   const bool stalls = bit(w, 44);
-  s1.reaction = {.stall = stalls,
-                 .record = stalls || bit(w, 45),
-                 .abort = bit(w, 46) || f.term_model};
+  s1.reaction = {
+      .stall = stalls, .record = stalls || bit(w, 45), .abort = bit(w, 46) || f.term_model};
   const u64 asid = out.world == World::el2 ? 0 : bits(w, 63, 48);
   out.own_tag = tag::base(out.world, out.vmid) | asid << tag::asid;
-  out.global_tag =
-      tag::base(out.world, out.vmid) | tag::global | (bit(w, 47) ? tag::aset : 0);
+  out.global_tag = tag::base(out.world, out.vmid) | tag::global | (bit(w, 47) ? tag::aset : 0);
   return true;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What an STE and a CD come to: decoded once, cached by StreamID and SubstreamID, looked at by every
-// access. IHI 0070 5.2, 5.4; what makes them ILLEGAL 5.2.2, 5.4.1.
+// What an STE and a CD come to: decoded once, cached by StreamID and SubstreamID, looked at by
+// every access. IHI 0070 5.2, 5.4; what makes them ILLEGAL 5.2.2, 5.4.1.
 #pragma once
 
 #include <array>

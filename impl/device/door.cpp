@@ -50,8 +50,8 @@ class DoorDevice final : public Memory, public Host {
   explicit DoorDevice(const iommucheck_dut_host& host) : host_(host) {}
 
   bool open() {
-    auto made = Smmu::create({.features = features_of(host_.seed), .caches = sizes(), .windows = {}},
-                             *this, *this);
+    auto made = Smmu::create(
+        {.features = features_of(host_.seed), .caches = sizes(), .windows = {}}, *this, *this);
     if (!made) {
       std::fprintf(stderr, "%s\n", made.error().c_str());
       return false;
@@ -86,8 +86,8 @@ class DoorDevice final : public Memory, public Host {
     host_.interrupt(host_.ctx, static_cast<u32>(line), IOMMUCHECK_DUT_EDGE);
   }
   void atc_invalidate(const AtcInvalidation& r) noexcept override {
-    const u32 attributes = (r.ssv ? IOMMUCHECK_DUT_HAS_SUBSTREAM : 0U) |
-                           (r.global ? IOMMUCHECK_DUT_IS_GLOBAL : 0U);
+    const u32 attributes =
+        (r.ssv ? IOMMUCHECK_DUT_HAS_SUBSTREAM : 0U) | (r.global ? IOMMUCHECK_DUT_IS_GLOBAL : 0U);
     host_.atc_invalidate(host_.ctx, r.sid, attributes, r.ssid, r.tag, r.address, r.bytes);
   }
   void page_response(const PageResponse& r) noexcept override {
@@ -124,18 +124,17 @@ u32 DoorDevice::flags() const {
 }
 
 void DoorDevice::dma(iommucheck_dut_op& op) {
-  const Access access{
-      .sid = op.where,
-      .ssv = (op.attributes & IOMMUCHECK_DUT_HAS_SUBSTREAM) != 0,
-      .ssid = op.ssid,
-      .address = op.address,
-      .type = (op.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0         ? Type::write
-              : (op.attributes & IOMMUCHECK_DUT_IS_INSTRUCTION) != 0 ? Type::execute
-                                                                     : Type::read,
-      .privileged = (op.attributes & IOMMUCHECK_DUT_IS_PRIVILEGED) != 0,
-      .translated = (op.attributes & IOMMUCHECK_DUT_IS_TRANSLATED) != 0};
+  const Access access{.sid = op.where,
+                      .ssv = (op.attributes & IOMMUCHECK_DUT_HAS_SUBSTREAM) != 0,
+                      .ssid = op.ssid,
+                      .address = op.address,
+                      .type = (op.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0         ? Type::write
+                              : (op.attributes & IOMMUCHECK_DUT_IS_INSTRUCTION) != 0 ? Type::execute
+                                                                                     : Type::read,
+                      .privileged = (op.attributes & IOMMUCHECK_DUT_IS_PRIVILEGED) != 0,
+                      .translated = (op.attributes & IOMMUCHECK_DUT_IS_TRANSLATED) != 0};
   const Answer answer = port_->access(access);
-  op.status = answer.end == End::passed                                 ? IOMMUCHECK_DUT_DONE
+  op.status = answer.end == End::passed                                ? IOMMUCHECK_DUT_DONE
               : answer.end == End::stalled || answer.end == End::waits ? IOMMUCHECK_DUT_STALLED
                                                                        : IOMMUCHECK_DUT_TERMINATED;
   op.pa = answer.end == End::passed ? answer.pa : 0;
@@ -190,9 +189,7 @@ void DoorDevice::run(iommucheck_dut_op& op) {
   op.status = IOMMUCHECK_DUT_DONE;
   switch (op.kind) {
     case IOMMUCHECK_DUT_READ: op.value = smmu_->read(op.where, op.bytes); break;
-    case IOMMUCHECK_DUT_WRITE:
-      smmu_->write(op.where, op.bytes, op.value);
-      break;
+    case IOMMUCHECK_DUT_WRITE: smmu_->write(op.where, op.bytes, op.value); break;
     case IOMMUCHECK_DUT_DMA: return dma(op);
     case IOMMUCHECK_DUT_ATS_REQUEST: return request(op);
     case IOMMUCHECK_DUT_ATC_DONE: smmu_->atc_done(op.where); break;

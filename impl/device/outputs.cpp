@@ -45,7 +45,8 @@ void Smmu::raise(u32 error) {
 void Smmu::raise_locked(u32 error) {
   if (((r_.gerror ^ r_.gerrorn) & error) != 0) return;
   r_.gerror ^= error;
-  signal(Line::global_error, irq::gerror, error == gerror::msi_gerror_abt ? 0 : gerror::msi_gerror_abt);
+  signal(Line::global_error, irq::gerror,
+         error == gerror::msi_gerror_abt ? 0 : gerror::msi_gerror_abt);
 }
 
 /// By a message where one is set up, else by the wire. `error`: of a message that aborts; 0: it is
@@ -161,8 +162,8 @@ void Smmu::page_request(const PageRequest& given) {
     return;
   }
   std::array<u64, 2> words{};
-  words[0] = request.sid | u64{request.last} << 62 | u64{request.write} << 61 |
-             u64{request.read} << 60;
+  words[0] =
+      request.sid | u64{request.last} << 62 | u64{request.write} << 61 | u64{request.read} << 60;
   if (request.ssv) {
     words[0] |= u64{request.ssid & 0xfffff} << 32 | u64{1} << 63 | u64{request.execute} << 59 |
                 u64{request.privileged} << 58;

@@ -18,14 +18,15 @@ constexpr u32 msi_enable[] = {irq::eventq, irq::priq, irq::gerror};
 
 }  // namespace
 
-std::expected<std::unique_ptr<Smmu>, std::string> Smmu::create(const Config& config,
-                                                               Memory& memory, Host& host) {
+std::expected<std::unique_ptr<Smmu>, std::string> Smmu::create(const Config& config, Memory& memory,
+                                                               Host& host) {
   if (const auto wrong = wrong_with(config.features)) {
     return std::unexpected("the features of the SMMU: " + std::string(*wrong));
   }
   if (config.caches.tlb_lg2 > 20 || config.caches.config_lg2 > 16) {
-    return std::unexpected("the caches of the SMMU: 4 * 2^20 translations and 4 * 2^16 contexts "
-                           "are the most");
+    return std::unexpected(
+        "the caches of the SMMU: 4 * 2^20 translations and 4 * 2^16 contexts "
+        "are the most");
   }
   if (config.windows.size() > Bus::windows_most) {
     return std::unexpected("the memory of the SMMU: " + std::to_string(config.windows.size()) +
@@ -84,10 +85,10 @@ void Smmu::publish() {
   next.split = static_cast<u8>(split == 8 || split == 10 ? split : 6);
   const auto log2size = static_cast<unsigned>(bits(r_.strtab_cfg, 5, 0));
   next.sid_bits = static_cast<u8>(std::min(log2size, features_.sidsize));
-  const unsigned entries = next.two_level ? std::max(log2size, 0U + next.split) - next.split + 3
-                                          : log2size + 6;
-  next.streams = align_down(r_.strtab & mask(51, 6) & low_mask(features_.oas),
-                            std::max(entries, 6U));
+  const unsigned entries =
+      next.two_level ? std::max(log2size, 0U + next.split) - next.split + 3 : log2size + 6;
+  next.streams =
+      align_down(r_.strtab & mask(51, 6) & low_mask(features_.oas), std::max(entries, 6U));
   const std::lock_guard lock(mode_lock_);
   mode_ = next;
   epoch_.fetch_add(1, std::memory_order_acq_rel);

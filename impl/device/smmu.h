@@ -99,11 +99,11 @@ struct Answer {
 
 /// Attributes of the leaves that translated it, as descriptors have them; 0 where none did.
 namespace attributes {
-constexpr u8 mair(u32 a) { return static_cast<u8>(a); }             ///< of stage 1
-constexpr u8 sh(u32 a) { return static_cast<u8>(a >> 8 & 3); }       ///< of stage 1
+constexpr u8 mair(u32 a) { return static_cast<u8>(a); }                ///< of stage 1
+constexpr u8 sh(u32 a) { return static_cast<u8>(a >> 8 & 3); }         ///< of stage 1
 constexpr u8 memattr(u32 a) { return static_cast<u8>(a >> 16 & 15); }  ///< of stage 2
-constexpr u8 sh2(u32 a) { return static_cast<u8>(a >> 20 & 3); }     ///< of stage 2
-constexpr bool fwb(u32 a) { return (a >> 22 & 1) != 0; }             ///< S2FWB counts
+constexpr u8 sh2(u32 a) { return static_cast<u8>(a >> 20 & 3); }       ///< of stage 2
+constexpr bool fwb(u32 a) { return (a >> 22 & 1) != 0; }               ///< S2FWB counts
 }  // namespace attributes
 
 struct AtsRequest {
@@ -268,9 +268,9 @@ class Smmu {
   Bus bus_;
   Host& host_;
 
-  std::mutex control_;   // registers and commands; taken first
-  std::mutex outputs_;   // output queues, GERROR, stalls
-  std::mutex fills_;     // of the caches
+  std::mutex control_;  // registers and commands; taken first
+  std::mutex outputs_;  // output queues, GERROR, stalls
+  std::mutex fills_;    // of the caches
   std::mutex mode_lock_;
   Registers r_;  // cr0 to cr2, gbpa, strtab, commands by control_; the rest by outputs_
   Mode mode_;    // by mode_lock_

@@ -53,7 +53,8 @@ void Tlb::clear(u64 place) {
 
 void Tlb::fill(u64 own_tag, u64 input, const Entry& entry) {
   for (unsigned i = 0; i < size_count; ++i) {
-    if (sizes[i] == entry.lg2) return put(own_tag | size_tag(i), input & ~low_mask(sizes[i]), entry);
+    if (sizes[i] == entry.lg2)
+      return put(own_tag | size_tag(i), input & ~low_mask(sizes[i]), entry);
   }
 }
 
@@ -84,9 +85,9 @@ void Tlb::put(u64 its_tag, u64 input, const Entry& entry) {
   if ((used_[place / word_bits] >> place % word_bits & 1) != 0) clear(place);
   const u64 version = set.where[way].load(std::memory_order_relaxed) & ~page_mask;
   set.tag[way].store(its_tag, std::memory_order_release);
-  set.answer[way].store((entry.output & mask(51, 12)) | entry.rights |
-                            u64{entry.device} << device_bit,
-                        std::memory_order_release);
+  set.answer[way].store(
+      (entry.output & mask(51, 12)) | entry.rights | u64{entry.device} << device_bit,
+      std::memory_order_release);
   set.extra[way].store(entry.extra, std::memory_order_release);
   set.where[way].store(version | page, std::memory_order_release);
   used_[place / word_bits] |= u64{1} << place % word_bits;

@@ -7,8 +7,8 @@
 // were read has read nothing. A place would have to be filled 2^23 times between two loads of one
 // reader for that to fail.
 //
-// An entry is found under the size that it covers, so that each look-up asks once for each size that
-// is there at all, of all that the granule has.
+// An entry is found under the size that it covers, so that each look-up asks once for each size
+// that is there at all, of all that the granule has.
 #pragma once
 
 #include <array>
@@ -24,9 +24,9 @@ namespace iommucheck::device {
 /// What an entry says. Of a table pointer `output` is the table, `extra` what tables above take
 /// away (walk.h).
 struct Entry {
-  u64 output = 0;  ///< of the first byte of what it covers
-  u32 rights = 0;  ///< right::; those that it does not have are for a walk to say
-  u8 lg2 = 12;     ///< of what it covers
+  u64 output = 0;       ///< of the first byte of what it covers
+  u32 rights = 0;       ///< right::; those that it does not have are for a walk to say
+  u8 lg2 = 12;          ///< of what it covers
   bool device = false;  ///< of stage 2: some Device type
   u64 extra = 0;
 };
@@ -68,8 +68,8 @@ class Tlb {
   struct Match {
     u64 mask = 0, value = 0;
   };
-  static constexpr u64 exact = ~(u64{3} << tag::page | u64{3} << tag::level |
-                                 u64{15} << tag::size | tag::table);
+  static constexpr u64 exact =
+      ~(u64{3} << tag::page | u64{3} << tag::level | u64{15} << tag::size | tag::table);
   /// Whatever the address. Returns the work done, in entries.
   u64 invalidate(std::span<const Match> any);
   /// Those that cover anything of [first, last]; `leaf`: table pointers stay.
@@ -145,7 +145,7 @@ class Tlb {
   u64 live_ = 0;
   std::unique_ptr<Set[]> sets_at_;
   std::unique_ptr<u8[]> next_;
-  std::unique_ptr<u64[]> used_;  // a bit for each place
+  std::unique_ptr<u64[]> used_;                // a bit for each place
   std::array<std::atomic<u64>, 2> present_{};  // by stage: which sizes are there
   std::array<u32, 2 * 64> counts_{};
 };

@@ -63,8 +63,8 @@ Walker::Step Walker::stage2(u64 ipa, Of of, u32 needs, u32 may_dirty, Entry& out
     break;
   }
   for (; level <= 3; ++level) {
-    const u64 place = entry_address(tables.page, level, level == tables.start, tables.input, table,
-                                    ipa);
+    const u64 place =
+        entry_address(tables.page, level, level == tables.start, tables.input, table, ipa);
     const auto word = bus_.word(place);
     if (!word) return fail2(Event::f_walk_eabt, ipa, of, place);
     const Form form = form_of(tables.page, level, *word, wide);
@@ -296,7 +296,8 @@ Walker::Step Walker::once(u64 input, const Request& request, Entry& out) {
     Entry second;
     second.rights = first.rights;
     if (const Step step = final_stage2(ipa, request, second); step != Step::done) return step;
-    if (request.by_ats && (second.rights & right::of({Type::write, request.kind.privileged})) == 0) {
+    if (request.by_ats &&
+        (second.rights & right::of({Type::write, request.kind.privileged})) == 0) {
       clears_ = 0;  // nothing is granted for which it would be dirty
     }
     const u8 lg2 = std::min(first.lg2, second.lg2);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Translation table walks: stage 1, stage 2, and stage 1 whose tables stage 2 translates. VMSAv8-64,
-// DDI 0487 D8; the order of faults IHI 0070 7.3.22. A walk asks the TLB for pointers to tables and,
-// of stage 2, for pages; what it found is noted for the TLB, which it never writes to itself.
+// Translation table walks: stage 1, stage 2, and stage 1 whose tables stage 2 translates.
+// VMSAv8-64, DDI 0487 D8; the order of faults IHI 0070 7.3.22. A walk asks the TLB for pointers to
+// tables and, of stage 2, for pages; what it found is noted for the TLB, which it never writes to
+// itself.
 //
 // Every walk ends: four descriptors at most for each address, five addresses at most, and a walk
 // whose descriptor changed while its flags were being written begins again three times at most.
@@ -51,9 +52,9 @@ class Found {
 
 /// What is asked of an address.
 struct Request {
-  Kind kind;              ///< after the STE's overrides
-  bool reads_too = false;  ///< by ATS: who executes has to be let read
-  bool by_ats = false;     ///< rights are asked for: nothing is refused but by a fault
+  Kind kind;                 ///< after the STE's overrides
+  bool reads_too = false;    ///< by ATS: who executes has to be let read
+  bool by_ats = false;       ///< rights are asked for: nothing is refused but by a fault
   bool wants_write = false;  ///< by ATS
 };
 
@@ -97,9 +98,9 @@ class Walker {
   const Context& context_;
   Found& found_;
   Fault fault_;
-  u64 place_ = 0;  // of the stage 1 descriptor that was read last, physical
-  u64 ipa_ = 0;    // the same as stage 1 has it
-  u64 read_ = 0;   // and what was there
+  u64 place_ = 0;               // of the stage 1 descriptor that was read last, physical
+  u64 ipa_ = 0;                 // the same as stage 1 has it
+  u64 read_ = 0;                // and what was there
   u64 flags_ = 0, clears_ = 0;  // what is to be set and cleared in it when all else is done
 };
 

@@ -36,11 +36,11 @@ Access an_access(SplitMix64& draw) {
 
 TEST(DeviceCoherence, CachesChangeNoAnswer) {
   for (u64 seed = 1; seed <= 24; ++seed) {
-    const Guest::Options options{.stage2 = seed % 2 == 0,
-                                 .dirty_state = seed % 4 < 2,
-                                 .window = seed % 3 != 0,
-                                 .caches = {.tlb_lg2 = static_cast<unsigned>(seed % 5),
-                                            .config_lg2 = 0}};
+    const Guest::Options options{
+        .stage2 = seed % 2 == 0,
+        .dirty_state = seed % 4 < 2,
+        .window = seed % 3 != 0,
+        .caches = {.tlb_lg2 = static_cast<unsigned>(seed % 5), .config_lg2 = 0}};
     Guest cached(megabyte, options), fresh(megabyte, options);
     fill_tables(cached, seed);
     fill_tables(fresh, seed);
@@ -82,7 +82,9 @@ TEST(DeviceCoherence, WhatIsInvalidatedIsGone) {
   for (const bool stage2 : {false, true}) {
     Guest guest(megabyte, {.stage2 = stage2});
     Port port(*guest.smmu);
-    const auto leads_to = [&](u64 va) { return port.access({.sid = Guest::sid, .address = va}).pa; };
+    const auto leads_to = [&](u64 va) {
+      return port.access({.sid = Guest::sid, .address = va}).pa;
+    };
     const u64 a = test::World::base + 0xa0000, b = test::World::base + 0xb0000;
     guest.map(0x5000, a);
     EXPECT_EQ(leads_to(0x5000), a);
@@ -115,6 +117,54 @@ TEST(DeviceCoherence, DirtyStateIsWrittenOnce) {
     EXPECT_EQ(port.access({.sid = Guest::sid, .address = 0x5000, .type = Type::write}).end,
               End::passed);
     EXPECT_EQ(word() & (af | ap2), af);
+  }
+}
+
+constexpr u64 block_2m = Guest::page_rw & ~u64{2};
+
+TEST(DeviceCoherence, AnEntryOfBothStagesCoversTheSmallerOne) {
+  Guest guest(4 * megabyte, {.stage2 = true});
+  Port port(*guest.smmu);
+  const u64 ipa = test::World::base + 2 * megabyte;
+  guest.map_block(0x200000, ipa | block_2m);
+  guest.map_stage2(ipa + 0x1000, test::World::base + 0x5000);
+  const auto leads_to = [&](u64 va) { return port.access({.sid = Guest::sid, .address = va}).pa; };
+  EXPECT_EQ(leads_to(0x200010), ipa + 0x10);
+  EXPECT_EQ(leads_to(0x201010), test::World::base + 0x5010);
+}
+
+TEST(DeviceCoherence, S2ptwIsAskedOfWhatIsCached) {
+  Guest guest(megabyte, {.stage2 = true});
+  // Stage 1's first table lies in Device memory of stage 2, which data accesses have cached.
+  constexpr u64 device_rw = 0x3 | 3 << 6 | 1 << 10;
+  guest.map(0x5000, guest.root());
+  guest.map_stage2(guest.root(), guest.root(), device_rw);
+  Port port(*guest.smmu);
+  EXPECT_EQ(port.access({.sid = Guest::sid, .address = 0x5000}).end, End::passed);
+  const u64 ste = Guest::structures + u64{Guest::sid} * 64 + 16;
+  guest.world.store(ste, guest.world.load(ste) | u64{1} << 54);
+  guest.command(0x03 | u64{Guest::sid} << 32, 1);
+  guest.map(u64{1} << 39, test::World::base);  // below another entry of the first table
+  const Answer answer = port.access({.sid = Guest::sid, .address = u64{1} << 39});
+  EXPECT_EQ(answer.event, Event::f_permission);
+}
+
+TEST(DevicePermissions, PanAndEpan) {
+  constexpr u64 pan = u64{1} << 40, epan = u64{1} << 59, uxn = u64{1} << 54, user = 1 << 6;
+  for (const bool with_epan : {false, true}) {
+    Guest guest(megabyte, {.features = {.epan = true}});
+    guest.world.store(Guest::cd, guest.world.load(Guest::cd) | pan);
+    guest.world.store(Guest::cd + 8, guest.world.load(Guest::cd + 8) | (with_epan ? epan : 0));
+    guest.map(0x5000, test::World::base, Guest::page_rw & ~user);          // users may execute
+    guest.map(0x6000, test::World::base, (Guest::page_rw & ~user) | uxn);  // users may do nothing
+    guest.map(0x7000, test::World::base);
+    Port port(*guest.smmu);
+    const auto may = [&](u64 va) {
+      return port.access({.sid = Guest::sid, .address = va, .privileged = true}).end == End::passed;
+    };
+    EXPECT_EQ(may(0x5000), !with_epan);
+    EXPECT_TRUE(may(0x6000));
+    EXPECT_FALSE(may(0x7000));
   }
 }
 

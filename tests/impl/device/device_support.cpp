@@ -43,9 +43,10 @@ Guest::Guest(u64 bytes, const Options& options)
   if (stage2_) {
     root2_ = page();
     // T0SZ 16, level 0 first, 48 bits, AArch64, recorded.
-    world.store(ste + 16, u64{16} << 32 | u64{2} << 38 | u64{5} << 48 | u64{1} << 51 | u64{1} << 58);
+    world.store(ste + 16,
+                u64{16} << 32 | u64{2} << 38 | u64{5} << 48 | u64{1} << 51 | u64{1} << 58);
     world.store(ste + 24, root2_);
-    for (u64 at = World::base; at < World::base + bytes; at += 4096) identity(at);
+    for (u64 at = World::base; at < World::base + bytes; at += 4096) map_stage2(at, at);
   }
   // T0SZ 16, EPD1, V, 48 bits, AArch64, A, R, ASET, ASID 1.
   world.store(cd, 16 | u64{1} << 30 | u64{1} << 31 | u64{5} << 32 | u64{1} << 41 |
@@ -69,28 +70,23 @@ u64 Guest::page() {
   return at;
 }
 
-/// The leaf's place; tables are made on the way.
-u64 Guest::entry(u64 root, unsigned start, u64 address) {
+/// The place of the entry at level `last`; tables are made on the way.
+u64 Guest::entry(u64 root, unsigned last, u64 address) {
   u64 table = root;
-  for (unsigned level = start; level < 3; ++level) {
+  for (unsigned level = 0; level < last; ++level) {
     const u64 at = table + bits(address >> level_shift(12, level), 8, 0) * 8;
-    if (!bit(world.load(at), 0)) {
-      const u64 next = page();
-      world.store(at, next | 3);
-      // A table of stage 1 has to be there at stage 2, which is made first.
-    }
+    if (!bit(world.load(at), 0)) world.store(at, page() | 3);
     table = world.load(at) & mask(47, 12);
   }
-  return table + bits(address, 20, 12) * 8;
+  return table + bits(address >> level_shift(12, last), 8, 0) * 8;
 }
 
-void Guest::identity(u64 pa) {
-  constexpr u64 normal_rw = 0x3 | 0xf << 2 | 3 << 6 | 3 << 8 | 1 << 10;
-  world.store(entry(root2_, 0, pa), pa | normal_rw);
+void Guest::map_stage2(u64 ipa, u64 pa, u64 attributes) {
+  world.store(entry(root2_, 3, ipa), pa | attributes);
 }
-
-u64 Guest::leaf(u64 va) { return entry(root_, 0, va); }
+u64 Guest::leaf(u64 va) { return entry(root_, 3, va); }
 void Guest::map(u64 va, u64 pa, u64 attributes) { world.store(leaf(va), pa | attributes); }
+void Guest::map_block(u64 va, u64 descriptor) { world.store(entry(root_, 2, va), descriptor); }
 void Guest::unmap(u64 va) { world.store(leaf(va), 0); }
 
 void Guest::command(u64 low, u64 high) {

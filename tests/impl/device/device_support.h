@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A system around the fast model: memory from 2^32 on, what the model tells, and a guest that writes
-// tables, registers and commands by hand.
+// A system around the fast model: memory from 2^32 on, what the model tells, and a guest that
+// writes tables, registers and commands by hand.
 #pragma once
 
 #include <atomic>
@@ -81,7 +81,11 @@ class Guest {
   /// A page, `attributes` as the descriptor has them; one address space, or the other.
   void map(u64 va, u64 pa, u64 attributes = page_rw);
   void unmap(u64 va);
+  void map_block(u64 va, u64 descriptor);  ///< of 2 MiB
+  /// Of stage 2: a page that is no identity.
+  void map_stage2(u64 ipa, u64 pa, u64 attributes = stage2_rw);
   [[nodiscard]] u64 leaf(u64 va);  ///< where its descriptor is
+  [[nodiscard]] u64 root() const { return root_; }
   void command(u64 low, u64 high = 0);
   /// CMD_TLBI_NH_VA, CMD_SYNC.
   void invalidate(u64 va);
@@ -91,12 +95,13 @@ class Guest {
 
   static constexpr u64 page_rw = 0x3 | 1 << 6 | 3 << 8 | 1 << 10 | 1 << 11;  // AP[1], AF, nG
 
+  static constexpr u64 stage2_rw = 0x3 | 0xf << 2 | 3 << 6 | 3 << 8 | 1 << 10;
+
   World world;
   std::unique_ptr<Smmu> smmu;
 
  private:
-  u64 entry(u64 root, unsigned start, u64 address);
-  void identity(u64 pa);
+  u64 entry(u64 root, unsigned last, u64 address);
 
   bool stage2_;
   u64 next_, root_ = 0, root2_ = 0;

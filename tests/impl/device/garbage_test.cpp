@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
-#include "tests/impl/device/device_support.h"
 #include "impl/device/door.h"
+#include "tests/impl/device/device_support.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -47,9 +47,9 @@ u64 a_word(SplitMix64& draw) {
     case 0: return draw.next();
     case 1: return 0;
     case 2:
-    case 3: return address | u64{1} | draw.below(1024) << 2 | draw.below(8) << 51;  // block
+    case 3: return address | u64{1} | draw.below(1024) << 2 | draw.below(8) << 51;      // block
     case 4: return address | u64{1} | (4 + draw.below(4)) << 1 | draw.below(16) << 59;  // STE
-    case 5:  // CD
+    case 5:                                                                             // CD
       return (16 + draw.below(24)) | draw.below(4) << 6 | (16 + draw.below(24)) << 16 |
              draw.below(4) << 22 | u64{1} << 30 | u64{1} << 31 | draw.below(8) << 32 |
              u64{1} << 41 | draw.below(8) << 42 | u64{6} << 45 | draw.below(4) << 48;
@@ -57,8 +57,8 @@ u64 a_word(SplitMix64& draw) {
       return draw.below(4) | (16 + draw.below(32)) << 32 | draw.below(4) << 38 |
              draw.below(4) << 46 | draw.below(8) << 48 | u64{1} << 51 | draw.below(64) << 53;
     case 7: {  // a command
-      constexpr u8 ops[] = {3, 4, 5, 6, 0x10, 0x11, 0x12, 0x13, 0x20, 0x21, 0x22, 0x23,
-                            0x28, 0x2a, 0x30, 0x40, 0x41, 0x44, 0x45, 0x46, 0x46, 0x46};
+      constexpr u8 ops[] = {3,    4,    5,    6,    0x10, 0x11, 0x12, 0x13, 0x20, 0x21, 0x22,
+                            0x23, 0x28, 0x2a, 0x30, 0x40, 0x41, 0x44, 0x45, 0x46, 0x46, 0x46};
       return u64{ops[draw.below(std::size(ops))]} | draw.below(2) << 10 | draw.below(32) << 12 |
              draw.below(32) << 20 | draw.below(64) << 32 | draw.below(4) << 48;
     }
@@ -67,11 +67,11 @@ u64 a_word(SplitMix64& draw) {
 }
 
 void write_register(Smmu& smmu, SplitMix64& draw) {
-  constexpr u32 at[] = {0x20, 0x28, 0x2c, 0x44, 0x50, 0x64, 0x68, 0x70, 0x74, 0x80, 0x84,
-                        0x88, 0x90, 0x94, 0x98, 0x9c, 0xa0, 0xa4, 0xb0, 0xb8, 0xc0, 0xd0,
-                        0xdc, 0x100a8, 0x100ac, 0x100c8, 0x100cc};
-  const auto offset = draw.below(16) == 0 ? static_cast<u32>(draw.below(0x20000))
-                                          : at[draw.below(std::size(at))];
+  constexpr u32 at[] = {0x20, 0x28, 0x2c, 0x44, 0x50, 0x64,    0x68,    0x70,    0x74,
+                        0x80, 0x84, 0x88, 0x90, 0x94, 0x98,    0x9c,    0xa0,    0xa4,
+                        0xb0, 0xb8, 0xc0, 0xd0, 0xdc, 0x100a8, 0x100ac, 0x100c8, 0x100cc};
+  const auto offset =
+      draw.below(16) == 0 ? static_cast<u32>(draw.below(0x20000)) : at[draw.below(std::size(at))];
   const unsigned width = offset % 8 == 0 && draw.below(3) == 0 ? 8 : 4;
   u64 value = draw.below(4) == 0 ? draw.next() : a_word(draw);
   if (offset == 0x20) value = draw.below(8) == 0 ? draw.next() : 0x1f;
@@ -161,14 +161,14 @@ TEST(DeviceGarbage, NothingThatAGuestWritesHarms) {
         }
         default: {
           const bool any = g.draw.below(4) == 0;
-          const Access access{.sid = any ? static_cast<u32>(g.draw.below(70)) : g.sid,
-                              .ssv = g.draw.below(8) == 0,
-                              .ssid = static_cast<u32>(g.draw.below(1 << 20)),
-                              .address = g.draw.below(4) == 0 ? g.draw.next()
-                                                              : g.draw.below(1 << 20) << 12,
-                              .type = static_cast<Type>(g.draw.below(3)),
-                              .privileged = g.draw.below(2) != 0,
-                              .translated = g.draw.below(16) == 0};
+          const Access access{
+              .sid = any ? static_cast<u32>(g.draw.below(70)) : g.sid,
+              .ssv = g.draw.below(8) == 0,
+              .ssid = static_cast<u32>(g.draw.below(1 << 20)),
+              .address = g.draw.below(4) == 0 ? g.draw.next() : g.draw.below(1 << 20) << 12,
+              .type = static_cast<Type>(g.draw.below(3)),
+              .privileged = g.draw.below(2) != 0,
+              .translated = g.draw.below(16) == 0};
           passed += port.access(access).end == End::passed ? 1 : 0;
           most = std::max(most, g.world.reads - reads);
           EXPECT_LE(g.world.reads - reads, reads_most) << "seed " << seed;

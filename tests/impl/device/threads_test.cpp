@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Several threads hit while another changes tables and commands. What a CMD_SYNC promises holds: who
-// begins behind it meets what is new, and who has met what is old is done.
+// Several threads hit while another changes tables and commands. What a CMD_SYNC promises holds:
+// who begins behind it meets what is new, and who has met what is old is done.
 #include <atomic>
 #include <thread>
 
@@ -47,7 +47,8 @@ TEST(DeviceThreads, NobodyUsesWhatACommandHasEnded) {
           const u64 ahead = (met - least % 64) % 64;
           own.uses.store(least + ahead, std::memory_order_relaxed);
           if (ahead > 2) own.wrong.fetch_add(1);
-          for (unsigned i = 0; i < 64; ++i) (void)over.load(std::memory_order_acquire);  // it is used
+          for (unsigned i = 0; i < 64; ++i)
+            (void)over.load(std::memory_order_acquire);  // it is used
         }
         own.uses.store(nobody, std::memory_order_release);
         own.rounds.fetch_add(1, std::memory_order_relaxed);

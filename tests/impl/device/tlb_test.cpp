@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The TLB against a list of what was filled: it finds nothing else, and nothing that was invalidated.
+// The TLB against a list of what was filled: it finds nothing else, and nothing that was
+// invalidated.
 #include "impl/device/tlb.h"
 
 #include <map>
@@ -15,7 +16,8 @@ constexpr u8 sizes[] = {12, 14, 16, 21, 25, 29, 30, 36, 39, 42};
 
 u64 a_tag(SplitMix64& draw) {
   const auto world = static_cast<World>(draw.below(2) * 2);
-  u64 tag = tag::base(world, draw.below(2)) | tag::of_page(static_cast<unsigned>(12 + 2 * draw.below(3)));
+  u64 tag =
+      tag::base(world, draw.below(2)) | tag::of_page(static_cast<unsigned>(12 + 2 * draw.below(3)));
   switch (draw.below(3)) {
     case 0: return tag | draw.below(2) << tag::asid;
     case 1: return tag | tag::global | (draw.below(2) != 0 ? tag::aset : 0);
@@ -49,8 +51,11 @@ TEST(DeviceTlb, FindsWhatWasFilledAndNothingThatWasInvalidated) {
       const u8 lg2 = sizes[draw.below(4)];
       const u64 first = input & ~low_mask(lg2);
       if (const u64 what = draw.below(8); what < 4) {
-        Entry entry{.output = draw.below(1 << 20) << 12, .rights = static_cast<u32>(draw.below(64)),
-                    .lg2 = lg2, .device = draw.below(2) != 0, .extra = draw.below(1000)};
+        Entry entry{.output = draw.below(1 << 20) << 12,
+                    .rights = static_cast<u32>(draw.below(64)),
+                    .lg2 = lg2,
+                    .device = draw.below(2) != 0,
+                    .extra = draw.below(1000)};
         tlb.fill(tag, input, entry);
         kept.all[{tag, first, lg2}] = entry;
       } else if (what == 4) {
