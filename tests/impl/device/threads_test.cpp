@@ -2,6 +2,7 @@
 // Several threads hit while another changes tables and commands. What a CMD_SYNC promises holds:
 // who begins behind it meets what is new, and who has met what is old is done.
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -74,6 +75,26 @@ TEST(DeviceThreads, NobodyUsesWhatACommandHasEnded) {
   for (const Reader& reader : state) {
     EXPECT_EQ(reader.wrong, 0U);
   }
+}
+
+TEST(DeviceThreads, ASyncWaitsForWhoeverIsInASection) {
+  Guest guest(megabyte);
+  guest.map(0x5000, test::World::base);
+  Port port(*guest.smmu), idle(*guest.smmu);
+  std::atomic<bool> done{false};
+  std::jthread command;
+  {
+    const Port::Section section(port);
+    (void)port.access({.sid = Guest::sid, .address = 0x5000});
+    command = std::jthread([&] {
+      guest.invalidate(0x5000);
+      done = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_FALSE(done);
+  }
+  command.join();
+  EXPECT_TRUE(done);
 }
 
 TEST(DeviceThreads, RegistersAndFaultsFromManyThreads) {
