@@ -6,6 +6,7 @@
 
 #include "base/random.h"
 #include "impl/device/door.h"
+#include "tests/cases.h"
 #include "tests/impl/device/device_support.h"
 
 #if defined(__has_feature)
@@ -120,7 +121,7 @@ void mend(Garbage& g) {
 
 TEST(DeviceGarbage, NothingThatAGuestWritesHarms) {
   u64 passed = 0, most = 0;
-  for (u64 seed = 1; seed <= 60; ++seed) {
+  for (u64 seed = 1; seed <= iommucheck::test::cases(60, 20000); ++seed) {
     Garbage g(seed, seed % 2 != 0);
     Port port(*g.smmu);
     std::array<std::byte, Smmu::state_bytes> state{};
