@@ -109,7 +109,7 @@ bool Smmu::is_legal(u64 low, u64 high) const {
 
 void Smmu::work() {
   const std::lock_guard control(control_);
-  run_commands(1U << 16);
+  run_commands(work_at_once);
 }
 
 /// Until the queue is empty, an error stops it, a CMD_SYNC waits for endpoints, or about `budget`
@@ -289,7 +289,7 @@ void Smmu::atc_done(u32 tag) {
   if (tag >= invalidations_most || !bit(r_.open[tag / 64], tag % 64)) return;
   r_.open[tag / 64] &= ~(u64{1} << tag % 64);
   --r_.open_count;
-  run_commands(1U << 16);
+  run_commands(work_at_once);
 }
 
 void Smmu::atc_time_out() {
@@ -298,7 +298,7 @@ void Smmu::atc_time_out() {
   r_.open = {};
   r_.open_count = 0;
   r_.timed_out = 1;
-  run_commands(1U << 16);
+  run_commands(work_at_once);
 }
 
 void Smmu::end_stalls(u64 low, u64 high) {

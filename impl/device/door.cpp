@@ -40,11 +40,6 @@ Features features_of(u64 seed) {
   return all;
 }
 
-/// An access whose stall waits for room: it is sent again when CONS of the event queue moves.
-struct Waiting {
-  Access access;
-};
-
 class DoorDevice final : public Memory, public Host {
  public:
   explicit DoorDevice(const iommucheck_dut_host& host) : host_(host) {}
@@ -110,6 +105,7 @@ class DoorDevice final : public Memory, public Host {
   iommucheck_dut_host host_;
   std::unique_ptr<Smmu> smmu_;
   std::unique_ptr<Port> port_;
+  /// Accesses whose stall waits for room: they are sent again when a register is written.
   std::array<Access, waiting_most> held_{};
   std::size_t waiting_ = 0;
 };

@@ -149,7 +149,7 @@ u64 Smmu::stored(u32 offset, u64 value) const {
 u64 Smmu::read(u32 offset, unsigned bytes) {
   if ((bytes != 4 && bytes != 8) || offset % bytes != 0) return 0;
   const std::lock_guard control(control_);
-  if (work_left()) run_commands(1U << 16);
+  if (work_left()) run_commands(work_at_once);
   const std::lock_guard outputs(outputs_);
   if (bytes == 8) {
     const u64* its = wide(offset);
@@ -212,7 +212,7 @@ void Smmu::write(u32 offset, unsigned bytes, u64 value) {
     runs |= offset == reg::cr0 || offset == reg::cmdq_prod || offset == reg::gerrorn;
   }
   if (offset == reg::cr0 || offset == reg::gbpa) synchronize();
-  if (runs) run_commands(1U << 16);
+  if (runs) run_commands(work_at_once);
 }
 
 void Smmu::write_cr0(u32 value) {

@@ -204,6 +204,8 @@ class Smmu {
     u32 sid = 0;
     u32 used = 0;
   };
+  /// Entries of caches and commands that a register access looks at, at most, and one scan more.
+  static constexpr u64 work_at_once = 1 << 16;
   static constexpr std::size_t stalls_most = 256, invalidations_most = 1024;
   struct Registers {
     u32 cr0 = 0, cr1 = 0, cr2 = 0, gbpa = 0x1000;
@@ -243,7 +245,7 @@ class Smmu {
   void synchronize();
 
   // outputs.cpp
-  enum class Recorded : u8 { written, lost, waits };
+  enum class Recorded : u8 { written, lost };
   Recorded record(const std::array<u64, 4>& words);
   Recorded record_locked(const std::array<u64, 4>& words);
   std::optional<u16> record_stall(u32 sid, std::array<u64, 4> words);

@@ -52,7 +52,7 @@ bool Smmu::restore(std::span<const std::byte> from) {
     for (std::size_t i = features_.stall_max; i < stalls_most; ++i) r_.stalls[i] = {};
     publish();
   }
-  run_commands(1U << 16);
+  run_commands(work_at_once);
   return true;
 }
 

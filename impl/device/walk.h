@@ -67,7 +67,7 @@ class Walker {
   std::optional<Entry> translate(u64 input, const Request& request);
   /// Where an L1CD or CD of a stream with stage 2 is. Nothing: fault().
   std::optional<u64> fetch_address(u64 ipa);
-  /// Of a stream without stage 2 the same.
+  /// Why there is nothing.
   [[nodiscard]] const Fault& fault() const { return fault_; }
 
   /// How TTB1's addresses are told apart; the upper byte is none of the address.
