@@ -445,9 +445,10 @@ class Reader {
     CLI::App& app =
         command("conform", "Check a device under test against the specification", conform_);
     CLI::Option* device =
-        app.add_option("--device", conform_.device,
-                       "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device; one's "
-                       "own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
+        app.add_option(
+               "--device", conform_.device,
+               "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device, fast: the "
+               "fast model; one's own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
             ->type_name("DEVICE")
             ->capture_default_str();
     CLI::Option* backend =
