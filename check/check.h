@@ -120,10 +120,11 @@ struct CheckResult {
   std::vector<Violation> findings;
   std::vector<KnownSeen> known;  ///< in the file's order
   CorpusResult corpus;
-  std::vector<GaveUp> gave_up;  ///< the first by a bound, and by what is not modelled
-  u64 without_verdict = 0;      ///< sequences, for the one reason or the other
-  u64 cut_short = 0;            ///< sequences, by what is known: nothing goes on behind it
-  u64 unmodelled = 0;           ///< of these for the other
+  std::vector<GaveUp> gave_up;         ///< the first by a bound, and by what is not modelled
+  u64 without_verdict = 0;             ///< sequences, for the one reason or the other
+  u64 cut_short = 0;                   ///< sequences, by what is known: nothing goes on behind it
+  u64 unmodelled = 0;                  ///< of these for the other
+  bool uses_secure_registers = false;  ///< in its boot: they are not there, and not judged
   std::vector<std::string> not_looked_at;  ///< what the driver claims and nobody saw, in words
   std::vector<std::string> environment;    ///< what the machine kept from being looked at, in words
 };

@@ -24,21 +24,32 @@ bool is_identity(const LockstepOptions& options, const iommucheck_driver& driver
   return options.identity_window || (driver.flags & IOMMUCHECK_DRIVER_IDENTITY_MAPPED) != 0;
 }
 
-/// Null where the monitor's own memory serves, or there is no place (is_identity).
+/// It writes memory through pointers, so that what it sees is another copy than the monitor's.
+bool has_a_view(const LockstepOptions& options, const iommucheck_driver& driver) {
+  return options.scan || (driver.flags & IOMMUCHECK_DRIVER_SCAN) != 0 || driver.hooks != nullptr;
+}
+
+/// What the driver sees. Null where the monitor's own memory serves, or there is no place
+/// (is_identity).
 std::unique_ptr<Pages> window_of(const LockstepOptions& options, const iommucheck_driver& driver) {
-  const bool guarded = options.guard_window && !options.scan;
+  const bool view = has_a_view(options, driver);
+  const bool guarded = options.guard_window && !view;
   const auto kind = guarded ? Pages::Kind::mirrored : Pages::Kind::own;
   if (is_identity(options, driver)) {
     const auto at = Pages::identity_place(options.window_bytes);
     return at ? std::make_unique<Pages>(options.window_bytes, kind, *at) : nullptr;
   }
-  return guarded ? std::make_unique<Pages>(options.window_bytes, kind) : nullptr;
+  if (!guarded && !view) return nullptr;
+  const auto at = Pages::congruent_place(options.window_bytes, Setup{}.window_pa);
+  return std::make_unique<Pages>(options.window_bytes, kind, at.value_or(0));
 }
 
 Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
                const Pages* window) {
   Setup setup;
-  if (window != nullptr) setup.window_memory = reinterpret_cast<u64*>(window->data());
+  if (window != nullptr && !has_a_view(options, driver)) {
+    setup.window_memory = reinterpret_cast<u64*>(window->data());
+  }
   if (window != nullptr && is_identity(options, driver)) {
     setup.window_pa = reinterpret_cast<u64>(window->seen());
   }
@@ -89,7 +100,9 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   host_.set_segments(options.segments);
   if (claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
   if (options.machine.dirty) host_.has_former_owner();
-  if (window_) host_.set_window(window_->seen());
+  if (window_) {
+    has_a_view(options, driver) ? host_.set_view(*window_) : host_.set_window(window_->seen());
+  }
   host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
   host_.on_step(options.on_step, options.step_context);
@@ -479,6 +492,7 @@ void Lockstep::tear_down() {
   does("teardown");
   check_held();
   if (!monitor_.findings().empty()) return;
+  if (host_.driver().shutdown == nullptr) return;  // it promises nothing of what is after it
   monitor_.driver_stops();
   const DriverHost::Held held = host_.shut_down();
   monitor_.account(held.blocks, held.pins);

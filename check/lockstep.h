@@ -87,6 +87,7 @@ class Lockstep {
   void set_seen(FirstSeen* seen) { seen_ = seen; }
   /// What the driver offers (claims.h).
   [[nodiscard]] u64 abilities() const;
+  [[nodiscard]] bool uses_secure_registers() const { return host_.uses_secure_registers(); }
   [[nodiscard]] NotClaimed not_claimed() const { return monitor_.setup().not_claimed; }
   /// Called before each operation; for progress and crash reports. May be null.
   void on_operation(void (*hook)(void*, u32), void* context) {

@@ -202,6 +202,11 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
   for (const std::string& line : oracle::not_claimed_lines(result.not_claimed, result.shown)) {
     fmt::print("{}\n", line);
   }
+  if (result.uses_secure_registers) {
+    fmt::print(
+        "not judged: what the driver does with Secure registers (offsets 0x8000 to 0xbfff): this "
+        "SMMU has no Secure state, so they read as 0 and keep nothing (IHI 0070 3.10)\n");
+  }
   for (std::size_t i = 0; i < result.machines.size(); ++i) {
     if (result.machines[i].refused) {
       fmt::print("machine {} was not tried: the driver says that it is not for it\n", i + 1);

@@ -400,7 +400,7 @@ class Reader {
     app.add_option("--not-claimed", check_.not_claimed,
                    "what is not asked, beside what the driver says of itself: time-outs, "
                    "memory-type, moves, ranges, unrolling, short-memory, structures, domains, "
-                   "stage-2; or nothing: all is, whatever it says")
+                   "stage-2, groups, blocking, interrupts; or nothing: all is, whatever it says")
         ->type_name("NAME,...");
     app.add_flag("--strict", check_.strict,
                  "a run with undetermined rules has no verdict (exit status 2)");

@@ -19,6 +19,7 @@ constexpr u64 waits_max = 1000;  // without any progress: a working SMMU needs a
 constexpr u64 stuck_waits_max = 3;
 constexpr u64 refusals_max = 8;  // of one command, acknowledged and left as it is
 constexpr u64 registers_bytes = 0x20000;
+constexpr u64 secure_registers = 0x8000, behind_secure_registers = 0xc000;  // IHI 0070 6.2
 constexpr u64 process_table_bytes = u64{4} << 20;
 constexpr u64 former_owners_bytes = u64{12} << 20;
 }  // namespace
@@ -60,6 +61,7 @@ bool DriverHost::refuses(const char* what, u64 pa, u64 bytes) {
 }
 
 bool DriverHost::beyond(u64 offset) {
+  uses_secure_registers_ |= offset >= secure_registers && offset < behind_secure_registers;
   if (offset < registers_bytes) return false;
   const u64 iommu = offset >> 32;
   monitor_.driver_error(
@@ -79,7 +81,8 @@ void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
 }
 
 void DriverHost::scan() {
-  scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks, store_count_);
+  scan_ =
+      std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks, store_count_, view_);
 }
 
 void DriverHost::bind_platform() {

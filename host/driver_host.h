@@ -56,6 +56,8 @@ class DriverHost {
   /// The stores of a driver that `iommucheck cc` built are counted by the processor, too. Outlives
   /// the host. Before boot().
   void count_stores(StoreCount* count) { store_count_ = count; }
+  /// It has read or written a register of the Secure state, which is not there (IHI 0070 3.10).
+  [[nodiscard]] bool uses_secure_registers() const { return uses_secure_registers_; }
   /// Called with each thing that the driver asks of its platform, for signs of life, until it has
   /// asked for more than a call may. Before boot().
   void on_step(void (*hook)(void*), void* context) {
@@ -68,6 +70,8 @@ class DriverHost {
   void has_former_owner() { former_owner_ = true; }
   /// Where the driver reads table memory; the default: the specification's own. Before boot().
   void set_window(const void* window) { platform_.window = window; }
+  /// Before it boots, of one that writes memory through pointers: where it sees that.
+  void set_view(Pages& view) { view_ = &view; }
 
   /// Decides everything that a device or the environment may choose.
   void set_choices(spec::Choices& choices) { choices_ = &choices; }
@@ -179,6 +183,7 @@ class DriverHost {
   [[nodiscard]] u64 read_memory(u64 pa, u32 bytes) const;
   void bind_sized_accesses();
   bool beyond(u64 offset);
+  bool uses_secure_registers_ = false;
   void enter() {
     if (scan_) scan_->enter();
   }
@@ -228,6 +233,7 @@ class DriverHost {
   Arena arena_;
   TableMemory tables_;
   std::unique_ptr<ScanDoor> scan_;
+  Pages* view_ = nullptr;  // of a driver that scan_ stands before; null: one of its own
   StoreCount* store_count_ = nullptr;
   Segments* segments_ = nullptr;
   spec::FirstChoice first_;

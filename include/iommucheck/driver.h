@@ -447,6 +447,11 @@ struct iommucheck_user_event {
 #define IOMMUCHECK_DRIVER_STAGE_2_GIVEN 0x10000u
 /* A device is attached and detached for itself, whatever its group: groups are kept above. */
 #define IOMMUCHECK_DRIVER_NO_GROUPS 0x20000u
+/* What a device that is on no domain sends may pass untranslated: only what is attached is
+ * contained. */
+#define IOMMUCHECK_DRIVER_PASSES_UNATTACHED 0x100000u
+/* Event records are looked for from time to time: handle_irq is that look. */
+#define IOMMUCHECK_DRIVER_POLLS_EVENTS 0x200000u
 
 /* What the driver itself counts as not given back. */
 struct iommucheck_held {
