@@ -23,6 +23,8 @@ int run(const ExplainCommand& options) { return run_explain(options); }
 int run(const ProveCommand& options) { return run_prove(options); }
 int run(const BenchCommand& options) { return run_bench(options); }
 int run(const CcCommand& options) { return run_cc(options); }
+int run(const InitCommand& options) { return run_init(options); }
+int run(const LinuxCommand& options) { return run_linux(options); }
 
 int run(int argc, char** argv) {
   const Parsed parsed = parse(argc, argv);
