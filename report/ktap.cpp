@@ -111,10 +111,10 @@ std::vector<Group> groups_of(const JunitSuite& suite) {
 
 std::string to_ktap(const JunitSuite& suite) {
   const std::vector<Group> groups = groups_of(suite);
-  std::string out = "KTAP version 1\n";
+  // The plan comes first: some of kunit.py's versions take it for a diagnostic behind others.
+  std::string out = fmt::format("KTAP version 1\n1..{}\n", groups.size());
   add_diagnostics(out, "", suite.name);
   for (const auto& [key, value] : suite.properties) add_diagnostics(out, "", key + ": " + value);
-  out += fmt::format("1..{}\n", groups.size());
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const Group& group = groups[i];
     out +=

@@ -31,6 +31,8 @@ class KtapReader {
     KtapTest all;
     all.ok = true;
     level(0, all);
+    std::vector<std::string> tail;
+    if (wrong_.empty()) diagnostics(0, tail);
     if (wrong_.empty() && at_ != lines_.size()) wrong("a line behind the end");
     if (!wrong_.empty()) return std::unexpected(wrong_);
     return all;

@@ -92,9 +92,9 @@ TEST(Ktap, SaysWhatWasFound) {
   add("sequence 3", "", JunitStatus::error, "a bound");
   add("known", "known findings", JunitStatus::skipped, "");
   EXPECT_EQ(to_ktap(suite), R"(KTAP version 1
+1..3
 # iommucheck check mine
 # seed: 1
-1..3
   KTAP version 1
   # Subtest: check mine
   1..3
