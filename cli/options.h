@@ -143,6 +143,20 @@ struct ExplainCommand {
   bool html = false;  ///< a page of the trace, up to its first finding
 };
 
+/// A check that goes on for as long as one likes, kept in a folder.
+struct CampaignCommand {
+  CheckCommand check;  ///< driver, machine, seed, runs and so on
+  std::string folder;
+  u64 slice = 8192;           ///< sequences that are kept together
+  u32 shard = 1, shards = 1;  ///< of all slices those whose number is so
+};
+
+/// Slices of other campaigns become those of the first one.
+struct MergeCommand {
+  std::string into;
+  std::vector<std::string> from;
+};
+
 /// A Linux tree's SMMUv3 driver, by the tree's own headers and build.
 struct LinuxCommand {
   Format format = Format::text;
@@ -180,10 +194,10 @@ struct CcCommand {
   std::vector<std::string> arguments;
 };
 
-using Command =
-    std::variant<CcCommand, LitmusOptions, AskCommand, ScenarioCommand, CheckCommand,
-                 ConformCommand, ReplayCommand, ImportCommand, ExportCommand, RulesCommand,
-                 ExplainCommand, ProveCommand, BenchCommand, InitCommand, LinuxCommand>;
+using Command = std::variant<CcCommand, LitmusOptions, AskCommand, ScenarioCommand, CheckCommand,
+                             ConformCommand, ReplayCommand, ImportCommand, ExportCommand,
+                             RulesCommand, ExplainCommand, ProveCommand, BenchCommand, InitCommand,
+                             LinuxCommand, CampaignCommand, MergeCommand>;
 
 struct Parsed {
   /// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2
@@ -214,5 +228,7 @@ int run_bench(const BenchCommand& options);
 int run_cc(const CcCommand& options);
 int run_init(const InitCommand& options);
 int run_linux(const LinuxCommand& options);
+int run_campaign(const CampaignCommand& options);
+int run_merge(const MergeCommand& options);
 
 }  // namespace iommucheck::cli

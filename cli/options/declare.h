@@ -95,5 +95,7 @@ void add_cc(Commands& commands);
 void add_bench(Commands& commands);
 void add_init(Commands& commands);
 void add_linux(Commands& commands);
+void add_campaign(Commands& commands);
+void add_merge(Commands& commands);
 
 }  // namespace iommucheck::cli
