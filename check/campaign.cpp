@@ -203,6 +203,7 @@ LockstepOptions Campaign::fresh_options(Segments* segments) {
   options.guard_window = settings_.guard_window;
   options.known = known();
   options.identity_window = options_.identity_window;
+  options.steps_max = options_.steps_max;
   options.on_step = settings_.on_step;
   options.step_context = settings_.context;
   return options;

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "check/claims.h"
+#include "host/limits.h"
 #include "monitor/finding.h"
 #include "monitor/rule_verdicts.h"
 #include "monitor/verdict.h"
@@ -56,10 +57,11 @@ struct CheckOptions {
   /// Findings that neither end the run nor fail it; those that have expired do.
   std::shared_ptr<const KnownFile> known;
   static constexpr std::size_t known_max = 256;
-  std::size_t allowed = 0;       ///< the last so many of its entries are no file's (--allow)
-  bool strict = false;           ///< a rule that is undetermined leaves the run undecided
-  bool identity_window = false;  ///< see LockstepOptions
-  std::string today;             ///< YYYY-MM-DD, for what has expired
+  std::size_t allowed = 0;            ///< the last so many of its entries are no file's (--allow)
+  bool strict = false;                ///< a rule that is undetermined leaves the run undecided
+  bool identity_window = false;       ///< see LockstepOptions
+  u64 steps_max = steps_max_default;  ///< see LockstepOptions
+  std::string today;                  ///< YYYY-MM-DD, for what has expired
   /// Run before the random ones, each on every machine; may be null.
   std::shared_ptr<const std::vector<GivenCase>> given;
   bool of_given = false;  ///< the numbers of sequences are those of the given ones

@@ -90,6 +90,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
   host_.on_step(options.on_step, options.step_context);
+  host_.set_steps_max(options.steps_max);
 }
 
 std::string Lockstep::boot(Monitor::Sink* sink) {

@@ -35,6 +35,7 @@ struct LockstepOptions {
   KnownTo known{};  ///< such findings end no case; empty: each does
   /// Table memory lies where its physical address says; also where the driver asks for it.
   bool identity_window = false;
+  u64 steps_max = steps_max_default;  ///< what one call may ask of its platform
   /// Signs of life, also of a boot and of calls that take long since much is judged: called before
   /// each operation, and with each thing that the driver asks of its platform. May be null.
   void (*on_step)(void*) = nullptr;
@@ -290,6 +291,8 @@ class Lockstep {
 
   // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers
   void perform_sva(const fuzz::Operation& operation);
+  [[nodiscard]] std::optional<u32> device_to_bring_back(const fuzz::Operation& operation);
+  void bring_back(u32 device);
   spec::sva::Status perform_init(const fuzz::Operation& operation);  ///< ok where it is not called
   void perform_bind(const fuzz::Operation& operation);
   void perform_unbind(const fuzz::Operation& operation);

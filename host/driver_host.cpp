@@ -15,8 +15,7 @@ namespace iommucheck::oracle {
 namespace {
 
 constexpr u64 arena_bytes = u64{8} << 20;
-constexpr u64 waits_max = 1000;          // without any progress: a working SMMU needs a handful
-constexpr u64 steps_max = u64{1} << 22;  // what one call asks of the platform
+constexpr u64 waits_max = 1000;  // without any progress: a working SMMU needs a handful
 constexpr u64 stuck_waits_max = 3;
 constexpr u64 refusals_max = 8;  // of one command, acknowledged and left as it is
 constexpr u64 registers_bytes = 0x20000;
@@ -42,12 +41,12 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 /// some point on nothing has an effect, and reads answer as a device does that is gone.
 bool DriverHost::spent() {
   if (abandoned_) return true;
-  if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max);
-  if (++steps_ <= steps_max) {
+  if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max_);
+  if (++steps_ <= steps_max_) {
     if (step_hook_ != nullptr) step_hook_(step_context_);
     return false;
   }
-  if (steps_ == steps_max + 1) monitor_.hangs();
+  if (steps_ == steps_max_ + 1) monitor_.hangs();
   return true;
 }
 
@@ -193,7 +192,7 @@ void DriverHost::bind_platform() {
   };
   p.wait = [](void* ctx, uint64_t token, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);
-    if (host.abandoned_ || host.steps_ > steps_max) return 1;
+    if (host.abandoned_ || host.steps_ > host.steps_max_) return 1;
     if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
     const u64 progress = host.monitor_.smmu().progress_made();
     if (std::exchange(host.progress_, progress) != progress) host.waits_ = 0;

@@ -14,6 +14,7 @@
 #include "host/driver_config.h"
 #include "host/driver_door.h"
 #include "host/fiber.h"
+#include "host/limits.h"
 #include "host/processes.h"
 #include "host/scan.h"
 #include "host/segments.h"
@@ -61,6 +62,8 @@ class DriverHost {
     step_hook_ = hook;
     step_context_ = context;
   }
+  /// From then on what a call asks has no effect, and it counts as one that does not return.
+  void set_steps_max(u64 steps) { steps_max_ = steps; }
   /// Before the driver comes, somebody else had the SMMU, and left it on (former_owner.h).
   void has_former_owner() { former_owner_ = true; }
   /// Where the driver reads table memory; the default: the specification's own. Before boot().
@@ -112,6 +115,8 @@ class DriverHost {
   Progress exit(u64 mm);
   /// A device is gone, without a word before.
   Progress remove(u32 device);
+  /// It is there again, or another one in its place.
+  Progress add(u32 device);
   /// The event queue's interrupt.
   void irq(u64 source);
 
@@ -189,7 +194,7 @@ class DriverHost {
 
   /// A call that may wait, on a stack of its own.
   struct Thread {
-    enum class Kind : u8 { call, release, removal };
+    enum class Kind : u8 { call, release, removal, arrival };
     Kind kind = Kind::call;
     u64 id = 0;  ///< the monitor's
     spec::sva::Call call;
@@ -199,6 +204,7 @@ class DriverHost {
     bool queue_stuck = false;
     bool bound_passed = false;
     std::unique_ptr<Fiber> fiber;
+    [[nodiscard]] const char* function() const;
   };
   [[nodiscard]] bool may_wait(spec::sva::CallKind kind) const;
   Progress run(Thread& thread);
@@ -249,6 +255,7 @@ class DriverHost {
   Thread* running_ = nullptr;
   void (*step_hook_)(void*) = nullptr;
   void* step_context_ = nullptr;
+  u64 steps_max_ = steps_max_default;
   bool abandoned_ = false;
   bool former_owner_ = false;
   bool endpoint_failed_ = false;  // the driver saw that in this call

@@ -485,9 +485,9 @@ struct iommucheck_driver {
    * memory is freed, that of live domains too. ETIMEDOUT: what may still be reached is kept. */
   int (*shutdown)(void* self);
 
-  /* A device of config appears or goes. From device_add to the first attach it is blocked.
-   * device_remove implies detach. EINVAL (no such index), EEXIST (twice), ENODEV (its stream ID is
-   * beyond the SMMU's), ENOMEM; ETIMEDOUT (remove). */
+  /* A device of config appears or goes, and may appear again. From device_add to the first attach
+   * it is blocked. device_remove implies detach. EINVAL (no such index), EEXIST (twice), ENODEV
+   * (its stream ID is beyond the SMMU's), ENOMEM; ETIMEDOUT (remove). */
   int (*device_add)(void* self, uint32_t device);
   int (*device_remove)(void* self, uint32_t device);
 
