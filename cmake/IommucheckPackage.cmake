@@ -35,8 +35,8 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "clang-19")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "lld-19, llvm-19, make, flex, bison, bc, qemu-system-arm")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "It checks drivers of the Arm SMMUv3 in lockstep with a specification of what
- hardware may do, whatever it caches, and devices against the same.
- A finding is the shortest sequence of calls, the rule that it breaks, who
- is at fault, and the invalidation that nearly did the job.")
+hardware may do, whatever it caches, and devices against the same.
+A finding is the shortest sequence of calls, the rule that it breaks, who
+is at fault, and the invalidation that nearly did the job.")
 set(CPACK_VERBATIM_VARIABLES ON)
 include(CPack)
