@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "check/claims.h"
+#include "impl/driver.h"
 #include "monitor/trace_setup.h"
 
 namespace iommucheck::oracle {
@@ -238,6 +241,9 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
     resume_waiting();
     repeat_answered();
+#ifdef IOMMUCHECK_CONSISTENT
+    stop_if_inconsistent();
+#endif
     if (!monitor_.findings().empty()) return;
   }
   next_ = {};
@@ -247,6 +253,17 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
   does("end");
   if (ends.whole_space) monitor_.check_whole_space();
   if (ends.teardown && monitor_.findings().empty()) tear_down();
+}
+
+/// Our own driver counts what it has rightly, whatever it was asked, between calls.
+void Lockstep::stop_if_inconsistent() {
+  const bool ours = host_.driver().domain_alloc == impl::builtin_driver()->domain_alloc;
+  if (!ours || !host_.waiting().empty()) return;
+  const char* wrong = impl::inconsistency(host_.driver_state());
+  if (wrong == nullptr) return;
+  std::fputs(fmt::format("the built-in driver's state is inconsistent: {}\n", wrong).c_str(),
+             stderr);
+  std::abort();
 }
 
 /// The hook of the backend that the next call is to meet failing; 0: none any more.

@@ -185,6 +185,7 @@ class Lockstep {
   };
   bool go_back(std::span<const fuzz::Operation> beginning);
   void keep_fork(std::span<const fuzz::Operation> beginning);
+  void stop_if_inconsistent();
   void set_processes(const fuzz::Operation& operation);
   void perform(const fuzz::Operation& operation);
   void does(std::string_view what);

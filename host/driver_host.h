@@ -165,6 +165,8 @@ class DriverHost {
   Held shut_down();
 
   [[nodiscard]] const iommucheck_driver& driver() const { return driver_; }
+  /// What its `init` gave.
+  [[nodiscard]] void* driver_state() const { return state_; }
   [[nodiscard]] u64 blocks_live() const { return tables_.live(); }
 
  private:

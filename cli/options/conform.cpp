@@ -11,9 +11,10 @@ void add_conform(Commands& commands) {
       "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n"
       "  iommucheck conform --backend two --runs 500\n");
   CLI::Option* device =
-      app.add_option("--device", options.device,
-                     "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device; one's "
-                     "own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
+      app.add_option(
+             "--device", options.device,
+             "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device, fast: the "
+             "fast model; one's own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
           ->type_name("DEVICE")
           ->capture_default_str();
   CLI::Option* backend =

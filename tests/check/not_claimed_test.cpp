@@ -67,8 +67,12 @@ TEST_P(EachClaim, IsNotAskedWhereItIsNotMade) {
   EXPECT_EQ(result.not_claimed.text(), info.name);
   for (const oracle::RuleCount& count : result.rules) {
     const bool its = info.whole && std::ranges::find(info.rules, count.rule) != info.rules.end();
-    if (its && !info.judged) EXPECT_EQ(count.verdict, RuleVerdict::not_claimed);
-    if (its) EXPECT_NE(count.verdict, RuleVerdict::not_exercised);
+    if (its && !info.judged) {
+      EXPECT_EQ(count.verdict, RuleVerdict::not_claimed);
+    }
+    if (its) {
+      EXPECT_NE(count.verdict, RuleVerdict::not_exercised);
+    }
   }
 }
 
@@ -87,7 +91,7 @@ std::vector<Claim> claims_with_a_driver() {
   return claims;
 }
 INSTANTIATE_TEST_SUITE_P(NotClaimed, EachClaim, ::testing::ValuesIn(claims_with_a_driver()),
-                         [](const auto& info) { return plugin_of(info.param); });
+                         [](const auto& its) { return plugin_of(its.param); });
 
 TEST(NotClaimed, BringUpIsJudgedWithoutADomain) {
   for (const char* wrong : {"gbpa_never_set", "nobodys_streams_bypass"}) {

@@ -86,8 +86,8 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   return right()->unmap(self, domain, iova, bytes);
 }
 #elif defined(BREAKS_behind)
-/* Where something was unmapped while a device was on the domain, what is mapped then can be written.
- * With FORGET_THE_INVALIDATION that is behind another finding, always. */
+/* Where something was unmapped while a device was on the domain, what is mapped then can be
+ * written. With FORGET_THE_INVALIDATION that is behind another finding, always. */
 static int unmapped_live;
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
                                             uint64_t bytes) {
