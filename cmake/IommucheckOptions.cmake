@@ -104,6 +104,16 @@ if(IOMMUCHECK_FUZZ AND iommucheck_is_clang)
   set(IOMMUCHECK_FUZZERS ON)
 endif()
 
+# An engine from elsewhere (.clusterfuzzlite/): what it compiles with stands in the compiler's flags already, and its
+# compiler may know warnings that ours does not.
+if(IOMMUCHECK_FUZZING_ENGINE)
+  separate_arguments(engine UNIX_COMMAND "${IOMMUCHECK_FUZZING_ENGINE}")
+  target_link_libraries(iommucheck_fuzzer INTERFACE ${engine})
+  target_compile_options(iommucheck_options INTERFACE -Wno-error)
+  target_compile_definitions(iommucheck_options INTERFACE IOMMUCHECK_CONSISTENT)
+  set(IOMMUCHECK_FUZZERS ON)
+endif()
+
 if(IOMMUCHECK_LTO AND CMAKE_BUILD_TYPE STREQUAL "Release" AND iommucheck_is_clang
    AND IOMMUCHECK_HAS_LLD AND NOT IOMMUCHECK_SANITIZE AND NOT IOMMUCHECK_TSAN)
   target_compile_options(iommucheck_options INTERFACE -flto=thin)
