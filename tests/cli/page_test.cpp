@@ -50,7 +50,9 @@ class Page : public Command {
       EXPECT_NE(one.name, "link");
       EXPECT_NE(one.name, "img");
       const auto leads = one.attributes.find("href");
-      if (leads != one.attributes.end()) EXPECT_THAT(leads->second, StartsWith("#"));
+      if (leads != one.attributes.end()) {
+        EXPECT_THAT(leads->second, StartsWith("#"));
+      }
       EXPECT_THAT(one.text, Not(HasSubstr("url(")));
     });
   }
