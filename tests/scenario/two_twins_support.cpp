@@ -97,7 +97,7 @@ struct EntryLast : Two {
 
 struct RespondsNever : Two {
   using Two::Two;
-  impl::Answered answer(const impl::Fault& /*fault*/, bool /*again*/) override {
+  impl::Answered answer(const impl::Fault& /*fault*/, impl::Response /*response*/) override {
     return impl::Answered::done;
   }
 };
