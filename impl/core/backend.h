@@ -352,8 +352,6 @@ class Backend {
   virtual u32 faults_max() const = 0;
   /// Of what read_faults() tells: the number by which the user calls the device.
   virtual void set_number(Event& /*event*/, u32 /*number*/) const {}
-  /// Some were reported and lost: groups that have begun may never become whole.
-  virtual bool lost_faults() { return false; }
   /// Ends it, with all of its group, whole or not.
   virtual Answered answer(const Fault& fault, Response response) = 0;
 

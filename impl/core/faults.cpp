@@ -221,21 +221,15 @@ void Faults::take(const Fault& fault, const Ending& ending) {
   ask(*open, ending);
 }
 
-/// Of groups that have begun those that are to end do, and what is left of those that go with what
-/// was lost. False: not all of that acted.
+/// Of groups that have begun those that are to end do. False: not all of that acted.
 bool Faults::end_begun(const Ending& ending) {
-  const bool lost = backend_.lost_faults();
   bool all = true;
   for_each_open([&](Open& open) {
     if (open.state != Open::State::begun) return;
     u32 device = 0;
     const bool known = core_.device_of(open.fault, &device);
     const bool ended = ends(open, ending) || (known && !sva_.is_processes(device, open.fault.pasid));
-    if (lost) {
-      over(open);
-    } else if (ended) {
-      all &= send(open, Response::invalid);
-    }
+    if (ended) all &= send(open, Response::invalid);
   });
   return all;
 }

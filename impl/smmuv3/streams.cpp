@@ -13,19 +13,9 @@ unsigned Smmu::pasid_bits(u32 device) const {
   return std::min<u32>(device_config(device).ssid_bits, features_.ssid_bits);
 }
 
-bool Smmu::stalls(u32 device) const {
+bool Smmu::can_wait(u32 device) const {
   return !stage2_alone() && features_.stall_model == 0 &&
          (device_config(device).flags & IOMMUCHECK_DEVICE_STALL) != 0;
-}
-
-bool Smmu::asks_for_pages(u32 device) const {
-  return !stage2_alone() && features_.page_requests && has_cache(device) &&
-         (device_config(device).flags & IOMMUCHECK_DEVICE_PRI) != 0;
-}
-
-/// The STEs' word 1 while nobody's structure says it.
-u64 Smmu::word1_of(u32 device) const {
-  return ste::word1(features_, can_wait(device), has_cache(device), asks_for_pages(device));
 }
 
 bool Smmu::has_cache(u32 device) const {
@@ -37,7 +27,7 @@ Backend::Added Smmu::add_device(u32 device) {
   for (u32 i = 0; i < config.stream_id_count; ++i) {
     if ((u64{config.stream_ids[i]} >> features_.stream_id_bits) != 0) return {-IOMMUCHECK_ENODEV};
   }
-  const u64 word1 = word1_of(device);
+  const u64 word1 = ste::word1(features_, can_wait(device), has_cache(device));
   Added result;
   for (u32 i = 0; i < config.stream_id_count; ++i) {
     const StreamTable::Added added = streams_.add(platform_, config.stream_ids[i]);
@@ -84,7 +74,7 @@ ste::Words Smmu::words_of(u32 device, const Route& route) const {
   if (route.kind == Route::Kind::bypass) return {ste::bypass};
   if (route.kind == Route::Kind::user) return words_of_user(device, route);
   const auto& table = static_cast<const SmmuTable&>(*route.table);
-  const u64 word1 = word1_of(device);
+  const u64 word1 = ste::word1(features_, can_wait(device), has_cache(device));
   if (table.stage2) return {ste::stage2, word1, table.word2, table.word3};
   return {table.cds.ste_word0(route.pasid_bits), ste::with_s1dss(word1, s1dss_of(route)), 0, 0};
 }

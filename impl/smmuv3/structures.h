@@ -94,21 +94,16 @@ constexpr W stage1_table(W table_pa, bool two_level, u64 cdmax) {
 /// without a PASID until a route says otherwise. S1STALLD says that this stream never stalls; where
 /// stalls do not exist it must be 0. EATS counts for stage 1 only, so that it may be set all the
 /// time.
-/// `requests`: it asks for pages, and responses that nobody but the SMMU gives have the PASID (PPAR).
-constexpr u64 word1(const Features& features, bool stalls = false, bool ats = false,
-                    bool requests = false) {
+constexpr u64 word1(const Features& features, bool stalls = false, bool ats = false) {
   constexpr u64 s1cir_wb = u64{1} << 2;
   constexpr u64 s1cor_wb = u64{1} << 4;
   constexpr u64 s1csh_inner = u64{3} << 6;
   constexpr u64 s1stalld = u64{1} << 27;
-  constexpr u64 ppar = u64{1} << 18;
   constexpr u64 shcfg_incoming = u64{1} << 44;
   constexpr u64 eats_full = u64{1} << 28;
   u64 word = s1dss_cd0 | s1cir_wb | s1cor_wb | s1csh_inner | shcfg_incoming;
   if (features.stall_model == 0 && !stalls) word |= s1stalld;
   if (features.ats && ats) word |= eats_full;
-  const bool ppar_counts = features.ssid_bits != 0 && !features.pasid_on_overflow;
-  if (features.page_requests && requests && ppar_counts) word |= ppar;
   return word;
 }
 
