@@ -397,9 +397,14 @@ u64 BackendHost::wait(const MachineAccess& access) {
   const u32 sid = setup_.devices[access.device].stream_ids[access.stream];
   waited_[id] = sid;
   if (access.at.present) {
-    interface_.fault_waits(
-        {.device = access.device, .pasid = access.at.number, .iova = access.iova, .prot = prot},
-        sid, static_cast<u32>(id));
+    spec::sva::FaultRecord fault{
+        .device = access.device, .pasid = access.at.number, .iova = access.iova, .prot = prot};
+    fault.last = access.last || !machine_.has_groups();
+    if (setup_.devices[access.device].pri) {
+      interface_.page_is_requested(fault, sid, static_cast<u32>(machine_.group_of(id)));
+    } else {
+      interface_.fault_waits(fault, sid, static_cast<u32>(id));
+    }
   }
   check_refused();
   interface_.faults_are_read();
@@ -413,9 +418,18 @@ u64 BackendHost::wait(const MachineAccess& access) {
 
 void BackendHost::take_responses() {
   for (const BackendMachine::Response& one : machine_.take_responses()) {
-    answered_.push_back({one.id, one.again});
+    answered_.push_back({one.id, one.response == spec::sva::response_success});
+    if (one.id != one.group) continue;
     const u32 sid = waited_[one.id];
-    note(interface_.fault_resumed(sid, static_cast<u32>(one.id), one.again), "a response");
+    note(interface_.group_answered(sid, static_cast<u32>(one.group), one.response), "a response");
+  }
+  for (const u64 group : machine_.take_strays()) {
+    const u32 device = interface_.device_of(waited_[group]);
+    if (!interface_.device_exists(device)) continue;
+    find(spec::Rule::FAULT_ANSWERED,
+         fmt::format("a group of page requests of device {} is responded to, and none waits: it was "
+                     "answered before",
+                     device));
   }
 }
 

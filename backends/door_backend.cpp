@@ -335,7 +335,8 @@ bool DoorBackend::came_from(const impl::Fault& fault, u32 device) const {
   return false;
 }
 
-impl::Answered DoorBackend::answer(const impl::Fault& fault, bool again) {
+impl::Answered DoorBackend::answer(const impl::Fault& fault, impl::Response response) {
+  const bool again = response == impl::Response::success;
   const int answer = ops().answer(self_, static_cast<u32>(fault.id), again ? 1 : 0);
   switch (answer) {
     case IOMMUCHECK_ANSWERED_DONE: return impl::Answered::done;

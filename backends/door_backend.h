@@ -95,7 +95,7 @@ class DoorBackend final : public impl::HookedBackend {
   void read_faults(impl::FaultSink& sink) override;
   bool came_from(const impl::Fault& fault, u32 device) const override;
   u32 faults_max() const override { return info_.faults_max; }
-  impl::Answered answer(const impl::Fault& fault, bool again) override;
+  impl::Answered answer(const impl::Fault& fault, impl::Response response) override;
 
  private:
   struct DoorTable : impl::Table {

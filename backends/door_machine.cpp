@@ -124,7 +124,7 @@ class DoorMachine final : public BackendMachine {
         nonsense_.push_back("take_response comes to no end");
         break;
       }
-      all.push_back({id, again != 0});
+      all.push_back({id, id, again != 0 ? spec::sva::response_success : spec::sva::response_ended});
     }
     return all;
   }

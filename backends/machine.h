@@ -42,6 +42,9 @@ struct MachineAccess {
   spec::sva::Substream at{};
   u64 iova = 0;
   char access = 'r';  ///< r, w, x
+  /// Of a device that asks for pages: its number of the group, and whether it is the last of that.
+  u64 group = 0;
+  bool last = true;
 };
 
 class BackendMachine {
@@ -89,11 +92,19 @@ class BackendMachine {
   // ---- accesses that wait ----
   /// One that may wait does; the number by which it does. 0: it cannot.
   virtual u64 wait(const MachineAccess& access) = 0;
+  /// Whether page requests come in groups, of which it knows; else each is one of its own.
+  [[nodiscard]] virtual bool has_groups() const { return false; }
+  /// The number of the first access of its group.
+  [[nodiscard]] virtual u64 group_of(u64 id) const { return id; }
   struct Response {
     u64 id = 0;
-    bool again = false;
+    u64 group = 0;      ///< the number of its first access
+    u32 response = 0;   ///< spec::sva::response_*
   };
+  /// Of each access that was responded to.
   virtual std::vector<Response> take_responses() = 0;
+  /// Groups that were responded to and did not wait, since the last time.
+  virtual std::vector<u64> take_strays() { return {}; }
   [[nodiscard]] virtual bool is_waiting(u64 id) const = 0;
 
   /// What backend or hardware answered that cannot be, since the last time; of those that are not

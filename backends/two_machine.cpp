@@ -165,13 +165,18 @@ std::set<MayGet> TwoMachine::walker_answers(u32 walker, u64 iova, char access) {
 }
 
 u64 TwoMachine::wait(const MachineAccess& access) {
-  return hardware_->request(who(access), access.iova, access_of(access.access));
+  return hardware_->request(who(access), access.iova, access_of(access.access), access.group,
+                            access.last);
 }
 
 std::vector<BackendMachine::Response> TwoMachine::take_responses() {
   std::vector<Response> all;
   for (const Hardware::Response& one : hardware_->take_responses()) {
-    all.push_back({one.id, one.again});
+    using spec::two::ResponseCode;
+    all.push_back({one.id, one.group,
+                   one.code == ResponseCode::again     ? spec::sva::response_success
+                   : one.code == ResponseCode::failure ? spec::sva::response_failure
+                                                       : spec::sva::response_invalid});
   }
   return all;
 }

@@ -48,6 +48,7 @@ class BackendRun {
     catch_interrupts();
     const auto probed = oracle::stories::probe_backend(options_.backend, options_.hang_seconds);
     if (probed) faults_wait_ = oracle::stories::can_wait(*probed);
+    if (probed) groups_ = probed->request_groups;
     Expected<void> done = probed ? run_scenarios() : std::unexpected(probed.error());
     if (done && options_.replay.empty()) done = run_random(begin);
     progress_.clear();
@@ -124,6 +125,7 @@ class BackendRun {
     asked.from = options_.from;
     asked.runs = options_.runs;
     asked.draw.faults_wait = faults_wait_;
+    asked.draw.groups = groups_;
     // With --runs alone the number says when it ends.
     if (options_.runs == 0 || options_.seconds_given) {
       asked.seconds = std::max(options_.seconds - seconds_since(begin), 0.001);
@@ -239,6 +241,7 @@ class BackendRun {
   ProgressLine progress_;
   std::vector<oracle::JunitCase> tests_;
   SequencesResult random_;
+  bool groups_ = true;
   bool faults_wait_ = true;
   std::map<std::string, std::vector<std::string>> not_run_;  // by what they need
   u64 passed_ = 0, failed_ = 0, needs_ = 0;

@@ -25,7 +25,8 @@ void add_ask(Commands& commands) {
   app.add_option("--hitless", options.hitless,
                  "two STEs, OLD and NEW: what a fetch may meet while one becomes the other")
       ->type_name("WORD,...")
-      ->expected(2);
+      ->expected(2)
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   app.add_option("--order", options.order,
                  "with --hitless: the steps, with commas between: N stores word N of NEW, "
                  "N=VALUE another value, barrier, sync (barrier, CFGI, CMD_SYNC). Without it "

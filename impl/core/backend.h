@@ -81,12 +81,14 @@ struct UserCommand {
   u32 number = 0;  ///< by which the user calls the device
 };
 
-/// An access that waits for an answer.
+/// An access that waits for an answer; of a device that asks for pages one of a group, which waits
+/// for one.
 struct Fault {
-  u64 id = 0;  ///< the backend's
+  u64 id = 0;  ///< the backend's, of the group
   u32 pasid = no_pasid;
   u32 prot = 0;
   u64 iova = 0;
+  bool last = true;  ///< of its group: it is whole
 };
 
 /// What a user may know of what one of its devices has met: in the words of the backend, without a
@@ -132,6 +134,10 @@ struct DirtyWindow {
     for (u64 word = 0; word <= (last - iova) / grain / 64; ++word) bitmap[word] = 0;
   }
 };
+
+/// To a fault: its accesses are made again, or aborted; or aborted, and a device that asks for pages
+/// asks no more until somebody enables that.
+enum class Response : u8 { success, invalid, failure };
 
 /// What became of an answer.
 enum class Answered : u8 {
@@ -346,8 +352,8 @@ class Backend {
   virtual u32 faults_max() const = 0;
   /// Of what read_faults() tells: the number by which the user calls the device.
   virtual void set_number(Event& /*event*/, u32 /*number*/) const {}
-  /// Ends it: the access is made again, or aborted.
-  virtual Answered answer(const Fault& fault, bool again) = 0;
+  /// Ends it, with all of its group, whole or not.
+  virtual Answered answer(const Fault& fault, Response response) = 0;
 
  protected:
   ~Backend() = default;

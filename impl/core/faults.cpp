@@ -26,6 +26,12 @@ bool Faults::create(u32 devices) {
     places[i - 1].next = free_;
     free_ = &places[i - 1];
   }
+  Page* pages = platform_.arena<Page>(count);
+  if (pages == nullptr) return false;
+  for (u32 i = count; i > 0; --i) {
+    pages[i - 1].next = free_pages_;
+    free_pages_ = &pages[i - 1];
+  }
   return true;
 }
 
@@ -55,8 +61,35 @@ Faults::Open* Faults::begin(const Fault& fault) {
   return open;
 }
 
+/// That of the device's group with the number, of which further pages come.
+Faults::Open* Faults::find_begun(const Fault& fault) {
+  Open* found = nullptr;
+  for_each_open([&](Open& open) {
+    const bool same = open.fault.id == fault.id && open.fault.pasid == fault.pasid;
+    if (same && open.state == Open::State::begun) found = &open;
+  });
+  return found;
+}
+
+void Faults::add_page(Open& open, const Fault& fault) {
+  Page* page = free_pages_;
+  open.cut |= page == nullptr;
+  if (page == nullptr) return;
+  free_pages_ = page->next;
+  *page = {.iova = fault.iova, .prot = fault.prot, .next = nullptr};
+  Page** end = &open.further;
+  while (*end != nullptr) end = &(*end)->next;
+  *end = page;
+}
+
 /// Gives the place back.
 void Faults::leave(Open& open) {
+  while (open.further != nullptr) {
+    Page* page = open.further;
+    open.further = page->next;
+    page->next = free_pages_;
+    free_pages_ = page;
+  }
   (open.previous != nullptr ? open.previous->next : first_) = open.next;
   (open.next != nullptr ? open.next->previous : last_) = open.previous;
   open.state = Open::State::none;
@@ -91,10 +124,10 @@ void Faults::leave_queue(Open& open) {
 }
 
 /// Sends the answer. False if it has not acted yet: then nobody sends another one.
-bool Faults::send(Open& open, bool again) {
+bool Faults::send(Open& open, Response response) {
   leave_queue(open);
-  open.again = again;
-  switch (backend_.answer(open.fault, again)) {
+  open.response = response;
+  switch (backend_.answer(open.fault, response)) {
     case Answered::done: over(open); return true;
     case Answered::on_its_way: open.state = Open::State::sent; return false;
     case Answered::no: open.state = Open::State::lost; return false;
@@ -102,22 +135,38 @@ bool Faults::send(Open& open, bool again) {
   return false;
 }
 
-/// To the caller's handler, which answers by respond(). It runs by itself; what it calls meanwhile
-/// may end this very fault.
+/// To the caller's handler, each page, which answers by respond(). It runs by itself; what it calls
+/// meanwhile may end this very fault.
 void Faults::hand_over(Open& open, u32 device, u64 word) {
   open.state = Open::State::read;
   open.device = device;
-  open.group = ++handlers_group_;
-  platform_.fault_handler(device, open.fault.pasid, open.fault.iova, open.fault.prot, open.group,
-                          word);
+  const u32 group = open.group = ++handlers_group_;
+  const u32 pasid = open.fault.pasid;
+  platform_.fault_handler(device, pasid, open.fault.iova, open.fault.prot, group, word);
+  const auto has_it = [&] { return open.state == Open::State::read && open.group == group; };
+  for (const Page* page = has_it() ? open.further : nullptr; page != nullptr;) {
+    platform_.fault_handler(device, pasid, page->iova, page->prot, group, word);
+    page = has_it() ? page->next : nullptr;
+  }
+}
+
+/// Whoever handles the process's faults is asked for each page, until one is not to be had.
+bool Faults::handlers_agree(Open& open, u32 device) {
+  const u32 pasid = open.fault.pasid;
+  bool all = sva_.answer_fault(device, pasid, open.fault.iova, open.fault.prot);
+  for (const Page* page = open.further; all && page != nullptr; page = page->next) {
+    if (open.state != Open::State::asked) return false;
+    all = sva_.answer_fault(device, pasid, page->iova, page->prot);
+  }
+  return all;
 }
 
 /// Again if whoever handles the process's faults says so, else abort. The handler may call the
 /// driver, which may end this very fault (an unbind), or read further ones.
 void Faults::ask(Open& open, const Ending& ending) {
   u32 device = 0;
-  if (ends(open, ending) || !core_.device_of(open.fault, &device)) {
-    send(open, false);
+  if (open.cut || ends(open, ending) || !core_.device_of(open.fault, &device)) {
+    send(open, Response::invalid);
     return;
   }
   if (const Bond* bond = sva_.fault_handler_of(device, open.fault.pasid)) {
@@ -128,7 +177,7 @@ void Faults::ask(Open& open, const Ending& ending) {
   FaultQueue* queue = queue_of(device);
   if (queue != nullptr && sva_.is_processes(device, open.fault.pasid)) {
     if (queue->unread >= queue->depth) {
-      send(open, false);
+      send(open, Response::invalid);
       return;
     }
     open.state = Open::State::unread;
@@ -139,27 +188,50 @@ void Faults::ask(Open& open, const Ending& ending) {
   }
   // Handlers that fault inside of handlers end somewhere.
   if (handlers_ == handlers_max) {
-    send(open, false);
+    send(open, Response::invalid);
     return;
   }
   ++handlers_;
   open.state = Open::State::asked;
-  const bool again = sva_.answer_fault(device, open.fault.pasid, open.fault.iova, open.fault.prot);
+  const bool again = handlers_agree(open, device);
   --handlers_;
   if (open.state == Open::State::asked) {
-    send(open, again);
+    send(open, again ? Response::success : Response::invalid);
   } else {
     leave(open);
   }
 }
 
-/// A fault that was read now. Beyond the places that there are nobody is asked.
+/// A fault that was read now: a group is asked of when it is whole. Beyond the places that there are
+/// nobody is asked.
 void Faults::take(const Fault& fault, const Ending& ending) {
-  if (Open* open = begin(fault)) {
-    ask(*open, ending);
+  Open* open = find_begun(fault);
+  if (open != nullptr) {
+    add_page(*open, fault);
   } else {
-    backend_.answer(fault, false);
+    open = begin(fault);
+    if (open != nullptr) open->state = Open::State::begun;
   }
+  if (!fault.last) return;
+  if (open == nullptr) {
+    backend_.answer(fault, Response::invalid);
+    return;
+  }
+  open->state = Open::State::lost;
+  ask(*open, ending);
+}
+
+/// Of groups that have begun those that are to end do. False: not all of that acted.
+bool Faults::end_begun(const Ending& ending) {
+  bool all = true;
+  for_each_open([&](Open& open) {
+    if (open.state != Open::State::begun) return;
+    u32 device = 0;
+    const bool known = core_.device_of(open.fault, &device);
+    const bool ended = ends(open, ending) || (known && !sva_.is_processes(device, open.fault.pasid));
+    if (ended) all &= send(open, Response::invalid);
+  });
+  return all;
 }
 
 /// Faults that were read before: what was lost is sent again, what is on its way may have acted,
@@ -169,18 +241,20 @@ bool Faults::go_on(const Ending& ending) {
   bool waits = false;
   for_each_open([&](Open& open) {
     switch (open.state) {
-      case Open::State::lost: all &= send(open, open.again && !ends(open, ending)); break;
+      case Open::State::lost:
+        all &= send(open, ends(open, ending) ? Response::invalid : open.response);
+        break;
       case Open::State::unread:
       case Open::State::read:
         // After a time-out nobody may have come back for those at a number that is given up.
         if (ends(open, ending) || !sva_.is_processes(open.device, open.fault.pasid)) {
-          all &= send(open, false);
+          all &= send(open, Response::invalid);
         }
         break;
       case Open::State::asked: {
         if (!ends(open, ending)) break;
         // Its place is kept for the handler, which finds out.
-        if (backend_.answer(open.fault, false) == Answered::done) {
+        if (backend_.answer(open.fault, Response::invalid) == Answered::done) {
           if (open.counted) sva_.fault_ends(open.fault.pasid);
           open.counted = false;
         } else {
@@ -213,6 +287,7 @@ bool Faults::drain(Ending ending) {
   };
   Sink sink(*this, ending);
   backend_.read_faults(sink);
+  all &= end_begun(ending);
   for_each_open([&](const Open& open) {
     all &= open.state != Open::State::lost && open.state != Open::State::sent;
   });
@@ -242,15 +317,25 @@ int Faults::read(iommucheck_handle handle, iommucheck_fault& fault) {
     if (its && oldest == nullptr) oldest = &open;
   });
   if (oldest == nullptr) return -IOMMUCHECK_EAGAIN;
-  oldest->state = Open::State::read;
-  oldest->group = ++queue->group;
-  --queue->unread;
+  // A group is read page by page, with one number, and is unread until its last.
+  if (!oldest->begun_to_read) {
+    oldest->begun_to_read = true;
+    oldest->group = ++queue->group;
+    fault.iova = oldest->fault.iova;
+    fault.prot = oldest->fault.prot;
+    fault.last = oldest->further == nullptr ? 1 : 0;
+  } else {
+    oldest->told = oldest->told == nullptr ? oldest->further : oldest->told->next;
+    fault.iova = oldest->told->iova;
+    fault.prot = oldest->told->prot;
+    fault.last = oldest->told->next == nullptr ? 1 : 0;
+  }
   fault.device = oldest->device;
   fault.pasid = oldest->fault.pasid;
-  fault.iova = oldest->fault.iova;
-  fault.prot = oldest->fault.prot;
   fault.group = oldest->group;
-  fault.last = 1;  // an access that stalls is a group of one
+  if (fault.last == 0) return 0;
+  oldest->state = Open::State::read;
+  --queue->unread;
   return 0;
 }
 
@@ -260,13 +345,15 @@ int Faults::respond(iommucheck_handle handle, u32 device, u32 pasid, u32 group, 
   if (response > IOMMUCHECK_FAULT_FAILURE) return -IOMMUCHECK_EINVAL;
   Open* answered = nullptr;
   for_each_open([&](Open& open) {
-    const bool its = open.queue == handle && open.state == Open::State::read;
+    const bool has_number = open.state == Open::State::read || open.begun_to_read;
+    const bool its = open.queue == handle && has_number;
     if (its && open.device == device && open.fault.pasid == pasid && open.group == group) {
       answered = &open;
     }
   });
   if (answered == nullptr) return -IOMMUCHECK_EINVAL;
-  return send(*answered, response == IOMMUCHECK_FAULT_SUCCESS) ? 0 : -IOMMUCHECK_ETIMEDOUT;
+  constexpr Response responses[] = {Response::success, Response::invalid, Response::failure};
+  return send(*answered, responses[response]) ? 0 : -IOMMUCHECK_ETIMEDOUT;
 }
 
 int Faults::close(iommucheck_handle handle) {

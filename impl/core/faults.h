@@ -61,9 +61,15 @@ class Faults {
 
  private:
   /// One that was read from the backend, until its answer has acted.
+  struct Page {
+    u64 iova = 0;
+    u32 prot = 0;
+    Page* next = nullptr;
+  };
   struct Open {
     enum class State : u8 {
       none,
+      begun,   ///< of a group whose last page has not come: nobody knows of it
       asked,   ///< its handler runs
       ended,   ///< by a call from inside of its handler
       lost,    ///< the answer did not get through: it is to be sent
@@ -73,11 +79,15 @@ class Faults {
     };
     State state = State::none;
     bool counted = false;  ///< as a fault that waits, in the word of its number
-    bool again = false;    ///< the answer
+    bool cut = false;      ///< a page of it found no place
+    Response response = Response::invalid;
     u32 device = 0;        ///< of a queue's or handler's
     u32 group = 0;
     iommucheck_handle queue = 0;  ///< 0, and `read`: a handler's
-    Fault fault;
+    Fault fault;             ///< the first page
+    Page* further = nullptr;  ///< the pages behind it
+    Page* told = nullptr;     ///< the last of these that was read
+    bool begun_to_read = false;
     Open* next = nullptr;  ///< the one that was read after it, or of the free places
     Open* previous = nullptr;
   };
@@ -91,14 +101,19 @@ class Faults {
     }
   }
   Open* begin(const Fault& fault);
+  Open* find_begun(const Fault& fault);
+  void add_page(Open& open, const Fault& fault);
+  void appears(Open& open, const Ending& ending);
 
   bool ends(const Open& open, const Ending& ending) const;
-  bool send(Open& open, bool again);
+  bool send(Open& open, Response response);
   void over(Open& open);
   void leave_queue(Open& open);
   void ask(Open& open, const Ending& ending);
   void take(const Fault& fault, const Ending& ending);
   bool go_on(const Ending& ending);
+  bool end_begun(const Ending& ending);
+  bool handlers_agree(Open& open, u32 device);
   void leave(Open& open);
   FaultQueue* queue_of(u32 device) { return queues_.find(queue_of_[device]); }
   void release(FaultQueue& queue);
@@ -114,6 +129,7 @@ class Faults {
   Open* first_ = nullptr;
   Open* last_ = nullptr;
   Open* free_ = nullptr;
+  Page* free_pages_ = nullptr;
   u32 handlers_ = 0;        // of processes, that run, one inside of another
   u32 handlers_group_ = 0;  // the last one that a handler was given: none comes again
 };

@@ -101,9 +101,9 @@ void Smmu::log_record(const Record& record) const {
 
 /// Consumption is enough for a RESUME (arch 5.4); it waits for no invalidation. One that is in the
 /// ring is not sent twice: by then its STAG may be that of another access.
-Answered Smmu::answer(const Fault& fault, bool again) {
+Answered Smmu::answer(const Fault& fault, Response response) {
   const u64 stag = bits(fault.id, stream_lsb - 1, 0);
-  const Command resume = command::resume<u64>(fault.id >> stream_lsb, stag, again);
+  const Command resume = command::resume<u64>(fault.id >> stream_lsb, stag, response == Response::success);
   bool placed = false;
   if (commands_.sync_alone(platform_, resume, placed) != SyncResult::timed_out) {
     return Answered::done;

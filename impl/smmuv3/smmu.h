@@ -148,7 +148,7 @@ class Smmu final : public HookedBackend {
   bool came_from(const Fault& fault, u32 device) const override;
   u32 faults_max() const override { return features_.stall_max; }
   void set_number(Event& event, u32 number) const override;
-  Answered answer(const Fault& fault, bool again) override;
+  Answered answer(const Fault& fault, Response response) override;
 
  private:
   struct Record {

@@ -7,7 +7,7 @@ namespace iommucheck::impl {
 namespace {
 
 constexpr unsigned request_stream_lsb =
-    32;  // in the number of a fault, above that of the page request
+    32;  // in the number of a fault, above that of the group of page requests
 
 }  // namespace
 
@@ -68,7 +68,8 @@ void Two::read_faults(FaultSink& sink) {
     sink.take({.id = id | (from & mask(31, 0)) << request_stream_lsb,
                .pasid = static_cast<u32>(from >> 32),
                .prot = static_cast<u32>(bits(iova, 2, 0)),
-               .iova = iova & ~(two::page_bytes - 1)});
+               .iova = iova & ~(two::page_bytes - 1),
+               .last = bit(iova, 3)});
   }
 }
 
@@ -78,8 +79,11 @@ bool Two::came_from(const Fault& fault, u32 device) const {
   return its;
 }
 
-Answered Two::answer(const Fault& fault, bool again) {
-  send(two::Command::respond, fault.id & mask(request_stream_lsb - 1, 0), again ? 1 : 0, 0);
+Answered Two::answer(const Fault& fault, Response response) {
+  const u64 code = response == Response::success   ? two::respond_again
+                   : response == Response::failure ? two::respond_failure
+                                                   : two::respond_invalid;
+  send(two::Command::respond, fault.id & mask(request_stream_lsb - 1, 0), code, 0);
   return flush() == SyncResult::complete ? Answered::done : Answered::on_its_way;
 }
 

@@ -38,6 +38,11 @@ enum class Command : u64 {
   respond = 6,
 };
 
+// What `respond` says of a group of page requests.
+inline constexpr u64 respond_invalid = 0;  // its accesses are aborted
+inline constexpr u64 respond_again = 1;    // they are made again
+inline constexpr u64 respond_failure = 2;  // aborted, and the device asks no more
+
 // ---- words ----
 
 inline constexpr u64 blocked = 0;

@@ -103,7 +103,7 @@ class Two : public HookedBackend {
   void read_faults(FaultSink& sink) override;
   bool came_from(const Fault& fault, u32 device) const override;
   u32 faults_max() const override { return 512; }
-  Answered answer(const Fault& fault, bool again) override;
+  Answered answer(const Fault& fault, Response response) override;
 
  protected:
   virtual void send(two::Command command, u64 a, u64 b, u64 c);

@@ -30,18 +30,23 @@ Expected<Offers> probe_backend(const std::string& backend, double seconds) {
   if (!report) return std::unexpected(report.error());
   constexpr int failed = 1;
   constexpr int waits = 2;
+  constexpr int groups = 4;
   const auto work = [&]() -> int {
     const auto subjects = subjects_of(backend);
     if (!subjects) {
       report->add_finding(subjects.error().message);
       return failed;
     }
-    return can_wait(subjects->make()->offers({})) ? waits : 0;
+    const Offers offers = subjects->make()->offers({});
+    return (can_wait(offers) ? waits : 0) | (offers.request_groups ? groups : 0);
   };
   const auto outcome = run_isolated(*report, work, {.hang_seconds = seconds});
   if (!outcome) return std::unexpected(outcome.error());
   if (outcome->ended == Ended::returned && outcome->result != failed) {
-    return Offers{.stalls = outcome->result == waits, .page_requests = outcome->result == waits};
+    const bool any = (outcome->result & waits) != 0;
+    return Offers{.stalls = any,
+                  .page_requests = any,
+                  .request_groups = (outcome->result & groups) != 0};
   }
   const std::vector<std::string> said = report->findings();
   return fail(ErrorCode::bad_input, outcome->ended == Ended::returned && !said.empty()

@@ -427,9 +427,15 @@ class Drawer {
 
   /// An access where no process has anything; it waits if its device is bound at the number.
   void fault() {
-    add("dma D{}.{} {:#x} w g={} last=1 -> F.dev | F.pasid | F.unmapped | F.perm | F.wait | "
+    if (!group_begun_ || one_in(4)) ++groups_;
+    group_begun_ = options_.groups && one_in(3);
+    add("dma D{}.{} {:#x} w g={} last={} -> F.dev | F.pasid | F.unmapped | F.perm | F.wait | "
         "F.quiet",
-        queue_of_, low_number(), 0x700000 + page_bytes * below(4), ++groups_);
+        queue_of_, low_number(), 0x700000 + page_bytes * below(4), groups_, group_begun_ ? 0 : 1);
+  }
+  const char* any_answer() {
+    constexpr std::array<const char*, 4> answers{"success", "success", "invalid", "failure"};
+    return answers[below(answers.size())];
   }
   u64 low_number() { return one_in(4) ? any_number() : number_of_faults_; }
 
@@ -443,7 +449,7 @@ class Drawer {
       case 2: return handled ? set_handler() : call("fault_read({})", queue_);
       case 3:
         return call("fault_respond({}, D{}, {}, {}, {})", queue_, queue_of_, low_number(),
-                    one_in(2) ? groups_ : 1 + below(2), one_in(2) ? "success" : "failure");
+                    one_in(2) ? groups_ : 1 + below(2), any_answer());
       default:
         if (one_in(3)) return call("unbind_device(D{}, {})", queue_of_, number_of_faults_);
         if (one_in(2)) return fault();
@@ -552,6 +558,7 @@ class Drawer {
   u64 number_of_faults_ = 0;  ///< where most of them are
   u64 names_ = 0;
   u64 groups_ = 0;
+  bool group_begun_ = false;  ///< that of the last access goes on
   u32 exits_ = 0;
   u32 threads_ = 0;
 };

@@ -14,6 +14,7 @@ namespace iommucheck::oracle::stories {
 struct DrawOptions {
   u32 steps = 24;           ///< behind the machine's description, about
   bool faults_wait = true;  ///< the machine hands faults to its driver
+  bool groups = true;       ///< of more than one page request
 };
 
 /// Lines of one scenario, of which the first is its head, "@ ID KEYS title". Number `number` of

@@ -46,7 +46,17 @@ MachineAccess access_of(const Probing& probing) {
           .stream = probing.stream,
           .at = probing.at,
           .iova = probing.iova,
-          .access = probing.access};
+          .access = probing.access,
+          .group = probing.group,
+          .last = probing.last};
+}
+
+/// A device whose requests are off has a fault of those that are promised where it would wait.
+void end_requests(Reachable& may, const Reachable& allowed) {
+  const Reached waits{false, 0, "F.wait"};
+  if (may.erase(waits) == 0) return;
+  const Reached denied{false, 0, "F.perm"};
+  may.insert(allowed.contains(denied) ? denied : Reached{false, 0, "F.unmapped"});
 }
 
 std::string text_of(const Reachable& set) {
@@ -84,6 +94,7 @@ Offers BackendSubject::offers(const World& world) {
           .own_tables = setup_.per_device_tables,
           .stalls = setup_.stalls,
           .page_requests = setup_.page_requests,
+          .request_groups = machine_->has_groups(),
           .hooks = true,
           .commands = true};
 }
@@ -151,12 +162,18 @@ bool BackendSubject::may_wait_meanwhile(const Probing& probing, const Reached& g
          allowed.contains(Reached{false, 0, "F.perm"});
 }
 
+/// False: a device with page requests that are known to be off.
+bool BackendSubject::asks_for_pages(u32 device) const {
+  return host_->interface().requests_are_on(device).value_or(true);
+}
+
 bool BackendSubject::compare_at(const Probing& probing, bool within) {
   const bool bank = probing.by == Probing::By::context_bank;
-  const Reachable may =
+  Reachable may =
       reachable_of(bank ? machine_->walker_answers(probing.device, probing.iova, probing.access)
                         : machine_->answers(access_of(probing)));
   const Reachable allowed = promised(host_->interface(), probing);
+  if (!bank && !asks_for_pages(probing.device)) end_requests(may, allowed);
   for (const Reached& one : may) {
     if (allowed.contains(one) || end_promised(one, allowed) != nullptr) continue;
     if (within && may_wait_meanwhile(probing, one, allowed)) continue;
@@ -215,8 +232,10 @@ Reachable BackendSubject::reachable(const Probing& probing) {
   }
   if (!world_.devices[probing.device].has_iommu()) return {{true, probing.iova, {}}};
   const Reachable allowed = promised(host_->interface(), probing);
+  Reachable may = reachable_of(machine_->answers(access_of(probing)));
+  if (!asks_for_pages(probing.device)) end_requests(may, allowed);
   Reachable set;
-  for (const Reached& one : reachable_of(machine_->answers(access_of(probing)))) {
+  for (const Reached& one : may) {
     const char* end = allowed.contains(one) ? nullptr : end_promised(one, allowed);
     set.insert(end != nullptr ? Reached{false, 0, end} : one);
   }

@@ -82,6 +82,7 @@ class BackendSubject final : public Subject {
   [[nodiscard]] bool may_wait_meanwhile(const Probing& probing, const Reached& got,
                                         const Reachable& allowed) const;
   bool compare_points(Probing probing, bool within);
+  [[nodiscard]] bool asks_for_pages(u32 device) const;
   bool compare_at(const Probing& probing, bool within);
   void look_at(u64 iova, u64 bytes);
   struct Place {

@@ -116,7 +116,9 @@ class Maker {
       case CallArgument::token: call.token = number(value); break;
       case CallArgument::queue: call.queue = value.is_word("handler") ? 0 : number(value); break;
       case CallArgument::depth: call.depth = clipped(number(value)); break;
-      case CallArgument::fault_group: call.group = names_.group(call.device, number(value)); break;
+      case CallArgument::fault_group:
+        call.group = names_.group({call.device, call.pasid, number(value)});
+        break;
       case CallArgument::response: {
         const auto word = trace::enum_from_string<trace::FaultResponse>(value.word);
         call.response = value.kind == Value::Kind::number ? clipped(value.number)
@@ -241,7 +243,7 @@ bool same_fault(const Value& value, const spec::sva::FaultRecord& fault, Names& 
     same_access |= value.items[3].is_word(word) && (fault.prot & spec::sva::prot_access) == prot;
   }
   return device == fault.device && same_pasid && same_access && iova && group &&
-         (*iova >> 12) == (fault.iova >> 12) && names.same_group(fault.device, *group, fault.group);
+         (*iova >> 12) == (fault.iova >> 12) && names.same_group({fault.device, fault.pasid, *group}, fault.group);
 }
 
 /// By what it means, as outcomes are written. IHI 0070 7.3.

@@ -43,6 +43,7 @@ Offers Model::offers(const World& world) {
           .own_tables = true,
           .stalls = true,
           .page_requests = true,
+          .request_groups = true,
           .no_page_sizes = true,
           .dirty = true,
           .any_numbers = true,
@@ -92,7 +93,7 @@ Answer Model::call(u32 thread, const Call& call, const Wanted& wanted, Memory me
   const Status status = answer.observed.status;
   const bool done = answer.state == Answer::State::returned &&
                     (status == Status::ok || status == Status::etimedout);
-  if (stall && done) answered(stall->stag, call.response == spec::sva::response_success);
+  if (stall && done) answered(*stall, call.response == spec::sva::response_success);
   return answer;
 }
 
@@ -309,7 +310,7 @@ bool Model::try_success(Running& running, Observed& observed) {
     const auto fault = interface_->oldest_fault(call.queue);
     if (!fault) return false;
     observed.fault = *fault;
-    observed.fault.group = ++groups_;
+    if (fault->group == 0) observed.fault.group = ++groups_;
     return try_end(running, observed);
   }
   if (call.kind == CallKind::event_read) {
@@ -415,30 +416,63 @@ Answer Model::recover() {
   return answer;
 }
 
-/// Where there is one.
-void Model::call_fault_handler(const Probing& probing, u32 prot) {
-  const u32 pasid = probing.at.number;
-  const auto word = interface_->fault_handler_of(probing.device, pasid);
+namespace {
+
+u32 prot_of(const Probing& probing) {
+  return probing.access == 'w'   ? spec::sva::prot_write
+         : probing.access == 'x' ? spec::sva::prot_exec
+                                 : spec::sva::prot_read;
+}
+
+}  // namespace
+
+/// Where there is one: for each page, with one number for all.
+void Model::call_fault_handler(const std::vector<u64>& accesses) {
+  const Probing& first = waited_[accesses.front()].probing;
+  const u32 pasid = first.at.number;
+  const auto word = interface_->fault_handler_of(first.device, pasid);
   if (!word) return;
   const u32 group = ++groups_;
-  note(interface_->fault_handler_called(
-      {.device = probing.device, .pasid = pasid, .prot = prot, .group = group}, probing.iova,
-      *word));
-  callbacks_.push_back({probing.device, pasid, *word, group});
+  for (const u64 access : accesses) {
+    const Probing& page = waited_[access].probing;
+    note(interface_->fault_handler_called(
+        {.device = page.device, .pasid = pasid, .prot = prot_of(page), .group = group}, page.iova,
+        *word));
+    callbacks_.push_back({page.device, pasid, *word, group});
+  }
+}
+
+/// `begun`: of a group whose last page has not come.
+bool Model::is_waiting(u32 device, u32 name, bool begun) const {
+  return std::ranges::any_of(interface_->waiting_faults(), [&](const auto& one) {
+    return one.stall.sid == device && one.stall.stag == name && (one.begun || !begun);
+  });
 }
 
 u64 Model::make_access(const Probing& probing, const Reached& reached) {
   if (reached.fault != "F.wait") return 0;
-  const u32 prot = probing.access == 'w'   ? spec::sva::prot_write
-                   : probing.access == 'x' ? spec::sva::prot_exec
-                                           : spec::sva::prot_read;
-  interface_->fault_waits(
-      {.device = probing.device, .pasid = probing.at.number, .iova = probing.iova, .prot = prot},
-      probing.device, ++stalls_);
+  const u64 id = ++stalls_;
+  const bool asks = world_.devices[probing.device].faults == WorldDevice::Faults::pri;
+  const u32 pasid = probing.at.number;
+  const u32 name = asks ? spec::sva::request_name(pasid, probing.group) : static_cast<u32>(id);
+  Named& group = named_[{probing.device, name}];
+  if (!is_waiting(probing.device, name, true)) group = {group.round + 1, {}};
+  group.accesses.push_back(id);
+  waited_[id] = {
+      .probing = probing, .now = 0, .ended = {}, .name = name, .round = group.round};
+  const spec::sva::FaultRecord fault{.device = probing.device,
+                                     .pasid = pasid,
+                                     .iova = probing.iova,
+                                     .prot = prot_of(probing),
+                                     .last = probing.last || !asks};
+  if (asks) {
+    interface_->page_is_requested(fault, probing.device, name);
+  } else {
+    interface_->fault_waits(fault, probing.device, name);
+  }
   interface_->faults_are_read();
-  call_fault_handler(probing, prot);
-  waited_[stalls_].probing = probing;
-  return stalls_;
+  if (fault.last) call_fault_handler(std::vector<u64>(group.accesses));
+  return id;
 }
 
 /// As an SMMU would, of a fault that nobody answers; the driver hears of it at once.
@@ -465,13 +499,22 @@ void Model::record_event(const Probing& probing, const std::string& fault) {
   interface_->faults_are_read();
 }
 
-void Model::answered(u32 stag, bool again) {
-  const auto at = waited_.find(stag);
-  if (at == waited_.end() || !again) return;
-  const Reachable set = promised(*interface_, at->second.probing);
-  if (set.size() != 1) return;
-  at->second.ended = *set.begin();
-  at->second.now = make_access(at->second.probing, at->second.ended);
+/// The accesses of a group are made again, each for itself: what faults then is a new group.
+void Model::answered(const spec::sva::Interface::StallName& name, bool again) {
+  const auto at = named_.find({name.sid, name.stag});
+  if (at == named_.end() || !again) return;
+  const std::vector<u64> accesses = at->second.accesses;
+  for (const u64 id : accesses) {
+    Waited& waited = waited_[id];
+    const Reachable set = promised(*interface_, waited.probing);
+    if (set.size() != 1) continue;
+    waited.ended = *set.begin();
+    Probing once_more = waited.probing;
+    once_more.group = 0x100 + repeated_++ % 0x100;  // scenarios have lower ones
+    once_more.last = true;
+    const u64 now = make_access(once_more, *set.begin());
+    waited_[id].now = now;
+  }
 }
 
 /// Without a queue whoever handles the process's faults has answered at once.
@@ -479,9 +522,9 @@ Reached Model::access_state(u64 waits) {
   const Waited& waited = waited_[waits];
   if (waited.now != 0) return access_state(waited.now);
   if (waited.ended != Reached{}) return waited.ended;
-  for (const auto& one : interface_->waiting_faults()) {
-    if (one.stall.stag == waits) return {false, 0, "waiting"};
-  }
+  const u32 device = waited.probing.device;
+  const bool same = named_[{device, waited.name}].round == waited.round;
+  if (same && is_waiting(device, waited.name, false)) return {false, 0, "waiting"};
   return {false, 0, "aborted"};
 }
 

@@ -133,12 +133,22 @@ class Model final : public Subject {
     Probing probing;
     u64 now = 0;    ///< made again, it waits under this number
     Reached ended;  ///< after an answer
+    u32 name = 0;   ///< of its group, or of the stall
+    u32 round = 0;  ///< of that name: devices give their numbers again
   };
+  /// Accesses that have a name now, which are one group.
+  struct Named {
+    u32 round = 0;
+    std::vector<u64> accesses;
+  };
+  [[nodiscard]] bool is_waiting(u32 device, u32 name, bool begun) const;
   u64 make_access(const Probing& probing, const Reached& reached);
-  void call_fault_handler(const Probing& probing, u32 prot);
+  void call_fault_handler(const std::vector<u64>& group);
   void record_event(const Probing& probing, const std::string& fault);
-  void answered(u32 stag, bool again);
+  void answered(const spec::sva::Interface::StallName& name, bool again);
   std::map<u64, Waited> waited_;
+  std::map<std::pair<u32, u32>, Named> named_;  // by device and name
+  u64 repeated_ = 0;                            // accesses of devices that ask for pages
   u32 stalls_ = 0;
   u32 groups_ = 0;
   std::map<u32, std::pair<u32, u32>> ranges_;  // of sva_device_init

@@ -70,26 +70,40 @@ bool Names::same_pasid(u64 written, u32 observed) {
   return true;
 }
 
-u32 Names::group(u32 device, u64 written) const {
-  if (const auto at = groups_.find({device, written}); at != groups_.end()) return at->second;
+u32 Names::group(const GroupName& name) const {
+  if (const auto at = groups_.find(name); at != groups_.end()) return at->second.observed;
+  // Shown at another PASID, it is that one with a PASID that is not its own.
+  for (const auto& [other, group] : groups_) {
+    if (other.device == name.device && other.written == name.written) return group.observed;
+  }
   const auto used = [&](u32 group) {
-    return std::ranges::any_of(
-        groups_, [&](const auto& one) { return one.first.first == device && one.second == group; });
+    return std::ranges::any_of(groups_, [&](const auto& one) {
+      return one.first.device == name.device && one.second.observed == group;
+    });
   };
-  auto group = static_cast<u32>(std::min<u64>(written, ~u32{0}));
+  auto group = static_cast<u32>(std::min<u64>(name.written, ~u32{0}));
   while (used(group)) ++group;
   return group;
 }
 
-bool Names::same_group(u32 device, u64 written, u32 observed) {
-  const auto [at, made] = groups_.try_emplace({device, written}, observed);
-  if (!made) return at->second == observed;
+bool Names::same_group(const GroupName& name, u32 observed) {
+  const auto [at, made] = groups_.try_emplace(name, Group{observed});
+  if (!made && (at->second.observed == observed || !at->second.ended)) {
+    return at->second.observed == observed;
+  }
+  at->second = {observed};
   const auto shown = std::ranges::count_if(groups_, [&](const auto& one) {
-    return one.first.first == device && one.second == observed;
+    return one.first.device == name.device && one.second.observed == observed;
   });
   if (shown == 1) return true;
   groups_.erase(at);
   return false;
+}
+
+void Names::group_ended(u32 device, u32 observed) {
+  for (auto& [name, group] : groups_) {
+    if (name.device == device && group.observed == observed) group.ended = true;
+  }
 }
 
 std::optional<u32> Names::device(std::string_view name) const {

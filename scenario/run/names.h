@@ -43,11 +43,19 @@ class Names {
   /// Whether the two may be the same number, which they are from now on.
   bool same_pasid(u64 written, u32 observed);
 
-  // Group numbers of a device's faults are names as well.
+  // Group numbers of faults at a device's PASID are names as well.
+  struct GroupName {
+    u32 device = 0;
+    u32 pasid = 0;
+    u64 written = 0;
+    auto operator<=>(const GroupName&) const = default;
+  };
   /// What a scenario's number stands for; one that was not seen if nothing has shown it.
-  [[nodiscard]] u32 group(u32 device, u64 written) const;
+  [[nodiscard]] u32 group(const GroupName& name) const;
   /// Whether the two may be the same group, which they are from now on.
-  bool same_group(u32 device, u64 written, u32 observed);
+  bool same_group(const GroupName& name, u32 observed);
+  /// It was answered: the device, and so a scenario, may give its number to another one.
+  void group_ended(u32 device, u32 observed);
   /// Number of a device; nullopt: no device has the name.
   [[nodiscard]] std::optional<u32> device(std::string_view name) const;
   [[nodiscard]] std::string device_name(u32 device) const;
@@ -61,7 +69,11 @@ class Names {
   std::map<std::string, Named> named_;
   std::map<std::string, u64> processes_;
   std::map<u64, u32> observed_;
-  std::map<std::pair<u32, u64>, u32> groups_;  // of a device, as written
+  struct Group {
+    u32 observed = 0;
+    bool ended = false;
+  };
+  std::map<GroupName, Group> groups_;
 };
 
 }  // namespace iommucheck::oracle::stories

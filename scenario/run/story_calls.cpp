@@ -86,6 +86,9 @@ Answer Story::make(Thread& thread, const Invoke& invoke, const Wanted& wanted, M
   }
   const Answer answer = subject_.call(thread.number, call, wanted, memory);
   users_follow(call, answer);
+  if (call.kind == CallKind::fault_queue_respond && succeeded(answer)) {
+    names_.group_ended(call.device, call.group);
+  }
   if (call.kind == CallKind::bind_device && succeeded(answer)) {
     for (const auto& [name, mm] : names_.processes()) {
       if (mm == call.mm && !threads_of_.contains(name))

@@ -90,6 +90,8 @@ void Story::step(const scenario::Dma& dma) {
   probing.device = world_.device(dma.device.text);
   probing.iova = names_.value(dma.iova).value_or(0);
   probing.access = dma.access;
+  probing.group = dma.group;
+  probing.last = dma.last;
   const auto pasid = dma.pasid ? names_.pasid(*dma.pasid).value_or(0) : spec::sva::pasid_unknown;
   if (pasid != spec::sva::pasid_unknown) probing.at = spec::sva::substream(pasid);
   const auto wanted = reachable_of(dma.outcomes);
@@ -241,7 +243,7 @@ std::string Story::group_of(const Value& callback) {
   const u64 written = names_.value(callback.items[3]).value_or(0);
   for (const CallbackSeen& one : callbacks_) {
     const bool its = one.group && names_.device(callback.items[0].word) == one.device;
-    if (its && names_.same_group(one.device, written, *one.group)) {
+    if (its && names_.same_group({one.device, one.pasid, written}, *one.group)) {
       return fmt::format(", {}", *one.group);
     }
   }

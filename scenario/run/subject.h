@@ -93,6 +93,9 @@ struct Probing {
   spec::sva::Substream at{};
   u64 iova = 0;
   char access = 'r';
+  /// Of a device that asks for pages: its number of the group, and whether it is the last of that.
+  u64 group = 0;
+  bool last = true;
 };
 
 class Subject {

@@ -29,8 +29,15 @@ class WaitedAccesses {
       return;
     }
     waited.ended = *set.begin();
-    waited.now = make(waited.probing, waited.ended);
+    // What faults again is a group of its own.
+    Probing once_more = waited.probing;
+    once_more.group = next_group();
+    once_more.last = true;
+    waited.now = make(once_more, waited.ended);
   }
+
+  /// A number of the device's for an access that it makes again; scenarios have lower ones.
+  u64 next_group() { return 0x100 + repeated_++ % 0x100; }
 
   /// `waits(id)`: whether the host has it still.
   template <class Waits>
@@ -49,6 +56,7 @@ class WaitedAccesses {
     Reached ended;  ///< what became of it; nothing: it waits, or was ended by nobody's answer
   };
   std::map<u64, Waited> waited_;
+  u64 repeated_ = 0;
 };
 
 }  // namespace iommucheck::oracle::stories

@@ -174,6 +174,9 @@ std::string dump(const InterfaceState& s) {
     for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
       text += named("ghost", s.ghosts[g].domain);
     }
+    if (device.requests != records::Requests::on) {
+      text += named("requests", static_cast<u64>(device.requests));
+    }
     if (device.silence != records::Silence::none) {
       text += named("silence", static_cast<u64>(device.silence));
     }
@@ -247,11 +250,11 @@ std::string dump(const InterfaceState& s) {
   });
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    if (fault.queue == 0) return;
+    if (fault.queue == 0 && fault.state != FaultState::begun) return;
     text += "fault at " + hex(fault.iova) + named("device", fault.device) +
             named("pasid", fault.pasid) + named("prot", fault.prot) +
             named("state", static_cast<u64>(fault.state)) + named("unsure", fault.unsure) +
-            named("group", fault.group) + "\n";
+            named("group", fault.group) + named("told", fault.told) + "\n";
   });
   for (u32 i = 0; i < s.walkers.size(); ++i) {
     text += "walker" + named("", s.walkers[i].number) + named("space", s.walkers[i].space) +

@@ -174,7 +174,15 @@ inline constexpr u32 no_device = ~u32{0};  ///< fault_queue_open: of a domain
 
 /// Answers to a fault: the values of the C interface.
 inline constexpr u32 response_success = 0;
+inline constexpr u32 response_invalid = 1;
+inline constexpr u32 response_failure = 2;
+inline constexpr u32 response_ended = 3;  ///< seen: one of the two, nobody knows which
 inline constexpr u32 response_last = 2;
+
+/// By which name a group of page requests is known: the device's index of it, 9 bits, and where.
+constexpr u32 request_name(u32 pasid, u64 index) {
+  return u32{1} << 31 | pasid << 9 | static_cast<u32>(index & 0x1ff);
+}
 
 /// What fault_queue_read gives.
 struct FaultRecord {

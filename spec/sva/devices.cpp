@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/devices.h"
 
+#include "spec/sva/fault_groups.h"
+
 #include "spec/sva/pasids.h"
 #include "spec/sva/unbind.h"
 
@@ -63,6 +65,7 @@ void apply_init(InterfaceState& s, const Call& call, Status status) {
   device.first_pasid = range.first;
   device.last_pasid = range.last;
   device.has_mm_exit = call.has_mm_exit ? 1 : 0;
+  if ((call.features & feature_iopf) != 0) enable_requests(s, call.device);
 }
 
 // --- shutdown ---

@@ -3,20 +3,13 @@
 
 #include "base/text.h"
 #include "spec/sva/devices.h"
+#include "spec/sva/fault_groups.h"
 #include "spec/sva/faults.h"
 #include "spec/sva/user_events.h"
 
 namespace iommucheck::spec::sva {
 
 namespace {
-
-constexpr u64 page_mask = ~u64{0xfff};
-constexpr u32 asked_rights = prot_read | prot_write | prot_exec;
-
-void drop(InterfaceState& s, u32 index) {
-  s.waitings.edit(s.trail, index) = {};
-  s.waitings.release(s.trail, index);
-}
 
 /// Whether a call in progress may be ending it.
 bool is_contested(const InterfaceState& s, const Waiting& fault) {
@@ -54,6 +47,11 @@ bool is_unread(const Waiting& fault) {
   return fault.state == FaultState::unread || fault.state == FaultState::reported;
 }
 
+/// Its reader has some of its pages, and with them its number.
+bool is_half_read(const Waiting& fault) {
+  return fault.state == FaultState::unread && fault.told != 0;
+}
+
 /// visit(index) of those of a queue, the first recorded first.
 template <class Visit>
 void in_order(const InterfaceState& s, u32 queue, Visit visit) {
@@ -78,7 +76,8 @@ u32 find_group(const InterfaceState& s, const Call& call) {
   if (queue == 0) return 0;
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    if (fault.queue == queue && fault.state == FaultState::read && fault.device == call.device &&
+    const bool has_number = fault.state == FaultState::read || is_half_read(fault);
+    if (fault.queue == queue && has_number && fault.device == call.device &&
         fault.pasid == call.pasid && fault.group == call.group) {
       found = i;
     }
@@ -122,8 +121,10 @@ void apply_queue_open(InterfaceState& s, const Call& call, const Observed& obser
   s.forest.erase(s.freed_queues, observed.value, observed.value);
   s.forest.insert(s.queue_at, {.first = observed.value, .last = observed.value, .tag = index});
   // Those that nobody has read yet may go there.
+  enable_requests(s, call.device);
   s.for_each_waiting([&](u32 i) {
     if (s.waitings[i].queue != 0 || s.waitings[i].device != call.device) return;
+    if (s.waitings[i].state == FaultState::begun) return;
     Waiting& fault = s.waitings.edit(s.trail, i);
     fault.queue = index;
     fault.unsure = 1;
@@ -163,9 +164,9 @@ u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std
   in_order(s, queue, [&](u32 i) {
     const Waiting& fault = s.waitings[i];
     if (!is_unread(fault)) return true;
+    const GroupPage page = page_to_tell(s, fault);
     const bool same = fault.device == record.device && fault.pasid == record.pasid &&
-                      (fault.iova & page_mask) == (record.iova & page_mask) &&
-                      fault.prot == (record.prot & asked_rights);
+                      is_page(page, record.iova, record.prot);
     if (same) {
       found = i;
       return false;
@@ -173,7 +174,7 @@ u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std
     if (fault.unsure != 0 || is_contested(s, fault)) return true;
     if (why != nullptr) {
       *why = "the oldest unread is of device " + std::to_string(fault.device) + ", PASID " +
-             std::to_string(fault.pasid) + ", " + hex(fault.iova) + ", prot " + hex(fault.prot);
+             std::to_string(fault.pasid) + ", " + hex(page.iova) + ", prot " + hex(page.prot);
     }
     return false;
   });
@@ -185,13 +186,21 @@ u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std
 std::string check_fault(const InterfaceState& s, const Call& call, const FaultRecord& record) {
   const u32 queue = s.find_queue(call.queue);
   std::string why = "no access waits that it could be of";
-  if (find_read(s, queue, record, &why) == 0) return why;
-  if (was_given(s, queue, record.group)) {
+  const u32 index = find_read(s, queue, record, &why);
+  if (index == 0) return why;
+  const Waiting& fault = s.waitings[index];
+  if (is_half_read(fault)) {
+    if (record.group != fault.group) {
+      return "it is a page of group " + std::to_string(fault.group) + ", which has no other number";
+    }
+  } else if (was_given(s, queue, record.group)) {
     return "the queue gave group " + std::to_string(record.group) +
            " before: a late answer would be one to this";
   }
   // Accesses that stall are groups of one.
-  return record.last ? "" : "it is not said to be the last of its group";
+  if (record.last == page_to_tell(s, fault).last) return "";
+  return record.last ? "it is said to be the last of its group, which has further pages"
+                     : "it is not said to be the last of its group";
 }
 
 std::optional<FaultRecord> oldest_fault(const InterfaceState& s, u64 handle) {
@@ -201,11 +210,13 @@ std::optional<FaultRecord> oldest_fault(const InterfaceState& s, u64 handle) {
   in_order(s, queue, [&](u32 i) {
     const Waiting& fault = s.waitings[i];
     if (!is_unread(fault)) return true;
+    const GroupPage page = page_to_tell(s, fault);
     oldest = {.device = fault.device,
               .pasid = fault.pasid,
-              .iova = fault.iova,
-              .prot = fault.prot,
-              .last = true};
+              .iova = page.iova,
+              .prot = page.prot,
+              .group = fault.group,
+              .last = page.last};
     return false;
   });
   return oldest;
@@ -219,12 +230,15 @@ void apply_queue_read(InterfaceState& s, const Call& call, const Observed& obser
   const u64 order = s.waitings[index].order;
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    if (fault.queue == queue && fault.order < order && is_unread(fault)) drop(s, i);
+    if (fault.queue == queue && fault.order < order && is_unread(fault)) drop_group(s, i);
   });
   Waiting& fault = s.waitings.edit(s.trail, index);
-  fault.state = FaultState::read;
+  fault.state = FaultState::unread;
   fault.unsure = 0;
   fault.group = observed.fault.group;
+  const bool first = fault.told == 0;
+  tell_page(s, index);
+  if (!first) return;
   s.forest.insert(s.queues.edit(s.trail, queue).given,
                   {.first = observed.fault.group, .last = observed.fault.group});
 }
@@ -261,8 +275,10 @@ void begin_respond(const InterfaceState& s, const Call& call, Pending& pending) 
 void apply_respond(InterfaceState& s, const Call& call, Status status) {
   const u32 index = find_group(s, call);
   if (index == 0 || !ended(status)) return;
+  const bool fails = s.waitings[index].request != 0 && call.response == response_failure;
+  if (fails) disable_requests(s, call.device, status == Status::ok);
   if (status == Status::ok) {
-    drop(s, index);
+    drop_group(s, index);
   } else {
     s.waitings.edit(s.trail, index).unsure = 1;
   }
@@ -300,7 +316,7 @@ void close_queue(InterfaceState& s, u32 index) {
     if (s.waitings[i].state == FaultState::reported) {
       s.waitings.edit(s.trail, i).queue = 0;
     } else {
-      drop(s, i);
+      drop_group(s, i);
     }
   });
   if (s.queues[index].parent != 0) forget_events_of(s, s.queues[index].parent);
@@ -366,7 +382,8 @@ void apply_handler_set(InterfaceState& s, const Call& call, Status status) {
     const bool before_bind =  // of another device's process, whose entry it met
         fault.bond == 0 && fault.device == call.device && fault.pasid == call.pasid;
     if ((fault.bond != index && !before_bind) || (!handled && fault.queue != 0)) return;
-    if (!call.present && handled && fault.state == FaultState::read) return drop(s, i);
+    const bool has_number = fault.state == FaultState::read || is_half_read(fault);
+    if (!call.present && handled && has_number) return drop_group(s, i);
     if (!is_unread(fault) || handled == call.present) return;
     Waiting& changed = s.waitings.edit(s.trail, i);
     changed.queue = call.present ? records::by_handler : 0;
@@ -374,6 +391,7 @@ void apply_handler_set(InterfaceState& s, const Call& call, Status status) {
     changed.unsure = 1;
   });
   s.devices.edit(s.trail, call.device).was_read = 1;
+  if (call.present) enable_requests(s, call.device);
   Bond& bond = s.bonds.edit(s.trail, index);
   bond.handled = call.present ? 1 : 0;
   bond.fault_word = call.present ? call.drvdata : 0;
@@ -419,10 +437,8 @@ u32 find_told(const InterfaceState& s, const FaultRecord& told, std::optional<u6
     if (next == 0) return found;
     const Waiting& fault = s.waitings[next];
     behind = fault.order;
-    if (!iova || ((fault.iova & page_mask) == (*iova & page_mask) &&
-                  fault.prot == (told.prot & asked_rights))) {
-      return next;
-    }
+    const bool its_number = !is_half_read(fault) || fault.group == told.group;
+    if (its_number && (!iova || is_page(page_to_tell(s, fault), *iova, told.prot))) return next;
     if (fault.unsure == 0 && !is_contested(s, fault)) return found;
   }
 }
@@ -446,11 +462,12 @@ Verdict fault_handler_called(InterfaceState& s, const FaultRecord& told, std::op
                                 ", prot " + hex(told.prot) + ", and no such one is the next");
   }
   const u64 name = u64{told.device} << 32 | told.group;
-  if (s.forest.lookup(s.told_groups, name).mapped) {
+  const bool further = is_half_read(s.waitings[index]);
+  if (!further && s.forest.lookup(s.told_groups, name).mapped) {
     return mishandled(told, "was given group " + std::to_string(told.group) +
                                 " before: a late answer would be one to this");
   }
-  s.forest.insert(s.told_groups, {.first = name, .last = name});
+  if (!further) s.forest.insert(s.told_groups, {.first = name, .last = name});
   // Who does not know of which access it is told knows no more of the others.
   const bool open = !iova && s.waitings[index].unsure != 0;
   s.for_each_waiting([&](u32 i) {
@@ -459,10 +476,11 @@ Verdict fault_handler_called(InterfaceState& s, const FaultRecord& told, std::op
     if (open && its && is_unread(other)) s.waitings.edit(s.trail, i).unsure = 1;
   });
   Waiting& fault = s.waitings.edit(s.trail, index);
-  fault.state = FaultState::read;
+  fault.state = FaultState::unread;
   fault.queue = records::by_handler;
   fault.unsure = open ? 1 : 0;
   fault.group = told.group;
+  tell_page(s, index);
   return {};
 }
 
@@ -477,48 +495,100 @@ Verdict handlers_were_called(InterfaceState& s) {
       verdict = mishandled({.device = fault.device, .pasid = fault.pasid},
                            "was not told of the access at " + hex(fault.iova));
     }
-    drop(s, i);
+    drop_group(s, i);
   });
   return verdict;
 }
 
 // --- devices and the IOMMU ---
 
-void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag) {
-  // What had the name before has ended.
+namespace {
+
+u32 find_named(const InterfaceState& s, u32 sid, u32 stag) {
+  u32 index = 0;
   s.for_each_waiting([&](u32 i) {
-    if (s.waitings[i].sid == sid && s.waitings[i].stag == stag) drop(s, i);
+    if (s.waitings[i].sid == sid && s.waitings[i].stag == stag) index = i;
   });
-  if (!s.device_exists(fault.device)) return;
-  const u32 bond = s.find_bond(fault.device, fault.pasid);
-  const bool handled = bond != 0 && s.bonds[bond].handled != 0;
-  const u32 queue = handled ? records::by_handler : s.queue_of(fault.device);
+  return index;
+}
+
+/// It is whole: to whom it goes, and whether that is known.
+void appears(InterfaceState& s, u32 index) {
+  s.trail.set(s.faults_seen, s.faults_seen + 1);
+  Waiting& fault = s.waitings.edit(s.trail, index);
+  fault.order = s.faults_seen;
+  fault.state = FaultState::reported;
+  const bool handled = fault.bond != 0 && s.bonds[fault.bond].handled != 0;
+  fault.queue = handled ? records::by_handler : s.queue_of(fault.device);
   u32 before = 0;
   s.for_each_waiting([&](u32 i) {
-    if (s.waitings[i].queue == queue && is_unread(s.waitings[i])) ++before;
+    const bool other = i != index && s.waitings[i].queue == fault.queue;
+    if (other && is_unread(s.waitings[i])) ++before;
   });
-  const bool tight = queue != 0 && !handled && before >= s.queues[queue].depth;
+  const bool tight = fault.queue != 0 && !handled && before >= s.queues[fault.queue].depth;
+  fault.tight = tight ? 1 : 0;
+  const bool routed = is_routed(s, fault.device, fault.pasid) && !is_contested(s, fault);
+  if (!routed) fault.unsure = 1;
+}
+
+/// The first page of a group, or a stall.
+u32 begins(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag) {
   s.trail.set(s.faults_seen, s.faults_seen + 1);
-  Waiting waiting{.order = s.faults_seen,
-                  .iova = fault.iova,
-                  .device = fault.device,
-                  .pasid = fault.pasid,
-                  .prot = fault.prot,
-                  .queue = queue,
-                  .tight = tight ? 1U : 0U,
-                  .bond = bond,
-                  .sid = sid,
-                  .stag = stag};
-  const bool routed = is_routed(s, fault.device, fault.pasid) && !is_contested(s, waiting);
-  waiting.unsure = routed ? 0 : 1;
-  s.waitings.allocate(s.trail, waiting);
+  return s.waitings.allocate(s.trail, {.order = s.faults_seen,
+                                       .iova = fault.iova,
+                                       .device = fault.device,
+                                       .pasid = fault.pasid,
+                                       .prot = fault.prot,
+                                       .state = FaultState::begun,
+                                       .bond = s.find_bond(fault.device, fault.pasid),
+                                       .sid = sid,
+                                       .stag = stag});
+}
+
+}  // namespace
+
+void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag) {
+  // What had the name before has ended.
+  if (const u32 before = find_named(s, sid, stag)) drop_group(s, before);
+  if (!s.device_exists(fault.device)) return;
+  appears(s, begins(s, fault, sid, stag));
+}
+
+void page_is_requested(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 name) {
+  u32 index = find_named(s, sid, name);
+  const bool goes_on = index != 0 && s.waitings[index].state == FaultState::begun;
+  // What had the name before has ended.
+  if (index != 0 && !goes_on) drop_group(s, index);
+  if (!s.device_exists(fault.device)) return;
+  if (goes_on) {
+    add_page(s, index, fault.iova, fault.prot);
+  } else {
+    index = begins(s, fault, sid, name);
+  }
+  const u32 bond = s.find_bond(fault.device, fault.pasid);
+  Waiting& group = s.waitings.edit(s.trail, index);
+  group.request = 1;
+  const bool same = group.bond == bond && is_routed(s, fault.device, fault.pasid);
+  if (!same || is_contested(s, group)) group.unsure = 1;
+  group.bond = bond;
+  if (fault.last) appears(s, index);
+}
+
+void begun_groups_are_lost(InterfaceState& s) {
+  s.for_each_waiting([&](u32 i) {
+    if (s.waitings[i].state == FaultState::begun) drop_group(s, i);
+  });
 }
 
 /// Without a queue whoever handles the process's faults has answered.
 void faults_are_read(InterfaceState& s) {
   events_are_read(s);
   s.for_each_waiting([&](u32 i) {
-    if (s.waitings[i].queue == 0) return drop(s, i);
+    if (s.waitings[i].state == FaultState::begun) {
+      s.waitings.edit(s.trail, i).seen = 1;
+      return;
+    }
+    if (s.waitings[i].queue == 0) return drop_group(s, i);
     const bool owed =
         s.waitings[i].queue == records::by_handler && s.waitings[i].state == FaultState::reported;
     if (owed) s.waitings.edit(s.trail, i).state = FaultState::unread;
@@ -535,7 +605,9 @@ void faults_are_read(InterfaceState& s) {
         now.state = refused ? FaultState::refused : FaultState::unread;
         if (!refused && sure + unsure >= s.queues[queue].depth) now.unsure = 1;
       }
-      if (fault.state == FaultState::unread) ++(fault.unsure != 0 ? unsure : sure);
+      // Whether it counts while some of its pages were read is the driver's choice.
+      const bool open = fault.unsure != 0 || fault.told != 0;
+      if (fault.state == FaultState::unread) ++(open ? unsure : sure);
       return true;
     });
   }
@@ -543,47 +615,64 @@ void faults_are_read(InterfaceState& s) {
 
 void forget_refused(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
-    if (s.waitings[i].state == FaultState::refused) drop(s, i);
+    if (s.waitings[i].state == FaultState::refused) drop_group(s, i);
   });
 }
 
-Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, bool again) {
-  u32 index = 0;
-  s.for_each_waiting([&](u32 i) {
-    if (s.waitings[i].sid == sid && s.waitings[i].stag == stag) index = i;
-  });
+Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response) {
+  const u32 index = find_named(s, sid, stag);
   if (index == 0) return {};
   const Waiting fault = s.waitings[index];
-  const auto broken = [&](const char* what) {
+  const auto broken = [&](const std::string& what) {
     return Verdict{.ok = false,
                    .rule = Rule::FAULT_ANSWERED,
                    .message = "the access of device " + std::to_string(fault.device) + ", PASID " +
                               std::to_string(fault.pasid) + ", at " + hex(fault.iova) + " " + what};
   };
+  const bool again = response == response_success;
   bool answered = false;
   bool as_said = false;
   s.tickets.for_each([&](const Pending& pending) {
     if (pending.kind != static_cast<u32>(CallKind::fault_queue_respond)) return;
     if (pending.bond != index) return;
     answered = true;
-    as_said |= again == (pending.flags == response_success);
+    // The two that end it are one to what stalls.
+    const bool loose = fault.request == 0 || response == response_ended;
+    as_said |= loose ? again == (pending.flags == response_success) : response == pending.flags;
   });
+  const bool begun = fault.state == FaultState::begun;
+  if (begun && fault.unsure == 0 && !is_contested(s, fault)) {
+    s.count(Rule::FAULT_ANSWERED);
+    drop_group(s, index);
+    return broken("is of a group that is answered before its last page has come");
+  }
   if (fault.queue == 0 || fault.unsure != 0 || is_contested(s, fault)) {
-    if (!answered) drop(s, index);  // else the end of that call does
+    if (!answered) drop_group(s, index);  // else the end of that call does
+    // What nobody's answer ends is no failure, which would switch off what others need.
+    const bool fails = fault.request != 0 && response == response_failure && !answered;
+    if (fails && fault.unsure == 0) {
+      return broken("ends with \"failure\", and no user has said so");
+    }
     return {};
   }
   s.count(Rule::FAULT_ANSWERED);
   if (fault.state == FaultState::refused ||
       (fault.state == FaultState::reported && fault.tight != 0)) {
     s.count(Rule::FAULT_REFUSED);
-    drop(s, index);
+    drop_group(s, index);
     if (again) return broken("found its queue full, and is made again instead of \"invalid\"");
+    if (fault.request != 0 && response == response_failure) {
+      return broken("found its queue full, and has \"failure\" instead of \"invalid\"");
+    }
     return {};
   }
   if (!answered) return broken("is ended, though its user has not answered");
-  if (!as_said)
-    return broken(again ? "is made again, though its user said no"
-                        : "is aborted, though its user said \"success\"");
+  if (!as_said) {
+    if (again) return broken("is made again, though its user said no");
+    return broken(response == response_failure
+                      ? "has \"failure\", though its user said something else"
+                      : "is aborted, though its user said something else");
+  }
   return {};
 }
 
@@ -600,14 +689,14 @@ void a_call_begins(InterfaceState& s) {
 void end_faults(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    if (!s.device_exists(fault.device)) return drop(s, i);
+    if (!s.device_exists(fault.device)) return drop_group(s, i);
     if (fault.bond == 0) return;  // unsure from the beginning
     const Bond& bond = s.bonds[fault.bond];
     const bool its = bond.number != 0 && bond.device == fault.device &&
                      s.numbers[bond.number].value == fault.pasid;
-    if (!its || bond.state == BondState::ended) return drop(s, i);
+    if (!its || bond.state == BondState::ended) return drop_group(s, i);
     const u32 life = s.spaces[s.numbers[bond.number].space].life;
-    if (life == records::dead) return drop(s, i);
+    if (life == records::dead) return drop_group(s, i);
     const bool open = bond.state == BondState::ghost || life == records::zombie;
     if (open && fault.unsure == 0) s.waitings.edit(s.trail, i).unsure = 1;
   });

@@ -41,10 +41,15 @@ std::optional<u64> fault_handler_of(const InterfaceState& s, u32 device, u32 pas
 
 /// An access that waits at a PASID was recorded. (sid, stag) is what the IOMMU calls it.
 void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag);
+/// A page was asked for at a PASID, and that is recorded: it joins the group that has begun by that
+/// name, or begins it. fault.last: the group is whole, and waits for its answer.
+void page_is_requested(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 name);
+/// Requests were lost: of groups that have begun nobody knows whether they go on.
+void begun_groups_are_lost(InterfaceState& s);
 /// The driver was interrupted for all that is recorded.
 void faults_are_read(InterfaceState& s);
-/// The IOMMU was told to end it, `again`: by making the access once more.
-Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, bool again);
+/// The IOMMU was told to end it, with that response: "success" makes the accesses once more.
+Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response);
 /// What the group of a fault_queue_respond is to the IOMMU.
 std::optional<Interface::StallName> stall_of(const InterfaceState& s, const Call& call);
 void forget_refused(InterfaceState& s);

@@ -121,10 +121,45 @@ bool is_silenced(const InterfaceState& s, u32 device) {
   return silenced && !is_told(s, domain);
 }
 
+std::optional<bool> requests_are_on(const InterfaceState& s, u32 device) {
+  if (!s.constants[device].asks) return true;
+  const Device& its = s.devices[device];
+  bool may_change = false;
+  s.tickets.for_each([&](const Pending& pending) {
+    if (pending.device != device) return;
+    switch (static_cast<CallKind>(pending.kind)) {
+      case CallKind::sva_device_init:
+      case CallKind::sva_device_shutdown:
+      case CallKind::fault_queue_open:
+      case CallKind::fault_queue_respond:
+      case CallKind::fault_handler_set: may_change = true; break;
+      default: break;
+    }
+  });
+  if (may_change || its.requests == records::Requests::either) return std::nullopt;
+  return wants_to_wait(s, device) && its.requests == records::Requests::on;
+}
+
+namespace {
+
+FaultKind faults_at_entry(const InterfaceState& s, u32 device, const EntryTable& table);
+
+}  // namespace
+
+/// A device that asks for pages has to want that; where it does the table decides.
+FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTable& table) {
+  const std::optional<bool> asks = requests_are_on(s, device);
+  if (asks && !*asks) return FaultKind::terminated;
+  const FaultKind faults = faults_at_entry(s, device, table);
+  return asks || faults == FaultKind::terminated ? faults : FaultKind::may_wait;
+}
+
+namespace {
+
 /// Whether faults at a process's PASID wait is a property of the table's entry, so where the
 /// devices of a domain share it and are not of one mind, either is right, unless somebody reads
 /// them.
-FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTable& table) {
+FaultKind faults_at_entry(const InterfaceState& s, u32 device, const EntryTable& table) {
   const u32 domain = table.domain;
   if (table.own) {
     if (wants_to_wait(s, device)) return FaultKind::waits;
@@ -158,6 +193,8 @@ FaultKind faults_of_processes(const InterfaceState& s, u32 device, const EntryTa
   any |= one_comes_who_waits(s, domain);
   return any ? FaultKind::may_wait : FaultKind::terminated;
 }
+
+}  // namespace
 
 FaultKind faults_of(const InterfaceState& s, u32 device, Substream at) {
   if (!at.present || !s.device_exists(device)) return FaultKind::terminated;

@@ -337,7 +337,21 @@ std::vector<u64> Interface::written_bits(const Call& call) const {
 void Interface::faults_are_read() { sva::faults_are_read(state_); }
 
 Verdict Interface::fault_resumed(u32 sid, u32 stag, bool again) {
-  return sva::fault_resumed(state_, sid, stag, again);
+  return sva::fault_resumed(state_, sid, stag, again ? response_success : response_invalid);
+}
+
+void Interface::page_is_requested(const FaultRecord& fault, u32 sid, u32 name) {
+  sva::page_is_requested(state_, fault, sid, name);
+}
+
+void Interface::begun_groups_are_lost() { sva::begun_groups_are_lost(state_); }
+
+Verdict Interface::group_answered(u32 sid, u32 name, u32 response) {
+  return sva::fault_resumed(state_, sid, name, response);
+}
+
+std::optional<bool> Interface::requests_are_on(u32 device) const {
+  return sva::requests_are_on(state_, device);
 }
 
 std::optional<Interface::StallName> Interface::stall_of(const Call& call) const {
@@ -348,9 +362,11 @@ std::vector<Interface::WaitingFault> Interface::waiting_faults() const {
   std::vector<WaitingFault> waiting;
   state_.for_each_waiting([&](u32 i) {
     const Waiting& fault = state_.waitings[i];
-    const bool there = fault.state == FaultState::unread || fault.state == FaultState::read;
+    const bool begun = fault.state == FaultState::begun && fault.seen != 0;
+    const bool there =
+        begun || fault.state == FaultState::unread || fault.state == FaultState::read;
     if (!there || fault.unsure != 0) return;
-    waiting.push_back({{fault.sid, fault.stag}, fault.device, fault.pasid});
+    waiting.push_back({{fault.sid, fault.stag}, fault.device, fault.pasid, begun});
   });
   return waiting;
 }

@@ -188,8 +188,18 @@ class Interface {
   void fault_waits(const FaultRecord& fault, u32 sid, u32 stag);
   /// The driver was interrupted for all that is recorded.
   void faults_are_read();
+  /// A page was asked for at a PASID, and that was recorded; fault.last: the last one of the group
+  /// that the device's requests of that name are.
+  void page_is_requested(const FaultRecord& fault, u32 sid, u32 name);
+  /// Requests were lost: of groups that have begun nobody knows whether they go on.
+  void begun_groups_are_lost();
   /// The IOMMU was told to end the access; `again`: by making it once more.
   Verdict fault_resumed(u32 sid, u32 stag, bool again);
+  /// The device was sent the answer to a group, response_*.
+  Verdict group_answered(u32 sid, u32 name, u32 response);
+  /// Whether it asks for pages: sva_device_init has asked for that, and no "failure" came since;
+  /// nullopt: that is open.
+  [[nodiscard]] std::optional<bool> requests_are_on(u32 device) const;
   struct StallName {
     u32 sid = 0;
     u32 stag = 0;
@@ -218,6 +228,7 @@ class Interface {
     StallName stall;
     u32 device = 0;
     u32 pasid = 0;
+    bool begun = false;  ///< of a group whose last page has not come
   };
   [[nodiscard]] std::vector<WaitingFault> waiting_faults() const;
   /// The oldest that may be unread in a queue, without a group.

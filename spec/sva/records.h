@@ -101,6 +101,13 @@ enum class Silence : u32 {
   timed_out,  ///< in one that timed out, or in none: until recovery
 };
 
+/// Whether a device asks for pages, where its accesses would wait for them.
+enum class Requests : u32 {
+  on,
+  off,     ///< "failure" has switched them off
+  either,  ///< an answer that says so timed out
+};
+
 struct alignas(8) Device {
   u32 domain = 0;  ///< index, 0: none
   u32 ghosts = 0;  ///< list of further domains that it may meet
@@ -115,6 +122,8 @@ struct alignas(8) Device {
   Silence silence = Silence::none;
   u32 was_read = 0;  ///< somebody had a queue or a handler for its faults
   u64 hooked = 0;    ///< root: the driver's numbers of io_mms, from mm_attach to mm_detach
+  Requests requests = Requests::on;
+  u32 padding = 0;
 };
 
 /// Where a number of pasid_alloc leads on a device.
@@ -250,6 +259,7 @@ struct UserEvent {
 };
 
 enum class FaultState : u32 {
+  begun,     ///< of a group whose last page has not come: there for nobody
   reported,  ///< recorded, but nobody knows whether the driver has read that yet
   unread,    ///< in the queue, or owed to the handler
   read,      ///< of a group that is to be answered
@@ -258,15 +268,20 @@ enum class FaultState : u32 {
 
 inline constexpr u32 by_handler = ~u32{0};  ///< in the place of a queue
 
-/// An access that waits for an answer, at a PASID of a process.
+/// Accesses that wait for one answer, at a PASID of a process: a stall, or a group of page requests.
 struct Waiting {
-  u64 order = 0;  ///< in which they were recorded; 0: none
-  u64 iova = 0;
-  u32 next = 0;  ///< of the pool
+  u64 order = 0;  ///< in which they were recorded, by the last page; 0: none
+  u64 iova = 0;   ///< of the first page
+  u32 next = 0;   ///< of the pool
   u32 device = 0;
   u32 pasid = 0;
   u32 prot = 0;
-  u32 group = 0;  ///< once it was read
+  u32 group = 0;    ///< once it was read
+  u32 further = 0;  ///< list of the pages behind the first
+  u32 told = 0;     ///< how many of its pages were read, or given to the handler
+  u32 request = 0;  ///< pages were asked for; 0: it stalls
+  u32 seen = 0;     ///< begun: the driver was interrupted since
+  u32 padding = 0;
   u32 queue = 0;  ///< 0: there was none; by_handler: its fault handler's
   FaultState state = FaultState::reported;
   u32 unsure = 0;  ///< whether it is in the queue nobody knows
@@ -274,6 +289,15 @@ struct Waiting {
   u32 bond = 0;    ///< 0: the device has none there
   u32 sid = 0;
   u32 stag = 0;
+};
+
+/// A page of a group that is not its first.
+struct FurtherPage {
+  u64 iova = 0;
+  u32 prot = 0;
+  u32 behind = 0;  ///< the page behind it
+  u32 next = 0;    ///< of the pool
+  u32 padding = 0;
 };
 
 /// How a bond went while a call that wanted it gone waited.

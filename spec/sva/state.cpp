@@ -35,6 +35,7 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
         {.stream_ids = device.stream_ids,
          .ssid_bits = grouped ? 0 : std::min(device.ssid_bits, setup.ssid_bits),
          .can_wait = (device.stall && setup.stalls) || (device.pri && setup.page_requests),
+         .asks = device.pri && setup.page_requests,
          .iommu = device.iommu,
          .svm = device.svm,
          .explicit_maps = device.explicit_maps,

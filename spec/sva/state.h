@@ -65,6 +65,7 @@ struct Constants {
   std::vector<u32> stream_ids;
   u32 ssid_bits = 0;  ///< what it and the IOMMU can do
   bool can_wait = false;
+  bool asks = false;  ///< it waits by page requests, in groups
   bool iommu = true;
   bool svm = true;  ///< bind_task's models that it can do
   bool explicit_maps = true;
@@ -235,6 +236,7 @@ struct InterfaceState {
   TrailPool<Token> tokens;
   TrailPool<Queue> queues;
   TrailPool<Waiting> waitings;
+  TrailPool<records::FurtherPage> further_pages;
   TrailPool<UserEvent> user_events;
   TrailPool<VirtualDevice> virtual_devices;
   TrailPool<UserContext> user_contexts;

@@ -87,9 +87,10 @@ inline constexpr u64 argument_b = 0x28;
 inline constexpr u64 argument_c = 0x30;
 inline constexpr u64 command = 0x38;  ///< a store sends the command with the three arguments
 inline constexpr u64 done = 0x40;     ///< how many commands are complete
-inline constexpr u64 request = 0x50;  ///< id of the oldest page request that was not taken; 0: none
+inline constexpr u64 request = 0x50;  ///< group of the oldest page request not taken; 0: none
 inline constexpr u64 request_who = 0x58;   ///< its stream ID, the PASID in bits 63:32
-inline constexpr u64 request_iova = 0x60;  ///< the page, the rights wanted in bits 2:0 (r, w, x)
+/// The page; the rights wanted in bits 2:0 (r, w, x), bit 3: the last one of its group.
+inline constexpr u64 request_iova = 0x60;
 inline constexpr u64 request_take = 0x68;  ///< a store takes it
 }  // namespace reg
 
@@ -102,7 +103,11 @@ enum class CommandKind : u64 {
   drop_range = 3,     ///< a: root of a page table; [b, c]
   drop_device = 4,    ///< a: who; [b, c]. What the device itself has cached
   drop_all = 5,       ///< all but what devices have cached
-  respond = 6,        ///< a: id of a page request; b: 1, the access is made again, 0, it is aborted
+  respond = 6,        ///< a: a group of page requests; b: a code, below
 };
+
+/// Of a response: the accesses of the group are aborted, or made again; or aborted, and the device
+/// asks for nothing more until it is enabled.
+enum class ResponseCode : u64 { invalid = 0, again = 1, failure = 2 };
 
 }  // namespace iommucheck::spec::two

@@ -11,6 +11,8 @@ constexpr u64 page_mask = mask(63, 12);
 
 Who who_of(u64 word) { return {static_cast<u32>(word), static_cast<u32>(word >> 32)}; }
 
+u64 word_of(const Who& who) { return who.stream | u64{who.pasid} << 32; }
+
 bool overlap(u64 first, u64 last, u64 other_first, u64 other_last) {
   return first <= other_last && other_first <= last;
 }
@@ -158,9 +160,9 @@ u64 Hardware::read(u64 offset) {
     case reg::done:
       if (!stuck_) complete_all();
       return completed_;
-    case reg::request: return oldest;
-    case reg::request_who: return request == waiting_.end() ? 0 : request->second.a;
-    case reg::request_iova: return request == waiting_.end() ? 0 : request->second.b;
+    case reg::request: return request == waiting_.end() ? 0 : request->second.group;
+    case reg::request_who: return request == waiting_.end() ? 0 : word_of(request->second.who);
+    case reg::request_iova: return request == waiting_.end() ? 0 : request->second.page;
     default: return registers_[offset];
   }
 }
@@ -201,8 +203,7 @@ void Hardware::complete_all() {
         close(command, all);
         break;
       case CommandKind::respond:
-        if (waiting_.erase(command.a) != 0) responses_.push_back({command.a, command.b == 1});
-        std::erase(untaken_, command.a);
+        respond(command.a, static_cast<ResponseCode>(command.b));
         break;
       default: break;
     }
@@ -490,13 +491,38 @@ std::set<Answer> Hardware::walker_answers(u32 walker, u64 iova, Access access) c
   return all;
 }
 
-u64 Hardware::request(const Who& who, u64 iova, Access access) {
-  Command one;
-  one.a = who.stream | u64{who.pasid} << 32;
-  one.b = (iova & page_mask) | (u64{1} << static_cast<unsigned>(access));
-  waiting_[++requests_] = one;
-  untaken_.push_back(requests_);
-  return requests_;
+u64 Hardware::request(const Who& who, u64 iova, Access access, u64 index, bool last) {
+  const u64 id = ++requests_;
+  Request one{.group = id, .who = who, .index = index, .page = iova & page_mask, .last = last};
+  one.page |= u64{1} << static_cast<unsigned>(access) | (last ? u64{8} : 0);
+  // A group goes on as long as its last one has not come.
+  for (const auto& [other, request] : waiting_) {
+    if (request.who == who && request.index == index) one.group = request.last ? id : request.group;
+  }
+  waiting_[id] = one;
+  untaken_.push_back(id);
+  return id;
+}
+
+u64 Hardware::group_of(u64 id) const {
+  const auto at = waiting_.find(id);
+  return at == waiting_.end() ? 0 : at->second.group;
+}
+
+void Hardware::respond(u64 group, ResponseCode code) {
+  bool any = false;
+  for (auto at = waiting_.begin(); at != waiting_.end();) {
+    if (at->second.group != group) {
+      ++at;
+      continue;
+    }
+    any = true;
+    responses_.push_back({at->first, group, code});
+    std::erase(untaken_, at->first);
+    at = waiting_.erase(at);
+  }
+  wrong_ |= code > ResponseCode::failure;
+  if (!any) strays_.push_back(group);
 }
 
 }  // namespace iommucheck::spec::two

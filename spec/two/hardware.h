@@ -17,7 +17,8 @@
 //     keeps no failures, nor what passes untranslated, and uses what it keeps whatever the IOMMU's
 //     words say by then.
 //  6. An access at a way that waits, and that is not mapped or permitted, becomes a page request
-//     and waits for a response.
+//     and waits for a response. Requests come in groups: a device says which is the last one of a
+//     group, and one response, by the group, ends all of it, whole or not.
 //  7. Whoever follows a pointer to a page that was given back since is in memory that may be
 //     anybody's: it may get anything (wild).
 #pragma once
@@ -89,14 +90,20 @@ class Hardware {
   [[nodiscard]] std::set<Answer> walker_answers(u32 walker, u64 iova, Access access) const;
 
   // ---- accesses that wait ----
-  /// The access is made and waits; its id. It is told by the registers.
-  u64 request(const Who& who, u64 iova, Access access);
+  /// The access is made and waits; its id. It is told by the registers. `index`: the device's number
+  /// of its group, to which all belong that it sends for the PASID until the `last` one.
+  u64 request(const Who& who, u64 iova, Access access, u64 index, bool last);
+  /// The group that the access is of: the id of its first one.
+  [[nodiscard]] u64 group_of(u64 id) const;
   struct Response {
     u64 id = 0;
-    bool again = false;
+    u64 group = 0;
+    ResponseCode code{};
   };
   [[nodiscard]] std::vector<Response> take_responses() { return std::exchange(responses_, {}); }
   [[nodiscard]] bool is_waiting(u64 id) const { return waiting_.contains(id); }
+  /// Groups that were responded to and did not wait, since the last time.
+  [[nodiscard]] std::vector<u64> take_strays() { return std::exchange(strays_, {}); }
   [[nodiscard]] bool wrote_wrong() const { return wrong_; }
 
  private:
@@ -147,6 +154,7 @@ class Hardware {
   [[nodiscard]] u64 newest(u64 pa) const;
   [[nodiscard]] bool gone_since(u64 pa, Time since, Time now) const;
   void complete_all();
+  void respond(u64 group, ResponseCode code);
   void refresh();
   void fill(const DeviceItem& item, const Who& who);
   void find_pasids(const DeviceItem& item);
@@ -168,9 +176,17 @@ class Hardware {
   std::vector<Command> commands_;
   std::size_t completed_ = 0;
   std::map<u32, std::pair<EntryWord, Time>> walkers_;  // root, and since when
-  std::map<u64, Command> waiting_;                     // page requests
+  struct Request {
+    u64 group = 0;
+    Who who;
+    u64 index = 0;
+    u64 page = 0;  ///< as the register has it
+    bool last = false;
+  };
+  std::map<u64, Request> waiting_;
   std::vector<u64> untaken_;
   std::vector<Response> responses_;
+  std::vector<u64> strays_;
   std::map<u64, u64> registers_;
   u64 requests_ = 0;
   Time now_ = 1;

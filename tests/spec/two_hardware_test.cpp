@@ -207,10 +207,10 @@ TEST(TwoHardware, APageRequestWaitsForItsResponse) {
   two.hardware.store(pasids, root | 1 | 4);
   two.lead();
   EXPECT_EQ(two.reads(), Answers{{Kind::waits}});
-  const u64 id = two.hardware.request({stream, no_pasid}, iova, Hardware::Access::write);
+  const u64 id = two.hardware.request({stream, no_pasid}, iova, Hardware::Access::write, 1, true);
   EXPECT_EQ(two.hardware.read(reg::request), id);
   EXPECT_EQ(two.hardware.read(reg::request_who), without);
-  EXPECT_EQ(two.hardware.read(reg::request_iova), iova | 2);
+  EXPECT_EQ(two.hardware.read(reg::request_iova), iova | 2 | 8);
   two.hardware.write(reg::request_take, 1);
   EXPECT_EQ(two.hardware.read(reg::request), 0U);
   EXPECT_TRUE(two.hardware.is_waiting(id));
@@ -218,7 +218,34 @@ TEST(TwoHardware, APageRequestWaitsForItsResponse) {
   EXPECT_FALSE(two.hardware.is_waiting(id));
   const auto responses = two.hardware.take_responses();
   ASSERT_EQ(responses.size(), 1U);
-  EXPECT_TRUE(responses[0].again);
+  EXPECT_EQ(responses[0].code, ResponseCode::again);
+  EXPECT_TRUE(two.hardware.take_strays().empty());
+  two.run(CommandKind::respond, id, 1);
+  EXPECT_EQ(two.hardware.take_strays(), std::vector<u64>{id}) << "it waits no longer";
+}
+
+TEST(TwoHardware, OneResponseEndsAGroupOfPageRequests) {
+  Two two;
+  const Who who{stream, 3};
+  const auto request = [&](const Who& whose, u64 at, bool last) {
+    return two.hardware.request(whose, at, Hardware::Access::read, 7, last);
+  };
+  const u64 first = request(who, iova, false);
+  const u64 other = request({stream, 4}, iova, false);
+  const u64 second = request(who, iova + 4096, true);
+  EXPECT_EQ(two.hardware.group_of(second), first);
+  EXPECT_EQ(two.hardware.group_of(other), other) << "the same number at another PASID";
+  EXPECT_EQ(two.hardware.read(reg::request_iova), iova | 1);
+  const u64 next = request(who, iova, true);
+  EXPECT_EQ(two.hardware.group_of(next), next) << "the group before is whole";
+  two.run(CommandKind::respond, first, static_cast<u64>(ResponseCode::failure));
+  const auto responses = two.hardware.take_responses();
+  ASSERT_EQ(responses.size(), 2U);
+  EXPECT_EQ(responses[1].id, second);
+  EXPECT_EQ(responses[1].code, ResponseCode::failure);
+  EXPECT_FALSE(two.hardware.is_waiting(first));
+  EXPECT_TRUE(two.hardware.is_waiting(other));
+  EXPECT_EQ(two.hardware.read(reg::request), other) << "what was not taken of it is gone";
 }
 
 }  // namespace
