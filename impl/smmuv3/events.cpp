@@ -103,7 +103,8 @@ void Smmu::log_record(const Record& record) const {
 /// ring is not sent twice: by then its STAG may be that of another access.
 Answered Smmu::answer(const Fault& fault, Response response) {
   const u64 stag = bits(fault.id, stream_lsb - 1, 0);
-  const Command resume = command::resume<u64>(fault.id >> stream_lsb, stag, response == Response::success);
+  const Command resume =
+      command::resume<u64>(fault.id >> stream_lsb, stag, response == Response::success);
   bool placed = false;
   if (commands_.sync_alone(platform_, resume, placed) != SyncResult::timed_out) {
     return Answered::done;
