@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "monitor/trace_setup.h"
 #include "report/finding_text.h"
+#include "spec/arch/descriptor.h"
 #include "spec/smmu/id_registers.h"
 
 namespace iommucheck::oracle {
@@ -170,6 +171,7 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
       interrupts_(device.id, device.wires_interrupts),
       endpoints_(monitor_.smmu()),
       page_requests_(device, monitor_.smmu()),
+      flags_(monitor_.caches(), monitor_.smmu()),
       has_ats_(device.ats) {
   // Queues lie in memory that is there: no access to them aborts.
   if (device.data_pa == device.structures_pa + device.structures_bytes) {
@@ -194,6 +196,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   interrupts_.begin(queues_);
   endpoints_.begin(queues_, has_ats_);
   page_requests_.begin(queues_);
+  flags_.begin();
   record_words_.clear();
   event_ = 0;
   unseen_write_ = false;
@@ -239,6 +242,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
       continue;
     }
     monitor_.feed(trace.events[i]);
+    flags_.feed(trace.events[i]);
     recorded(trace.events[i]);
     judged_until_ = i;
     goes_on = look(i);
@@ -258,6 +262,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     end_of_page_requests(last, result);
   }
   count_endpoints();
+  monitor_.caches().exercised()[static_cast<std::size_t>(Rule::FLAG_UPDATES)] += flags_.asked();
   if (monitor_.gave_up()) ++gave_up_;
   return result;
 }
@@ -351,14 +356,47 @@ void CaseJudge::recorded(const trace::Event& event) {
   for (unsigned i = 0; i < 4; ++i) record_words_[place + 8 * i] = (*record->record)[i];
 }
 
+/// Of a descriptor: a flag that is not there though it has to be, or is though nothing may set it.
+std::optional<Divergence> CaseJudge::wrong_flags(const trace::Load& load, u64 expected,
+                                                 std::size_t at) {
+  namespace bits_of = spec::descriptor_bits;
+  constexpr u64 flags = bits_of::af | bits_of::ap2;
+  if (monitor_.caches().capabilities().httu == 0) return std::nullopt;
+  const u64 unset = flags_.unset(load.pa, *load.value);
+  const u64 changed = expected ^ *load.value;
+  const u64 set = changed & ~flags_.may_change(load.pa, expected);
+  const bool others = (set & ~flags) != 0 || (expected & bits_of::valid) == 0;
+  if (unset == 0 && (set == 0 || others)) return std::nullopt;
+  const u64 which = unset != 0 ? unset : set;
+  const char* what = (which & bits_of::ap2) != 0 ? "the dirty state" : "the Access flag";
+  const std::string text =
+      unset != 0 ? fmt::format(
+                       "{} of the descriptor at {:#x} is not set: it reads as {:#x}, an "
+                       "access was translated by it, and a CMD_SYNC behind that is complete",
+                       what, load.pa, *load.value)
+                 : fmt::format(
+                       "{} of the descriptor at {:#x} changed: it reads as {:#x} and was "
+                       "stored as {:#x}, and no access may have done that",
+                       what, load.pa, *load.value, expected);
+  Divergence found{
+      .rule = Rule::FLAG_UPDATES,
+      .kind = std::string(what) + (unset != 0 ? " is not set" : " is set by no access"),
+      .text = text,
+      .event = at,
+      .finding = {}};
+  found.finding = finding_of(found.rule, found.text);
+  found.finding.kind = found.kind;
+  return found;
+}
+
 /// A word of memory is as the tester stored it, or as data began: each word of four bytes holds its
-/// address. What an engine wrote to nobody knows where is left aside, and what HTTU may set.
+/// address. What an engine wrote to nobody knows where is left aside.
 std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std::size_t at) {
   const auto* load = std::get_if<trace::Load>(&event.payload);
   if (load == nullptr || !load->value || load->size != 8) return std::nullopt;
   const spec::Content content = monitor_.caches().memory().newest(load->pa);
   const bool is_data = load->pa - data_pa_ < data_bytes_;
-  u64 expected = content.value;
+  u64 expected = flags_.as_stored(load->pa, content.value);
   const auto its_record = record_words_.find(load->pa);
   const bool is_record = its_record != record_words_.end();
   if (is_record) {
@@ -367,8 +405,8 @@ std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std
     if (!is_data) return std::nullopt;
     expected = bits(load->pa, 31, 0) | (bits(load->pa + 4, 31, 0) << 32);
   }
-  u64 wrong = expected ^ *load->value;
-  if (monitor_.caches().capabilities().httu != 0) wrong &= ~(u64{1} << 10 | u64{1} << 7);
+  if (auto found = wrong_flags(*load, expected, at)) return found;
+  u64 wrong = (expected ^ *load->value) & ~flags_.may_change(load->pa, expected);
   for (const unsigned half : {0U, 32U}) {
     constexpr u64 engine_words = 0xe;  // how words begin that an engine writes
     const u64 value = bits(*load->value, half + 31, half);

@@ -12,6 +12,7 @@
 #include "conform/cases/register_contents.h"
 #include "conform/dut/device.h"
 #include "conform/endpoint_rules.h"
+#include "conform/flag_rules.h"
 #include "conform/interrupt_rules.h"
 #include "conform/page_request_rules.h"
 #include "monitor/monitor.h"
@@ -104,6 +105,8 @@ class CaseJudge {
   void end_of_interrupts(std::size_t at, std::vector<Divergence>& found);
   void recorded(const trace::Event& event);
   [[nodiscard]] std::optional<Divergence> wrong_memory(const trace::Event& event, std::size_t at);
+  [[nodiscard]] std::optional<Divergence> wrong_flags(const trace::Load& load, u64 expected,
+                                                      std::size_t at);
   void judge_identity(std::vector<Divergence>& found) const;
   void explain(const trace::Trace& trace, const Ask& ask, Divergence& found);
   void refine(const trace::Trace& trace, Divergence& found);
@@ -124,6 +127,7 @@ class CaseJudge {
   InterruptRules interrupts_;
   EndpointRules endpoints_;
   PageRequestRules page_requests_;
+  FlagRules flags_;
   bool has_ats_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;

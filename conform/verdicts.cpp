@@ -76,6 +76,7 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
     case Rule::CD_HTTU: return unless(caps.httu == 0, "IDR0.HTTU != 0: HA may be 1");
     case Rule::CD_HD: return unless(caps.httu == 1, "IDR0.HTTU is not 1");
     case Rule::CD_HAFT: return unless(caps.httu == 3, "IDR0.HTTU is not 3");
+    case Rule::FLAG_UPDATES: return unless(caps.httu != 0, "IDR0.HTTU = 0: no flags are updated");
     case Rule::CD_ASID: return unless(!caps.asid16, "IDR0.ASID16 = 1: ASIDs have 16 bits");
     case Rule::CD_ENDI: return unless(caps.ttendian != 0, "IDR0.TTENDIAN = 0: both are there");
     case Rule::S1_E0PD: return unless(caps.e0pd, "IDR3.E0PD = 0");

@@ -28,6 +28,8 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices whose engines can send them, or that can be saved.
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices that set Access flags or dirty state.
+void flag_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices with stage 2, alone and under stage 1.
 void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// What both stages keep for each other.

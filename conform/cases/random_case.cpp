@@ -28,13 +28,17 @@ class RandomCase {
         extra_engine_(seed * 0xd1b54a32d192ed03 + number),
         ats_engine_(seed * 0x8cb92ba72f3d8dd7 + number),
         page_engine_(seed * 0xe7037ed1a0b428db + number),
+        flag_engine_(seed * 0xa0761d6478bd642f + number),
         builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)),
         extras_(builder_, extra_engine_) {}
 
   Case make() {
     configure();
     const u64 steps = 4 + pick(24);
-    for (u64 i = 0; i < steps; ++i) step();
+    for (u64 i = 0; i < steps; ++i) {
+      step();
+      look_at_flags(false);
+    }
     // The end: everything invalidated, then all that memory says.
     if (chance(2)) {
       builder_.command(spec::cmd_cfgi_all());
@@ -44,6 +48,7 @@ class RandomCase {
       for (unsigned i = 0; i < 4; ++i) access();
     }
     builder_.poll();
+    look_at_flags(true);
     return builder_.take();
   }
 
@@ -94,6 +99,7 @@ class RandomCase {
     const unsigned spaces = 1 + static_cast<unsigned>(pick(2));
     // Global pages are the same for every ASID: only where there is one table.
     globals_ = chance(4);
+    draw_updates();
     // ASIDs that are the same but for their upper half.
     if (builder_.capabilities().asid16 && extra_engine_() % 3 == 0) asid_step_ = 0x100;
     for (unsigned s = 0; s < spaces; ++s) {
@@ -122,6 +128,32 @@ class RandomCase {
     }
     atschk_ = builder_.device().ats && ats_engine_() % 2 == 0;
     builder_.enable(atschk_);
+  }
+
+  /// The same of all CDs, which may share tables and ASIDs: HA, HD, HAFT.
+  void draw_updates() {
+    const unsigned httu = builder_.capabilities().httu;
+    if (httu == 0 || flag_engine_() % 2 == 0) return;
+    updates_.dw0 |= u64{1} << 43;
+    if (httu >= 2 && flag_engine_() % 4 != 0) updates_.dw0 |= u64{1} << 42;
+    if (httu == 3 && flag_engine_() % 2 == 0) updates_.ttb0 |= u64{1} << 3;
+  }
+  /// Of leaves whose flags hardware updates half have some to be set.
+  void clear_flags(LeafBits& bits) {
+    if (updates_.dw0 == 0) return;
+    if (flag_engine_() % 3 == 0) bits.af = false;
+    if (flag_engine_() % 3 == 0) {
+      bits.writable = false;
+      bits.extra ^= u64{1} << 51;
+    }
+  }
+  /// Some are looked at behind a CMD_SYNC, and all of them at the end.
+  void look_at_flags(bool all) {
+    if (updates_.dw0 == 0 || (!all && flag_engine_() % 8 != 0)) return;
+    builder_.sync();
+    for (const Page& page : pages_) {
+      if (all || flag_engine_() % 4 == 0) builder_.look(page.place);
+    }
   }
 
   /// Fields that are legal and change what comes of an access, in half of the spaces.
@@ -264,6 +296,7 @@ class RandomCase {
     }
     bits.writable = !chance(4);
     bits.ng = !globals_ || chance(2);
+    clear_flags(bits);
     const u64 pa = page.level == 3 ? builder_.data(0x1000 * pick(16))
                                    : align_down(builder_.data(), 21) + block * pick(2);
     return leaf_word(Granule::g4k, page.level, pa, bits);
@@ -272,8 +305,8 @@ class RandomCase {
   spec::Cd<u64> cd_of(unsigned s) {
     const Space& space = spaces_[s];
     spec::Cd<u64> cd = builder_.plain_cd(space.half[0].root, space.half[0].tsz, space.asid);
-    cd.dw[0] |= space.flavour.dw0;
-    cd.dw[1] |= space.flavour.ttb0;
+    cd.dw[0] |= space.flavour.dw0 | updates_.dw0;
+    cd.dw[1] |= space.flavour.ttb0 | updates_.ttb0;
     if (!space.half[1].on) return cd;
     cd.dw[0] = with_bits(cd.dw[0], 21, 16, space.half[1].tsz);
     cd.dw[0] = with_bits(cd.dw[0], 23, 22, 2);  // 4 KiB
@@ -500,7 +533,9 @@ class RandomCase {
   std::mt19937_64 extra_engine_;  // of its own: what it decides moves nothing else
   std::mt19937_64 ats_engine_;    // likewise
   std::mt19937_64 page_engine_;   // likewise
-  bool two_level_ = false;        // before the builder, which is told of it
+  std::mt19937_64 flag_engine_;   // likewise
+  Flavour updates_;
+  bool two_level_ = false;  // before the builder, which is told of it
   CaseBuilder builder_;
   RandomExtras extras_;
   std::vector<Space> spaces_;

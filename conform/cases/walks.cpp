@@ -282,6 +282,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   interrupt_cases(device, cases);
   attribute_cases(device, cases);
   substream_cases(device, cases);
+  flag_cases(device, cases);
   stage2_cases(device, cases);
   cached_stage2_cases(device, cases);
   stage2_sequences(device, cases);

@@ -403,6 +403,23 @@ std::optional<spec::Outcome> SpecDevice::outcome_of(spec::Access& access) {
   return chosen_outcome(caches_, state_now(), access, is_there, choices_);
 }
 
+/// As memory has it, all of them; by an entry that is cached, which has its Access flag, the dirty
+/// state of the word as it is now. Of both stages none.
+std::vector<spec::FlagUpdate> SpecDevice::updates_of(const spec::Access& access,
+                                                     const spec::Outcome& outcome) {
+  const bool translated = outcome.kind == spec::OutcomeKind::translation;
+  if (!translated || caches_.capabilities().httu == 0) return {};
+  MemoryNow memory{caches_.memory(), is_there};
+  const spec::FlagUpdates made = spec::flag_updates(memory, state_now(), access);
+  if (!made.known) return {};
+  if (made.outcome.same(outcome)) return made.all;
+  if (!outcome.dirty) return {};
+  const u64 word = caches_.memory().newest(outcome.origin).value;
+  if (((word ^ outcome.value) & ~spec::descriptor_bits::af) != 0) return {};
+  const u64 dirty = (word | spec::descriptor_bits::af) ^ spec::descriptor_bits::ap2;
+  return {{outcome.origin, word, dirty}};
+}
+
 Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   caches_.set_now(++now_);
   spec::Access access = access_of(identity_.sids[engine], iova, write, attributes);
@@ -412,6 +429,9 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   if (!outcome) return ticket;
   answers_[ticket].seen = seen_of(*outcome);
   (void)smmu_.record(access, *outcome);
+  for (const spec::FlagUpdate& one : updates_of(access, *outcome)) {
+    caches_.device_store(one.pa, one.to);
+  }
   caches_.fill_nested(access.sid, access.ssid, access.ssv, access.va);
   return ticket;
 }

@@ -9,6 +9,7 @@
 
 #include "conform/dut/chosen_outcome.h"
 #include "conform/dut/device.h"
+#include "spec/smmu/flag_updates.h"
 #include "spec/smmu/smmu.h"
 #include "spec/smmu/transaction.h"
 
@@ -59,6 +60,9 @@ class SpecDevice : public DeviceUnderTest {
   virtual spec::AtsCompletion completion_of(const spec::Access& access);
   /// The same of a page request: one of those that are allowed.
   virtual spec::PageRequestOutcome page_outcome_of(const spec::PageRequest& request);
+  /// What an access that passes writes into descriptors; HTTU.
+  virtual std::vector<spec::FlagUpdate> updates_of(const spec::Access& access,
+                                                   const spec::Outcome& outcome);
 
  private:
   [[nodiscard]] unsigned commands_lg2() const {

@@ -150,6 +150,13 @@ spec::PageRequestOutcome MistakenDevice::page_outcome_of(const spec::PageRequest
   return outcome;
 }
 
+std::vector<spec::FlagUpdate> MistakenDevice::updates_of(const spec::Access& access,
+                                                         const spec::Outcome& outcome) {
+  std::vector<spec::FlagUpdate> all = SpecDevice::updates_of(access, outcome);
+  if (mistake_.flags) mistake_.flags(context_, access, outcome, all);
+  return all;
+}
+
 std::vector<AtcInvalidation> MistakenDevice::take_invalidations() {
   std::vector<AtcInvalidation> all = SpecDevice::take_invalidations();
   if (mistake_.invalidation) std::ranges::for_each(all, mistake_.invalidation);

@@ -64,6 +64,10 @@ struct Mistake {
   std::function<void(Context&, const spec::PageRequest&, spec::PageRequestOutcome&)> page{};
   std::function<void(spec::PageRequestWords&)> page_record{};
   std::function<void(std::vector<spec::PageResponse>&)> page_responses{};
+  /// What the access, as it ends, writes into descriptors.
+  std::function<void(Context&, const spec::Access&, const spec::Outcome&,
+                     std::vector<spec::FlagUpdate>&)>
+      flags{};
   std::optional<TlbMistake> tlb{};
 };
 
@@ -88,6 +92,8 @@ class MistakenDevice final : public SpecDevice {
   std::optional<spec::Outcome> outcome_of(spec::Access& access) override;
   spec::AtsCompletion completion_of(const spec::Access& access) override;
   spec::PageRequestOutcome page_outcome_of(const spec::PageRequest& request) override;
+  std::vector<spec::FlagUpdate> updates_of(const spec::Access& access,
+                                           const spec::Outcome& outcome) override;
 
  private:
   struct Fetched;
@@ -121,6 +127,7 @@ class MistakenDevice final : public SpecDevice {
 };
 
 std::vector<Mistake> mistakes_of_stage2();
+std::vector<Mistake> mistakes_of_flags();
 
 /// All of them, each with a name of its own.
 const std::vector<Mistake>& all_mistakes();

@@ -644,10 +644,10 @@ const std::vector<Mistake>& all_mistakes() {
   using namespace mistakes_support;
   static const std::vector<Mistake> all = [] {
     std::vector<Mistake> list;
-    for (auto part :
-         {of_event_queue(), of_control(), of_command_errors(), of_invalidations(), of_prefetches(),
-          of_configuration(), of_attributes(), of_events(), of_records(), of_tlb(), of_ats(),
-          of_page_records(), of_page_overflows(), of_page_responses(), mistakes_of_stage2()}) {
+    for (auto part : {of_event_queue(), of_control(), of_command_errors(), of_invalidations(),
+                      of_prefetches(), of_configuration(), of_attributes(), of_events(),
+                      of_records(), of_tlb(), of_ats(), of_page_records(), of_page_overflows(),
+                      of_page_responses(), mistakes_of_stage2(), mistakes_of_flags()}) {
       std::ranges::move(part, std::back_inserter(list));
     }
     return list;

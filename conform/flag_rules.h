@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// What an SMMU writes into descriptors (HTTU): the flags that an access had to set are in memory
+// once a CMD_SYNC that was submitted after it is complete, and no others are ever written. IHI 0070
+// 3.13. Of both stages, of big-endian tables and of ATS any flag may be.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "spec/smmu/caches.h"
+#include "spec/smmu/smmu.h"
+#include "trace/event.h"
+
+namespace iommucheck::oracle {
+
+class FlagRules {
+ public:
+  /// `caches` are told what was surely written: what may be cached of it is.
+  FlagRules(spec::Caches& caches, const spec::Smmu& smmu) : caches_(caches), smmu_(smmu) {}
+
+  /// From reset on.
+  void begin();
+  /// The next event, which caches and SMMU know already.
+  void feed(const trace::Event& event);
+
+  /// The word as the tester stored it, of which the caches have `word`.
+  [[nodiscard]] u64 as_stored(u64 pa, u64 word) const;
+  /// Bits of the word in which it may be another one than it was stored as, by now.
+  [[nodiscard]] u64 may_change(u64 pa, u64 stored) const;
+  /// Bits in which it has to be another one than it was stored as, and is not.
+  u64 unset(u64 pa, u64 seen);
+  /// Descriptors looked at that had to be written. Counted on from begin() to begin().
+  [[nodiscard]] u64 asked() const { return asked_; }
+
+ private:
+  struct Due {
+    u64 from = 0, to = 0;
+    u64 group = 0;  ///< of the CMD_SYNC behind the access
+  };
+  void stored(u64 first, u64 words);
+  void access(const trace::Dma& dma);
+  void write(u64 pa, u64 value);
+
+  spec::Caches& caches_;
+  const spec::Smmu& smmu_;
+  bool enabled_once_ = false;
+  bool open_ = false;      // what was written is not followed any more
+  std::set<u64> changed_;  // words stored since SMMUEN was 1: what caches hold of them is not asked
+  std::set<u64> may_be_dirty_;
+  std::map<u64, Due> due_;
+  std::map<u64, u64> stored_;  // words that were written since, as the tester stored them
+  u64 asked_ = 0;
+};
+
+}  // namespace iommucheck::oracle
