@@ -103,6 +103,8 @@ class FaultSink {
   virtual void take(const Fault& fault) = 0;
   /// Nobody answers it. False: it is no user's.
   virtual bool tell(const Event& event) = 0;
+  /// Requests were lost: groups that have begun may never become whole, or were answered.
+  virtual void groups_lost() = 0;
 
  protected:
   ~FaultSink() = default;
@@ -352,8 +354,6 @@ class Backend {
   virtual u32 faults_max() const = 0;
   /// Of what read_faults() tells: the number by which the user calls the device.
   virtual void set_number(Event& /*event*/, u32 /*number*/) const {}
-  /// Some were reported and lost: groups that have begun may never become whole.
-  virtual bool lost_faults() { return false; }
   /// Ends it, with all of its group, whole or not.
   virtual Answered answer(const Fault& fault, Response response) = 0;
 

@@ -221,23 +221,24 @@ void Faults::take(const Fault& fault, const Ending& ending) {
   ask(*open, ending);
 }
 
-/// Of groups that have begun those that are to end do, and what is left of those that go with what
-/// was lost. False: not all of that acted.
+/// Of groups that have begun those that are to end do. False: not all of that acted.
 bool Faults::end_begun(const Ending& ending) {
-  const bool lost = backend_.lost_faults();
   bool all = true;
   for_each_open([&](Open& open) {
     if (open.state != Open::State::begun) return;
     u32 device = 0;
     const bool known = core_.device_of(open.fault, &device);
     const bool ended = ends(open, ending) || (known && !sva_.is_processes(device, open.fault.pasid));
-    if (lost) {
-      over(open);
-    } else if (ended) {
-      all &= send(open, Response::invalid);
-    }
+    if (ended) all &= send(open, Response::invalid);
   });
   return all;
+}
+
+/// What is left of them may be of groups that were answered already.
+void Faults::lose_begun() {
+  for_each_open([&](Open& open) {
+    if (open.state == Open::State::begun) over(open);
+  });
 }
 
 /// Faults that were read before: what was lost is sent again, what is on its way may have acted,
@@ -288,6 +289,7 @@ bool Faults::drain(Ending ending) {
     Sink(Faults& f, const Ending& e) : faults(f), ending(e) {}
     void take(const Fault& fault) override { faults.take(fault, ending); }
     bool tell(const Event& event) override { return faults.events_.tell(event); }
+    void groups_lost() override { faults.lose_begun(); }
     Faults& faults;
     const Ending& ending;
   };

@@ -113,6 +113,7 @@ class Faults {
   void take(const Fault& fault, const Ending& ending);
   bool go_on(const Ending& ending);
   bool end_begun(const Ending& ending);
+  void lose_begun();
   bool handlers_agree(Open& open, u32 device);
   void leave(Open& open);
   FaultQueue* queue_of(u32 device) { return queues_.find(queue_of_[device]); }

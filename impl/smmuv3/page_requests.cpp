@@ -16,11 +16,12 @@ constexpr u64 record_bytes = 16;
 constexpr u64 is_request = u64{1} << 63;
 constexpr unsigned stream_lsb = 16;
 
+/// Who wants to execute wants to read, and is told of as one that executes.
 u32 prot_of(u64 word0) {
   u32 prot = 0;
-  if (bit(word0, 60)) prot |= IOMMUCHECK_PROT_READ;
   if (bit(word0, 61)) prot |= IOMMUCHECK_PROT_WRITE;
   if (bit(word0, 59)) prot |= IOMMUCHECK_PROT_EXEC;
+  if (bit(word0, 60) && prot == 0) prot = IOMMUCHECK_PROT_READ;
   return bit(word0, 58) ? prot | IOMMUCHECK_PROT_PRIVILEGED : prot;
 }
 
@@ -40,7 +41,6 @@ void Smmu::program_page_queue() {
   platform_.write32(reg::priq_prod, 0);
   platform_.write32(reg::priq_cons, 0);
   page_cons_ = page_cons_written_ = 0;
-  requests_lost_ = false;
 }
 
 /// Reads what is there now.
@@ -65,7 +65,7 @@ u32 Smmu::drain_page_queue(FaultSink& sink) {
   }
   if (count != 0) platform_.barrier();  // the loads come before their slots are given back
   // Nothing is recorded until an overflow is acknowledged (8.1).
-  requests_lost_ |= ((prod ^ page_cons_written_) & reg::queue_overflow) != 0;
+  if (((prod ^ page_cons_written_) & reg::queue_overflow) != 0) sink.groups_lost();
   const u32 cons = page_cons_ | (prod & reg::queue_overflow);
   if (cons != page_cons_written_) platform_.write32(reg::priq_cons, cons);
   page_cons_written_ = cons;

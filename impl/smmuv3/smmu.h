@@ -10,8 +10,6 @@
 // is blocked in between.
 #pragma once
 
-#include <utility>
-
 #include "base/types.h"
 #include "impl/core/hooked_backend.h"
 #include "impl/pgtable/page_table.h"
@@ -149,7 +147,6 @@ class Smmu final : public HookedBackend {
   void read_faults(FaultSink& sink) override;
   bool came_from(const Fault& fault, u32 device) const override;
   u32 faults_max() const override;
-  bool lost_faults() override { return std::exchange(requests_lost_, false); }
   void set_number(Event& event, u32 number) const override;
   Answered answer(const Fault& fault, Response response) override;
 
@@ -229,7 +226,6 @@ class Smmu final : public HookedBackend {
   u32 page_lg2_ = 0;
   u32 page_cons_ = 0;
   u32 page_cons_written_ = 0;   // with the overflow flag
-  bool requests_lost_ = false;  // since somebody asked
   u32 cr0_ = 0;
   unsigned pasid_bits_max_ = 0;     // the widest that a device of the platform can send
   Postponed* postponed_ = nullptr;  // by device

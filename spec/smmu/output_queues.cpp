@@ -186,6 +186,13 @@ bool Smmu::has_stall_tag(u32 sid, u32 stag) const {
 void Smmu::end_stalls(const Command& command, const CommandWords& words) {
   constexpr unsigned resume_again_bit = 12;  // Ac
   const bool resumes = command.op == Opcode::resume;
+  if (command.op == Opcode::pri_resp) {
+    for (const auto& response : command_responses(command, capabilities(), smmuen())) {
+      if (response) page_responses_.push_back(*response);
+    }
+    set(r_.acted_total, r_.exposed_total + 1);
+    return;
+  }
   if (!resumes && command.op != Opcode::stall_term) return;
   for (u32 i = stalls_.size(); i != 0; --i) {
     const Stall& stall = stalls_[i - 1];

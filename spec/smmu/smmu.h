@@ -104,6 +104,8 @@ class Smmu {
   };
   /// Those ended since the reader emptied it. Not part of the state.
   std::vector<Resumed>& resumed() { return resumed_; }
+  /// What devices were sent by CMD_PRI_RESP since the reader emptied it. Not part of the state.
+  std::vector<PageResponse>& page_responses() { return page_responses_; }
 
   /// How an access is answered while SMMUEN = 0 depends on GBPA, which caches() knows.
   [[nodiscard]] Caches& caches() { return caches_; }
@@ -362,6 +364,7 @@ class Smmu {
   };
   TrailArray<Stall> stalls_;
   std::vector<Resumed> resumed_;
+  std::vector<PageResponse> page_responses_;
 };
 
 }  // namespace iommucheck::spec
