@@ -338,6 +338,22 @@ u32 drawn_stream_id(Draw& draw, const Capabilities& caps, bool far, std::set<u32
   }
 }
 
+/// Of those that ask for translations some ask for pages. By a draw of its own, so that nothing else
+/// of a machine depends on it.
+void draw_page_requests(Machine& machine, u64 seed) {
+  Draw draw(seed ^ 0x5052'4951);
+  if (!machine.caps.ats || !machine.caps.s1p || draw.one_in(2)) return;
+  bool any = false;
+  for (DeviceSetup& device : machine.devices) {
+    const bool asks = draw.one_in(2);
+    if (!asks || !device.ats || device.ssid_bits == 0) continue;
+    any = device.pri = true;
+    device.stall = false;
+  }
+  machine.caps.pri = any;
+  machine.caps.priqs = any ? draw.of({1, 2, 4, 8}) : 0;
+}
+
 }  // namespace
 
 bool Machine::has_groups() const {
@@ -553,6 +569,7 @@ Machine drawn_machine(u64 seed) {
     machine.devices.push_back(std::move(device));
   }
   drop_what_is_not_there(machine);
+  draw_page_requests(machine, seed);
   // Whoever has no use for them leaves address spaces to the core.
   machine.hooks.mm_alloc = machine.hooks.mm_free = !draw.one_in(3);
   return machine;
@@ -650,6 +667,9 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
       if (has(features[i - 1], Feature::one_level_streams)) continue;
       plan.machines_[i] = machine_with(features[i - 1], draw);
     }
+  }
+  for (u32 i = 1; i <= drawn_count && text == "drawn"; ++i) {
+    draw_page_requests(plan.machines_[i], seed + i);
   }
   return plan;
 }

@@ -102,6 +102,42 @@ struct RespondsNever : Two {
   }
 };
 
+struct RespondsTwice : Two {
+  using Two::Two;
+  impl::Answered answer(const impl::Fault& fault, impl::Response response) override {
+    Two::answer(fault, response);
+    return Two::answer(fault, response);
+  }
+};
+
+/// A group is handed on with its first page.
+struct FirstIsLast : Two {
+  using Two::Two;
+  void read_faults(impl::FaultSink& sink) override {
+    struct Each final : impl::FaultSink {
+      explicit Each(impl::FaultSink& to) : to(to) {}
+      void take(const impl::Fault& fault) override {
+        impl::Fault whole = fault;
+        whole.last = true;
+        to.take(whole);
+      }
+      bool tell(const impl::Event& event) override { return to.tell(event); }
+      void groups_lost() override { to.groups_lost(); }
+      impl::FaultSink& to;
+    };
+    Each each(sink);
+    Two::read_faults(each);
+  }
+};
+
+struct FailureForInvalid : Two {
+  using Two::Two;
+  impl::Answered answer(const impl::Fault& fault, impl::Response response) override {
+    const bool ends = response == impl::Response::invalid;
+    return Two::answer(fault, ends ? impl::Response::failure : response);
+  }
+};
+
 /// What only whoever walks such a table by himself can meet.
 struct ForeignLeafStays : Two {
   using Two::Two;
@@ -161,6 +197,18 @@ const TwoTwin all[] = {
      "page requests are taken, and never answered",
      {Rule::FAULT_ENDED, Rule::FAULT_ANSWERED, Rule::FAULT_REFUSED},
      make<RespondsNever>},
+    {"responds_twice",
+     "each group of page requests has two responses",
+     {Rule::FAULT_ANSWERED},
+     make<RespondsTwice>},
+    {"first_is_last",
+     "a group of page requests is handed on, and answered, before its last page has come",
+     {Rule::FAULT_ANSWERED, Rule::FAULT_HANDLED, Rule::RESULT_EXACT},
+     make<FirstIsLast>},
+    {"failure_for_invalid",
+     "what nobody's answer ends has \"failure\", which switches the device's requests off",
+     {Rule::FAULT_ANSWERED, Rule::FAULT_REFUSED},
+     make<FailureForInvalid>},
     {"foreign_leaf_stays",
      "the table of a dynamic domain keeps a leaf that was unmapped",
      {Rule::PROMISE_OUTCOME},
