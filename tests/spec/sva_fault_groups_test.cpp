@@ -22,14 +22,13 @@ Call respond(u32 group, u32 response) {
           .response = response};
 }
 
-Setup setup_with_requests() {
-  Setup setup{.devices = {device(sid, false), device(0x20, false)}, .ssid_bits = 10};
-  for (DeviceSetup& one : setup.devices) one.pri = true;
-  return setup;
-}
-
 class SvaFaultGroups : public SvaWorld {
  protected:
+  static Setup setup_with_requests() {
+    Setup setup{.devices = {device(sid, false), device(0x20, false)}, .ssid_bits = 10};
+    for (DeviceSetup& one : setup.devices) one.pri = true;
+    return setup;
+  }
   SvaFaultGroups() : SvaWorld(setup_with_requests()) {
     on(d, {0, 1});
     ok(init(0, iopf));
