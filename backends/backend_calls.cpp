@@ -426,10 +426,11 @@ void BackendHost::take_responses() {
   for (const u64 group : machine_.take_strays()) {
     const u32 device = interface_.device_of(waited_[group]);
     if (!interface_.device_exists(device)) continue;
-    find(spec::Rule::FAULT_ANSWERED,
-         fmt::format("a group of page requests of device {} is responded to, and none waits: it was "
-                     "answered before",
-                     device));
+    find(
+        spec::Rule::FAULT_ANSWERED,
+        fmt::format("a group of page requests of device {} is responded to, and none waits: it was "
+                    "answered before",
+                    device));
   }
 }
 

@@ -98,8 +98,8 @@ class BackendMachine {
   [[nodiscard]] virtual u64 group_of(u64 id) const { return id; }
   struct Response {
     u64 id = 0;
-    u64 group = 0;      ///< the number of its first access
-    u32 response = 0;   ///< spec::sva::response_*
+    u64 group = 0;     ///< the number of its first access
+    u32 response = 0;  ///< spec::sva::response_*
   };
   /// Of each access that was responded to.
   virtual std::vector<Response> take_responses() = 0;

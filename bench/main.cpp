@@ -86,6 +86,10 @@ int run(const ApiOptions& given, const FindingOptions& find, const std::string& 
     all &= section("the driver alone: its platform is an array, its SMMU consumes at once",
                    [] { driver_alone(); });
   }
+  if (wanted("device")) {
+    all &= section("the fast model of an SMMU: an access, beside loads that need each other",
+                   [] { fast_model(); });
+  }
   if (wanted("qemu")) {
     all &= section("QEMU as a device under test, over qtest", [] { qemu(); });
   }
@@ -105,7 +109,7 @@ int main(int argc, char** argv) {
   CLI::App app("Benchmarks of iommucheck; they measure and decide nothing.", "iommucheck_bench");
   app.add_option("--only", only, "one section")
       ->check(CLI::IsMember(
-          {"api", "growth", "check", "finding", "long", "outcomes", "driver", "qemu"}));
+          {"api", "growth", "check", "finding", "long", "outcomes", "driver", "device", "qemu"}));
   app.add_flag_callback("--api-only", [&only] { only = "api"; }, "the same as --only api");
   app.add_flag("--api-line", line, "only that, as one line for a program (see --beside)");
   app.add_option("--beside", options.beside,

@@ -40,6 +40,8 @@ void long_runs();
 void outcomes();
 /// QEMU as a device under test; says so and returns where there is none.
 void qemu();
+/// The fast model of an SMMU: hits, misses, over capacity.
+void fast_model();
 /// The driver without anything that checks it.
 void driver_alone();
 

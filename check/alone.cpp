@@ -89,6 +89,7 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     lockstep.guard_window = true;
     lockstep.known = known_to(options);
     lockstep.identity_window = options.identity_window;
+    lockstep.steps_max = options.steps_max;
     lockstep.on_step = sign_of_life;
     lockstep.step_context = &*report;
     const CasesResult result = run_cases(loaded->driver(), lockstep, cases, trace.descriptor());
@@ -133,6 +134,7 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       lockstep.claims = options.claims;
       lockstep.known = known_to(options);
       lockstep.identity_window = options.identity_window;
+      lockstep.steps_max = options.steps_max;
       lockstep.on_step = sign_of_life;
       lockstep.step_context = &*report;
       const auto found = hashes_of(loaded->driver(), lockstep, cases, hashes == &alone, behind);

@@ -104,8 +104,9 @@ std::string_view judged_stages(const RuleTally& rules) {
   const auto formed = [&](spec::Rule rule) {
     return rules.asked[static_cast<std::size_t>(rule)] != 0;
   };
-  if (!formed(spec::Rule::TAG_STAGE2)) return "stage 1";
-  return formed(spec::Rule::TAG_REGIMES) ? "stages 1 and 2" : "stage 2";
+  const bool stage1 = formed(spec::Rule::TAG_REGIMES);
+  if (!formed(spec::Rule::TAG_STAGE2)) return stage1 ? "stage 1" : "no translation";
+  return stage1 ? "stages 1 and 2" : "stage 2";
 }
 
 void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) {
@@ -122,6 +123,7 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   std::vector<Machine> met;
   result.not_claimed = tally.met_by().not_claimed;
   result.shown = tally.shown();
+  result.uses_secure_registers = tally.uses_secure_registers();
   if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
     for (u32 i = 0; i < plan->machines().size(); ++i) {
       const Machine machine = plan->met(i, tally.met_by());
@@ -203,6 +205,7 @@ LockstepOptions Campaign::fresh_options(Segments* segments) {
   options.guard_window = settings_.guard_window;
   options.known = known();
   options.identity_window = options_.identity_window;
+  options.steps_max = options_.steps_max;
   options.on_step = settings_.on_step;
   options.step_context = settings_.context;
   return options;
@@ -302,6 +305,7 @@ Expected<void> Campaign::boot_on_it() {
   tally_.abilities = lockstep_->abilities();
   source_.set_abilities(tally_.abilities);
   tally_.not_claimed = lockstep_->not_claimed().bits() | u64{shown_.bits()} << Tally::shown_lsb |
+                       u64{lockstep_->uses_secure_registers()} << Tally::secure_bit |
                        u64{takes_over()} << Tally::takes_over_bit;
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
@@ -311,7 +315,14 @@ Expected<void> Campaign::boot_on_it() {
   tally_.outcomes = outcomes;
   const Sequence nothing;
   if (!lockstep_->monitor().findings().empty()) {
+    const u64 before = findings_;
     if (auto done = report(current_, nothing, first_finding()); !done) return done;
+    // What it breaks besides shows in a boot that passes over what was told.
+    if (findings_ != before && findings_ < options_.findings_max) {
+      lockstep_ = nullptr;
+      ground.lockstep.reset();
+      return boot_on_it();
+    }
   }
   if (const CaseEnd end = end_of_case(); end.findings.empty() && !end.has_verdict()) {
     return report_bound(current_, nothing, end);

@@ -26,10 +26,12 @@ namespace iommucheck::oracle {
 struct Tally {
   /// From here on in not_claimed: what the driver's answers showed.
   static constexpr unsigned shown_lsb = 32;
-  static constexpr unsigned takes_over_bit = 63;  ///< in not_claimed, too: MetBy::takes_over
+  static constexpr unsigned secure_bit = 62;      ///< in not_claimed, too: uses_secure_registers
+  static constexpr unsigned takes_over_bit = 63;  ///< the same: MetBy::takes_over
   [[nodiscard]] NotClaimed shown() const {
-    return NotClaimed::of_bits(bits(not_claimed, takes_over_bit - 1, shown_lsb));
+    return NotClaimed::of_bits(bits(not_claimed, secure_bit - 1, shown_lsb));
   }
+  [[nodiscard]] bool uses_secure_registers() const { return bit(not_claimed, secure_bit); }
   [[nodiscard]] MetBy met_by() const {
     return {.not_claimed = NotClaimed::of_bits(bits(not_claimed, shown_lsb - 1, 0)),
             .takes_over = bit(not_claimed, takes_over_bit)};

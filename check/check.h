@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "check/claims.h"
+#include "host/limits.h"
 #include "monitor/finding.h"
 #include "monitor/rule_verdicts.h"
 #include "monitor/verdict.h"
@@ -56,15 +57,17 @@ struct CheckOptions {
   /// Findings that neither end the run nor fail it; those that have expired do.
   std::shared_ptr<const KnownFile> known;
   static constexpr std::size_t known_max = 256;
-  std::size_t allowed = 0;       ///< the last so many of its entries are no file's (--allow)
-  bool strict = false;           ///< a rule that is undetermined leaves the run undecided
-  bool identity_window = false;  ///< see LockstepOptions
-  std::string today;             ///< YYYY-MM-DD, for what has expired
+  std::size_t allowed = 0;            ///< the last so many of its entries are no file's (--allow)
+  bool strict = false;                ///< a rule that is undetermined leaves the run undecided
+  bool identity_window = false;       ///< see LockstepOptions
+  u64 steps_max = steps_max_default;  ///< see LockstepOptions
+  std::string today;                  ///< YYYY-MM-DD, for what has expired
   /// Run before the random ones, each on every machine; may be null.
   std::shared_ptr<const std::vector<GivenCase>> given;
   bool of_given = false;  ///< the numbers of sequences are those of the given ones
   std::string corpus;     ///< folder: random sequences that show something new are kept there
   u32 corpus_max = 4096;  ///< sequences that it holds at most
+  std::vector<u16> seen;  ///< features (novelty.h) that are not new any more
   static constexpr u32 jobs_max = 256;
   u32 jobs = 1;  ///< 1..jobs_max processes side by side; the result is the same for any number
   u32 hang_seconds = 10;                     ///< without progress of a plug-in
@@ -94,6 +97,7 @@ struct CorpusResult {
   u64 features = 0;                    ///< that its sequences and the new ones show
   std::vector<std::string> kept;       ///< files that were written
   u64 not_kept = 0;                    ///< that were new, and the corpus was full
+  std::vector<u16> seen;               ///< all features, those of before too
   std::vector<std::string> redundant;  ///< given files that show nothing that others before do not
 };
 
@@ -118,10 +122,11 @@ struct CheckResult {
   std::vector<Violation> findings;
   std::vector<KnownSeen> known;  ///< in the file's order
   CorpusResult corpus;
-  std::vector<GaveUp> gave_up;  ///< the first by a bound, and by what is not modelled
-  u64 without_verdict = 0;      ///< sequences, for the one reason or the other
-  u64 cut_short = 0;            ///< sequences, by what is known: nothing goes on behind it
-  u64 unmodelled = 0;           ///< of these for the other
+  std::vector<GaveUp> gave_up;         ///< the first by a bound, and by what is not modelled
+  u64 without_verdict = 0;             ///< sequences, for the one reason or the other
+  u64 cut_short = 0;                   ///< sequences, by what is known: nothing goes on behind it
+  u64 unmodelled = 0;                  ///< of these for the other
+  bool uses_secure_registers = false;  ///< in its boot: they are not there, and not judged
   std::vector<std::string> not_looked_at;  ///< what the driver claims and nobody saw, in words
   std::vector<std::string> environment;    ///< what the machine kept from being looked at, in words
 };

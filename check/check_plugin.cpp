@@ -246,9 +246,10 @@ class Supervisor {
   Clock::time_point shown_ = started_;
   u64 deaths_ = 0;
   u64 hangs_ = 0;
-  std::size_t taken_ = 0;     // texts of the worker
-  std::size_t unread_ = 0;    // of these, texts that are no text of ours
-  std::vector<Rule> states_;  // rules whose finding turned out to be one of state
+  std::size_t taken_ = 0;      // texts of the worker
+  std::size_t unread_ = 0;     // of these, texts that are no text of ours
+  std::vector<Rule> states_;   // rules whose finding turned out to be one of state
+  std::vector<u64> replaced_;  // keys of these findings, which the worker takes for told
   std::array<u64, CheckOptions::known_max> excused_{};  // beside those that the worker counts
   std::vector<Violation> findings_;
   std::vector<GaveUp> gave_up_;
@@ -306,6 +307,7 @@ CheckOptions Supervisor::on_its_machine(u64 number) {
   const Tally tally = get_tally(report_);
   CheckOptions options = options_;
   for (const Violation& told : findings_) options.told.push_back(key_of(told));
+  std::ranges::copy(replaced_, std::back_inserter(options.told));
   options.machine =
       machine_text(plan_.met(source_.machine_of(plan_, number, tally.refused), tally.met_by()));
   return options;
@@ -538,11 +540,19 @@ void Supervisor::see_again(Violation& violation) {
     return;
   }
   states_.push_back(violation.rule);
+  replaced_.push_back(key_of(violation));
   static_cast<Finding&>(violation) = finding_of(
       Rule::STATE_RETURNS,
       fmt::format("{} breaks {} in the process that ran others before, and not in a new one: {}",
                   source_.name_of(violation.sequence), spec::rule_name(violation.rule),
                   headline(violation)));
+  if (alone->broken) {
+    violation.remarks.push_back(fmt::format("in the new one: {}: {} [{}]",
+                                            spec::rule_name(alone->broken->rule),
+                                            headline(*alone->broken), alone->broken->kind));
+  } else {
+    violation.remarks.push_back(fmt::format("in the new one: it {}", alone->outcome.describe()));
+  }
   complete_state(violation);
 }
 

@@ -14,10 +14,15 @@ namespace {
 using spec::Rule;
 using spec::sva::CallKind;
 
+/// Claims up to groups have the flags from here on, the others those from second_row on.
 constexpr unsigned first_flag = 8;
-constexpr bool is_flag(Claim claim, u64 flag) {
-  return flag == u64{1} << (first_flag + static_cast<unsigned>(claim));
+constexpr unsigned second_row = 20;
+constexpr unsigned flag_bit(Claim claim) {
+  constexpr auto first_of_second = static_cast<unsigned>(Claim::blocking);
+  const auto number = static_cast<unsigned>(claim);
+  return number < first_of_second ? first_flag + number : second_row + (number - first_of_second);
 }
+constexpr bool is_flag(Claim claim, u64 flag) { return flag == u64{1} << flag_bit(claim); }
 static_assert(is_flag(Claim::time_outs, IOMMUCHECK_DRIVER_NO_TIME_OUTS));
 static_assert(is_flag(Claim::memory_type, IOMMUCHECK_DRIVER_ANY_MEMORY_TYPE));
 static_assert(is_flag(Claim::moves, IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE));
@@ -28,6 +33,8 @@ static_assert(is_flag(Claim::structures, IOMMUCHECK_DRIVER_TABLES_ONLY));
 static_assert(is_flag(Claim::domains, IOMMUCHECK_DRIVER_BRING_UP_ONLY));
 static_assert(is_flag(Claim::stage_2, IOMMUCHECK_DRIVER_STAGE_2_GIVEN));
 static_assert(is_flag(Claim::groups, IOMMUCHECK_DRIVER_NO_GROUPS));
+static_assert(is_flag(Claim::blocking, IOMMUCHECK_DRIVER_PASSES_UNATTACHED));
+static_assert(is_flag(Claim::interrupts, IOMMUCHECK_DRIVER_POLLS_EVENTS));
 
 constexpr Abilities with_domains = bit_of(CallKind::domain_alloc);
 
@@ -99,7 +106,10 @@ void tell_missing_calls(std::vector<RuleCount>& rules, Abilities abilities) {
 
 NotClaimed RunClaims::of(const iommucheck_driver& driver) const {
   NotClaimed all = besides;
-  if (heed_driver) all.add(NotClaimed::of_bits(driver.flags >> first_flag));
+  if (!heed_driver) return all;
+  for (const ClaimInfo& info : all_claims()) {
+    if (((driver.flags >> flag_bit(info.claim)) & 1) != 0) all.add(info.claim);
+  }
   return all;
 }
 

@@ -305,6 +305,7 @@ class Work {
     }
     lockstep_.scan = options_.precision == Precision::scan;
     lockstep_.identity_window = options_.identity_window;
+    lockstep_.steps_max = options_.steps_max;
     lockstep_.seed = options_.seed;
     return {};
   }

@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "check/claims.h"
+#include "impl/driver.h"
 #include "monitor/trace_setup.h"
 
 namespace iommucheck::oracle {
@@ -21,21 +24,32 @@ bool is_identity(const LockstepOptions& options, const iommucheck_driver& driver
   return options.identity_window || (driver.flags & IOMMUCHECK_DRIVER_IDENTITY_MAPPED) != 0;
 }
 
-/// Null where the monitor's own memory serves, or there is no place (is_identity).
+/// It writes memory through pointers, so that what it sees is another copy than the monitor's.
+bool has_a_view(const LockstepOptions& options, const iommucheck_driver& driver) {
+  return options.scan || (driver.flags & IOMMUCHECK_DRIVER_SCAN) != 0 || driver.hooks != nullptr;
+}
+
+/// What the driver sees. Null where the monitor's own memory serves, or there is no place
+/// (is_identity).
 std::unique_ptr<Pages> window_of(const LockstepOptions& options, const iommucheck_driver& driver) {
-  const bool guarded = options.guard_window && !options.scan;
+  const bool view = has_a_view(options, driver);
+  const bool guarded = options.guard_window && !view;
   const auto kind = guarded ? Pages::Kind::mirrored : Pages::Kind::own;
   if (is_identity(options, driver)) {
     const auto at = Pages::identity_place(options.window_bytes);
     return at ? std::make_unique<Pages>(options.window_bytes, kind, *at) : nullptr;
   }
-  return guarded ? std::make_unique<Pages>(options.window_bytes, kind) : nullptr;
+  if (!guarded && !view) return nullptr;
+  const auto at = Pages::congruent_place(options.window_bytes, Setup{}.window_pa);
+  return std::make_unique<Pages>(options.window_bytes, kind, at.value_or(0));
 }
 
 Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
                const Pages* window) {
   Setup setup;
-  if (window != nullptr) setup.window_memory = reinterpret_cast<u64*>(window->data());
+  if (window != nullptr && !has_a_view(options, driver)) {
+    setup.window_memory = reinterpret_cast<u64*>(window->data());
+  }
   if (window != nullptr && is_identity(options, driver)) {
     setup.window_pa = reinterpret_cast<u64>(window->seen());
   }
@@ -88,10 +102,13 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   host_.set_segments(options.segments);
   if (claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
   if (options.machine.dirty) host_.has_former_owner();
-  if (window_) host_.set_window(window_->seen());
+  if (window_) {
+    has_a_view(options, driver) ? host_.set_view(*window_) : host_.set_window(window_->seen());
+  }
   host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
   host_.on_step(options.on_step, options.step_context);
+  host_.set_steps_max(options.steps_max);
 }
 
 std::string Lockstep::boot(Monitor::Sink* sink) {
@@ -239,6 +256,9 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
     resume_waiting();
     repeat_answered();
+#ifdef IOMMUCHECK_CONSISTENT
+    stop_if_inconsistent();
+#endif
     if (!monitor_.findings().empty()) return;
   }
   next_ = {};
@@ -248,6 +268,17 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
   does("end");
   if (ends.whole_space) monitor_.check_whole_space();
   if (ends.teardown && monitor_.findings().empty()) tear_down();
+}
+
+/// Our own driver counts what it has rightly, whatever it was asked, between calls.
+void Lockstep::stop_if_inconsistent() {
+  const bool ours = host_.driver().domain_alloc == impl::builtin_driver()->domain_alloc;
+  if (!ours || !host_.waiting().empty()) return;
+  const char* wrong = impl::inconsistency(host_.driver_state());
+  if (wrong == nullptr) return;
+  std::fputs(fmt::format("the built-in driver's state is inconsistent: {}\n", wrong).c_str(),
+             stderr);
+  std::abort();
 }
 
 /// The hook of the backend that the next call is to meet failing; 0: none any more.
@@ -463,6 +494,7 @@ void Lockstep::tear_down() {
   does("teardown");
   check_held();
   if (!monitor_.findings().empty()) return;
+  if (host_.driver().shutdown == nullptr) return;  // it promises nothing of what is after it
   monitor_.driver_stops();
   const DriverHost::Held held = host_.shut_down();
   monitor_.account(held.blocks, held.pins);

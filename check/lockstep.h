@@ -35,6 +35,7 @@ struct LockstepOptions {
   KnownTo known{};  ///< such findings end no case; empty: each does
   /// Table memory lies where its physical address says; also where the driver asks for it.
   bool identity_window = false;
+  u64 steps_max = steps_max_default;  ///< what one call may ask of its platform
   /// Signs of life, also of a boot and of calls that take long since much is judged: called before
   /// each operation, and with each thing that the driver asks of its platform. May be null.
   void (*on_step)(void*) = nullptr;
@@ -86,6 +87,7 @@ class Lockstep {
   void set_seen(FirstSeen* seen) { seen_ = seen; }
   /// What the driver offers (claims.h).
   [[nodiscard]] u64 abilities() const;
+  [[nodiscard]] bool uses_secure_registers() const { return host_.uses_secure_registers(); }
   [[nodiscard]] NotClaimed not_claimed() const { return monitor_.setup().not_claimed; }
   /// Called before each operation; for progress and crash reports. May be null.
   void on_operation(void (*hook)(void*, u32), void* context) {
@@ -184,6 +186,7 @@ class Lockstep {
   };
   bool go_back(std::span<const fuzz::Operation> beginning);
   void keep_fork(std::span<const fuzz::Operation> beginning);
+  void stop_if_inconsistent();
   void set_processes(const fuzz::Operation& operation);
   void perform(const fuzz::Operation& operation);
   void does(std::string_view what);
@@ -290,6 +293,8 @@ class Lockstep {
 
   // lockstep_sva.cpp: devices, bonds, numbers, processes, handlers
   void perform_sva(const fuzz::Operation& operation);
+  [[nodiscard]] std::optional<u32> device_to_bring_back(const fuzz::Operation& operation);
+  void bring_back(u32 device);
   spec::sva::Status perform_init(const fuzz::Operation& operation);  ///< ok where it is not called
   void perform_bind(const fuzz::Operation& operation);
   void perform_unbind(const fuzz::Operation& operation);

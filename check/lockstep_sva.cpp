@@ -70,6 +70,7 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
     }
     case OperationKind::remove: {
       // With nothing on its way: a removal meets calls that wait in the scenarios.
+      if (const auto gone = device_to_bring_back(operation)) return bring_back(*gone);
       const u32 device = device_of(operation);
       const u64 domain = monitor_.interface().domain_of(device);
       // What a removal that times out leaves to a device that is not there is not said, so that
@@ -79,6 +80,25 @@ void Lockstep::perform_sva(const fuzz::Operation& operation) {
     }
     default: return;
   }
+}
+
+/// The one that is to be removed, if it is gone; mostly another one that is.
+std::optional<u32> Lockstep::device_to_bring_back(const fuzz::Operation& operation) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const u32 device = device_of(operation);
+  if (!interface.device_exists(device)) return device;
+  constexpr u32 one_in = 4;
+  if (operation.choices % one_in == one_in - 1) return std::nullopt;
+  for (u32 other = 0; other < interface.device_count(); ++other) {
+    if (!interface.device_exists(other)) return other;
+  }
+  return std::nullopt;
+}
+
+/// A device that was removed is there again; not where a driver says that devices stay where they
+/// are.
+void Lockstep::bring_back(u32 device) {
+  if (claims(Claim::moves) && host_.waiting().empty()) host_.add(device);
 }
 
 // ---- devices ------------------------------------------------------------------------------------

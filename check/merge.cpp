@@ -86,6 +86,7 @@ Merge::Merge(const CheckOptions& options) : options_(options) {
   given_sequences_ = given_count(options, plan_);
   given_parts_ = (given_sequences_ + part_size - 1) / part_size;
   first_part_ = options.first_sequence / part_size;
+  for (const u16 feature : options.seen) seen_.add(feature);
   if (options.given) adds_.resize(options.given->size());
 }
 
@@ -263,6 +264,7 @@ void Merge::keep(const Sequence& sequence) {
 
 Expected<CheckResult> Merge::result(double seconds) {
   result_.corpus.features = seen_.count();
+  result_.corpus.seen = seen_.all();
   // Of those that were not run nobody knows.
   const bool all = is_noted(options_) && result_.given == given_sequences_;
   for (std::size_t i = 0; i < adds_.size() && all; ++i) {

@@ -83,4 +83,17 @@ bool SeenSoFar::adds(std::span<const FirstSeen::Pair> of_one_sequence) {
   return added;
 }
 
+void SeenSoFar::add(u16 feature) {
+  if (!seen_[feature]) ++count_;
+  seen_[feature] = true;
+}
+
+std::vector<u16> SeenSoFar::all() const {
+  std::vector<u16> features;
+  for (u32 feature = 0; feature < FirstSeen::features; ++feature) {
+    if (seen_[feature]) features.push_back(static_cast<u16>(feature));
+  }
+  return features;
+}
+
 }  // namespace iommucheck::oracle

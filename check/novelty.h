@@ -62,6 +62,10 @@ class SeenSoFar {
   /// Whether one of them is new; all are seen from here on.
   bool adds(std::span<const FirstSeen::Pair> of_one_sequence);
   [[nodiscard]] u64 count() const { return count_; }
+  /// One that was seen before.
+  void add(u16 feature);
+  /// All of them, ascending.
+  [[nodiscard]] std::vector<u16> all() const;
 
  private:
   std::vector<bool> seen_ = std::vector<bool>(FirstSeen::features);

@@ -100,11 +100,13 @@ Expected<void> load_campaign(const CheckCommand& options, oracle::CheckOptions& 
 
 std::vector<std::string> campaign_lines(const CheckCommand& options, const CheckResult& result) {
   std::vector<std::string> lines;
-  if (!result.known.empty()) {
+  if (!result.known.empty() && !options.known_quietly) {
     lines.push_back(options.known.empty() ? std::string("allowed findings:")
                                           : fmt::format("known findings of {}:", options.known));
   }
-  for (const oracle::KnownSeen& known : result.known) lines.push_back(known_line(known));
+  for (const oracle::KnownSeen& known : result.known) {
+    if (!options.known_quietly) lines.push_back(known_line(known));
+  }
   if (options.corpus.empty()) return lines;
   const oracle::CorpusResult& corpus = result.corpus;
   std::string line = fmt::format(

@@ -15,6 +15,7 @@
 
 #include "cli/embedded.h"
 #include "cli/options.h"
+#include "cli/program.h"
 #include "monitor/verdict.h"
 #include "trace/file.h"
 
@@ -45,24 +46,6 @@ class Folder {
  private:
   std::string path_;
 };
-
-/// Runs a program to its end. Its exit status; 127 if there is no such program.
-int run_program(const std::vector<std::string>& arguments) {
-  std::vector<char*> raw;
-  for (const std::string& one : arguments) raw.push_back(const_cast<char*>(one.c_str()));
-  raw.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) return 127;
-  if (child == 0) {
-    ::execvp(raw[0], raw.data());
-    fmt::print(stderr, "iommucheck cc: {}: {}\n", raw[0], std::strerror(errno));
-    ::_exit(127);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 bool has(const std::vector<std::string>& arguments, std::string_view one) {
   return std::ranges::find(arguments, one) != arguments.end();
@@ -147,13 +130,13 @@ int run_cc(const CcCommand& options) {
   command.push_back(include);
   if (links) {
     const std::string hooks = folder.path() + "/hooks.o";
-    const int compiled = run_program({compiler, "-std=gnu11", "-O2", "-fPIC", "-c", include,
-                                      folder.path() + "/cc/hooks.c", "-o", hooks});
+    const int compiled = run_program("cc", {compiler, "-std=gnu11", "-O2", "-fPIC", "-c", include,
+                                            folder.path() + "/cc/hooks.c", "-o", hooks});
     if (compiled != 0) return environment;
     command.push_back(hooks);
     command.insert(command.end(), linked.begin(), linked.end());
   }
-  const int status = run_program(command);
+  const int status = run_program("cc", command);
   return status == 127 ? environment : status;
 }
 

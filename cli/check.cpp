@@ -2,7 +2,6 @@
 #include "check/check.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <iterator>
@@ -12,7 +11,7 @@
 #include "check/finding_files.h"
 #include "check/machine.h"
 #include "cli/campaign.h"
-#include "cli/machine_keys.h"
+#include "cli/check_settings.h"
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
@@ -21,47 +20,6 @@
 
 namespace iommucheck::cli {
 namespace {
-
-constexpr double default_seconds = 60;
-
-/// Those that this process may run on.
-u32 processors() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 1;
-  return std::clamp<u32>(static_cast<u32>(CPU_COUNT(&allowed)), 1, oracle::CheckOptions::jobs_max);
-}
-
-/// --machine, changed by --smmu and --devices.
-std::string machine_of(const CheckCommand& options) {
-  std::string text = with_keys(options.machine, options.smmu);
-  if (!options.devices.empty()) text += ",devices=" + options.devices;
-  return text;
-}
-
-oracle::CheckOptions settings_of(const CheckCommand& options) {
-  oracle::CheckOptions settings;
-  settings.driver = options.driver;
-  settings.machine = machine_of(options);
-  settings.seed = options.seed ? *options.seed : drawn_seed();
-  settings.sequences = options.runs;
-  settings.first_sequence = options.from;
-  const bool files_alone = !options.files.empty() && options.corpus.empty();
-  settings.seconds =
-      options.seconds.value_or(options.runs == 0 && !files_alone ? default_seconds : 0);
-  settings.operations_max = options.operations;
-  settings.out_directory = options.out;
-  settings.findings_max = options.findings;
-  settings.jobs = options.jobs != 0 ? options.jobs : processors();
-  settings.hang_seconds = options.hang_seconds;
-  settings.shrink = !options.no_shrink;
-  settings.strict = options.strict;
-  settings.identity_window = options.identity_window;
-  if (options.scan) settings.precision = oracle::Precision::scan;
-  if (options.isolate_case) settings.isolation = oracle::Isolation::each_case;
-  settings.stop = interrupted;
-  return settings;
-}
 
 std::string progress_text(const oracle::CheckProgress& now) {
   const double rate = now.seconds > 0 ? static_cast<double>(now.sequences) / now.seconds : 0;
@@ -112,7 +70,7 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
     text += fmt::format(" --runs {}", options.from + options.runs - result.next_sequence);
   }
   if (options.seconds) text += fmt::format(" --time {}", *options.seconds);
-  if (const std::string machine = machine_of(options); machine != CheckCommand{}.machine) {
+  if (const std::string machine = check_machine(options); machine != CheckCommand{}.machine) {
     text += " --machine " + oracle::shell_word(machine);
   }
   if (options.scan) text += " --precision scan";
@@ -202,6 +160,11 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
   for (const std::string& line : oracle::not_claimed_lines(result.not_claimed, result.shown)) {
     fmt::print("{}\n", line);
   }
+  if (result.uses_secure_registers) {
+    fmt::print(
+        "not judged: what the driver does with Secure registers (offsets 0x8000 to 0xbfff): this "
+        "SMMU has no Secure state, so they read as 0 and keep nothing (IHI 0070 3.10)\n");
+  }
   for (std::size_t i = 0; i < result.machines.size(); ++i) {
     if (result.machines[i].refused) {
       fmt::print("machine {} was not tried: the driver says that it is not for it\n", i + 1);
@@ -251,7 +214,7 @@ std::vector<std::string> look_at_driver(const CheckCommand& options,
 
 int run_check(const CheckCommand& options) {
   ProgressLine progress;
-  oracle::CheckOptions settings = settings_of(options);
+  oracle::CheckOptions settings = check_settings(options);
   settings.progress = [&](const oracle::CheckProgress& now) {
     if (progress.due()) progress.show(progress_text(now));
   };

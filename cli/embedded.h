@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files that the program carries: litmus tests, what the museum's drivers are, and the sources of
-// what `cc` links into plug-ins.
+// Files that the program carries: litmus tests, what the museum's drivers are, what `init` writes,
+// and the sources of what `cc` links into plug-ins.
 #pragma once
 
 #include <string_view>

@@ -6,7 +6,10 @@
 #include "cli/console.h"
 #include "cli/explain_rule.h"
 #include "cli/options.h"
+#include "cli/reports.h"
 #include "explain/explain_trace.h"
+#include "explain/timeline.h"
+#include "report/html.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -56,9 +59,30 @@ Expected<oracle::ExplainTrace> trace_of(const ExplainCommand& options) {
   return what;
 }
 
+/// The trace as a page. Exit status 0: it is explained, whatever it shows.
+int print_page(const ExplainCommand& options) {
+  if (spec::find_rule(options.what)) {
+    return report("explain",
+                  {ErrorCode::bad_input, options.what + " is a rule: --html is for traces"});
+  }
+  auto found = oracle::timeline_of({.trace = options.what, .event = {}});
+  if (!found) return report("explain", found.error());
+  oracle::Report page = report_of("explain", options.what, {});
+  if (found->finding) {
+    page.verdict = Verdict::violated;
+    page.findings.push_back(std::move(*found->finding));
+  } else {
+    page.summary = "no rule is broken in this trace";
+  }
+  page.trace = options.what;
+  fmt::print("{}", oracle::to_html(page, std::span(&found->timeline, 1)));
+  return exit_held;
+}
+
 }  // namespace
 
 int run_explain(const ExplainCommand& options) {
+  if (options.html) return print_page(options);
   Expected<std::string> text = std::string();
   if (const auto rule = spec::find_rule(options.what); rule && options.stream.empty()) {
     text = explain_rule(*rule);

@@ -14,6 +14,7 @@
 #include "litmus/agreement.h"
 #include "litmus/parser.h"
 #include "litmus/words.h"
+#include "report/ktap.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -45,11 +46,12 @@ class LitmusRun {
             .end_object()
             .print();
         break;
-      case Format::junit: {
+      case Format::junit:
+      case Format::ktap: {
         oracle::JunitSuite suite = suite_of("litmus", "", seconds_since(begin));
         suite.cases = std::move(cases_);
         add_end(suite, end_, "litmus");
-        fmt::print("{}", oracle::to_junit(suite));
+        fmt::print("{}", is(Format::junit) ? oracle::to_junit(suite) : oracle::to_ktap(suite));
       }
     }
     oracle::Report report = report_of("litmus", "", end_);
@@ -91,7 +93,8 @@ class LitmusRun {
     switch (options_.format) {
       case Format::text: print_result(result, options_.quiet); break;
       case Format::json: write_json(writer_, result); break;
-      case Format::junit: cases_.push_back(case_of(result, path, seconds));
+      case Format::junit:
+      case Format::ktap: cases_.push_back(case_of(result, path, seconds));
     }
   }
 
@@ -104,7 +107,7 @@ class LitmusRun {
     one.file = path;
     one.status = oracle::JunitStatus::error;
     one.message = error.message;
-    if (is(Format::junit)) cases_.push_back(one);
+    cases_.push_back(one);
     reported_.push_back(std::move(one));
   }
 

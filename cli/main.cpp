@@ -23,6 +23,10 @@ int run(const ExplainCommand& options) { return run_explain(options); }
 int run(const ProveCommand& options) { return run_prove(options); }
 int run(const BenchCommand& options) { return run_bench(options); }
 int run(const CcCommand& options) { return run_cc(options); }
+int run(const InitCommand& options) { return run_init(options); }
+int run(const LinuxCommand& options) { return run_linux(options); }
+int run(const CampaignCommand& options) { return run_campaign(options); }
+int run(const MergeCommand& options) { return run_merge(options); }
 
 int run(int argc, char** argv) {
   const Parsed parsed = parse(argc, argv);

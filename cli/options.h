@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The command line. options.cpp is the one place that knows CLI11.
+// The command line: a struct for each command. What declares their options is in cli/options/.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@
 
 namespace iommucheck::cli {
 
-enum class Format : u8 { text, json, junit };
+enum class Format : u8 { text, json, junit, ktap };
 
 struct LitmusOptions {
   Format format = Format::text;
@@ -78,6 +78,7 @@ struct CheckCommand {
   u32 corpus_max = 4096;
   bool minimize = false;           ///< take out of it what shows nothing of its own
   std::string known;               ///< file of known findings; empty: none is known
+  bool known_quietly = false;      ///< they are counted, and not listed
   std::vector<std::string> allow;  ///< RULE[:WHERE]
   std::string write_known;         ///< the file as it would be now; empty: it is not wanted
   std::string to_corpus;           ///< folder for seeds of fuzz_api; empty: run them
@@ -139,6 +140,42 @@ struct ExplainCommand {
   std::string what;    ///< a rule, or TRACE[:LINE]
   std::string stream;  ///< SID[.PASID]; empty: no access
   std::string va;
+  bool html = false;  ///< a page of the trace, up to its first finding
+};
+
+/// A check that goes on for as long as one likes, kept in a folder.
+struct CampaignCommand {
+  CheckCommand check;  ///< driver, machine, seed, runs and so on
+  std::string folder;
+  u64 slice = 8192;           ///< sequences that are kept together
+  u32 shard = 1, shards = 1;  ///< of all slices those whose number is so
+};
+
+/// Slices of other campaigns become those of the first one.
+struct MergeCommand {
+  std::string into;
+  std::vector<std::string> from;
+};
+
+/// A Linux tree's SMMUv3 driver, by the tree's own headers and build.
+struct LinuxCommand {
+  Format format = Format::text;
+  std::vector<std::string> reports;
+  std::string tree;
+  std::string base;   ///< a revision of it: what both do is no finding; empty: the tree alone
+  std::string build;  ///< a script in the place of examples/drivers/linux/build.sh; empty: that one
+  std::string known;  ///< empty: the file that fits the version
+  std::optional<u64> seed;
+  std::optional<u64> runs;
+  std::optional<double> seconds;
+  u32 jobs = 0;
+  std::string out = "out/linux";
+};
+
+/// A skeleton to begin with.
+struct InitCommand {
+  std::string kind;    ///< driver, device, backend or ci
+  std::string folder;  ///< empty: the current one
 };
 
 struct ProveCommand {
@@ -159,7 +196,8 @@ struct CcCommand {
 
 using Command = std::variant<CcCommand, LitmusOptions, AskCommand, ScenarioCommand, CheckCommand,
                              ConformCommand, ReplayCommand, ImportCommand, ExportCommand,
-                             RulesCommand, ExplainCommand, ProveCommand, BenchCommand>;
+                             RulesCommand, ExplainCommand, ProveCommand, BenchCommand, InitCommand,
+                             LinuxCommand, CampaignCommand, MergeCommand>;
 
 struct Parsed {
   /// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2
@@ -188,5 +226,9 @@ int run_explain(const ExplainCommand& options);
 int run_prove(const ProveCommand& options);
 int run_bench(const BenchCommand& options);
 int run_cc(const CcCommand& options);
+int run_init(const InitCommand& options);
+int run_linux(const LinuxCommand& options);
+int run_campaign(const CampaignCommand& options);
+int run_merge(const MergeCommand& options);
 
 }  // namespace iommucheck::cli

@@ -5,7 +5,10 @@
 #include <fmt/ranges.h>
 
 #include "cli/console.h"
+#include "explain/timeline.h"
 #include "report/finding_text.h"
+#include "report/html.h"
+#include "trace/file.h"
 
 namespace iommucheck::cli {
 
@@ -204,13 +207,38 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
 void print_document(const Report& report, Format format) {
   if (format == Format::json) fmt::print("{}", oracle::to_json(report));
   if (format == Format::junit) fmt::print("{}", oracle::to_junit(report));
+  if (format == Format::ktap) fmt::print("{}", oracle::to_ktap(report));
+}
+
+std::string page_of(const Report& report) {
+  std::vector<oracle::Timeline> timelines;
+  for (const oracle::Violation& finding : report.findings) {
+    const std::string& trace = finding.trace_path.empty() ? report.trace : finding.trace_path;
+    oracle::Timeline& timeline = timelines.emplace_back();
+    if (trace.empty()) {
+      timeline.missing = "no trace was written (--out)";
+      continue;
+    }
+    oracle::TimelineOf what{.trace = trace, .event = {}};
+    // One trace of several findings; in one of its own a finding is the first.
+    if (finding.trace_path.empty()) what.event = finding.at;
+    auto found = oracle::timeline_of(what);
+    if (found) {
+      timeline = std::move(found->timeline);
+    } else {
+      timeline.missing = found.error().message;
+    }
+  }
+  return oracle::to_html(report, timelines);
 }
 
 int write_reports(const Report& report, const std::vector<std::string>& files, int status) {
   for (const std::string& name : files) {
     const auto file = oracle::report_file(name);
-    const auto done =
-        file ? oracle::write_report(report, *file) : Expected<void>(std::unexpected(file.error()));
+    const auto done = !file ? Expected<void>(std::unexpected(file.error()))
+                      : file->format == oracle::ReportFormat::html
+                          ? trace::write_file(file->path, page_of(report))
+                          : oracle::write_report(report, *file);
     if (done) continue;
     const int failed = cli::report(report.command, done.error());
     if (status != oracle::exit_status(oracle::Verdict::violated)) status = std::max(status, failed);

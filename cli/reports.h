@@ -28,6 +28,9 @@ oracle::Violation finding_of(const oracle::FoundDivergence& found,
 /// On stdout; nothing as text, which each command prints in its own way.
 void print_document(const oracle::Report& report, Format format);
 
+/// The report as a page, with a timeline of each finding that has a trace.
+std::string page_of(const oracle::Report& report);
+
 /// Writes each file; the exit status of the run, or the environment's where one cannot be written
 /// and nothing was found.
 int write_reports(const oracle::Report& report, const std::vector<std::string>& files, int status);

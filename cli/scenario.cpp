@@ -14,6 +14,7 @@
 #include "cli/verdicts.h"
 #include "host/load.h"
 #include "report/junit.h"
+#include "report/ktap.h"
 #include "scenario/format/parser.h"
 #include "scenario/run/backend_subject.h"
 #include "scenario/run/corpus.h"
@@ -112,11 +113,12 @@ class ScenarioRun {
             .end_object()
             .print();
         break;
-      case Format::junit: {
+      case Format::junit:
+      case Format::ktap: {
         oracle::JunitSuite suite = suite_of("scenario", subject_name(), seconds);
         suite.cases = std::move(cases_);
         add_end(suite, end_, "scenario");
-        fmt::print("{}", oracle::to_junit(suite));
+        fmt::print("{}", is(Format::junit) ? oracle::to_junit(suite) : oracle::to_ktap(suite));
       }
     }
     oracle::Report report = report_of("scenario", subject_name(), end_);
@@ -169,7 +171,7 @@ class ScenarioRun {
       one.name = one.group = one.file = path;
       one.status = oracle::JunitStatus::error;
       one.message = error.message;
-      if (is(Format::junit)) cases_.push_back(one);
+      cases_.push_back(one);
       reported_.push_back(std::move(one));
     }
     if (is(Format::text) && !parsed.file.scenarios.empty()) fmt::print("{}\n", path);
@@ -203,7 +205,8 @@ class ScenarioRun {
         }
         break;
       case Format::json: write_json(writer_, scenario, result, path); break;
-      case Format::junit: cases_.push_back(case_of(scenario, result, path));
+      case Format::junit:
+      case Format::ktap: cases_.push_back(case_of(scenario, result, path));
     }
   }
 

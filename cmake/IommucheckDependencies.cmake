@@ -35,3 +35,23 @@ add_library(iommucheck::z3 UNKNOWN IMPORTED)
 set_target_properties(iommucheck::z3 PROPERTIES
                       IMPORTED_LOCATION "${IOMMUCHECK_Z3_LIBRARY}"
                       INTERFACE_INCLUDE_DIRECTORIES "${IOMMUCHECK_Z3_INCLUDE}")
+
+# What an engine of elsewhere runs is one file: libraries go into it. fmt, of which Debian has no archive, is compiled
+# with what uses it, whatever the standard library is: then its archive is an empty one.
+function(iommucheck_link_statically target archive)
+  get_target_property(configurations ${target} IMPORTED_CONFIGURATIONS)
+  foreach(configuration IN LISTS configurations)
+    set_target_properties(${target} PROPERTIES IMPORTED_LOCATION_${configuration} "${archive}")
+  endforeach()
+  set_target_properties(${target} PROPERTIES IMPORTED_LOCATION "${archive}")
+endfunction()
+if(IOMMUCHECK_FUZZING_ENGINE)
+  find_library(IOMMUCHECK_ZSTD_ARCHIVE NAMES libzstd.a REQUIRED)
+  find_library(IOMMUCHECK_ZLIB_ARCHIVE NAMES libz.a REQUIRED)
+  set(nothing "${CMAKE_BINARY_DIR}/libnothing.a")
+  execute_process(COMMAND "${CMAKE_AR}" rcs "${nothing}")
+  iommucheck_link_statically(fmt::fmt "${nothing}")
+  iommucheck_link_statically(zstd::libzstd_shared "${IOMMUCHECK_ZSTD_ARCHIVE}")
+  iommucheck_link_statically(ZLIB::ZLIB "${IOMMUCHECK_ZLIB_ARCHIVE}")
+  set_target_properties(fmt::fmt PROPERTIES INTERFACE_COMPILE_DEFINITIONS FMT_HEADER_ONLY=1)
+endif()

@@ -44,10 +44,12 @@ if(IOMMUCHECK_SANITIZE OR IOMMUCHECK_FUZZ)
   target_compile_definitions(iommucheck_options INTERFACE IOMMUCHECK_CONSISTENT)
 endif()
 
-# What only tests and the command are compiled with. Under sanitizers the time goes into the libraries that are
-# tested, and a third of the time of a build from nothing into optimising what calls them: that is left out.
+# What only tests and the command are compiled with. In tests the time goes into the libraries that are tested, and a
+# third of the time of a build from nothing into optimising what calls them: that is left out under sanitizers, and
+# where IOMMUCHECK_QUICK_TESTS says so.
+option(IOMMUCHECK_QUICK_TESTS "Tests and the command without optimisation" ${IOMMUCHECK_SANITIZE})
 add_library(iommucheck_test_options INTERFACE)
-if(IOMMUCHECK_SANITIZE)
+if(IOMMUCHECK_QUICK_TESTS)
   target_compile_options(iommucheck_test_options INTERFACE -O0)
 endif()
 
@@ -55,7 +57,7 @@ endif()
 # objects of a program; where those are not optimised, the libraries would call their own inline functions as the
 # program's objects have them, at half the speed. So there they stand in front.
 function(iommucheck_link_first program)
-  if(NOT IOMMUCHECK_SANITIZE)
+  if(NOT IOMMUCHECK_QUICK_TESTS)
     return()
   endif()
   set(archives "")
@@ -99,6 +101,16 @@ endif()
 if(IOMMUCHECK_FUZZ AND iommucheck_is_clang)
   target_compile_options(iommucheck_options INTERFACE -fsanitize=fuzzer-no-link)
   target_link_options(iommucheck_fuzzer INTERFACE -fsanitize=fuzzer)
+  set(IOMMUCHECK_FUZZERS ON)
+endif()
+
+# An engine from elsewhere (.clusterfuzzlite/): what it compiles with stands in the compiler's flags already, and its
+# compiler may know warnings that ours does not.
+if(IOMMUCHECK_FUZZING_ENGINE)
+  separate_arguments(engine UNIX_COMMAND "${IOMMUCHECK_FUZZING_ENGINE}")
+  target_link_libraries(iommucheck_fuzzer INTERFACE ${engine})
+  target_compile_options(iommucheck_options INTERFACE -Wno-error)
+  target_compile_definitions(iommucheck_options INTERFACE IOMMUCHECK_CONSISTENT)
   set(IOMMUCHECK_FUZZERS ON)
 endif()
 

@@ -585,9 +585,10 @@ Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, 
     if (!device) return std::unexpected(device.error());
     return std::unique_ptr<DeviceUnderTest>(std::move(*device));
   }
-  return fail(ErrorCode::bad_input, "there is no device '" + name +
-                                        "'; there are spec, qemu, qemu:PATH, the path of a shared "
-                                        "object (./mine.so), exec:COMMAND and unix:PATH");
+  return fail(ErrorCode::bad_input,
+              "there is no device '" + name +
+                  "'; there are spec, fast, qemu, qemu:PATH, the path of a shared "
+                  "object (./mine.so), exec:COMMAND and unix:PATH");
 }
 
 Expected<ConformResult> run_conform(std::span<DeviceUnderTest* const> devices,

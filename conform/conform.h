@@ -23,7 +23,8 @@ struct ConformProgress {
 };
 
 struct ConformOptions {
-  /// "spec", "qemu", "qemu:PATH OPTIONS", the path of a shared object, "exec:COMMAND", "unix:PATH"
+  /// "spec", "fast", "qemu", "qemu:PATH OPTIONS", the path of a shared object, "exec:COMMAND",
+  /// "unix:PATH"
   std::string device = "spec";
   u64 seed = 1;
   double seconds = 60;          ///< for all of it; directed cases are finished in any case

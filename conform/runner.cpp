@@ -193,6 +193,8 @@ class Runner {
     for (unsigned i = 0; i < sync_reads_max; ++i) {
       if (!look_at_cons()) return false;
       if (cons_ == prod_) break;
+      // A CMD_ATC_INV behind it was read only now.
+      if (!answer_all()) return false;
     }
     return true;
   }

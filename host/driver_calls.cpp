@@ -221,6 +221,10 @@ void DriverHost::work(Thread& thread) {
       thread.observed.status =
           spec::sva::status_from_driver(driver_.device_remove(state_, thread.call.device));
       break;
+    case Thread::Kind::arrival:
+      thread.observed.status =
+          spec::sva::status_from_driver(driver_.device_add(state_, thread.call.device));
+      break;
   }
   leave();
 }
@@ -264,9 +268,21 @@ DriverHost::Progress DriverHost::resume(u64 id) {
   return {.observed = ended->observed};
 }
 
+/// Of the driver's function that is no call of the interface.
+const char* DriverHost::Thread::function() const {
+  switch (kind) {
+    case Kind::call: break;
+    case Kind::release: return "mm_release";
+    case Kind::removal: return "device_remove";
+    case Kind::arrival: return "device_add";
+  }
+  return "a call";
+}
+
 void DriverHost::finish(Thread& thread) {
   const Status status = thread.observed.status;
   const bool timed_out = status == Status::etimedout;
+  bool excused = timed_out;
   switch (thread.kind) {
     case Thread::Kind::call:
       monitor_.call_returns(thread.observed,
@@ -279,11 +295,16 @@ void DriverHost::finish(Thread& thread) {
       processes_.exit_ends(thread.call.mm, timed_out);
       break;
     case Thread::Kind::removal: monitor_.device_vanished(timed_out); break;
+    case Thread::Kind::arrival:
+      monitor_.device_came(status);
+      excused = timed_out
+                    ? thread.queue_stuck
+                    : status == Status::enomem && (thread.allocation_failed || allocation_failed_);
+      break;
   }
-  if (status != Status::ok && !timed_out) {
-    monitor_.driver_error(fmt::format(
-        "{} answered {}", thread.kind == Thread::Kind::release ? "mm_release" : "device_remove",
-        spec::sva::status_text(status)));
+  if (status != Status::ok && !excused) {
+    monitor_.driver_error(
+        fmt::format("{} answered {}", thread.function(), spec::sva::status_text(status)));
   }
 }
 
@@ -330,6 +351,15 @@ DriverHost::Progress DriverHost::remove(u32 device) {
   Thread thread{.kind = Thread::Kind::removal, .call = {}, .lists = {}, .fiber = {}};
   thread.call.device = device;
   monitor_.device_vanishes(device);
+  thread.id = monitor_.running_call();
+  return run(thread);
+}
+
+DriverHost::Progress DriverHost::add(u32 device) {
+  if (driver_.device_add == nullptr) return {};
+  Thread thread{.kind = Thread::Kind::arrival, .call = {}, .lists = {}, .fiber = {}};
+  thread.call.device = device;
+  monitor_.device_comes(device);
   thread.id = monitor_.running_call();
   return run(thread);
 }

@@ -15,11 +15,11 @@ namespace iommucheck::oracle {
 namespace {
 
 constexpr u64 arena_bytes = u64{8} << 20;
-constexpr u64 waits_max = 1000;          // without any progress: a working SMMU needs a handful
-constexpr u64 steps_max = u64{1} << 22;  // what one call asks of the platform
+constexpr u64 waits_max = 1000;  // without any progress: a working SMMU needs a handful
 constexpr u64 stuck_waits_max = 3;
 constexpr u64 refusals_max = 8;  // of one command, acknowledged and left as it is
 constexpr u64 registers_bytes = 0x20000;
+constexpr u64 secure_registers = 0x8000, behind_secure_registers = 0xc000;  // IHI 0070 6.2
 constexpr u64 process_table_bytes = u64{4} << 20;
 constexpr u64 former_owners_bytes = u64{12} << 20;
 }  // namespace
@@ -42,12 +42,12 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 /// some point on nothing has an effect, and reads answer as a device does that is gone.
 bool DriverHost::spent() {
   if (abandoned_) return true;
-  if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max);
-  if (++steps_ <= steps_max) {
+  if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max_);
+  if (++steps_ <= steps_max_) {
     if (step_hook_ != nullptr) step_hook_(step_context_);
     return false;
   }
-  if (steps_ == steps_max + 1) monitor_.hangs();
+  if (steps_ == steps_max_ + 1) monitor_.hangs();
   return true;
 }
 
@@ -61,6 +61,7 @@ bool DriverHost::refuses(const char* what, u64 pa, u64 bytes) {
 }
 
 bool DriverHost::beyond(u64 offset) {
+  uses_secure_registers_ |= offset >= secure_registers && offset < behind_secure_registers;
   if (offset < registers_bytes) return false;
   const u64 iommu = offset >> 32;
   monitor_.driver_error(
@@ -80,7 +81,8 @@ void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
 }
 
 void DriverHost::scan() {
-  scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks, store_count_);
+  scan_ =
+      std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks, store_count_, view_);
 }
 
 void DriverHost::bind_platform() {
@@ -193,7 +195,7 @@ void DriverHost::bind_platform() {
   };
   p.wait = [](void* ctx, uint64_t token, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);
-    if (host.abandoned_ || host.steps_ > steps_max) return 1;
+    if (host.abandoned_ || host.steps_ > host.steps_max_) return 1;
     if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
     const u64 progress = host.monitor_.smmu().progress_made();
     if (std::exchange(host.progress_, progress) != progress) host.waits_ = 0;

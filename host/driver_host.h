@@ -14,6 +14,7 @@
 #include "host/driver_config.h"
 #include "host/driver_door.h"
 #include "host/fiber.h"
+#include "host/limits.h"
 #include "host/processes.h"
 #include "host/scan.h"
 #include "host/segments.h"
@@ -55,16 +56,22 @@ class DriverHost {
   /// The stores of a driver that `iommucheck cc` built are counted by the processor, too. Outlives
   /// the host. Before boot().
   void count_stores(StoreCount* count) { store_count_ = count; }
+  /// It has read or written a register of the Secure state, which is not there (IHI 0070 3.10).
+  [[nodiscard]] bool uses_secure_registers() const { return uses_secure_registers_; }
   /// Called with each thing that the driver asks of its platform, for signs of life, until it has
   /// asked for more than a call may. Before boot().
   void on_step(void (*hook)(void*), void* context) {
     step_hook_ = hook;
     step_context_ = context;
   }
+  /// From then on what a call asks has no effect, and it counts as one that does not return.
+  void set_steps_max(u64 steps) { steps_max_ = steps; }
   /// Before the driver comes, somebody else had the SMMU, and left it on (former_owner.h).
   void has_former_owner() { former_owner_ = true; }
   /// Where the driver reads table memory; the default: the specification's own. Before boot().
   void set_window(const void* window) { platform_.window = window; }
+  /// Before it boots, of one that writes memory through pointers: where it sees that.
+  void set_view(Pages& view) { view_ = &view; }
 
   /// Decides everything that a device or the environment may choose.
   void set_choices(spec::Choices& choices) { choices_ = &choices; }
@@ -112,6 +119,8 @@ class DriverHost {
   Progress exit(u64 mm);
   /// A device is gone, without a word before.
   Progress remove(u32 device);
+  /// It is there again, or another one in its place.
+  Progress add(u32 device);
   /// The event queue's interrupt.
   void irq(u64 source);
 
@@ -160,6 +169,8 @@ class DriverHost {
   Held shut_down();
 
   [[nodiscard]] const iommucheck_driver& driver() const { return driver_; }
+  /// What its `init` gave.
+  [[nodiscard]] void* driver_state() const { return state_; }
   [[nodiscard]] u64 blocks_live() const { return tables_.live(); }
 
  private:
@@ -172,6 +183,7 @@ class DriverHost {
   [[nodiscard]] u64 read_memory(u64 pa, u32 bytes) const;
   void bind_sized_accesses();
   bool beyond(u64 offset);
+  bool uses_secure_registers_ = false;
   void enter() {
     if (scan_) scan_->enter();
   }
@@ -189,7 +201,7 @@ class DriverHost {
 
   /// A call that may wait, on a stack of its own.
   struct Thread {
-    enum class Kind : u8 { call, release, removal };
+    enum class Kind : u8 { call, release, removal, arrival };
     Kind kind = Kind::call;
     u64 id = 0;  ///< the monitor's
     spec::sva::Call call;
@@ -199,6 +211,7 @@ class DriverHost {
     bool queue_stuck = false;
     bool bound_passed = false;
     std::unique_ptr<Fiber> fiber;
+    [[nodiscard]] const char* function() const;
   };
   [[nodiscard]] bool may_wait(spec::sva::CallKind kind) const;
   Progress run(Thread& thread);
@@ -220,6 +233,7 @@ class DriverHost {
   Arena arena_;
   TableMemory tables_;
   std::unique_ptr<ScanDoor> scan_;
+  Pages* view_ = nullptr;  // of a driver that scan_ stands before; null: one of its own
   StoreCount* store_count_ = nullptr;
   Segments* segments_ = nullptr;
   spec::FirstChoice first_;
@@ -249,6 +263,7 @@ class DriverHost {
   Thread* running_ = nullptr;
   void (*step_hook_)(void*) = nullptr;
   void* step_context_ = nullptr;
+  u64 steps_max_ = steps_max_default;
   bool abandoned_ = false;
   bool former_owner_ = false;
   bool endpoint_failed_ = false;  // the driver saw that in this call

@@ -73,6 +73,20 @@ std::optional<u64> Pages::identity_place(std::size_t bytes) {
   return std::nullopt;
 }
 
+std::optional<u64> Pages::congruent_place(std::size_t bytes, u64 pa) {
+  constexpr u64 first = u64{1} << 45,
+                gib = u64{1} << 30;  // where no system puts anything by itself
+  constexpr u64 tries = 64;
+  for (u64 i = 0; i < tries; ++i) {
+    const u64 at = first + i * gib + pa % gib;
+    std::byte* const place = reserve(bytes, at);
+    if (place == nullptr) continue;
+    release(place, bytes);
+    return at;
+  }
+  return std::nullopt;
+}
+
 void Pages::allow(std::size_t from, std::size_t to, Access access) const {
   const std::size_t first = from & ~(page_bytes - 1);
   const std::size_t last = std::min((to + page_bytes - 1) & ~(page_bytes - 1), bytes_);

@@ -33,6 +33,9 @@ class Pages {
   /// The first place below 2 GiB that is free in this process, so that memory may lie there whose
   /// physical address is its virtual one. Below 2 GiB, since a sanitizer's shadow begins there.
   static std::optional<u64> identity_place(std::size_t bytes);
+  /// One that is free whose address is `pa` modulo 1 GiB, so that what is aligned by the one is by
+  /// the other; the same one in each process that has nothing there.
+  static std::optional<u64> congruent_place(std::size_t bytes, u64 pa);
 
   enum class Access : u8 { none, read, write };
   /// Of data(), for [from, to) in bytes, rounded outwards to pages.

@@ -14,12 +14,15 @@ constexpr u64 scanned_bytes = 4096;
 }
 
 ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
-                   const iommucheck_hooks* hooks, StoreCount* stores)
+                   const iommucheck_hooks* hooks, StoreCount* stores, Pages* view)
     : monitor_(monitor),
       inner_(inner),
       tables_(tables),
       hooks_(hooks),
-      view_(monitor.setup().window_bytes, Pages::Kind::own) {
+      own_view_(view == nullptr
+                    ? std::make_unique<Pages>(monitor.setup().window_bytes, Pages::Kind::own)
+                    : nullptr),
+      view_(view == nullptr ? *own_view_ : *view) {
   view_.allow(0, view_.bytes(), Pages::Access::read);
   platform_ = inner;
   platform_.ctx = this;

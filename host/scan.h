@@ -24,9 +24,10 @@ class ScanDoor {
  public:
   /// `inner` is complete, and it, the monitor and the tables outlive this.
   /// `hooks`: of a driver that iommucheck cc built, which tell each store; NULL: memory is
-  /// compared. `stores`: where it is counted what the hooks tell of; NULL: nowhere.
+  /// compared. `stores`: where it is counted what the hooks tell of; NULL: nowhere. `view`: where
+  /// the driver sees memory, which outlives this; NULL: somewhere.
   ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
-           const iommucheck_hooks* hooks, StoreCount* stores);
+           const iommucheck_hooks* hooks, StoreCount* stores, Pages* view = nullptr);
   ScanDoor(const ScanDoor&) = delete;
   ScanDoor& operator=(const ScanDoor&) = delete;
 
@@ -61,7 +62,8 @@ class ScanDoor {
   const TableMemory& tables_;
   const iommucheck_hooks* hooks_;
   iommucheck_platform platform_{};
-  Pages view_;
+  std::unique_ptr<Pages> own_view_;
+  Pages& view_;
   std::unique_ptr<StoreWitness> witness_;  // null: nobody counts
   u64 open_ = 0;  // bytes of the view that may be written: those of the case that had most
   AgentId agent_ = AgentId::cpu0;

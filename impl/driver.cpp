@@ -305,6 +305,8 @@ constexpr iommucheck_driver operations[] = {make_operations(TableForm::per_domai
 
 }  // namespace
 
+const char* inconsistency(void* self) { return core(self).inconsistency(); }
+
 const iommucheck_driver* core_operations(bool per_device_tables) {
   return &operations[per_device_tables ? 1 : 0];
 }

@@ -18,6 +18,9 @@ const iommucheck_driver* builtin_driver_per_device();
 /// The one of that name; null if it is neither's.
 const iommucheck_driver* builtin_driver(std::string_view name);
 
+/// What does not hold of the state of one of these, between calls; null: all of it does. For tests.
+const char* inconsistency(void* self);
+
 /// The operations of a core over any backend, for what make_core() gives. `init` is null.
 const iommucheck_driver* core_operations(bool per_device_tables);
 /// In the platform's arena; platform, config and backend outlive it. 0; ENOMEM, or what the

@@ -34,6 +34,9 @@ bool belongs_to_story(const trace::Event& event) {
         if constexpr (std::is_same_v<Payload, trace::DeviceRemove>) {
           return payload.phase != trace::Phase::end;
         }
+        if constexpr (std::is_same_v<Payload, trace::DeviceAdd>) {
+          return payload.phase != trace::Phase::begin;
+        }
         if constexpr (std::is_same_v<Payload, trace::BackendHook>) {
           return payload.error || payload.is_null.value_or(false);
         }

@@ -395,6 +395,21 @@ class Feeder {
     }
   }
 
+  void operator()(const trace::DeviceAdd& add) {
+    const auto device = static_cast<u32>(add.device);
+    if (device >= m_.interface_.device_count()) {
+      m_.tick();
+      return m_.undetermined("the device that comes");
+    }
+    if (add.phase.value_or(trace::Phase::begin) == trace::Phase::begin) {
+      if (ready_for_a_call()) m_.device_comes(device);
+      return;
+    }
+    if (!runs(Monitor::Running::Kind::arrival)) return;
+    const trace::Return answer{.status = add.status.value_or(trace::Status::ok)};
+    m_.device_came(from_trace(spec::sva::Call{}, answer).status);
+  }
+
   // ---- what only recordings have ----------------------------------------------------------------
   void operator()(const trace::Reach& reach) {
     if (!reach.words) {

@@ -17,15 +17,20 @@ namespace iommucheck::oracle {
 
 namespace {
 
-/// Cacheability is 0 for none in all of these fields, shareability 2 or 3 for outer and inner.
+/// Cacheability is 0 for none in all of these fields, shareability 2 or 3 for outer and inner. CPUs
+/// map table memory write-back, inner and outer: an access that is cacheable in one of the two
+/// alone has attributes that do not match, and coherency is not guaranteed (DDI 0487, "Mismatched
+/// memory attributes").
 struct Attributes {
   u64 inner = 0;
   u64 outer = 0;
   u64 shareability = 0;
-  [[nodiscard]] bool coherent() const { return (inner != 0 || outer != 0) && shareability >= 2; }
+  [[nodiscard]] bool coherent() const { return inner != 0 && outer != 0 && shareability >= 2; }
   [[nodiscard]] std::string text() const {
-    return inner == 0 && outer == 0 ? std::string("non-cacheable")
-                                    : fmt::format("non-shareable (SH = {})", shareability);
+    if (inner == 0 && outer == 0) return "non-cacheable";
+    if (inner == 0 || outer == 0)
+      return inner == 0 ? "non-cacheable (inner)" : "non-cacheable (outer)";
+    return fmt::format("non-shareable (SH = {})", shareability);
   }
 };
 

@@ -22,6 +22,7 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   if (caps.asid16) result.address_spaces = 65535;
   result.ssid_bits = caps.ssidsize;
   result.per_device_tables = setup.per_device_tables;
+  result.blocks_unattached = !setup.not_claimed.has(Claim::blocking);
   result.hooks = setup.hooks.value_or(spec::sva::Hooks{});
   // STALL_MODEL = 1: nothing stalls.
   result.stalls = caps.stall_model != spec::StallModel::never;
@@ -571,8 +572,10 @@ void Monitor::driver_ready() {
 
 void Monitor::driver_error(const std::string& text) { find(spec::Rule::CRASH_NEVER, text); }
 
-/// After shutdown the SMMU is off, and GBPA.ABORT decides: nothing passes any more (driver.h).
+/// After shutdown the SMMU is off, and GBPA.ABORT decides: nothing passes any more (driver.h), or
+/// untranslated, where what is on no domain may.
 void Monitor::check_shut_down() {
+  const bool bypass_is_right = setup_.not_claimed.has(Claim::blocking);
   for (u32 device = 0; device < interface_.device_count(); ++device) {
     for (const u32 sid : interface_.stream_ids(device)) {
       count(spec::Rule::PROMISE_OUTCOME);
@@ -580,7 +583,7 @@ void Monitor::check_shut_down() {
       const spec::Access access{.sid = sid, .route = spec::Route::untranslated};
       caches_.outcomes(access, [&](const spec::Outcome& outcome) {
         passes |= outcome.kind == spec::OutcomeKind::translation ||
-                  outcome.kind == spec::OutcomeKind::bypass;
+                  (outcome.kind == spec::OutcomeKind::bypass && !bypass_is_right);
       });
       if (!passes) continue;
       find(spec::Rule::PROMISE_OUTCOME,

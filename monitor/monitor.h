@@ -207,6 +207,10 @@ class Monitor {
   /// A device vanishes. In between the driver's own device_remove runs.
   void device_vanishes(u32 device);
   void device_vanished(bool timed_out);
+  /// It, or another in its place, is there again. In between the driver's own device_add runs.
+  void device_comes(u32 device);
+  /// `status`: what that answered. Ok: it is blocked until an attach; else it is not there.
+  void device_came(spec::sva::Status status);
   /// Number of the call, Release or removal that runs.
   [[nodiscard]] u64 running_call() const { return running_.id; }
   /// A walker beside the SMMU gets another table: the context bank of the device with that number,
@@ -524,14 +528,14 @@ class Monitor {
   bool endless_ = false;    ///< some space has more pieces than are compared
   /// What the caller did has left the driver's state open: nothing more is judged in this case.
   bool stands_aside_ = false;
-  /// A call of the interface, a Release, an Invalidate, a removal: in progress.
+  /// A call of the interface, a Release, an Invalidate, a removal, an arrival: in progress.
   struct Running {
-    enum class Kind : u8 { call, release, invalidate, removal };
+    enum class Kind : u8 { call, release, invalidate, removal, arrival };
     Kind kind = Kind::call;
     u64 id = 0;
-    spec::sva::Call call;                ///< of a Release or Invalidate `mm`, of a removal `device`
-    spec::sva::CallLists lists;          ///< of the call
-    EventIndex began = 0;                ///< event with which it began
+    spec::sva::Call call;        ///< of a Release or Invalidate `mm`, of a device's `device`
+    spec::sva::CallLists lists;  ///< of the call
+    EventIndex began = 0;        ///< event with which it began
     std::optional<spec::Rule> breach{};  ///< the duty that the caller breaks by making it
     spec::sva::Ticket ticket;
     std::vector<std::pair<u64, u64>> ranges;                   ///< that it has to make safe

@@ -46,6 +46,10 @@ constexpr Rule of_stage_2[] = {Rule::TAG_STAGE2};
 constexpr Rule of_groups[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_UNDISTURBED,
                               Rule::PROMISE_TRANSIENT, Rule::RESULT_EXACT, Rule::PAGE_REUSE};
 
+constexpr Rule of_blocking[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT,
+                                Rule::PROMISE_UNDISTURBED};
+constexpr Rule of_interrupts[] = {Rule::EVENT_LEFT};
+
 constexpr ClaimInfo infos[] = {
     {Claim::time_outs, "time-outs", "no time-outs",
      "the command queue never stops, devices answer each CMD_ATC_INV, handlers return in time",
@@ -85,6 +89,15 @@ constexpr ClaimInfo infos[] = {
      .judged = false},
     {Claim::groups, "groups", "no groups",
      "each device is attached and detached for itself: none is drawn into a group", of_groups},
+    {Claim::blocking, "blocking", "unattached streams may pass",
+     "what a device that is on no domain sends may pass untranslated", of_blocking},
+    {.claim = Claim::interrupts,
+     .name = "interrupts",
+     .scope = "events are polled",
+     .text = "the event queue is looked at from time to time, whether an interrupt came or not",
+     .rules = of_interrupts,
+     .whole = true,
+     .judged = false},
 };
 static_assert(std::size(infos) == static_cast<std::size_t>(Claim::count));
 

@@ -13,7 +13,8 @@
 
 namespace iommucheck::oracle {
 
-/// In the order of the flags of driver.h, of which time_outs is the first.
+/// In the order of the flags of driver.h: time_outs is the first, and blocking the first of a
+/// second row.
 enum class Claim : u8 {
   time_outs,
   memory_type,
@@ -25,6 +26,8 @@ enum class Claim : u8 {
   domains,
   stage_2,
   groups,
+  blocking,
+  interrupts,
   count
 };
 

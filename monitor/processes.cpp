@@ -15,6 +15,11 @@ constexpr AgentId environment = trace::environment_agent;
 
 trace::MmId mm_id(u64 mm) { return trace::MmId{static_cast<u32>(mm)}; }
 
+trace::Status word_of(spec::sva::Status status) {
+  return trace::enum_from_string<trace::Status>(spec::sva::status_text(status))
+      .value_or(trace::Status::other);
+}
+
 }  // namespace
 
 /// A verdict of the interface on something that is no result of a call.
@@ -162,8 +167,7 @@ void Monitor::fault_handler_called(const FaultTold& fault) {
 void Monitor::handler_returned(u32 device, u32 pasid, spec::sva::Status status) {
   tick();
   trace::Done done{.device = trace::DeviceId{device}, .pasid = pasid};
-  done.status = trace::enum_from_string<trace::Status>(spec::sva::status_text(status))
-                    .value_or(trace::Status::other);
+  done.status = word_of(status);
   emit(trace::device_agent(static_cast<u16>(device)), done);
   after(interface_.handler_returned(device, pasid, status),
         fmt::format("the return of mm_exit(device {}, PASID {:#x})", device, pasid));
@@ -243,6 +247,37 @@ void Monitor::device_vanished(bool timed_out) {
   remember_waiting();
   interface_.device_removed(device, timed_out);
   if (!timed_out) check_ended_faults();
+  in_call_ = false;
+  check_after_call();
+}
+
+void Monitor::device_comes(u32 device) {
+  window_ends();
+  tick();
+  Running running;
+  running.kind = Running::Kind::arrival;
+  running.call.device = device;
+  begin(std::move(running));
+  emit(environment, trace::DeviceAdd{.device = trace::DeviceId{device},
+                                     .phase = trace::Phase::begin,
+                                     .status = std::nullopt});
+}
+
+void Monitor::device_came(spec::sva::Status status) {
+  remember_changes();
+  tick();
+  const u32 device = running_.call.device;
+  emit(environment, trace::DeviceAdd{.device = trace::DeviceId{device},
+                                     .phase = trace::Phase::end,
+                                     .status = word_of(status)});
+  remember_waiting();
+  if (status == spec::sva::Status::ok) {
+    interface_.device_added(device);
+    // It is switched on with an empty ATC.
+    const bool ats = setup_.devices[device].ats && caches_.capabilities().ats;
+    for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, ats);
+    running_.places.emplace_back(device, spec::sva::Substream{});
+  }
   in_call_ = false;
   check_after_call();
 }

@@ -18,6 +18,7 @@ const std::vector<Concern>& concerns() {
       {"spec/arch/", {"spec", "litmus", "prove", "quick", "conform", "lockstep", "scenario"}},
       {"spec/sva/", {"spec", "scenario", "quick", "lockstep"}},
       {"spec/", {"spec", "litmus", "quick", "prove", "conform", "lockstep", "scenario"}},
+      {"impl/device/", {"impl", "conform", "quick"}},
       {"impl/", {"impl", "prove", "quick", "lockstep", "scenario"}},
       {"trace/", {"trace", "quick"}},
       {"litmus/", {"litmus", "quick"}},
@@ -38,7 +39,7 @@ struct Slow {
 };
 constexpr std::array slow = {
     Slow{"lockstep", "Lockstep*:ManyDomains*"},
-    Slow{"conform", "Conform.*:ConformRecords.*:All/ConformTwin.*:All/RecordField.*"},
+    Slow{"conform", "Conform.*:ConformRecords.*:All/ConformTwin.*:All/RecordField.*:FastDevice.*"},
     Slow{"recordings", "Linux/*"},
     Slow{"twins", "Museum/*"},
     Slow{"process", "Plugin*:All/PluginBoundary.*:Machine.*"},

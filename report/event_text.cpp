@@ -75,6 +75,7 @@ std::string story_of(const trace::Event& event) {
   const trace::Done* done = nullptr;
   const trace::BoundPasses* bound = nullptr;
   const trace::DeviceRemove* remove = nullptr;
+  const trace::DeviceAdd* add = nullptr;
   const trace::StuckQueue* stuck = nullptr;
   const trace::BackendHook* hook = nullptr;
   const auto pasid_of = [](const trace::Substream& at) { return at.valid ? at.value : 0; };
@@ -134,6 +135,12 @@ std::string story_of(const trace::Event& event) {
   }
   if (is(remove) && remove->phase != trace::Phase::end) {
     return fmt::format("device {} is gone", static_cast<u32>(remove->device));
+  }
+  if (is(add) && add->phase != trace::Phase::begin) {
+    const auto status = add->status.value_or(trace::Status::ok);
+    const auto device = static_cast<u32>(add->device);
+    if (status == trace::Status::ok) return fmt::format("device {} is there again", device);
+    return fmt::format("device {} is not there again: {}", device, trace::to_string(status));
   }
   if (is(hook)) return hook_text(*hook);
   if (is(stuck)) return stuck->stuck ? "the command queue is stuck" : "the command queue goes on";

@@ -7,6 +7,8 @@
 
 #include "report/finding_json.h"
 #include "report/finding_text.h"
+#include "report/html.h"
+#include "report/ktap.h"
 #include "trace/file.h"
 
 namespace iommucheck::oracle {
@@ -24,7 +26,9 @@ constexpr std::array formats{NamedFormat{"text", ".txt", ReportFormat::text},
                              NamedFormat{"json", ".json", ReportFormat::json},
                              NamedFormat{"junit", ".xml", ReportFormat::junit},
                              NamedFormat{"sarif", ".sarif", ReportFormat::sarif},
-                             NamedFormat{"sarif", ".sarif.json", ReportFormat::sarif}};
+                             NamedFormat{"sarif", ".sarif.json", ReportFormat::sarif},
+                             NamedFormat{"ktap", ".ktap", ReportFormat::ktap},
+                             NamedFormat{"html", ".html", ReportFormat::html}};
 
 std::string text_of(const PropertyValue& value) {
   return std::visit(
@@ -105,8 +109,8 @@ Expected<ReportFile> report_file(std::string_view argument) {
   }
   return fail(ErrorCode::bad_input,
               fmt::format("--report {}: the form is not known by the name's end (.txt, .json, .xml "
-                          "for JUnit, .sarif); say it: text:FILE, json:FILE, junit:FILE or "
-                          "sarif:FILE",
+                          "for JUnit, .sarif, .ktap, .html); say it: text:FILE, json:FILE, "
+                          "junit:FILE, sarif:FILE, ktap:FILE or html:FILE",
                           argument));
 }
 
@@ -157,7 +161,10 @@ std::string to_json(const Report& report) {
   return json.text() + "\n";
 }
 
-std::string to_junit(const Report& report) {
+namespace {
+
+/// Its rules and tests as cases, and why there is no verdict.
+JunitSuite suite_of(const Report& report) {
   JunitSuite suite;
   suite.name = title(report);
   suite.seconds = report.seconds;
@@ -168,8 +175,13 @@ std::string to_junit(const Report& report) {
   add_rules(suite, report.rules, report.findings,
             report.subject.empty() ? report.command : report.command + " " + report.subject);
   add_why(report, suite);
-  return to_junit(suite);
+  return suite;
 }
+
+}  // namespace
+
+std::string to_junit(const Report& report) { return to_junit(suite_of(report)); }
+std::string to_ktap(const Report& report) { return to_ktap(suite_of(report)); }
 
 std::string to(ReportFormat format, const Report& report) {
   switch (format) {
@@ -177,6 +189,8 @@ std::string to(ReportFormat format, const Report& report) {
     case ReportFormat::json: return to_json(report);
     case ReportFormat::junit: return to_junit(report);
     case ReportFormat::sarif: return to_sarif(report);
+    case ReportFormat::ktap: return to_ktap(report);
+    case ReportFormat::html: return to_html(report, {});
   }
   return {};
 }

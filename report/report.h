@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a run of a command has to say, once; and as text, JSON, JUnit XML or SARIF 2.1.0, each with
-// the same findings. It is written whatever the run came to: where there is no verdict, the report
-// says why. docs/reports.md.
+// What a run of a command has to say, once; and as text, JSON, JUnit XML, SARIF 2.1.0, KTAP or a
+// page (html.h), each with the same findings. It is written whatever the run came to: where there
+// is no verdict, the report says why. docs/reports.md.
 #pragma once
 
 #include <span>
@@ -40,14 +40,15 @@ struct Report {
   }
 };
 
-enum class ReportFormat : u8 { text, json, junit, sarif };
+enum class ReportFormat : u8 { text, json, junit, sarif, ktap, html };
 
 /// Where a report goes, and in which form.
 struct ReportFile {
   ReportFormat format{};
   std::string path;
 };
-/// "FORMAT:FILE", or a file whose name ends in .txt, .json, .xml (JUnit) or .sarif. bad_input.
+/// "FORMAT:FILE", or a file whose name ends in .txt, .json, .xml (JUnit), .sarif, .ktap or
+/// .html. bad_input.
 Expected<ReportFile> report_file(std::string_view argument);
 
 /// The whole document, with the end of its last line.
@@ -55,6 +56,8 @@ std::string to_text(const Report& report);
 std::string to_json(const Report& report);
 std::string to_junit(const Report& report);
 std::string to_sarif(const Report& report);
+std::string to_ktap(const Report& report);
+/// A page is without timelines, which take the findings' traces: explain/timeline.h.
 std::string to(ReportFormat format, const Report& report);
 
 /// environment.

@@ -26,7 +26,7 @@ void all_accesses(CaseBuilder& b, u64 iova) {
 
 /// A leaf with such permissions, under a CD with one bit changed.
 void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 permissions,
-               const char* cd_name, u64 cd_bit) {
+               const char* cd_name, u64 cd_bit, u64 cd_bit_of_word1 = 0) {
   LeafBits leaf;
   leaf.user = bit(permissions, 0);
   leaf.writable = bit(permissions, 1);
@@ -40,6 +40,7 @@ void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 permi
   b.map(root, 0x1000, b.data(), 3, leaf);
   spec::Cd<u64> cd = b.plain_cd(root);
   cd.dw[0] |= cd_bit;
+  cd.dw[1] |= cd_bit_of_word1;
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
   b.enable();
@@ -132,10 +133,14 @@ void saved_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.saves) saved_case(device, cases);
   if (!device.sends_privileged && !device.sends_instructions) return;
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  constexpr u64 pan = u64{1} << 40;
   for (u64 permissions = 0; permissions < 16; ++permissions) {
     leaf_case(device, cases, permissions, "", 0);
     leaf_case(device, cases, permissions, ", WXN", u64{1} << 36);
-    leaf_case(device, cases, permissions, ", PAN", u64{1} << 40);
+    leaf_case(device, cases, permissions, ", PAN", pan);
+    if (caps.epan) leaf_case(device, cases, permissions, ", PAN, EPAN", pan, u64{1} << 59);
+    if (caps.e0pd) leaf_case(device, cases, permissions, ", E0PD", 0, u64{1} << 2);
   }
   for (u64 overrides = 0; overrides < 16; ++overrides) {
     override_case(device, cases, overrides & 3, overrides >> 2);

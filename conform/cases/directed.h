@@ -30,6 +30,8 @@ void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cas
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices with stage 2, alone and under stage 1.
 void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// What both stages keep for each other.
+void cached_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// The same devices, over time.
 void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of engines that send SubstreamIDs.

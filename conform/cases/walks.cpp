@@ -283,6 +283,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   attribute_cases(device, cases);
   substream_cases(device, cases);
   stage2_cases(device, cases);
+  cached_stage2_cases(device, cases);
   stage2_sequences(device, cases);
   ats_cases(device, cases);
   page_request_cases(device, cases);

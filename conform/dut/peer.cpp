@@ -20,13 +20,14 @@
 
 #include "conform/dut/serve_device.h"
 #include "conform/dut/system_error.h"
+#include "impl/device/door.h"
 #include "process/own_time.h"
 
 namespace iommucheck::oracle {
 
 namespace {
 
-constexpr std::string_view exec_prefix = "exec:", unix_prefix = "unix:";
+constexpr std::string_view exec_prefix = "exec:", unix_prefix = "unix:", fast_name = "fast";
 constexpr auto moment = std::chrono::milliseconds(5);
 
 std::string how_it_ended(int status) {
@@ -41,11 +42,16 @@ std::string how_it_ended(int status) {
 }  // namespace
 
 bool names_a_peer(std::string_view device) {
-  return device.starts_with(exec_prefix) || device.starts_with(unix_prefix) ||
-         device.find('/') != std::string_view::npos || device.ends_with(".so");
+  return device == fast_name || device.starts_with(exec_prefix) ||
+         device.starts_with(unix_prefix) || device.find('/') != std::string_view::npos ||
+         device.ends_with(".so");
 }
 
 Peer::Peer(std::string device) : kind_(Kind::plugin), what_(std::move(device)) {
+  if (what_ == fast_name) {
+    kind_ = Kind::fast;
+    return;
+  }
   if (what_.starts_with(exec_prefix)) kind_ = Kind::command;
   if (what_.starts_with(unix_prefix)) kind_ = Kind::socket;
   if (kind_ != Kind::plugin) what_.erase(0, exec_prefix.size());
@@ -57,10 +63,11 @@ Expected<void> Peer::start(TesterMemory& memory, double seconds) {
   if (kind_ == Kind::socket) return connect(seconds);
   struct stat info{};
   if (kind_ == Kind::plugin && ::stat(what_.c_str(), &info) != 0) {
-    return fail(ErrorCode::bad_input,
-                fmt::format("{}: {}; --device takes spec, qemu, qemu:PATH, the path of a shared "
-                            "object, exec:COMMAND or unix:PATH",
-                            what_, std::strerror(errno)));
+    return fail(
+        ErrorCode::bad_input,
+        fmt::format("{}: {}; --device takes spec, fast, qemu, qemu:PATH, the path of a shared "
+                    "object, exec:COMMAND or unix:PATH",
+                    what_, std::strerror(errno)));
   }
   return spawn(memory);
 }
@@ -114,7 +121,11 @@ void Peer::be_the_child(int socket, int output, TesterMemory& memory, pid_t pare
   for (int other = 3; other < 1024; ++other) {
     if (other != own) ::close(other);
   }
-  serve_plugin(FrameChannel(own), what_, &memory);
+  if (kind_ == Kind::fast) {
+    serve_device(FrameChannel(own), device::door(), &memory);
+  } else {
+    serve_plugin(FrameChannel(own), what_, &memory);
+  }
   ::_exit(0);
 }
 

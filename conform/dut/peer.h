@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where a device behind the door lives: a child that loads a shared object, a command, or whoever
-// listens on a unix socket.
+// Where a device behind the door lives: a child that loads a shared object or has the fast model, a
+// command, or whoever listens on a unix socket.
 #pragma once
 
 #include <sys/types.h>
@@ -14,8 +14,8 @@ namespace iommucheck::oracle {
 
 class Peer {
  public:
-  enum class Kind : u8 { plugin, command, socket };
-  /// "exec:COMMAND", "unix:PATH", or the path of a shared object.
+  enum class Kind : u8 { plugin, fast, command, socket };
+  /// "fast", "exec:COMMAND", "unix:PATH", or the path of a shared object.
   explicit Peer(std::string device);
   Peer(const Peer&) = delete;
   Peer& operator=(const Peer&) = delete;

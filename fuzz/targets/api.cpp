@@ -17,6 +17,7 @@
 #include "check/alone.h"
 #include "check/claims.h"
 #include "check/finding_files.h"
+#include "check/finding_kind.h"
 #include "check/given.h"
 #include "check/lockstep.h"
 #include "check/machine.h"
@@ -252,6 +253,38 @@ void watch_deaths() {
   ::signal(SIGXCPU, [](int) { ::raise(SIGINT); });
 }
 
+// An engine tells crashes apart by their innermost frames: a frame says the rule, and one behind it
+// stands for the cause.
+#define RULE(id, family, keeper, section, text) \
+  [[gnu::noinline]] void violation_##id() { std::abort(); }
+#include "spec/rules.def"
+#undef RULE
+
+using Abort = void (*)();
+
+Abort abort_of(spec::Rule rule) {
+  switch (rule) {
+#define RULE(id, family, keeper, section, text) \
+  case spec::Rule::id: return violation_##id;
+#include "spec/rules.def"
+#undef RULE
+  }
+  return std::abort;
+}
+
+constexpr std::size_t causes = 64;
+template <std::size_t number>
+[[gnu::noinline]] void cause(Abort violation) {
+  violation();
+  std::abort();  // no tail call: this frame stays
+}
+template <std::size_t... numbers>
+void abort_by_cause(std::size_t number, Abort violation, std::index_sequence<numbers...> /*all*/) {
+  using Cause = void (*)(Abort);
+  static constexpr Cause all[] = {cause<numbers>...};
+  all[number % causes](violation);
+}
+
 void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Lockstep::Ends ends) {
   const std::string wanted = verdict();
   fmt::print(stderr, "VIOLATION {}; making it small\n", wanted);
@@ -283,6 +316,9 @@ void report_and_abort(std::span<const fuzz::Operation> operations, oracle::Locks
   }
   fmt::print(stderr, "the shortest case:\n{}",
              oracle::print({.operations = small.operations, .ends = ends}));
+  if (record.findings.empty()) std::abort();
+  const oracle::Finding& first = record.findings[0];
+  abort_by_cause(oracle::key_of(first), abort_of(first.rule), std::make_index_sequence<causes>());
   std::abort();
 }
 

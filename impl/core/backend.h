@@ -137,8 +137,8 @@ struct DirtyWindow {
   }
 };
 
-/// To a fault: its accesses are made again, or aborted; or aborted, and a device that asks for pages
-/// asks no more until somebody enables that.
+/// To a fault: its accesses are made again, or aborted; or aborted, and a device that asks for
+/// pages asks no more until somebody enables that.
 enum class Response : u8 { success, invalid, failure };
 
 /// What became of an answer.

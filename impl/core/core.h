@@ -145,6 +145,9 @@ class Core {
   UserEvents& events() { return events_; }
   void held(iommucheck_held& held);
   int recover();
+  /// What of the counts above and of groups does not hold, between calls; null: all of it does. For
+  /// tests (consistent.cpp).
+  const char* inconsistency();
   Sva& sva() { return sva_; }
 
   /// The space that a call on a domain or a private io_mm is about; null and an error for others.

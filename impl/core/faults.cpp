@@ -202,8 +202,8 @@ void Faults::ask(Open& open, const Ending& ending) {
   }
 }
 
-/// A fault that was read now: a group is asked of when it is whole. Beyond the places that there are
-/// nobody is asked.
+/// A fault that was read now: a group is asked of when it is whole. Beyond the places that there
+/// are nobody is asked.
 void Faults::take(const Fault& fault, const Ending& ending) {
   Open* open = find_begun(fault);
   if (open != nullptr) {
@@ -228,7 +228,8 @@ bool Faults::end_begun(const Ending& ending) {
     if (open.state != Open::State::begun) return;
     u32 device = 0;
     const bool known = core_.device_of(open.fault, &device);
-    const bool ended = ends(open, ending) || (known && !sva_.is_processes(device, open.fault.pasid));
+    const bool ended =
+        ends(open, ending) || (known && !sva_.is_processes(device, open.fault.pasid));
     if (ended) all &= send(open, Response::invalid);
   });
   return all;

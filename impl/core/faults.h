@@ -81,12 +81,12 @@ class Faults {
     bool counted = false;  ///< as a fault that waits, in the word of its number
     bool cut = false;      ///< a page of it found no place
     Response response = Response::invalid;
-    u32 device = 0;        ///< of a queue's or handler's
+    u32 device = 0;  ///< of a queue's or handler's
     u32 group = 0;
     iommucheck_handle queue = 0;  ///< 0, and `read`: a handler's
-    Fault fault;             ///< the first page
-    Page* further = nullptr;  ///< the pages behind it
-    Page* told = nullptr;     ///< the last of these that was read
+    Fault fault;                  ///< the first page
+    Page* further = nullptr;      ///< the pages behind it
+    Page* told = nullptr;         ///< the last of these that was read
     bool begun_to_read = false;
     Open* next = nullptr;  ///< the one that was read after it, or of the free places
     Open* previous = nullptr;

@@ -452,6 +452,11 @@ struct iommucheck_user_event {
 #define IOMMUCHECK_DRIVER_STAGE_2_GIVEN 0x10000u
 /* A device is attached and detached for itself, whatever its group: groups are kept above. */
 #define IOMMUCHECK_DRIVER_NO_GROUPS 0x20000u
+/* What a device that is on no domain sends may pass untranslated: only what is attached is
+ * contained. */
+#define IOMMUCHECK_DRIVER_PASSES_UNATTACHED 0x100000u
+/* Event records are looked for from time to time: handle_irq is that look. */
+#define IOMMUCHECK_DRIVER_POLLS_EVENTS 0x200000u
 
 /* What the driver itself counts as not given back. */
 struct iommucheck_held {
@@ -490,9 +495,9 @@ struct iommucheck_driver {
    * memory is freed, that of live domains too. ETIMEDOUT: what may still be reached is kept. */
   int (*shutdown)(void* self);
 
-  /* A device of config appears or goes. From device_add to the first attach it is blocked.
-   * device_remove implies detach. EINVAL (no such index), EEXIST (twice), ENODEV (its stream ID is
-   * beyond the SMMU's), ENOMEM; ETIMEDOUT (remove). */
+  /* A device of config appears or goes, and may appear again. From device_add to the first attach
+   * it is blocked. device_remove implies detach. EINVAL (no such index), EEXIST (twice), ENODEV
+   * (its stream ID is beyond the SMMU's), ENOMEM; ETIMEDOUT (remove). */
   int (*device_add)(void* self, uint32_t device);
   int (*device_remove)(void* self, uint32_t device);
 

@@ -81,7 +81,8 @@ enum iommucheck_event_kind {
   IOMMUCHECK_EVENT_USER_MAP = 56,
   IOMMUCHECK_EVENT_USER_ENTRY = 57,
   IOMMUCHECK_EVENT_USER_FETCH = 58,
-  IOMMUCHECK_EVENT_USER_PROBE = 59
+  IOMMUCHECK_EVENT_USER_PROBE = 59,
+  IOMMUCHECK_EVENT_DEVICE_ADD = 60
 };
 
 /* Calls of the interface. */
@@ -793,6 +794,16 @@ struct iommucheck_event_user_probe {
   uint64_t va; /* u64 */
 };
 #define IOMMUCHECK_USER_PROBE_SSID (1ull << 0)
+
+/* DeviceAdd: a device that was gone is there again, or another in its place */
+struct iommucheck_event_device_add {
+  struct iommucheck_event head;
+  uint64_t device; /* DeviceId */
+  uint64_t phase; /* ? Phase: begin: the driver is told; end: it has answered */
+  uint64_t status; /* ? Status: of its end: what the driver answered; ok: the device is there */
+};
+#define IOMMUCHECK_DEVICE_ADD_PHASE (1ull << 0)
+#define IOMMUCHECK_DEVICE_ADD_STATUS (1ull << 1)
 
 /* Arguments of domain_alloc: make a domain */
 struct iommucheck_call_domain_alloc {

@@ -769,6 +769,17 @@ IOMMUCHECK_REPORT int iommucheck_report_user_probe(
   return iommucheck_monitor_report(monitor, &it.head);
 }
 
+IOMMUCHECK_REPORT int iommucheck_report_device_add(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t device,
+    uint64_t phase, uint64_t status) {
+  struct iommucheck_event_device_add it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_DEVICE_ADD, agent, known);
+  it.device = device;
+  it.phase = phase;
+  it.status = status;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
 IOMMUCHECK_REPORT int iommucheck_report_call_domain_alloc(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
     uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table, uint64_t input_bits) {

@@ -44,9 +44,8 @@ Expected<Offers> probe_backend(const std::string& backend, double seconds) {
   if (!outcome) return std::unexpected(outcome.error());
   if (outcome->ended == Ended::returned && outcome->result != failed) {
     const bool any = (outcome->result & waits) != 0;
-    return Offers{.stalls = any,
-                  .page_requests = any,
-                  .request_groups = (outcome->result & groups) != 0};
+    return Offers{
+        .stalls = any, .page_requests = any, .request_groups = (outcome->result & groups) != 0};
   }
   const std::vector<std::string> said = report->findings();
   return fail(ErrorCode::bad_input, outcome->ended == Ended::returned && !said.empty()

@@ -243,7 +243,8 @@ bool same_fault(const Value& value, const spec::sva::FaultRecord& fault, Names& 
     same_access |= value.items[3].is_word(word) && (fault.prot & spec::sva::prot_access) == prot;
   }
   return device == fault.device && same_pasid && same_access && iova && group &&
-         (*iova >> 12) == (fault.iova >> 12) && names.same_group({fault.device, fault.pasid, *group}, fault.group);
+         (*iova >> 12) == (fault.iova >> 12) &&
+         names.same_group({fault.device, fault.pasid, *group}, fault.group);
 }
 
 /// By what it means, as outcomes are written. IHI 0070 7.3.

@@ -458,8 +458,7 @@ u64 Model::make_access(const Probing& probing, const Reached& reached) {
   Named& group = named_[{probing.device, name}];
   if (!is_waiting(probing.device, name, true)) group = {group.round + 1, {}};
   group.accesses.push_back(id);
-  waited_[id] = {
-      .probing = probing, .now = 0, .ended = {}, .name = name, .round = group.round};
+  waited_[id] = {.probing = probing, .now = 0, .ended = {}, .name = name, .round = group.round};
   const spec::sva::FaultRecord fault{.device = probing.device,
                                      .pasid = pasid,
                                      .iova = probing.iova,

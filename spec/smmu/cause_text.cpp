@@ -211,7 +211,12 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
     case Kind::structure:
       return "memory: the " + std::string(structure_name(cause.structure)) + " of " +
              stream_of(cause) + " at " + named(namer, cause.pa) + " has " + hex(cause.value) +
-             " as its first word" + (cause.rule ? ": " + by_rule() : std::string());
+             " as its first word" +
+             (cause.stored_at != 0
+                  ? ", and the store at " + event(cause.stored_at) +
+                        " to it may not be visible yet: no barrier or clean has made it so"
+              : cause.rule ? ", where this has to hold: " + by_rule()
+                           : std::string());
     case Kind::beyond_input:
       return (cause.vmid ? std::string("S2T0SZ of the STE is ")
                          : "T" + std::to_string(cause.value) + "SZ of the CD is ") +

@@ -377,6 +377,25 @@ static std::vector<PlacedStructure> structures_of(const CachesView& of, u32 sid,
   return found;
 }
 
+static unsigned words_of(ConfigKind kind) {
+  switch (kind) {
+    case ConfigKind::l1std:
+    case ConfigKind::l1cd: return 1;
+    case ConfigKind::ste: return ste_words;
+    case ConfigKind::cd: return cd_words;
+  }
+  return 1;
+}
+
+/// The first store to the structure that may not be visible yet; nothing: all of them are.
+static std::optional<EventIndex> pending_in(const CachesView& of,
+                                            const PlacedStructure& structure) {
+  for (unsigned w = 0; w < words_of(structure.kind); ++w) {
+    if (const auto since = of.memory.pending_since(structure.place + 8 * w)) return since;
+  }
+  return std::nullopt;
+}
+
 std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid) {
   std::vector<Cause> causes;
   std::vector<EventIndex> since;  // of each: the latest that its words were changed
@@ -420,11 +439,16 @@ Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
   const std::vector<PlacedStructure> all = structures_of(of, sid, ssid);
   if (all.empty()) return cause;
   if (option.event == EventType::none) cause.rule.reset();  // no rule made it fail
-  // A stream that has no STE fails at its L1STD, and so on.
+  // Where a store may not be visible yet, that is the one. Else a stream that has no STE fails at
+  // its L1STD, and so on.
+  const auto pending =
+      std::ranges::find_if(all, [&](const auto& its) { return pending_in(of, its).has_value(); });
   const PlacedStructure& last =
-      option.event == EventType::c_bad_ste && all.size() > 1 && all.back().kind != ConfigKind::ste
+      pending != all.end() ? *pending
+      : option.event == EventType::c_bad_ste && all.size() > 1 && all.back().kind != ConfigKind::ste
           ? *std::ranges::find(all, ConfigKind::ste, &PlacedStructure::kind)
           : all.back();
+  if (pending != all.end()) cause.stored_at = *pending_in(of, last);
   cause.kind = Cause::Kind::structure;
   cause.structure = last.kind;
   cause.pa = last.place;
@@ -432,6 +456,23 @@ Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
   if (of_substreams(last.kind)) cause.ssid = ssid;
   cause.value = of.memory.newest(last.place).value;
   return cause;
+}
+
+std::vector<Cause> causes_of_regime(const CachesView& of, u32 regime) {
+  constexpr std::size_t enough = 3;
+  std::vector<Cause> causes;
+  for (u32 i = 0; i < of.regimes.formed() && causes.size() < enough; ++i) {
+    const Formed& formed = of.regimes.formed(i);
+    if (formed.regime != regime) continue;
+    const std::optional<u32> ssid = formed.ssid == 0 ? std::nullopt : std::optional(formed.ssid);
+    std::vector<Cause> its = causes_of_stream(of, formed.sid, ssid);
+    if (its.empty()) {
+      its.push_back(cause_in_memory(of, formed.sid, ssid, {}));
+      its.back().rule = std::nullopt;
+    }
+    causes.insert(causes.end(), its.begin(), its.end());
+  }
+  return causes;
 }
 
 }  // namespace iommucheck::spec

@@ -203,8 +203,13 @@ void Caches::recycle(u64 pa, bool given_back) {
     std::vector<Cause> causes;
     constexpr std::size_t enough = 4;
     for (u32 i = graph_.first(frame); i != 0 && causes.size() < enough;) {
-      causes.push_back(cause_of(view_, graph_.edge(i)));
-      i = graph_.edge(i).next;
+      const Edge& edge = graph_.edge(i);
+      causes.push_back(cause_of(view_, edge));
+      if (edge.kind == EdgeKind::root) {
+        const std::vector<Cause> by = causes_of_regime(view_, static_cast<u32>(edge.parent));
+        causes.insert(causes.end(), by.begin(), by.end());
+      }
+      i = edge.next;
     }
     if (is_configuration(view_, pa)) {
       causes.emplace_back();

@@ -178,8 +178,8 @@ void pending_move_promises(const InterfaceState& s, u32 device, Substream at, u6
     if (pending.space == 0 || !s.moves_with(pending.device, device)) return;
     if (attaches && s.devices[device].domain == pending.space) return;
     out.concerned = true;
+    if (!attaches) return unattached_promises(s, at, out);
     out.add(promise::blocked);
-    if (!attaches) return;
     if (at.present) {
       substream_promises(s, device, pending.space, at.number, iova, true, out);
     } else {

@@ -218,6 +218,8 @@ void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_cal
     nested_promises(s, no_device, index, {}, iova, with_calls, out);
   } else if (kind == DomainKind::identity) {
     out.add({.state = State::identity});
+  } else if (index == 0) {
+    unattached_promises(s, {}, out);
   } else {
     out.add(promise::blocked);
   }

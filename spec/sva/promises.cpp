@@ -66,7 +66,7 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
   if (s.tickets.overflowed()) out.gave_up = true;
   const bool left = device < s.devices.size() && s.devices[device].ghosts != 0;
   if (!s.device_exists(device) && !left) {
-    out.add(promise::blocked);
+    unattached_promises(s, at, out);
     return out;
   }
   if (!s.constants[device].iommu) {
@@ -116,9 +116,11 @@ Expectation settled(const InterfaceState& s, u32 device, Substream at, u64 iova)
 
 Expectation expected(const InterfaceState& s, u32 device, Substream at, u64 iova) {
   const bool left = device < s.devices.size() && s.devices[device].ghosts != 0;
-  if (!s.device_exists(device) && !left) return {.state = State::blocked};
+  const bool passes = !s.blocks_unattached;
+  if (!s.device_exists(device) && !left && !passes) return {.state = State::blocked};
   if (at.present || !s.constants[device].iommu) return settled(s, device, at, iova);
   const Device& record = s.devices[device];
+  if (passes && record.domain == 0) return settled(s, device, at, iova);
   if (record.ghosts != 0 || record.silence != records::Silence::none) {
     return {.state = State::quarantined, .last = expected_during(s, device, {}, iova).last};
   }

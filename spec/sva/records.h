@@ -268,7 +268,8 @@ enum class FaultState : u32 {
 
 inline constexpr u32 by_handler = ~u32{0};  ///< in the place of a queue
 
-/// Accesses that wait for one answer, at a PASID of a process: a stall, or a group of page requests.
+/// Accesses that wait for one answer, at a PASID of a process: a stall, or a group of page
+/// requests.
 struct Waiting {
   u64 order = 0;  ///< in which they were recorded, by the last page; 0: none
   u64 iova = 0;   ///< of the first page

@@ -49,7 +49,9 @@ struct Setup {
   u32 ssid_bits = 0;  ///< the IOMMU's; 0: it has no PASIDs
   /// PASID tables belong to devices: nobody else of the domain reaches what a device is bound to.
   bool per_device_tables = false;
-  bool keeps_pasid_0 = true;     ///< SMMUv3 does; false: 0 is a number like any other
+  bool keeps_pasid_0 = true;  ///< SMMUv3 does; false: 0 is a number like any other
+  /// False: an access of a device that is on no domain may pass untranslated as well.
+  bool blocks_unattached = true;
   bool routes_identity = false;  ///< an entry of a PASID may pass accesses untranslated
   bool stalls = true;            ///< the IOMMU can hold faulting accesses of devices that can wait
   bool page_requests = true;     ///< it hands page requests to the driver

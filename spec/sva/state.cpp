@@ -17,6 +17,7 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
       ssid_bits(setup.ssid_bits),
       per_device_tables(setup.per_device_tables),
       keeps_pasid_0(setup.keeps_pasid_0),
+      blocks_unattached(setup.blocks_unattached),
       routes_identity(setup.routes_identity),
       hooks(setup.hooks),
       dirty(setup.dirty),

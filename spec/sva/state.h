@@ -218,6 +218,7 @@ struct InterfaceState {
   u32 ssid_bits;                                      // constant
   bool per_device_tables;                             // constant
   bool keeps_pasid_0;                                 // constant
+  bool blocks_unattached;                             // constant
   bool routes_identity;                               // at a PASID, constant
   Hooks hooks;                                        // constant
   DirtyHardware dirty;                                // constant

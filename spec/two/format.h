@@ -85,10 +85,10 @@ inline constexpr u64 control = 0x10;       ///< bit 0: it translates; else every
 inline constexpr u64 argument_a = 0x20;
 inline constexpr u64 argument_b = 0x28;
 inline constexpr u64 argument_c = 0x30;
-inline constexpr u64 command = 0x38;  ///< a store sends the command with the three arguments
-inline constexpr u64 done = 0x40;     ///< how many commands are complete
-inline constexpr u64 request = 0x50;  ///< group of the oldest page request not taken; 0: none
-inline constexpr u64 request_who = 0x58;   ///< its stream ID, the PASID in bits 63:32
+inline constexpr u64 command = 0x38;      ///< a store sends the command with the three arguments
+inline constexpr u64 done = 0x40;         ///< how many commands are complete
+inline constexpr u64 request = 0x50;      ///< group of the oldest page request not taken; 0: none
+inline constexpr u64 request_who = 0x58;  ///< its stream ID, the PASID in bits 63:32
 /// The page; the rights wanted in bits 2:0 (r, w, x), bit 3: the last one of its group.
 inline constexpr u64 request_iova = 0x60;
 inline constexpr u64 request_take = 0x68;  ///< a store takes it

@@ -202,9 +202,7 @@ void Hardware::complete_all() {
         forget(command, all);
         close(command, all);
         break;
-      case CommandKind::respond:
-        respond(command.a, static_cast<ResponseCode>(command.b));
-        break;
+      case CommandKind::respond: respond(command.a, static_cast<ResponseCode>(command.b)); break;
       default: break;
     }
   }

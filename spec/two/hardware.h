@@ -90,8 +90,8 @@ class Hardware {
   [[nodiscard]] std::set<Answer> walker_answers(u32 walker, u64 iova, Access access) const;
 
   // ---- accesses that wait ----
-  /// The access is made and waits; its id. It is told by the registers. `index`: the device's number
-  /// of its group, to which all belong that it sends for the PASID until the `last` one.
+  /// The access is made and waits; its id. It is told by the registers. `index`: the device's
+  /// number of its group, to which all belong that it sends for the PASID until the `last` one.
   u64 request(const Who& who, u64 iova, Access access, u64 index, bool last);
   /// The group that the access is of: the id of its first one.
   [[nodiscard]] u64 group_of(u64 id) const;

@@ -93,6 +93,7 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
     EXPECT_EQ(can_wait(*probed), waits) << name;
     SequencesOptions asked{.seed = 5, .runs = test::cases(12, 36)};
     asked.draw.faults_wait = can_wait(*probed);
+    asked.draw.groups = probed->request_groups;
     const auto result = run_sequences(on(path), asked);
     ASSERT_TRUE(result) << result.error().message;
     for (const SequenceFinding& finding : result->findings) {
@@ -107,7 +108,8 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
 TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {
   for (const u64 seed : {1U, 2U, 3U}) {
     const auto result =
-        run_sequences(on(examples + ".so"), {.seed = seed, .runs = test::cases(8, 20)});
+        run_sequences(on(examples + ".so"),
+                      {.seed = seed, .runs = test::cases(8, 20), .draw = {.groups = false}});
     ASSERT_TRUE(result) << result.error().message;
     for (const SequenceFinding& finding : result->findings) {
       ADD_FAILURE() << spec::rule_name(finding.rule) << "\n"
@@ -137,8 +139,9 @@ TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
   for (const auto& [name, rules] : twins) {
     bool found = false;
     for (u64 from = 0; from < runs_max && !found; ++from) {
-      const auto result = run_sequences(on(examples + "_" + name + ".so"),
-                                        {.seed = 1, .from = from, .runs = 1, .shrink_runs = 1});
+      const auto result = run_sequences(
+          on(examples + "_" + name + ".so"),
+          {.seed = 1, .from = from, .runs = 1, .draw = {.groups = false}, .shrink_runs = 1});
       ASSERT_TRUE(result) << result.error().message;
       for (const SequenceFinding& finding : result->findings) {
         found |= std::ranges::find(rules, finding.rule) != rules.end();

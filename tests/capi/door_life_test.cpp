@@ -140,8 +140,12 @@ TEST(DoorLife, MonitorsShareNothing) {
   const MonitorPtr first = open_monitor(good.header);
   const MonitorPtr second = open_monitor(bad.header);
   for (std::size_t i = 0; i < std::max(good.events.size(), bad.events.size()); ++i) {
-    if (i < good.events.size()) EXPECT_GE(report(first, good.events[i]), 0);
-    if (i < bad.events.size()) EXPECT_GE(report(second, bad.events[i]), 0);
+    if (i < good.events.size()) {
+      EXPECT_GE(report(first, good.events[i]), 0);
+    }
+    if (i < bad.events.size()) {
+      EXPECT_GE(report(second, bad.events[i]), 0);
+    }
   }
   EXPECT_EQ(iommucheck_monitor_finish(first.get()), IOMMUCHECK_VERDICT_OK);
   EXPECT_EQ(iommucheck_monitor_finish(second.get()), IOMMUCHECK_VERDICT_VIOLATION);

@@ -265,7 +265,7 @@ bool is_large(const Event& event) {
 RC_GTEST_PROP(DoorStruct, GarbageIsRefusedOrTaken, ()) {
   EventMaker maker(*rc::gen::arbitrary<u64>());
   const MonitorPtr monitor(iommucheck_monitor_open(trace::to_json(door_header()).c_str()));
-  RC_ASSERT(monitor != nullptr);
+  RC_ASSERT(static_cast<bool>(monitor));
   u64 taken = 0;
   for (int n = 0; n < 60; ++n) {
     if (maker.draw().below(4) == 0) {  // something sensible in between
@@ -301,7 +301,7 @@ RC_GTEST_PROP(DoorStruct, GarbageIsRefusedOrTaken, ()) {
 RC_GTEST_PROP(DoorStruct, AnyTextIsALineOrNot, ()) {
   EventMaker maker(*rc::gen::arbitrary<u64>());
   const MonitorPtr monitor(iommucheck_monitor_open(trace::to_json(door_header()).c_str()));
-  RC_ASSERT(monitor != nullptr);
+  RC_ASSERT(static_cast<bool>(monitor));
   for (int n = 0; n < 30; ++n) {
     const Event event = maker.event();
     if (trace::check(event) || is_large(event)) continue;

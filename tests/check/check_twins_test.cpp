@@ -76,6 +76,11 @@ void expect_found(const std::string& twin, const CheckOptions& options, u64 call
   EXPECT_THAT(families_expected(twin), Contains(family))
       << spec::rule_name(found.rule) << ": " << headline(found);
   EXPECT_LE(found.calls, calls_max);
+  // What the driver does wrongly, or has left out, is in the evidence.
+  const std::string named = entry(twin).value("named", "");
+  if (!named.empty()) {
+    EXPECT_THAT(evidence(found), Contains(HasSubstr(named)));
+  }
 }
 
 class CheckTwin : public ::testing::TestWithParam<std::string> {};
@@ -112,7 +117,7 @@ TEST_P(CheckTwin, IsFoundFromEachSeed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Museum, CheckTwin, ::testing::ValuesIn(twins()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& its) { return its.param; });
 
 /// Review finding: bugs that one fixed machine, or no rule, hid.
 class CheckMachineTwin : public ::testing::TestWithParam<std::string> {};
@@ -124,10 +129,10 @@ TEST_P(CheckMachineTwin, IsFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Museum, CheckMachineTwin, ::testing::ValuesIn(machine_twins()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& its) { return its.param; });
 
 INSTANTIATE_TEST_SUITE_P(Walkers, CheckMachineTwin, ::testing::ValuesIn(walker_twins()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& its) { return its.param; });
 
 /// Entries of the museum that no list names.
 std::vector<std::string> other_twins() {
@@ -157,7 +162,7 @@ TEST_P(CheckOtherTwin, IsFoundByARuleOfItsFamilies) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Museum, CheckOtherTwin, ::testing::ValuesIn(other_twins()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& its) { return its.param; });
 
 /// What was found on the default machine is found on others as well.
 TEST(CheckDriver, TheMuseumIsFoundOnDrawnMachines) {

@@ -92,6 +92,7 @@ TEST(CheckWorker, ALoopWithoutEndIsAHang) {
 TEST(CheckWorker, PollingWithoutEndIsAHangAndNeedsNoMemory) {
   CheckOptions options = options_for("poll");
   options.shrink = false;
+  options.steps_max = u64{1} << 16;
   expect_death(options, spec::Rule::HANG_RETURNS, "does not return");
 }
 

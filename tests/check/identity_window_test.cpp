@@ -40,6 +40,30 @@ TEST(IdentityWindow, ADriverThatSaysSoIsJudged) {
   EXPECT_EQ(result.sequences, 400U);
 }
 
+/// What it sees is another copy than the judge's: that one lies there.
+TEST(IdentityWindow, AndOneThatWritesThroughPointers) {
+  const CheckResult result = check(options_for("scans"));
+  EXPECT_THAT(result.findings, IsEmpty());
+  EXPECT_EQ(result.sequences, 400U);
+}
+
+/// What is aligned by the address that the processor has is aligned by the SMMU's, and both are the
+/// same ones in every run.
+TEST(IdentityWindow, ElsewhereAddressesAreCongruent) {
+  constexpr std::size_t bytes = std::size_t{16} << 20;
+  constexpr u64 pa = 0x80401000;
+  constexpr u64 gib = u64{1} << 30;
+  const auto first = Pages::congruent_place(bytes, pa);
+  ASSERT_TRUE(first);
+  EXPECT_EQ(*first % gib, pa % gib);
+  const Pages one(bytes, Pages::Kind::own, *first);
+  EXPECT_EQ(reinterpret_cast<u64>(one.seen()), *first);
+  const auto second = Pages::congruent_place(bytes, pa);
+  ASSERT_TRUE(second);
+  EXPECT_NE(*second, *first);
+  EXPECT_EQ(*second % gib, pa % gib);
+}
+
 TEST(IdentityWindow, OrWhoRunsIt) {
   CheckOptions options = options_for("silent");
   options.identity_window = true;

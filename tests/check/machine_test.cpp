@@ -242,7 +242,9 @@ TEST(Machine, WhatIsFixedLeavesTheRestDrawn) {
       const Machine& machine = plan->machines()[i];
       kinds.insert(oracle::machine_text(machine));
       const auto wrong = spec::id_inconsistencies(spec::make_id_registers(machine.caps));
-      if (i != 0) EXPECT_TRUE(wrong.empty()) << text << ": " << wrong.front().text;
+      if (i != 0) {
+        EXPECT_TRUE(wrong.empty()) << text << ": " << wrong.front().text;
+      }
       Machine same = machine;
       ASSERT_TRUE(oracle::change_machine(same, text).has_value());
       EXPECT_EQ(oracle::machine_text(same), oracle::machine_text(machine)) << text;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a run says of drivers that deny everything by GBPA, and of those whose translation it cannot
 // judge: neither an accusation nor a green light without having looked.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -14,6 +14,7 @@
 namespace iommucheck::oracle::passed_over_test {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::Each;
 using testing::Field;
@@ -50,6 +51,18 @@ std::shared_ptr<const KnownFile> forgotten() {
   const CheckResult first = check(options);
   EXPECT_THAT(first.findings, Not(IsEmpty()));
   return std::make_shared<const KnownFile>(known_after(options, first));
+}
+
+/// A boot is made once: what it breaks behind its first mistake is found all the same.
+TEST(PassedOver, ABootShowsAllThatItBreaks) {
+  CheckOptions options = options_for("two_at_boot", 1);
+  options.sequences = 1;
+  const CheckResult result = check(options);
+  const auto at_boot = [](spec::Rule rule) {
+    return Contains(AllOf(Field(&Finding::rule, rule), Field(&Finding::kind, HasSubstr("boot"))));
+  };
+  EXPECT_THAT(result.findings, at_boot(spec::Rule::REGISTER_WIDTH));
+  EXPECT_THAT(result.findings, at_boot(spec::Rule::PROMISE_OUTCOME));
 }
 
 TEST(PassedOver, WhatFollowsFromAKnownThingIsNoFinding) {

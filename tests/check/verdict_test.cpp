@@ -36,7 +36,9 @@ TEST(Verdict, WhatWasFoundBeatsTheRestAndTheMachineBeatsTheUndecided) {
                                          : Verdict::held;
     EXPECT_EQ(end.verdict(), wanted) << facts;
     EXPECT_EQ(end.why().size(), std::size_t{environment} + std::size_t{undecided}) << facts;
-    if (environment && undecided) EXPECT_THAT(end.why(), ElementsAre("disk full", "stopped"));
+    if (environment && undecided) {
+      EXPECT_THAT(end.why(), ElementsAre("disk full", "stopped"));
+    }
   }
 }
 

@@ -28,8 +28,9 @@ TEST_F(Command, HelpAndVersion) {
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
   const std::string readme = slurp(test::in_tree("README.md"));
-  for (const char* name : {"", "litmus", "ask", "scenario", "check", "conform", "replay", "import",
-                           "export", "rules", "explain", "cc", "prove", "bench"}) {
+  for (const char* name :
+       {"", "litmus", "ask", "scenario", "check", "conform", "replay", "import", "export", "rules",
+        "explain", "cc", "prove", "bench", "init", "linux", "campaign", "merge"}) {
     const Ran help = run(std::string(name) + " --help");
     EXPECT_EQ(help.status, 0) << name;
     EXPECT_THAT(help.out, HasSubstr("Exit status: 0 all held")) << name;

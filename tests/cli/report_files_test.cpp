@@ -143,7 +143,7 @@ TEST_F(ReportFiles, StandardOutputIsNotEmptyWithoutAVerdict) {
 }
 
 TEST_F(ReportFiles, AFormThatIsNotKnownIsSaid) {
-  run("check --runs 1 --report a.html", 2);
+  run("check --runs 1 --report a.pdf", 2);
   EXPECT_THAT(read("err"), HasSubstr("sarif:FILE"));
 }
 

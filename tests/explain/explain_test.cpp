@@ -89,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"tlbi_before_cfgi_cd", "<-- .*(may be walked as a table|TLB may hold)"},
         Wrong{"tlbi_wrong_asid", "<-- .*(TLB may hold|a cached translation)"},
         Wrong{"unmap_no_tlbi", "<-- .*(TLB may hold|a cached translation)"}),
-    [](const auto& info) { return std::string(info.param.twin); });
+    [](const auto& its) { return std::string(its.param.twin); });
 
 /// A driver that is right, at the end of a case: nothing is marked.
 TEST(Explain, OfARightDriverMarksNothing) {

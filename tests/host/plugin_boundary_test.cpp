@@ -92,7 +92,9 @@ TEST(PluginAccesses, OtherWaysAreJudgedAlike) {
     for (const Violation& finding : result->findings) {
       rules += std::string(spec::rule_name(finding.rule)) + " ";
     }
-    if (result->findings.empty()) EXPECT_GT(result->calls_succeeded, 100U) << name;
+    if (result->findings.empty()) {
+      EXPECT_GT(result->calls_succeeded, 100U) << name;
+    }
     return rules;
   };
   for (const char* right : {"wide", "atomics", "locks", "scan_locks"}) {

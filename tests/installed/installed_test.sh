@@ -49,6 +49,18 @@ mv "$prefix" "$work/moved"
 command=$work/moved/bin/iommucheck
 "$command" check --driver "$work/outside/simple_driver.so" --seed 1 --runs 300 >"$work/check.txt" ||
   fail "the installed command does not check a driver: $(tail -n 3 "$work/check.txt")"
+# What it begins for others, and what it builds Linux's driver by, come with it.
+(cd "$work" && "$command" init device mine && sh mine/build.sh) >"$work/init.txt" 2>&1 ||
+  fail "the installed command begins nothing: $(cat "$work/init.txt")"
+mkdir -p "$work/no-tree"
+"$command" linux "$work/no-tree" --out "$work/linux" >"$work/linux.txt" 2>&1 && fail "a folder is taken for Linux"
+grep -q "is no Linux tree" "$work/linux.txt" ||
+  fail "the installed command has no scripts for Linux: $(cat "$work/linux.txt")"
+scripts=$work/moved/share/iommucheck/examples
+for file in "$scripts/drivers/linux/glue.c" "$scripts/kernel_shim/kernel_shim.c" \
+  "$work/moved/share/iommucheck/include/iommucheck/driver.h"; do
+  [ -f "$file" ] || fail "$file is not installed"
+done
 known=$work/moved/share/iommucheck/known
 [ -f "$known/qemu-7.2.json" ] || fail "the known divergences are not installed"
 # They are looked for beside the command: one that cannot be read is told by its name.

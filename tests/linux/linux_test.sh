@@ -32,7 +32,7 @@ done
 says 2 'DIR: a Linux tree' "$example/run.sh"
 says 2 'DIR: a Linux tree' "$example/build.sh" "$work/no-tree"
 says 2 'is no Linux tree' "$example/build.sh" "$work/no-tree" "$work/linux.so"
-says 2 'is no Linux tree' "$example/run.sh" "$work/no-tree" "$work/out"
+says 125 'is no Linux tree' "$example/run.sh" "$work/no-tree" "$work/out"
 says 125 'is no Linux tree' "$example/run.sh" --bisect "$work/no-tree" "$work/out"
 
 # A file of known findings that cannot be read ends a run with 2; one of another driver's has nothing to say.

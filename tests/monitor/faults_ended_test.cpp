@@ -120,7 +120,7 @@ TEST_P(FaultsEnded, AtUnbindOfAnotherDeviceOfTheDomain) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SeenAndNotSeen, FaultsEnded, testing::Bool(),
-                         [](const auto& info) { return info.param ? "blind" : "seeing"; });
+                         [](const auto& its) { return its.param ? "blind" : "seeing"; });
 
 }  // namespace
 }  // namespace iommucheck::oracle::faults_ended_test

@@ -216,7 +216,7 @@ TEST_P(RecordingEdits, ProdMovedBack) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Linux, RecordingEdits, testing::Values("linux61_boot", "linux612_boot"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& its) { return std::string(its.param); });
 
 }  // namespace
 }  // namespace iommucheck::oracle::recording_edits_test

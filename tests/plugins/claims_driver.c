@@ -85,9 +85,52 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   d->p->mmio_read64(d->p->ctx, 0x100a8);
   return right()->unmap(self, domain, iova, bytes);
 }
+#elif defined(BREAKS_blocking)
+/* Whoever is on no domain passes: Config = 4, with the shareability that it came with. */
+#define STE_PASSES (1u | 4u << 1)
+static int let_pass(struct driver* d, uint64_t stream) {
+  int e;
+  put(d, d->streams + 64 * stream, STE_PASSES);
+  d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
+  e = command(d, 0x03 | stream << 32, 1); /* CFGI_STE */
+  return e ? e : sync(d);
+}
+static int wrong_reset(void* self) {
+  struct driver* d = self;
+  uint64_t i;
+  int e = right()->reset(self);
+#ifdef TWO_AT_BOOT
+  d->p->mmio_read64(d->p->ctx, 0x100a8); /* two registers of an output queue as one */
+#endif
+  for (i = 0; !e && i < (uint64_t)1 << d->streams_lg2; ++i) {
+    put(d, d->streams + 64 * i + 8, get(d, d->streams + 64 * i + 8) | 1ull << 44);
+    e = let_pass(d, i);
+  }
+  return e;
+}
+static int wrong_detach(void* self, iommucheck_handle domain, uint32_t device) {
+  struct driver* d = self;
+  uint32_t n;
+  int e = right()->detach(self, domain, device);
+  for (n = 0; !e && n < d->config->devices[device]->stream_id_count; ++n) {
+    e = let_pass(d, d->config->devices[device]->stream_ids[n]);
+  }
+  return e;
+}
+#ifdef ALL_PASS
+static int wrong_attach(void* self, iommucheck_handle domain, uint32_t device) {
+  struct driver* d = self;
+  uint32_t n;
+  int e = right()->attach(self, domain, device);
+  for (n = 0; !e && n < d->config->devices[device]->stream_id_count; ++n) {
+    e = let_pass(d, d->config->devices[device]->stream_ids[n]);
+  }
+  return e;
+}
+#endif
 #elif defined(BREAKS_behind)
-/* Where something was unmapped while a device was on the domain, what is mapped then can be written.
- * With FORGET_THE_INVALIDATION that is behind another finding, always. */
+/* Where something was unmapped while a device was on the domain, what is mapped then can be
+ * written. With FORGET_THE_INVALIDATION that is behind another finding, always. */
 static int unmapped_live;
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
                                             uint64_t bytes) {
@@ -116,6 +159,15 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   driver.attach = wrong_attach;
 #elif defined(BREAKS_no_domain_alloc)
   driver.domain_alloc = wrong_alloc;
+#elif defined(BREAKS_blocking)
+  driver.reset = wrong_reset;
+  driver.detach = wrong_detach;
+#ifdef NO_SHUTDOWN
+  driver.shutdown = 0;
+#endif
+#ifdef ALL_PASS
+  driver.attach = wrong_attach;
+#endif
 #elif defined(BREAKS_behind)
   driver.unmap = wrong_unmap;
   driver.map = wrong_map;

@@ -89,6 +89,7 @@ static int dirty_read(void* self, iommucheck_handle handle, u64 iova, u64 bytes,
     if (clear) change(d, slot, 0, READ_ONLY), cleared = 1;
   }
 #ifdef NO_TLBI
+  (void)cleared;
   d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_WMB);
   return 0;
 #else

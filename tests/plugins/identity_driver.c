@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * As firmware does it, which runs with memory mapped one to one: addresses in descriptors are
- * followed as pointers. -DSAYS_SO: the driver says that it does. */
+ * followed as pointers. -DSAYS_SO: the driver says that it does; -DSCANS: and that it writes memory
+ * through pointers as well. */
 #define iommucheck_driver_entry simple_driver_entry
 #include "examples/simple_driver.c"
 #undef iommucheck_driver_entry
@@ -29,6 +30,9 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   driver.name = "identity";
 #ifdef SAYS_SO
   driver.flags |= IOMMUCHECK_DRIVER_IDENTITY_MAPPED;
+#endif
+#ifdef SCANS
+  driver.flags |= IOMMUCHECK_DRIVER_SCAN;
 #endif
   driver.map = checked_map;
   return &driver;

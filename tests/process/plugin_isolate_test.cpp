@@ -76,7 +76,8 @@ class BusyProcessor {
       if (child == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         take_it();
-        for (volatile unsigned n = 0;; n = n + 1) {
+        volatile bool rests = false;
+        while (!rests) {
         }
       }
       others_.push_back(child);

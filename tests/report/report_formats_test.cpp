@@ -248,7 +248,7 @@ TEST(ReportFormats, TheFormFollowsFromTheName) {
   is("junit:/dev/stdout", ReportFormat::junit, "/dev/stdout");
   is("text:a:b", ReportFormat::text, "a:b");
   is("odd:name.xml", ReportFormat::junit, "odd:name.xml");
-  for (const char* bad : {"", "a", "a.html", "html:a", "junit:", "folder/"}) {
+  for (const char* bad : {"", "a", "a.pdf", "pdf:a", "junit:", "folder/"}) {
     const auto file = report_file(bad);
     ASSERT_FALSE(file.has_value()) << bad;
     EXPECT_THAT(file.error().message, HasSubstr("sarif:FILE"));

@@ -104,7 +104,7 @@ TEST_P(SameEvidence, NamesLinesOfTheWrittenFile) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Museum, SameEvidence, ::testing::ValuesIn(all_twins()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& its) { return its.param; });
 
 /// What the evidence has to name where a TLBI has the wrong ASID: that TLBI, not the boot's.
 TEST(Evidence, NamesTheCommandWithTheWrongAsid) {

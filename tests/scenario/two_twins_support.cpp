@@ -115,7 +115,7 @@ struct FirstIsLast : Two {
   using Two::Two;
   void read_faults(impl::FaultSink& sink) override {
     struct Each final : impl::FaultSink {
-      explicit Each(impl::FaultSink& to) : to(to) {}
+      explicit Each(impl::FaultSink& its_sink) : to(its_sink) {}
       void take(const impl::Fault& fault) override {
         impl::Fault whole = fault;
         whole.last = true;

@@ -171,7 +171,9 @@ TEST(Contained, CombinedEntriesEndBehindStage2) {
     m.send(order.commands);
     const bool may = order.reason != nullptr;
     EXPECT_EQ(m.inside(0x1000), may ? "0 F_TRANSLATION" : "F_TRANSLATION") << order.name;
-    if (may) EXPECT_THAT(m.why(0x1000), HasSubstr(order.reason)) << order.name;
+    if (may) {
+      EXPECT_THAT(m.why(0x1000), HasSubstr(order.reason)) << order.name;
+    }
     EXPECT_EQ(m.inside(0x2000), "1");
     EXPECT_EQ(m.caches.consistent(), "");
     m.send({s2, sync, nh_all, sync});
@@ -213,7 +215,9 @@ TEST(Contained, AnUnlinkedTableIsInCombinedEntries) {
     EXPECT_EQ(m.inside(0x1000), "0 F_TRANSLATION");
     m.send({nh_all, cmd_sync()});
     EXPECT_EQ(m.inside(0x1000), leaf ? "0 F_TRANSLATION" : "F_TRANSLATION");
-    if (leaf) EXPECT_THAT(m.why(0x1000), HasSubstr("leaves only; the entry is a table pointer"));
+    if (leaf) {
+      EXPECT_THAT(m.why(0x1000), HasSubstr("leaves only; the entry is a table pointer"));
+    }
     EXPECT_EQ(m.inside(0x2000), "1 F_TRANSLATION") << "one page was invalidated";
     m.send({of_vmid(Opcode::tlbi_s12_vmall), cmd_sync()});
     EXPECT_EQ(m.inside(0x2000), "F_TRANSLATION");

@@ -24,8 +24,8 @@ Call respond(u32 group, u32 response) {
 
 class SvaFaultGroups : public SvaWorld {
  protected:
-  static Setup setup_with_requests() {
-    Setup setup{.devices = {device(sid, false), device(0x20, false)}, .ssid_bits = 10};
+  static sva::Setup setup_with_requests() {
+    sva::Setup setup{.devices = {device(sid, false), device(0x20, false)}, .ssid_bits = 10};
     for (DeviceSetup& one : setup.devices) one.pri = true;
     return setup;
   }

@@ -227,8 +227,8 @@ TEST(TwoHardware, APageRequestWaitsForItsResponse) {
 TEST(TwoHardware, OneResponseEndsAGroupOfPageRequests) {
   Two two;
   const Who who{stream, 3};
-  const auto request = [&](const Who& whose, u64 at, bool last) {
-    return two.hardware.request(whose, at, Hardware::Access::read, 7, last);
+  const auto request = [&](const Who& whose, u64 at, bool ends) {
+    return two.hardware.request(whose, at, Hardware::Access::read, 7, ends);
   };
   const u64 first = request(who, iova, false);
   const u64 other = request({stream, 4}, iova, false);

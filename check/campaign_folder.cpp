@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+#include "check/campaign_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/input.h"
+#include "report/known.h"
+#include "trace/file.h"
+#include "trace/json_value.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t campaign_file_max = std::size_t{64} << 20;
+constexpr std::string_view campaign_format = "iommucheck-campaign";
+
+std::string text_of_settings(const CampaignSettings& settings) {
+  trace::JsonTree json = trace::JsonTree::object();
+  json.set(campaign_format, 1).set("driver", settings.driver);
+  json.set("driver_hash", settings.driver_hash).set("machine", settings.machine);
+  json.set("operations", settings.operations_max)
+      .set("slice", settings.slice)
+      .set("scan", settings.scan);
+  json.set("identity_window", settings.identity_window);
+  json.set("not_claimed", settings.not_claimed).set("version", settings.version);
+  return json.text(1) + "\n";
+}
+
+Expected<CampaignSettings> read_settings(const std::string& path) {
+  const auto text = read_whole(path, campaign_file_max);
+  if (!text) return std::unexpected(text.error());
+  const auto json = trace::parse_json(*text);
+  const auto member = [&](std::string_view key) {
+    const trace::JsonMember* found = json ? json->find(key) : nullptr;
+    return found == nullptr ? trace::JsonValue{} : found->value;
+  };
+  if (!json || member(campaign_format).number != 1 || member("driver_hash").text.empty()) {
+    return fail(ErrorCode::bad_input, path + ": is not what `iommucheck campaign` writes");
+  }
+  return CampaignSettings{.driver = member("driver").text,
+                          .driver_hash = member("driver_hash").text,
+                          .machine = member("machine").text,
+                          .operations_max = static_cast<u32>(member("operations").number),
+                          .slice = member("slice").number,
+                          .scan = member("scan").boolean,
+                          .identity_window = member("identity_window").boolean,
+                          .not_claimed = member("not_claimed").text,
+                          .version = member("version").text};
+}
+
+Expected<void> make_folder(const fs::path& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error) return {};
+  return fail(ErrorCode::environment, fmt::format("{}: {}", path.string(), error.message()));
+}
+
+/// Writes it where it is not there: it is the same whenever it is written.
+Expected<void> write_once(const fs::path& path, const std::string& text) {
+  std::error_code error;
+  if (fs::exists(path, error)) return {};
+  return trace::write_file(path.string(), text);
+}
+
+std::string slice_name(const CampaignFolder::Key& key) {
+  return fmt::format("{}-{:06}.json", key.first, key.second);
+}
+
+}  // namespace
+
+std::string CampaignSettings::differs(const CampaignSettings& other) const {
+  if (driver_hash != other.driver_hash) return "the driver";
+  if (machine != other.machine) return "--machine";
+  if (operations_max != other.operations_max) return "--operations";
+  if (slice != other.slice) return "--slice";
+  if (scan != other.scan) return "--precision";
+  if (identity_window != other.identity_window) return "--window";
+  if (not_claimed != other.not_claimed) return "--not-claimed";
+  return version == other.version ? "" : "the version of iommucheck";
+}
+
+struct CampaignFolder::Lock {
+  explicit Lock(int opened) : file(opened) {}
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+  ~Lock() { ::close(file); }
+  int file;
+};
+
+CampaignFolder::CampaignFolder(std::string path) : path_(std::move(path)) {}
+CampaignFolder::CampaignFolder(CampaignFolder&&) noexcept = default;
+CampaignFolder& CampaignFolder::operator=(CampaignFolder&&) noexcept = default;
+CampaignFolder::~CampaignFolder() = default;
+
+Expected<void> CampaignFolder::lock() {
+  const std::string name = path_ + "/lock";
+  const int file = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (file < 0) {
+    return fail(ErrorCode::environment, fmt::format("{}: {}", name, std::strerror(errno)));
+  }
+  lock_ = std::make_unique<Lock>(file);
+  if (::flock(file, LOCK_EX | LOCK_NB) == 0) return {};
+  return fail(ErrorCode::environment,
+              fmt::format("{}: another process works on this campaign; wait for it, or give each "
+                          "its own folder and merge them (iommucheck merge)",
+                          path_));
+}
+
+Expected<CampaignFolder> CampaignFolder::open(const std::string& folder,
+                                              const CampaignSettings& settings) {
+  std::error_code error;
+  const fs::path path = folder;
+  const bool begun = fs::exists(path / "campaign.json", error);
+  if (!begun && fs::exists(path, error) && !fs::is_empty(path, error) &&
+      !fs::exists(path / "lock", error)) {
+    return fail(ErrorCode::bad_input, folder + ": is not empty, and no campaign: name another one");
+  }
+  if (auto made = make_folder(path); !made) return std::unexpected(std::move(made.error()));
+  CampaignFolder campaign(folder);
+  if (auto locked = campaign.lock(); !locked) return std::unexpected(std::move(locked.error()));
+  if (!begun) {
+    auto written = trace::write_file((path / "campaign.json").string(), text_of_settings(settings));
+    if (!written) return std::unexpected(std::move(written.error()));
+  }
+  if (auto read = campaign.read(); !read) return std::unexpected(std::move(read.error()));
+  if (const std::string what = campaign.settings_.differs(settings); !what.empty()) {
+    return fail(ErrorCode::bad_input,
+                fmt::format("{}: {} is another one than the campaign was begun with: begin a new "
+                            "folder; `iommucheck check --corpus {}/corpus` runs what this one has "
+                            "gathered",
+                            folder, what, folder));
+  }
+  return campaign;
+}
+
+Expected<CampaignFolder> CampaignFolder::open(const std::string& folder) {
+  std::error_code error;
+  if (!fs::exists(fs::path(folder) / "campaign.json", error)) {
+    return fail(ErrorCode::bad_input, folder + ": there is no campaign (campaign.json)");
+  }
+  CampaignFolder campaign(folder);
+  if (auto locked = campaign.lock(); !locked) return std::unexpected(std::move(locked.error()));
+  if (auto read = campaign.read(); !read) return std::unexpected(std::move(read.error()));
+  return campaign;
+}
+
+/// All slices; what is made of them is made again where a kill kept it from being written.
+Expected<void> CampaignFolder::read() {
+  auto settings = read_settings(path_ + "/campaign.json");
+  if (!settings) return std::unexpected(std::move(settings.error()));
+  settings_ = std::move(*settings);
+  for (const char* name : {"slices", "corpus", "findings"}) {
+    if (auto made = make_folder(fs::path(path_) / name); !made) return made;
+  }
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path_ + "/slices", error)) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path().string());
+  }
+  std::ranges::sort(files);
+  for (const std::string& file : files) {
+    const auto text = read_whole(file, campaign_file_max);
+    if (!text) return std::unexpected(text.error());
+    auto slice = slice_from_json(*text, file);
+    if (!slice) return std::unexpected(std::move(slice.error()));
+    if (auto noted = note(*slice); !noted) return noted;
+  }
+  return write_coverage();
+}
+
+u64 CampaignFolder::sequences() const {
+  u64 sum = 0;
+  for (const auto& [key, slice] : slices_) sum += slice.sequences;
+  return sum;
+}
+
+std::string CampaignFolder::id_for(const std::string& rule, const std::string& kind) const {
+  const auto known = spec::find_rule(rule);
+  const std::string id = known ? suggested_id(*known, kind) : rule;
+  const auto taken = [&](const std::string& name) {
+    return std::ranges::any_of(findings_, [&](const auto& one) { return one.second.id == name; });
+  };
+  std::string name = id;
+  for (u32 n = 2; taken(name); ++n) name = fmt::format("{}-{}", id, n);
+  return name;
+}
+
+std::string CampaignFolder::trace_path(const std::string& id) const {
+  return fmt::format("{}/findings/{}.trace.jsonl", path_, id);
+}
+
+Expected<void> CampaignFolder::note(const CampaignSlice& slice) {
+  features_.insert(slice.features.begin(), slice.features.end());
+  for (const CampaignFinding& finding : slice.findings) {
+    if (!findings_.try_emplace({finding.rule, finding.kind}, finding).second) continue;
+    const fs::path path = fs::path(path_) / "findings" / (finding.id + ".txt");
+    if (auto written = write_once(path, finding.text); !written) return written;
+  }
+  for (const auto& [name, text] : slice.corpus) {
+    corpus_.insert(name);
+    if (auto written = write_once(fs::path(path_) / "corpus" / name, text); !written) {
+      return written;
+    }
+  }
+  slices_.insert_or_assign({slice.seed, slice.number}, slice);
+  return {};
+}
+
+Expected<void> CampaignFolder::write_coverage() const {
+  RuleCoverage sum;
+  for (const auto& [key, slice] : slices_) sum.add(slice.rules);
+  return trace::write_file(path_ + "/coverage.json", to_json(sum));
+}
+
+Expected<void> CampaignFolder::add(CampaignSlice slice) {
+  const Key key{slice.seed, slice.number};
+  auto written =
+      trace::write_file(fmt::format("{}/slices/{}", path_, slice_name(key)), to_json(slice));
+  if (!written) return written;
+  if (auto noted = note(slice); !noted) return noted;
+  return write_coverage();
+}
+
+Expected<u64> CampaignFolder::take(const CampaignFolder& other) {
+  if (const std::string what = settings_.differs(other.settings_); !what.empty()) {
+    return fail(ErrorCode::bad_input, fmt::format("{} and {} are of two campaigns: {} is another",
+                                                  path_, other.path_, what));
+  }
+  u64 taken = 0;
+  for (const auto& [key, slice] : other.slices_) {
+    const auto here = slices_.find(key);
+    if (here != slices_.end() && here->second.asked >= slice.asked) continue;
+    CampaignSlice copy = slice;
+    for (CampaignFinding& finding : copy.findings) {
+      const auto known = findings_.find({finding.rule, finding.kind});
+      const std::string theirs = other.trace_path(finding.id);
+      finding.id = known == findings_.end() ? id_for(finding.rule, finding.kind) : known->second.id;
+      std::error_code error;
+      if (!finding.traced || fs::exists(trace_path(finding.id), error)) continue;
+      fs::copy_file(theirs, trace_path(finding.id), fs::copy_options::overwrite_existing, error);
+      if (error) {
+        return fail(ErrorCode::environment, fmt::format("{}: {}", theirs, error.message()));
+      }
+    }
+    if (auto added = add(std::move(copy)); !added) return std::unexpected(added.error());
+    ++taken;
+  }
+  return taken;
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT
+// iommucheck campaign DIR, iommucheck merge A B: check/campaign_folder.h.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/input.h"
+#include "check/campaign_folder.h"
+#include "check/finding_files.h"
+#include "check/finding_kind.h"
+#include "check/known_findings.h"
+#include "cli/check_settings.h"
+#include "cli/console.h"
+#include "cli/options.h"
+#include "cli/reports.h"
+#include "cli/verdicts.h"
+#include "report/finding_text.h"
+
+namespace iommucheck::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using oracle::CampaignFolder;
+using oracle::CampaignSlice;
+
+/// Distinct findings of a slice: more is a driver that does not work at all.
+constexpr u32 findings_of_slice = 1000;
+constexpr u32 corpus_of_slice = 100'000;
+
+/// Rule and kind as a campaign tells findings apart: rules that one cause breaks are one.
+std::pair<std::string, std::string> identity_of(const oracle::Violation& finding) {
+  return {std::string(spec::rule_name(oracle::rule_of_cause(finding.rule, finding.kind))),
+          finding.kind};
+}
+
+/// The plug-in's content, so that another build of it is not taken for the same driver.
+Expected<std::string> hash_of_driver(const std::string& driver) {
+  std::error_code error;
+  if (!fs::is_regular_file(driver, error)) return driver;
+  const auto bytes = read_whole(driver, std::size_t{1} << 30);
+  if (!bytes) return std::unexpected(bytes.error());
+  return fmt::format("{:016x}", fnv1a(*bytes));
+}
+
+class CampaignRun {
+ public:
+  explicit CampaignRun(const CampaignCommand& options)
+      : options_(options), settings_(check_settings(options.check)), begin_(Clock::now()) {}
+
+  int run() {
+    if (auto opened = open(); !opened) {
+      return ended_by(opened.error(), report_of("campaign", options_.folder, {}),
+                      options_.check.reports, options_.check.format);
+    }
+    catch_interrupts();
+    say("campaign {} of driver {}, seed {}{}: {} sequences and {} findings are there\n",
+        options_.folder, options_.check.driver, settings_.seed, shard_text(),
+        grouped(folder_->sequences()), folder_->findings().size());
+    oracle::RunEnd end;
+    if (auto done = run_slices(); !done) end.error(done.error());
+    return finish_run(end);
+  }
+
+ private:
+  template <class... Args>
+  void say(fmt::format_string<Args...> format, Args&&... args) {
+    if (options_.check.format != Format::text) return;
+    progress_.clear();
+    fmt::print(format, std::forward<Args>(args)...);
+    std::fflush(stdout);
+  }
+  [[nodiscard]] std::string shard_text() const {
+    return options_.shards == 1 ? ""
+                                : fmt::format(", shard {}/{}", options_.shard, options_.shards);
+  }
+
+  Expected<void> open() {
+    auto claims = oracle::parse_claims(options_.check.not_claimed);
+    if (!claims) return std::unexpected(claims.error());
+    settings_.claims = *claims;
+    settings_.today = oracle::today();
+    if (!options_.check.known.empty()) {
+      auto known = oracle::read_known(options_.check.known, oracle::KnownFile::Subject::driver);
+      if (!known) return std::unexpected(std::move(known.error()));
+      settings_.known = std::make_shared<const oracle::KnownFile>(std::move(*known));
+    }
+    const auto hash = hash_of_driver(options_.check.driver);
+    if (!hash) return std::unexpected(hash.error());
+    auto folder =
+        CampaignFolder::open(options_.folder, {.driver = options_.check.driver,
+                                               .driver_hash = *hash,
+                                               .machine = settings_.machine,
+                                               .operations_max = settings_.operations_max,
+                                               .slice = options_.slice,
+                                               .scan = options_.check.scan,
+                                               .identity_window = options_.check.identity_window,
+                                               .not_claimed = options_.check.not_claimed,
+                                               .version = version_text()});
+    if (!folder) return std::unexpected(std::move(folder.error()));
+    folder_.emplace(std::move(*folder));
+    // Who goes on without naming a seed goes on with the one of before.
+    if (!options_.check.seed && !folder_->slices().empty()) {
+      settings_.seed = folder_->slices().rbegin()->first.first;
+    }
+    running_ = fs::path(options_.folder) / ".running";
+    return {};
+  }
+
+  Expected<void> run_slices() {
+    const u64 runs = options_.check.runs;
+    for (u64 number = options_.shard - 1;; number += options_.shards) {
+      const u64 first = number * options_.slice;
+      if (runs != 0 && first >= runs) break;
+      const u64 asked = runs == 0 ? options_.slice : std::min(options_.slice, runs - first);
+      const auto there = folder_->slices().find({settings_.seed, number});
+      if (there != folder_->slices().end() && there->second.asked >= asked) continue;
+      if (interrupted()) stopped_ = true;
+      const bool late = options_.check.seconds && seconds_since(begin_) > *options_.check.seconds;
+      if (stopped_ || late) break;
+      auto slice = run_slice(number, asked);
+      std::error_code ignored;
+      fs::remove_all(running_, ignored);
+      if (!slice) return std::unexpected(std::move(slice.error()));
+      if (stopped_) break;
+      if (auto added = folder_->add(std::move(*slice)); !added) return added;
+      ++ran_;
+      say_growth(number);
+    }
+    return {};
+  }
+
+  /// Of one slice nothing that other slices came to is known, so that it is the same in each order
+  /// and on each machine; only what is new for the corpus is asked of those before.
+  Expected<CampaignSlice> run_slice(u64 number, u64 asked) {
+    std::error_code ignored;
+    fs::remove_all(running_, ignored);
+    fs::create_directories(running_ / "corpus", ignored);
+    oracle::CheckOptions first = settings_;
+    first.first_sequence = number * options_.slice;
+    first.sequences = asked;
+    first.seconds = 0;
+    first.findings_max = findings_of_slice;
+    first.shrink = false;
+    first.out_directory.clear();
+    first.corpus = (running_ / "corpus").string();
+    first.corpus_max = corpus_of_slice;
+    first.seen.assign(folder_->features().begin(), folder_->features().end());
+    first.progress = [this](const oracle::CheckProgress& now) {
+      if (progress_.due()) {
+        progress_.show(fmt::format("{} sequences, {} findings",
+                                   grouped(folder_->sequences() + now.sequences),
+                                   folder_->findings().size()));
+      }
+    };
+    auto result = oracle::run_check(first);
+    if (!result) return std::unexpected(std::move(result.error()));
+    CampaignSlice slice;
+    stopped_ |= result->stopped;
+    if (stopped_) return slice;
+    if (!result->environment.empty()) {
+      return fail(ErrorCode::environment, result->environment.front());
+    }
+    slice.unseen = std::exchange(result->not_looked_at, {});
+    slice.open = oracle::end_of(first, *result).why();
+    slice.seed = settings_.seed;
+    slice.number = number;
+    slice.asked = asked;
+    slice.sequences = result->sequences;
+    slice.calls = result->calls;
+    slice.outcomes = result->outcomes_judged;
+    slice.driver_name = result->driver_name;
+    slice.scope = result->scope;
+    std::ranges::set_difference(result->corpus.seen, folder_->features(),
+                                std::back_inserter(slice.features));
+    slice.rules.runs = 1;
+    for (const oracle::RuleCount& rule : result->rules) {
+      slice.rules.rules[std::string(spec::rule_name(rule.rule))] = {
+          .asked = rule.kept + rule.broken,
+          .discriminating = rule.discriminating,
+          .broken = rule.broken};
+    }
+    for (const std::string& file : result->corpus.kept) {
+      const auto text = read_whole(file, std::size_t{1} << 20);
+      if (text) slice.corpus[fs::path(file).filename().string()] = *text;
+    }
+    bool is_news = false;
+    for (const oracle::Violation& finding : result->findings) {
+      slice.kinds.insert(identity_of(finding));
+      is_news |= !folder_->findings().contains(identity_of(finding));
+    }
+    if (is_news) {
+      if (auto told = tell(first, *result, slice); !told) return std::unexpected(told.error());
+    }
+    return slice;
+  }
+
+  /// What is new once more, made small, with its trace.
+  Expected<void> tell(const oracle::CheckOptions& of_slice, const oracle::CheckResult& found,
+                      CampaignSlice& slice) {
+    oracle::CheckOptions small = of_slice;
+    small.shrink = !options_.check.no_shrink;
+    small.corpus.clear();
+    small.seen.clear();
+    small.out_directory = (running_ / "out").string();
+    auto again = oracle::run_check(small);
+    if (!again) return std::unexpected(std::move(again.error()));
+    stopped_ |= again->stopped;
+    if (stopped_) return {};
+    std::set<std::string> ids;
+    for (const oracle::Violation& plain : found.findings) {
+      const auto identity = identity_of(plain);
+      if (folder_->findings().contains(identity)) continue;
+      const auto same = [&](const oracle::Violation& one) { return identity_of(one) == identity; };
+      const auto shrunk = std::ranges::find_if(again->findings, same);
+      oracle::Violation finding = shrunk == again->findings.end() ? plain : *shrunk;
+      oracle::CampaignFinding kept{.rule = identity.first,
+                                   .kind = identity.second,
+                                   .id = folder_->id_for(identity.first, identity.second),
+                                   .text = {}};
+      for (u32 n = 2; !ids.insert(kept.id).second; ++n) kept.id = fmt::format("{}-{}", kept.id, n);
+      keep_trace(finding, kept);
+      kept.text = oracle::full_text(finding);
+      say("{}\n", kept.text);
+      slice.findings.push_back(std::move(kept));
+    }
+    return {};
+  }
+
+  /// The trace goes where it stays before the slice is added: until then nobody names it.
+  void keep_trace(oracle::Violation& finding, oracle::CampaignFinding& kept) const {
+    if (finding.trace_path.empty()) return;
+    const std::string path = folder_->trace_path(kept.id);
+    std::error_code error;
+    fs::rename(finding.trace_path, path, error);
+    kept.traced = !error;
+    const std::size_t at = finding.again.find(finding.trace_path);
+    if (at != std::string::npos) finding.again.replace(at, finding.trace_path.size(), path);
+    finding.trace_path = error ? "" : path;
+  }
+
+  void say_growth(u64 number) {
+    const CampaignSlice& slice = folder_->slices().at({settings_.seed, number});
+    say("slice {}: {} sequences in all, {} features (+{}), {} in the corpus (+{}), {} findings "
+        "(+{})\n",
+        number, grouped(folder_->sequences()), grouped(folder_->features().size()),
+        slice.features.size(), grouped(folder_->corpus_size()), slice.corpus.size(),
+        folder_->findings().size(), slice.findings.size());
+  }
+
+  [[nodiscard]] bool is_known(const oracle::CampaignFinding& finding) const {
+    oracle::Finding plain;
+    const auto rule = spec::find_rule(finding.rule);
+    if (!rule) return false;
+    plain.rule = *rule;
+    plain.kind = finding.kind;
+    return oracle::excuse_of(settings_, plain).has_value();
+  }
+
+  int finish_run(oracle::RunEnd& end) {
+    progress_.clear();
+    oracle::Report report;
+    std::vector<oracle::JunitCase> tests;
+    u64 known = 0;
+    std::string names;
+    for (const auto& [identity, finding] : folder_->findings()) {
+      oracle::JunitCase one;
+      one.name = fmt::format("{}: {}", finding.rule, finding.kind);
+      one.group = "campaign " + options_.folder;
+      one.type = finding.rule;
+      one.message = finding.kind;
+      one.details = finding.text;
+      if (finding.traced) one.file = folder_->trace_path(finding.id);
+      one.status = is_known(finding) ? oracle::JunitStatus::skipped : oracle::JunitStatus::failed;
+      if (one.status == oracle::JunitStatus::skipped) {
+        ++known;
+      } else {
+        end.found();
+        if (!names.contains(finding.rule)) names += " " + finding.rule;
+      }
+      tests.push_back(std::move(one));
+    }
+    std::set<std::string> open;
+    for (const auto& [key, slice] : folder_->slices())
+      open.insert(slice.open.begin(), slice.open.end());
+    // What one slice has not seen another may have.
+    for (const std::string& what : folder_->slices().empty()
+                                       ? std::vector<std::string>()
+                                       : folder_->slices().begin()->second.unseen) {
+      const auto has = [&](const auto& one) {
+        return std::ranges::find(one.second.unseen, what) != one.second.unseen.end();
+      };
+      if (std::ranges::all_of(folder_->slices(), has)) open.insert(what);
+    }
+    for (const std::string& why : open) end.undecided(why);
+    if (stopped_) end.undecided("stopped; the same command goes on");
+    if (folder_->slices().empty()) end.undecided("no slice was run to its end");
+    const int status = finish("campaign", end);
+    report = report_of("campaign", options_.folder, end);
+    report.seconds = seconds_since(begin_);
+    report.tests = std::move(tests);
+    report.property("driver", options_.check.driver);
+    report.property("seed", settings_.seed);
+    report.property("slices_run", ran_);
+    report.property("slices", u64{folder_->slices().size()});
+    report.property("sequences", folder_->sequences());
+    report.property("features", u64{folder_->features().size()});
+    report.property("corpus", u64{folder_->corpus_size()});
+    report.property("findings", u64{folder_->findings().size()});
+    report.property("known", known);
+    report.summary = fmt::format(
+        "campaign {}: {}{}, {} sequences in {} slices, {} features, {} in the corpus, {} findings, "
+        "{} of them known",
+        options_.folder, verdict_word(end), names, grouped(folder_->sequences()),
+        folder_->slices().size(), grouped(folder_->features().size()),
+        grouped(folder_->corpus_size()), folder_->findings().size(), known);
+    if (options_.check.format == Format::text) {
+      fmt::print("{}\n", report.summary);
+    } else {
+      print_document(report, options_.check.format);
+    }
+    return write_reports(report, options_.check.reports, status);
+  }
+
+  const CampaignCommand& options_;
+  oracle::CheckOptions settings_;
+  Clock::time_point begin_;
+  ProgressLine progress_;
+  std::optional<CampaignFolder> folder_;
+  fs::path running_;  // what the slice that is running writes
+  bool stopped_ = false;
+  u64 ran_ = 0;
+};
+
+}  // namespace
+
+int run_campaign(const CampaignCommand& options) { return CampaignRun(options).run(); }
+
+int run_merge(const MergeCommand& options) {
+  auto into = CampaignFolder::open(options.into);
+  if (!into) return report("merge", into.error());
+  for (const std::string& name : options.from) {
+    std::error_code error;
+    if (fs::equivalent(name, options.into, error)) {
+      return report("merge",
+                    {ErrorCode::bad_input, name + ": is the campaign that it is to go to"});
+    }
+    auto from = CampaignFolder::open(name);
+    if (!from) return report("merge", from.error());
+    const auto taken = into->take(*from);
+    if (!taken) return report("merge", taken.error());
+    fmt::print("{}: {} of {} slices taken\n", name, *taken, from->slices().size());
+  }
+  fmt::print("{}: {} sequences in {} slices, {} features, {} in the corpus, {} findings\n",
+             options.into, grouped(into->sequences()), into->slices().size(),
+             grouped(into->features().size()), grouped(into->corpus_size()),
+             into->findings().size());
+  return exit_held;
+}
+
+}  // namespace iommucheck::cli

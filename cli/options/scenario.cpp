@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "cli/options/declare.h"
+
+namespace iommucheck::cli {
+
+void add_scenario(Commands& commands) {
+  auto [app, options] = commands.add<ScenarioCommand>(
+      "scenario", "Run scenarios: calls, their exact results, and what each access reaches",
+      "  iommucheck scenario --driver ./my_driver.so scenario/files/*.scenario\n");
+  app.add_option("files", options.files, "files of scenarios")->required()->type_name("FILE");
+  app.add_option("--driver", options.driver,
+                 "builtin (its tables as the scenario says), builtin-per-device, spec (the "
+                 "interface specification alone), or the path of a plug-in")
+      ->type_name("DRIVER")
+      ->capture_default_str();
+  app.add_option("--backend", options.backend,
+                 "two: every scenario that may run there on the second backend")
+      ->type_name("BACKEND")
+      ->check(CLI::IsMember({"two"}).description(""))
+      ->excludes("--driver");
+  app.add_option("--out", options.out, "folder for the traces of failures")->type_name("DIR");
+  app.add_flag("--all-traces", options.all_traces, "with --out: also of what passes");
+  app.add_option("--to-corpus", options.corpus,
+                 "run nothing: write each as a seed of fuzz_api there, where it can be said")
+      ->type_name("DIR");
+  app.add_flag("--coverage", options.coverage,
+               "instead of verdicts: each answer that the interface permits, and the scenario "
+               "that shows it on the builtin driver, or why none does");
+  app.add_flag("-q,--quiet", options.quiet,
+               "only what did not pass, or what nothing shows or explains");
+  add_report_format(app, options.format);
+  add_reports(app, options.reports);
+  commands.add_bisect(app);
+}
+
+}  // namespace iommucheck::cli

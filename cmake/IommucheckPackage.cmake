@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# Packages of what is installed: a .deb for Debian 12 and a tarball that runs wherever it is unpacked.
+# `./dev package` builds what they need (all of the tree is not) and makes both.
+include(GNUInstallDirs)
+
+# `iommucheck linux` builds by these, wherever they lie: the scripts, and what they compile.
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/examples/drivers/linux" DESTINATION share/iommucheck/examples/drivers
+        COMPONENT command USE_SOURCE_PERMISSIONS)
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/examples/kernel_shim" DESTINATION share/iommucheck/examples
+        COMPONENT command FILES_MATCHING PATTERN "*.[ch]")
+install(FILES "${PROJECT_SOURCE_DIR}/include/iommucheck/driver.h" "${PROJECT_SOURCE_DIR}/include/iommucheck/hooks.h"
+              "${PROJECT_SOURCE_DIR}/include/iommucheck/words.h"
+        DESTINATION share/iommucheck/include/iommucheck COMPONENT command)
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION share/doc/iommucheck RENAME copyright COMPONENT command)
+find_program(iommucheck_gzip gzip)
+if(iommucheck_gzip)
+  set(changelog "${CMAKE_BINARY_DIR}/package/changelog.gz")
+  file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/package")
+  execute_process(COMMAND "${iommucheck_gzip}" -9nc "${PROJECT_SOURCE_DIR}/CHANGELOG.md" OUTPUT_FILE "${changelog}")
+  install(FILES "${changelog}" DESTINATION share/doc/iommucheck COMPONENT command)
+endif()
+
+# What is built says `./dev package`.
+set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY TRUE)
+set(CPACK_PACKAGE_NAME iommucheck)
+set(CPACK_PACKAGE_VENDOR iommucheck)
+set(CPACK_PACKAGE_CONTACT "iommucheck maintainers <maintainers@iommucheck.invalid>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "executable specification of the IOMMU, and checker built on it")
+set(CPACK_GENERATOR "DEB;TGZ")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION devel)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+# cc; linux; conform --device qemu.
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "clang-19")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "lld-19, llvm-19, make, flex, bison, bc, qemu-system-arm")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "It checks drivers of the Arm SMMUv3 in lockstep with a specification of what
+hardware may do, whatever it caches, and devices against the same.
+A finding is the shortest sequence of calls, the rule that it breaks, who
+is at fault, and the invalidation that nearly did the job.")
+set(CPACK_VERBATIM_VARIABLES ON)
+include(CPack)

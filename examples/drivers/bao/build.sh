@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# A plug-in of Bao's SMMUv3 driver, unmodified, from sources that you have.
+#   build.sh SOURCES PLUGIN [COMPILER OPTIONS]     SOURCES: the folder that has src/
+# IOMMUCHECK: the command (iommucheck).
+set -euo pipefail
+
+[ "$#" -ge 2 ] || { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=examples/drivers/foreign.sh
+. "$here/../foreign.sh"
+sources=$(cd -- "$1" && pwd)
+plugin=$2
+shift 2
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+include=$work/include
+take src/arch/armv8/armv8-a/smmuv3.c smmuv3.c
+take src/arch/armv8/armv8-a/inc/arch/smmuv3.h arch/smmuv3.h
+take src/lib/inc/bit.h bit.h
+grep -hoE '^#include[[:space:]]+[<"][^>"]+[>"]' "$include/smmuv3.c" | sed -E 's/.*[<"](.*)[>"]/\1/' | stand_in bao.h
+
+compile "$plugin" -I "$here/.." "$@"

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What the scripts of bao, jailhouse, sysarch_acs and tfa in examples/drivers say of wrong arguments, and that they
+# judge: sources of one function, written here in the place of Trusted Firmware-A's, are built and hold, and break
+# what is expected of them once they forget to deny. Needs nobody's sources: foreign_sources_test.sh judges those.
+#   foreign_test.sh IOMMUCHECK SOURCE WORK
+set -euo pipefail
+
+export IOMMUCHECK=$1
+drivers=$2/examples/drivers
+work=$3
+
+fail() {
+  printf 'foreign: %s\n' "$1"
+  exit 1
+}
+
+# says STATUS TEXT COMMAND...: the command ends with STATUS, and says TEXT.
+says() {
+  local wanted=$1 text=$2 status=0
+  shift 2
+  "$@" >"$work/said.txt" 2>&1 || status=$?
+  [ "$status" -eq "$wanted" ] || fail "exit status $status, and not $wanted, of: $* ($(cat "$work/said.txt"))"
+  grep -q -- "$text" "$work/said.txt" || fail "'$text' is not in what it says: $(cat "$work/said.txt")"
+}
+
+rm -rf "$work"
+mkdir -p "$work/none"
+for driver in bao jailhouse sysarch_acs tfa; do
+  for script in "$drivers/$driver"/*.sh; do
+    bash -n "$script" || fail "$script is no script"
+    if command -v shellcheck >/dev/null; then shellcheck -x -P "$2" "$script" || fail "$script: see above"; fi
+  done
+  says 2 'SOURCES: the folder' "$drivers/$driver/run.sh"
+  says 2 'SOURCES: the folder' "$drivers/$driver/build.sh" "$work/none"
+  says 2 'is not in the sources' "$drivers/$driver/build.sh" "$work/none" "$work/driver.so"
+  # Each line of what is expected has three fields, whose rules there are.
+  while IFS='|' read -r _ machine rules more; do
+    [ -n "${machine// /}" ] && [ -z "$more" ] || fail "$driver/expected.txt: a line has other than three fields"
+    for rule in $rules; do
+      grep -q "RULE($rule," "$2/spec/rules.def" || fail "$driver/expected.txt: there is no rule $rule"
+    done
+  done < <(grep -vE '^(#|$)' "$drivers/$driver/expected.txt")
+done
+
+# denies VALUE: sources that set GBPA.ABORT to it, and of which smmuv3_ns_set_abort_all switches the SMMU off.
+denies() {
+  mkdir -p "$work/tfa/drivers/arm/smmu" "$work/tfa/include/drivers/arm"
+  : >"$work/tfa/include/drivers/arm/smmu_v3.h"
+  cat >"$work/tfa/drivers/arm/smmu/smmu_v3.c" <<END
+#include <drivers/arm/smmu_v3.h>
+static int is(uintptr_t at, uint32_t bit, uint32_t value) {
+  uint64_t end = timeout_init_us(U(1000));
+  while ((mmio_read_32(at) & bit) != value) if (timeout_elapsed(end)) return -1;
+  return 0;
+}
+int smmuv3_security_init(uintptr_t base) {
+  mmio_write_32(base + 0x44, U(0x80000000) | $1u << 20);
+  return is(base + 0x44, U(0x80000000), 0);
+}
+int smmuv3_ns_set_abort_all(uintptr_t base) {
+  if (smmuv3_security_init(base)) return -1;
+  mmio_clrbits_32(base + 0x20, U(1));
+  return is(base + 0x24, 1, 0);
+}
+int smmuv3_init(uintptr_t base) { mmio_write_32(base + 0x803c, 1); return 0; }
+END
+}
+denies 1
+says 0 'holds' "$drivers/tfa/run.sh" "$work/tfa" "$work/out"
+grep -q 'Secure registers' "$work/out"/tfa-2.txt || fail 'nothing is said of Secure registers'
+grep -q 'Secure registers' "$work/out"/tfa-1.txt && fail 'Secure registers are told where none is used'
+denies 0
+says 1 'EXPECTED:' "$drivers/tfa/run.sh" "$work/tfa" "$work/out"
+grep -q 'broken: PROMISE_OUTCOME' "$work/said.txt" || fail "what denies nothing is not found: $(cat "$work/said.txt")"
