@@ -32,14 +32,12 @@ u32 interrupt_for(const Monitor& monitor, u32 device) {
 u32 group_for(const Monitor& monitor, const spec::Access& access, u32 wanted, u32 spare) {
   const u32 name = spec::sva::request_name(access.ssid, wanted);
   const auto has_it = [&](u32 sid, u32 other) { return sid == access.sid && other == name; };
-  const bool waits = std::ranges::any_of(monitor.stalled_accesses(), [&](const auto& one) {
-    return has_it(one.sid, one.stag);
-  });
+  const bool waits = std::ranges::any_of(
+      monitor.stalled_accesses(), [&](const auto& one) { return has_it(one.sid, one.stag); });
   if (!waits) return wanted;
   const auto faults = monitor.interface().waiting_faults();
-  const bool begun = std::ranges::any_of(faults, [&](const auto& one) {
-    return one.begun && has_it(one.stall.sid, one.stall.stag);
-  });
+  const bool begun = std::ranges::any_of(
+      faults, [&](const auto& one) { return one.begun && has_it(one.stall.sid, one.stall.stag); });
   return begun ? wanted : 0x10 + spare % 0xf0;
 }
 

@@ -338,8 +338,8 @@ u32 drawn_stream_id(Draw& draw, const Capabilities& caps, bool far, std::set<u32
   }
 }
 
-/// Of those that ask for translations some ask for pages. By a draw of its own, so that nothing else
-/// of a machine depends on it.
+/// Of those that ask for translations some ask for pages. By a draw of its own, so that nothing
+/// else of a machine depends on it.
 void draw_page_requests(Machine& machine, u64 seed) {
   Draw draw(seed ^ 0x5052'4951);
   if (!machine.caps.ats || !machine.caps.s1p || draw.one_in(2)) return;

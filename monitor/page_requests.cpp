@@ -53,14 +53,14 @@ u32 Monitor::free_group(u32 sid) const {
   return groups_begin;
 }
 
-/// As a device and its SMMU. True: there was a record. Where the SMMU answers by itself the response
-/// has the PASID, as a driver says by STE.PPAR that wants to be understood.
+/// As a device and its SMMU. True: there was a record. Where the SMMU answers by itself the
+/// response has the PASID, as a driver says by STE.PPAR that wants to be understood.
 bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
   const spec::PageRequest request = request_of(access, asked);
   const u32 device = interface_.device_of(access.sid);
   const u32 name = spec::sva::request_name(access.ssid, asked.group);
-  const auto ends = spec::page_request_outcomes(
-      request, smmu_.page_queue(), caches_.capabilities(), {.ppar = spec::Ppar::pasid});
+  const auto ends = spec::page_request_outcomes(request, smmu_.page_queue(), caches_.capabilities(),
+                                                {.ppar = spec::Ppar::pasid});
   const spec::PageRequestOutcome& end = ends.front();
   if (sink_ != nullptr) {
     trace::PageRequest sent{.sid = access.sid, .iova = request.address};
@@ -74,11 +74,8 @@ bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
   smmu_.take_page_request(request, end);
   if (end.overflows) lose_begun_groups();
   const bool recorded = end.end == spec::PageRequestEnd::recorded;
-  stalled_accesses_.push_back({.id = ++stalls_seen_,
-                               .sid = access.sid,
-                               .stag = name,
-                               .access = access,
-                               .lost = !recorded});
+  stalled_accesses_.push_back(
+      {.id = ++stalls_seen_, .sid = access.sid, .stag = name, .access = access, .lost = !recorded});
   if (end.response) end_group(*end.response, false);
   if (!recorded) return false;
   stalled_.push_back({access.sid, access.ssid, access.ssid});
@@ -98,7 +95,9 @@ void Monitor::lose_begun_groups() {
   const auto still = interface_.waiting_names();
   for (StalledAccess& one : stalled_accesses_) {
     const bool is_request = (one.stag & request_bit) != 0;
-    const auto same = [&](const auto& name) { return name.sid == one.sid && name.stag == one.stag; };
+    const auto same = [&](const auto& name) {
+      return name.sid == one.sid && name.stag == one.stag;
+    };
     if (is_request && std::ranges::none_of(still, same)) one.lost = true;
   }
 }
@@ -113,8 +112,8 @@ void Monitor::groups_end() {
 /// The device has it: its accesses that wait for that end, or are made again.
 void Monitor::end_group(const spec::PageResponse& response, bool by_driver) {
   const u32 device = interface_.device_of(response.sid);
-  const u32 name = spec::sva::request_name(response.ssid.value_or(~u32{0} >> 12) & 0xfffff,
-                                           response.prg_index);
+  const u32 name =
+      spec::sva::request_name(response.ssid.value_or(~u32{0} >> 12) & 0xfffff, response.prg_index);
   bool any = false;
   for (auto at = stalled_accesses_.begin(); at != stalled_accesses_.end();) {
     if (!response.ssid || at->sid != response.sid || at->stag != name) {

@@ -47,10 +47,11 @@ void Smmu::program_page_queue() {
 u32 Smmu::drain_page_queue(FaultSink& sink) {
   if (page_ring_ == 0 || (cr0_ & reg::cr0_priqen) == 0) return 0;
   const u32 index_mask = (2u << page_lg2_) - 1;
-  const u32 prod = platform_.read32(reg::priq_prod);
+  page_prod_ = platform_.read32(reg::priq_prod);
   platform_.barrier();  // the records are read after PROD
   u32 count = 0;
-  for (; ((prod ^ page_cons_) & index_mask) != 0; ++count) {
+  // Inside of a handler others may read on: PROD and CONS are those of the last one.
+  for (; ((page_prod_ ^ page_cons_) & index_mask) != 0; ++count) {
     const u64 pa = page_ring_ + (page_cons_ & (index_mask >> 1)) * record_bytes;
     platform_.invalidate(pa, record_bytes);
     const u64 word0 = platform_.load64(pa);
@@ -65,8 +66,8 @@ u32 Smmu::drain_page_queue(FaultSink& sink) {
   }
   if (count != 0) platform_.barrier();  // the loads come before their slots are given back
   // Nothing is recorded until an overflow is acknowledged (8.1).
-  if (((prod ^ page_cons_written_) & reg::queue_overflow) != 0) sink.groups_lost();
-  const u32 cons = page_cons_ | (prod & reg::queue_overflow);
+  if (((page_prod_ ^ page_cons_written_) & reg::queue_overflow) != 0) sink.groups_lost();
+  const u32 cons = page_cons_ | (page_prod_ & reg::queue_overflow);
   if (cons != page_cons_written_) platform_.write32(reg::priq_cons, cons);
   page_cons_written_ = cons;
   return count;

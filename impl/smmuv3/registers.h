@@ -89,10 +89,10 @@ struct Features {
   bool granule_4k = false;
   bool preset_tables = false;
   bool ats = false;
-  bool split_ats = false;    ///< ATS of stage 1 alone, under stage 2
+  bool split_ats = false;  ///< ATS of stage 1 alone, under stage 2
   bool page_requests = false;
   bool pasid_on_overflow = false;  ///< responses of its own have PASIDs, whatever STE.PPAR says
-  bool dirty_state = false;  ///< marks what is written to, and access flags
+  bool dirty_state = false;        ///< marks what is written to, and access flags
   bool two_level_cd_table = false;
   u8 asid_bits = 8;
   u8 stall_model = 0;

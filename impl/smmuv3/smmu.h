@@ -225,7 +225,8 @@ class Smmu final : public HookedBackend {
   u64 page_ring_ = 0;
   u32 page_lg2_ = 0;
   u32 page_cons_ = 0;
-  u32 page_cons_written_ = 0;   // with the overflow flag
+  u32 page_cons_written_ = 0;  // with the overflow flag
+  u32 page_prod_ = 0;          // as last read
   u32 cr0_ = 0;
   unsigned pasid_bits_max_ = 0;     // the widest that a device of the platform can send
   Postponed* postponed_ = nullptr;  // by device

@@ -94,7 +94,8 @@ constexpr W stage1_table(W table_pa, bool two_level, u64 cdmax) {
 /// without a PASID until a route says otherwise. S1STALLD says that this stream never stalls; where
 /// stalls do not exist it must be 0. EATS counts for stage 1 only, so that it may be set all the
 /// time.
-/// `requests`: it asks for pages, and responses that nobody but the SMMU gives have the PASID (PPAR).
+/// `requests`: it asks for pages, and responses that nobody but the SMMU gives have the PASID
+/// (PPAR).
 constexpr u64 word1(const Features& features, bool stalls = false, bool ats = false,
                     bool requests = false) {
   constexpr u64 s1cir_wb = u64{1} << 2;

@@ -245,9 +245,10 @@ Reached DriverSubject::reached_by(const Probing& probing, const spec::Outcome& o
   const Reachable allowed = promised(monitor_->interface(), probing);
   const auto promises = [&](const char* fault) { return allowed.contains({false, 0, fault}); };
   const bool asks = probing.at.present && monitor_->interface().asks_for_pages(probing.device);
-  const bool stalls = asks ? !is_configuration_end(outcome) && !outcome.stage2 &&
-                                 monitor_->interface().requests_are_on(probing.device).value_or(true)
-                           : outcome.reaction.stall;
+  const bool stalls = asks
+                          ? !is_configuration_end(outcome) && !outcome.stage2 &&
+                                monitor_->interface().requests_are_on(probing.device).value_or(true)
+                          : outcome.reaction.stall;
   if (!is_configuration_end(outcome) && !stalls && promises("F.quiet") && !promises("F.unmapped")) {
     return {false, 0, "F.quiet"};
   }
