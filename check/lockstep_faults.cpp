@@ -14,8 +14,10 @@ using spec::sva::CallKind;
 using spec::sva::Observed;
 using spec::sva::Status;
 
-constexpr std::size_t groups_max = 8;  // that are remembered, answered ones too
-constexpr u64 nowhere = 0x7654'3000;   // where processes map nothing, or nearly never
+constexpr std::size_t groups_max = 8;      // that are remembered, answered ones too
+constexpr u32 groups_of_their_own = 0x10;  // of page requests, beyond those that are drawn
+constexpr u32 groups_behind = 0x100;
+constexpr u64 nowhere = 0x7654'3000;  // where processes map nothing, or nearly never
 
 bool can_wait(const Monitor& monitor, u32 device) {
   return monitor.setup().devices[device].stall || monitor.interface().asks_for_pages(device);
@@ -28,17 +30,23 @@ u32 interrupt_for(const Monitor& monitor, u32 device) {
 }
 
 /// The index of a request's group: one that has begun goes on, and no device gives that of a whole
-/// one that waits to another. `spare`: a number that nothing has.
-u32 group_for(const Monitor& monitor, const spec::Access& access, u32 wanted, u32 spare) {
-  const u32 name = spec::sva::request_name(access.ssid, wanted);
-  const auto has_it = [&](u32 sid, u32 other) { return sid == access.sid && other == name; };
-  const bool waits = std::ranges::any_of(
-      monitor.stalled_accesses(), [&](const auto& one) { return has_it(one.sid, one.stag); });
-  if (!waits) return wanted;
+/// one that waits to another.
+u32 group_for(const Monitor& monitor, const spec::Access& access, u32 wanted) {
+  const auto is_at = [&](u32 group, u32 sid, u32 name) {
+    return sid == access.sid && name == spec::sva::request_name(access.ssid, group);
+  };
+  const auto waits = [&](u32 group) {
+    return std::ranges::any_of(monitor.stalled_accesses(),
+                               [&](const auto& one) { return is_at(group, one.sid, one.stag); });
+  };
   const auto faults = monitor.interface().waiting_faults();
-  const bool begun = std::ranges::any_of(
-      faults, [&](const auto& one) { return one.begun && has_it(one.stall.sid, one.stall.stag); });
-  return begun ? wanted : 0x10 + spare % 0xf0;
+  const bool begun = std::ranges::any_of(faults, [&](const auto& one) {
+    return one.begun && is_at(wanted, one.stall.sid, one.stall.stag);
+  });
+  if (begun || !waits(wanted)) return wanted;
+  u32 group = groups_of_their_own;
+  while (group + 1 < groups_behind && waits(group)) ++group;
+  return group;
 }
 
 }  // namespace
@@ -222,8 +230,7 @@ void Lockstep::fault(const fuzz::Operation& operation, bool now) {
   // Several fill a queue.
   const u32 times = (operation.choices & 0x6) == 0x6 ? 3 : 1;
   bool recorded = false;
-  const auto spare = static_cast<u32>(accesses_ & 0xffff);
-  const u32 group = group_for(monitor_, access, operation.mapping % 4, spare);
+  const u32 group = group_for(monitor_, access, operation.mapping % 4);
   const bool goes_on = (operation.choices & 0x18) == 0x18;  // its last page comes with another
   for (u32 n = 0; n < times; ++n, access.va += u64{1} << 12) {
     ++accesses_;

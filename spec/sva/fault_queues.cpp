@@ -692,6 +692,16 @@ void a_call_begins(InterfaceState& s) {
   });
 }
 
+namespace {
+
+/// Others are bound to the process in the device's table: what came while its own unbind ran may
+/// have come behind the end of what waited.
+bool reaches_by_others(const InterfaceState& s, const Waiting& fault) {
+  return !s.per_device_tables && s.find_number(fault.pasid) != 0;
+}
+
+}  // namespace
+
 void end_faults(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
@@ -700,7 +710,11 @@ void end_faults(InterfaceState& s) {
     const Bond& bond = s.bonds[fault.bond];
     const bool its = bond.number != 0 && bond.device == fault.device &&
                      s.numbers[bond.number].value == fault.pasid;
-    if (!its || bond.state == BondState::ended) return drop_group(s, i);
+    if (!its || bond.state == BondState::ended) {
+      if (fault.unsure == 0 || !reaches_by_others(s, fault)) return drop_group(s, i);
+      s.waitings.edit(s.trail, i).bond = 0;
+      return;
+    }
     const u32 life = s.spaces[s.numbers[bond.number].space].life;
     if (life == records::dead) return drop_group(s, i);
     const bool open = bond.state == BondState::ghost || life == records::zombie;
