@@ -293,6 +293,7 @@ void Monitor::irq(AgentId by, u32 source) {
 
 void Monitor::interrupt_of_page_queue() {
   if (recording_) return;
+  smmu_.interrupt_of_page_queue();
   check_refused();
   interface_.faults_are_read(false, true);
   if (smmu_.is_stuck()) interface_.forget_refused();
