@@ -61,6 +61,17 @@ Faults::Open* Faults::begin(const Fault& fault) {
   return open;
 }
 
+/// They are read in the order in which they become whole.
+void Faults::become_last(Open& open) {
+  if (last_ == &open) return;
+  (open.previous != nullptr ? open.previous->next : first_) = open.next;
+  open.next->previous = open.previous;
+  open.previous = last_;
+  open.next = nullptr;
+  last_->next = &open;
+  last_ = &open;
+}
+
 /// That of the device's group with the number, of which further pages come.
 Faults::Open* Faults::find_begun(const Fault& fault) {
   Open* found = nullptr;
@@ -218,6 +229,7 @@ void Faults::take(const Fault& fault, const Ending& ending) {
     return;
   }
   open->state = Open::State::lost;
+  become_last(*open);
   ask(*open, ending);
 }
 

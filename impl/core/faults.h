@@ -110,6 +110,7 @@ class Faults {
   void over(Open& open);
   void leave_queue(Open& open);
   void ask(Open& open, const Ending& ending);
+  void become_last(Open& open);
   void take(const Fault& fault, const Ending& ending);
   bool go_on(const Ending& ending);
   bool end_begun(const Ending& ending);

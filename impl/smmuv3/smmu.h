@@ -200,7 +200,7 @@ class Smmu final : public HookedBackend {
   ste::Words words_at(u32 sid) const;
   bool prepare_ste(u32 sid, const ste::Words& to);
   bool set_ste(u32 sid, const ste::Words& to, bool& postponed);
-  bool set_words(u32 sid, const ste::Words& to, unsigned first, unsigned last);
+  bool store_words(u32 sid, const ste::Words& to, unsigned which);
   bool set_postponed();
   void store_cd_word0(u64 cd, u64 word);
   u64 cd_word0(const Entry& entry) const;

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The words of stream table entries and context descriptors, IHI 0070 chapter 5.
 //
-// What this driver changes in a live STE is word 0: V, Config, S1Fmt, S1ContextPtr, S1CDMax. Word 1
-// is a fact of the device, the same for blocked, bypass and stage 1, with PASIDs and without, but
-// for S1DSS: it says what stands beside a PASID table for accesses without a PASID, and is looked
-// at in stage 1 with PASIDs only. So every change between these is one 64-bit store, and hitless
-// (arch 7.3), or, where S1DSS is another one, two stores with an invalidation between them. Words 2
-// and 3 name a table of stage 2, and the VMID of stage 1 alone, which is 0: they change while the
-// STE is known not to translate, so that no mixture of two tables is ever read (Smmu::prepare_ste).
-// Words 4 to 7 are 0. A CD changes in word 0 only while it is valid; its other words are written
-// while it is not.
+// In which steps one STE becomes another says ste_writer.h. Word 1 is a fact of the device, but for
+// S1DSS, which says what stands beside a PASID table for accesses without a PASID, and what a user
+// chooses. Words 2 and 3 name a table of stage 2, and the VMID of stage 1 alone, which is 0. Words
+// 4 to 7 are 0. A CD changes in word 0 only while it is valid; its other words are written while it
+// is not.
 #pragma once
 
 #include <array>
