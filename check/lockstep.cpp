@@ -60,6 +60,8 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
   setup.not_claimed = options.claims.of(driver);
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = options.machine.hooks;
+  const bool reads_requests = (driver.flags & IOMMUCHECK_DRIVER_PAGE_REQUESTS) != 0;
+  for (spec::sva::DeviceSetup& device : setup.devices) device.pri &= reads_requests;
   return setup;
 }
 

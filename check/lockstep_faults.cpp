@@ -14,8 +14,40 @@ using spec::sva::CallKind;
 using spec::sva::Observed;
 using spec::sva::Status;
 
-constexpr std::size_t groups_max = 8;  // that are remembered, answered ones too
-constexpr u64 nowhere = 0x7654'3000;   // where processes map nothing, or nearly never
+constexpr std::size_t groups_max = 8;      // that are remembered, answered ones too
+constexpr u32 groups_of_their_own = 0x10;  // of page requests, beyond those that are drawn
+constexpr u32 groups_behind = 0x100;
+constexpr u64 nowhere = 0x7654'3000;  // where processes map nothing, or nearly never
+
+bool can_wait(const Monitor& monitor, u32 device) {
+  return monitor.setup().devices[device].stall || monitor.interface().asks_for_pages(device);
+}
+
+/// Which queue has what the device's faults are recorded in.
+u32 interrupt_for(const Monitor& monitor, u32 device) {
+  return monitor.interface().asks_for_pages(device) ? IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE
+                                                    : IOMMUCHECK_IRQ_EVENT_QUEUE;
+}
+
+/// The index of a request's group: one that has begun goes on, and no device gives that of a whole
+/// one that waits to another.
+u32 group_for(const Monitor& monitor, const spec::Access& access, u32 wanted) {
+  const auto is_at = [&](u32 group, u32 sid, u32 name) {
+    return sid == access.sid && name == spec::sva::request_name(access.ssid, group);
+  };
+  const auto waits = [&](u32 group) {
+    return std::ranges::any_of(monitor.stalled_accesses(),
+                               [&](const auto& one) { return is_at(group, one.sid, one.stag); });
+  };
+  const auto faults = monitor.interface().waiting_faults();
+  const bool begun = std::ranges::any_of(faults, [&](const auto& one) {
+    return one.begun && is_at(wanted, one.stall.sid, one.stall.stag);
+  });
+  if (begun || !waits(wanted)) return wanted;
+  u32 group = groups_of_their_own;
+  while (group + 1 < groups_behind && waits(group)) ++group;
+  return group;
+}
 
 }  // namespace
 
@@ -26,7 +58,7 @@ std::optional<u32> Lockstep::prepare_faults(const fuzz::Operation& operation) {
   u32 device = device_of(operation);
   const auto count = static_cast<u32>(devices.size());
   u32 tries = 0;
-  for (; tries < count && !devices[device].stall; ++tries) device = (device + 1) % count;
+  for (; tries < count && !can_wait(monitor_, device); ++tries) device = (device + 1) % count;
   if (tries == count || !host_.has(CallKind::bind_device)) return std::nullopt;
   const bool bound =
       std::ranges::any_of(bonds_, [&](const Bond& bond) { return bond.device == device; });
@@ -198,11 +230,14 @@ void Lockstep::fault(const fuzz::Operation& operation, bool now) {
   // Several fill a queue.
   const u32 times = (operation.choices & 0x6) == 0x6 ? 3 : 1;
   bool recorded = false;
+  const u32 group = group_for(monitor_, access, operation.mapping % 4);
+  const bool goes_on = (operation.choices & 0x18) == 0x18;  // its last page comes with another
   for (u32 n = 0; n < times; ++n, access.va += u64{1} << 12) {
     ++accesses_;
-    recorded |= monitor_.device_access(access, host_.choices());
+    const Monitor::PageAsked asked{group, n + 1 == times && !goes_on};
+    recorded |= monitor_.device_access(access, host_.choices(), asked);
   }
-  if (recorded && now) host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  if (recorded && now) host_.irq(interrupt_for(monitor_, *device));
 }
 
 /// Devices make again what was answered so.
@@ -215,7 +250,7 @@ void Lockstep::repeat_answered() {
     if (done || !monitor_.interface().device_exists(device)) continue;
     ++accesses_;
     if (monitor_.device_access(one.access, host_.choices())) {
-      host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+      host_.irq(interrupt_for(monitor_, device));
     }
   }
 }

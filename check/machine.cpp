@@ -65,6 +65,7 @@ constexpr Key keys[] = {
     {"sidsize", &Capabilities::sidsize, 1, 32},
     {"cmdqs", &Capabilities::cmdqs, 1, queue_lg2_max},
     {"eventqs", &Capabilities::eventqs, 1, queue_lg2_max},
+    {"priqs", &Capabilities::priqs, 0, queue_lg2_max},
     {"oas", &Capabilities::oas_lg2, 32, 48},
 };
 
@@ -85,7 +86,7 @@ void set(Capabilities& caps, const Key& key, unsigned value) {
 
 // ---- text ---------------------------------------------------------------------------------------
 
-// SID[+SID...]:PASID_BITS[:ats][:stall][:group=N], with / between devices.
+// SID[+SID...]:PASID_BITS[:ats][:stall][:pri][:group=N], with / between devices.
 std::string devices_text(const std::vector<DeviceSetup>& devices) {
   std::string text;
   for (const DeviceSetup& device : devices) {
@@ -93,6 +94,7 @@ std::string devices_text(const std::vector<DeviceSetup>& devices) {
                         device.ssid_bits);
     if (device.ats) text += ":ats";
     if (device.stall) text += ":stall";
+    if (device.pri) text += ":pri";
     if (device.group != DeviceSetup::alone) text += fmt::format(":group={}", device.group);
   }
   return text;
@@ -156,7 +158,7 @@ Expected<spec::sva::Hooks> parse_hooks(std::string_view text) {
 }
 
 Expected<DeviceSetup> parse_device(std::string_view text) {
-  constexpr const char* form = "SID[+SID]:PASID_BITS[:ats][:stall][:group=N]";
+  constexpr const char* form = "SID[+SID]:PASID_BITS[:ats][:stall][:pri][:group=N]";
   const auto bad = [&] { return wrong(fmt::format("device '{}' is not {}", text, form)); };
   DeviceSetup device;
   const std::vector<std::string_view> parts = split(text, ':');
@@ -177,6 +179,8 @@ Expected<DeviceSetup> parse_device(std::string_view text) {
       device.ats = true;
     } else if (part == "stall") {
       device.stall = true;
+    } else if (part == "pri") {
+      device.pri = true;
     } else if (group <= group_max) {
       device.group = static_cast<u32>(group);
     } else {
@@ -207,6 +211,9 @@ std::string objection(const Machine& machine) {
     if (device.stall && caps.stall_model == StallModel::never) {
       return "a device can stall where the SMMU cannot (stall=1)";
     }
+    if (device.pri && !caps.pri) return "a device has pri where the SMMU has not (pri=0)";
+    if (device.pri && !device.ats) return "a device has pri and not ats";
+    if (device.pri && device.stall) return "a device stalls, or has pri";
   }
   return {};
 }
@@ -286,13 +293,14 @@ void drop_what_is_not_there(Machine& machine) {
     machine.caps.ssidsize = 0;
     machine.caps.had = machine.caps.e0pd = machine.caps.hyp = false;
     for (DeviceSetup& device : machine.devices) {
-      device.stall = false;
+      device.stall = device.pri = false;
       device.ssid_bits = 0;
     }
   }
   for (DeviceSetup& device : machine.devices) {
     device.ats &= machine.caps.ats;
     device.stall &= machine.caps.stall_model != StallModel::never;
+    device.pri &= machine.caps.pri && device.ats;
   }
 }
 
@@ -301,7 +309,11 @@ void fit_the_devices(Machine& machine, std::string_view text) {
   const auto free = [&](std::string_view key) { return text.find(key) == std::string_view::npos; };
   Capabilities& caps = machine.caps;
   for (const DeviceSetup& device : machine.devices) {
-    if (device.ats && free("ats=")) caps.ats = true;
+    if ((device.ats || device.pri) && free("ats=")) caps.ats = true;
+    if (device.pri && free("pri=")) {
+      caps.pri = true;
+      if (free("priqs=") && caps.priqs == 0) caps.priqs = 4;
+    }
     if (device.stall && free("stall=") && caps.stall_model == StallModel::never) {
       caps.stall_model = StallModel::both;
     }
@@ -324,6 +336,22 @@ u32 drawn_stream_id(Draw& draw, const Capabilities& caps, bool far, std::set<u32
     const u32 sid = draw.below(u32{1} << bits);
     if (taken.insert(sid).second) return sid;
   }
+}
+
+/// Of those that ask for translations some ask for pages. By a draw of its own, so that nothing
+/// else of a machine depends on it.
+void draw_page_requests(Machine& machine, u64 seed) {
+  Draw draw(seed ^ 0x5052'4951);
+  if (!machine.caps.ats || !machine.caps.s1p || draw.one_in(2)) return;
+  bool any = false;
+  for (DeviceSetup& device : machine.devices) {
+    const bool asks = draw.one_in(2);
+    if (!asks || !device.ats || device.ssid_bits == 0) continue;
+    any = device.pri = true;
+    device.stall = false;
+  }
+  machine.caps.pri = any;
+  machine.caps.priqs = any ? draw.of({1, 2, 4, 8}) : 0;
 }
 
 }  // namespace
@@ -541,6 +569,7 @@ Machine drawn_machine(u64 seed) {
     machine.devices.push_back(std::move(device));
   }
   drop_what_is_not_there(machine);
+  draw_page_requests(machine, seed);
   // Whoever has no use for them leaves address spaces to the core.
   machine.hooks.mm_alloc = machine.hooks.mm_free = !draw.one_in(3);
   return machine;
@@ -638,6 +667,9 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
       if (has(features[i - 1], Feature::one_level_streams)) continue;
       plan.machines_[i] = machine_with(features[i - 1], draw);
     }
+  }
+  for (u32 i = 1; i <= drawn_count && text == "drawn"; ++i) {
+    draw_page_requests(plan.machines_[i], seed + i);
   }
   return plan;
 }

@@ -217,7 +217,8 @@ constexpr iommucheck_driver make_driver() {
   d.size = sizeof d;
   d.abi = IOMMUCHECK_DRIVER_ABI;
   d.name = form == TableForm::per_device ? "builtin-per-device" : "builtin";
-  d.flags = IOMMUCHECK_DRIVER_HOOKS | IOMMUCHECK_DRIVER_PAGE_SIZES | IOMMUCHECK_DRIVER_TAKES_OVER;
+  d.flags = IOMMUCHECK_DRIVER_HOOKS | IOMMUCHECK_DRIVER_PAGE_SIZES |
+            IOMMUCHECK_DRIVER_PAGE_REQUESTS | IOMMUCHECK_DRIVER_TAKES_OVER;
   if (form == TableForm::per_device) d.flags |= IOMMUCHECK_DRIVER_PER_DEVICE_TABLES;
   d.version = "0.1.0";
   d.init = init<form>;

@@ -335,7 +335,11 @@ void Monitor::check_faults_ended(const Place& place) {
                       state == spec::sva::State::blocked;
     if (!over) return;
   }
-  const bool waits = smmu_.has_stall(place.sid, place.at.number, true);
+  const bool asks = std::ranges::any_of(stalled_accesses_, [&](const StalledAccess& one) {
+    return one.sid == place.sid && one.access.ssid == place.at.number && !one.lost &&
+           still_waits_for(one.sid, one.stag);
+  });
+  const bool waits = asks || smmu_.has_stall(place.sid, place.at.number, true);
   const auto its = [&](const spec::StreamPart& part) {
     return part.sid == place.sid && part.first == place.at.number;
   };

@@ -139,6 +139,19 @@ class Feeder {
   // ---- devices ----------------------------------------------------------------------------------
   void operator()(const trace::Dma& dma) { m_.observe_access(dma); }
   void operator()(const trace::EventRecorded& event) { m_.observe_record(event); }
+  void operator()(const trace::PageRequest& request) {
+    if (m_.recording_ || m_.device_rules_) {
+      m_.tick();
+      m_.undetermined(not_built);
+      return;
+    }
+    m_.observe_page_request(request);
+  }
+  /// What becomes of a request is known when it comes.
+  void operator()(const trace::PageRequestQueued& /*record*/) {
+    m_.tick();
+    if (m_.recording_ || m_.device_rules_) m_.undetermined(not_built);
+  }
   void operator()(const trace::AtsRequest& request) {
     m_.tick();
     m_.emit(by_, request);
@@ -263,6 +276,7 @@ class Feeder {
   void operator()(const trace::Irq& irq) {
     m_.tick();
     if (irq.kind == trace::IrqKind::event_queue) m_.interrupt_of_event_queue();
+    if (irq.kind == trace::IrqKind::page_request_queue) m_.interrupt_of_page_queue();
   }
 
   // ---- processes --------------------------------------------------------------------------------

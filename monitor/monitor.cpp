@@ -24,9 +24,9 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   result.per_device_tables = setup.per_device_tables;
   result.blocks_unattached = !setup.not_claimed.has(Claim::blocking);
   result.hooks = setup.hooks.value_or(spec::sva::Hooks{});
-  // STALL_MODEL = 1: nothing stalls. Page requests are not built: no device can wait by them.
+  // STALL_MODEL = 1: nothing stalls.
   result.stalls = caps.stall_model != spec::StallModel::never;
-  result.page_requests = false;
+  result.page_requests = caps.pri && caps.ats && caps.s1p;
   using spec::sva::DirtyHardware;
   if (caps.httu >= 2) result.dirty = caps.cohacc ? DirtyHardware::present : DirtyHardware::open;
   return result;
@@ -91,6 +91,7 @@ Monitor::Monitor(const Setup& setup)
 
 void Monitor::gather() {
   if (!smmu_.resumed().empty()) stalls_end();
+  if (!smmu_.page_responses().empty()) groups_end();
   if (caches_.violations().empty()) return;
   for (spec::Violation& violation : caches_.violations()) {
     if (is_callers_doing(violation.rule)) continue;
@@ -175,6 +176,7 @@ void Monitor::begin_case(EventIndex now) {
   marks_.clear();
   stalled_accesses_.clear();
   answered_.clear();
+  smmu_.page_responses().clear();
   smmu_.resumed().clear();
   stalls_seen_ = 0;
 }
@@ -459,7 +461,8 @@ void Monitor::check_dma_duty(const spec::Access& access) {
   if (duty.blames_caller) blame_caller(duty.rule, duty.message);
 }
 
-bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) {
+bool Monitor::device_access(const spec::Access& access, spec::Choices& choices,
+                            std::optional<PageAsked> asked) {
   check_dma_duty(access);
   // A stalled one that found no room comes again, as if it had just arrived. IHI 0070 7.2.1, 7.4.
   bool recorded = false;
@@ -468,7 +471,7 @@ bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) 
     waiting_accesses_.erase(waiting_accesses_.begin());
     recorded = one_access(again, choices);
   }
-  return one_access(access, choices) || recorded;
+  return one_access(access, choices, asked) || recorded;
 }
 
 /// No room for its record, or as many stalled as there may be: it waits, and nothing is lost.
@@ -478,7 +481,8 @@ bool Monitor::waits_for_room(const spec::Access& access) {
   return false;
 }
 
-bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
+bool Monitor::one_access(const spec::Access& access, spec::Choices& choices,
+                         std::optional<PageAsked> asked) {
   tick();
   std::vector<spec::Outcome> outcomes;
   if (!caches_.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); })) {
@@ -495,6 +499,14 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices) {
       outcomes[choices.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
   if (outcome.kind == spec::OutcomeKind::within) outcome = caches_.nested().newest(access);
   using spec::OutcomeKind;
+  const u32 device = interface_.device_of(access.sid);
+  const bool of_tables = outcome.kind == OutcomeKind::fault && !outcome.stage2 &&
+                         spec::is_translation_fault(outcome.event);
+  if (access.ssv && of_tables && interface_.asks_for_pages(device)) {
+    // It is told so by ATS, which records nothing.
+    if (!interface_.requests_are_on(device).value_or(true)) return false;
+    return page_requested(access, asked.value_or(PageAsked{free_group(access.sid), true}));
+  }
   const bool passes = outcome.kind == OutcomeKind::translation ||
                       outcome.kind == OutcomeKind::bypass || outcome.kind == OutcomeKind::any;
   if (sink_ != nullptr) {

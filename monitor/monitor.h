@@ -132,7 +132,14 @@ class Monitor {
                    bool made_nothing);
   /// A device's access: the specification chooses an outcome and records its event. Whether there
   /// was a record.
-  bool device_access(const spec::Access& access, spec::Choices& choices);
+  /// `asked`: what a device that asks for pages says of the request if it makes one; else it is the
+  /// only one of its group.
+  struct PageAsked {
+    u32 group = 0;  ///< PRG index
+    bool last = true;
+  };
+  bool device_access(const spec::Access& access, spec::Choices& choices,
+                     std::optional<PageAsked> asked = {});
   /// An access that device_access() left waiting for an answer.
   struct StalledAccess {
     u64 id = 0;
@@ -140,7 +147,10 @@ class Monitor {
     u32 stag = 0;
     spec::Access access{};
     bool again = false;  ///< answered: the device makes it once more
+    bool lost = false;   ///< a page request that has no record, or of a group that lost some
   };
+  /// Whether the access, or the group of page requests, of that name still waits for the driver.
+  [[nodiscard]] bool still_waits_for(u32 sid, u32 name) const;
   [[nodiscard]] const std::vector<StalledAccess>& stalled_accesses() const {
     return stalled_accesses_;
   }
@@ -322,9 +332,12 @@ class Monitor {
   static void forget_marked_before(std::vector<spec::Outcome>& outcomes);
   void store_mark(const Mark& mark);
   void settle_marks();
-  bool one_access(const spec::Access& access, spec::Choices& choices);
+  bool one_access(const spec::Access& access, spec::Choices& choices,
+                  std::optional<PageAsked> asked = {});
   bool waits_for_room(const spec::Access& access);
   void interrupt_of_event_queue();
+  void interrupt_of_page_queue();
+  void observe_page_request(const trace::PageRequest& request);
   void tick() {
     ++now_;
     caches_.set_now(now_);
@@ -485,6 +498,11 @@ class Monitor {
   void access_stalls(const spec::Access& access, u32 stag);
   void note_event(spec::Delivery delivery, u32 sid, const std::array<u64, 4>& words);
   void stalls_end();
+  bool page_requested(const spec::Access& access, PageAsked asked);
+  [[nodiscard]] u32 free_group(u32 sid) const;
+  void groups_end();
+  void end_group(const spec::PageResponse& response, bool by_driver);
+  void lose_begun_groups();
   void remember_waiting() { waited_before_ = interface_.waiting_faults(); }
   void check_ended_faults();
   void check_refused();

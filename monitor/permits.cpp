@@ -41,7 +41,7 @@ bool permits_translation(const Alternatives& allowed, spec::AccessKind kind, con
 
 /// How it ends, and whether it waits for an answer, say what is promised where nothing is mapped. A
 /// fault on rights is what is promised of a mapping that does not give them.
-bool permits_fault(const Alternatives& allowed, bool at_pasid, spec::AccessKind kind,
+bool permits_fault(const Alternatives& allowed, bool at_pasid, bool asks, spec::AccessKind kind,
                    const Outcome& outcome) {
   if (promises_state(allowed, State::within)) return true;
   const bool tables = at_pasid || promises_tables(allowed);
@@ -61,7 +61,8 @@ bool permits_fault(const Alternatives& allowed, bool at_pasid, spec::AccessKind 
   if (outcome.rule == spec::Rule::STE_BYPASS_SIZE || is_ipa) {
     return promises_state(allowed, State::identity) || (is_ipa && tables && promises_end(allowed));
   }
-  if (outcome.stalled()) return promises_state(allowed, State::waits);
+  if (asks && at_pasid && promises_state(allowed, State::waits)) return true;
+  if (outcome.stalled() && !(asks && at_pasid)) return promises_state(allowed, State::waits);
   return tables && promises_end(allowed);
 }
 
@@ -149,7 +150,7 @@ bool promises_tables(const Alternatives& allowed) {
   });
 }
 
-bool permits(const Alternatives& allowed, bool at_pasid, spec::AccessKind kind,
+bool permits(const Alternatives& allowed, bool at_pasid, bool asks, spec::AccessKind kind,
              const Outcome& outcome, AttributesAsked asked) {
   switch (outcome.kind) {
     case OutcomeKind::any: return false;
@@ -164,7 +165,7 @@ bool permits(const Alternatives& allowed, bool at_pasid, spec::AccessKind kind,
     case OutcomeKind::within: return promises_state(allowed, State::within);
     case OutcomeKind::fault:
       if (!spec::is_translation_fault(outcome.event) && allowed.concerned) return true;
-      return permits_fault(allowed, at_pasid, kind, outcome);
+      return permits_fault(allowed, at_pasid, asks, kind, outcome);
   }
   return false;
 }

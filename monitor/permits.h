@@ -30,9 +30,10 @@ enum class Grant : u8 { no, yes, either };
 Grant grant_of(u32 prot, spec::AccessKind kind);
 
 /// One of the promises lets an access of the kind end so. `at_pasid`: tables that yield nothing are
-/// as good there as none; of the RID's space they are where something may be mapped.
-bool permits(const spec::sva::Alternatives& allowed, bool at_pasid, spec::AccessKind kind,
-             const spec::Outcome& outcome, AttributesAsked asked);
+/// as good there as none; of the RID's space they are where something may be mapped. `asks`: the
+/// device waits at PASIDs by page requests, whatever the SMMU makes of its faults.
+bool permits(const spec::sva::Alternatives& allowed, bool at_pasid, bool asks,
+             spec::AccessKind kind, const spec::Outcome& outcome, AttributesAsked asked);
 
 bool promises_state(const spec::sva::Alternatives& allowed, spec::sva::State state);
 /// An access that is not let through may end in a fault of translation, or be terminated by it.

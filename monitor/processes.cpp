@@ -288,6 +288,16 @@ void Monitor::irq(AgentId by, u32 source) {
                               : source == 1 ? trace::IrqKind::page_request_queue
                                             : trace::IrqKind::global_error});
   if (source == 0) interrupt_of_event_queue();
+  if (source == 1) interrupt_of_page_queue();
+}
+
+void Monitor::interrupt_of_page_queue() {
+  if (recording_) return;
+  smmu_.interrupt_of_page_queue();
+  check_refused();
+  interface_.faults_are_read(false, true);
+  if (smmu_.is_stuck()) interface_.forget_refused();
+  gather();
 }
 
 /// In a recording the driver may still be at work on the last one.
@@ -295,7 +305,7 @@ void Monitor::interrupt_of_event_queue() {
   if (recording_) return;
   smmu_.interrupt_of_event_queue();
   check_refused();
-  interface_.faults_are_read();
+  interface_.faults_are_read(true, false);
   // Its answers do not get through: when the queue goes on nobody knows which did.
   if (smmu_.is_stuck()) interface_.forget_refused();
   gather();

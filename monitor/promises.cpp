@@ -216,7 +216,8 @@ bool Monitor::check_option(const Place& place, const spec::StreamOption& option,
   spec::Outcome end;
   if (option.regime == 0) {
     end = caches_.accesses().end_of(option, access_at(place, 0));
-    if (permits(allowed, place.at.present, {}, end, asked_of_attributes())) return true;
+    const bool asks = interface_.asks_for_pages(place.device);
+    if (permits(allowed, place.at.present, asks, {}, end, asked_of_attributes())) return true;
   } else if (!believes && !stalls && (tables || (place.at.present && !option.contained))) {
     return true;
   }
@@ -551,13 +552,14 @@ Monitor::Breach Monitor::breach_of(const Question& asked, u64 va, const Alternat
       caches_.accesses().outcomes_by(way, access, scratch_, heed_conflicts, outcomes_);
     }
   };
+  const bool asks = !asked.place.walker && interface_.asks_for_pages(asked.place.device);
   for (const spec::AccessKind kind : kinds_that_tell(scratch_, allowed)) {
     if (atc && !by_ats(kind)) continue;
     ask(kind, false);
     for (const spec::Outcome& outcome : outcomes_) {
       // Stage 2 is asked once more, and is compared itself.
       if (outcome.kind == spec::OutcomeKind::within && is_contained(asked)) continue;
-      if (permits(allowed, at_pasid, kind, outcome, asked_of_attributes(asked))) continue;
+      if (permits(allowed, at_pasid, asks, kind, outcome, asked_of_attributes(asked))) continue;
       return breach_by(outcome, allowed);
     }
   }

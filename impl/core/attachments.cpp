@@ -183,7 +183,7 @@ int Core::attach_pasid(iommucheck_handle handle, u32 device, u32 pasid) {
 // ---- the way back ----
 
 /// Of one PASID, or of every one: entry, then what the device has cached, each complete before the
-/// next. ETIMEDOUT: they are dead until recovery.
+/// next, then what it still asks for there. ETIMEDOUT: they are dead until recovery.
 int Core::end_attachments(u32 device, u32 pasid) {
   const auto for_each = [&](bool dead, auto visit) {
     attachments_.for_each_used([&](Attachment& at) {
@@ -203,6 +203,10 @@ int Core::end_attachments(u32 device, u32 pasid) {
   if (error == 0 && caches) {
     for_each(true, [&](const Attachment& at) { drop_device(device, at.pasid); });
     error = commit();
+  }
+  if (error == 0 && can_wait(device)) {
+    for_each(true, [&](const Attachment& at) { end_device_faults(device, at.pasid); });
+    error = ensure_settled();
   }
   for_each(true, [&](Attachment& at) {
     Domain* domain = domains_.find(at.domain);

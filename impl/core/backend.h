@@ -103,6 +103,8 @@ class FaultSink {
   virtual void take(const Fault& fault) = 0;
   /// Nobody answers it. False: it is no user's.
   virtual bool tell(const Event& event) = 0;
+  /// Requests were lost: groups that have begun may never become whole, or were answered.
+  virtual void groups_lost() = 0;
 
  protected:
   ~FaultSink() = default;

@@ -64,7 +64,9 @@ void Core::free_everything() {
 }
 
 void Core::handle_irq(u64 source) {
-  if (source == IOMMUCHECK_IRQ_EVENT_QUEUE) faults_.drain({});
+  const bool of_faults =
+      source == IOMMUCHECK_IRQ_EVENT_QUEUE || source == IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE;
+  if (of_faults) faults_.drain({});
   if (source == IOMMUCHECK_IRQ_GLOBAL_ERROR) backend_.handle_errors();
 }
 

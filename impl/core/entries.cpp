@@ -46,11 +46,23 @@ int Core::ensure_table(const Holder& holder) {
     case Backend::Growth::no_memory: return -IOMMUCHECK_ENOMEM;
     case Backend::Growth::moved: break;
   }
+  const auto route = [&](u32 device) {
+    return route_to(domains_.find(devices_[device].domain), devices_[device].table, device);
+  };
+  for (bool prepared = true; prepared;) {
+    prepared = false;
+    for_each_device(holder, [&](u32 device) {
+      if (!prepare_route(device, route(device))) return;
+      backend_.forget_route(device, false);
+      prepared = true;
+    });
+    const int error = prepared ? commit() : 0;
+    if (error != 0) backend_.not_grown(table);
+    if (error != 0) return error;
+  }
   const auto move = [&] {
     for_each_device(holder, [&](u32 device) {
-      const Domain* domain = domains_.find(devices_[device].domain);
-      if (!set_route(device, route_to(domain, devices_[device].table, device))) return;
-      backend_.forget_route(device, false);
+      if (set_route(device, route(device))) backend_.forget_route(device, false);
     });
   };
   move();

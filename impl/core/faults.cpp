@@ -61,6 +61,17 @@ Faults::Open* Faults::begin(const Fault& fault) {
   return open;
 }
 
+/// They are read in the order in which they become whole.
+void Faults::become_last(Open& open) {
+  if (last_ == &open) return;
+  (open.previous != nullptr ? open.previous->next : first_) = open.next;
+  open.next->previous = open.previous;
+  open.previous = last_;
+  open.next = nullptr;
+  last_->next = &open;
+  last_ = &open;
+}
+
 /// That of the device's group with the number, of which further pages come.
 Faults::Open* Faults::find_begun(const Fault& fault) {
   Open* found = nullptr;
@@ -219,6 +230,7 @@ void Faults::take(const Fault& fault, const Ending& ending) {
     return;
   }
   open->state = Open::State::lost;
+  become_last(*open);
   ask(*open, ending);
 }
 
@@ -234,6 +246,13 @@ bool Faults::end_begun(const Ending& ending) {
     if (ended) all &= send(open, Response::invalid);
   });
   return all;
+}
+
+/// What is left of them may be of groups that were answered already.
+void Faults::lose_begun() {
+  for_each_open([&](Open& open) {
+    if (open.state == Open::State::begun) over(open);
+  });
 }
 
 /// Faults that were read before: what was lost is sent again, what is on its way may have acted,
@@ -284,6 +303,7 @@ bool Faults::drain(Ending ending) {
     Sink(Faults& f, const Ending& e) : faults(f), ending(e) {}
     void take(const Fault& fault) override { faults.take(fault, ending); }
     bool tell(const Event& event) override { return faults.events_.tell(event); }
+    void groups_lost() override { faults.lose_begun(); }
     Faults& faults;
     const Ending& ending;
   };

@@ -110,9 +110,11 @@ class Faults {
   void over(Open& open);
   void leave_queue(Open& open);
   void ask(Open& open, const Ending& ending);
+  void become_last(Open& open);
   void take(const Fault& fault, const Ending& ending);
   bool go_on(const Ending& ending);
   bool end_begun(const Ending& ending);
+  void lose_begun();
   bool handlers_agree(Open& open, u32 device);
   void leave(Open& open);
   FaultQueue* queue_of(u32 device) { return queues_.find(queue_of_[device]); }

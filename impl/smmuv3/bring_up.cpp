@@ -11,6 +11,7 @@ namespace {
 
 constexpr u32 command_queue_lg2 = 8;  // one page
 constexpr u32 event_queue_lg2 = 7;    // one page
+constexpr u32 page_queue_lg2 = 8;     // one page
 constexpr u64 event_bytes = 32;
 
 /// Waits until register `offset` reads `value` under `mask_bits`.
@@ -90,6 +91,11 @@ int Smmu::allocate_structures() {
     event_ring_ = platform_.table_alloc(event_ring_bytes(event_lg2_));
     if (event_ring_ == 0) return -IOMMUCHECK_ENOMEM;
   }
+  if (page_ring_ == 0 && features_.page_requests) {
+    page_lg2_ = std::min<u32>(page_queue_lg2, features_.priq_lg2_max);
+    page_ring_ = platform_.table_alloc(page_ring_bytes());
+    if (page_ring_ == 0) return -IOMMUCHECK_ENOMEM;
+  }
   return 0;
 }
 
@@ -134,10 +140,14 @@ int Smmu::begin_reset() {
 
 int Smmu::end_reset() {
   program_event_queue();
+  program_page_queue();
   // Before SMMUEN, so that translated traffic is never let through unchecked.
-  const u32 queues = reg::cr0_cmdqen | reg::cr0_eventqen | (features_.ats ? reg::cr0_atschk : 0);
+  const u32 requests = features_.page_requests ? reg::cr0_priqen : 0;
+  const u32 queues =
+      reg::cr0_cmdqen | reg::cr0_eventqen | requests | (features_.ats ? reg::cr0_atschk : 0);
   if (int error = write_cr0(queues)) return error;
-  const u32 interrupts = reg::irq_gerror | reg::irq_eventq;
+  const u32 interrupts =
+      reg::irq_gerror | reg::irq_eventq | (features_.page_requests ? reg::irq_priq : 0);
   platform_.write32(reg::irq_ctrl, interrupts);
   if (int error = wait_register(platform_, reg::irq_ctrlack, interrupts, interrupts)) return error;
   return write_cr0(queues | reg::cr0_smmuen);
@@ -159,6 +169,8 @@ void Smmu::free_everything() {
   commands_.destroy(platform_);
   if (event_ring_ != 0) platform_.table_free(event_ring_, event_ring_bytes(event_lg2_));
   event_ring_ = 0;
+  if (page_ring_ != 0) platform_.table_free(page_ring_, page_ring_bytes());
+  page_ring_ = 0;
 }
 
 /// Each global error is told before it is acknowledged. IHI 0070 6.3.17, 7.5.

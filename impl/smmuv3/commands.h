@@ -33,6 +33,7 @@ inline constexpr u64 op_tlbi_s12_vmall = 0x28;
 inline constexpr u64 op_tlbi_s2_ipa = 0x2a;
 inline constexpr u64 op_tlbi_nsnh_all = 0x30;
 inline constexpr u64 op_atc_inv = 0x40;
+inline constexpr u64 op_pri_resp = 0x41;
 inline constexpr u64 op_resume = 0x44;
 inline constexpr u64 op_sync = 0x46;
 
@@ -85,6 +86,24 @@ constexpr CommandOf<W> atc_inv_every_pasid(W sid) {
 template <class W>
 constexpr CommandOf<W> resume(W sid, W stag, bool retry) {
   return {W(op_resume | (retry ? resume_retry : resume_abort)) | (sid << sid_lsb), stag};
+}
+
+/// Of CMD_PRI_RESP, to a group of page requests. IHI 0070 4.5.2.
+inline constexpr u64 pri_resp_failure = 0;
+inline constexpr u64 pri_resp_invalid = 1;
+inline constexpr u64 pri_resp_success = 2;
+
+/// To the group with that index, of requests without a PASID.
+template <class W>
+constexpr CommandOf<W> pri_resp_without_pasid(W sid, W prg_index, u64 response) {
+  return {W(op_pri_resp) | (sid << sid_lsb), prg_index | W(response << 12)};
+}
+
+/// To the group with that index of the PASID.
+template <class W>
+constexpr CommandOf<W> pri_resp(W sid, W pasid, W prg_index, u64 response) {
+  return {W(op_pri_resp | ssid_valid) | (pasid << 12) | (sid << sid_lsb),
+          prg_index | W(response << 12)};
 }
 
 /// All non-global entries and pointers of `asid`, VMID 0.

@@ -22,12 +22,6 @@ u32 prot_of(u64 word1) {
 
 }  // namespace
 
-bool Smmu::came_from(const Fault& fault, u32 device) const {
-  bool its = false;
-  for_each_stream(device, [&](u64 sid) { its |= sid == fault.id >> stream_lsb; });
-  return its;
-}
-
 Smmu::Record Smmu::read_record() {
   const u32 slots = 1u << event_lg2_;
   const u64 pa = event_ring_ + (event_cons_ & (slots - 1)) * event_bytes;
@@ -99,20 +93,6 @@ void Smmu::log_record(const Record& record) const {
   platform_.log(IOMMUCHECK_LOG_WARNING, line);
 }
 
-/// Consumption is enough for a RESUME (arch 5.4); it waits for no invalidation. One that is in the
-/// ring is not sent twice: by then its STAG may be that of another access.
-Answered Smmu::answer(const Fault& fault, Response response) {
-  const u64 stag = bits(fault.id, stream_lsb - 1, 0);
-  const Command resume =
-      command::resume<u64>(fault.id >> stream_lsb, stag, response == Response::success);
-  bool placed = false;
-  if (commands_.sync_alone(platform_, resume, placed) != SyncResult::timed_out) {
-    return Answered::done;
-  }
-  queued_ |= placed;  // whoever wants to know waits again
-  return placed ? Answered::on_its_way : Answered::no;
-}
-
 /// Reads what is there now.
 u32 Smmu::drain_once(FaultSink& sink) {
   const u32 index_mask = (2u << event_lg2_) - 1;
@@ -143,7 +123,7 @@ u32 Smmu::drain_once(FaultSink& sink) {
 void Smmu::read_faults(FaultSink& sink) {
   // Until it is empty: the queue sends an interrupt for a record that comes to it empty, and none
   // for what came since PROD was read, nor for stalls that waited behind a full queue for place.
-  while (drain_once(sink) != 0) {
+  while (drain_once(sink) + drain_page_queue(sink) != 0) {
   }
 }
 

@@ -69,7 +69,7 @@ ste::Words Smmu::words_of_user(u32 device, const Route& route) const {
   const Structure& users = route.structure;
   const auto& table = static_cast<const SmmuTable&>(*route.table);
   if (is_aborted(users[0])) return {ste::blocked};
-  const u64 hosts = ste::word1(features_, can_wait(device), has_cache(device));
+  const u64 hosts = word1_of(device);
   if (!ste::is_stage1(users[0])) {
     return {ste::stage2, hosts & ~eats_bits, table.word2, table.word3};
   }

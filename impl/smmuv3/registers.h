@@ -31,8 +31,12 @@ inline constexpr u64 cmdq_cons = 0x9c;
 inline constexpr u64 eventq_base = 0xa0;
 inline constexpr u64 eventq_prod = 0x100a8;  // page 1, the portable place
 inline constexpr u64 eventq_cons = 0x100ac;
+inline constexpr u64 priq_base = 0xc0;
+inline constexpr u64 priq_prod = 0x100c8;
+inline constexpr u64 priq_cons = 0x100cc;
 
 inline constexpr u32 cr0_smmuen = 1 << 0;
+inline constexpr u32 cr0_priqen = 1 << 1;
 inline constexpr u32 cr0_eventqen = 1 << 2;
 inline constexpr u32 cr0_cmdqen = 1 << 3;
 inline constexpr u32 cr0_atschk = 1 << 4;  // translated traffic is checked against STE.EATS
@@ -47,6 +51,7 @@ inline constexpr u32 gbpa_abort = 1 << 20;
 inline constexpr u32 gbpa_update = u32{1} << 31;
 
 inline constexpr u32 irq_gerror = 1 << 0;
+inline constexpr u32 irq_priq = 1 << 1;
 inline constexpr u32 irq_eventq = 1 << 2;
 
 inline constexpr u32 gerror_cmdq_err = 1 << 0;
@@ -84,8 +89,10 @@ struct Features {
   bool granule_4k = false;
   bool preset_tables = false;
   bool ats = false;
-  bool split_ats = false;    ///< ATS of stage 1 alone, under stage 2
-  bool dirty_state = false;  ///< marks what is written to, and access flags
+  bool split_ats = false;  ///< ATS of stage 1 alone, under stage 2
+  bool page_requests = false;
+  bool pasid_on_overflow = false;  ///< responses of its own have PASIDs, whatever STE.PPAR says
+  bool dirty_state = false;        ///< marks what is written to, and access flags
   bool two_level_cd_table = false;
   u8 asid_bits = 8;
   u8 stall_model = 0;
@@ -94,6 +101,7 @@ struct Features {
   u8 ssid_bits = 0;
   u8 cmdq_lg2_max = 0;
   u8 eventq_lg2_max = 0;
+  u8 priq_lg2_max = 0;
   u8 output_bits = 32;
   u8 output_size = 0;  ///< the encoding of output_bits, for CD.IPS
 };
@@ -110,6 +118,8 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.dirty_state = bits(id0, 7, 6) >= 2 && f.coherent;
   f.ats = bit(id0, 10);
   f.split_ats = f.ats && !bit(id0, 11);  // NS1ATS
+  f.page_requests = f.ats && bit(id0, 16);
+  f.pasid_on_overflow = bit(id3, 5);  // PPS
   f.asid_bits = bit(id0, 12) ? 16 : 8;
   f.two_level_cd_table = bit(id0, 19);
   f.little_endian = bits(id0, 22, 21) != 3;
@@ -117,6 +127,7 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.two_level_stream_table = bits(id0, 28, 27) == 1;
   f.stream_id_bits = static_cast<u8>(bits(id1, 5, 0));
   f.ssid_bits = static_cast<u8>(std::min<u64>(bits(id1, 10, 6), 20));
+  f.priq_lg2_max = static_cast<u8>(bits(id1, 15, 11));
   f.eventq_lg2_max = static_cast<u8>(bits(id1, 20, 16));
   f.cmdq_lg2_max = static_cast<u8>(bits(id1, 25, 21));
   f.preset_tables = bits(id1, 30, 29) != 0;

@@ -76,7 +76,7 @@ class Smmu final : public HookedBackend {
   Added add_device(u32 device) override;
   u32 first_pasid() const override { return 1; }
   unsigned pasid_bits(u32 device) const override;
-  bool can_wait(u32 device) const override;
+  bool can_wait(u32 device) const override { return stalls(device) || asks_for_pages(device); }
   bool has_cache(u32 device) const override;
   bool prepare_route(u32 device, const Route& route) override;
   bool set_route(u32 device, const Route& route) override;
@@ -146,7 +146,7 @@ class Smmu final : public HookedBackend {
   bool reports_faults() const override { return (cr0_ & reg::cr0_eventqen) != 0; }
   void read_faults(FaultSink& sink) override;
   bool came_from(const Fault& fault, u32 device) const override;
-  u32 faults_max() const override { return features_.stall_max; }
+  u32 faults_max() const override;
   void set_number(Event& event, u32 number) const override;
   Answered answer(const Fault& fault, Response response) override;
 
@@ -160,6 +160,11 @@ class Smmu final : public HookedBackend {
   int block_bypass();
   int allocate_structures();
   void program_event_queue();
+  // page_requests.cpp
+  u64 page_ring_bytes() const;
+  void program_page_queue();
+  u32 drain_page_queue(FaultSink& sink);
+  Answered send_answer(const Command& command);
   Record read_record();
   static Fault fault_of(const Record& record);
   void log_record(const Record& record) const;
@@ -182,6 +187,9 @@ class Smmu final : public HookedBackend {
   void name_table(SmmuTable& table, const Space& space) const;
   void drop_stage2(const Gather& gather, u64 vmid);
   // streams.cpp
+  bool stalls(u32 device) const;
+  bool asks_for_pages(u32 device) const;
+  u64 word1_of(u32 device) const;
   /// What the STEs of a device are to say when everything was invalidated.
   struct Postponed {
     ste::Words words{};
@@ -192,7 +200,7 @@ class Smmu final : public HookedBackend {
   ste::Words words_at(u32 sid) const;
   bool prepare_ste(u32 sid, const ste::Words& to);
   bool set_ste(u32 sid, const ste::Words& to, bool& postponed);
-  bool set_words(u32 sid, const ste::Words& to, unsigned first, unsigned last);
+  bool store_words(u32 sid, const ste::Words& to, unsigned which);
   bool set_postponed();
   void store_cd_word0(u64 cd, u64 word);
   u64 cd_word0(const Entry& entry) const;
@@ -214,6 +222,11 @@ class Smmu final : public HookedBackend {
   u32 event_cons_ = 0;
   u32 event_cons_written_ = 0;  // with the overflow flag
   u32 event_prod_ = 0;          // as last read
+  u64 page_ring_ = 0;
+  u32 page_lg2_ = 0;
+  u32 page_cons_ = 0;
+  u32 page_cons_written_ = 0;  // with the overflow flag
+  u32 page_prod_ = 0;          // as last read
   u32 cr0_ = 0;
   unsigned pasid_bits_max_ = 0;     // the widest that a device of the platform can send
   Postponed* postponed_ = nullptr;  // by device

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The words of stream table entries and context descriptors, IHI 0070 chapter 5.
 //
-// What this driver changes in a live STE is word 0: V, Config, S1Fmt, S1ContextPtr, S1CDMax. Word 1
-// is a fact of the device, the same for blocked, bypass and stage 1, with PASIDs and without, but
-// for S1DSS: it says what stands beside a PASID table for accesses without a PASID, and is looked
-// at in stage 1 with PASIDs only. So every change between these is one 64-bit store, and hitless
-// (arch 7.3), or, where S1DSS is another one, two stores with an invalidation between them. Words 2
-// and 3 name a table of stage 2, and the VMID of stage 1 alone, which is 0: they change while the
-// STE is known not to translate, so that no mixture of two tables is ever read (Smmu::prepare_ste).
-// Words 4 to 7 are 0. A CD changes in word 0 only while it is valid; its other words are written
-// while it is not.
+// In which steps one STE becomes another says ste_writer.h. Word 1 is a fact of the device, but for
+// S1DSS, which says what stands beside a PASID table for accesses without a PASID, and what a user
+// chooses. Words 2 and 3 name a table of stage 2, and the VMID of stage 1 alone, which is 0. Words
+// 4 to 7 are 0. A CD changes in word 0 only while it is valid; its other words are written while it
+// is not.
 #pragma once
 
 #include <array>
@@ -94,16 +90,22 @@ constexpr W stage1_table(W table_pa, bool two_level, u64 cdmax) {
 /// without a PASID until a route says otherwise. S1STALLD says that this stream never stalls; where
 /// stalls do not exist it must be 0. EATS counts for stage 1 only, so that it may be set all the
 /// time.
-constexpr u64 word1(const Features& features, bool stalls = false, bool ats = false) {
+/// `requests`: it asks for pages, and responses that nobody but the SMMU gives have the PASID
+/// (PPAR).
+constexpr u64 word1(const Features& features, bool stalls = false, bool ats = false,
+                    bool requests = false) {
   constexpr u64 s1cir_wb = u64{1} << 2;
   constexpr u64 s1cor_wb = u64{1} << 4;
   constexpr u64 s1csh_inner = u64{3} << 6;
   constexpr u64 s1stalld = u64{1} << 27;
+  constexpr u64 ppar = u64{1} << 18;
   constexpr u64 shcfg_incoming = u64{1} << 44;
   constexpr u64 eats_full = u64{1} << 28;
   u64 word = s1dss_cd0 | s1cir_wb | s1cor_wb | s1csh_inner | shcfg_incoming;
   if (features.stall_model == 0 && !stalls) word |= s1stalld;
   if (features.ats && ats) word |= eats_full;
+  const bool ppar_counts = features.ssid_bits != 0 && !features.pasid_on_overflow;
+  if (features.page_requests && requests && ppar_counts) word |= ppar;
   return word;
 }
 

@@ -43,7 +43,7 @@ u64 Smmu::cd_word0(const Entry& entry) const {
   const bool shared = entry.mm != nullptr;
   const u64 input_bits = shared ? entry.mm->input_bits : entry.space->input_bits;
   const cd::Kind kind = {.shared = shared,
-                         .waits = entry.waits,
+                         .waits = entry.waits && features_.stall_model == 0,
                          .quiet = entry.quiet,
                          .dirty_state = !shared && features_.dirty_state};
   return cd::word0<u64>(entry.tag, input_bits, features_.output_size, kind);

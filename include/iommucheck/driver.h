@@ -418,6 +418,11 @@ struct iommucheck_user_event {
 #define IOMMUCHECK_DRIVER_HOOKS 0x8u
 /* It heeds IOMMUCHECK_CONFIG_NO_PAGE_SIZES. */
 #define IOMMUCHECK_DRIVER_PAGE_SIZES 0x10u
+/* Devices with IOMMUCHECK_DEVICE_PRI wait by page requests, where the SMMU has them (IDR0.PRI): it
+ * reads the page request queue in handle_irq of that queue, and answers each group once. Without it
+ * no device is said to have page requests. A group is read page by page, with one number; `last` is
+ * 1 with its last page. INTERFACE "Faults". */
+#define IOMMUCHECK_DRIVER_PAGE_REQUESTS 0x20u
 /* It takes physical addresses for pointers, as firmware does: window == (void *)window_pa. */
 #define IOMMUCHECK_DRIVER_IDENTITY_MAPPED 0x40000u
 /* It brings an SMMU up that somebody had before and left on, as after kexec. */

@@ -27,6 +27,8 @@ Setup setup_of(const World& world, const iommucheck_driver& driver) {
   Setup setup;
   setup.id = spec::make_id_registers(capabilities_of(world));
   setup.devices = hardware_devices(world);
+  // Who asks for pages asks for translations.
+  for (spec::sva::DeviceSetup& device : setup.devices) device.ats |= device.pri;
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = world.hooks;
   setup.window_bytes = window_bytes;
@@ -68,6 +70,8 @@ Offers DriverSubject::offers(const World& world) {
           .shared_tables = !per_device,
           .own_tables = per_device,
           .stalls = true,
+          .page_requests = says(IOMMUCHECK_DRIVER_PAGE_REQUESTS),
+          .request_groups = says(IOMMUCHECK_DRIVER_PAGE_REQUESTS),
           .no_page_sizes = says(IOMMUCHECK_DRIVER_PAGE_SIZES),
           .dirty = driver_->dirty_set != nullptr,
           .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
@@ -240,7 +244,11 @@ Reached DriverSubject::reached_by(const Probing& probing, const spec::Outcome& o
   }
   const Reachable allowed = promised(monitor_->interface(), probing);
   const auto promises = [&](const char* fault) { return allowed.contains({false, 0, fault}); };
-  const bool stalls = outcome.reaction.stall;
+  const bool asks = probing.at.present && monitor_->interface().asks_for_pages(probing.device);
+  const bool stalls = asks
+                          ? !is_configuration_end(outcome) && !outcome.stage2 &&
+                                monitor_->interface().requests_are_on(probing.device).value_or(true)
+                          : outcome.reaction.stall;
   if (!is_configuration_end(outcome) && !stalls && promises("F.quiet") && !promises("F.unmapped")) {
     return {false, 0, "F.quiet"};
   }
@@ -307,13 +315,17 @@ u64 DriverSubject::make_access(const Probing& probing) {
   const auto& stalled = monitor_->stalled_accesses();
   const u64 before = stalled.empty() ? 0 : stalled.back().id;
   spec::FirstChoice first;
-  const bool recorded = monitor_->device_access(access_of(probing), first);
+  const Monitor::PageAsked asked{static_cast<u32>(probing.group & 0x1ff), probing.last};
+  const bool recorded = monitor_->device_access(access_of(probing), first, asked);
   const u64 waits = stalled.empty() || stalled.back().id == before ? 0 : stalled.back().id;
   if (waits != 0) waited_.add(waits, probing);
   const u64 domain = interface().domain_of(probing.device);
   const bool of_user = domain != 0 && interface().parent_of(domain) != 0;
   // The driver hears of it at once.
-  if (recorded && (waits != 0 || of_user)) host_->irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  const bool asks = probing.at.present && interface().asks_for_pages(probing.device);
+  if (recorded && (waits != 0 || of_user)) {
+    host_->irq(asks ? IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE : IOMMUCHECK_IRQ_EVENT_QUEUE);
+  }
   return waits;
 }
 
@@ -330,7 +342,7 @@ Reached DriverSubject::access_state(u64 waits) {
   repeat_answered();
   return waited_.state(waits, [&](u64 id) {
     return std::ranges::any_of(monitor_->stalled_accesses(), [&](const auto& stalled) {
-      return stalled.id == id && monitor_->smmu().has_stall_tag(stalled.sid, stalled.stag);
+      return stalled.id == id && monitor_->still_waits_for(stalled.sid, stalled.stag);
     });
   });
 }

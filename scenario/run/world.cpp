@@ -128,6 +128,9 @@ spec::Capabilities capabilities_of(const World& world) {
   caps.stall_model = spec::StallModel::both;
   caps.bbml = static_cast<unsigned>(world.bbml.value_or(0));
   caps.ats = true;
+  const auto asks = [](const WorldDevice& one) { return one.faults == WorldDevice::Faults::pri; };
+  caps.pri = std::ranges::any_of(world.devices, asks);
+  caps.priqs = caps.pri ? 8 : 0;
   caps.s2p = caps.vmid16 = true;
   caps.httu = world.has_dirty() ? 2 : 0;
   return caps;

@@ -34,23 +34,26 @@ void Smmu::write_eventq_cons(u64 value) {
   }
   set(r_.eventq_cons, value);
   note_left();
-  const bool open = ((value ^ r_.eventq_seen) & queue_overflow_flag) != 0;
-  const auto drained = static_cast<bool>(queue_empty(lg2, r_.eventq_seen, value));
+  note_overflow(event_queue(), r_.cr0 & cr0::eventqen, r_.overflow_drained);
+}
+
+/// PROD was read, or CONS written. With the queue empty there is nothing else to do than to
+/// acknowledge an overflow.
+void Smmu::note_overflow(const OutputQueue& queue, u64 enabled, u64& drained) {
+  const bool open = ((queue.cons ^ queue.seen) & queue_overflow_flag) != 0;
   if (!open) {
-    set(r_.overflow_drained, 0);
-  } else if (drained && (r_.cr0 & cr0::eventqen) != 0) {
-    set(r_.overflow_drained, 1);
+    set(drained, 0);
+  } else if (enabled != 0 &&
+             static_cast<bool>(queue_empty(queue.queue.lg2, queue.seen, queue.cons))) {
+    set(drained, 1);
   }
 }
 
-/// PROD was read. With the queue empty there is nothing else to do than to acknowledge it. A
-/// recording may have the next interrupt while another CPU is at that.
+/// A recording may have the next interrupt while another CPU is at that.
 void Smmu::overflow_seen() {
-  if (slots_from_events_ || (r_.cr0 & cr0::eventqen) == 0) return;
-  const bool open = ((r_.eventq_cons ^ r_.eventq_seen) & queue_overflow_flag) != 0;
-  if (open && static_cast<bool>(queue_empty(eventq().lg2, r_.eventq_seen, r_.eventq_cons))) {
-    set(r_.overflow_drained, 1);
-  }
+  if (slots_from_events_) return;
+  note_overflow(event_queue(), r_.cr0 & cr0::eventqen, r_.overflow_drained);
+  note_overflow(pri_queue(), r_.cr0 & cr0::priqen, r_.page_overflow_drained);
 }
 
 void Smmu::write_priq_cons(u64 value) {
@@ -62,6 +65,7 @@ void Smmu::write_priq_cons(u64 value) {
     begin_loads(pri_loads_, value);
   }
   set(r_.priq_cons, value);
+  note_overflow(pri_queue(), r_.cr0 & cr0::priqen, r_.page_overflow_drained);
 }
 
 /// CONS was written. What is there still came while the queue was not empty, and has no interrupt.
@@ -81,14 +85,20 @@ void Smmu::interrupt_of_event_queue() {
                                  ", and the record there came before that to a queue that was not "
                                  "empty: no interrupt was sent for it");
   }
+  check_overflow(event_queue(), r_.overflow_drained);
+}
+
+void Smmu::interrupt_of_page_queue() { check_overflow(pri_queue(), r_.page_overflow_drained); }
+
+void Smmu::check_overflow(const OutputQueue& queue, u64& drained) {
   ++caches_.exercised()[static_cast<std::size_t>(Rule::EVENT_OVERFLOW_ACK)];
-  if (r_.overflow_drained == 0) return;
-  set(r_.overflow_drained, 0);
+  if (drained == 0) return;
+  set(drained, 0);
+  const std::string name(queue.name);
   report(Rule::EVENT_OVERFLOW_ACK,
-         "EVENTQ_PROD.OVFLG was read as " + std::to_string(bit(r_.eventq_seen, 31) ? 1 : 0) +
-             ", the queue was emptied, and EVENTQ_CONS.OVACKFLG is still " +
-             std::to_string(bit(r_.eventq_cons, 31) ? 1 : 0) +
-             ": the next overflow cannot be seen");
+         name + "_PROD.OVFLG was read as " + std::to_string(bit(queue.seen, 31) ? 1 : 0) +
+             ", the queue was emptied, and " + name + "_CONS.OVACKFLG is still " +
+             std::to_string(bit(queue.cons, 31) ? 1 : 0) + ": the next overflow cannot be seen");
 }
 
 Delivery Smmu::record_event(const EventRecord& record) {
@@ -186,6 +196,13 @@ bool Smmu::has_stall_tag(u32 sid, u32 stag) const {
 void Smmu::end_stalls(const Command& command, const CommandWords& words) {
   constexpr unsigned resume_again_bit = 12;  // Ac
   const bool resumes = command.op == Opcode::resume;
+  if (command.op == Opcode::pri_resp) {
+    for (const auto& response : command_responses(command, capabilities(), smmuen())) {
+      if (response) page_responses_.push_back(*response);
+    }
+    set(r_.acted_total, r_.exposed_total + 1);
+    return;
+  }
   if (!resumes && command.op != Opcode::stall_term) return;
   for (u32 i = stalls_.size(); i != 0; --i) {
     const Stall& stall = stalls_[i - 1];

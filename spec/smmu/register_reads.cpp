@@ -177,7 +177,11 @@ bool Smmu::admit_register(u32 offset, u64 value) {
       overflow_seen();
       return admitted;
     }
-    case reg::priq_prod: return admit_prod(priq().lg2, value, r_.priq_cons, r_.priq_seen);
+    case reg::priq_prod: {
+      const bool admitted = admit_prod(priq().lg2, value, r_.priq_cons, r_.priq_seen);
+      overflow_seen();
+      return admitted;
+    }
     default: return true;  // not followed yet
   }
 }
@@ -188,7 +192,10 @@ void Smmu::note_prod(u32 offset, u64 value) {
     set(r_.eventq_seen, value);
     overflow_seen();
   }
-  if (offset == reg::priq_prod) set(r_.priq_seen, value);
+  if (offset == reg::priq_prod) {
+    set(r_.priq_seen, value);
+    overflow_seen();
+  }
 }
 
 /// PROD of an output queue moves on, and not past the room that CONS left.

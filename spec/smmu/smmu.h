@@ -104,6 +104,8 @@ class Smmu {
   };
   /// Those ended since the reader emptied it. Not part of the state.
   std::vector<Resumed>& resumed() { return resumed_; }
+  /// What devices were sent by CMD_PRI_RESP since the reader emptied it. Not part of the state.
+  std::vector<PageResponse>& page_responses() { return page_responses_; }
 
   /// How an access is answered while SMMUEN = 0 depends on GBPA, which caches() knows.
   [[nodiscard]] Caches& caches() { return caches_; }
@@ -137,6 +139,7 @@ class Smmu {
   /// records behind that came to a queue that was not empty: now that the queue's next interrupt
   /// comes, it is too late. IHI 0070 7.4, 3.18.2.
   void interrupt_of_event_queue();
+  void interrupt_of_page_queue();
   /// The driver loaded up to 8 bytes at `pa`: a word of a record, if an output queue lies there.
   void observe_load(u64 pa);
   /// A barrier that orders its loads before later ones, and before later stores.
@@ -209,25 +212,26 @@ class Smmu {
     u64 eventq_seen = 0, priq_seen = 0;  // PROD as the driver last read or wrote it
     u64 prod_followed = 0;               // a recording has shown it, of either queue
     u64 overflow_drained = 0;  // the driver saw an overflow, and emptied the queue without a word
-    u64 event_told = 0;        // an interrupt of the event queue is on its way
-    u64 event_left = 0;        // CONS left records, and none is
-    u64 irq_cfg[9] = {};       // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
-    u64 exposed = 0;           // index up to which commands may have been executed
-    u64 exposed_total = 0;     // the same, counted from the beginning
-    u64 taken = 0;             // index up to which events said that commands were consumed
-    u64 cons_total = 0;        // what the driver has observed of CONS, counted likewise
-    u64 acted_total = 0;       // up to there one has ended a stall, which was seen
-    u64 cons_known = 0;        // CONS was read or written since CMDQEN = 0 was acknowledged
-    u64 queue_changed = 0;     // CONS, PROD or a slot that is not consumed is another since then
-    u64 error = 0;             // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
-    u64 error_rule = 0;        // 1 + the rule that made the command illegal
-    u64 error_claimed = 0;     // the device shows CMDQ_ERR; CMDQ_CONS will say at which command
-    u64 refused[2] = {};       // words of the command that was refused last
-    u64 refused_at = 0;        // 1 + its number; 0: none was
-    u64 refusals = 0;          // how often in a row: each time acknowledged and left as it is
-    u64 gerror_seen = 0;       // GERROR as last observed: it may lag behind
-    u64 polls = 0;             // choices to make no progress since the last progress
-    u64 progress = 0;          // what the driver saw of it: acknowledgements, commands consumed
+    u64 page_overflow_drained = 0;  // the same of the page request queue
+    u64 event_told = 0;             // an interrupt of the event queue is on its way
+    u64 event_left = 0;             // CONS left records, and none is
+    u64 irq_cfg[9] = {};            // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
+    u64 exposed = 0;                // index up to which commands may have been executed
+    u64 exposed_total = 0;          // the same, counted from the beginning
+    u64 taken = 0;                  // index up to which events said that commands were consumed
+    u64 cons_total = 0;             // what the driver has observed of CONS, counted likewise
+    u64 acted_total = 0;            // up to there one has ended a stall, which was seen
+    u64 cons_known = 0;             // CONS was read or written since CMDQEN = 0 was acknowledged
+    u64 queue_changed = 0;  // CONS, PROD or a slot that is not consumed is another since then
+    u64 error = 0;          // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
+    u64 error_rule = 0;     // 1 + the rule that made the command illegal
+    u64 error_claimed = 0;  // the device shows CMDQ_ERR; CMDQ_CONS will say at which command
+    u64 refused[2] = {};    // words of the command that was refused last
+    u64 refused_at = 0;     // 1 + its number; 0: none was
+    u64 refusals = 0;       // how often in a row: each time acknowledged and left as it is
+    u64 gerror_seen = 0;    // GERROR as last observed: it may lag behind
+    u64 polls = 0;          // choices to make no progress since the last progress
+    u64 progress = 0;       // what the driver saw of it: acknowledgements, commands consumed
     u64 stuck = 0;
     u64 pace = 0;           // 1 + Pace::looks; 0: Choices decide
     u64 pace_commands = 0;  // Pace::commands
@@ -333,6 +337,8 @@ class Smmu {
   bool admit_prod(unsigned lg2, u64 value, u64 cons, u64& seen);
   void note_prod(u32 offset, u64 value);
   void overflow_seen();
+  void note_overflow(const OutputQueue& its, u64 enabled, u64& drained);
+  void check_overflow(const OutputQueue& its, u64& drained);
   void note_left();
   bool admit_stopped(const QueueGeometry& queue, u64 value, u64 limit);
   bool admit_gerror(u64 value);
@@ -362,6 +368,7 @@ class Smmu {
   };
   TrailArray<Stall> stalls_;
   std::vector<Resumed> resumed_;
+  std::vector<PageResponse> page_responses_;
 };
 
 }  // namespace iommucheck::spec

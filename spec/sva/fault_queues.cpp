@@ -581,9 +581,13 @@ void begun_groups_are_lost(InterfaceState& s) {
 }
 
 /// Without a queue whoever handles the process's faults has answered.
-void faults_are_read(InterfaceState& s) {
-  events_are_read(s);
+void faults_are_read(InterfaceState& s, bool of_events, bool of_requests) {
+  if (of_events) events_are_read(s);
+  const auto is_read = [&](const Waiting& fault) {
+    return fault.request != 0 ? of_requests : of_events;
+  };
   s.for_each_waiting([&](u32 i) {
+    if (!is_read(s.waitings[i])) return;
     if (s.waitings[i].state == FaultState::begun) {
       s.waitings.edit(s.trail, i).seen = 1;
       return;
@@ -599,7 +603,9 @@ void faults_are_read(InterfaceState& s) {
     u32 unsure = 0;
     in_order(s, queue, [&](u32 i) {
       const Waiting& fault = s.waitings[i];
-      if (fault.state == FaultState::reported) {
+      if (fault.state == FaultState::reported && !is_read(fault)) {
+        ++unsure;  // it may have been read along, and stands in the queue
+      } else if (fault.state == FaultState::reported) {
         Waiting& now = s.waitings.edit(s.trail, i);
         const bool refused = now.unsure == 0 && sure >= s.queues[queue].depth;
         now.state = refused ? FaultState::refused : FaultState::unread;
@@ -686,6 +692,16 @@ void a_call_begins(InterfaceState& s) {
   });
 }
 
+namespace {
+
+/// Others are bound to the process in the device's table: what came while its own unbind ran may
+/// have come behind the end of what waited.
+bool reaches_by_others(const InterfaceState& s, const Waiting& fault) {
+  return !s.per_device_tables && s.find_number(fault.pasid) != 0;
+}
+
+}  // namespace
+
 void end_faults(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
@@ -694,7 +710,11 @@ void end_faults(InterfaceState& s) {
     const Bond& bond = s.bonds[fault.bond];
     const bool its = bond.number != 0 && bond.device == fault.device &&
                      s.numbers[bond.number].value == fault.pasid;
-    if (!its || bond.state == BondState::ended) return drop_group(s, i);
+    if (!its || bond.state == BondState::ended) {
+      if (fault.unsure == 0 || !reaches_by_others(s, fault)) return drop_group(s, i);
+      s.waitings.edit(s.trail, i).bond = 0;
+      return;
+    }
     const u32 life = s.spaces[s.numbers[bond.number].space].life;
     if (life == records::dead) return drop_group(s, i);
     const bool open = bond.state == BondState::ghost || life == records::zombie;

@@ -46,8 +46,8 @@ void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag)
 void page_is_requested(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 name);
 /// Requests were lost: of groups that have begun nobody knows whether they go on.
 void begun_groups_are_lost(InterfaceState& s);
-/// The driver was interrupted for all that is recorded.
-void faults_are_read(InterfaceState& s);
+/// The driver was interrupted for all that is recorded, of the one kind or the other.
+void faults_are_read(InterfaceState& s, bool of_events, bool of_requests);
 /// The IOMMU was told to end it, with that response: "success" makes the accesses once more.
 Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response);
 /// What the group of a fault_queue_respond is to the IOMMU.

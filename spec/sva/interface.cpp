@@ -334,7 +334,9 @@ std::vector<u64> Interface::written_bits(const Call& call) const {
   return sva::written_bits(state_, call);
 }
 
-void Interface::faults_are_read() { sva::faults_are_read(state_); }
+void Interface::faults_are_read(bool of_events, bool of_requests) {
+  sva::faults_are_read(state_, of_events, of_requests);
+}
 
 Verdict Interface::fault_resumed(u32 sid, u32 stag, bool again) {
   return sva::fault_resumed(state_, sid, stag, again ? response_success : response_invalid);
@@ -369,6 +371,13 @@ std::vector<Interface::WaitingFault> Interface::waiting_faults() const {
     waiting.push_back({{fault.sid, fault.stag}, fault.device, fault.pasid, begun});
   });
   return waiting;
+}
+
+std::vector<Interface::StallName> Interface::waiting_names() const {
+  std::vector<StallName> names;
+  state_.for_each_waiting(
+      [&](u32 i) { names.push_back({state_.waitings[i].sid, state_.waitings[i].stag}); });
+  return names;
 }
 
 std::optional<FaultRecord> Interface::oldest_fault(u64 queue) const {

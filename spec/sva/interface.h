@@ -186,8 +186,9 @@ class Interface {
 
   /// An access that waits at a PASID was recorded; (sid, stag) is what the IOMMU calls it.
   void fault_waits(const FaultRecord& fault, u32 sid, u32 stag);
-  /// The driver was interrupted for all that is recorded.
-  void faults_are_read();
+  /// The driver was interrupted for all that is recorded, of accesses that stall and of events, of
+  /// page requests, or of both.
+  void faults_are_read(bool of_events = true, bool of_requests = true);
   /// A page was asked for at a PASID, and that was recorded; fault.last: the last one of the group
   /// that the device's requests of that name are.
   void page_is_requested(const FaultRecord& fault, u32 sid, u32 name);
@@ -197,6 +198,10 @@ class Interface {
   Verdict fault_resumed(u32 sid, u32 stag, bool again);
   /// The device was sent the answer to a group, response_*.
   Verdict group_answered(u32 sid, u32 name, u32 response);
+  /// Whether its accesses wait by page requests; false of what is no device.
+  [[nodiscard]] bool asks_for_pages(u32 device) const {
+    return device < state_.constants.size() && state_.constants[device].asks;
+  }
   /// Whether it asks for pages: sva_device_init has asked for that, and no "failure" came since;
   /// nullopt: that is open.
   [[nodiscard]] std::optional<bool> requests_are_on(u32 device) const;
@@ -231,6 +236,8 @@ class Interface {
     bool begun = false;  ///< of a group whose last page has not come
   };
   [[nodiscard]] std::vector<WaitingFault> waiting_faults() const;
+  /// Of all that wait, whatever is known of them.
+  [[nodiscard]] std::vector<StallName> waiting_names() const;
   /// The oldest that may be unread in a queue, without a group.
   [[nodiscard]] std::optional<FaultRecord> oldest_fault(u64 queue) const;
   /// Handle of the device's queue, 0 if it has none.

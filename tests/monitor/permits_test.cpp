@@ -41,7 +41,7 @@ Outcome faults(EventType event, bool stalls = false) {
 
 bool is_permitted(const Alternatives& allowed, const Outcome& outcome, AccessKind kind = {},
                   bool at_pasid = false, AttributesAsked asked = AttributesAsked::coherent) {
-  return permits(allowed, at_pasid, kind, outcome, asked);
+  return permits(allowed, at_pasid, false, kind, outcome, asked);
 }
 
 TEST(Permits, TheAddressAndTheRightsOfAMapping) {
@@ -132,6 +132,19 @@ TEST(Permits, EndsAreOfTheirKind) {
   EXPECT_FALSE(is_permitted(moving, faults(EventType::c_bad_ste)));
   moving.concerned = true;
   EXPECT_TRUE(is_permitted(moving, faults(EventType::c_bad_ste)));
+}
+
+/// Who asks for pages waits by its request, at PASIDs alone: the SMMU ends the access.
+TEST(Permits, WhoAsksForPagesWaitsByNoStall) {
+  const Alternatives waits = promised(State::waits);
+  const Alternatives unmapped = promised(State::unmapped);
+  const auto is_right = [](const Alternatives& allowed, bool at_pasid, const Outcome& outcome) {
+    return permits(allowed, at_pasid, true, {}, outcome, AttributesAsked::coherent);
+  };
+  EXPECT_TRUE(is_right(waits, true, faults(EventType::f_translation)));
+  EXPECT_FALSE(is_right(waits, false, faults(EventType::f_translation)));
+  EXPECT_FALSE(is_right(unmapped, false, faults(EventType::f_translation, true)));
+  EXPECT_FALSE(is_right(promised(State::mapped), true, faults(EventType::f_translation)));
 }
 
 /// What a user's stage 1 yields is not looked at; what lets an access pass is promised by addresses

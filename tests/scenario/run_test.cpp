@@ -8,6 +8,7 @@
 #include <regex>
 #include <set>
 
+#include "impl/driver.h"
 #include "scenario/format/parser.h"
 #include "scenario/format/print.h"
 #include "scenario/run/backend_subject.h"
@@ -82,8 +83,18 @@ TEST(ScenarioFiles, WhatIsNotBuiltIsSaidWithItsReason) {
   }
 }
 
+/// Reads no queue of page requests.
+std::unique_ptr<Subject> make_without_requests() {
+  static const iommucheck_driver driver = [] {
+    iommucheck_driver without = *impl::builtin_driver();
+    without.flags &= ~IOMMUCHECK_DRIVER_PAGE_REQUESTS;
+    return without;
+  }();
+  return std::make_unique<DriverSubject>(driver, false, nullptr);
+}
+
 /// No verdict follows from what a subject has not got: several IOMMUs nobody has, groups of page
-/// requests the SMMU that drivers stand on.
+/// requests drivers have that say so.
 TEST(ScenarioFiles, WhatASubjectHasNotIsANeed) {
   struct Case {
     const char* text;
@@ -97,7 +108,7 @@ TEST(ScenarioFiles, WhatASubjectHasNotIsANeed) {
        {make_model, make_builtin_subject, make_two}},
       {"@ A x y\n  dev D0 iopf=pri\n  dma D0.1 0x1000 r g=1 last=0 -> F.pasid\n",
        "page request groups",
-       {make_builtin_subject}},
+       {make_without_requests}},
   };
   for (const auto& [text, need, subjects] : all) {
     const auto file = scenario::parse(text, "needs");
@@ -393,9 +404,10 @@ TEST(ScenarioRunner, AQueueThatSticksInsideACall) {
 }
 
 TEST(ScenarioRunner, WhatIsNotBuiltIsNamedAndNeitherPassedNorFailed) {
-  const ScenarioResult result = run("  dev D0 iopf=pri\n  d = domain_alloc(paging) -> new\n", true);
+  const ScenarioResult result =
+      run("  world iova_bits=60\n  dev D0\n  d = domain_alloc(paging) -> new\n", true);
   EXPECT_EQ(result.status, Status::needs);
-  EXPECT_EQ(result.needs, std::vector<std::string>{"iopf=pri"});
+  EXPECT_EQ(result.needs, std::vector<std::string>{"iova_bits=60"});
 }
 
 TEST(ScenarioRunner, ARaceIsRunInBothOrders) {

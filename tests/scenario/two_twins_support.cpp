@@ -122,6 +122,7 @@ struct FirstIsLast : Two {
         to.take(whole);
       }
       bool tell(const impl::Event& event) override { return to.tell(event); }
+      void groups_lost() override { to.groups_lost(); }
       impl::FaultSink& to;
     };
     Each each(sink);

@@ -119,6 +119,27 @@ TEST_F(Events, AnOverflowThatIsSeenInAnEmptyQueue) {
   EXPECT_EQ(m.broken(), "");
 }
 
+/// The same of the page request queue, which has flags of its own. IHI 0070 8.1.
+TEST_F(Events, AnOverflowOfThePageRequestQueue) {
+  m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
+  m.write(reg::priq_prod, 0);
+  m.write(reg::priq_cons, 0);
+  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen | cr0::smmuen);
+  EXPECT_TRUE(m.answer(reg::priq_prod, 2 | ovflg));
+  m.write(reg::priq_cons, 1);
+  m.smmu.interrupt_of_page_queue();
+  EXPECT_EQ(m.broken(), "") << "at work on it";
+  m.write(reg::priq_cons, 2 | ovflg);
+  m.smmu.interrupt_of_page_queue();
+  EXPECT_EQ(m.broken(), "");
+  EXPECT_TRUE(m.answer(reg::priq_prod, 3));
+  m.write(reg::priq_cons, 3 | ovflg);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "") << "another queue's";
+  m.smmu.interrupt_of_page_queue();
+  EXPECT_EQ(m.broken(), "EVENT_OVERFLOW_ACK");
+}
+
 /// The queue sends an interrupt when it was empty.
 struct Interrupts : Events {
   void SetUp() override {

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// Devices that ask for pages: what becomes of their requests at the SMMU, and the answers that they
+// are sent. IHI 0070 8.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "monitor/monitor.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr u32 request_bit = u32{1} << 31;  // of the names of groups: spec::sva::request_name
+constexpr u32 groups_begin = 0x100;        // of those that the device chooses by itself
+constexpr u32 groups_behind = 0x200;
+
+spec::PageRequest request_of(const spec::Access& access, Monitor::PageAsked asked) {
+  const bool writes = access.type == spec::AccessType::write;
+  return {.sid = access.sid,
+          .ssid = access.ssid,
+          .address = access.va & ~u64{0xfff},
+          .prg_index = asked.group,
+          .last = asked.last,
+          .write = writes,
+          .read = !writes,
+          .execute = access.type == spec::AccessType::execute,
+          .privileged = access.privileged};
+}
+
+u32 prot_of(const spec::PageRequest& request) {
+  if (request.execute) return spec::sva::prot_exec;
+  return request.write ? spec::sva::prot_write : spec::sva::prot_read;
+}
+
+}  // namespace
+
+bool Monitor::still_waits_for(u32 sid, u32 name) const {
+  if ((name & request_bit) == 0) return smmu_.has_stall_tag(sid, name);
+  return std::ranges::any_of(stalled_accesses_, [&](const StalledAccess& one) {
+    return one.sid == sid && one.stag == name && !one.lost;
+  });
+}
+
+/// An index of which nothing of the stream waits.
+u32 Monitor::free_group(u32 sid) const {
+  for (u32 group = groups_begin; group < groups_behind; ++group) {
+    const bool used = std::ranges::any_of(stalled_accesses_, [&](const StalledAccess& one) {
+      return one.sid == sid && (one.stag & request_bit) != 0 && (one.stag & 0x1ff) == group;
+    });
+    if (!used) return group;
+  }
+  return groups_begin;
+}
+
+/// As a device and its SMMU. True: there was a record. Where the SMMU answers by itself the
+/// response has the PASID, as a driver says by STE.PPAR that wants to be understood.
+bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
+  const spec::PageRequest request = request_of(access, asked);
+  const u32 device = interface_.device_of(access.sid);
+  const u32 name = spec::sva::request_name(access.ssid, asked.group);
+  const auto ends = spec::page_request_outcomes(request, smmu_.page_queue(), caches_.capabilities(),
+                                                {.ppar = spec::Ppar::pasid});
+  const spec::PageRequestOutcome& end = ends.front();
+  if (sink_ != nullptr) {
+    trace::PageRequest sent{.sid = access.sid, .iova = request.address};
+    sent.ssid = trace::substream(access.ssid);
+    sent.rights = trace::Rights{request.read, request.write, request.execute};
+    sent.privileged = request.privileged;
+    sent.page_group = static_cast<u16>(asked.group);
+    sent.last = asked.last;
+    emit(trace::device_agent(static_cast<u16>(device)), sent);
+  }
+  smmu_.take_page_request(request, end);
+  if (end.overflows) lose_begun_groups();
+  const bool recorded = end.end == spec::PageRequestEnd::recorded;
+  stalled_accesses_.push_back(
+      {.id = ++stalls_seen_, .sid = access.sid, .stag = name, .access = access, .lost = !recorded});
+  if (end.response) end_group(*end.response, false);
+  if (!recorded) return false;
+  stalled_.push_back({access.sid, access.ssid, access.ssid});
+  emit(trace::smmu_agent(), trace::PageRequestQueued{});
+  interface_.page_is_requested({.device = device,
+                                .pasid = access.ssid,
+                                .iova = access.va,
+                                .prot = prot_of(request),
+                                .last = asked.last},
+                               access.sid, name);
+  return true;
+}
+
+/// Nobody can know of them whether they go on.
+void Monitor::lose_begun_groups() {
+  interface_.begun_groups_are_lost();
+  const auto still = interface_.waiting_names();
+  for (StalledAccess& one : stalled_accesses_) {
+    const bool is_request = (one.stag & request_bit) != 0;
+    const auto same = [&](const auto& name) {
+      return name.sid == one.sid && name.stag == one.stag;
+    };
+    if (is_request && std::ranges::none_of(still, same)) one.lost = true;
+  }
+}
+
+/// Commands have answered some.
+void Monitor::groups_end() {
+  for (const spec::PageResponse& one : std::exchange(smmu_.page_responses(), {})) {
+    end_group(one, true);
+  }
+}
+
+/// The device has it: its accesses that wait for that end, or are made again.
+void Monitor::end_group(const spec::PageResponse& response, bool by_driver) {
+  const u32 device = interface_.device_of(response.sid);
+  const u32 name =
+      spec::sva::request_name(response.ssid.value_or(~u32{0} >> 12) & 0xfffff, response.prg_index);
+  bool any = false;
+  for (auto at = stalled_accesses_.begin(); at != stalled_accesses_.end();) {
+    if (!response.ssid || at->sid != response.sid || at->stag != name) {
+      ++at;
+      continue;
+    }
+    any = true;
+    at->again = response.code == spec::ResponseCode::success;
+    answered_.push_back(*at);
+    at = stalled_accesses_.erase(at);
+  }
+  if (!by_driver || !promises_on_ || !interface_.asks_for_pages(device)) return;
+  if (!any && interface_.device_exists(device)) {
+    count(spec::Rule::FAULT_ANSWERED);
+    Finding finding = finding_of(
+        spec::Rule::FAULT_ANSWERED,
+        fmt::format("{}: no such group waits; it was answered before, or is another PASID's",
+                    spec::describe(response)));
+    finding.where = {.sid = response.sid, .device = device};
+    if (response.ssid) finding.where.pasid = *response.ssid;
+    find(std::move(finding));
+    return;
+  }
+  const u32 code = response.code == spec::ResponseCode::success   ? spec::sva::response_success
+                   : response.code == spec::ResponseCode::failure ? spec::sva::response_failure
+                                                                  : spec::sva::response_invalid;
+  const spec::sva::Verdict verdict = interface_.group_answered(response.sid, name, code);
+  if (!verdict.ok) find(verdict.rule, verdict.message);
+}
+
+void Monitor::observe_page_request(const trace::PageRequest& request) {
+  window_ends();
+  tick();
+  spec::Access access{.sid = request.sid};
+  access.ssv = request.ssid && request.ssid->valid;
+  if (access.ssv) access.ssid = request.ssid->value;
+  access.va = request.iova;
+  const trace::Rights rights = request.rights.value_or(trace::Rights{.read = true});
+  access.type = rights.write     ? spec::AccessType::write
+                : rights.execute ? spec::AccessType::execute
+                                 : spec::AccessType::read;
+  access.privileged = request.privileged.value_or(false);
+  if (!access.ssv || !interface_.asks_for_pages(interface_.device_of(request.sid))) {
+    return undetermined("a page request of a device that has none");
+  }
+  page_requested(access, {request.page_group, request.last});
+}
+
+}  // namespace iommucheck::oracle
