@@ -36,6 +36,7 @@ u32 prot_of(const spec::PageRequest& request) {
 }  // namespace
 
 bool Monitor::still_waits_for(u32 sid, u32 name) const {
+  if (hardware_) return hardware_->hardware().is_waiting(name);
   if ((name & request_bit) == 0) return smmu_.has_stall_tag(sid, name);
   return std::ranges::any_of(stalled_accesses_, [&](const StalledAccess& one) {
     return one.sid == sid && one.stag == name && !one.lost;
