@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A backend and the model of its hardware in a shared object (include/iommucheck/backend.h), as a
-// machine of BackendHost. Nothing that they answer is trusted.
+// machine. Nothing that they answer is trusted.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,6 @@ Expected<std::shared_ptr<const BackendDoor>> load_backend(const std::string& pat
 /// What is wrong with the structs, or the door. `path` is for messages.
 Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const std::string& path);
 
-/// `setup` outlives the machine.
 std::unique_ptr<BackendMachine> make_door_machine(std::shared_ptr<const BackendDoor> door,
                                                   const spec::sva::Setup& setup);
 

@@ -34,8 +34,7 @@ class DoorMachine final : public BackendMachine {
     return (door_->flags & IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE) != 0;
   }
 
-  impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,
-                       u64 process_pa, u64 process_bytes) override {
+  bool power_on(u64 process_pa, u64 process_bytes) override {
     for (const spec::sva::DeviceSetup& device : setup_.devices) {
       for (const u32 id : device.stream_ids) {
         const u32 flags = (device.ats ? IOMMUCHECK_STREAM_CACHES : 0) |
@@ -53,10 +52,16 @@ class DoorMachine final : public BackendMachine {
     process_pa_ = process_pa;
     process_bytes_ = process_bytes;
     hardware_ = ops().open(&host_);
-    if (hardware_ == nullptr) return failed("the hardware's open gave NULL");
+    if (hardware_ == nullptr) tell("the hardware's open gave NULL");
+    return hardware_ != nullptr;
+  }
+  impl::Backend* start(const iommucheck_platform& platform,
+                       const iommucheck_config& config) override {
     backend_ = std::make_unique<DoorBackend>(door_, platform, config, nonsense_);
-    if (std::string why = backend_->open(); !why.empty()) return failed(std::move(why));
-    return backend_.get();
+    std::string why = backend_->open();
+    if (why.empty()) return backend_.get();
+    nonsense_.push_back(std::move(why));
+    return nullptr;
   }
 
   bool stored(u64 pa, u64 value) override {
@@ -145,10 +150,6 @@ class DoorMachine final : public BackendMachine {
   static u32 pasid(const MachineAccess& access) {
     return access.at.present ? access.at.number : IOMMUCHECK_BACKEND_NO_PASID;
   }
-  impl::Backend* failed(std::string why) {
-    nonsense_.push_back(std::move(why));
-    return nullptr;
-  }
   void tell(std::string text) {
     if (nonsense_.size() < nonsense_max) nonsense_.push_back(std::move(text));
   }
@@ -189,7 +190,7 @@ class DoorMachine final : public BackendMachine {
                 "the same kinds in the same order");
 
   std::shared_ptr<const BackendDoor> door_;
-  const spec::sva::Setup& setup_;
+  spec::sva::Setup setup_;
   Nonsense nonsense_;
   std::vector<iommucheck_stream> streams_;
   iommucheck_hardware_host host_{};

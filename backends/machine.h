@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A backend of the core together with the hardware that it drives, as a model that knows every
-// answer an access may get. What a BackendHost needs of them; nothing here names an IOMMU.
+// answer an access may get.
 #pragma once
-
-#include <set>
-#include <string>
-#include <string_view>
-#include <vector>
 
 #include "base/types.h"
 #include "iommucheck/driver.h"
-#include "spec/sva/call.h"
-#include "spec/sva/setup.h"
+#include "monitor/hardware.h"
 
 namespace iommucheck::impl {
 class Backend;
@@ -19,97 +13,18 @@ class Backend;
 
 namespace iommucheck::oracle {
 
-/// What an access may get.
-struct MayGet {
-  enum class Kind : u8 {
-    address,
-    blocked,
-    no_entry,
-    not_mapped,
-    denied,
-    waits,
-    quiet,
-    anything,  ///< it is in memory that may be somebody else's
-  };
-  Kind kind = Kind::blocked;
-  u64 pa = 0;
-  auto operator<=>(const MayGet&) const = default;
-};
-
-struct MachineAccess {
-  u32 device = 0;
-  u32 stream = 0;  ///< which of the device's
-  spec::sva::Substream at{};
-  u64 iova = 0;
-  char access = 'r';  ///< r, w, x
-  /// Of a device that asks for pages: its number of the group, and whether it is the last of that.
-  u64 group = 0;
-  bool last = true;
-};
-
-class BackendMachine {
+class BackendMachine : public Hardware {
  public:
-  virtual ~BackendMachine() = default;
-
-  [[nodiscard]] virtual std::string_view name() const = 0;
-  /// What of the interface's setup the backend decides: PASID 0, whether faults wait.
-  virtual void adapt(spec::sva::Setup& setup) const = 0;
   /// Its caches hold that nothing is mapped, and the backend knows that.
   [[nodiscard]] virtual bool remembers_unmapped() const = 0;
   /// Whether faults at an entry wait for each device as it can.
   [[nodiscard]] virtual bool devices_wait_alone() const = 0;
-  /// Powered on, and the backend over it; null: it cannot be. `window`: of memory, `process_pa`:
-  /// the processes' own, behind it. Platform and config outlive it.
-  virtual impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,
-                               u64 process_pa, u64 process_bytes) = 0;
-
-  // ---- what the backend does ----
-  /// Whether it is a word by which devices are led, and none of a page table.
-  virtual bool stored(u64 pa, u64 value) = 0;
-  /// False: an access may still lead there.
-  virtual bool given_back(u64 pa, u64 bytes) = 0;
-  virtual void write(u64 offset, u64 value) = 0;
-  virtual u64 read(u64 offset) = 0;
-  virtual void set_stuck(bool stuck) = 0;
-
-  // ---- the environment ----
-  virtual void remove(u32 device) = 0;
-  /// Address of the root of the process's own table; 0: no memory.
-  virtual u64 process_created(u64 mm) = 0;
-  /// A page of 4 KiB of it, from now on; prot = 0: nothing is mapped. False: no memory.
-  virtual bool process_says(u64 mm, u64 va, u64 pa, u32 prot) = 0;
-  /// What it took out of the table nobody has cached any more. False: an access may lead there.
-  virtual bool process_settles(u64 mm) = 0;
-  /// Its table is given back. False: the same.
-  virtual bool process_gone(u64 mm) = 0;
-  virtual void walker_switches(u32 walker, u64 root, u32 input_bits) = 0;
-  virtual void walker_flushes(u32 walker) = 0;
-
-  // ---- questions ----
-  [[nodiscard]] virtual std::set<MayGet> answers(const MachineAccess& access) = 0;
-  [[nodiscard]] virtual std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) = 0;
-
-  // ---- accesses that wait ----
-  /// One that may wait does; the number by which it does. 0: it cannot.
-  virtual u64 wait(const MachineAccess& access) = 0;
-  /// Whether page requests come in groups, of which it knows; else each is one of its own.
-  [[nodiscard]] virtual bool has_groups() const { return false; }
-  /// The number of the first access of its group.
-  [[nodiscard]] virtual u64 group_of(u64 id) const { return id; }
-  struct Response {
-    u64 id = 0;
-    u64 group = 0;     ///< the number of its first access
-    u32 response = 0;  ///< spec::sva::response_*
-  };
-  /// Of each access that was responded to.
-  virtual std::vector<Response> take_responses() = 0;
-  /// Groups that were responded to and did not wait, since the last time.
-  virtual std::vector<u64> take_strays() { return {}; }
-  [[nodiscard]] virtual bool is_waiting(u64 id) const = 0;
-
-  /// What backend or hardware answered that cannot be, since the last time; of those that are not
-  /// this project's.
-  virtual std::vector<std::string> take_nonsense() { return {}; }
+  /// The hardware, powered on. False: it cannot be. `process_pa`: memory of the processes' own,
+  /// behind the driver's.
+  virtual bool power_on(u64 process_pa, u64 process_bytes) = 0;
+  /// The backend over hardware that is powered on; null: it cannot be. Both outlive it.
+  virtual impl::Backend* start(const iommucheck_platform& platform,
+                               const iommucheck_config& config) = 0;
 };
 
 }  // namespace iommucheck::oracle

@@ -7,15 +7,15 @@ namespace iommucheck::oracle {
 
 namespace {
 
-using spec::two::Hardware;
+namespace two = spec::two;
 using spec::two::PageWord;
 
 constexpr u64 table_bytes = 4096;
 constexpr unsigned levels = 4;
 
-Hardware::Access access_of(char access) {
-  if (access == 'w') return Hardware::Access::write;
-  return access == 'x' ? Hardware::Access::execute : Hardware::Access::read;
+two::Hardware::Access access_of(char access) {
+  if (access == 'w') return two::Hardware::Access::write;
+  return access == 'x' ? two::Hardware::Access::execute : two::Hardware::Access::read;
 }
 
 std::set<MayGet> from(const std::set<spec::two::Answer>& answers) {
@@ -43,18 +43,21 @@ void TwoMachine::adapt(spec::sva::Setup& setup) const {
   setup.routes_identity = true;
 }
 
-impl::Backend* TwoMachine::start(const iommucheck_platform& platform,
-                                 const iommucheck_config& config, u64 process_pa,
-                                 u64 process_bytes) {
-  std::vector<Hardware::Stream> streams;
+bool TwoMachine::power_on(u64 process_pa, u64 process_bytes) {
+  std::vector<two::Hardware::Stream> streams;
   for (const spec::sva::DeviceSetup& device : setup_.devices) {
     for (const u32 id : device.stream_ids) {
       streams.push_back({id, device.ats, device.stall || device.pri, device.ssid_bits});
     }
   }
-  hardware_ = std::make_unique<Hardware>(std::move(streams), setup_.ssid_bits);
+  hardware_ = std::make_unique<two::Hardware>(std::move(streams), setup_.ssid_bits);
   next_ = process_pa;
   end_ = process_pa + process_bytes;
+  return true;
+}
+
+impl::Backend* TwoMachine::start(const iommucheck_platform& platform,
+                                 const iommucheck_config& config) {
   backend_ = make_ ? make_(platform, config) : std::make_unique<impl::Two>(platform, config);
   return backend_.get();
 }
@@ -171,7 +174,7 @@ u64 TwoMachine::wait(const MachineAccess& access) {
 
 std::vector<BackendMachine::Response> TwoMachine::take_responses() {
   std::vector<Response> all;
-  for (const Hardware::Response& one : hardware_->take_responses()) {
+  for (const two::Hardware::Response& one : hardware_->take_responses()) {
     using spec::two::ResponseCode;
     all.push_back({one.id, one.group,
                    one.code == ResponseCode::again     ? spec::sva::response_success

@@ -24,8 +24,9 @@ class TwoMachine final : public BackendMachine {
   void adapt(spec::sva::Setup& setup) const override;
   [[nodiscard]] bool remembers_unmapped() const override { return true; }
   [[nodiscard]] bool devices_wait_alone() const override { return true; }
-  impl::Backend* start(const iommucheck_platform& platform, const iommucheck_config& config,
-                       u64 process_pa, u64 process_bytes) override;
+  bool power_on(u64 process_pa, u64 process_bytes) override;
+  impl::Backend* start(const iommucheck_platform& platform,
+                       const iommucheck_config& config) override;
   bool stored(u64 pa, u64 value) override;
   bool given_back(u64 pa, u64 bytes) override { return hardware_->give_back(pa, bytes); }
   void write(u64 offset, u64 value) override { hardware_->write(offset, value); }
@@ -53,7 +54,7 @@ class TwoMachine final : public BackendMachine {
   void store(u64 pa, u64 value);
   [[nodiscard]] spec::two::Who who(const MachineAccess& access) const;
 
-  const spec::sva::Setup& setup_;
+  spec::sva::Setup setup_;
   Make make_;
   std::unique_ptr<impl::Two> backend_;
   std::unique_ptr<spec::two::Hardware> hardware_;

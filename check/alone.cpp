@@ -47,17 +47,28 @@ const iommucheck_driver& LoadedPlugin::driver() const {
 
 void LoadedPlugin::tell(SharedReport& report, const std::string& path) const {
   if (plugin) report.driver_loaded(plugin->entry(), path);
+  if (backend && backend->code != nullptr) report.driver_loaded(backend->code, backend->path);
 }
 
-Expected<LoadedPlugin> load_plugin(const std::string& path) {
+Expected<LoadedPlugin> load_plugin(const CheckOptions& options) {
   LoadedPlugin loaded;
-  loaded.builtin = impl::builtin_driver(path);
-  if (loaded.builtin != nullptr) return loaded;
-  auto plugin = Plugin::load(path);
-  if (!plugin) return std::unexpected(std::move(plugin.error()));
-  auto segments = Segments::of(plugin->entry());
+  loaded.builtin = impl::builtin_driver(options.driver);
+  const void* code = nullptr;
+  if (!options.backend.empty()) {
+    auto backend = load_named_backend(options.backend);
+    if (!backend) return std::unexpected(std::move(backend.error()));
+    loaded.builtin = impl::core_operations(options.driver != impl::builtin_driver()->name);
+    code = backend->code;
+    loaded.backend = std::move(*backend);
+  } else if (loaded.builtin == nullptr) {
+    auto plugin = Plugin::load(options.driver);
+    if (!plugin) return std::unexpected(std::move(plugin.error()));
+    code = plugin->entry();
+    loaded.plugin = std::move(*plugin);
+  }
+  if (code == nullptr) return loaded;
+  auto segments = Segments::of(code);
   if (!segments) return std::unexpected(std::move(segments.error()));
-  loaded.plugin = std::move(*plugin);
   if (segments->bytes() != 0) loaded.segments = std::make_unique<Segments>(std::move(*segments));
   return loaded;
 }
@@ -77,13 +88,13 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     return fail(ErrorCode::environment, fmt::format("{}: {}", trace_path, std::strerror(errno)));
   }
   const auto once = [&] {
-    auto loaded = load_plugin(options.driver);
+    auto loaded = load_plugin(options);
     if (!loaded) return failed(loaded.error().message);
     loaded->tell(*report, options.driver);
     LockstepOptions lockstep;
     lockstep.machine = *machine;
     lockstep.seed = options.seed;
-    lockstep.segments = loaded->segments.get();
+    loaded->put_into(lockstep);
     lockstep.scan = options.precision == Precision::scan;
     lockstep.claims = options.claims;
     lockstep.guard_window = true;
@@ -105,7 +116,7 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
   if (outcome->ended == Ended::returned && outcome->result != 0) {
     const auto texts = report->findings();
     return fail(ErrorCode::bad_input,
-                fmt::format("{}: {}", options.driver, texts.empty() ? "?" : texts.front()));
+                fmt::format("{}: {}", subject_of(options), texts.empty() ? "?" : texts.front()));
   }
   Alone alone{std::move(*outcome), report->counter(slot_hash), {}};
   for (const std::string& text : report->findings()) {
@@ -124,12 +135,12 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
     auto report = SharedReport::create();
     if (!report) return std::unexpected(std::move(report.error()));
     const auto work = [&] {
-      auto loaded = load_plugin(options.driver);
+      auto loaded = load_plugin(options);
       if (!loaded) return 1;
       loaded->tell(*report, options.driver);
       LockstepOptions lockstep;
       lockstep.machine = *machine;
-      lockstep.segments = loaded->segments.get();
+      loaded->put_into(lockstep);
       lockstep.scan = options.precision == Precision::scan;
       lockstep.claims = options.claims;
       lockstep.known = known_to(options);
@@ -169,6 +180,9 @@ Expected<CasesAgain> run_cases_of(const std::string& trace, const CheckOptions& 
   const auto& about = *reader->header().about;
   if (about.contains("precision")) used.precision = Precision::scan;
   if (about.contains("window")) used.identity_window = true;
+  if (used.backend.empty() && backend_of(reader->header()) == second_backend) {
+    used.backend = second_backend;
+  }
   const auto machine = about.find("machine");
   used.machine = machine == about.end() ? "default" : machine->second;
   // What was asked then, and nothing else.

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "backends/named.h"
 #include "check/cases.h"
 #include "check/check.h"
 #include "host/load.h"
@@ -18,16 +19,22 @@ namespace iommucheck::oracle {
 /// A plug-in in this process, with its static variables if it has any.
 struct LoadedPlugin {
   std::optional<Plugin> plugin;                ///< none: the driver is a built-in one
-  const iommucheck_driver* builtin = nullptr;  ///< that one
+  const iommucheck_driver* builtin = nullptr;  ///< that one, or the core
+  std::optional<NamedBackend> backend;         ///< what that drives; none: an SMMUv3
   std::unique_ptr<Segments> segments;
 
   [[nodiscard]] const iommucheck_driver& driver() const;
   /// Whose code it is, in case that it crashes.
   void tell(SharedReport& report, const std::string& path) const;
+  /// What a lockstep needs to know of it.
+  void put_into(LockstepOptions& options) const {
+    options.segments = segments.get();
+    options.backend = backend ? &*backend : nullptr;
+  }
 };
 
-/// The name of a built-in one, or a path. bad_input.
-Expected<LoadedPlugin> load_plugin(const std::string& path);
+/// `options` has driver and backend. bad_input.
+Expected<LoadedPlugin> load_plugin(const CheckOptions& options);
 
 /// LockstepOptions::on_step of a worker: it counts as progress of its SharedReport.
 void sign_of_life(void* report);

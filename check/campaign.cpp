@@ -66,8 +66,10 @@ void add_difference(Tally& tally, const Tally& now, const Tally& before) {
 }
 
 /// Whether `replay` of the trace finds the rule broken, with nothing told but the events.
-bool trace_shows(const trace::Trace& trace, spec::Rule rule) {
-  const ReplayResult again = replay_trace(trace);
+bool trace_shows(const trace::Trace& trace, spec::Rule rule, const NamedBackend* backend) {
+  ReplayOptions options;
+  if (backend != nullptr) options.hardware = hardware_of(*backend);
+  const ReplayResult again = replay_trace(trace, options);
   return std::ranges::any_of(again.findings, [&](const Violation& v) { return v.rule == rule; });
 }
 
@@ -137,6 +139,8 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   }
   result.rules = rule_counts(rules, capabilities);
   tell_missing_calls(result.rules, tally.abilities);
+  const bool other_hardware = !options.backend.empty();
+  if (other_hardware) tell_other_hardware(result.rules);
   tell_not_claimed(result.rules, result.not_claimed);
   result.without_verdict = tally.without_verdict;
   result.cut_short = tally.cut_short;
@@ -146,6 +150,7 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   result.scope = scope_text(tally.abilities, met, result.not_claimed,
                             tally.stage2 != 0 ? "stage 2 not judged"
                             : no_domain       ? "no domain"
+                            : other_hardware  ? "the edges of what was named"
                                               : judged_stages(rules));
   if (!options.known) return;
   for (std::size_t i = 0; i < options.known->entries.size(); ++i) {
@@ -200,6 +205,7 @@ LockstepOptions Campaign::fresh_options(Segments* segments) {
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
+  options.backend = settings_.backend;
   options.store_count = options_.store_count.get();
   options.claims = claims();
   options.guard_window = settings_.guard_window;
@@ -606,7 +612,7 @@ Violation Campaign::record(const Sequence& small, const Finding& first) {
     violation.kind = first.kind;
     rule = violation.rule;
   }
-  const bool shown = trace_shows(record.trace, rule);
+  const bool shown = trace_shows(record.trace, rule, settings_.backend);
   if (violation.story.known && !shown) {
     violation.remarks.emplace_back(
         "the trace alone does not show it: what was seen of the driver is not among its events");
@@ -618,7 +624,8 @@ Violation Campaign::record(const Sequence& small, const Finding& first) {
     violation.remarks.push_back("no trace: " + path.error().message);
   } else if (!path->empty()) {
     violation.trace_path = std::move(*path);
-    violation.again = again_command(shown ? "" : options_.driver, violation.trace_path);
+    violation.again =
+        again_command(shown ? "" : options_.driver, options_.backend, violation.trace_path);
   }
   return violation;
 }

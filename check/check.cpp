@@ -93,10 +93,17 @@ std::string objection(const CheckOptions& options) {
                        fuzz::operations_max);
   }
   const bool builtin = impl::builtin_driver(options.driver) != nullptr;
+  if (!options.backend.empty()) {
+    if (!builtin) {
+      return "a backend is driven by the core: the driver is \"builtin\" or "
+             "\"builtin-per-device\", by its form of tables";
+    }
+    if (options.precision == Precision::scan) return "--precision scan is for plug-ins";
+  }
   if (builtin && options.precision == Precision::scan) {
     return "the built-in driver says each store; --precision scan is for plug-ins";
   }
-  if (builtin && options.isolation == Isolation::each_case) {
+  if (builtin && options.isolation == Isolation::each_case && options.backend.empty()) {
     return "the built-in driver keeps its state in the arena; --isolate case is for plug-ins";
   }
   if (options.jobs == 0 || options.jobs > CheckOptions::jobs_max) {
@@ -123,7 +130,9 @@ Expected<CheckResult> run_check(const CheckOptions& options) {
       return std::unexpected(std::move(tried.error()));
     }
   }
-  if (impl::builtin_driver(options.driver) == nullptr) return check_plugin(options);
+  if (!options.backend.empty() || impl::builtin_driver(options.driver) == nullptr) {
+    return check_plugin(options);
+  }
   if (auto fits = known_is_of(options, options.driver); !fits) {
     return std::unexpected(std::move(fits.error()));
   }

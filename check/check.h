@@ -42,6 +42,9 @@ enum class Isolation : u8 {
 
 struct CheckOptions {
   std::string driver = "builtin";  ///< or "builtin-per-device", or the path of a plug-in
+  /// What the core drives then in the place of an SMMUv3 ("two", or the path of an object behind
+  /// backend.h): the driver is a built-in one, by its form of tables. Empty: nothing, it is one.
+  std::string backend;
   Precision precision = Precision::precise;
   Isolation isolation = Isolation::worker;
   std::string machine = "default";  ///< see MachinePlan::parse
@@ -78,6 +81,11 @@ struct CheckOptions {
   std::function<void(const Violation&)> found;  ///< each finding when it is there; may be empty
   std::function<bool()> stop;  ///< asked between sequences; true ends the run, kept
 };
+
+/// What is under test, as a command line names it.
+inline const std::string& subject_of(const CheckOptions& options) {
+  return options.backend.empty() ? options.driver : options.backend;
+}
 
 /// One of the machines of a run.
 struct MachineUsed {

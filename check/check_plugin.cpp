@@ -151,7 +151,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
     report.add_finding(fmt::format("error {} {}", static_cast<int>(error.code), error.message));
     return worker_failed;
   };
-  auto loaded = load_plugin(options.driver);
+  auto loaded = load_plugin(options);
   if (!loaded) return failed(loaded.error());
   loaded->tell(report, options.driver);
   Campaign::Settings settings;
@@ -167,6 +167,7 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   settings.may_record = report.counter(slot_deaths) < 2;
   settings.count_each = true;  // a death must not take numbers with it
   settings.scan = options.precision == Precision::scan;
+  settings.backend = loaded->backend ? &*loaded->backend : nullptr;
   settings.fork_cases = options.isolation == Isolation::each_case;
   settings.guard_window = !settings.fork_cases;
   settings.on_operation = [](void* context, u32 index) {
@@ -293,7 +294,7 @@ void Supervisor::name_trace(Violation& violation, const Recording& recording) co
   if (!recording.why.empty()) violation.remarks.push_back("no trace: " + recording.why);
   if (!recording.kept || recording.path.empty() || !recording.last) return;
   violation.trace_path = recording.path;
-  violation.again = again_command(options_.driver, recording.path);
+  violation.again = again_command(options_.driver, options_.backend, recording.path);
 }
 
 /// As the worker has it, which knows the driver.
@@ -663,7 +664,7 @@ void Supervisor::take_findings() {
       gave_up_.push_back(std::move(*gave_up));
     } else if (text.starts_with("error ") && text.size() > 8) {
       error_ = Error{text[6] == '3' ? ErrorCode::environment : ErrorCode::bad_input,
-                     fmt::format("{}: {}", options_.driver, text.substr(8))};
+                     fmt::format("{}: {}", subject_of(options_), text.substr(8))};
     } else {
       ++unread_;
     }
@@ -757,12 +758,24 @@ Expected<Part> check_part(const CheckOptions& options, const std::string& name) 
   return Supervisor(options, std::move(*plan), std::move(*report)).run(name);
 }
 
+/// Hardware that is no SMMUv3 is not undone: each case is forked from a process that has booted.
+Expected<CheckResult> check_backend(CheckOptions options) {
+  auto offers = probe_backend(options.backend, options.hang_seconds);
+  if (!offers) return std::unexpected(std::move(offers.error()));
+  if (auto fits = known_is_of(options, offers->name); !fits)
+    return std::unexpected(std::move(fits.error()));
+  options.isolation = Isolation::each_case;
+  return run_parts(options,
+                   [&](const CheckOptions& part) { return check_part(part, offers->name); });
+}
+
 }  // namespace
 
 Expected<CheckResult> check_plugin(const CheckOptions& options) {
   if (auto plan = MachinePlan::parse(options.machine, options.seed); !plan) {
     return std::unexpected(std::move(plan.error()));
   }
+  if (!options.backend.empty()) return check_backend(options);
   auto name = Plugin::probe(options.driver, options.hang_seconds);
   if (!name) return std::unexpected(std::move(name.error()));
   if (auto fits = known_is_of(options, *name); !fits)

@@ -104,6 +104,21 @@ void tell_missing_calls(std::vector<RuleCount>& rules, Abilities abilities) {
   }
 }
 
+void tell_other_hardware(std::vector<RuleCount>& rules) {
+  for (RuleCount& count : rules) {
+    if (count.verdict != RuleVerdict::not_exercised) continue;
+    const std::string_view section = spec::rule_info(count.rule).section;
+    const bool manuals = section.contains("IHI ") || section.contains("DDI ");
+    // Where all is compared by what may be reached, these come out as PROMISE_OUTCOME or
+    // PROMISE_TRANSIENT.
+    const bool joined = count.rule == Rule::WILD_WALK || count.rule == Rule::WILD_STRUCTURE ||
+                        count.rule == Rule::PROMISE_UNDISTURBED;
+    if (!manuals && !joined) continue;
+    count.verdict = RuleVerdict::not_claimed;
+    count.why = "it is said of SMMUv3, and the hardware is another";
+  }
+}
+
 NotClaimed RunClaims::of(const iommucheck_driver& driver) const {
   NotClaimed all = besides;
   if (!heed_driver) return all;

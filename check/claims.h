@@ -46,6 +46,10 @@ std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abil
 /// "the driver has no bind_device". One that it could have come to stays what it is.
 void tell_missing_calls(std::vector<RuleCount>& rules, Abilities abilities);
 
+/// Of hardware that is no SMMUv3: what is said of an SMMUv3's structures, queues and caches alone
+/// is not claimed.
+void tell_other_hardware(std::vector<RuleCount>& rules);
+
 /// What the run adds to the driver's own flags.
 struct RunClaims {
   NotClaimed besides;

@@ -290,7 +290,9 @@ class Work {
  private:
   Expected<void> load() {
     for (const std::string& path : paths_) {
-      auto loaded = load_plugin(path);
+      CheckOptions one;
+      one.driver = path;
+      auto loaded = load_plugin(one);
       if (!loaded) return std::unexpected(std::move(loaded.error()));
       loaded->tell(report_, path);
       subjects_.push_back(std::make_unique<Subject>(std::move(*loaded), report_));

@@ -72,9 +72,12 @@ std::string shell_word(const std::string& word) {
   return quoted + "'";
 }
 
-std::string again_command(const std::string& driver, const std::string& trace) {
-  if (driver.empty()) return "iommucheck replay " + shell_word(trace);
-  return fmt::format("iommucheck replay --driver {} {}", shell_word(driver), shell_word(trace));
+std::string again_command(const std::string& driver, const std::string& backend,
+                          const std::string& trace) {
+  std::string text = "iommucheck replay ";
+  if (!driver.empty()) text += fmt::format("--driver {} ", shell_word(driver));
+  if (!backend.empty()) text += fmt::format("--backend {} ", shell_word(backend));
+  return text + shell_word(trace);
 }
 
 Expected<TemporaryFolder> TemporaryFolder::create() {

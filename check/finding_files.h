@@ -21,7 +21,8 @@ Expected<std::string> reserve_trace(const std::string& folder, const std::string
 /// A word of a command line as a shell wants it.
 std::string shell_word(const std::string& word);
 /// The command that shows a finding again: by its trace alone, or with the driver that is named.
-std::string again_command(const std::string& driver, const std::string& trace);
+std::string again_command(const std::string& driver, const std::string& backend,
+                          const std::string& trace);
 
 /// A folder that only this user may read, gone with the object and all that is in it.
 class TemporaryFolder {

@@ -44,9 +44,10 @@ std::unique_ptr<Pages> window_of(const LockstepOptions& options, const iommuchec
   return std::make_unique<Pages>(options.window_bytes, kind, at.value_or(0));
 }
 
-Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
-               const Pages* window) {
+Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver, const Pages* window,
+               Hardware* hardware) {
   Setup setup;
+  setup.hardware = hardware;
   if (window != nullptr && !has_a_view(options, driver)) {
     setup.window_memory = reinterpret_cast<u64*>(window->data());
   }
@@ -61,6 +62,18 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver,
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = options.machine.hooks;
   return setup;
+}
+
+LockstepOptions fitted(LockstepOptions options) {
+  if (options.backend != nullptr) options.machine = machine_of_backend(options.machine);
+  return options;
+}
+
+/// Other hardware than an SMMUv3, powered on; null: it is one, or it does not come up.
+std::unique_ptr<BackendMachine> machine_of(const LockstepOptions& options,
+                                           const iommucheck_driver& driver, const Pages* window) {
+  if (options.backend == nullptr) return nullptr;
+  return powered_on(*options.backend, setup_of(options, driver, window, nullptr));
 }
 
 /// The bits of choices of an operation, two a choice; then alternative 0. Of command errors only
@@ -90,16 +103,25 @@ class BitChoices final : public spec::Choices {
 }  // namespace
 
 Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& options)
-    : options_(options),
+    : options_(fitted(options)),
+      machine_text_(machine_text(options.machine)),
       window_(window_of(options, driver)),
       no_place_(window_ == nullptr && is_identity(options, driver)),
-      monitor_(setup_of(options, driver, window_.get())),
+      machine_(machine_of(options_, driver, window_.get())),
+      monitor_(setup_of(options_, driver, window_.get(), machine_.get())),
       host_(driver, monitor_),
       passed_over_(options.known, doing_) {
   monitor_.set_excuses(&passed_over_);
   host_.set_segments(options.segments);
   if (claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
-  if (options.machine.dirty) host_.has_former_owner();
+  if (options_.machine.dirty) host_.has_former_owner();
+  if (machine_) {
+    const bool per_device = monitor_.setup().per_device_tables;
+    host_.set_init([this, per_device](const iommucheck_platform& platform,
+                                      const iommucheck_config& config, void** state) {
+      return start_core(*machine_, per_device, platform, config, state);
+    });
+  }
   if (window_) {
     has_a_view(options, driver) ? host_.set_view(*window_) : host_.set_window(window_->seen());
   }
@@ -111,8 +133,12 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
 
 std::string Lockstep::boot(Monitor::Sink* sink) {
   if (no_place_) return "no memory below 2 GiB is free, for a window at its own address";
+  if (options_.backend != nullptr && !machine_) return "the hardware did not come up";
   monitor_.set_sink(sink);
   std::string failed = host_.boot();
+  if (!failed.empty() && machine_) {
+    for (const std::string& text : machine_->take_nonsense()) failed += ": " + text;
+  }
   if (!failed.empty()) return failed;
   host_.snapshot();
   booted_ = monitor_.trail().mark();
@@ -293,6 +319,7 @@ void Lockstep::fail_hook(u16 which) {
 
 /// From here on, whatever the choices of other operations say.
 void Lockstep::perform_hardware(const fuzz::Operation& operation) {
+  if (machine_) return;  // how fast it is nobody can say
   using fuzz::HardwareKind;
   spec::Smmu& smmu = monitor_.smmu();
   // Drivers give up by count, too, or double what they wait after some looks: a full queue is
@@ -513,7 +540,8 @@ void Lockstep::check_held() {
 
 trace::Header Lockstep::header() const {
   trace::TextMap about{{"source", "lockstep"}, {"driver", host_.driver().name}};
-  about["machine"] = machine_text(options_.machine);
+  if (options_.backend != nullptr) about[backend_key] = options_.backend->name;
+  about["machine"] = machine_text_;
   if (options_.scan) about["precision"] = "scan";
   if (options_.identity_window) about["window"] = "identity";
   trace::Header header = header_of(monitor_.setup(), std::move(about));

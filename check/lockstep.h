@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "backends/named.h"
 #include "check/claims.h"
 #include "check/machine.h"
 #include "check/novelty.h"
@@ -25,9 +26,11 @@ inline constexpr u64 page_4k = 4096;  ///< the smallest that a call maps
 struct LockstepOptions {
   Machine machine = default_machine();
   u64 window_bytes = u64{16} << 20;
-  u64 seed = 1;                       ///< for the header of traces
-  Segments* segments = nullptr;       ///< a plug-in's statics: saved by boot(), put back by undo()
-  bool scan = false;                  ///< the driver writes through pointers
+  u64 seed = 1;                  ///< for the header of traces
+  Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()
+  bool scan = false;             ///< the driver writes through pointers
+  /// What the core drives in the place of an SMMUv3; null: a driver drives that. Outlives it.
+  const NamedBackend* backend = nullptr;
   StoreCount* store_count = nullptr;  ///< where its stores are counted; null: nobody asks
   RunClaims claims;                   ///< beside what the driver says of itself
   /// The driver's window cannot be written. A process that is forked from this one may not use it.
@@ -314,8 +317,10 @@ class Lockstep {
   void check_held();
 
   LockstepOptions options_;
-  std::unique_ptr<Pages> window_;  // null: the monitor's own
-  bool no_place_ = false;          // for a window at its own address
+  std::string machine_text_;                 // as it was asked for
+  std::unique_ptr<Pages> window_;            // null: the monitor's own
+  bool no_place_ = false;                    // for a window at its own address
+  std::unique_ptr<BackendMachine> machine_;  // null: an SMMUv3
   Monitor monitor_;
   DriverHost host_;
   Trail::Mark booted_ = 0;

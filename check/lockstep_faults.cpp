@@ -26,7 +26,8 @@ std::optional<u32> Lockstep::prepare_faults(const fuzz::Operation& operation) {
   u32 device = device_of(operation);
   const auto count = static_cast<u32>(devices.size());
   u32 tries = 0;
-  for (; tries < count && !devices[device].stall; ++tries) device = (device + 1) % count;
+  const auto can_wait = [&](u32 which) { return devices[which].stall || devices[which].pri; };
+  for (; tries < count && !can_wait(device); ++tries) device = (device + 1) % count;
   if (tries == count || !host_.has(CallKind::bind_device)) return std::nullopt;
   const bool bound =
       std::ranges::any_of(bonds_, [&](const Bond& bond) { return bond.device == device; });
@@ -198,9 +199,12 @@ void Lockstep::fault(const fuzz::Operation& operation, bool now) {
   // Several fill a queue.
   const u32 times = (operation.choices & 0x6) == 0x6 ? 3 : 1;
   bool recorded = false;
+  // Of one that asks for pages all are of one group, or each is of its own, by another bit.
+  const bool together = times > 1 && (operation.choices & 0x10) != 0;
   for (u32 n = 0; n < times; ++n, access.va += u64{1} << 12) {
     ++accesses_;
-    recorded |= monitor_.device_access(access, host_.choices());
+    const Monitor::PageAsked group{together ? 1U : 0U, !together || n + 1 == times};
+    recorded |= monitor_.device_access(access, host_.choices(), group);
   }
   if (recorded && now) host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
 }

@@ -243,7 +243,7 @@ void Lockstep::look_at_users() {
 
 void Lockstep::perform_user(const fuzz::Operation& operation) {
   const spec::Capabilities& caps = monitor_.smmu().capabilities();
-  if (!caps.s1p || !caps.s2p || !host_.has(CallKind::cache_invalidate)) return;
+  if (machine_ || !caps.s1p || !caps.s2p || !host_.has(CallKind::cache_invalidate)) return;
   const auto at = parent_of_users(operation);
   if (!at || !monitor_.findings().empty()) return;
   const u64 parent = spaces_[*at].handle;

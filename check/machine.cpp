@@ -602,6 +602,21 @@ Expected<Machine> parse_machine(std::string_view text) {
   return machine;
 }
 
+Machine machine_of_backend(Machine machine) {
+  constexpr u32 wide_bits = 12;  // on both sides of what one page of a table may hold
+  const Machine usual = default_machine();
+  machine.caps = usual.caps;
+  machine.caps.ssidsize = 20;
+  machine.cmdq_log2size = 0;
+  machine.dirty = false;
+  for (DeviceSetup& device : machine.devices) {
+    if (device.ssid_bits == pasid_bits_max) device.ssid_bits = wide_bits;
+    device.pri = device.stall && device.ats;
+    device.stall = device.stall && !device.pri;
+  }
+  return machine;
+}
+
 Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   MachinePlan plan;
   if (text != "drawn" && !text.starts_with("drawn,")) {

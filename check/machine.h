@@ -44,6 +44,10 @@ Expected<void> change_machine(Machine& machine, std::string_view text);
 /// "default", "drawn:SEED", either with changes behind it, or changes of the default alone.
 Expected<Machine> parse_machine(std::string_view text);
 
+/// The same devices before hardware that is no SMMUv3, which has no ID registers: some have more
+/// PASIDs, those with ATS that can wait ask for pages, and nobody was there before.
+Machine machine_of_backend(Machine machine);
+
 /// What decides which of the features that nobody named a driver meets.
 struct MetBy {
   NotClaimed not_claimed{};

@@ -57,9 +57,10 @@ class CampaignRun {
                       options_.check.reports, options_.check.format);
     }
     catch_interrupts();
-    say("campaign {} of driver {}, seed {}{}: {} sequences and {} findings are there\n",
-        options_.folder, options_.check.driver, settings_.seed, shard_text(),
-        grouped(folder_->sequences()), folder_->findings().size());
+    say("campaign {} of {} {}, seed {}{}: {} sequences and {} findings are there\n",
+        options_.folder, options_.check.backend.empty() ? "driver" : "backend",
+        oracle::subject_of(settings_), settings_.seed, shard_text(), grouped(folder_->sequences()),
+        folder_->findings().size());
     oracle::RunEnd end;
     if (auto done = run_slices(); !done) end.error(done.error());
     return finish_run(end);
@@ -88,10 +89,10 @@ class CampaignRun {
       if (!known) return std::unexpected(std::move(known.error()));
       settings_.known = std::make_shared<const oracle::KnownFile>(std::move(*known));
     }
-    const auto hash = hash_of_driver(options_.check.driver);
+    const auto hash = hash_of_driver(oracle::subject_of(settings_));
     if (!hash) return std::unexpected(hash.error());
     auto folder =
-        CampaignFolder::open(options_.folder, {.driver = options_.check.driver,
+        CampaignFolder::open(options_.folder, {.driver = oracle::subject_of(settings_),
                                                .driver_hash = *hash,
                                                .machine = settings_.machine,
                                                .operations_max = settings_.operations_max,
@@ -302,7 +303,7 @@ class CampaignRun {
     report = report_of("campaign", options_.folder, end);
     report.seconds = seconds_since(begin_);
     report.tests = std::move(tests);
-    report.property("driver", options_.check.driver);
+    report.property("driver", oracle::subject_of(settings_));
     report.property("seed", settings_.seed);
     report.property("slices_run", ran_);
     report.property("slices", u64{folder_->slices().size()});

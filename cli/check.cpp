@@ -30,7 +30,8 @@ std::string progress_text(const oracle::CheckProgress& now) {
                      now.findings, clock_text(left));
 }
 
-std::string verdict_line(const oracle::CheckResult& result, const oracle::RunEnd& end) {
+std::string verdict_line(const CheckCommand& options, const oracle::CheckResult& result,
+                         const oracle::RunEnd& end) {
   const RuleTotals rules = totals(result.rules);
   std::string verdict = verdict_word(end);
   const auto was_seen = [](const oracle::KnownSeen& known) { return known.times != 0; };
@@ -55,10 +56,12 @@ std::string verdict_line(const oracle::CheckResult& result, const oracle::RunEnd
                            spec::family_name(spec::rule_info(finding.rule).family));
   }
   return fmt::format(
-      "{} driver against spec: {}, {} sequences, {} calls, {} outcomes judged, "
+      "{} against {}: {}, {} sequences, {} calls, {} outcomes judged, "
       "{}: {} of {} claimed rules hold",
-      result.driver_name, verdict, grouped(result.sequences), grouped(result.calls),
-      grouped(result.outcomes_judged), result.scope, rules.holds, rules.claimed());
+      options.backend.empty() ? result.driver_name + " driver" : "backend " + result.driver_name,
+      options.backend.empty() ? "spec" : "the interface", verdict, grouped(result.sequences),
+      grouped(result.calls), grouped(result.outcomes_judged), result.scope, rules.holds,
+      rules.claimed());
 }
 
 /// What goes on where a run was stopped: every option that decides what is done.
@@ -66,6 +69,7 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
   std::string text = fmt::format("iommucheck check --driver {} --seed {} --from {} --operations {}",
                                  oracle::shell_word(options.driver), result.seed,
                                  result.next_sequence, options.operations);
+  if (!options.backend.empty()) text += " --backend " + oracle::shell_word(options.backend);
   if (options.runs != 0) {
     text += fmt::format(" --runs {}", options.from + options.runs - result.next_sequence);
   }
@@ -181,13 +185,13 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
     fmt::print("no verdict on sequence {}: {}\n", gave_up.sequence, gave_up.bound);
     for (const auto& operation : gave_up.operations) fmt::print("    {}\n", fuzz::print(operation));
     if (!gave_up.trace_path.empty()) {
-      fmt::print("  again: {}\n", oracle::again_command("", gave_up.trace_path));
+      fmt::print("  again: {}\n", oracle::again_command("", options.backend, gave_up.trace_path));
     }
   }
   if (result.stopped) {
     fmt::print("stopped; to go on: {}\n", command_to_go_on(options, result));
   }
-  fmt::print("{}\n", verdict_line(result, end));
+  fmt::print("{}\n", verdict_line(options, result, end));
 }
 
 /// --coverage and --count-stores: lines for the report, and what they leave undecided.
@@ -220,7 +224,8 @@ int run_check(const CheckCommand& options) {
   };
   if (!options.to_corpus.empty()) return write_check_seeds(options, settings);
   const auto not_run = [&](const Error& error) {
-    return ended_by(error, report_of("check", options.driver, {}), options.reports, options.format);
+    return ended_by(error, report_of("check", oracle::subject_of(settings), {}), options.reports,
+                    options.format);
   };
   if (!options.other.empty() && (options.coverage || options.count_stores)) {
     return not_run({ErrorCode::bad_input,
@@ -251,8 +256,9 @@ int run_check(const CheckCommand& options) {
     };
   }
   if (options.format == Format::text) {
-    fmt::print("check of driver {}{}, seed {}\n", options.driver,
-               options.other.empty() ? "" : " and " + options.other, settings.seed);
+    fmt::print("check of {} {}{}, seed {}\n", options.backend.empty() ? "driver" : "backend",
+               oracle::subject_of(settings), options.other.empty() ? "" : " and " + options.other,
+               settings.seed);
     print_machines(settings);
     std::fflush(stdout);
   }
@@ -268,7 +274,8 @@ int run_check(const CheckCommand& options) {
     end.environment(finished.error().message);
   }
   const int status = finish("check", end);
-  const oracle::Report report = report_of(*result, end);
+  oracle::Report report = report_of(*result, end);
+  report.backend = options.backend;
   if (options.format == Format::text) {
     for (const std::string& line : seen_of_driver) fmt::print("{}\n", line);
     print_text(options, *result, end);

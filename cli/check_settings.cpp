@@ -32,6 +32,7 @@ std::string check_machine(const CheckCommand& options) {
 oracle::CheckOptions check_settings(const CheckCommand& options) {
   oracle::CheckOptions settings;
   settings.driver = options.driver;
+  settings.backend = options.backend;
   settings.machine = check_machine(options);
   settings.seed = options.seed ? *options.seed : drawn_seed();
   settings.sequences = options.runs;

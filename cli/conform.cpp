@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "cli/conform_backend.h"
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
@@ -146,7 +145,6 @@ int list_cases(const ConformCommand& options) {
 }  // namespace
 
 int run_conform(const ConformCommand& options) {
-  if (!options.backend.empty()) return run_conform_backend(options);
   if (options.list) return list_cases(options);
   ProgressLine progress;
   oracle::ConformOptions settings;

@@ -7,6 +7,7 @@
 #include "cli/explain_rule.h"
 #include "cli/options.h"
 #include "cli/reports.h"
+#include "cli/trace_backend.h"
 #include "explain/explain_trace.h"
 #include "explain/timeline.h"
 #include "report/html.h"
@@ -49,6 +50,9 @@ Expected<oracle::ExplainTrace> trace_of(const ExplainCommand& options) {
       what.line = *line;
     }
   }
+  auto hardware = hardware_of_trace(what.trace, options.backend);
+  if (!hardware) return std::unexpected(std::move(hardware.error()));
+  what.hardware = std::move(*hardware);
   if (options.stream.empty()) return what;
   if (options.va.empty()) {
     return fail(ErrorCode::bad_input, "an address is missing: explain TRACE[:LINE] SID[.PASID] VA");
@@ -65,7 +69,9 @@ int print_page(const ExplainCommand& options) {
     return report("explain",
                   {ErrorCode::bad_input, options.what + " is a rule: --html is for traces"});
   }
-  auto found = oracle::timeline_of({.trace = options.what, .event = {}});
+  auto hardware = hardware_of_trace(options.what, options.backend);
+  if (!hardware) return report("explain", hardware.error());
+  auto found = oracle::timeline_of({.trace = options.what, .event = {}, .hardware = *hardware});
   if (!found) return report("explain", found.error());
   oracle::Report page = report_of("explain", options.what, {});
   if (found->finding) {

@@ -40,6 +40,7 @@ struct ScenarioCommand {
   std::vector<std::string> files;
   std::string driver = "builtin";  ///< spec: the interface specification alone; or a plug-in
   std::string backend;      ///< two, or an object behind backend.h; empty: each scenario's own
+  double hang_seconds = 5;  ///< there, of a step
   std::string out;          ///< folder for traces of failures; empty: none
   bool all_traces = false;  ///< there: also of what passes
   std::string corpus;       ///< folder for seeds of the fuzzers; empty: run them
@@ -51,7 +52,8 @@ struct CheckCommand {
   Format format = Format::text;
   std::vector<std::string> reports;
   std::string driver = "builtin";
-  std::string other;  ///< a second driver: the two are compared; empty: there is none
+  std::string backend;  ///< what the core drives in the place of an SMMUv3; empty: that
+  std::string other;    ///< a second driver: the two are compared; empty: there is none
   std::string machine = "drawn";
   std::string smmu;         ///< what of it is fixed: KEY=VALUE,..., or a file of them
   std::string devices;      ///< its devices, as the key of that name has them
@@ -88,9 +90,6 @@ struct ConformCommand {
   Format format = Format::text;
   std::vector<std::string> reports;
   std::string device = "qemu";
-  std::string backend;  ///< of the core, in the place of a device; empty: none
-  u64 runs = 0;         ///< there: random sequences; 0: what the time allows
-  bool seconds_given = false;
   std::optional<u64> seed;  ///< absent: drawn, and printed
   double seconds = 60;
   u64 cases = 0;
@@ -109,7 +108,8 @@ struct ConformCommand {
 
 struct ReplayCommand {
   std::vector<std::string> reports;
-  std::string driver;  ///< empty: the trace's events are judged; else its cases are run again
+  std::string backend;  ///< whose trace it is; empty: an SMMUv3's driver's, or two's
+  std::string driver;   ///< empty: the trace's events are judged; else its cases are run again
   u32 hang_seconds = 10;
   Format format = Format::text;
   std::string trace;
@@ -137,8 +137,9 @@ struct RulesCommand {
 };
 
 struct ExplainCommand {
-  std::string what;    ///< a rule, or TRACE[:LINE]
-  std::string stream;  ///< SID[.PASID]; empty: no access
+  std::string backend;  ///< whose trace it is; empty: an SMMUv3's driver's, or two's
+  std::string what;     ///< a rule, or TRACE[:LINE]
+  std::string stream;   ///< SID[.PASID]; empty: no access
   std::string va;
   bool html = false;  ///< a page of the trace, up to its first finding
 };

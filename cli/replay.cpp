@@ -6,6 +6,7 @@
 #include "check/alone.h"
 #include "cli/options.h"
 #include "cli/reports.h"
+#include "cli/trace_backend.h"
 #include "cli/verdicts.h"
 #include "report/finding_text.h"
 #include "report/junit.h"
@@ -96,6 +97,7 @@ Report report_with_driver(const ReplayCommand& options, const oracle::CasesAgain
 int run_with_driver(const ReplayCommand& options) {
   oracle::CheckOptions settings;
   settings.driver = options.driver;
+  settings.backend = options.backend;
   settings.hang_seconds = options.hang_seconds;
   settings.stop = interrupted;
   catch_interrupts();
@@ -135,6 +137,12 @@ int run_replay(const ReplayCommand& options) {
                               clock_text(now.seconds)));
   };
   catch_interrupts();
+  auto hardware = hardware_of_trace(options.trace, options.backend);
+  if (!hardware) {
+    return ended_by(hardware.error(), report_of("replay", options.trace, {}), options.reports,
+                    options.format);
+  }
+  settings.hardware = std::move(*hardware);
   const auto result = oracle::run_replay(settings);
   progress.clear();
   if (!result) {
@@ -143,7 +151,8 @@ int run_replay(const ReplayCommand& options) {
   }
   const oracle::RunEnd end = oracle::end_of(*result);
   const int status = finish("replay", end);
-  const Report report = report_of(options.trace, *result, end);
+  Report report = report_of(options.trace, *result, end);
+  report.backend = options.backend;
   if (options.format == Format::text) {
     print_text(options, *result, end);
   } else {

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "cli/console.h"
+#include "cli/trace_backend.h"
 #include "explain/timeline.h"
 #include "report/finding_text.h"
 #include "report/html.h"
@@ -220,6 +221,12 @@ std::string page_of(const Report& report) {
       continue;
     }
     oracle::TimelineOf what{.trace = trace, .event = {}};
+    auto hardware = hardware_of_trace(trace, report.backend);
+    if (!hardware) {
+      timeline.missing = hardware.error().message;
+      continue;
+    }
+    what.hardware = std::move(*hardware);
     // One trace of several findings; in one of its own a finding is the first.
     if (finding.trace_path.empty()) what.event = finding.at;
     auto found = oracle::timeline_of(what);

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <optional>
 
+#include "backends/named.h"
 #include "base/clock.h"
 #include "cli/console.h"
+#include "cli/embedded.h"
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/scenario_results.h"
@@ -16,7 +18,7 @@
 #include "report/junit.h"
 #include "report/ktap.h"
 #include "scenario/format/parser.h"
-#include "scenario/run/backend_subject.h"
+#include "scenario/run/alone.h"
 #include "scenario/run/corpus.h"
 #include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
@@ -93,7 +95,8 @@ class ScenarioRun {
     const auto begin = Clock::now();
     if (const int status = load(); status != exit_held) return status;
     if (is(Format::json)) writer_.begin_object().key("scenarios").begin_array();
-    for (const std::string& path : options_.files) run_file(path);
+    for (const std::string& path : options_.files) run_file(scenario::parse_file_all(path), path);
+    if (options_.files.empty()) run_carried();
     const double seconds = seconds_since(begin);
     oracle::add_tests(end_, {passed_, failed_, needs_, "need calls that are not built"});
     const int status = finish("scenario", end_);
@@ -138,8 +141,13 @@ class ScenarioRun {
 
   /// Whom the scenarios are run on.
   int load() {
-    if (options_.backend == "two") {
-      make_subject_ = oracle::stories::make_two;
+    if (!options_.backend.empty()) {
+      if (auto probed = oracle::probe_backend(options_.backend, options_.hang_seconds); !probed) {
+        return report("scenario", probed.error());
+      }
+      oracle::stories::AloneOptions& alone = alone_.emplace();
+      alone.subjects = [this] { return oracle::stories::subjects_of_backend(options_.backend); };
+      alone.hang_seconds = options_.hang_seconds;
     } else if (options_.driver == "spec") {
       make_subject_ = [] { return oracle::stories::make_model(); };
     } else if (oracle::stories::is_builtin(options_.driver)) {
@@ -162,8 +170,14 @@ class ScenarioRun {
     return options_.out.empty() ? exit_held : make_folder("scenario", options_.out);
   }
 
-  void run_file(const std::string& path) {
-    const scenario::Parsed parsed = scenario::parse_file_all(path);
+  void run_carried() {
+    for (const EmbeddedFile& carried : embedded_files()) {
+      if (!carried.name.ends_with(".scenario")) continue;
+      run_file(scenario::parse_all(carried.text, carried.name), std::string(carried.name));
+    }
+  }
+
+  void run_file(const scenario::Parsed& parsed, const std::string& path) {
     // What cannot be read hides nothing else.
     for (const Error& error : parsed.errors) {
       end_.error(error);
@@ -185,7 +199,24 @@ class ScenarioRun {
                 .string();
         options.trace_all = options_.all_traces;
       }
-      note(scenario, oracle::stories::run_scenario(scenario, options), path);
+      if (!alone_) {
+        note(scenario, oracle::stories::run_scenario(scenario, options), path);
+        continue;
+      }
+      // It may bring its process down, or come to no end.
+      if (hung_ == hangs_max) return;
+      alone_->trace = options.trace;
+      alone_->trace_all = options.trace_all;
+      const auto result = oracle::stories::run_alone(scenario, *alone_);
+      if (!result) {
+        end_.error(result.error());
+        return;
+      }
+      note(scenario, *result, path);
+      const bool hung = result->failure && result->failure->rule == spec::Rule::HANG_RETURNS;
+      if (hung && ++hung_ == hangs_max) {
+        end_.undecided(fmt::format("it hung in {} scenarios; the others are left out", hangs_max));
+      }
     }
   }
 
@@ -211,7 +242,10 @@ class ScenarioRun {
   }
 
   const ScenarioCommand& options_;
+  static constexpr u32 hangs_max = 5;  // each takes the time of a hang
   bool runs_two_ = false;
+  u32 hung_ = 0;
+  std::optional<oracle::stories::AloneOptions> alone_;  // of a backend
   std::optional<oracle::Plugin> plugin_;
   std::optional<oracle::Segments> segments_;
   std::function<std::unique_ptr<oracle::stories::Subject>()> make_subject_;

@@ -26,6 +26,10 @@ MemoryDrawing::MemoryDrawing(Monitor& monitor, const DrawOptions& options)
     : monitor_(monitor), caches_(monitor.caches()), options_(options), notes_(caches_) {}
 
 std::string MemoryDrawing::draw() {
+  if (const HardwareJudge* other = monitor_.hardware()) {
+    return fmt::format("memory is in the format of the backend {}, which its model alone knows\n",
+                       other->hardware().name());
+  }
   stream_table();
   std::set<u32> sids;
   if (options_.sid) {

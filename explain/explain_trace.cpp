@@ -83,12 +83,45 @@ std::string outcome_text(const Outcome& outcome, const spec::Caches& caches) {
   return "anything";
 }
 
+std::string answer_text(const MayGet& one) {
+  using Kind = MayGet::Kind;
+  switch (one.kind) {
+    case Kind::address: return fmt::format("reaches {:#x}", one.pa);
+    case Kind::blocked: return "terminated: the device goes nowhere";
+    case Kind::no_entry: return "terminated: there is nothing at the PASID";
+    case Kind::not_mapped: return "a fault: nothing is mapped";
+    case Kind::denied: return "a fault: it has not the right";
+    case Kind::waits: return "a fault, and it waits for an answer";
+    case Kind::quiet: return "terminated, without a record";
+    case Kind::anything: break;
+  }
+  return "anything: its walk is in memory that may be somebody else's";
+}
+
+/// By a backend's hardware, which gives no reasons.
+void add_answers(Lines& lines, const HardwareJudge& hardware, const ExplainedAccess& asked) {
+  for (const AccessType type : {AccessType::read, AccessType::write}) {
+    lines.add(1, "{}", type == AccessType::read ? "read" : "write");
+    const auto access = hardware.access_of({.sid = asked.sid,
+                                            .ssid = asked.pasid.value_or(0),
+                                            .ssv = asked.pasid.has_value(),
+                                            .type = type,
+                                            .va = asked.va});
+    if (!access) return lines.add(2, "no device has this stream");
+    for (const MayGet& one : hardware.hardware().answers(*access)) {
+      lines.add(2, "{}", answer_text(one));
+    }
+  }
+}
+
 void add_access(Lines& lines, Monitor& monitor, const ExplainedAccess& asked) {
   const spec::sva::Substream at =
       asked.pasid ? spec::sva::substream(*asked.pasid) : spec::sva::Substream{};
   lines.add(0, "an access of stream {:#x}{} at {:#x} may meet", asked.sid,
             asked.pasid ? fmt::format(", PASID {:#x},", *asked.pasid) : "", asked.va);
+  if (const HardwareJudge* hardware = monitor.hardware()) add_answers(lines, *hardware, asked);
   for (const bool privileged : {false, true}) {
+    if (monitor.hardware() != nullptr) break;
     for (const AccessType type : {AccessType::read, AccessType::write}) {
       const spec::Access access{.sid = asked.sid,
                                 .ssid = asked.pasid.value_or(0),
@@ -117,10 +150,10 @@ void add_access(Lines& lines, Monitor& monitor, const ExplainedAccess& asked) {
 Expected<std::string> explain_trace(const ExplainTrace& what) {
   auto reader = trace::TraceReader::open(what.trace);
   if (!reader) return std::unexpected(std::move(reader.error()));
-  if (auto good = may_judge(reader->header()); !good) {
+  if (auto good = may_judge(reader->header(), static_cast<bool>(what.hardware)); !good) {
     return fail(good.error().code, what.trace + ": " + good.error().message);
   }
-  Judge judge(reader->header(), 1, what.trace);
+  Judge judge(reader->header(), 1, what.trace, what.hardware);
   auto stop = read_up_to(*reader, judge, what);
   if (!stop) return std::unexpected(std::move(stop.error()));
   Monitor& monitor = judge.monitor();

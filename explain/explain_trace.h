@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "monitor/trace_judge.h"
 
 namespace iommucheck::oracle {
 
@@ -20,7 +21,8 @@ struct ExplainedAccess {
 struct ExplainTrace {
   std::string trace;        ///< plain, .gz or .zst
   std::optional<u64> line;  ///< the header is line 1; absent: of the first finding, or the end
-  std::optional<ExplainedAccess> access;  ///< draws its space only, and says what it may meet
+  MakeHardware hardware{};  ///< of a trace of hardware that is no SMMUv3
+  std::optional<ExplainedAccess> access{};  ///< draws its space only, and says what it may meet
 };
 
 /// What was asked for, as text. Errors: bad_input with file, line and column for the trace, and for

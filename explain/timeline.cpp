@@ -64,7 +64,7 @@ Lane lane_of(const trace::Event& event) {
 class Telling {
  public:
   Telling(const TimelineOf& what, const trace::Header& header)
-      : what_(what), judge_(header, 100'000, what.trace) {}
+      : what_(what), judge_(header, 100'000, what.trace, what.hardware) {}
 
   Expected<TimelineFound> read(trace::TraceReader& reader) {
     while (!is_reached()) {
@@ -303,10 +303,11 @@ class Telling {
 
 /// The memory behind each step: the trace is read once more, since which steps there are is known
 /// at its end only, and a drawing costs more than an event.
-Expected<void> draw(const std::string& trace, Timeline& timeline) {
+Expected<void> draw(const TimelineOf& what, Timeline& timeline) {
+  const std::string& trace = what.trace;
   auto reader = trace::TraceReader::open(trace);
   if (!reader) return std::unexpected(std::move(reader.error()));
-  Judge judge(reader->header(), 1, trace);
+  Judge judge(reader->header(), 1, trace, what.hardware);
   for (TimelineStep& step : timeline.steps) {
     while (reader->line() < step.line) {
       auto event = reader->next();
@@ -329,12 +330,12 @@ Expected<void> draw(const std::string& trace, Timeline& timeline) {
 Expected<TimelineFound> timeline_of(const TimelineOf& what) {
   auto reader = trace::TraceReader::open(what.trace);
   if (!reader) return std::unexpected(std::move(reader.error()));
-  if (auto good = may_judge(reader->header()); !good) {
+  if (auto good = may_judge(reader->header(), static_cast<bool>(what.hardware)); !good) {
     return fail(good.error().code, what.trace + ": " + good.error().message);
   }
   auto found = Telling(what, reader->header()).read(*reader);
   if (!found) return found;
-  if (auto drawn = draw(what.trace, found->timeline); !drawn) {
+  if (auto drawn = draw(what, found->timeline); !drawn) {
     return std::unexpected(std::move(drawn.error()));
   }
   return found;

@@ -20,7 +20,6 @@ constexpr u64 stuck_waits_max = 3;
 constexpr u64 refusals_max = 8;  // of one command, acknowledged and left as it is
 constexpr u64 registers_bytes = 0x20000;
 constexpr u64 secure_registers = 0x8000, behind_secure_registers = 0xc000;  // IHI 0070 6.2
-constexpr u64 process_table_bytes = u64{4} << 20;
 constexpr u64 former_owners_bytes = u64{12} << 20;
 }  // namespace
 
@@ -30,8 +29,7 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
       config_(monitor.setup().devices),
       arena_(arena_bytes),
       tables_(monitor.trail(), monitor.setup().window_pa, monitor.setup().window_bytes),
-      processes_(monitor, monitor.setup().window_pa + monitor.setup().window_bytes,
-                 process_table_bytes) {
+      processes_(monitor, monitor.setup().process_pa(), Setup::process_bytes) {
   config_.set_command_queue(monitor.setup().cmdq_log2size);
   if (monitor.setup().hooks) config_.set_hooks(*monitor.setup().hooks);
   if (monitor.setup().no_page_sizes) config_.set_flag(IOMMUCHECK_CONFIG_NO_PAGE_SIZES);
@@ -61,6 +59,7 @@ bool DriverHost::refuses(const char* what, u64 pa, u64 bytes) {
 }
 
 bool DriverHost::beyond(u64 offset) {
+  if (monitor_.hardware() != nullptr && offset >> 32 == 0) return false;
   uses_secure_registers_ |= offset >= secure_registers && offset < behind_secure_registers;
   if (offset < registers_bytes) return false;
   const u64 iommu = offset >> 32;
@@ -170,28 +169,23 @@ void DriverHost::bind_platform() {
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
-    host.exposes(offset);
+    if (host.monitor_.hardware() == nullptr) host.exposes(offset);
+    host.has_written_ = true;
     host.monitor_.mmio_write(AgentId::cpu0, static_cast<u32>(offset), 4, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
+    host.has_written_ = true;
     host.monitor_.mmio_write(AgentId::cpu0, static_cast<u32>(offset), 8, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
-    DriverHost& host = self(ctx);
-    if (host.spent() || host.beyond(offset)) return ~uint32_t{0};
-    const u64 value =
-        host.monitor_.device_read(AgentId::cpu0, static_cast<u32>(offset), 4, *host.choices_);
-    host.sees(offset, value);
-    return static_cast<u32>(value);
+    return static_cast<u32>(self(ctx).read_register(offset, 4));
   };
   p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
-    DriverHost& host = self(ctx);
-    if (host.spent() || host.beyond(offset)) return ~uint64_t{0};
-    return host.monitor_.device_read(AgentId::cpu0, static_cast<u32>(offset), 8, *host.choices_);
+    return self(ctx).read_register(offset, 8);
   };
   p.wait = [](void* ctx, uint64_t token, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);
@@ -215,7 +209,7 @@ void DriverHost::bind_platform() {
 std::string DriverHost::boot() {
   if (former_owner_) {
     const Setup& setup = monitor_.setup();
-    leave_switched_on(monitor_, setup.window_pa + setup.window_bytes + process_table_bytes);
+    leave_switched_on(monitor_, setup.process_pa() + Setup::process_bytes);
   }
   monitor_.driver_begins();
   waits_ = steps_ = 0;
@@ -223,7 +217,8 @@ std::string DriverHost::boot() {
   if (scan_ == nullptr && scans) scan();
   enter();
   int& error = boot_error_;
-  error = driver_.init(scan_ ? &scan_->platform() : &platform_, &config_.get(), &state_);
+  error = init_ ? init_(platform_, config_.get(), &state_)
+                : driver_.init(scan_ ? &scan_->platform() : &platform_, &config_.get(), &state_);
   leave();
   const auto answer = [&error] {
     return fmt::format("{} ({})", error,
@@ -310,6 +305,16 @@ void DriverHost::exposes(u64 offset) {
   }
 }
 
+/// Other hardware than an SMMUv3 is waited for by looking at it behind what was written.
+u64 DriverHost::read_register(u64 offset, unsigned size) {
+  if (spent() || beyond(offset)) return ~u64{0};
+  const bool waits = std::exchange(has_written_, false) && monitor_.hardware() != nullptr;
+  if (waits) exposes(spec::reg::cmdq_prod);
+  const u64 value = monitor_.device_read(AgentId::cpu0, static_cast<u32>(offset), size, *choices_);
+  if (size == 4 && monitor_.hardware() == nullptr) sees(offset, value);
+  return value;
+}
+
 /// An endpoint that does not answer its ATC_INV keeps what was asked of it from being done, as a
 /// queue does that is stuck.
 void DriverHost::sees(u64 offset, u64 value) {
@@ -331,7 +336,7 @@ DriverHost::Held DriverHost::shut_down() {
 
 u64 DriverHost::users_pa() const {
   const Setup& setup = monitor_.setup();
-  return setup.window_pa + setup.window_bytes + process_table_bytes + former_owners_bytes;
+  return setup.process_pa() + Setup::process_bytes + former_owners_bytes;
 }
 
 }  // namespace iommucheck::oracle

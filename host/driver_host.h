@@ -30,6 +30,9 @@ class DriverHost {
   DriverHost(const DriverHost&) = delete;
   DriverHost& operator=(const DriverHost&) = delete;
 
+  /// What comes up in the place of the driver's init: a core over another backend. Before boot().
+  using Init = std::function<int(const iommucheck_platform&, const iommucheck_config&, void**)>;
+  void set_init(Init init) { init_ = std::move(init); }
   /// init, reset, device_add for every device. Empty, or what failed.
   std::string boot();
 
@@ -221,11 +224,13 @@ class DriverHost {
   int wait_for_others();
   bool invalidate(u64 mm, u64 va, u64 bytes);
   void begin_steps() { waits_ = steps_ = 0; }
+  u64 read_register(u64 offset, unsigned size);
   void exposes(u64 offset);
   void sees(u64 offset, u64 value);
 
   const iommucheck_driver& driver_;
   Monitor& monitor_;
+  Init init_;
   iommucheck_platform platform_{};
   DriverConfig config_;
   void* state_ = nullptr;
@@ -250,8 +255,9 @@ class DriverHost {
     std::function<void()> what;
   };
   std::vector<Middle> middle_;
-  u64 waits_ = 0;     // since the SMMU was last seen to make progress
-  u64 progress_ = 0;  // Smmu::progress_made() at the last wait
+  bool has_written_ = false;  // a register, since it last read one
+  u64 waits_ = 0;             // since the SMMU was last seen to make progress
+  u64 progress_ = 0;          // Smmu::progress_made() at the last wait
   u64 steps_ = 0;
   Processes processes_;
   std::vector<Handler> handlers_;

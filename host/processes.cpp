@@ -85,8 +85,9 @@ u64 Processes::create() {
 
 u64 Processes::make() {
   if (count_ == max) return 0;
-  const u64 root = new_table();
-  if (root == 0) return 0;
+  const bool elsewhere = of_hardware() != nullptr;
+  const u64 root = elsewhere ? 0 : new_table();
+  if (root == 0 && !elsewhere) return 0;
   monitor_.trail().set(count_, count_ + 1);
   edit(count_) = {.root = root, .living = 1, .asid = 0, .pins = 0};
   return count_;
@@ -98,6 +99,7 @@ bool Processes::alive(u64 mm) const {
 }
 
 u64 Processes::root(u64 mm) const {
+  if (const HardwareProcesses* its = of_hardware()) return its->root(mm);
   const Process* process = find(mm);
   return process == nullptr ? 0 : process->root;
 }
@@ -156,6 +158,7 @@ bool Processes::put(u64 root, u64 va, u64 pa, u64 bytes, ProcessRights rights) {
 bool Processes::map(u64 mm, u64 va, u64 pa, u64 bytes, ProcessRights rights) {
   if (!alive(mm) || bytes == 0 || ((va | pa | bytes) & (table_bytes - 1)) != 0) return false;
   if ((va + bytes - 1) >> input_bits != 0 || va + bytes < va) return false;
+  if (of_hardware() != nullptr) return map_page_by_page(mm, va, pa, bytes, rights);
   std::vector<Leaf> present;
   leaves_in(root(mm), 0, 0, va, va + bytes - 1, present);
   if (!present.empty()) return false;
@@ -219,6 +222,7 @@ u64 Processes::bytes_within(u64 va, u64 bytes) {
 void Processes::unmap(u64 mm, u64 va, u64 bytes) {
   bytes = bytes_within(va, bytes);
   if (!alive(mm) || bytes == 0) return;
+  if (of_hardware() != nullptr) return unmap_page_by_page(mm, va, bytes);
   std::vector<Leaf> leaves;
   leaves_in(root(mm), 0, 0, va, va + bytes - 1, leaves);
   if (leaves.empty()) return;
@@ -239,6 +243,7 @@ void Processes::unmap(u64 mm, u64 va, u64 bytes) {
 void Processes::protect(u64 mm, u64 va, u64 bytes, ProcessRights rights) {
   bytes = bytes_within(va, bytes);
   if (!alive(mm) || bytes == 0) return;
+  if (of_hardware() != nullptr) return protect_page_by_page(mm, va, bytes, rights);
   std::vector<Leaf> leaves;
   leaves_in(root(mm), 0, 0, va, va + bytes - 1, leaves);
   bool changed = false;
@@ -259,6 +264,7 @@ void Processes::protect(u64 mm, u64 va, u64 bytes, ProcessRights rights) {
 
 u64 Processes::fork(u64 mm) {
   if (!alive(mm) || count_ == max) return 0;
+  if (of_hardware() != nullptr) return fork_page_by_page(mm);
   const u64 child = make();
   if (child == 0) return 0;
   std::vector<Leaf> leaves;
@@ -296,6 +302,7 @@ void Processes::free_tables(u64 table, unsigned level) {
 }
 
 void Processes::exit_ends(u64 mm, bool timed_out) {
+  if (of_hardware() != nullptr) return;  // the monitor has told it
   const u64 table = root(mm);
   edit(mm).root = 0;
   if (table != 0 && !timed_out) free_tables(table, 0);
@@ -304,6 +311,7 @@ void Processes::exit_ends(u64 mm, bool timed_out) {
 std::vector<Processes::Mapping> Processes::mappings(u64 mm) const {
   std::vector<Mapping> found;
   if (!alive(mm)) return found;
+  if (of_hardware() != nullptr) return mappings_page_by_page(mm);
   std::vector<Leaf> leaves;
   leaves_in(root(mm), 0, 0, 0, ~u64{0}, leaves);
   for (const Leaf& each : leaves) {

@@ -103,6 +103,13 @@ class Processes {
   };
 
   u64 make();
+  // processes_of_hardware.cpp: where the hardware's model keeps the tables
+  [[nodiscard]] HardwareProcesses* of_hardware() const;
+  bool map_page_by_page(u64 mm, u64 va, u64 pa, u64 bytes, ProcessRights rights);
+  void unmap_page_by_page(u64 mm, u64 va, u64 bytes);
+  void protect_page_by_page(u64 mm, u64 va, u64 bytes, ProcessRights rights);
+  u64 fork_page_by_page(u64 mm);
+  [[nodiscard]] std::vector<Mapping> mappings_page_by_page(u64 mm) const;
   [[nodiscard]] const Process* find(u64 mm) const;
   Process& edit(u64 mm);
   [[nodiscard]] u64 read(u64 pa) const;

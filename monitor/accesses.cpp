@@ -46,6 +46,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
     gather_device();
     return;
   }
+  if (hardware_) return observe_hardware_access(dma);
   spec::Access access = access_in(dma);
   check_dma_duty(access);
   ++statistics_.outcomes_judged;

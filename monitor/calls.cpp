@@ -149,6 +149,7 @@ u64 Monitor::call_begins(const Call& call) {
   Running running;
   running.call = call;
   running.lists.take(call);
+  if (hardware_) hardware_->look_at(call);
   const spec::sva::Verdict duty = interface_.duty_of_call(call);
   if (duty.blames_caller) running.breach = duty.rule;
   begin(std::move(running));
@@ -237,7 +238,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   const bool worked = verdict.ok && observed.status == Status::ok;
   const bool paging = call.kind == CallKind::domain_alloc &&
                       call.domain_kind == static_cast<u32>(spec::sva::DomainKind::paging);
-  if (worked && paging && !sizes_of_one_granule(observed.facts.page_sizes)) {
+  if (worked && paging && !hardware_ && !sizes_of_one_granule(observed.facts.page_sizes)) {
     Finding finding =
         finding_of(spec::Rule::RESULT_EXACT,
                    fmt::format("domain_alloc: page sizes {:#x} are not those of one granule",
@@ -300,7 +301,15 @@ bool Monitor::is_callers_doing(spec::Rule rule) const {
 /// reached from now on, though no word and no item changed.
 void Monitor::check_after_call() {
   compared_.clear();
-  if (promises_on_ && findings_.empty()) {
+  if (hardware_) {
+    hardware_acted();
+    compare_hardware();
+    for (const auto& [device, at] : running_.places) {
+      for (const u32 sid : interface_.stream_ids(device)) {
+        if (promises_on_ && findings_.empty()) check_faults_ended({device, sid, at});
+      }
+    }
+  } else if (promises_on_ && findings_.empty()) {
     const std::vector<spec::StreamPart> streams = touched_streams_;
     for (const spec::StreamPart& part : streams) check_stream(part);
     for (const spec::StreamPart& part : streams) check_attributes(part);
@@ -335,7 +344,7 @@ void Monitor::check_faults_ended(const Place& place) {
                       state == spec::sva::State::blocked;
     if (!over) return;
   }
-  const bool waits = smmu_.has_stall(place.sid, place.at.number, true);
+  const bool waits = still_waits_at(place.sid, place.at.number);
   const auto its = [&](const spec::StreamPart& part) {
     return part.sid == place.sid && part.first == place.at.number;
   };

@@ -120,7 +120,7 @@ class Feeder {
     m_.mmio_read(by_, static_cast<u32>(read.offset), read.size, read.value);
     if (read.ordered.value_or(false)) m_.smmu_.observe_load_barrier();
     // Whoever waits for an endpoint that does not answer may give up, as before a stuck queue.
-    const bool of_queue = read.offset == spec::reg::cmdq_cons;
+    const bool of_queue = read.offset == spec::reg::cmdq_cons && !m_.hardware_;
     const auto error =
         static_cast<spec::CommandError>(spec::cmdq_cons_err(static_cast<u32>(read.value)));
     m_.fed_.queue_was_stuck |= of_queue && error == spec::CommandError::atc_inv_sync;
@@ -145,6 +145,11 @@ class Feeder {
     if (!m_.device_rules_) return m_.undetermined(not_built);
     m_.device_rules_->ats_request(request);
     m_.gather_device();
+  }
+  void operator()(const trace::PageRequest& request) {
+    if (m_.hardware_) return m_.observe_hardware_request(by_, request);
+    m_.tick();
+    m_.undetermined(not_built);
   }
   void operator()(const trace::AtcInvalidated& event) {
     m_.tick();
@@ -267,7 +272,10 @@ class Feeder {
 
   // ---- processes --------------------------------------------------------------------------------
   void operator()(const trace::ProcessMap& map) {
+    // To be made is an event of its own where the hardware keeps its table.
+    const bool is_made = m_.hardware_ && !m_.interface_.is_process(static_cast<u64>(map.mm));
     know(static_cast<u64>(map.mm));
+    if (is_made && !map.pa) return;
     if (!map.pa) return m_.tick();  // without pages nothing is reachable
     m_.process_maps(static_cast<u64>(map.mm), map.va, map.length, *map.pa, prot_of(map.rights));
   }

@@ -75,7 +75,7 @@ void Monitor::check_ended_faults() {
     };
     if (std::ranges::any_of(now, same)) continue;
     count(rule);
-    if (!smmu_.has_stall_tag(before.stall.sid, before.stall.stag)) continue;
+    if (!still_waits_for(before.stall.sid, before.stall.stag)) continue;
     still_waits(
         rule, before.stall.sid, before.device, before.pasid,
         answers ? "was answered, and still waits" : "still waits for the answer to its fault");
@@ -89,7 +89,7 @@ void Monitor::check_refused() {
   if (!promises_on_) return;
   interface_.for_each_refused([&](u32 device, u32 pasid, u32 sid, u32 stag) {
     count(spec::Rule::FAULT_REFUSED);
-    if (!findings_.empty() || !smmu_.has_stall_tag(sid, stag)) return;
+    if (!findings_.empty() || !still_waits_for(sid, stag)) return;
     still_waits(spec::Rule::FAULT_REFUSED, sid, device, pasid,
                 "found its queue full, and still waits for an answer");
   });

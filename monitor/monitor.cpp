@@ -29,6 +29,12 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   result.page_requests = false;
   using spec::sva::DirtyHardware;
   if (caps.httu >= 2) result.dirty = caps.cohacc ? DirtyHardware::present : DirtyHardware::open;
+  if (setup.hardware != nullptr) {
+    result.stalls = result.page_requests = true;
+    result.dirty = DirtyHardware::none;
+    result.user_format = nullptr;
+    setup.hardware->adapt(result);
+  }
   return result;
 }
 
@@ -74,7 +80,8 @@ Monitor::Monitor(const Setup& setup)
   const spec::Capabilities capabilities = spec::parse_capabilities(setup.id);
   for (const spec::sva::DeviceSetup& device : setup.devices) {
     for (const u32 sid : device.stream_ids) {
-      if (device.ats && capabilities.ats && setup.calls_are_known) caches_.set_ats(sid, true);
+      const bool ats = device.ats && capabilities.ats && setup.calls_are_known;
+      if (ats && setup.hardware == nullptr) caches_.set_ats(sid, true);
     }
   }
   smmu_.tell_endpoints([this](u32 sid, bool answered) {
@@ -86,6 +93,9 @@ Monitor::Monitor(const Setup& setup)
                                                   everywhere ? ~u64{0} : setup.seen_bytes);
   } else if (!setup.calls_are_known) {
     recording_ = std::make_unique<RecordingRules>(caches_);
+  }
+  if (setup_.hardware != nullptr) {
+    hardware_ = std::make_unique<HardwareJudge>(*setup_.hardware, interface_, setup_.devices);
   }
 }
 
@@ -240,6 +250,7 @@ void Monitor::undetermined(const std::string& missing) {
 void Monitor::store(AgentId by, u64 pa, u64 value) {
   tick();
   emit(by, trace::Store{.pa = pa, .size = 8, .value = value});
+  if (hardware_) return hardware_stores(pa, 8, value, 0);
   before_store(pa);
   caches_.store(by, pa, value);
   after_store(by);
@@ -248,6 +259,10 @@ void Monitor::store(AgentId by, u64 pa, u64 value) {
 void Monitor::fill(AgentId by, u64 pa, u64 words, u64 value) {
   tick();
   emit(by, trace::Fill{.pa = pa, .words = words, .value = value});
+  if (hardware_) {
+    for (u64 i = 0; i < words; ++i) put(pa + 8 * i, value);
+    return gather_hardware();
+  }
   smmu_.before_store(pa, words * 8);
   if (device_rules_) device_rules_->stored(pa, words);
   caches_.fill(by, pa, words, value);
@@ -261,6 +276,7 @@ void Monitor::store(AgentId by, u64 pa, unsigned size, u64 value, u64 high, u64 
   if (size == 16) event.value_high = high;
   if (pc != 0) event.pc = pc;
   emit(by, event);
+  if (hardware_) return hardware_stores(pa, size, value, high);
   for (u64 word = align_down(pa, 3); word < pa + size; word += 8) before_store(word);
   if (size < 8 || pa % 8 != 0) {
     caches_.store_bytes(by, pa, size, value);
@@ -288,7 +304,7 @@ void Monitor::load(AgentId by, u64 pa, unsigned size, u64 value, bool ordered) {
   if (ordered) event.ordered = true;
   emit(by, event);
   // Whoever tries a device is no driver: what it loads is what the device put there last.
-  if (!setup_.barriers_known || setup_.device_is_judged) return;
+  if (!setup_.barriers_known || setup_.device_is_judged || hardware_) return;
   smmu_.observe_load(pa);
   gather();
 }
@@ -302,6 +318,7 @@ void Monitor::rmw(AgentId by, const Atomic& atomic) {
                    .ordered = atomic.ordered};
   if (atomic.pc != 0) event.pc = atomic.pc;
   emit(by, event);
+  if (hardware_) return hardware_stores(atomic.pa, atomic.size, atomic.value, 0);
   const u64 word = align_down(atomic.pa, 3);
   before_store(word);
   const auto shift = static_cast<unsigned>(8 * (atomic.pa - word));
@@ -362,6 +379,13 @@ void Monitor::free(AgentId by, u64 pa, u64 bytes) {
     allocations_[i].freed = now_;
     break;
   }
+  if (hardware_) {
+    if (!hardware_->hardware().given_back(pa, bytes)) {
+      may_still_lead(fmt::format(
+          "the page at {:#x} is given back, and the hardware may still read it as a table", pa));
+    }
+    return gather_hardware();
+  }
   for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, true);
   gather();
 }
@@ -373,10 +397,14 @@ void Monitor::mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool 
   // window is compared after that.
   tick();
   if (ordered || !setup_.barriers_known) caches_.barrier(by);
-  window_ends();
+  if (!hardware_) window_ends();
   emit(by,
        trace::MmioWrite{
            .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = ordered});
+  if (hardware_) {
+    hardware_->hardware().write(offset, value);
+    return hardware_acted();
+  }
   if (device_rules_) device_rules_->register_write(offset, value);
   if (offset == spec::reg::cr1 && size == 4) trail().set(cr1_, value);
   smmu_.write(by, offset, size, value, ordered || !setup_.barriers_known);
@@ -386,6 +414,11 @@ void Monitor::mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool 
 void Monitor::mmio_read(AgentId by, u32 offset, unsigned size, u64 value) {
   tick();
   emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
+  if (hardware_) {
+    window_ends();
+    if (hardware_->hardware().read(offset) != value) undetermined("what the hardware answers");
+    return hardware_acted();
+  }
   if (device_rules_ && device_rules_->register_read(offset, value)) {
     gather_device();
     return;
@@ -397,6 +430,13 @@ void Monitor::mmio_read(AgentId by, u32 offset, unsigned size, u64 value) {
 
 u64 Monitor::device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices) {
   tick();
+  if (hardware_) {
+    window_ends();
+    const u64 value = hardware_->hardware().read(offset);
+    emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
+    hardware_acted();
+    return value;
+  }
   // What this read may tell to be complete makes them visible.
   const bool tells = offset == spec::reg::cmdq_cons || offset == spec::reg::cr0ack;
   if (!marks_.empty() && tells) settle_marks();
@@ -459,8 +499,10 @@ void Monitor::check_dma_duty(const spec::Access& access) {
   if (duty.blames_caller) blame_caller(duty.rule, duty.message);
 }
 
-bool Monitor::device_access(const spec::Access& access, spec::Choices& choices) {
+bool Monitor::device_access(const spec::Access& access, spec::Choices& choices,
+                            std::optional<PageAsked> asked) {
   check_dma_duty(access);
+  if (hardware_) return hardware_access(access, choices, asked.value_or(PageAsked{}));
   // A stalled one that found no room comes again, as if it had just arrived. IHI 0070 7.2.1, 7.4.
   bool recorded = false;
   if (!waiting_accesses_.empty() && smmu_.records_events() && smmu_.event_slots() != 0) {
@@ -553,7 +595,7 @@ void Monitor::driver_ready() {
   caches_.dirty().clear();
   caches_.dirty_streams().clear();
   check_whole_space();
-  if (!promises_on_ || !findings_.empty()) return;
+  if (!promises_on_ || !findings_.empty() || hardware_) return;
   check_attributes_of_registers();
   check_translated_traffic();
 }
@@ -563,6 +605,12 @@ void Monitor::driver_error(const std::string& text) { find(spec::Rule::CRASH_NEV
 /// After shutdown the SMMU is off, and GBPA.ABORT decides: nothing passes any more (driver.h), or
 /// untranslated, where what is on no domain may.
 void Monitor::check_shut_down() {
+  if (hardware_) {
+    count(spec::Rule::PROMISE_OUTCOME);
+    const bool blocks = !setup_.not_claimed.has(Claim::blocking);
+    if (auto finding = hardware_->passes(); finding && blocks) find(std::move(*finding));
+    return;
+  }
   const bool bypass_is_right = setup_.not_claimed.has(Claim::blocking);
   for (u32 device = 0; device < interface_.device_count(); ++device) {
     for (const u32 sid : interface_.stream_ids(device)) {
@@ -635,12 +683,17 @@ void Monitor::driver_holds(const trace::Held& held) {
 
 void Monitor::hangs() {
   std::string text = "the call waits without end";
-  if (const std::string stopped = smmu_.why_stopped(); !stopped.empty()) {
+  const std::string stopped = hardware_ ? std::string() : smmu_.why_stopped();
+  if (hardware_) {
+    text += " although the hardware makes progress";
+  } else if (!stopped.empty()) {
     text += "; " + stopped;
   } else {
     text += " although the SMMU makes progress";
   }
-  if (const std::string why = smmu_.reserved_in_cr0(); !why.empty()) text += "; " + why;
+  if (const std::string why = smmu_.reserved_in_cr0(); !why.empty() && !hardware_) {
+    text += "; " + why;
+  }
   find(spec::Rule::HANG_RETURNS, std::move(text));
 }
 

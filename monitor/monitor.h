@@ -3,7 +3,8 @@
 // a recording, a trace) reports them here; nothing else judges.
 //
 // It joins three states that share one trail: what caches may hold (spec/smmu/caches.h), registers
-// and queues (spec/smmu/smmu.h), and what the interface promises (spec/sva/interface.h).
+// and queues (spec/smmu/smmu.h), and what the interface promises (spec/sva/interface.h). Where the
+// hardware is another one (hardware.h), it stands in the place of the first two, and is not undone.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +20,7 @@
 #include "monitor/call_conversion.h"
 #include "monitor/device_rules.h"
 #include "monitor/finding.h"
+#include "monitor/hardware_judge.h"
 #include "monitor/not_claimed.h"
 #include "monitor/permits.h"
 #include "monitor/recording_rules.h"
@@ -51,6 +53,10 @@ struct Setup {
   bool no_page_sizes = false;       ///< of the SMMU's the platform can use none
   u32 cmdq_log2size = 6;            ///< what the platform asks of a driver; 0: nothing
   u64* window_memory = nullptr;     ///< zeroed, window_bytes, outlives all; null: the monitor's own
+  Hardware* hardware = nullptr;     ///< in the place of an SMMUv3, powered on; outlives the monitor
+  /// Memory of the processes' own tables, behind the window.
+  static constexpr u64 process_bytes = u64{4} << 20;
+  [[nodiscard]] u64 process_pa() const { return window_pa + window_bytes; }
 };
 
 /// The SMMU that `check` plays: what the driver meets in the ID registers.
@@ -132,7 +138,14 @@ class Monitor {
                    bool made_nothing);
   /// A device's access: the specification chooses an outcome and records its event. Whether there
   /// was a record.
-  bool device_access(const spec::Access& access, spec::Choices& choices);
+  /// `asked`: what a device that asks for pages says of the request if it makes one; else it is the
+  /// only one of its group.
+  struct PageAsked {
+    u32 group = 0;
+    bool last = true;
+  };
+  bool device_access(const spec::Access& access, spec::Choices& choices,
+                     std::optional<PageAsked> asked = {});
   /// An access that device_access() left waiting for an answer.
   struct StalledAccess {
     u64 id = 0;
@@ -141,6 +154,8 @@ class Monitor {
     spec::Access access{};
     bool again = false;  ///< answered: the device makes it once more
   };
+  /// Whether the access of that name still waits for the driver.
+  [[nodiscard]] bool still_waits_for(u32 sid, u32 name) const;
   [[nodiscard]] const std::vector<StalledAccess>& stalled_accesses() const {
     return stalled_accesses_;
   }
@@ -234,6 +249,9 @@ class Monitor {
   void feed(const trace::Event& event);
   /// The trace is at its end: what can only be judged then.
   void finish();
+
+  /// Null: an SMMUv3's.
+  [[nodiscard]] HardwareJudge* hardware() { return hardware_.get(); }
 
   // ---- questions --------------------------------------------------------------------------------
   /// Compares everything that is reachable with everything that is promised.
@@ -357,6 +375,25 @@ class Monitor {
   void take_swept();
   void gather_late();
   void observe_record(const trace::EventRecorded& event);
+
+  // hardware_events.cpp: where the hardware is no SMMUv3
+  void hardware_stores(u64 pa, unsigned size, u64 value, u64 high);
+  void put(u64 pa, u64 value);
+  void hardware_changed() {
+    if (hardware_) hardware_->changed();
+  }
+  void hardware_acted();
+  void stop_walker(u32 walker);
+  void settle_process(u64 mm, bool timed_out);
+  void compare_hardware();
+  void gather_hardware();
+  bool hardware_access(const spec::Access& access, spec::Choices& choices, PageAsked group);
+  void observe_hardware_request(AgentId by, const trace::PageRequest& request);
+  void access_waits(const spec::Access& access, const MachineAccess& asked);
+  void observe_hardware_access(const trace::Dma& dma);
+  void responses_come();
+  void may_still_lead(std::string what);
+  [[nodiscard]] bool still_waits_at(u32 sid, u32 pasid) const;
 
   // promises.cpp
   /// A process's tables are judged when the environment has told what it changed.
@@ -592,6 +629,7 @@ class Monitor {
     EventIndex ready_at = 0;
   };
   Fed fed_;
+  std::unique_ptr<HardwareJudge> hardware_;    // null: an SMMUv3's
   std::unique_ptr<RecordingRules> recording_;  // null where calls are known
   std::unique_ptr<DeviceRules> device_rules_;  // null unless a device is judged
 };

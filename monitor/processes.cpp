@@ -32,13 +32,26 @@ void Monitor::after(const spec::sva::Verdict& verdict, const std::string& what) 
   gather();
 }
 
-void Monitor::process_created(u64 mm) { interface_.process_created(mm); }
+/// Where it is the hardware that keeps its table, a trace has to say when that came.
+void Monitor::process_created(u64 mm) {
+  if (hardware_) {
+    tick();
+    emit(environment, trace::ProcessMap{.mm = mm_id(mm), .va = 0, .length = 0, .pa = {}});
+    hardware_->processes().create(mm);
+    hardware_acted();
+  }
+  interface_.process_created(mm);
+}
 
 void Monitor::process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {
   tick();
   emit(environment,
        trace::ProcessMap{
            .mm = mm_id(mm), .va = va, .length = bytes, .pa = pa, .rights = rights_of(prot)});
+  if (hardware_) {
+    bytes = hardware_->processes().map(mm, va, bytes, pa, prot);
+    hardware_->look_at(va, bytes);
+  }
   interface_.process_maps(mm, va, bytes, pa, prot);
   window_ends();
   gather();
@@ -47,16 +60,29 @@ void Monitor::process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {
 void Monitor::process_unmaps(u64 mm, u64 va, u64 bytes) {
   tick();
   emit(environment, trace::ProcessUnmap{.mm = mm_id(mm), .va = va, .length = bytes});
+  if (hardware_) hardware_->processes().unmap(mm, va, bytes);
   interface_.process_unmaps(mm, va, bytes);
+  hardware_changed();
   window_ends();
+  // Nobody who was to forget it is told.
+  if (hardware_ && !interface_.is_bound(mm)) settle_process(mm, false);
   gather();
+}
+
+void Monitor::settle_process(u64 mm, bool timed_out) {
+  if (hardware_->processes().settle(mm, timed_out)) return;
+  may_still_lead(
+      "the process's unmap is over, and the hardware may still read what it took out as a "
+      "table");
 }
 
 void Monitor::process_protects(u64 mm, u64 va, u64 bytes, u32 prot) {
   tick();
   emit(environment, trace::ProcessProtect{
                         .mm = mm_id(mm), .va = va, .length = bytes, .rights = rights_of(prot)});
+  if (hardware_) hardware_->processes().protect(mm, va, bytes, prot);
   interface_.process_protects(mm, va, bytes, prot);
+  hardware_changed();
   window_ends();
   gather();
 }
@@ -64,7 +90,9 @@ void Monitor::process_protects(u64 mm, u64 va, u64 bytes, u32 prot) {
 void Monitor::process_forks(u64 mm, u64 child) {
   tick();
   emit(environment, trace::Fork{.mm = mm_id(mm), .child = mm_id(child)});
+  if (hardware_) hardware_->processes().fork(mm, child);
   interface_.process_forks(mm, child);
+  hardware_changed();
   window_ends();
   gather();
 }
@@ -73,6 +101,12 @@ void Monitor::process_exits(u64 mm) {
   tick();
   emit(environment, trace::Exit{.mm = mm_id(mm)});
   interface_.process_gone(mm);
+  if (!hardware_) return;
+  if (!hardware_->processes().exit(mm)) {
+    may_still_lead("the process is gone, and the hardware may still walk its table");
+  }
+  hardware_acted();
+  compare_hardware();
 }
 
 // ---- Invalidate, Release ------------------------------------------------------------------------
@@ -104,10 +138,12 @@ void Monitor::invalidate_ends(bool timed_out) {
                           .phase = trace::Phase::end};
   if (timed_out) event.timed_out = true;
   emit(environment, event);
+  const u64 mm = running_.call.mm;
   const spec::sva::Verdict verdict = interface_.invalidate_ends(running_.ticket, timed_out);
   in_call_ = false;
   after(verdict, "Invalidate");
   check_after_call();
+  if (hardware_) settle_process(mm, timed_out);
 }
 
 u64 Monitor::release_begins(u64 mm) {
@@ -132,6 +168,7 @@ void Monitor::release_ends(bool timed_out) {
   if (timed_out) event.timed_out = true;
   emit(environment, event);
   remember_waiting();
+  if (hardware_ && timed_out) hardware_->processes().release_times_out(running_.call.mm);
   const spec::sva::Verdict verdict = interface_.release_ends(running_.ticket, timed_out);
   if (!timed_out) check_ended_faults();
   in_call_ = false;
@@ -188,6 +225,10 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
   count(spec::Rule::PAGE_IN_FLIGHT);
   if (duty.blames_caller) return blame_caller(duty.rule, duty.message);
   count(spec::Rule::PAGE_REUSE);
+  if (hardware_) {
+    if (auto finding = hardware_->reaches(pa, bytes)) find(std::move(*finding));
+    return;
+  }
   bool found = false;
   caches_.lookups().for_each_translation([&](u32 /*tag*/, const spec::Candidate& c) {
     if (found || c.kind != spec::Candidate::Kind::leaf) return;
@@ -224,9 +265,15 @@ void Monitor::device_vanishes(u32 device) {
   interface_.for_each_walker([&](u32 walker) {
     if (walker == device || interface_.walks_token_of(walker, device)) walkers.push_back(walker);
   });
-  for (const u32 walker : walkers) caches_.walkers().stop(walker);
+  for (const u32 walker : walkers) stop_walker(walker);
   interface_.walker_switches(device, 0);
-  for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, false);
+  if (hardware_) {
+    hardware_->walker_switches(device, 0, 0);
+    hardware_->hardware().remove(device);
+    hardware_acted();
+  } else {
+    for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, false);
+  }
   owe_all(device);
   // It leaves its domain, which makes what was unmapped there safe for the others, as detach does.
   running_.call.domain = interface_.domain_of(device);
@@ -275,7 +322,9 @@ void Monitor::device_came(spec::sva::Status status) {
     interface_.device_added(device);
     // It is switched on with an empty ATC.
     const bool ats = setup_.devices[device].ats && caches_.capabilities().ats;
-    for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, ats);
+    for (const u32 sid : interface_.stream_ids(device)) {
+      if (!hardware_) caches_.set_ats(sid, ats);
+    }
     running_.places.emplace_back(device, spec::sva::Substream{});
   }
   in_call_ = false;
@@ -293,7 +342,7 @@ void Monitor::irq(AgentId by, u32 source) {
 /// In a recording the driver may still be at work on the last one.
 void Monitor::interrupt_of_event_queue() {
   if (recording_) return;
-  smmu_.interrupt_of_event_queue();
+  if (!hardware_) smmu_.interrupt_of_event_queue();
   check_refused();
   interface_.faults_are_read();
   // Its answers do not get through: when the queue goes on nobody knows which did.
@@ -305,6 +354,7 @@ void Monitor::queue_stuck(bool stuck) {
   tick();
   emit(environment, trace::StuckQueue{.stuck = stuck});
   smmu_.set_stuck(stuck);
+  if (hardware_) hardware_->hardware().set_stuck(stuck);
   if (stuck) interface_.forget_refused();
 }
 

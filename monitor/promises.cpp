@@ -84,6 +84,7 @@ void Monitor::remember(u32 tag, u64 first, u64 last) {
 }
 
 void Monitor::window_ends() {
+  if (hardware_) return compare_hardware();
   if (!promises_on_) {
     caches_.dirty().clear();
     caches_.dirty_streams().clear();
@@ -690,7 +691,7 @@ May Monitor::reached(const Candidate& c, u64 va) {
 
 void Monitor::check_whole_space() {
   window_ends();
-  if (!promises_on_) return;
+  if (!promises_on_ || hardware_) return;
   compared_.clear();
   // As if every stream had changed: none counts as compared already.
   touched_streams_.clear();

@@ -30,7 +30,7 @@ ReplayResult result_of(Judge& judge, Clock::time_point begin, bool whole) {
 
 ReplayResult replay_trace(const trace::Trace& trace, const ReplayOptions& options) {
   const Clock::time_point begin = Clock::now();
-  Judge judge(trace.header, options.findings_max, options.trace);
+  Judge judge(trace.header, options.findings_max, options.trace, options.hardware);
   for (const Event& event : trace.events) judge.take(event);
   return result_of(judge, begin, true);
 }
@@ -39,10 +39,10 @@ Expected<ReplayResult> run_replay(const ReplayOptions& options) {
   const Clock::time_point begin = Clock::now();
   auto reader = trace::TraceReader::open(options.trace);
   if (!reader) return std::unexpected(std::move(reader.error()));
-  if (auto good = may_judge(reader->header()); !good) {
+  if (auto good = may_judge(reader->header(), static_cast<bool>(options.hardware)); !good) {
     return fail(good.error().code, fmt::format("{}: {}", options.trace, good.error().message));
   }
-  Judge judge(reader->header(), options.findings_max, options.trace);
+  Judge judge(reader->header(), options.findings_max, options.trace, options.hardware);
   bool stopped = false;
   constexpr u64 between = 1024;
   for (u64 count = 0;; ++count) {

@@ -21,6 +21,7 @@ struct ReplayOptions {
   u32 findings_max = 20;                                ///< kept with evidence; all are counted
   std::function<void(const ReplayProgress&)> progress;  ///< may be empty
   std::function<bool()> stop;
+  MakeHardware hardware;  ///< of a trace of hardware that is no SMMUv3
 };
 
 /// A trace in memory; `options.trace` is only its name (and where its table of symbols lies).

@@ -42,11 +42,19 @@ void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events)
 /// campaign breaks them to see that, so they are no finding of a trace.
 bool is_answered(Rule rule) { return rule == Rule::HANDLER_BOUND || rule == Rule::DOMAIN_IN_USE; }
 
+Setup setup_over(const trace::Header& header, Hardware* hardware) {
+  Setup setup = setup_of(header);
+  setup.hardware = hardware;
+  return setup;
+}
+
 }  // namespace
 
-Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& trace)
+Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& trace,
+             const MakeHardware& hardware)
     : findings_max_(findings_max),
-      setup_(setup_of(header)),
+      hardware_(hardware ? hardware(setup_of(header)) : nullptr),
+      setup_(setup_over(header, hardware_.get())),
       monitor_(setup_),
       chronicle_(setup_.calls_are_known) {
   tell_of_absent_memory(header, monitor_);

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <deque>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,11 +43,16 @@ struct ReplayResult {
 
 enum class EventVerdict : u8 { accepted, undetermined, flagged };
 
+/// Hardware that is no SMMUv3, for a trace of it: powered on. Null: there is none.
+using MakeHardware = std::function<std::unique_ptr<Hardware>(const Setup&)>;
+
 class Judge {
  public:
+  /// `hardware` is for a trace of such hardware; empty: an SMMUv3's.
   /// `trace` is the name of the trace's file, if it has one: its table of symbols lies beside it.
   /// `findings_max` are kept with their evidence; all are counted.
-  explicit Judge(const trace::Header& header, u32 findings_max, const std::string& trace = {});
+  explicit Judge(const trace::Header& header, u32 findings_max, const std::string& trace = {},
+                 const MakeHardware& hardware = {});
 
   /// The next event. In a recording below the interface it waits for the regions (`Reach`) that
   /// follow it, so its verdict comes with a later one; else it is judged at once.
@@ -84,6 +91,7 @@ class Judge {
   void add_rules_of_the_smmu(const RuleTally& counted, std::vector<RuleCount>& rules) const;
 
   u32 findings_max_;
+  std::unique_ptr<Hardware> hardware_;
   Setup setup_;
   Monitor monitor_;
   trace::SymbolTable symbols_;

@@ -32,7 +32,16 @@ void mark_cut(trace::Header& header, u64 events) {
   (*header.about)["cut"] = std::to_string(events);
 }
 
-Expected<void> may_judge(const trace::Header& header) {
+std::string backend_of(const trace::Header& header) {
+  const bool named = header.about && header.about->contains(backend_key);
+  return named ? header.about->at(backend_key) : "";
+}
+
+Expected<void> may_judge(const trace::Header& header, bool has_hardware) {
+  if (const std::string backend = backend_of(header); !backend.empty() && !has_hardware) {
+    return fail(ErrorCode::unsupported,
+                fmt::format("it is of the backend {}, which has to be named with it", backend));
+  }
   if (!header.about || !header.about->contains("cut")) return {};
   return fail(ErrorCode::unsupported,
               fmt::format("the first {} events of the trace are missing (they were not kept): it "

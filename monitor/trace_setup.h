@@ -11,6 +11,12 @@ namespace iommucheck::oracle {
 /// The key in a header's `about` with what the driver does not claim (NotClaimed::text).
 inline constexpr const char* not_claimed_key = "not_claimed";
 
+/// And with the name of the backend over hardware that is no SMMUv3.
+inline constexpr const char* backend_key = "backend";
+
+/// That name; empty: an SMMUv3's.
+std::string backend_of(const trace::Header& header);
+
 Setup setup_of(const trace::Header& header);
 
 /// The number of that key in the header's profile; 0 if there is none.
@@ -24,7 +30,8 @@ void tell_of_absent_memory(const trace::Header& header, Monitor& monitor);
 /// A trace whose first `events` events are missing; and the reader's half: unsupported where a
 /// trace is one. What came before decides everything, so it is read and not judged.
 void mark_cut(trace::Header& header, u64 events);
-Expected<void> may_judge(const trace::Header& header);
+/// The same of a trace of hardware that is not there.
+Expected<void> may_judge(const trace::Header& header, bool has_hardware = false);
 
 /// The ID registers by their names.
 trace::Registers registers_of(const spec::IdRegisters& id);

@@ -37,6 +37,13 @@ void Monitor::walker_switches(u32 walker, u64 root) {
   window_ends();
   tick();
   emit(trace::environment_agent, trace::WalkerSwitch{trace::DeviceId{walker}, root});
+  if (hardware_) {
+    const u32 input_bits = interface_.facts_of_table(root).input_bits;
+    interface_.walker_switches(walker, root);
+    const bool known = interface_.table_of_walker(walker) != 0;
+    hardware_->walker_switches(walker, known ? root : 0, input_bits);
+    return hardware_acted();
+  }
   auto format = format_for(walker, interface_.master_of_table(root));
   const spec::sva::DomainFacts facts = interface_.facts_of_table(root);
   if (!format) format = spec::plain_format(facts.input_bits, facts.output_bits);
@@ -53,6 +60,11 @@ void Monitor::walker_flushes(u32 walker) {
   window_ends();
   tick();
   emit(trace::environment_agent, trace::WalkerFlush{trace::DeviceId{walker}, std::nullopt});
+  if (hardware_) {
+    hardware_->hardware().walker_flushes(walker);
+    interface_.walker_flushes(walker);
+    return hardware_acted();
+  }
   caches_.walkers().flush(walker);
   interface_.walker_flushes(walker);
   gather();
@@ -65,11 +77,19 @@ void Monitor::walker_flushes(u32 walker) {
 /// not wait for, is nothing that the driver can be blamed for.
 void Monitor::settle_walkers(const Call& call, spec::Rule broken) {
   if (broken == spec::Rule::WALKER_UNFLUSHED) {
-    interface_.for_each_walker_of(call, [&](u32 walker) { caches_.walkers().fix(walker); });
+    interface_.for_each_walker_of(call, [&](u32 walker) {
+      hardware_ ? hardware_->hardware().walker_flushes(walker) : caches_.walkers().fix(walker);
+    });
   }
   if (call.kind == CallKind::domain_free || call.kind == CallKind::unbind_task) {
-    interface_.for_each_walker_of(call, [&](u32 walker) { caches_.walkers().stop(walker); });
+    interface_.for_each_walker_of(call, [&](u32 walker) { stop_walker(walker); });
   }
+}
+
+void Monitor::stop_walker(u32 walker) {
+  if (!hardware_) return caches_.walkers().stop(walker);
+  hardware_->walker_switches(walker, 0, 0);
+  hardware_acted();
 }
 
 }  // namespace iommucheck::oracle

@@ -21,9 +21,10 @@ namespace iommucheck::oracle {
 using PropertyValue = std::variant<std::string, u64, double, bool>;
 
 struct Report {
-  std::string command;  ///< "check"
-  std::string subject;  ///< driver, device or trace; may be empty
-  std::string version;  ///< of iommucheck
+  std::string command;    ///< "check"
+  std::string subject;    ///< driver, device or trace; may be empty
+  std::string version;    ///< of iommucheck
+  std::string backend{};  ///< under test, as a command line names it; empty: it is none
   Verdict verdict = Verdict::held;
   std::vector<std::string> why{};  ///< of a verdict that is undecided or the environment's
   std::string summary{};           ///< the line that the run ends with

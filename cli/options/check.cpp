@@ -42,6 +42,10 @@ void add_known(CLI::App& app, CheckCommand& options) {
 
 /// What is judged and how, of every command that runs random sequences.
 void add_subject(CLI::App& app, CheckCommand& options) {
+  app.add_option("--backend", options.backend,
+                 "what the built-in core drives in the place of an SMMUv3: two, or one's own with "
+                 "a model of its hardware, ./mine.so (docs/backends.md)")
+      ->type_name("BACKEND");
   app.add_option("--machine", options.machine,
                  "what the SMMU claims and its devices: drawn (several, from the seed), "
                  "drawn:SEED, default, changed by KEY=VALUE,...; docs/drivers.md")
@@ -104,6 +108,7 @@ void add_check(Commands& commands) {
       "  iommucheck check --driver ./my_driver.so --time 600\n"
       "  iommucheck check --driver ./my_driver.so --corpus corpus --known known.json --findings 20 "
       "--report out.xml\n"
+      "  iommucheck check --backend two --runs 20000\n"
       "  iommucheck check out/findings/api-crash-0a1b\n");
   app.add_option("files", options.files,
                  "sequences to run first, each on every machine: lines of operations, or inputs "
@@ -157,7 +162,11 @@ void add_check(Commands& commands) {
   commands.refuse(app, [&options]() -> std::string {
     const bool wrong =
         options.seconds && !(std::isfinite(*options.seconds) && *options.seconds > 0);
-    return wrong ? "--time takes a number of seconds greater than 0" : "";
+    if (wrong) return "--time takes a number of seconds greater than 0";
+    const bool of_drivers = !options.other.empty() || options.coverage || options.count_stores;
+    return of_drivers && !options.backend.empty()
+               ? "--backend excludes a second driver, --coverage and --count-stores"
+               : "";
   });
 }
 

@@ -8,82 +8,57 @@ void add_conform(Commands& commands) {
       "conform", "Check a device under test against the specification",
       "  iommucheck conform --device ./my_device.so --time 20\n"
       "  iommucheck conform --device qemu --cases 4000 --out out/conform\n"
-      "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n"
-      "  iommucheck conform --backend two --runs 500\n");
-  CLI::Option* device =
-      app.add_option(
-             "--device", options.device,
-             "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device, fast: the "
-             "fast model; one's own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
-          ->type_name("DEVICE")
-          ->capture_default_str();
-  CLI::Option* backend =
-      app.add_option("--backend", options.backend,
-                     "in the place of a device, a backend of the core with the model of its "
-                     "hardware: two; one's own: ./mine.so (docs/backends.md)")
-          ->type_name("BACKEND")
-          ->excludes(device);
-  app.add_option("--runs", options.runs,
-                 "with --backend, random sequences; 0: what the time allows")
-      ->type_name("N")
-      ->check(whole())
-      ->needs(backend);
+      "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n");
+  app.add_option("--device", options.device,
+                 "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device, fast: the "
+                 "fast model; one's own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
+      ->type_name("DEVICE")
+      ->capture_default_str();
   app.add_option("--seed", options.seed,
                  "all randomness comes from it; drawn and printed if absent")
       ->type_name("N")
       ->check(whole());
   app.add_option("--time", options.seconds,
-                 "seconds for all of it; directed cases, and scenarios, are finished in any case")
+                 "seconds for all of it; directed cases are finished in any case")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.0, 86400.0).description(""))
-      ->each([&options](const std::string&) { options.seconds_given = true; })
       ->capture_default_str();
   app.add_option("--cases", options.cases, "random cases at most; 0: what the time allows")
       ->type_name("N")
-      ->check(whole())
-      ->excludes(backend);
+      ->check(whole());
   app.add_option("--known", options.known,
                  "file of known divergences; without it the one in data/known that fits")
       ->type_name("FILE")
-      ->check(readable())
-      ->excludes(backend);
-  app.add_flag("--no-known", options.no_known, "no divergence is known")->excludes(backend);
+      ->check(readable());
+  app.add_flag("--no-known", options.no_known, "no divergence is known");
   app.add_option("--out", options.out,
-                 "folder for traces, and for the file of known divergences as it would be now; of "
-                 "a backend for the scenario of each rule that is broken")
+                 "folder for traces, and for the file of known divergences as it would be now")
       ->type_name("DIR");
-  app.add_option("--replay", options.replay,
-                 "only this trace of conform, on the device; or this file of scenarios, on the "
-                 "backend")
+  app.add_option("--replay", options.replay, "only this trace of conform, on the device")
       ->type_name("TRACE")
       ->check(readable());
   CLI::Option* only =
       app.add_option("--only", options.only, "directed cases with a name like this alone")
-          ->type_name("GLOB")
-          ->excludes(backend);
+          ->type_name("GLOB");
   app.add_option("--case", options.one_case, "the random case of that number and --seed alone")
       ->type_name("N")
       ->check(whole())
-      ->excludes(only)
-      ->excludes(backend);
-  app.add_option("--from", options.from,
-                 "number of the first random case or sequence, to go on with a run")
+      ->excludes(only);
+  app.add_option("--from", options.from, "number of the first random case, to go on with a run")
       ->type_name("N")
       ->check(whole());
   app.add_option("-j,--jobs", options.jobs,
                  "devices side by side; the result is the same for any number")
       ->type_name("N")
       ->check(whole(1, 256))
-      ->excludes(backend)
       ->capture_default_str();
-  app.add_flag("--list", options.list, "the names of the directed cases of the device")
-      ->excludes(backend);
+  app.add_flag("--list", options.list, "the names of the directed cases of the device");
   app.add_option("--hang", options.hang_seconds,
                  "a device of one's own that gives no answer for so long hangs")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.05, 3600.0).description(""))
       ->capture_default_str();
-  app.add_flag("--rules", options.all_rules, "the verdict of each rule")->excludes(backend);
+  app.add_flag("--rules", options.all_rules, "the verdict of each rule");
   add_report_format(app, options.format);
   add_reports(app, options.reports);
   commands.add_bisect(app);

@@ -15,6 +15,10 @@ void add_replay(Commands& commands) {
   app.add_option("--driver", options.driver,
                  "run the cases of a trace of check again with this driver, in a new process")
       ->type_name("DRIVER");
+  app.add_option("--backend", options.backend,
+                 "whose trace it is, of check --backend: its hardware judges. Default: two, if "
+                 "that is what the trace names")
+      ->type_name("BACKEND");
   app.add_option("--hang", options.hang_seconds, "with --driver: without progress for so long")
       ->type_name("SECONDS")
       ->check(whole(1, 3600))

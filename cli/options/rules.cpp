@@ -27,6 +27,9 @@ void add_explain(Commands& commands) {
   app.add_option("stream", options.stream, "what an access of this stream may meet, with reasons")
       ->type_name("SID[.PASID]");
   app.add_option("address", options.va, "the input address of that access")->type_name("VA");
+  app.add_option("--backend", options.backend,
+                 "whose trace it is, of check --backend. Default: two, if that is what it names")
+      ->type_name("BACKEND");
   app.add_flag("--html", options.html,
                "a page (on stdout) of a trace: its finding, what caches may have held, and memory "
                "step by step");

@@ -6,18 +6,26 @@ namespace iommucheck::cli {
 void add_scenario(Commands& commands) {
   auto [app, options] = commands.add<ScenarioCommand>(
       "scenario", "Run scenarios: calls, their exact results, and what each access reaches",
-      "  iommucheck scenario --driver ./my_driver.so scenario/files/*.scenario\n");
-  app.add_option("files", options.files, "files of scenarios")->required()->type_name("FILE");
+      "  iommucheck scenario --driver ./my_driver.so scenario/files/*.scenario\n"
+      "  iommucheck scenario --backend ./my_backend.so\n");
+  app.add_option("files", options.files,
+                 "files of scenarios; without any those that the command carries")
+      ->type_name("FILE");
   app.add_option("--driver", options.driver,
                  "builtin (its tables as the scenario says), builtin-per-device, spec (the "
                  "interface specification alone), or the path of a plug-in")
       ->type_name("DRIVER")
       ->capture_default_str();
   app.add_option("--backend", options.backend,
-                 "two: every scenario that may run there on the second backend")
+                 "two, or one's own with a model of its hardware, ./mine.so: every scenario that "
+                 "may run there, each in a process of its own (docs/backends.md)")
       ->type_name("BACKEND")
-      ->check(CLI::IsMember({"two"}).description(""))
       ->excludes("--driver");
+  app.add_option("--hang", options.hang_seconds,
+                 "with --backend: a step without an end for so long hangs")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.05, 3600.0).description(""))
+      ->capture_default_str();
   app.add_option("--out", options.out, "folder for the traces of failures")->type_name("DIR");
   app.add_flag("--all-traces", options.all_traces, "with --out: also of what passes");
   app.add_option("--to-corpus", options.corpus,

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Judges backend.so; 0: it holds, 1: a finding, 2: no verdict. More arguments go to `iommucheck conform`:
+# Judges backend.so; 0: it holds, 1: a finding, 2: no verdict. More arguments go to `iommucheck check`:
 #   check.sh --runs 2000 --out out
 set -e
 cd "$(dirname "$0")"
-"${IOMMUCHECK:-iommucheck}" conform --backend ./backend.so --seed 1 --runs 50 "$@"
+"${IOMMUCHECK:-iommucheck}" scenario --quiet --backend ./backend.so
+"${IOMMUCHECK:-iommucheck}" check --backend ./backend.so --seed 1 --runs 500 "$@"

@@ -205,7 +205,7 @@ Expected<std::string> reserve(const std::string& name) {
 
 /// `driver`: who has to run again for it; nobody where the events show it.
 void say_trace(const std::string& path, const std::string& driver) {
-  fmt::print(stderr, "trace: {}\nagain: {}\n", path, oracle::again_command(driver, path));
+  fmt::print(stderr, "trace: {}\nagain: {}\n", path, oracle::again_command(driver, "", path));
 }
 
 /// The driver has crashed, or a sanitizer has stopped it: the same once more in another process,

@@ -146,7 +146,9 @@ int Core::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
   if (rid == nullptr) return -IOMMUCHECK_EINVAL;
   if (rid->is_nested()) return -IOMMUCHECK_EBUSY;
   if (rid->is_outer()) return -IOMMUCHECK_EOPNOTSUPP;
-  if (pasid < first_pasid() || (u64{pasid} >> pasid_bits(device)) != 0) return -IOMMUCHECK_EINVAL;
+  // Without PASIDs 0 is none either.
+  const unsigned bits = pasid_bits(device);
+  if (pasid < first_pasid() || bits == 0 || (u64{pasid} >> bits) != 0) return -IOMMUCHECK_EINVAL;
   return sva_.check_plain(pasid);
 }
 

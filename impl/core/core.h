@@ -163,7 +163,11 @@ class Core {
   int sync(Space& space);
   int flush_all(Space& space);
   int range_add(Space& space, u64 iova, u64 bytes);
-  u64 translate(const Space& space, u64 iova) const { return backend_.translate(space, iova); }
+  /// Where it lies beyond the space nothing is mapped; the backend is not asked.
+  u64 translate(const Space& space, u64 iova) const {
+    const bool within = space.input_bits >= 64 || (iova >> space.input_bits) == 0;
+    return within ? backend_.translate(space, iova) : 0;
+  }
   /// Of a domain of any kind.
   u64 iova_to_phys(iommucheck_handle domain, u64 iova);
 

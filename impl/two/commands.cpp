@@ -50,9 +50,13 @@ SyncResult Two::flush() {
   }
 }
 
+/// A second time, for what was filled before the first had acted by what that has dropped.
 bool Two::drop_everything() {
-  send(two::Command::drop_all, 0, 0, 0);
-  return flush() == SyncResult::complete;
+  for (int time = 0; time < 2; ++time) {
+    send(two::Command::drop_all, 0, 0, 0);
+    if (flush() != SyncResult::complete) return false;
+  }
+  return true;
 }
 
 // ---- page requests ----

@@ -7,7 +7,7 @@
  *
  *     const struct iommucheck_backend *iommucheck_backend_entry(void);
  *
- *     iommucheck conform --backend ./mine.so
+ *     iommucheck check --backend ./mine.so
  *
  * The core (domains, PASIDs, processes, faults) is this project's. It decides who reaches what, and
  * in which order things are taken away, made known and given back; the backend stores and sends;
@@ -208,9 +208,9 @@ struct iommucheck_backend_ops {
   int32_t (*map)(void* self, void* space, uint64_t iova, uint64_t pa, uint64_t bytes, uint32_t prot,
                  uint64_t* done);
   /* Clears leaves from the start to the first hole: how many bytes. *tables is set to 1 if a part
-   * of the table left the tree; it is kept until free_retired. Without REMEMBERS_UNMAPPED only a
-   * part all of which this call has cleared may leave: map does not make known what is mapped there
-   * next. */
+   * of the table left the tree; it is kept until free_retired. Without REMEMBERS_UNMAPPED, and
+   * always of a foreign space, only a part all of which this call has cleared may leave: map does
+   * not make known what is mapped there next. */
   uint64_t (*unmap)(void* self, void* space, uint64_t iova, uint64_t bytes, uint32_t* tables);
   /* What the table says. 0: nothing. */
   uint64_t (*translate)(void* self, void* space, uint64_t iova);
@@ -224,7 +224,8 @@ struct iommucheck_backend_ops {
   /* Waits for all that was forgotten and dropped. IOMMUCHECK_FLUSH_*. What two flushes apart
    * guarantee, one does not. */
   int32_t (*flush)(void* self);
-  /* All that the IOMMU itself has cached. 0, ETIMEDOUT. */
+  /* All that the IOMMU itself has cached; also what is filled, before it has acted, by what it
+   * drops. 0, ETIMEDOUT. */
   int32_t (*drop_everything)(void* self);
 
   /* With IOMMUCHECK_BACKEND_WAITS. The oldest that was not read: 1; 0: none is left. */

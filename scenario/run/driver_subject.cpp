@@ -60,6 +60,7 @@ DriverSubject::~DriverSubject() {
 
 /// A driver under test is an SMMUv3's: what that has, and what the driver says of itself.
 Offers DriverSubject::offers(const World& world) {
+  if (backend_) return offers_of_backend(world);
   if (by_world_) {
     driver_ = world.per_device_tables ? impl::builtin_driver_per_device() : impl::builtin_driver();
   }
@@ -89,21 +90,34 @@ bool DriverSubject::has(CallKind kind) const {
 std::string DriverSubject::boot(const World& world) {
   world_ = world;
   if (segments_ != nullptr) segments_->restore();
-  monitor_ = std::make_unique<Monitor>(setup_of(world, *driver_));
+  Setup setup = setup_of(world, *driver_);
+  if (backend_) start_machine(setup);
+  if (backend_ && !machine_) return "the hardware did not come up";
+  monitor_ = std::make_unique<Monitor>(setup);
   host_ = std::make_unique<DriverHost>(*driver_, *monitor_);
+  if (machine_) {
+    host_->set_init([this](const iommucheck_platform& platform, const iommucheck_config& config,
+                           void** state) {
+      return start_core(*machine_, world_.per_device_tables, platform, config, state, &started_);
+    });
+  }
   monitor_->set_sink(this);
   std::string failed = host_->boot();
+  if (!failed.empty() && machine_) {
+    for (const std::string& text : machine_->take_nonsense()) failed += ": " + text;
+  }
   booted_ = failed.empty();
   if (booted_) host_->snapshot();
   user_sink_.emplace(*monitor_);
-  if (!world.second_backend) users_.emplace(*user_sink_, host_->users_pa(), capabilities_of(world));
+  if (!world.second_backend && !backend_)
+    users_.emplace(*user_sink_, host_->users_pa(), capabilities_of(world));
   return failed;
 }
 
 // ---- calls --------------------------------------------------------------------------------------
 
 Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*/, Memory memory) {
-  touched_ = {};
+  forget_touched();
   threads_.begins(thread);
   if (memory.none) {
     host_->fail_all_allocations();
@@ -121,7 +135,7 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
 }
 
 Answer DriverSubject::release(u32 thread, u64 mm) {
-  touched_ = {};
+  forget_touched();
   threads_.begins(thread);
   Answer answer = threads_.answer(*host_, thread, host_->exit(mm));
   threads_.go_on(*host_);
@@ -134,14 +148,14 @@ Answer DriverSubject::poll(u32 thread) {
 }
 
 Answer DriverSubject::remove(u32 device) {
-  touched_ = {};
+  forget_touched();
   Answer answer = threads_.answer(*host_, Threads<DriverHost>::nameless, host_->remove(device));
   threads_.go_on(*host_);
   return answer;
 }
 
 void DriverSubject::reuse_page(u64 pa, u64 bytes) {
-  touched_ = {};
+  forget_touched();
   monitor_->page_released(AgentId::cpu0, pa, bytes);
 }
 
@@ -157,28 +171,30 @@ Answer DriverSubject::recover() {
 // ---- processes ----------------------------------------------------------------------------------
 
 bool DriverSubject::map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) {
-  touched_ = {};
+  forget_touched();
   return host_->processes().map(mm, va, pa, bytes, prot);
 }
 
 bool DriverSubject::unmap(u64 mm, u64 va, u64 bytes) {
-  touched_ = {};
+  forget_touched();
   host_->processes().unmap(mm, va, bytes);
   return true;
 }
 
 bool DriverSubject::protect(u64 mm, u64 va, u64 bytes, u32 prot) {
-  touched_ = {};
+  forget_touched();
   host_->processes().protect(mm, va, bytes, prot);
   return true;
 }
 
 u64 DriverSubject::fork(u64 mm) {
-  touched_ = {};
+  forget_touched();
   return host_->processes().fork(mm);
 }
 
 bool DriverSubject::collide_asid(u64 mm, u32 device, spec::sva::Substream at) {
+  // Nothing there is tagged by a number of the CPUs', so that nothing can collide.
+  if (machine_) return true;
   std::vector<spec::StreamOption> options;
   const u32 sid = monitor_->interface().stream_ids(device).front();
   if (!monitor_->caches().fetches().stream_options(sid, at.number, at.present, options))
@@ -194,7 +210,7 @@ bool DriverSubject::collide_asid(u64 mm, u32 device, spec::sva::Substream at) {
 }
 
 Answer DriverSubject::handler_returns(u32 device, u32 pasid, Status status) {
-  touched_ = {};
+  forget_touched();
   Answer answer;
   answer.observed.status = Status::einval;
   const auto& handlers = host_->handlers();
@@ -260,18 +276,19 @@ Reached DriverSubject::reached_by(const Probing& probing, const spec::Outcome& o
 }
 
 void DriverSubject::switch_walker(u32 walker, u64 root) {
-  touched_ = {};
+  forget_touched();
   monitor_->walker_switches(walker, root);
 }
 
 void DriverSubject::flush_walker(u32 walker) {
-  touched_ = {};
+  forget_touched();
   monitor_->walker_flushes(walker);
 }
 
 Reachable DriverSubject::reachable(const Probing& probing) {
   Reachable set;
   const std::optional<u32> walker = walker_of(*this, probing);
+  if (machine_) return reachable_by_hardware(probing, walker);
   if (walker || probing.by == Probing::By::walker) {
     std::vector<spec::Outcome> found;
     const bool walks = walker && monitor_->caches().walkers().walks_now(*walker);
@@ -293,6 +310,7 @@ Reachable DriverSubject::reachable(const Probing& probing) {
 }
 
 std::optional<std::vector<Subject::Standing>> DriverSubject::standing(u32 device) {
+  if (machine_) return std::nullopt;
   std::vector<Standing> found;
   if (!world_.devices[device].has_iommu()) return found;
   MemoryDrawing memory(*monitor_, {});
@@ -307,7 +325,8 @@ u64 DriverSubject::make_access(const Probing& probing) {
   const auto& stalled = monitor_->stalled_accesses();
   const u64 before = stalled.empty() ? 0 : stalled.back().id;
   spec::FirstChoice first;
-  const bool recorded = monitor_->device_access(access_of(probing), first);
+  const Monitor::PageAsked asked{static_cast<u32>(probing.group), probing.last};
+  const bool recorded = monitor_->device_access(access_of(probing), first, asked);
   const u64 waits = stalled.empty() || stalled.back().id == before ? 0 : stalled.back().id;
   if (waits != 0) waited_.add(waits, probing);
   const u64 domain = interface().domain_of(probing.device);
@@ -330,7 +349,7 @@ Reached DriverSubject::access_state(u64 waits) {
   repeat_answered();
   return waited_.state(waits, [&](u64 id) {
     return std::ranges::any_of(monitor_->stalled_accesses(), [&](const auto& stalled) {
-      return stalled.id == id && monitor_->smmu().has_stall_tag(stalled.sid, stalled.stag);
+      return stalled.id == id && monitor_->still_waits_for(stalled.sid, stalled.stag);
     });
   });
 }
@@ -353,6 +372,11 @@ void DriverSubject::event(const trace::Event& event) {
   if (events_.size() < events_max) events_.push_back(event);
   if (std::holds_alternative<trace::MmioWrite>(event.payload)) {
     ++touched_.register_writes;
+  } else if (const auto* callback = std::get_if<trace::Callback>(&event.payload)) {
+    callbacks_.push_back({static_cast<u32>(callback->device), callback->pasid.value,
+                          callback->drvdata.value_or(0), callback->fault_group});
+  } else if (machine_) {
+    return;  // what else it does is counted where it is known
   } else if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
     if (structure_at(monitor_->caches().view(), store->pa)) ++touched_.structure_stores;
     if (monitor_->smmu().is_command_slot(store->pa)) ++touched_.commands;
@@ -360,9 +384,6 @@ void DriverSubject::event(const trace::Event& event) {
     if (structure_at(monitor_->caches().view(), rmw->pa)) ++touched_.structure_stores;
   } else if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
     if (structure_at(monitor_->caches().view(), fill->pa)) ++touched_.structure_stores;
-  } else if (const auto* callback = std::get_if<trace::Callback>(&event.payload)) {
-    callbacks_.push_back({static_cast<u32>(callback->device), callback->pasid.value,
-                          callback->drvdata.value_or(0), callback->fault_group});
   }
 }
 
@@ -405,7 +426,9 @@ std::string DriverSubject::no_verdict() const {
 }
 
 trace::Header DriverSubject::header() const {
-  return header_of(monitor_->setup(), {{"source", "scenario"}, {"driver", driver_->name}});
+  trace::TextMap about{{"source", "scenario"}, {"driver", driver_->name}};
+  if (backend_) about[backend_key] = backend_->name;
+  return header_of(monitor_->setup(), std::move(about));
 }
 
 std::string DriverSubject::write_trace(const std::string& path) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// A driver behind driver.h in lockstep with the specification as what a scenario runs on.
+// A driver behind driver.h in lockstep with the specification as what a scenario runs on; or the
+// core over a backend, before the hardware that it comes with (backend_subject.cpp).
 #pragma once
 
 #include <map>
 #include <optional>
 #include <string_view>
 
+#include "backends/named.h"
 #include "host/driver_host.h"
 #include "host/user_sink.h"
 #include "scenario/run/subject.h"
@@ -24,12 +26,15 @@ class DriverSubject final : public Subject, private Monitor::Sink {
         builtin_(builtin),
         by_world_(builtin && std::string_view(driver.name) == "builtin"),
         segments_(segments) {}
+  /// The core over a backend. `segments`: of its object, as above.
+  DriverSubject(const NamedBackend& backend, Segments* segments);
   ~DriverSubject() override;
   DriverSubject(const DriverSubject&) = delete;
   DriverSubject& operator=(const DriverSubject&) = delete;
 
   Offers offers(const World& world) override;
   std::string boot(const World& world) override;
+  [[nodiscard]] std::string lacks() const override;
   [[nodiscard]] bool exact_pasids() const override { return builtin_; }
   [[nodiscard]] bool has(spec::sva::CallKind kind) const override;
   spec::sva::Interface& interface() override { return monitor_->interface(); }
@@ -53,8 +58,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   void reuse_page(u64 pa, u64 bytes) override;
   void switch_walker(u32 walker, u64 root) override;
   void flush_walker(u32 walker) override;
-  void set_stuck(bool stuck) override { monitor_->queue_stuck(stuck); }
-  void stick_at_sync(u64 n) override { monitor_->smmu().stop_at_sync(n); }
+  void set_stuck(bool stuck) override;
+  void stick_at_sync(u64 n) override;
   void set_hook(spec::sva::Hook hook, spec::sva::Status status, bool made_nothing) override {
     host_->set_hook(hook, made_nothing ? IOMMUCHECK_HOOK_NULL : -static_cast<int>(status));
   }
@@ -62,13 +67,15 @@ class DriverSubject final : public Subject, private Monitor::Sink {
 
   Reachable reachable(const Probing& probing) override;
   [[nodiscard]] std::optional<std::vector<Standing>> standing(u32 device) override;
-  [[nodiscard]] u64 root_of(u64 mm) const override { return host_->processes().root(mm); }
+  [[nodiscard]] u64 root_of(u64 mm) const override {
+    return machine_ ? 0 : host_->processes().root(mm);
+  }
   bool access(const Probing& probing, Reached& reached, std::string& reason, u64& waits) override;
   Reached access_state(u64 waits) override;
 
   std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }
   std::vector<Trouble> take_troubles() override;
-  [[nodiscard]] Touched touched() const override { return touched_; }
+  [[nodiscard]] Touched touched() const override;
   [[nodiscard]] std::optional<u32> hooked_io_mms() const override {
     const bool counts =
         says(IOMMUCHECK_DRIVER_HOOKS) && world_.hooks.mm_alloc && world_.hooks.mm_free;
@@ -81,6 +88,12 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   [[nodiscard]] std::string no_verdict() const override;
 
  private:
+  // backend_subject.cpp
+  Offers offers_of_backend(const World& world);
+  void start_machine(Setup& setup);
+  [[nodiscard]] Reachable reachable_by_hardware(const Probing& probing,
+                                                const std::optional<u32>& walker);
+  void forget_touched();
   [[nodiscard]] bool says(u32 flag) const { return (driver_->flags & flag) != 0; }
   void event(const trace::Event& event) override;
   void repeat_answered();
@@ -94,6 +107,9 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   bool by_world_;  // whose tables they are
   Segments* segments_;
   World world_;
+  std::optional<NamedBackend> backend_;      // none: an SMMUv3
+  std::unique_ptr<BackendMachine> machine_;  // of that, once it is booted
+  impl::Backend* started_ = nullptr;
   mutable std::unique_ptr<Monitor> probe_monitor_;
   mutable std::unique_ptr<DriverHost> probe_;
   std::unique_ptr<Monitor> monitor_;
@@ -107,6 +123,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   std::size_t findings_ = 0;  // of the monitor that were taken
   std::size_t blamed_ = 0;
   Touched touched_;
+  u64 structures_before_ = 0;  // words that lead devices, stored before `touched_` began
   std::optional<MonitoredUsers> user_sink_;
   std::optional<UserMemory> users_;
   spec::sva::Held held_;
@@ -117,6 +134,11 @@ bool is_builtin(std::string_view name);
 /// One of them; "builtin" has its tables as the world says.
 std::unique_ptr<Subject> make_builtin_subject();
 std::unique_ptr<Subject> make_subject_named(std::string_view builtin);
+/// The core over a backend, in the machine that it comes with.
+std::unique_ptr<Subject> make_backend_subject(const NamedBackend& backend,
+                                              Segments* segments = nullptr);
+/// Over the second one that is built in.
+std::unique_ptr<Subject> make_two();
 /// A plug-in's; `entry` is an address within the object.
 std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments);
 

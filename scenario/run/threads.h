@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The threads of a scenario on a host (DriverHost, BackendHost): calls that wait, and what became
+// The threads of a scenario on a host: calls that wait, and what became
 // of those that have ended since.
 #pragma once
 

@@ -96,7 +96,8 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
   if (!s.device_has_iommu(call.device)) return set;
   const u32 bits = s.constants[call.device].ssid_bits;
   if (s.constants[call.device].grouped) set.add(Reason::a_group_has_no_pasids);
-  if ((u64{call.pasid} >> bits) != 0) set.add(Reason::the_device_cannot_send_it);
+  // Without PASIDs 0 is none either.
+  if (bits == 0 || (u64{call.pasid} >> bits) != 0) set.add(Reason::the_device_cannot_send_it);
   const u32 of_rid = s.devices[call.device].domain;
   if (of_rid == 0) set.add(Reason::the_rid_is_not_attached);
   if (is_behind_stage2(s, of_rid)) {

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <set>
 
+#include "backends/named.h"
+#include "check/check.h"
 #include "scenario/format/parser.h"
-#include "scenario/random/draw.h"
-#include "scenario/random/sequences.h"
-#include "scenario/run/needs.h"
+#include "scenario/run/alone.h"
 #include "tests/cases.h"
 #include "tests/places.h"
 #include "tests/scenario/files_support.h"
@@ -30,18 +30,34 @@ const std::string plugins = test::in_build("test-plugins/backend_");
 
 AloneOptions on(const std::string& path, double hang_seconds = 60) {
   AloneOptions options;
-  options.subjects = [path] { return subjects_of(path); };
+  options.subjects = [path] { return subjects_of_backend(path); };
   options.hang_seconds = hang_seconds;
   return options;
 }
 
-std::string text_of(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += line + "\n";
-  return text;
+/// `check --backend` on it; nothing is made small, and nothing written.
+CheckResult checked(const std::string& path, u64 seed, u64 runs, u32 findings = 1) {
+  CheckOptions options;
+  options.backend = path;
+  options.machine = "drawn";
+  options.seed = seed;
+  options.sequences = runs;
+  options.findings_max = findings;
+  options.hang_seconds = 60;
+  options.shrink = false;
+  auto result = run_check(options);
+  EXPECT_TRUE(result) << result.error().message;
+  return result ? std::move(*result) : CheckResult{};
 }
 
-/// Of a third of all, each in a process of its own; `conform --backend` runs them all.
+void expect_held(const CheckResult& result, const std::string& what) {
+  for (const Violation& finding : result.findings) {
+    ADD_FAILURE() << what << ": " << spec::rule_name(finding.rule) << " " << finding.kind;
+  }
+  EXPECT_NE(result.sequences, 0U) << what;
+}
+
+/// Of a third of all, each in a process of its own; `scenario --backend` runs them all.
 TEST(BackendDoor, TheExampleHoldsScenariosThatMayRunThere) {
   unsigned passed = 0;
   unsigned number = 0;
@@ -90,32 +106,14 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
     EXPECT_TRUE(needed.contains(need)) << name;
     const auto probed = probe_backend(path, 60);
     ASSERT_TRUE(probed) << probed.error().message;
-    EXPECT_EQ(can_wait(*probed), waits) << name;
-    SequencesOptions asked{.seed = 5, .runs = test::cases(12, 36)};
-    asked.draw.faults_wait = can_wait(*probed);
-    asked.draw.groups = probed->request_groups;
-    const auto result = run_sequences(on(path), asked);
-    ASSERT_TRUE(result) << result.error().message;
-    for (const SequenceFinding& finding : result->findings) {
-      ADD_FAILURE() << name << " " << spec::rule_name(finding.rule) << "\n"
-                    << text_of_lines(finding.lines);
-    }
-    EXPECT_TRUE(result->needs.empty()) << name << ": " << result->needs.front();
-    EXPECT_GE(result->whole, test::cases(8, 25)) << name;
+    EXPECT_EQ(probed->stalls, waits) << name;
+    expect_held(checked(path, 5, test::cases(300, 2048)), name);
   }
 }
 
 TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {
   for (const u64 seed : {1U, 2U, 3U}) {
-    const auto result =
-        run_sequences(on(examples + ".so"),
-                      {.seed = seed, .runs = test::cases(8, 20), .draw = {.groups = false}});
-    ASSERT_TRUE(result) << result.error().message;
-    for (const SequenceFinding& finding : result->findings) {
-      ADD_FAILURE() << spec::rule_name(finding.rule) << "\n"
-                    << text_of_lines(finding.lines) << text_of(finding.failure.evidence);
-    }
-    EXPECT_GE(result->whole, test::cases(5, 15));
+    expect_held(checked(examples + ".so", seed, test::cases(300, 2048)), "the example");
   }
 }
 
@@ -135,19 +133,12 @@ TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
       {"forgets_high_pasids", {Rule::PROMISE_OUTCOME}},
       {"forgets_privileged", {Rule::PROMISE_OUTCOME}},
   };
-  constexpr u64 runs_max = 200;
+  constexpr u64 runs_max = 2048;
   for (const auto& [name, rules] : twins) {
-    bool found = false;
-    for (u64 from = 0; from < runs_max && !found; ++from) {
-      const auto result = run_sequences(
-          on(examples + "_" + name + ".so"),
-          {.seed = 1, .from = from, .runs = 1, .draw = {.groups = false}, .shrink_runs = 1});
-      ASSERT_TRUE(result) << result.error().message;
-      for (const SequenceFinding& finding : result->findings) {
-        found |= std::ranges::find(rules, finding.rule) != rules.end();
-      }
-    }
-    EXPECT_TRUE(found) << name;
+    const CheckResult result = checked(examples + "_" + name + ".so", 1, runs_max);
+    ASSERT_EQ(result.findings.size(), 1U) << name;
+    EXPECT_TRUE(std::ranges::find(rules, result.findings.front().rule) != rules.end())
+        << name << ": " << spec::rule_name(result.findings.front().rule);
   }
 }
 

@@ -51,9 +51,9 @@ TEST(FindingFiles, JobsAtTheSameTimeGetDifferentNames) {
 }
 
 TEST(FindingFiles, CommandsCanBePasted) {
-  EXPECT_EQ(again_command("", "out/finding-X-1.trace.jsonl"),
+  EXPECT_EQ(again_command("", "", "out/finding-X-1.trace.jsonl"),
             "iommucheck replay out/finding-X-1.trace.jsonl");
-  EXPECT_EQ(again_command("./my driver.so", "a'b"),
+  EXPECT_EQ(again_command("./my driver.so", "", "a'b"),
             "iommucheck replay --driver './my driver.so' 'a'\\''b'");
   EXPECT_EQ(shell_word(""), "''");
   EXPECT_EQ(shell_word("$(rm)"), "'$(rm)'");

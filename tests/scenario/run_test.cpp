@@ -10,7 +10,6 @@
 
 #include "scenario/format/parser.h"
 #include "scenario/format/print.h"
-#include "scenario/run/backend_subject.h"
 #include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"

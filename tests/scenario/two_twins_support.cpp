@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "backends/two_machine.h"
-#include "scenario/run/backend_subject.h"
+#include "scenario/run/driver_subject.h"
 
 namespace iommucheck::oracle::stories {
 namespace two_twins_support {
@@ -17,13 +17,13 @@ using impl::Two;
 using spec::Rule;
 
 template <class Twin>
-std::unique_ptr<Subject> make() {
-  return std::make_unique<BackendSubject>([](const spec::sva::Setup& setup) {
-    return std::make_unique<TwoMachine>(
-        setup, [](const iommucheck_platform& platform, const iommucheck_config& config) {
-          return std::make_unique<Twin>(platform, config);
-        });
-  });
+NamedBackend make() {
+  return {.name = "twin", .make = [](const spec::sva::Setup& setup) {
+            return std::make_unique<TwoMachine>(
+                setup, [](const iommucheck_platform& platform, const iommucheck_config& config) {
+                  return std::make_unique<Twin>(platform, config);
+                });
+          }};
 }
 
 struct MapNotTold : Two {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "scenario/run/subject.h"
+#include "backends/named.h"
 #include "spec/rules.h"
 
 namespace iommucheck::oracle::stories {
@@ -17,7 +17,7 @@ struct TwoTwin {
   std::string_view name;
   std::string_view what;          ///< it does wrong
   std::vector<spec::Rule> rules;  ///< one of them is found broken
-  std::unique_ptr<Subject> (*make)();
+  NamedBackend (*make)();
 };
 
 std::span<const TwoTwin> two_twins();

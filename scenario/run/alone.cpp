@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
-#include "scenario/random/alone.h"
+#include "scenario/run/alone.h"
 
 #include <fmt/format.h>
 
 #include <charconv>
 
 #include "process/isolate.h"
+#include "scenario/run/driver_subject.h"
 
 namespace iommucheck::oracle::stories {
 namespace {
-
-using Status = ScenarioResult::Status;
 
 // What is sent: texts behind one another, each with its length.
 class Packed {
@@ -85,8 +84,8 @@ std::optional<ScenarioResult> unpacked(std::string_view text) {
   Unpacked all(text);
   ScenarioResult result;
   const u64 status = all.number();
-  if (status > static_cast<u64>(Status::undecided)) return std::nullopt;
-  result.status = static_cast<Status>(status);
+  if (status > static_cast<u64>(ScenarioResult::Status::undecided)) return std::nullopt;
+  result.status = static_cast<ScenarioResult::Status>(status);
   result.needs = all.texts();
   result.bound = all.text();
   result.runs = static_cast<u32>(all.number());
@@ -110,7 +109,7 @@ std::optional<ScenarioResult> unpacked(std::string_view text) {
 ScenarioResult broken(const scenario::Scenario& scenario, spec::Rule rule,
                       const std::string& observed, const Outcome& outcome) {
   ScenarioResult result;
-  result.status = Status::failed;
+  result.status = ScenarioResult::Status::failed;
   result.runs = 1;
   result.seconds = outcome.seconds;
   StepFailure failure{scenario.place,
@@ -128,6 +127,14 @@ constexpr int no_subject = 1;
 
 }  // namespace
 
+Expected<Subjects> subjects_of_backend(const std::string& backend) {
+  auto named = load_named_backend(backend);
+  if (!named) return std::unexpected(std::move(named.error()));
+  Subjects subjects{.make = {}, .code = named->code, .path = named->path};
+  subjects.make = [named = std::move(*named)] { return make_backend_subject(named); };
+  return subjects;
+}
+
 Expected<ScenarioResult> run_alone(const scenario::Scenario& scenario,
                                    const AloneOptions& options) {
   auto report = SharedReport::create();
@@ -139,9 +146,10 @@ Expected<ScenarioResult> run_alone(const scenario::Scenario& scenario,
       return no_subject;
     }
     if (subjects->code != nullptr) report->driver_loaded(subjects->code, subjects->path);
-    report->add_finding(packed(run_scenario(
-        scenario,
-        {.make_subject = subjects->make, .trace = {}, .before_step = [&] { report->tick(); }})));
+    report->add_finding(packed(run_scenario(scenario, {.make_subject = subjects->make,
+                                                       .trace = options.trace,
+                                                       .trace_all = options.trace_all,
+                                                       .before_step = [&] { report->tick(); }})));
     return 0;
   };
   const auto outcome =

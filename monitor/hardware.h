@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The hardware that a driver drives, where it is no SMMUv3: what is done to it, and every answer
+// that an access may get. The monitor judges by it what it judges by spec/smmu else; nothing here
+// names an IOMMU.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "spec/sva/call.h"
+#include "spec/sva/setup.h"
+
+namespace iommucheck::oracle {
+
+/// What an access may get.
+struct MayGet {
+  enum class Kind : u8 {
+    address,
+    blocked,
+    no_entry,
+    not_mapped,
+    denied,
+    waits,
+    quiet,
+    anything,  ///< it is in memory that may be somebody else's
+  };
+  Kind kind = Kind::blocked;
+  u64 pa = 0;
+  auto operator<=>(const MayGet&) const = default;
+};
+
+struct MachineAccess {
+  u32 device = 0;
+  u32 stream = 0;  ///< which of the device's
+  spec::sva::Substream at{};
+  u64 iova = 0;
+  char access = 'r';  ///< r, w, x
+  /// Of a device that asks for pages: its number of the group, and whether it is the last of that.
+  u64 group = 0;
+  bool last = true;
+};
+
+class Hardware {
+ public:
+  virtual ~Hardware() = default;
+
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  /// What of the interface's setup it decides: PASID 0, whether faults wait.
+  virtual void adapt(spec::sva::Setup& setup) const = 0;
+
+  // ---- what is done to it ----
+  /// Whether it is a word by which devices are led, and none of a page table.
+  virtual bool stored(u64 pa, u64 value) = 0;
+  /// False: an access may still lead there.
+  virtual bool given_back(u64 pa, u64 bytes) = 0;
+  virtual void write(u64 offset, u64 value) = 0;
+  virtual u64 read(u64 offset) = 0;
+  virtual void set_stuck(bool stuck) = 0;
+
+  // ---- the environment ----
+  virtual void remove(u32 device) = 0;
+  /// Address of the root of the process's own table; 0: no memory.
+  virtual u64 process_created(u64 mm) = 0;
+  /// A page of 4 KiB of it, from now on; prot = 0: nothing is mapped. False: no memory.
+  virtual bool process_says(u64 mm, u64 va, u64 pa, u32 prot) = 0;
+  /// What it took out of the table nobody has cached any more. False: an access may lead there.
+  virtual bool process_settles(u64 mm) = 0;
+  /// Its table is given back. False: the same.
+  virtual bool process_gone(u64 mm) = 0;
+  virtual void walker_switches(u32 walker, u64 root, u32 input_bits) = 0;
+  virtual void walker_flushes(u32 walker) = 0;
+
+  // ---- questions ----
+  [[nodiscard]] virtual std::set<MayGet> answers(const MachineAccess& access) = 0;
+  [[nodiscard]] virtual std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) = 0;
+
+  // ---- accesses that wait ----
+  /// One that may wait does; the number by which it does. 0: it cannot.
+  virtual u64 wait(const MachineAccess& access) = 0;
+  /// Whether page requests come in groups, of which it knows; else each is one of its own.
+  [[nodiscard]] virtual bool has_groups() const { return false; }
+  /// The number of the first access of its group.
+  [[nodiscard]] virtual u64 group_of(u64 id) const { return id; }
+  struct Response {
+    u64 id = 0;
+    u64 group = 0;     ///< the number of its first access
+    u32 response = 0;  ///< spec::sva::response_*
+  };
+  /// Of each access that was responded to.
+  virtual std::vector<Response> take_responses() = 0;
+  /// Groups that were responded to and did not wait, since the last time.
+  virtual std::vector<u64> take_strays() { return {}; }
+  [[nodiscard]] virtual bool is_waiting(u64 id) const = 0;
+
+  /// What backend or hardware answered that cannot be, since the last time; of those that are not
+  /// this project's.
+  virtual std::vector<std::string> take_nonsense() { return {}; }
+};
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/hardware_judge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::Alternatives;
+using spec::sva::FaultKind;
+using spec::sva::Promise;
+using spec::sva::State;
+using Gets = MayGet::Kind;
+
+constexpr u64 step_bytes = 4096;
+constexpr std::size_t points_max = 256;
+
+/// By these rights; of a privileged mapping nobody here makes an access.
+bool grants(u32 prot, char access) {
+  if ((prot & spec::sva::prot_privileged) != 0) return false;
+  if (access == 'w') return (prot & spec::sva::prot_write) != 0;
+  if (access == 'x') return (prot & spec::sva::prot_exec) != 0;
+  return (prot & spec::sva::prot_access) != 0;
+}
+
+/// How a way ends every access (the device goes nowhere, nothing at the PASID, a quiet entry) is
+/// the driver's choice: it means what the interface has promised there.
+bool is_end(Gets kind) {
+  return kind == Gets::blocked || kind == Gets::no_entry || kind == Gets::quiet;
+}
+
+bool is_end(State state) {
+  return state == State::blocked || state == State::no_pasid || state == State::quiet;
+}
+
+spec::AccessType type_of(char access) {
+  if (access == 'w') return spec::AccessType::write;
+  return access == 'x' ? spec::AccessType::execute : spec::AccessType::read;
+}
+
+May may_of(const MayGet& one, u64 iova) {
+  switch (one.kind) {
+    case Gets::address:
+      return one.pa == iova ? May{.kind = May::Kind::pass, .pa = one.pa}
+                            : May{.kind = May::Kind::reach, .pa = one.pa};
+    case Gets::blocked:
+    case Gets::no_entry:
+    case Gets::quiet: return {.kind = May::Kind::terminated};
+    case Gets::not_mapped:
+    case Gets::denied: return {.kind = May::Kind::fault};
+    case Gets::waits: return {.kind = May::Kind::fault_waits};
+    case Gets::anything: break;
+  }
+  return {};
+}
+
+}  // namespace
+
+/// What is promised of accesses of one kind, from one address up to where it is the same.
+struct HardwareJudge::Allowed {
+  const Alternatives& promises;
+  FaultKind faults{};
+  u64 iova = 0;
+  char access = 'r';
+  u64 base = 0;  ///< the address that was asked for: what is mapped grows with it
+
+  template <class Is>
+  [[nodiscard]] bool any(Is is) const {
+    for (u32 i = 0; i < promises.count; ++i) {
+      if (is(promises.promises[i])) return true;
+    }
+    return false;
+  }
+  [[nodiscard]] bool refused() const {
+    return any([&](const Promise& one) {
+      return one.state == State::mapped && !grants(one.prot, access);
+    });
+  }
+  [[nodiscard]] bool unmapped() const {
+    return any([](const Promise& one) { return one.state == State::unmapped; });
+  }
+  [[nodiscard]] bool open() const {
+    return promises.gave_up || any([](const Promise& one) { return one.state == State::within; });
+  }
+};
+
+void HardwareJudge::walker_switches(u32 walker, u64 root, u32 input_bits) {
+  if (root != 0) {
+    walkers_.insert(walker);
+  } else {
+    walkers_.erase(walker);
+  }
+  hardware_.walker_switches(walker, root, input_bits);
+  changed_ = true;
+}
+
+void HardwareJudge::look_at(u64 iova, u64 bytes) {
+  if (points_.size() >= points_max) return;
+  const u64 first = iova & ~(step_bytes - 1);
+  const u64 last = (iova + (bytes == 0 ? 0 : bytes - 1)) & ~(step_bytes - 1);
+  points_.insert(first);
+  changed_ = true;
+  if (first >= step_bytes) points_.insert(first - step_bytes);
+  if (last < first) return;
+  points_.insert(last);
+  points_.insert(first + ((last - first) / 2 & ~(step_bytes - 1)));
+  points_.insert(last + step_bytes);
+}
+
+void HardwareJudge::look_at(const spec::sva::Call& call) {
+  u64 bytes = call.size;
+  for (const spec::sva::Segment& segment : call.segments) bytes += segment.size;
+  if (bytes != 0) look_at(call.iova, bytes);
+  if (call.pasid != 0) pasids_.insert(call.pasid);
+  changed_ = true;
+}
+
+std::vector<HardwareJudge::Place> HardwareJudge::places_of(u32 device) const {
+  std::vector<Place> all;
+  for (u32 stream = 0; stream < devices_[device].stream_ids.size(); ++stream) {
+    all.push_back({device, stream, {}});
+    for (const u32 number : pasids_) all.push_back({device, stream, spec::sva::substream(number)});
+  }
+  return all;
+}
+
+Where HardwareJudge::where(const Place& place, u64 iova, char access) const {
+  Where where{
+      .device = place.device, .walker = place.bank, .address = iova, .access = type_of(access)};
+  if (!place.bank) where.sid = devices_[place.device].stream_ids[place.stream];
+  if (place.at.present) where.pasid = place.at.number;
+  return where;
+}
+
+std::set<MayGet> HardwareJudge::answers(const MachineAccess& access) {
+  std::set<MayGet> all = hardware_.answers(access);
+  // A device whose requests are off has a fault of those that are promised where it would wait.
+  if (interface_.requests_are_on(access.device).value_or(true)) return all;
+  if (all.erase({Gets::waits, 0}) == 0) return all;
+  const Alternatives promises = interface_.expected_during(access.device, access.at, access.iova);
+  const Allowed allowed{
+      .promises = promises, .iova = access.iova, .access = access.access, .base = access.iova};
+  all.insert({allowed.refused() ? Gets::denied : Gets::not_mapped, 0});
+  return all;
+}
+
+std::optional<MachineAccess> HardwareJudge::access_of(const spec::Access& access) const {
+  const u32 device = interface_.device_of(access.sid);
+  if (device >= devices_.size()) return std::nullopt;
+  const auto& ids = devices_[device].stream_ids;
+  return MachineAccess{
+      .device = device,
+      .stream = static_cast<u32>(std::ranges::find(ids, access.sid) - ids.begin()),
+      .at = access.ssv ? spec::sva::substream(access.ssid) : spec::sva::Substream{},
+      .iova = access.va,
+      .access = access.type == spec::AccessType::write     ? 'w'
+                : access.type == spec::AccessType::execute ? 'x'
+                                                           : 'r'};
+}
+
+bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& allowed,
+                         bool within) const {
+  const bool ends = is_end(one.kind);
+  const bool waits = allowed.faults != FaultKind::terminated;
+  const bool ends_at_once = allowed.faults != FaultKind::waits;
+  // Whether an access that has not the right waits is a property of the entry that it meets. Within
+  // a call that moves the device, that may be another domain's, whose processes' faults wait.
+  const bool meanwhile = within && !place.bank && can_wait(place.device) && ends_at_once;
+  return allowed.any([&](const Promise& promise) {
+    switch (promise.state) {
+      case State::unmapped:
+        return (one.kind == Gets::waits && waits) || (one.kind == Gets::not_mapped && ends_at_once);
+      case State::mapped:
+        if (grants(promise.prot, allowed.access)) {
+          return one.kind == Gets::address && one.pa == promise.pa + (allowed.iova - allowed.base);
+        }
+        return (one.kind == Gets::waits && (waits || meanwhile)) ||
+               (one.kind == Gets::denied && ends_at_once);
+      case State::identity: return one.kind == Gets::address && one.pa == allowed.iova;
+      case State::waits: return one.kind == Gets::waits;
+      default: return ends && is_end(promise.state);
+    }
+  });
+}
+
+void HardwareJudge::compare_place(const Place& place, bool within, Compared& result) {
+  const FaultKind faults =
+      place.bank ? FaultKind::terminated : interface_.faults_of(place.device, place.at);
+  const auto promised_at = [&](u64 iova) {
+    return place.bank ? interface_.expected_of_walker(place.device, iova)
+                      : interface_.expected_during(place.device, place.at, iova);
+  };
+  Alternatives promises;
+  std::optional<u64> base;
+  for (const u64 iova : points_) {
+    if (!base || iova > promises.last) {
+      promises = promised_at(iova);
+      base = iova;
+    }
+    for (const char access : {'r', 'w'}) {
+      const Allowed allowed{promises, faults, iova, access, *base};
+      ++result.judged;
+      if (allowed.open()) {
+        result.gave_up |= promises.gave_up;
+        continue;
+      }
+      const std::set<MayGet> may =
+          place.bank ? hardware_.walker_answers(place.device, iova, access)
+                     : answers({place.device, place.stream, place.at, iova, access});
+      for (const MayGet& one : may) {
+        if (fits(place, one, allowed, within)) continue;
+        Finding finding =
+            finding_of(within ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME, {});
+        finding.where = where(place, iova, access);
+        finding.hardware.push_back(may_of(one, iova));
+        finding.promised = promised_of(promised_at(iova));
+        finding.transient = within;
+        result.finding = std::move(finding);
+        return;
+      }
+    }
+  }
+}
+
+HardwareJudge::Compared HardwareJudge::compare(bool within, const std::function<bool(u32)>& gone) {
+  Compared result;
+  // What is promised within a call is no less than behind it.
+  if (!changed_ && within == last_within_) return result;
+  changed_ = false;
+  last_within_ = within;
+  for (u32 device = 0; device < devices_.size(); ++device) {
+    if (walkers_.contains(device) && interface_.table_of_walker(device) != 0) {
+      compare_place({.device = device, .bank = true}, within, result);
+    }
+    if (!interface_.device_exists(device) || gone(device)) continue;
+    interface_.for_each_substream(device, [&](u32 number) { pasids_.insert(number); });
+    for (const Place& place : places_of(device)) {
+      if (!result.finding) compare_place(place, within, result);
+    }
+    if (result.finding) break;
+  }
+  return result;
+}
+
+std::optional<Finding> HardwareJudge::reaches(u64 pa, u64 bytes) {
+  for (u32 device = 0; device < devices_.size(); ++device) {
+    for (const Place& place : places_of(device)) {
+      for (const u64 iova : points_) {
+        for (const MayGet& one : hardware_.answers({device, place.stream, place.at, iova, 'r'})) {
+          if (one.kind != Gets::address || one.pa - pa >= bytes) continue;
+          Finding finding = finding_of(
+              spec::Rule::PAGE_REUSE,
+              fmt::format("the page at {:#x} is given back, and an access of device {} to {:#x} "
+                          "may still reach it",
+                          pa, device, iova));
+          finding.where = where(place, iova, 'r');
+          return finding;
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Finding> HardwareJudge::passes() {
+  for (u32 device = 0; device < devices_.size(); ++device) {
+    for (const Place& place : places_of(device)) {
+      const auto passes = [](const MayGet& one) { return one.kind == Gets::address; };
+      if (std::ranges::none_of(hardware_.answers({device, place.stream, place.at, 0, 'r'}),
+                               passes)) {
+        continue;
+      }
+      Finding finding =
+          finding_of(spec::Rule::PROMISE_OUTCOME,
+                     fmt::format("after shutdown an access of device {} passes", device));
+      finding.where = where(place, 0, 'r');
+      return finding;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace iommucheck::oracle
