@@ -121,6 +121,7 @@ void Faults::leave_queue(Open& open) {
   FaultQueue* queue = queues_.find(open.queue);
   if (queue != nullptr && open.state == Open::State::unread) --queue->unread;
   open.queue = 0;
+  open.begun_to_read = false;  // who has its number cannot answer it any more
 }
 
 /// Sends the answer. False if it has not acted yet: then nobody sends another one.

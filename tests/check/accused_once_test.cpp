@@ -157,6 +157,9 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "devices=0x5:10/0x2:10:stall/0x5b:0/0x5e:10",
        "attach_pasid device=2\nfaults variant=fault\nattach\nqueue choices=0x2\nattach_pasid\n"
        "detach\n"},
+      {"a group of a queue that a time-out has closed is no handler's", "builtin", "default",
+       "attach_pasid\nfaults device=1 choices=0xd0\nunbind\nfaults device=1 variant=read\n"
+       "hardware variant=stop\nfaults variant=close\nqueue\nfaults variant=late choices=0x61c\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);
