@@ -112,6 +112,9 @@ Status Lockstep::perform_init(const fuzz::Operation& operation) {
   if (high && monitor_.setup().devices[device].ssid_bits > 9 && (operation.choices & 0x20) == 0) {
     limits.min = 511;
   }
+  // Beyond what one page of a table may hold, where tables are not an SMMUv3's.
+  const bool wide = machine_ && monitor_.setup().devices[device].ssid_bits > 9;
+  if (wide && limits.max == 0 && calls_of_run_ % 3 == 0) limits.min = 1020;
   Call call{.kind = CallKind::sva_device_init};
   call.device = device;
   call.features = features_of(operation, monitor_.setup().devices[device]);

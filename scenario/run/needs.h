@@ -15,7 +15,4 @@ namespace iommucheck::oracle::stories {
 std::vector<std::string> needs_of(const scenario::Scenario& scenario, const World& world,
                                   Subject& subject);
 
-/// An IOMMU that hands faults of devices to its driver.
-inline bool can_wait(const Offers& offers) { return offers.stalls || offers.page_requests; }
-
 }  // namespace iommucheck::oracle::stories

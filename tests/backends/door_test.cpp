@@ -130,8 +130,8 @@ TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
       {"frees_tables_early", {Rule::TABLE_FREE}},
       {"forgets_streams", {Rule::PROMISE_OUTCOME}},
       {"forgets_tags", {Rule::PROMISE_OUTCOME, Rule::TABLE_FREE}},
-      {"forgets_high_pasids", {Rule::PROMISE_OUTCOME}},
-      {"forgets_privileged", {Rule::PROMISE_OUTCOME}},
+      {"forgets_high_pasids", {Rule::PROMISE_OUTCOME, Rule::TABLE_FREE}},
+      {"forgets_privileged", {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT}},
   };
   constexpr u64 runs_max = 2048;
   for (const auto& [name, rules] : twins) {
