@@ -62,8 +62,8 @@ TEST_P(ContainmentTwin, IsFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Museum, ContainmentTwin,
-                         ::testing::Values("user_combined_entries_left", "user_vmid_kept",
-                                           "user_stream_not_checked", "s2_no_tlbi"),
+                         ::testing::Values("user_combined_entries_left", "user_count_one_too_high",
+                                           "s2_no_tlbi", "s2_wrong_vmid"),
                          [](const auto& its) { return std::string(its.param); });
 
 }  // namespace
