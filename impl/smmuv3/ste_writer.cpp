@@ -134,4 +134,11 @@ Step next_step(const Words& from, const Words& to) {
   return step;
 }
 
+bool differ_by_table(const Words& from, const Words& to) {
+  if (!has_pasids(from) || !has_pasids(to) || has_stage2(from) || has_stage2(to)) return false;
+  const Words after = used_bits(to);
+  const auto differs = [&](unsigned i) { return (from[i] ^ to[i]) & after[i]; };
+  return (differs(1) & ~s1dss_mask) == 0 && differs(2) == 0 && differs(3) == 0;
+}
+
 }  // namespace iommucheck::impl::ste

@@ -28,4 +28,8 @@ struct Step {
 /// is asked again with what stands in memory then.
 Step next_step(const Words& from, const Words& to);
 
+/// They differ in a table of the driver's and in S1DSS at most: stored at once, a mixture is one of
+/// them for accesses with a PASID, and one of them or an abort for those without.
+bool differ_by_table(const Words& from, const Words& to);
+
 }  // namespace iommucheck::impl::ste

@@ -97,8 +97,10 @@ bool Smmu::prepare_ste(u32 sid, const ste::Words& to) {
 /// The last step. Behind a time-out an STE may have to say again what it no longer does: then it is
 /// blocked until all was invalidated.
 bool Smmu::set_ste(u32 sid, const ste::Words& to, bool& postponed) {
-  const ste::Step step = ste::next_step(words_at(sid), to);
+  const ste::Words from = words_at(sid);
+  const ste::Step step = ste::next_step(from, to);
   if (step.last) return store_words(sid, step.words, step.stored);
+  if (ste::differ_by_table(from, to)) return store_words(sid, to, 3);
   postponed = true;
   return store_words(sid, {ste::blocked}, ste::word0_alone);
 }

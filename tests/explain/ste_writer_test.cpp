@@ -398,6 +398,26 @@ TEST(SteWriter, SoDoThoseWithOneTableAndOneVmid) {
   }
 }
 
+/// Behind a time-out there are no steps: what is stored at once then does no more harm than an
+/// abort.
+TEST(SteWriter, TwoTablesOfTheDriversMayBeMixed) {
+  unsigned pairs = 0;
+  for (const State& a : all_states()) {
+    for (const State& b : all_states()) {
+      const Words from = words_of(a, {});
+      const Words to = words_of(b, {});
+      if (!is_legal(from) || !is_legal(to) || !impl::ste::differ_by_table(from, to)) continue;
+      ++pairs;
+      for (unsigned which = 0; which < 4; ++which) {
+        const Meaning seen = meaning_of(mixed(from, to, which));
+        EXPECT_NE(harm(seen, meaning_of(from), meaning_of(to)), Harm::other)
+            << text_of(a) << " to " << text_of(b);
+      }
+    }
+  }
+  EXPECT_EQ(pairs, 36U);
+}
+
 /// The table of used bits stands twice: here, and in spec/.
 RC_GTEST_PROP(SteWriter, UsedBitsAreThoseOfTheSpecification, ()) {
   const Words words{any_word() | 1, any_word(), any_word(), any_word()};
