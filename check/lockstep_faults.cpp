@@ -23,10 +23,10 @@ bool can_wait(const Monitor& monitor, u32 device) {
   return monitor.setup().devices[device].stall || monitor.interface().asks_for_pages(device);
 }
 
-/// Which queue has what the device's faults are recorded in.
+/// Which queue has what the device's faults are recorded in: other hardware has one for all.
 u32 interrupt_for(const Monitor& monitor, u32 device) {
-  return monitor.interface().asks_for_pages(device) ? IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE
-                                                    : IOMMUCHECK_IRQ_EVENT_QUEUE;
+  const bool pages = monitor.interface().asks_for_pages(device) && monitor.hardware() == nullptr;
+  return pages ? IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE : IOMMUCHECK_IRQ_EVENT_QUEUE;
 }
 
 /// The index of a request's group: one that has begun goes on, and no device gives that of a whole

@@ -640,7 +640,7 @@ Machine machine_of_backend(Machine machine) {
   machine.dirty = false;
   for (DeviceSetup& device : machine.devices) {
     if (device.ssid_bits == pasid_bits_max) device.ssid_bits = wide_bits;
-    device.pri = device.stall && device.ats;
+    device.pri |= device.stall && device.ats;
     device.stall = device.stall && !device.pri;
   }
   return machine;

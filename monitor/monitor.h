@@ -252,7 +252,7 @@ class Monitor {
   void finish();
 
   /// Null: an SMMUv3's.
-  [[nodiscard]] HardwareJudge* hardware() { return hardware_.get(); }
+  [[nodiscard]] HardwareJudge* hardware() const { return hardware_.get(); }
 
   // ---- questions --------------------------------------------------------------------------------
   /// Compares everything that is reachable with everything that is promised.
