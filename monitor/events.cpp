@@ -160,11 +160,6 @@ class Feeder {
     m_.device_rules_->ats_request(request);
     m_.gather_device();
   }
-  void operator()(const trace::PageRequest& request) {
-    if (m_.hardware_) return m_.observe_hardware_request(by_, request);
-    m_.tick();
-    m_.undetermined(not_built);
-  }
   void operator()(const trace::AtcInvalidated& event) {
     m_.tick();
     m_.emit(by_, event);
