@@ -60,7 +60,9 @@ struct Subject {
 /// Loaded once, before the first input: what it counts is part of the fuzzer's features.
 Subject& subject() {
   static Subject* const its = [] {
-    auto loaded = oracle::load_plugin(driver_path);
+    oracle::CheckOptions options;
+    options.driver = driver_path;
+    auto loaded = oracle::load_plugin(options);
     if (!loaded) {
       fmt::print(stderr, "fuzz_api: {}\n", loaded.error().message);
       std::exit(2);

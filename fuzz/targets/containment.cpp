@@ -22,7 +22,9 @@ std::string containment_driver = "builtin";  // --driver=
 
 oracle::Containment& containment() {
   static oracle::Containment* const its = [] {
-    auto loaded = oracle::load_plugin(containment_driver);
+    oracle::CheckOptions options;
+    options.driver = containment_driver;
+    auto loaded = oracle::load_plugin(options);
     if (!loaded) {
       fmt::print(stderr, "fuzz_containment: {}\n", loaded.error().message);
       std::exit(2);

@@ -48,8 +48,9 @@ TEST(Containment, WhateverUsersWriteTheyReachOnlyWhatTheirStage2Maps) {
 class ContainmentTwin : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(ContainmentTwin, IsFound) {
-  const auto loaded =
-      load_plugin(test::in_build(std::string("museum/museum_") + GetParam() + ".so"));
+  CheckOptions options;
+  options.driver = test::in_build(std::string("museum/museum_") + GetParam() + ".so");
+  const auto loaded = load_plugin(options);
   ASSERT_TRUE(loaded) << loaded.error().message;
   Containment containment(loaded->driver());
   ASSERT_EQ(containment.boot(), "");
