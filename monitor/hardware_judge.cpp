@@ -167,8 +167,10 @@ bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& a
   const bool waits = allowed.faults != FaultKind::terminated;
   const bool ends_at_once = allowed.faults != FaultKind::waits;
   // Whether an access that has not the right waits is a property of the entry that it meets. Within
-  // a call that moves the device, that may be another domain's, whose processes' faults wait.
-  const bool meanwhile = within && !place.bank && can_wait(place.device) && ends_at_once;
+  // a call that moves the device, and behind one that timed out, that may be another domain's,
+  // whose processes' faults wait.
+  const bool unsure = within || allowed.promises.count > 1;
+  const bool meanwhile = unsure && !place.bank && can_wait(place.device) && ends_at_once;
   return allowed.any([&](const Promise& promise) {
     switch (promise.state) {
       case State::unmapped:
