@@ -64,16 +64,24 @@ QueueLayout queues_of(const trace::Header& header) {
           lg2("priq-lg2")};
 }
 
-Divergence lost_message(const trace::Load& load, const InterruptRules::Message& message) {
-  Divergence found{.rule = Rule::INTERRUPT_SENT,
-                   .kind = "the message of an interrupt does not come",
-                   .text = fmt::format("where an interrupt's message goes, {:#x} has {:#x}; {:#x} "
-                                       "was to be written there",
-                                       load.pa, load.value.value_or(0), message.payload),
-                   .finding = {}};
-  found.finding = finding_of(found.rule, found.text);
-  found.finding.kind = found.kind;
-  return found;
+/// Something that no finding of the monitor is about.
+Divergence divergence(Rule rule, std::string kind, std::string text, std::size_t at) {
+  Finding finding = finding_of(rule, text);
+  finding.kind = kind;
+  return {.rule = rule,
+          .kind = std::move(kind),
+          .text = std::move(text),
+          .event = at,
+          .finding = std::move(finding)};
+}
+
+Divergence lost_message(const trace::Load& load, const InterruptRules::Message& message,
+                        std::size_t at) {
+  return divergence(Rule::INTERRUPT_SENT, "the message of an interrupt does not come",
+                    fmt::format("where an interrupt's message goes, {:#x} has {:#x}; {:#x} was to "
+                                "be written there",
+                                load.pa, load.value.value_or(0), message.payload),
+                    at);
 }
 
 /// Those after the two that bring-up begins with: before these anything may be cached.
@@ -271,12 +279,7 @@ namespace {
 
 template <class Wrong>
 void add(const Wrong& wrong, std::size_t at, std::vector<Divergence>& found) {
-  Divergence one{.rule = wrong.rule,
-                 .kind = wrong.kind,
-                 .text = wrong.text,
-                 .event = at,
-                 .finding = finding_of(wrong.rule, wrong.text)};
-  one.finding.kind = one.kind;
+  Divergence one = divergence(wrong.rule, wrong.kind, wrong.text, at);
   const auto same = [&](const Divergence& other) { return other.same(one); };
   if (std::ranges::none_of(found, same)) found.push_back(std::move(one));
 }
@@ -329,13 +332,7 @@ std::optional<Divergence> CaseJudge::wrong_contents(const trace::Event& event, s
   if (read == nullptr) return std::nullopt;
   auto wrong = contents_.read(*read);
   if (!wrong) return std::nullopt;
-  Finding finding = finding_of(Rule::REGISTER_READ, wrong->text);
-  finding.kind = wrong->kind;
-  return Divergence{.rule = Rule::REGISTER_READ,
-                    .kind = std::move(wrong->kind),
-                    .text = std::move(wrong->text),
-                    .event = at,
-                    .finding = std::move(finding)};
+  return divergence(Rule::REGISTER_READ, std::move(wrong->kind), std::move(wrong->text), at);
 }
 
 /// Where the record stands that was read.
@@ -378,15 +375,9 @@ std::optional<Divergence> CaseJudge::wrong_flags(const trace::Load& load, u64 ex
                        "{} of the descriptor at {:#x} changed: it reads as {:#x} and was "
                        "stored as {:#x}, and no access may have done that",
                        what, load.pa, *load.value, expected);
-  Divergence found{
-      .rule = Rule::FLAG_UPDATES,
-      .kind = std::string(what) + (unset != 0 ? " is not set" : " is set by no access"),
-      .text = text,
-      .event = at,
-      .finding = {}};
-  found.finding = finding_of(found.rule, found.text);
-  found.finding.kind = found.kind;
-  return found;
+  return divergence(Rule::FLAG_UPDATES,
+                    std::string(what) + (unset != 0 ? " is not set" : " is set by no access"), text,
+                    at);
 }
 
 /// A word of memory is as the tester stored it, or as data began: each word of four bytes holds its
@@ -413,9 +404,7 @@ std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std
     if (const auto message = interrupts_.message_at(load->pa + half / 8)) {
       if (value == message->payload) wrong &= ~(mask(31, 0) << half);
       if (message->surely && value != message->payload) {
-        Divergence lost = lost_message(*load, *message);
-        lost.event = at;
-        return lost;
+        return lost_message(*load, *message, at);
       }
     }
     if (unseen_write_ && value >> 28 == engine_words) wrong &= ~(mask(31, 0) << half);
@@ -427,16 +416,12 @@ std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std
                       : in_events                    ? "the event queue, where no record is"
                       : is_data                      ? "data"
                                                      : "a structure";
-  Divergence found{.rule = Rule::DEVICE_OUTCOME,
-                   .kind = std::string("memory is written that nobody may write: ") + where,
-                   .text = fmt::format("the word at {:#x} ({}) is {:#x} and was {:#x}: no access "
-                                       "that is allowed wrote it",
-                                       load->pa, where, *load->value, expected),
-                   .event = at,
-                   .finding = {}};
-  found.finding = finding_of(found.rule, found.text);
-  found.finding.kind = found.kind;
-  return found;
+  return divergence(
+      Rule::DEVICE_OUTCOME, std::string("memory is written that nobody may write: ") + where,
+      fmt::format(
+          "the word at {:#x} ({}) is {:#x} and was {:#x}: no access that is allowed wrote it",
+          load->pa, where, *load->value, expected),
+      at);
 }
 
 bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& found,
@@ -534,12 +519,7 @@ void CaseJudge::judge_identity(std::vector<Divergence>& found) const {
     for (const unsigned i : {0U, 1U, 2U, 3U, 5U})
       text += fmt::format(", IDR{} = {:#x}", i, identity_.idr[i]);
     text += fmt::format(") break: {} (IHI 0070 {})", one.text, one.section);
-    Finding finding = finding_of(Rule::ID_REGISTERS, text);
-    finding.kind = one.text;
-    found.push_back({.rule = Rule::ID_REGISTERS,
-                     .kind = std::string(one.text),
-                     .text = std::move(text),
-                     .finding = std::move(finding)});
+    found.push_back(divergence(Rule::ID_REGISTERS, std::string(one.text), std::move(text), 0));
   }
 }
 

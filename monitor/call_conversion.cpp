@@ -94,6 +94,14 @@ u32 prot_of(const trace::Rights& rights) {
          (rights.execute ? spec::sva::prot_exec : 0);
 }
 
+u32 prot_wanted(const spec::Access& access) {
+  switch (access.type) {
+    case spec::AccessType::write: return spec::sva::prot_write;
+    case spec::AccessType::execute: return spec::sva::prot_exec;
+    default: return spec::sva::prot_read;
+  }
+}
+
 Call by_number(Call call, CallNumbers& numbers) {
   if (call.domain != 0) call.domain = numbers.domains.number(call.domain);
   if (call.parent != 0) call.parent = numbers.domains.number(call.parent);

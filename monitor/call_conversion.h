@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "spec/smmu/outcome.h"
 #include "spec/sva/call.h"
 #include "trace/event.h"
 
@@ -63,5 +64,7 @@ std::string status_text(const trace::Return& result);
 
 trace::Rights rights_of(u32 prot);
 u32 prot_of(const trace::Rights& rights);
+/// The right that it needs.
+u32 prot_wanted(const spec::Access& access);
 
 }  // namespace iommucheck::oracle

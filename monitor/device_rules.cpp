@@ -162,6 +162,17 @@ spec::Access access_in(const trace::Dma& dma) {
   return access;
 }
 
+trace::Dma dma_of(const spec::Access& access) {
+  trace::Dma dma;
+  dma.sid = access.sid;
+  dma.ssid = access.ssv ? trace::substream(access.ssid) : trace::no_substream;
+  dma.iova = access.va;
+  dma.direction = access.type == spec::AccessType::write     ? trace::Direction::write
+                  : access.type == spec::AccessType::execute ? trace::Direction::execute
+                                                             : trace::Direction::read;
+  return dma;
+}
+
 void DeviceRules::undetermined(std::string missing) {
   ++numbers_.undetermined;
   missing_.push_back(std::move(missing));

@@ -23,6 +23,8 @@ std::string kind_of(std::string_view text);
 
 /// The access that the event says; what the source does not know is as most often.
 spec::Access access_in(const trace::Dma& dma);
+/// The event of an access: from where, to where and what for.
+trace::Dma dma_of(const spec::Access& access);
 
 class DeviceRules {
  public:

@@ -4,21 +4,10 @@
 
 #include <fmt/format.h>
 
+#include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
 
 namespace iommucheck::oracle {
-
-namespace {
-
-u32 prot_wanted(const spec::Access& access) {
-  switch (access.type) {
-    case spec::AccessType::write: return spec::sva::prot_write;
-    case spec::AccessType::execute: return spec::sva::prot_exec;
-    default: return spec::sva::prot_read;
-  }
-}
-
-}  // namespace
 
 /// Its record was written.
 void Monitor::access_stalls(const spec::Access& access, u32 stag) {

@@ -15,11 +15,6 @@ namespace iommucheck::oracle {
 
 namespace {
 
-u32 prot_wanted(char access) {
-  if (access == 'w') return spec::sva::prot_write;
-  return access == 'x' ? spec::sva::prot_exec : spec::sva::prot_read;
-}
-
 trace::DmaResult result_of(MayGet::Kind kind) {
   if (kind == MayGet::Kind::address || kind == MayGet::Kind::anything) return trace::DmaResult::ok;
   return kind == MayGet::Kind::waits ? trace::DmaResult::stall : trace::DmaResult::abort;
@@ -103,19 +98,13 @@ bool Monitor::hardware_access(const spec::Access& access, spec::Choices& choices
         trace::PageRequest{.sid = access.sid,
                            .ssid = access.ssv ? trace::substream(access.ssid) : trace::no_substream,
                            .iova = access.va,
-                           .rights = rights_of(prot_wanted(asked->access)),
+                           .rights = rights_of(prot_wanted(access)),
                            .privileged = std::nullopt,
                            .page_group = static_cast<u16>(group.group),
                            .last = group.last,
                            .iommu = std::nullopt});
   } else if (sink_ != nullptr) {
-    trace::Dma dma;
-    dma.sid = access.sid;
-    dma.ssid = access.ssv ? trace::substream(access.ssid) : trace::no_substream;
-    dma.iova = access.va;
-    dma.direction = access.type == spec::AccessType::write     ? trace::Direction::write
-                    : access.type == spec::AccessType::execute ? trace::Direction::execute
-                                                               : trace::Direction::read;
+    trace::Dma dma = dma_of(access);
     dma.result = result_of(one.kind);
     if (one.kind == MayGet::Kind::address) dma.pa = one.pa;
     emit(trace::device_agent(static_cast<u16>(asked->device)), dma);
@@ -135,10 +124,8 @@ void Monitor::access_waits(const spec::Access& access, const MachineAccess& aske
       {.id = ++stalls_seen_, .sid = access.sid, .stag = static_cast<u32>(id), .access = access});
   if (!access.ssv) return;
   stalled_.push_back({access.sid, access.ssid, access.ssid});
-  spec::sva::FaultRecord fault{.device = asked.device,
-                               .pasid = access.ssid,
-                               .iova = access.va,
-                               .prot = prot_wanted(asked.access)};
+  spec::sva::FaultRecord fault{
+      .device = asked.device, .pasid = access.ssid, .iova = access.va, .prot = prot_wanted(access)};
   fault.last = asked.last || !hardware.has_groups();
   if (setup_.devices[asked.device].pri) {
     interface_.page_is_requested(fault, access.sid, static_cast<u32>(hardware.group_of(id)));

@@ -551,13 +551,7 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices,
   const bool passes = outcome.kind == OutcomeKind::translation ||
                       outcome.kind == OutcomeKind::bypass || outcome.kind == OutcomeKind::any;
   if (sink_ != nullptr) {
-    trace::Dma dma;
-    dma.sid = access.sid;
-    dma.ssid = access.ssv ? trace::substream(access.ssid) : trace::no_substream;
-    dma.iova = access.va;
-    dma.direction = access.type == spec::AccessType::write     ? trace::Direction::write
-                    : access.type == spec::AccessType::execute ? trace::Direction::execute
-                                                               : trace::Direction::read;
+    trace::Dma dma = dma_of(access);
     dma.privileged = access.privileged;
     if (access.route == spec::Route::untranslated) {
       dma.kind = trace::TransactionKind::untranslated;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
 
 namespace iommucheck::oracle {
@@ -26,11 +27,6 @@ spec::PageRequest request_of(const spec::Access& access, Monitor::PageAsked aske
           .read = !writes,
           .execute = access.type == spec::AccessType::execute,
           .privileged = access.privileged};
-}
-
-u32 prot_of(const spec::PageRequest& request) {
-  if (request.execute) return spec::sva::prot_exec;
-  return request.write ? spec::sva::prot_write : spec::sva::prot_read;
 }
 
 }  // namespace
@@ -84,7 +80,7 @@ bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
   interface_.page_is_requested({.device = device,
                                 .pasid = access.ssid,
                                 .iova = access.va,
-                                .prot = prot_of(request),
+                                .prot = prot_wanted(access),
                                 .last = asked.last},
                                access.sid, name);
   return true;
