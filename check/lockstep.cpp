@@ -129,6 +129,8 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   }
   host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
+  host_.inside_fault_handlers(
+      [this](const spec::sva::FaultRecord& fault) { answer_inside(fault); });
   host_.on_step(options.on_step, options.step_context);
   host_.set_steps_max(options.steps_max);
 }
@@ -244,8 +246,9 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
                .last_call = last_call_};
 }
 
-/// How processes behave in this operation: no part of the state, so each says it anew.
-void Lockstep::set_processes(const fuzz::Operation& operation) {
+/// How processes and handlers behave in this operation: no part of the state, so each says it anew.
+void Lockstep::set_environment(const fuzz::Operation& operation) {
+  answers_inside_ = ((operation.choices >> 7) & 1) != 0;
   // Where both count from 1 the driver gives way in most binds, which costs it more than the bind.
   host_.processes().set_apart(((operation.choices >> (fuzz::choice_bits - 2)) & 3) != 0);
   using Tells = Processes::Tells;
@@ -274,7 +277,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     const bool of_memory = operation.fail <= fuzz::fail_max;
     host_.fail_allocation(of_memory && claims(Claim::short_memory) ? operation.fail : 0);
     if (!of_memory) fail_hook(operation.fail);
-    set_processes(operation);
+    set_environment(operation);
     perform(operation);
     host_.fail_allocation(0);
     if (!of_memory) fail_hook(0);

@@ -190,7 +190,7 @@ class Lockstep {
   bool go_back(std::span<const fuzz::Operation> beginning);
   void keep_fork(std::span<const fuzz::Operation> beginning);
   void stop_if_inconsistent();
-  void set_processes(const fuzz::Operation& operation);
+  void set_environment(const fuzz::Operation& operation);
   void perform(const fuzz::Operation& operation);
   void does(std::string_view what);
   [[nodiscard]] bool may_call(const spec::sva::Call& call) const;
@@ -288,6 +288,7 @@ class Lockstep {
   void answer(const fuzz::Operation& operation);
   void read_group(const Queue& queue);
   void set_fault_handler(const fuzz::Operation& operation);
+  void answer_inside(const spec::sva::FaultRecord& fault);
   bool has_fault_handler(u32 device) const;
   void remember_handled();
   void remember(const Group& group);
@@ -331,6 +332,7 @@ class Lockstep {
   std::vector<SvmTask> svm_tasks_;
   std::vector<Queue> queues_;
   std::vector<Group> groups_;
+  bool answers_inside_ = false;  ///< fault handlers, in this operation
   std::vector<u32> plain_pasids_;
   /// What users of stage 2 domains keep in this case, once there is one.
   struct Users {

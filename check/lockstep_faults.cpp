@@ -170,6 +170,19 @@ void Lockstep::set_fault_handler(const fuzz::Operation& operation) {
   if (goes_on()) fault(operation, now);
 }
 
+/// A handler that does not leave the answer to others: its call is made while the driver is still
+/// at work on the interrupt.
+void Lockstep::answer_inside(const spec::sva::FaultRecord& fault) {
+  if (!answers_inside_ || !monitor_.findings().empty()) return;
+  Call call{.kind = CallKind::fault_queue_respond};
+  call.device = fault.device;
+  call.pasid = fault.pasid;
+  call.group = fault.group;
+  call.response = fault.group % 3;
+  call.context = {.inside = true, .device = fault.device, .pasid = fault.pasid};
+  if (may_call(call)) make_call(call);
+}
+
 void Lockstep::read_group(const Queue& queue) {
   Call call{.kind = CallKind::fault_queue_read};
   call.queue = queue.handle;

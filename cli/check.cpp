@@ -83,6 +83,9 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
   if (options.hang_seconds != CheckCommand{}.hang_seconds) {
     text += fmt::format(" --hang {}", options.hang_seconds);
   }
+  if (options.hang_steps != CheckCommand{}.hang_steps) {
+    text += fmt::format(" --hang-steps {}", options.hang_steps);
+  }
   if (options.findings != CheckCommand{}.findings) {
     text += fmt::format(" --findings {}", options.findings);
   }

@@ -45,6 +45,7 @@ oracle::CheckOptions check_settings(const CheckCommand& options) {
   settings.findings_max = options.findings;
   settings.jobs = options.jobs != 0 ? options.jobs : processors();
   settings.hang_seconds = options.hang_seconds;
+  settings.steps_max = options.hang_steps;
   settings.shrink = !options.no_shrink;
   settings.strict = options.strict;
   settings.identity_window = options.identity_window;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "host/limits.h"
 
 namespace iommucheck::cli {
 
@@ -66,6 +67,7 @@ struct CheckCommand {
   std::string out = "out";
   u32 findings = 5;
   u32 hang_seconds = 10;
+  u64 hang_steps = oracle::steps_max_default;
   std::string not_claimed;  ///< see oracle::parse_claims
   bool strict = false;      ///< undetermined rules leave the run undecided
   bool no_shrink = false;

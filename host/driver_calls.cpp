@@ -59,18 +59,16 @@ void DriverHost::bind_process_callbacks() {
     if (host.abandoned_) return;
     constexpr std::size_t kept_max = 1024;  // of a driver that tells no end of them
     if (host.handled_faults_.size() == kept_max) host.handled_faults_.clear();
-    host.handled_faults_.push_back({.device = device,
-                                    .pasid = pasid,
-                                    .iova = iova,
-                                    .prot = prot,
-                                    .group = group,
-                                    .last = true});
+    const spec::sva::FaultRecord fault{
+        .device = device, .pasid = pasid, .iova = iova, .prot = prot, .group = group, .last = true};
+    host.handled_faults_.push_back(fault);
     host.monitor_.fault_handler_called({.device = device,
                                         .pasid = pasid,
                                         .group = group,
                                         .prot = prot,
                                         .iova = iova,
                                         .word = drvdata});
+    if (host.inside_fault_handlers_ && !host.monitor_.in_call()) host.inside_fault_handlers_(fault);
   };
   processes_.set_invalidate(
       [this](u64 mm, u64 va, u64 bytes) { return invalidate(mm, va, bytes); });

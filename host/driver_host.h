@@ -152,6 +152,10 @@ class DriverHost {
   std::vector<spec::sva::FaultRecord> take_handled_faults() {
     return std::exchange(handled_faults_, {});
   }
+  /// What a fault handler calls of the driver before it comes back, where no other call runs.
+  void inside_fault_handlers(std::function<void(const spec::sva::FaultRecord&)> what) {
+    inside_fault_handlers_ = std::move(what);
+  }
   /// The `index`-th of them returns. Who waits for it has to be resumed.
   void handler_returns(std::size_t index, spec::sva::Status status);
   /// Handlers whose bond is gone have nothing to say any more.
@@ -262,6 +266,7 @@ class DriverHost {
   Processes processes_;
   std::vector<Handler> handlers_;
   std::vector<spec::sva::FaultRecord> handled_faults_;
+  std::function<void(const spec::sva::FaultRecord&)> inside_fault_handlers_;
   u64 contexts_ = 0;                              // handlers called in this case
   u64 context_ = 0;                               // inside of which one the driver is called
   std::vector<std::unique_ptr<Thread>> threads_;  // that wait

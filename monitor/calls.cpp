@@ -109,6 +109,12 @@ void Monitor::owe(const Call& call) {
       own_space(call.device);
       owe_all(call.device);
       break;
+    case CallKind::attach_pasid:
+    case CallKind::detach_pasid:
+      if (call.device < interface_.device_count()) {
+        running_.places.emplace_back(call.device, spec::sva::substream(call.pasid));
+      }
+      break;
     case CallKind::unbind_device:
     case CallKind::unbind_task:
     case CallKind::unbind_dev_all:
@@ -145,7 +151,9 @@ u64 Monitor::call_begins(const Call& call) {
   }
   tick();
   ++statistics_.calls;
-  check_refused();
+  // A fault handler's answer from inside: the driver is still at what it was interrupted for.
+  const bool inside = call.kind == CallKind::fault_queue_respond && call.context.inside;
+  if (!inside) check_refused();
   Running running;
   running.call = call;
   running.lists.take(call);

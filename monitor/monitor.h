@@ -219,6 +219,7 @@ class Monitor {
   void device_came(spec::sva::Status status);
   /// Number of the call, Release or removal that runs.
   [[nodiscard]] u64 running_call() const { return running_.id; }
+  [[nodiscard]] bool in_call() const { return in_call_; }
   /// A walker beside the SMMU gets another table: the context bank of the device with that number,
   /// or, with a number that no device has, a walker of its own. 0: none of its own any more.
   void walker_switches(u32 walker, u64 root);

@@ -70,6 +70,11 @@ void add_subject(CLI::App& app, CheckCommand& options) {
       ->type_name("SECONDS")
       ->check(whole(1, 3600))
       ->capture_default_str();
+  app.add_option("--hang-steps", options.hang_steps,
+                 "a call that asks its platform for more than so much hangs")
+      ->type_name("N")
+      ->check(whole(1, u64{1} << 40))
+      ->capture_default_str();
   app.add_option("--not-claimed", options.not_claimed,
                  "what is not asked, beside what the driver says of itself: time-outs, "
                  "memory-type, moves, ranges, unrolling, short-memory, structures, domains, "

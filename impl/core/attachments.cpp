@@ -104,6 +104,11 @@ int Core::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
     drop_device(device, attachment.pasid);
     error = commit();
   }
+  // Nobody answers any more what waits where nothing is reached.
+  if (error == 0 && !domain.has_entry() && can_wait(device)) {
+    end_device_faults(device, attachment.pasid);
+    error = ensure_settled();
+  }
   if (error != 0) {
     std::swap(its.table, its.next_table);
     set_route(device, route_to(domains_.find(its.domain), its.table, device));

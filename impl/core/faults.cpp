@@ -256,44 +256,50 @@ void Faults::lose_begun() {
 }
 
 /// Faults that were read before: what was lost is sent again, what is on its way may have acted,
-/// and what is to end ends. False: not all of that acted.
+/// and what is to end ends. False: not all of the last acted.
 bool Faults::go_on(const Ending& ending) {
-  bool all = true;
+  bool refused = false;
+  bool on_its_way = false;
+  const auto answer = [&](Open& open, Response response, bool its) {
+    if (send(open, response) || !its) return;
+    (open.state == Open::State::sent ? on_its_way : refused) = true;
+  };
   bool waits = false;
   for_each_open([&](Open& open) {
+    const bool ended = ends(open, ending);
+    const bool its = ended && (ending.whose != Ending::Whose::queue || open.queue == ending.of);
     switch (open.state) {
-      case Open::State::lost:
-        all &= send(open, ends(open, ending) ? Response::invalid : open.response);
-        break;
+      case Open::State::lost: answer(open, ended ? Response::invalid : open.response, its); break;
       case Open::State::unread:
       case Open::State::read:
         // After a time-out nobody may have come back for those at a number that is given up.
-        if (ends(open, ending) || !sva_.is_processes(open.device, open.fault.pasid)) {
-          all &= send(open, Response::invalid);
+        if (ended || !sva_.is_processes(open.device, open.fault.pasid)) {
+          answer(open, Response::invalid, its);
         }
         break;
       case Open::State::asked: {
-        if (!ends(open, ending)) break;
+        if (!ended) break;
         // Its place is kept for the handler, which finds out.
         if (backend_.answer(open.fault, Response::invalid) == Answered::done) {
           if (open.counted) sva_.fault_ends(open.fault.pasid);
           open.counted = false;
         } else {
-          all = false;
+          refused = true;
         }
         open.state = Open::State::ended;
         break;
       }
+      case Open::State::sent: on_its_way |= its; break;
       default: break;
     }
     waits |= open.state == Open::State::sent;
   });
-  if (!waits) return all;
-  if (backend_.flush() == SyncResult::timed_out) return false;
+  if (!waits) return !refused;
+  if (backend_.flush() == SyncResult::timed_out) return !refused && !on_its_way;
   for_each_open([&](Open& open) {
     if (open.state == Open::State::sent) over(open);
   });
-  return true;
+  return !refused;
 }
 
 bool Faults::drain(Ending ending) {

@@ -81,7 +81,13 @@ bool Core::answers_again(u32 device) {
 int Core::rejoin(u32 device) {
   if (!devices_[device].isolated) return 0;
   if (!answers_again(device)) return -IOMMUCHECK_ETIMEDOUT;
-  return switch_route(device);
+  const int error = switch_route(device);
+  if (error == 0) return 0;
+  // Blocked as before: recovery has it rejoin.
+  devices_[device].isolated = true;
+  set_route(device, {});
+  platform_.barrier();
+  return error;
 }
 
 bool Core::set_route(u32 device, const Route& route) {

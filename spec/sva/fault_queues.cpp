@@ -700,13 +700,23 @@ bool reaches_by_others(const InterfaceState& s, const Waiting& fault) {
   return !s.per_device_tables && s.find_number(fault.pasid) != 0;
 }
 
+/// The device meets the process by the bond of another in the table of its domain, for all that is
+/// known: until then a group that was read is its reader's to answer.
+bool meets_others(const InterfaceState& s, const Waiting& fault) {
+  const auto& device = s.devices[fault.device];
+  return device.domain != 0 && device.ghosts == 0 && reaches_by_others(s, fault);
+}
+
 }  // namespace
 
 void end_faults(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
     if (!s.device_exists(fault.device)) return drop_group(s, i);
-    if (fault.bond == 0) return;  // unsure from the beginning
+    if (fault.bond == 0) {
+      if (fault.unsure == 0 && !meets_others(s, fault)) s.waitings.edit(s.trail, i).unsure = 1;
+      return;
+    }
     const Bond& bond = s.bonds[fault.bond];
     const bool its = bond.number != 0 && bond.device == fault.device &&
                      s.numbers[bond.number].value == fault.pasid;

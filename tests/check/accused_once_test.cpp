@@ -160,6 +160,30 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
       {"a group of a queue that a time-out has closed is no handler's", "builtin", "default",
        "attach_pasid\nfaults device=1 choices=0xd0\nunbind\nfaults device=1 variant=read\n"
        "hardware variant=stop\nfaults variant=close\nqueue\nfaults variant=late choices=0x61c\n"},
+      {"what a device asks for at a PASID that is given a blocked domain", "builtin",
+       "cohacc=0,bbml=2,pri=1,ssidsize=10,sidsize=5,priqs=4,devices=0x1f:10:ats:pri",
+       "attach_pasid\nbind\naccess pa_page=1\ndomain_alloc variant=blocked\n"
+       "attach_pasid domain=1\nattach\n"},
+      {"a group at a process that the device meets by another's bond, behind a detach that timed "
+       "out",
+       "builtin",
+       "minor=3,bbml=2,httu=1,cd2l=0,st2l=0,s2p=1,term=1,sidsize=6,cmdqs=6,eventqs=5,"
+       "devices=0x4:8:stall/0x1e:8:stall/0xf:5",
+       "faults\nbind device=1 domain=1\naccess pa_page=2\nunbind\nhardware variant=stop\n"
+       "faults variant=read\ndetach\naccess choices=0x401\n"},
+      {"a queue whose close owes nothing, while what another was closed with is on its way",
+       "builtin",
+       "cohacc=0,bbml=1,s2p=1,pri=1,ssidsize=10,cmdqs=6,eventqs=2,priqs=8,stall=1,cmdq=3,"
+       "boot=dirty,devices=0x6+0x0:10:ats:pri/0x13+0x3:1/0x166+0xe+0x350:3",
+       "faults choices=0x130\nhardware at=3 variant=stop\nfaults choices=0x10\n"
+       "faults variant=read\nfaults variant=close\nhardware variant=stop\nattach device=1\n"
+       "faults variant=close\n"},
+      {"a device that answers again in a move that times out is there behind recovery", "builtin",
+       "default",
+       "hardware at=5 variant=refuse\nbind device=2\nattach_pasid device=1\n"
+       "domain_alloc variant=blocked\nunbind\nattach_pasid variant=detach\n"
+       "attach device=3 choices=0xc4\nprocess_map prot=r\nbind\nattach_pasid device=2\n"
+       "hardware at=7 variant=stop\nprocess_protect\nattach device=3\nattach_pasid\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);

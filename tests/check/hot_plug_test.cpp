@@ -2,6 +2,7 @@
 // A device that was removed is there again, or another one in its place: its driver's part.
 #include <gtest/gtest.h>
 
+#include "check/given.h"
 #include "check/lockstep.h"
 #include "check/sequence.h"
 #include "impl/driver.h"

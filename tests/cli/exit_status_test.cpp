@@ -181,8 +181,10 @@ TEST_F(ExitStatus, AWorkerKilledFromOutsideIsTheEnvironment) {
 }
 
 TEST_F(ExitStatus, AnEndlessLoopOfBarriersIsAHangWithAShortTrace) {
-  const Ran ran = run("check --driver " + plugin("faulty_barriers") +
-                      " --findings 1 --runs 5000 --seed 1 --hang 1 --no-shrink --out " + path("o"));
+  const Ran ran =
+      run("check --driver " + plugin("faulty_barriers") +
+          " --findings 1 --runs 5000 --seed 1 --hang 1 --hang-steps 20000 --no-shrink --out " +
+          path("o"));
   EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("VIOLATION HANG_RETURNS"));
   for (const auto& entry : fs::directory_iterator(path("o"))) {

@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <random>
 
+#include "tests/cases.h"
 #include "tests/spec/smmu_caches_support.h"
 
 namespace iommucheck::spec::smmu_caches_bounds_test {
@@ -288,7 +289,9 @@ TEST_P(CachesBounds, Garbage) {
 /// Just below the bound, where each event may cost the most.
 TEST_P(CachesBounds, SparseGarbage) {
   Garbage garbage(3);
-  for (u64 i = 0; i < 160; ++i) store(garbage.place(), garbage.word(), i % 4 == 0);
+  for (u64 i = 0; i < test::cases(100, 160); ++i) {
+    store(garbage.place(), garbage.word(), i % 4 == 0);
+  }
   ask();
   for (u64 i = 0; i < 4; ++i) {
     m.step();
