@@ -122,8 +122,10 @@ int Sva::end_bond(iommucheck_handle handle) {
   if (!others) {
     error = end_uses_of(io_mm, holder);
   } else {
-    core_.end_device_faults(device, pasid);
+    // Recovery first: it reads faults as well, and hands them to who is bound.
     error = core_.ensure_settled();
+    core_.end_device_faults(device, pasid);
+    if (error == 0) error = core_.ensure_settled();
   }
   if (Bond* still = bonds_.find(handle)) remove_bond(*still);
   IoMm* left = io_mms_.find(io_mm);

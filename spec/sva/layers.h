@@ -8,9 +8,9 @@
 
 namespace iommucheck::spec::sva {
 
-/// Calls visit(first, last) for the holes of a map within [first, last].
+/// Calls visit(first, last) for the holes of a map within [first, last]; it may fill them.
 template <class Visit>
-void for_each_hole(const InterfaceState& s, u64 root, u64 first, u64 last, Visit visit) {
+void for_each_hole(const InterfaceState& s, const u64& root, u64 first, u64 last, Visit visit) {
   for (;;) {
     const Piece piece = s.forest.lookup(root, first);
     const u64 end = piece.last < last ? piece.last : last;

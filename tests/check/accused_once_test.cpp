@@ -184,6 +184,18 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "domain_alloc variant=blocked\nunbind\nattach_pasid variant=detach\n"
        "attach device=3 choices=0xc4\nprocess_map prot=r\nbind\nattach_pasid device=2\n"
        "hardware at=7 variant=stop\nprocess_protect\nattach device=3\nattach_pasid\n"},
+      {"what a failed map_sg had mapped around a page that a time-out has left", "builtin",
+       "ril=0,bbml=2,cd2l=0,ats=0,term=1,ttendian=0,xnx=1,stt=1,gran16k=1,gran64k=1,ssidsize=10,"
+       "sidsize=7,eventqs=5,cmdq=3,devices=0xf+0x1:10:group=1/0x4b:3:group=1/0xa:1/0x0:0:stall",
+       "attach\nmap window=around_2m page=2\nqueue\nunmap aim=start\n"
+       "hardware at=3 variant=stop_sync\nmap_sg page=1 size=2M fail=1\n"},
+      {"what recovery hands to a fault handler while its device is unbound from what others share",
+       "builtin",
+       "cohacc=0,ril=0,bbml=1,httu=1,st2l=0,asid16=0,pri=1,ttendian=0,xnx=1,gran16k=1,gran64k=1,"
+       "ssidsize=11,sidsize=4,cmdqs=4,eventqs=5,priqs=8,oas=36,stall=1,"
+       "devices=0x1:10:ats:pri/0x4+0x5+0x2:1:ats/0x0:3:ats:pri/0xa:10:ats:pri",
+       "faults device=3 choices=0x30\nmap\nbind\nqueue\nunmap\n"
+       "access device=3 pa_page=1 choices=0x300\nsva_shutdown\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);
