@@ -299,8 +299,12 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
   if (ends.teardown && monitor_.findings().empty()) tear_down();
 }
 
-/// Our own driver counts what it has rightly, whatever it was asked, between calls.
+/// The monitor and our own driver count what they have rightly, whatever was asked, between calls.
 void Lockstep::stop_if_inconsistent() {
+  if (const std::string wrong = monitor_.consistent(); !wrong.empty()) {
+    std::fputs(fmt::format("the monitor's state is inconsistent: {}\n", wrong).c_str(), stderr);
+    std::abort();
+  }
   const bool ours = host_.driver().domain_alloc == impl::builtin_driver()->domain_alloc;
   if (!ours || !host_.waiting().empty()) return;
   const char* wrong = impl::inconsistency(host_.driver_state());

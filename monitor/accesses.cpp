@@ -146,7 +146,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
   }
   if (recording_ && smmu_.surely_enabled()) {
     access.type = AccessType::read;
-    recording_->accessed(access, now_);
+    recording_->accessed(access, case_.now);
     gather_late();
   }
 }

@@ -137,8 +137,8 @@ void Monitor::owe(const Call& call) {
 void Monitor::begin(Running running) {
   if (in_call_) call_waits();
   running_ = std::move(running);
-  running_.id = ++call_id_;
-  running_.began = now_;
+  running_.id = ++case_.call_id;
+  running_.began = case_.now;
   running_.lists.give(running_.call);
   in_call_ = true;
 }
@@ -162,7 +162,7 @@ u64 Monitor::call_begins(const Call& call) {
   if (duty.blames_caller) running.breach = duty.rule;
   begin(std::move(running));
   if (sink_ != nullptr) {
-    trace::Call event{.id = trace::CallId{call_id_}, .call = to_trace(call, numbers_)};
+    trace::Call event{.id = trace::CallId{case_.call_id}, .call = to_trace(call, case_.numbers)};
     if (call.context.inside) {
       event.handler_device = trace::DeviceId{call.context.device};
       event.handler_pasid = call.context.pasid;
@@ -231,7 +231,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   tick();
   const Call& call = running_.call;
   if (sink_ != nullptr) {
-    emit(AgentId::cpu0, to_trace(call, observed, trace::CallId{running_.id}, numbers_));
+    emit(AgentId::cpu0, to_trace(call, observed, trace::CallId{running_.id}, case_.numbers));
   }
   // "Not built" is no result: nothing is said of the call, and nothing may have changed.
   const bool declined = observed.status == Status::not_built;
@@ -284,8 +284,8 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
     return;
   }
   if (running_.breach == spec::Rule::FREED_OBJECT) {
-    stands_aside_ = true;
-    promises_on_ = false;
+    case_.stands_aside = true;
+    case_.promises_on = false;
   } else if (!running_.breach || observed.status == Status::ok) {
     Finding finding = finding_of(verdict.rule, in_trace_numbers(verdict.message, call));
     if (verdict.rule == spec::Rule::RESULT_EXACT) {
@@ -300,7 +300,7 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
 /// Whether a violation found now follows from what the caller broke with the call that runs: a map
 /// over what is not synchronised stores a descriptor over living translations, whoever makes it.
 bool Monitor::is_callers_doing(spec::Rule rule) const {
-  if (stands_aside_) return spec::rule_info(rule).keeper == spec::Keeper::driver;
+  if (case_.stands_aside) return spec::rule_info(rule).keeper == spec::Keeper::driver;
   return in_call_ && running_.breach == spec::Rule::RANGE_UNSYNCED &&
          rule == spec::Rule::CONFLICT_BBM;
 }
@@ -314,15 +314,15 @@ void Monitor::check_after_call() {
     compare_hardware();
     for (const auto& [device, at] : running_.places) {
       for (const u32 sid : interface_.stream_ids(device)) {
-        if (promises_on_ && findings_.empty()) check_faults_ended({device, sid, at});
+        if (case_.promises_on && findings_.empty()) check_faults_ended({device, sid, at});
       }
     }
-  } else if (promises_on_ && findings_.empty()) {
-    const std::vector<spec::StreamPart> streams = touched_streams_;
+  } else if (case_.promises_on && findings_.empty()) {
+    const std::vector<spec::StreamPart> streams = case_.touched_streams;
     for (const spec::StreamPart& part : streams) check_stream(part);
     for (const spec::StreamPart& part : streams) check_attributes(part);
-    for (std::size_t i = 0; i < touched_.size() && findings_.empty(); ++i) {
-      const spec::DirtyInterval interval = touched_[i];
+    for (std::size_t i = 0; i < case_.touched.size() && findings_.empty(); ++i) {
+      const spec::DirtyInterval interval = case_.touched[i];
       check_interval(interval.tag, interval.first, interval.last);
     }
     for (const auto& [first, last] : running_.ranges) {
@@ -335,8 +335,8 @@ void Monitor::check_after_call() {
       }
     }
   }
-  touched_.clear();
-  touched_streams_.clear();
+  case_.touched.clear();
+  case_.touched_streams.clear();
   running_ = {};
   gather();
 }
@@ -356,7 +356,7 @@ void Monitor::check_faults_ended(const Place& place) {
   const auto its = [&](const spec::StreamPart& part) {
     return part.sid == place.sid && part.first == place.at.number;
   };
-  count(spec::Rule::FAULT_ENDED, std::ranges::any_of(stalled_, its));
+  count(spec::Rule::FAULT_ENDED, std::ranges::any_of(case_.stalled, its));
   if (!waits) return;
   Finding finding =
       finding_of(spec::Rule::FAULT_ENDED, "an access of " + where_text(where(place)) +
@@ -368,7 +368,7 @@ void Monitor::check_faults_ended(const Place& place) {
 /// The text with the trace's number of the call's object instead of the driver's handle.
 std::string Monitor::in_trace_numbers(std::string text, const Call& call) {
   if (sink_ == nullptr) return text;
-  const Call named = by_number(call, numbers_);
+  const Call named = by_number(call, case_.numbers);
   const auto replace = [&](const char* what, u64 handle, u64 number) {
     const std::string before = fmt::format("{}{:#x}", what, handle);
     const std::size_t place = handle == 0 ? std::string::npos : text.find(before);

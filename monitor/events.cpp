@@ -258,7 +258,7 @@ class Feeder {
         m_.driver_ready();
         m_.fed_.ready = m_.trail().mark();
         m_.fed_.blocks_at_ready = m_.fed_.blocks;
-        m_.fed_.ready_at = m_.now_;
+        m_.fed_.ready_at = m_.case_.now;
         break;
       case trace::DriverLife::stopping:
         m_.fed_.stopping = true;
@@ -570,7 +570,7 @@ class Feeder {
   }
   void stored(u64 pa, u64 bytes) {
     if (!m_.recording_) return;
-    m_.recording_->after_store(pa, bytes, m_.now_);
+    m_.recording_->after_store(pa, bytes, m_.case_.now);
     m_.gather_late();
     settle_left();
   }
@@ -605,10 +605,10 @@ void Monitor::feed(const trace::Event& event) {
   // A recording's own numbers, for texts, as long as they ascend.
   constexpr u64 last = ~EventIndex{0} - 1;
   const bool facts = std::holds_alternative<trace::Reach>(event.payload);
-  if (event.origin && !facts && *event.origin > now_ && *event.origin < last) {
-    now_ = static_cast<EventIndex>(*event.origin - 1);
+  if (event.origin && !facts && *event.origin > case_.now && *event.origin < last) {
+    case_.now = static_cast<EventIndex>(*event.origin - 1);
   }
-  if (now_ >= last) {
+  if (case_.now >= last) {
     undetermined("events are numbered in 32 bits");
     return;
   }
@@ -652,14 +652,14 @@ void Monitor::driver_restored() {
   caches_.violations().clear();
   caches_.dirty().clear();
   caches_.dirty_streams().clear();
-  touched_.clear();
-  touched_streams_.clear();
+  case_.touched.clear();
+  case_.touched_streams.clear();
   in_call_ = false;
   running_ = {};
   waiting_.clear();
-  numbers_.clear();
+  case_.numbers.clear();
   forget_allocations(ready_at);
-  promises_on_ = setup_.calls_are_known;
+  case_.promises_on = setup_.calls_are_known;
 }
 
 void Monitor::finish() {
@@ -671,7 +671,7 @@ void Monitor::finish() {
   }
   gather();
   if (setup_.calls_are_known && fed_.calls.empty() && findings_.empty() && !told_) {
-    if (promises_on_) check_whole_space();
+    if (case_.promises_on) check_whole_space();
     if (fed_.stopping) account(fed_.blocks);
   }
   if (recording_) {

@@ -12,7 +12,7 @@ namespace iommucheck::oracle {
 /// Its record was written.
 void Monitor::access_stalls(const spec::Access& access, u32 stag) {
   if (!access.ssv) return;
-  stalled_.push_back({access.sid, access.ssid, access.ssid});
+  case_.stalled.push_back({access.sid, access.ssid, access.ssid});
   interface_.fault_waits({.device = interface_.device_of(access.sid),
                           .pasid = access.ssid,
                           .iova = access.va,
@@ -30,16 +30,16 @@ void Monitor::note_event(spec::Delivery delivery, u32 sid, const std::array<u64,
 void Monitor::stalls_end() {
   std::vector<spec::Smmu::Resumed> resumed = std::exchange(smmu_.resumed(), {});
   for (const spec::Smmu::Resumed& one : resumed) {
-    const auto at = std::ranges::find_if(stalled_accesses_, [&](const StalledAccess& access) {
+    const auto at = std::ranges::find_if(case_.stalled_accesses, [&](const StalledAccess& access) {
       return access.sid == one.sid && access.stag == one.stag;
     });
-    if (at != stalled_accesses_.end()) {
+    if (at != case_.stalled_accesses.end()) {
       at->again = one.again;
-      answered_.push_back(*at);
-      stalled_accesses_.erase(at);
+      case_.answered.push_back(*at);
+      case_.stalled_accesses.erase(at);
     }
     const spec::sva::Verdict verdict = interface_.fault_resumed(one.sid, one.stag, one.again);
-    if (!verdict.ok && promises_on_) find(verdict.rule, verdict.message);
+    if (!verdict.ok && case_.promises_on) find(verdict.rule, verdict.message);
   }
 }
 
@@ -54,7 +54,7 @@ void Monitor::still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::
 /// Those that were in a queue before the call, and are not any more, wait no longer: they were
 /// answered, or what they waited at is gone.
 void Monitor::check_ended_faults() {
-  if (waited_before_.empty() || !promises_on_ || !findings_.empty()) return;
+  if (waited_before_.empty() || !case_.promises_on || !findings_.empty()) return;
   const bool answers = running_.call.kind == spec::sva::CallKind::fault_queue_respond;
   const auto rule = answers ? spec::Rule::FAULT_ANSWERED : spec::Rule::FAULT_ENDED;
   const auto now = interface_.waiting_faults();
@@ -75,7 +75,7 @@ void Monitor::check_ended_faults() {
 /// Those that found their queue full when the driver read of them, and those of which it told no
 /// handler.
 void Monitor::check_refused() {
-  if (!promises_on_) return;
+  if (!case_.promises_on) return;
   interface_.for_each_refused([&](u32 device, u32 pasid, u32 sid, u32 stag) {
     count(spec::Rule::FAULT_REFUSED);
     if (!findings_.empty() || !still_waits_for(sid, stag)) return;

@@ -52,7 +52,7 @@ struct NewestWords {
 }  // namespace
 
 bool Monitor::judges_attributes() const {
-  return promises_on_ && caches_.capabilities().cohacc && cleaned_ == 0;
+  return case_.promises_on && caches_.capabilities().cohacc && cleaned_ == 0;
 }
 
 /// Of the stream table and the queues.

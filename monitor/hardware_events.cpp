@@ -59,7 +59,7 @@ void Monitor::hardware_acted() {
 }
 
 void Monitor::compare_hardware() {
-  if (!promises_on_ || !findings_.empty()) return;
+  if (!case_.promises_on || !findings_.empty()) return;
   HardwareJudge::Compared compared =
       hardware_->compare(in_call_, [this](u32 device) { return vanishes(device); });
   if (compared.judged == 0) return;
@@ -120,10 +120,12 @@ void Monitor::access_waits(const spec::Access& access, const MachineAccess& aske
   gather_hardware();
   if (id == 0) return;
   hardware_->waits(id, access.sid);
-  stalled_accesses_.push_back(
-      {.id = ++stalls_seen_, .sid = access.sid, .stag = static_cast<u32>(id), .access = access});
+  case_.stalled_accesses.push_back({.id = ++case_.stalls_seen,
+                                    .sid = access.sid,
+                                    .stag = static_cast<u32>(id),
+                                    .access = access});
   if (!access.ssv) return;
-  stalled_.push_back({access.sid, access.ssid, access.ssid});
+  case_.stalled.push_back({access.sid, access.ssid, access.ssid});
   spec::sva::FaultRecord fault{
       .device = asked.device, .pasid = access.ssid, .iova = access.va, .prot = prot_wanted(access)};
   fault.last = asked.last || !hardware.has_groups();
@@ -187,26 +189,26 @@ void Monitor::observe_hardware_request(AgentId by, const trace::PageRequest& req
 void Monitor::responses_come() {
   Hardware& hardware = hardware_->hardware();
   const auto its = [&](u64 id) {
-    return std::ranges::find_if(stalled_accesses_,
+    return std::ranges::find_if(case_.stalled_accesses,
                                 [&](const StalledAccess& one) { return one.stag == id; });
   };
   std::vector<std::pair<u32, Hardware::Response>> groups;
   for (const Hardware::Response& one : hardware.take_responses()) {
     const auto at = its(one.id);
-    if (at == stalled_accesses_.end()) continue;
+    if (at == case_.stalled_accesses.end()) continue;
     if (one.id == one.group) groups.emplace_back(at->sid, one);
     at->again = one.response == spec::sva::response_success;
-    answered_.push_back(*at);
-    stalled_accesses_.erase(at);
+    case_.answered.push_back(*at);
+    case_.stalled_accesses.erase(at);
   }
   for (const auto& [sid, one] : groups) {
     const spec::sva::Verdict verdict =
         interface_.group_answered(sid, static_cast<u32>(one.group), one.response);
-    if (!verdict.ok && promises_on_) find(verdict.rule, verdict.message);
+    if (!verdict.ok && case_.promises_on) find(verdict.rule, verdict.message);
   }
   for (const u64 group : hardware.take_strays()) {
     const u32 device = interface_.device_of(hardware_->stream_of(group));
-    if (!interface_.device_exists(device) || !promises_on_) continue;
+    if (!interface_.device_exists(device) || !case_.promises_on) continue;
     find(spec::Rule::FAULT_ANSWERED,
          fmt::format("a group of page requests of device {} is responded to, and none waits: it "
                      "was answered before",
@@ -216,13 +218,13 @@ void Monitor::responses_come() {
 
 bool Monitor::still_waits_at(u32 sid, u32 pasid) const {
   if (!hardware_) {
-    const bool asks = std::ranges::any_of(stalled_accesses_, [&](const StalledAccess& one) {
+    const bool asks = std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
       return one.sid == sid && one.access.ssid == pasid && !one.lost &&
              still_waits_for(sid, one.stag);
     });
     return asks || smmu_.has_stall(sid, pasid, true);
   }
-  return std::ranges::any_of(stalled_accesses_, [&](const StalledAccess& one) {
+  return std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
     const bool there = one.sid == sid && one.access.ssv && one.access.ssid == pasid;
     return there && hardware_->hardware().is_waiting(one.stag);
   });

@@ -48,7 +48,7 @@ void Monitor::mark_descriptor(const spec::Access& access, const spec::Outcome& o
   }
   if (mark.to == mark.from) return;
   if (choices.choose(spec::ChoiceSite::mark, 2) == 0) return store_mark(mark);
-  marks_.push_back(mark);
+  case_.marks.push_back(mark);
 }
 
 /// By ATS the write may be one of later, by an answer whose request has marked the page: that one
@@ -86,7 +86,7 @@ void Monitor::store_mark(const Mark& mark) {
 }
 
 void Monitor::settle_marks() {
-  for (const Mark& mark : std::exchange(marks_, {})) store_mark(mark);
+  for (const Mark& mark : std::exchange(case_.marks, {})) store_mark(mark);
 }
 
 }  // namespace iommucheck::oracle

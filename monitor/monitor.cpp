@@ -117,13 +117,13 @@ void Monitor::find(spec::Rule rule, std::string statement, std::vector<spec::Cau
 }
 
 void Monitor::find(Finding finding) {
-  finding.at = now_;
+  finding.at = case_.now;
   if (in_call_) finding.during = running_.began;
   keep(std::move(finding));
 }
 
 void Monitor::keep(Finding finding) {
-  if (stands_aside_ && is_callers_doing(finding.rule)) return;
+  if (case_.stands_aside && is_callers_doing(finding.rule)) return;
   if (setup_.not_claimed.leaves_out(finding.rule)) return;
   if (!unsupported_machine_.empty()) return;  // judged by rules of another machine
   if (excuses_ != nullptr && excuses_->excuses(finding)) return;
@@ -134,8 +134,8 @@ void Monitor::keep(Finding finding) {
 void Monitor::blame_caller(spec::Rule rule, std::string statement) {
   Finding finding = finding_of(rule, std::move(statement));
   finding.party = spec::Keeper::caller;
-  finding.at = now_;
-  blamed_on_caller_.push_back(std::move(finding));
+  finding.at = case_.now;
+  case_.blamed_on_caller.push_back(std::move(finding));
 }
 
 void Monitor::gather_device() {
@@ -147,23 +147,23 @@ void Monitor::gather_device() {
 void Monitor::clear_findings() {
   findings_.clear();
   told_ = false;
-  blamed_on_caller_.clear();
+  case_.blamed_on_caller.clear();
   caches_.clear_findings();
-  touched_.clear();
-  touched_streams_.clear();
+  case_.touched.clear();
+  case_.touched_streams.clear();
   in_call_ = false;
   waiting_.clear();
-  stands_aside_ = endless_ = false;
+  case_.stands_aside = endless_ = false;
   bound_.clear();
   unmodelled_.clear();
-  call_id_ = 0;
-  numbers_.clear();
+  case_.call_id = 0;
+  case_.numbers.clear();
 }
 
 void Monitor::forget_the_past() {
   told_ = told_ || !findings_.empty();
   findings_.clear();
-  blamed_on_caller_.clear();
+  case_.blamed_on_caller.clear();
   late_missing_.clear();
   // Nothing is undone that far, unless a trace puts everything back to where its driver was ready:
   // one that has waited for that too long is told that it is not known any more.
@@ -174,60 +174,45 @@ void Monitor::forget_the_past() {
   std::erase_if(allocations_, [](const Allocation& block) { return block.freed != 0; });
 }
 
+void Monitor::Case::begin(EventIndex at, bool judged) {
+  now = at;
+  promises_on = judged;
+  stands_aside = false;
+  call_id = stalls_seen = 0;
+  numbers.clear();
+  blamed_on_caller.clear();
+  touched.clear();
+  touched_streams.clear();
+  marks.clear();
+  waiting_accesses.clear();
+  stalled_accesses.clear();
+  answered.clear();
+  stalled.clear();
+}
+
 void Monitor::begin_case(EventIndex now) {
   clear_findings();
   if (device_rules_) device_rules_->begin_case();
-  now_ = now;
   forget_allocations(now);
   caches_.set_now(now);
-  promises_on_ = setup_.calls_are_known;
-  stalled_.clear();
-  waiting_accesses_.clear();
-  marks_.clear();
-  stalled_accesses_.clear();
-  answered_.clear();
+  case_.begin(now, setup_.calls_are_known);
   smmu_.page_responses().clear();
   smmu_.resumed().clear();
-  stalls_seen_ = 0;
 }
 
 std::unique_ptr<Monitor::Point> Monitor::point() {
   auto point = std::make_unique<Point>();
-  point->now_ = now_;
-  point->promises_on_ = promises_on_;
-  point->stands_aside_ = stands_aside_;
-  point->call_id_ = call_id_;
-  point->numbers_ = numbers_;
-  point->blamed_on_caller_ = blamed_on_caller_;
-  point->touched_ = touched_;
+  point->case_ = case_;
   point->dirty_ = caches_.dirty();
-  point->touched_streams_ = touched_streams_;
   point->dirty_streams_ = caches_.dirty_streams();
-  point->waiting_accesses_ = waiting_accesses_;
-  point->marks_ = marks_;
-  point->stalled_ = stalled_;
-  point->stalled_accesses_ = stalled_accesses_;
-  point->answered_ = answered_;
   return point;
 }
 
 void Monitor::go_back_to(const Point& point) {
-  begin_case(point.now_);
-  promises_on_ = point.promises_on_;
-  stands_aside_ = point.stands_aside_;
-  call_id_ = point.call_id_;
-  numbers_ = point.numbers_;
-  blamed_on_caller_ = point.blamed_on_caller_;
-  touched_ = point.touched_;
+  begin_case(point.case_.now);
+  case_ = point.case_;
   caches_.dirty() = point.dirty_;
-  touched_streams_ = point.touched_streams_;
   caches_.dirty_streams() = point.dirty_streams_;
-  waiting_accesses_ = point.waiting_accesses_;
-  marks_ = point.marks_;
-  stalled_ = point.stalled_;
-  stalled_accesses_ = point.stalled_accesses_;
-  answered_ = point.answered_;
-  for (const StalledAccess& one : stalled_accesses_) stalls_seen_ = std::max(stalls_seen_, one.id);
 }
 
 /// Of blocks that came or went after that event, as the trail has it.
@@ -365,7 +350,7 @@ void Monitor::alloc(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = true});
   if (by != trace::environment_agent) {
-    allocations_.push_back({.pa = pa, .bytes = bytes, .at = now_});
+    allocations_.push_back({.pa = pa, .bytes = bytes, .at = case_.now});
   }
   for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, false);
   gather();
@@ -378,7 +363,7 @@ void Monitor::free(AgentId by, u64 pa, u64 bytes) {
   count(spec::Rule::TABLE_FREE);
   for (std::size_t i = allocations_.size(); i-- != 0;) {
     if (allocations_[i].pa != pa || allocations_[i].freed != 0) continue;
-    allocations_[i].freed = now_;
+    allocations_[i].freed = case_.now;
     break;
   }
   if (hardware_) {
@@ -441,7 +426,7 @@ u64 Monitor::device_read(AgentId by, u32 offset, unsigned size, spec::Choices& c
   }
   // What this read may tell to be complete makes them visible.
   const bool tells = offset == spec::reg::cmdq_cons || offset == spec::reg::cr0ack;
-  if (!marks_.empty() && tells) settle_marks();
+  if (!case_.marks.empty() && tells) settle_marks();
   const u64 value = smmu_.read(offset, size, choices);
   emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
   return value;
@@ -507,9 +492,9 @@ bool Monitor::device_access(const spec::Access& access, spec::Choices& choices,
   if (hardware_) return hardware_access(access, choices, asked.value_or(PageAsked{}));
   // A stalled one that found no room comes again, as if it had just arrived. IHI 0070 7.2.1, 7.4.
   bool recorded = false;
-  if (!waiting_accesses_.empty() && smmu_.records_events() && smmu_.event_slots() != 0) {
-    const spec::Access again = waiting_accesses_.front();
-    waiting_accesses_.erase(waiting_accesses_.begin());
+  if (!case_.waiting_accesses.empty() && smmu_.records_events() && smmu_.event_slots() != 0) {
+    const spec::Access again = case_.waiting_accesses.front();
+    case_.waiting_accesses.erase(case_.waiting_accesses.begin());
     recorded = one_access(again, choices);
   }
   return one_access(access, choices, asked) || recorded;
@@ -518,7 +503,7 @@ bool Monitor::device_access(const spec::Access& access, spec::Choices& choices,
 /// No room for its record, or as many stalled as there may be: it waits, and nothing is lost.
 bool Monitor::waits_for_room(const spec::Access& access) {
   constexpr std::size_t waiting_max = 64;  // what more of them there are is any other access
-  if (waiting_accesses_.size() < waiting_max) waiting_accesses_.push_back(access);
+  if (case_.waiting_accesses.size() < waiting_max) case_.waiting_accesses.push_back(access);
   return false;
 }
 
@@ -570,8 +555,8 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices,
   if (recorded->delivery == spec::Delivery::waits) return waits_for_room(access);
   if (recorded->stalls) {
     const u32 stag = spec::stall_in(recorded->record.dw).value_or(0);
-    stalled_accesses_.push_back(
-        {.id = ++stalls_seen_, .sid = access.sid, .stag = stag, .access = access});
+    case_.stalled_accesses.push_back(
+        {.id = ++case_.stalls_seen, .sid = access.sid, .stag = stag, .access = access});
     access_stalls(access, stag);
   }
   if (recorded->delivery != spec::Delivery::written) return false;
@@ -583,24 +568,24 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices,
 
 void Monitor::driver_begins() {
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::starting});
-  promises_on_ = false;
+  case_.promises_on = false;
 }
 
 void Monitor::driver_stops() {
   window_ends();
   interface_.for_each_walker([&](u32 walker) { caches_.walkers().stop(walker); });
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::stopping});
-  promises_on_ = false;
+  case_.promises_on = false;
 }
 
 void Monitor::driver_ready() {
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::ready});
   gather();
-  promises_on_ = setup_.calls_are_known;
+  case_.promises_on = setup_.calls_are_known;
   caches_.dirty().clear();
   caches_.dirty_streams().clear();
   check_whole_space();
-  if (!promises_on_ || !findings_.empty() || hardware_) return;
+  if (!case_.promises_on || !findings_.empty() || hardware_) return;
   check_attributes_of_registers();
   check_translated_traffic();
 }

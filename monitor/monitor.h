@@ -147,6 +147,8 @@ class Monitor {
   bool device_access(const spec::Access& access, spec::Choices& choices,
                      std::optional<PageAsked> asked = {});
   /// An access that device_access() left waiting for an answer.
+  /// In `stag`: it is the name of a group of page requests (spec::sva::request_name).
+  static constexpr u32 request_bit = u32{1} << 31;
   struct StalledAccess {
     u64 id = 0;
     u32 sid = 0;
@@ -158,10 +160,10 @@ class Monitor {
   /// Whether the access, or the group of page requests, of that name still waits for the driver.
   [[nodiscard]] bool still_waits_for(u32 sid, u32 name) const;
   [[nodiscard]] const std::vector<StalledAccess>& stalled_accesses() const {
-    return stalled_accesses_;
+    return case_.stalled_accesses;
   }
   /// Those that were answered since.
-  std::vector<StalledAccess> take_answered() { return std::exchange(answered_, {}); }
+  std::vector<StalledAccess> take_answered() { return std::exchange(case_.answered, {}); }
   /// A device's access whose outcome was observed. Facts that are absent are not compared.
   void observe_access(const trace::Dma& dma);
   void note(const std::string& text);
@@ -220,6 +222,7 @@ class Monitor {
   /// Number of the call, Release or removal that runs.
   [[nodiscard]] u64 running_call() const { return running_.id; }
   [[nodiscard]] bool in_call() const { return in_call_; }
+  [[nodiscard]] std::string consistent() const;
   /// A walker beside the SMMU gets another table: the context bank of the device with that number,
   /// or, with a number that no device has, a walker of its own. 0: none of its own any more.
   void walker_switches(u32 walker, u64 root);
@@ -272,7 +275,9 @@ class Monitor {
 
   [[nodiscard]] const std::vector<Finding>& findings() const { return findings_; }
   /// What a device driver did wrong, of which the driver under test is innocent.
-  [[nodiscard]] const std::vector<Finding>& blamed_on_caller() const { return blamed_on_caller_; }
+  [[nodiscard]] const std::vector<Finding>& blamed_on_caller() const {
+    return case_.blamed_on_caller;
+  }
   void clear_findings();
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
   /// Between two events of a trace, by who has told all that was found: findings are forgotten, and
@@ -288,7 +293,7 @@ class Monitor {
     if (!unsupported_machine_.empty()) return unsupported_machine_;
     return caches_.unsupported().empty() ? unmodelled_ : caches_.unsupported();
   }
-  [[nodiscard]] EventIndex now() const { return now_; }
+  [[nodiscard]] EventIndex now() const { return case_.now; }
   /// The trail was undone to where driver_ready() had been told, at event `now`: forgets findings
   /// and what a case left outside of the trail.
   void begin_case(EventIndex now);
@@ -349,8 +354,8 @@ class Monitor {
   void interrupt_of_page_queue();
   void observe_page_request(const trace::PageRequest& request);
   void tick() {
-    ++now_;
-    caches_.set_now(now_);
+    ++case_.now;
+    caches_.set_now(case_.now);
   }
   /// The number that traces have for a domain.
   trace::DomainId domain_id(u64 handle);
@@ -548,15 +553,11 @@ class Monitor {
   spec::Smmu smmu_;
   Smmuv3UserFormat user_format_;
   spec::sva::Interface interface_;
-  EventIndex now_ = 0;
   Sink* sink_ = nullptr;
-  bool promises_on_ = false;  // between driver_ready() and its end
   bool probe_each_store_ = false;
   std::string bound_;       ///< the first that was hit
   std::string unmodelled_;  ///< the first that was met: what meets it is not judged
   bool endless_ = false;    ///< some space has more pieces than are compared
-  /// What the caller did has left the driver's state open: nothing more is judged in this case.
-  bool stands_aside_ = false;
   /// A call of the interface, a Release, an Invalidate, a removal, an arrival: in progress.
   struct Running {
     enum class Kind : u8 { call, release, invalidate, removal, arrival };
@@ -576,8 +577,6 @@ class Monitor {
   u64 late_group_ = 0;
   Running running_;
   std::vector<Running> waiting_;
-  u64 call_id_ = 0;
-  CallNumbers numbers_;
   struct Allocation {  // a block of table memory that the driver asked for
     u64 pa = 0;
     u64 bytes = 0;
@@ -589,9 +588,6 @@ class Monitor {
   u64 cleaned_ = 0;  ///< 1: where fetches are coherent, the driver cleans all the same
   std::vector<Finding> findings_;
   Excuses* excuses_ = nullptr;
-  std::vector<Finding> blamed_on_caller_;
-  std::vector<spec::DirtyInterval> touched_;
-  std::vector<spec::StreamPart> touched_streams_;
   std::vector<spec::Candidate> scratch_;
   std::vector<spec::Outcome> outcomes_;  ///< scratch
   std::string unsupported_machine_;
@@ -602,14 +598,28 @@ class Monitor {
     u64 to = 0;
     trace::StoreCause cause{};
   };
-  std::vector<Mark> marks_;                     ///< that are not in memory yet
-  std::vector<spec::Access> waiting_accesses_;  ///< stalled, without a record yet
-  std::vector<StalledAccess> stalled_accesses_;
-  std::vector<StalledAccess> answered_;
-  u64 stalls_seen_ = 0;
+  /// All that a case leaves behind: what begins with it, and what Point has of it.
+  struct Case {
+    EventIndex now = 0;
+    bool promises_on = false;  ///< between driver_ready() and its end
+    /// What the caller did has left the driver's state open: nothing more is judged.
+    bool stands_aside = false;
+    u64 call_id = 0;
+    CallNumbers numbers;
+    std::vector<Finding> blamed_on_caller;
+    std::vector<spec::DirtyInterval> touched;
+    std::vector<spec::StreamPart> touched_streams;
+    std::vector<Mark> marks;                     ///< that are not in memory yet
+    std::vector<spec::Access> waiting_accesses;  ///< stalled, without a record yet
+    std::vector<StalledAccess> stalled_accesses;
+    std::vector<StalledAccess> answered;
+    u64 stalls_seen = 0;
+    std::vector<spec::StreamPart> stalled;  ///< where an access began to wait
+    void begin(EventIndex at, bool judged);
+  };
+  Case case_;
   std::vector<spec::sva::Interface::WaitingFault> waited_before_;  ///< see check_ended_faults
-  std::vector<spec::StreamPart> stalled_;  ///< where an access began to wait, in this case
-  std::vector<Compared> compared_;         ///< since the check began; nothing changes meanwhile
+  std::vector<Compared> compared_;  ///< since the check began; nothing changes meanwhile
   Statistics statistics_;
   std::vector<Undetermined> undetermined_;
   std::vector<LateMissing> late_missing_;
@@ -646,21 +656,9 @@ class Monitor {
 
 class Monitor::Point {
   friend class Monitor;
-  EventIndex now_ = 0;
-  bool promises_on_ = false;
-  bool stands_aside_ = false;
-  u64 call_id_ = 0;
-  CallNumbers numbers_;
-  std::vector<Finding> blamed_on_caller_;
-  std::vector<spec::DirtyInterval> touched_;
+  Case case_;
   std::vector<spec::DirtyInterval> dirty_;
-  std::vector<spec::StreamPart> touched_streams_;
   std::vector<spec::StreamPart> dirty_streams_;
-  std::vector<spec::Access> waiting_accesses_;
-  std::vector<spec::StreamPart> stalled_;
-  std::vector<StalledAccess> stalled_accesses_;
-  std::vector<StalledAccess> answered_;
-  std::vector<Mark> marks_;
 };
 
 }  // namespace iommucheck::oracle

@@ -12,8 +12,7 @@ namespace iommucheck::oracle {
 
 namespace {
 
-constexpr u32 request_bit = u32{1} << 31;  // of the names of groups: spec::sva::request_name
-constexpr u32 groups_begin = 0x100;        // of those that the device chooses by itself
+constexpr u32 groups_begin = 0x100;  // of those that the device chooses by itself
 constexpr u32 groups_behind = 0x200;
 
 spec::PageRequest request_of(const spec::Access& access, Monitor::PageAsked asked) {
@@ -34,7 +33,7 @@ spec::PageRequest request_of(const spec::Access& access, Monitor::PageAsked aske
 bool Monitor::still_waits_for(u32 sid, u32 name) const {
   if (hardware_) return hardware_->hardware().is_waiting(name);
   if ((name & request_bit) == 0) return smmu_.has_stall_tag(sid, name);
-  return std::ranges::any_of(stalled_accesses_, [&](const StalledAccess& one) {
+  return std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
     return one.sid == sid && one.stag == name && !one.lost;
   });
 }
@@ -42,7 +41,7 @@ bool Monitor::still_waits_for(u32 sid, u32 name) const {
 /// An index of which nothing of the stream waits.
 u32 Monitor::free_group(u32 sid) const {
   for (u32 group = groups_begin; group < groups_behind; ++group) {
-    const bool used = std::ranges::any_of(stalled_accesses_, [&](const StalledAccess& one) {
+    const bool used = std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
       return one.sid == sid && (one.stag & request_bit) != 0 && (one.stag & 0x1ff) == group;
     });
     if (!used) return group;
@@ -71,11 +70,14 @@ bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
   smmu_.take_page_request(request, end);
   if (end.overflows) lose_begun_groups();
   const bool recorded = end.end == spec::PageRequestEnd::recorded;
-  stalled_accesses_.push_back(
-      {.id = ++stalls_seen_, .sid = access.sid, .stag = name, .access = access, .lost = !recorded});
+  case_.stalled_accesses.push_back({.id = ++case_.stalls_seen,
+                                    .sid = access.sid,
+                                    .stag = name,
+                                    .access = access,
+                                    .lost = !recorded});
   if (end.response) end_group(*end.response, false);
   if (!recorded) return false;
-  stalled_.push_back({access.sid, access.ssid, access.ssid});
+  case_.stalled.push_back({access.sid, access.ssid, access.ssid});
   emit(trace::smmu_agent(), trace::PageRequestQueued{});
   interface_.page_is_requested({.device = device,
                                 .pasid = access.ssid,
@@ -90,7 +92,7 @@ bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
 void Monitor::lose_begun_groups() {
   interface_.begun_groups_are_lost();
   const auto still = interface_.waiting_names();
-  for (StalledAccess& one : stalled_accesses_) {
+  for (StalledAccess& one : case_.stalled_accesses) {
     const bool is_request = (one.stag & request_bit) != 0;
     const auto same = [&](const auto& name) {
       return name.sid == one.sid && name.stag == one.stag;
@@ -112,17 +114,17 @@ void Monitor::end_group(const spec::PageResponse& response, bool by_driver) {
   const u32 name =
       spec::sva::request_name(response.ssid.value_or(~u32{0} >> 12) & 0xfffff, response.prg_index);
   bool any = false;
-  for (auto at = stalled_accesses_.begin(); at != stalled_accesses_.end();) {
+  for (auto at = case_.stalled_accesses.begin(); at != case_.stalled_accesses.end();) {
     if (!response.ssid || at->sid != response.sid || at->stag != name) {
       ++at;
       continue;
     }
     any = true;
     at->again = response.code == spec::ResponseCode::success;
-    answered_.push_back(*at);
-    at = stalled_accesses_.erase(at);
+    case_.answered.push_back(*at);
+    at = case_.stalled_accesses.erase(at);
   }
-  if (!by_driver || !promises_on_ || !interface_.asks_for_pages(device)) return;
+  if (!by_driver || !case_.promises_on || !interface_.asks_for_pages(device)) return;
   if (!any && interface_.device_exists(device)) {
     count(spec::Rule::FAULT_ANSWERED);
     Finding finding = finding_of(

@@ -198,7 +198,7 @@ void Monitor::fault_handler_called(const FaultTold& fault) {
   const spec::sva::Verdict verdict = interface_.fault_handler_called(
       {.device = fault.device, .pasid = fault.pasid, .prot = fault.prot, .group = fault.group},
       fault.iova, fault.word);
-  if (!verdict.ok && promises_on_) find(verdict.rule, verdict.message);
+  if (!verdict.ok && case_.promises_on) find(verdict.rule, verdict.message);
 }
 
 void Monitor::handler_returned(u32 device, u32 pasid, spec::sva::Status status) {

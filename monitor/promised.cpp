@@ -5,14 +5,14 @@
 namespace iommucheck::oracle {
 
 std::vector<Promised> Monitor::promised(u32 sid, spec::sva::Substream at, u64 va) const {
-  if (!setup_.calls_are_known || !promises_on_) return {};
+  if (!setup_.calls_are_known || !case_.promises_on) return {};
   const u32 device = interface_.device_of(sid);
   if (device == interface_.device_count()) return {};
   return promised_of(interface_.expected_during(device, at, va));
 }
 
 bool Monitor::promises_nothing(u32 sid, spec::sva::Substream at) const {
-  if (!setup_.calls_are_known || !promises_on_) return false;
+  if (!setup_.calls_are_known || !case_.promises_on) return false;
   const u32 device = interface_.device_of(sid);
   if (device == interface_.device_count()) return true;
   const spec::sva::Alternatives allowed = interface_.expected_during(device, at, 0);
@@ -25,7 +25,7 @@ bool Monitor::promises_nothing(u32 sid, spec::sva::Substream at) const {
 
 bool Monitor::breaks_promise(u32 sid, spec::sva::Substream at, u64 va,
                              const spec::Leaf<u64>& leaf) const {
-  if (!setup_.calls_are_known || !promises_on_) return false;
+  if (!setup_.calls_are_known || !case_.promises_on) return false;
   const u32 device = interface_.device_of(sid);
   if (device == interface_.device_count()) return false;
   const spec::sva::Alternatives allowed = interface_.expected_during(device, at, va);

@@ -70,22 +70,22 @@ void forget_privilege(Alternatives& allowed) {
 }  // namespace
 
 void Monitor::remember(u32 tag, u64 first, u64 last) {
-  for (spec::DirtyInterval& interval : touched_) {
+  for (spec::DirtyInterval& interval : case_.touched) {
     if (interval.tag != tag) continue;
     const bool meets = first <= interval.last && interval.first <= last;
     const bool adjoins = (last != ~u64{0} && last + 1 == interval.first) ||
                          (interval.last != ~u64{0} && interval.last + 1 == first);
-    if (!meets && !adjoins && touched_.size() < remembered_max) continue;
+    if (!meets && !adjoins && case_.touched.size() < remembered_max) continue;
     interval.first = std::min(interval.first, first);
     interval.last = std::max(interval.last, last);
     return;
   }
-  touched_.push_back({tag, first, last});
+  case_.touched.push_back({tag, first, last});
 }
 
 void Monitor::window_ends() {
   if (hardware_) return compare_hardware();
-  if (!promises_on_) {
+  if (!case_.promises_on) {
     caches_.dirty().clear();
     caches_.dirty_streams().clear();
     return;
@@ -95,15 +95,15 @@ void Monitor::window_ends() {
 }
 
 void Monitor::touch_stream(const spec::StreamPart& part) {
-  for (spec::StreamPart& known : touched_streams_) {
+  for (spec::StreamPart& known : case_.touched_streams) {
     if (known.sid != part.sid) continue;
     if (known.first <= part.first && part.last <= known.last) return;
-    if (touched_streams_.size() < parts_max) continue;
+    if (case_.touched_streams.size() < parts_max) continue;
     known.first = std::min(known.first, part.first);
     known.last = std::max(known.last, part.last);
     return;
   }
-  touched_streams_.push_back(part);
+  case_.touched_streams.push_back(part);
 }
 
 void Monitor::remember_changes() {
@@ -286,7 +286,7 @@ void Monitor::check_place(const Place& place) {
       const auto touched = [&](const spec::StreamPart& part) { return part.sid == other; };
       compared |= its != interface_.device_count() &&
                   interface_.domain_of(its) == interface_.domain_of(device) &&
-                  std::ranges::none_of(touched_streams_, touched);
+                  std::ranges::none_of(case_.touched_streams, touched);
     });
     if (!compared) check_interval_for(tag, place, 0, ~u64{0});
   }
@@ -438,7 +438,7 @@ bool Monitor::compare(const Question& asked, u64 first, u64 last) {
 bool Monitor::check_piece(const Question& asked, u64 va, const Alternatives& allowed) {
   // What nothing is mapped at, and what no call has touched, nobody breaks by accident.
   const bool mapped = promises_state(allowed, State::mapped);
-  const bool touched = !touched_.empty();
+  const bool touched = !case_.touched.empty();
   const bool transient = allowed.concerned || in_call_;
   count(rule_for(allowed), mapped || touched);
   if (!transient && !mapped) count(spec::Rule::PAGE_REUSE, touched);
@@ -676,7 +676,7 @@ std::vector<ObjectState> Monitor::states_of(const Place& place) {
   const u64 handle = interface_.domain_of(place.device);
   // What is fed has the trace's numbers already.
   const bool live = sink_ != nullptr && handle != 0;
-  return {{.device = place.device, .domain = live ? numbers_.domains.number(handle) : handle}};
+  return {{.device = place.device, .domain = live ? case_.numbers.domains.number(handle) : handle}};
 }
 
 May Monitor::reached(const Candidate& c, u64 va) {
@@ -693,16 +693,16 @@ May Monitor::reached(const Candidate& c, u64 va) {
 
 void Monitor::check_whole_space() {
   window_ends();
-  if (!promises_on_ || hardware_) return;
+  if (!case_.promises_on || hardware_) return;
   compared_.clear();
   // As if every stream had changed: none counts as compared already.
-  touched_streams_.clear();
+  case_.touched_streams.clear();
   for (u32 device = 0; device < interface_.device_count(); ++device) {
-    for (const u32 sid : interface_.stream_ids(device)) touched_streams_.push_back({sid});
+    for (const u32 sid : interface_.stream_ids(device)) case_.touched_streams.push_back({sid});
   }
   check_stream({every_stream});
   interface_.for_each_walker([&](u32 walker) { check_walker(walker, 0, ~u64{0}); });
-  touched_streams_.clear();
+  case_.touched_streams.clear();
 }
 
 }  // namespace iommucheck::oracle

@@ -66,29 +66,29 @@ class Sweep {
     Trail::Mark mark;
     EventIndex now;
     std::vector<spec::DirtyInterval> dirty, touched;
-    decltype(Monitor::touched_streams_) dirty_streams, touched_streams;
+    decltype(Monitor::case_.touched_streams) dirty_streams, touched_streams;
     Statistics statistics;
     std::array<u64, 256> exercised;
   };
   Kept keep() const {
     return {m_.caches_.trail().mark(),
-            m_.now_,
+            m_.case_.now,
             m_.caches_.dirty(),
-            m_.touched_,
+            m_.case_.touched,
             m_.caches_.dirty_streams(),
-            m_.touched_streams_,
+            m_.case_.touched_streams,
             m_.statistics_,
             m_.caches_.exercised()};
   }
   void put_back(const Kept& kept) {
     m_.caches_.trail().undo_to(kept.mark);
-    m_.now_ = kept.now;
+    m_.case_.now = kept.now;
     m_.caches_.set_now(kept.now);
     m_.caches_.violations().clear();
     m_.caches_.dirty() = kept.dirty;
     m_.caches_.dirty_streams() = kept.dirty_streams;
-    m_.touched_ = kept.touched;
-    m_.touched_streams_ = kept.touched_streams;
+    m_.case_.touched = kept.touched;
+    m_.case_.touched_streams = kept.touched_streams;
     m_.statistics_ = kept.statistics;
     m_.caches_.exercised() = kept.exercised;
   }
@@ -191,14 +191,14 @@ class Sweep {
 
   void emit() {
     if (m_.sink_ == nullptr) return;
-    const EventIndex last = m_.now_;
-    m_.now_ -= static_cast<EventIndex>(order_.size());
+    const EventIndex last = m_.case_.now;
+    m_.case_.now -= static_cast<EventIndex>(order_.size());
     for (const std::size_t i : order_) {
-      ++m_.now_;
+      ++m_.case_.now;
       m_.emit(by_, trace::Store{
                        .pa = stores_[i].pa, .size = 8, .value = stores_[i].value, .swept = true});
     }
-    m_.now_ = last;
+    m_.case_.now = last;
   }
 
   Monitor& m_;

@@ -9,7 +9,7 @@
 namespace iommucheck::oracle {
 
 trace::DomainId Monitor::domain_id(u64 handle) {
-  return trace::DomainId{numbers_.domains.number(handle)};
+  return trace::DomainId{case_.numbers.domains.number(handle)};
 }
 
 void Monitor::user_table_made(u64 parent, const spec::sva::UserTable& table) {

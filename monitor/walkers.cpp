@@ -70,7 +70,7 @@ void Monitor::walker_flushes(u32 walker) {
   gather();
   // What it may meet changes by what it has dropped; what it is promised, everywhere.
   compared_.clear();
-  if (promises_on_ && findings_.empty()) check_walker(walker, 0, ~u64{0});
+  if (case_.promises_on && findings_.empty()) check_walker(walker, 0, ~u64{0});
 }
 
 /// A call by which tables may be given back. What its caller says wrongly of its walkers, or does
