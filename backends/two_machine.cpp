@@ -21,12 +21,14 @@ two::Hardware::Access access_of(char access) {
 std::set<MayGet> from(const std::set<spec::two::Answer>& answers) {
   std::set<MayGet> all;
   for (const spec::two::Answer& one : answers) {
-    all.insert({static_cast<MayGet::Kind>(one.kind), one.pa});
+    all.insert({static_cast<MayGet::Kind>(one.kind), one.pa, one.ipa});
   }
   return all;
 }
 static_assert(static_cast<u8>(MayGet::Kind::anything) ==
-                  static_cast<u8>(spec::two::Answer::Kind::wild),
+                      static_cast<u8>(spec::two::Answer::Kind::wild) &&
+                  static_cast<u8>(MayGet::Kind::inside) ==
+                      static_cast<u8>(spec::two::Answer::Kind::inside),
               "the same kinds in the same order");
 
 u64 leaf(u64 pa, u32 prot) {
@@ -41,6 +43,7 @@ u64 leaf(u64 pa, u32 prot) {
 void TwoMachine::adapt(spec::sva::Setup& setup) const {
   setup.keeps_pasid_0 = false;
   setup.routes_identity = true;
+  setup.routes_users = true;
 }
 
 bool TwoMachine::power_on(u64 process_pa, u64 process_bytes) {

@@ -22,6 +22,7 @@ class TwoMachine final : public BackendMachine {
 
   [[nodiscard]] std::string_view name() const override { return "two"; }
   void adapt(spec::sva::Setup& setup) const override;
+  [[nodiscard]] UsersFormat users_format() const override { return UsersFormat::two; }
   [[nodiscard]] bool remembers_unmapped() const override { return true; }
   [[nodiscard]] bool devices_wait_alone() const override { return true; }
   bool power_on(u64 process_pa, u64 process_bytes) override;

@@ -20,6 +20,9 @@ const char* fault_name(MayGet::Kind kind) {
     case MayGet::Kind::denied: return "F.perm";
     case MayGet::Kind::waits: return "F.wait";
     case MayGet::Kind::quiet: return "F.quiet";
+    case MayGet::Kind::outer_not_mapped: return "F.s2unmapped";
+    case MayGet::Kind::outer_denied: return "F.s2perm";
+    case MayGet::Kind::inside: return "?anything that the parent maps";
     default: return "?anything: in memory that may be somebody else's";
   }
 }
@@ -63,6 +66,7 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .page_requests = setup.page_requests,
           .request_groups = machine->has_groups(),
           .hooks = true,
+          .users = machine->users_format() != UsersFormat::none,
           .commands = true};
 }
 
