@@ -36,6 +36,7 @@ struct MayGet {
   Kind kind = Kind::blocked;
   u64 pa = 0;
   std::optional<u64> ipa{};  ///< of a user's: where the parent maps it
+  u64 mark = 0;              ///< of a write: the word of a table that it marks; 0: none
   auto operator<=>(const MayGet&) const = default;
 };
 
@@ -85,6 +86,9 @@ class Hardware {
   // ---- questions ----
   [[nodiscard]] virtual std::set<MayGet> answers(const MachineAccess& access) = 0;
   [[nodiscard]] virtual std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) = 0;
+
+  /// What becomes of a word that is marked.
+  [[nodiscard]] virtual u64 marked(u64 word) const { return word; }
 
   // ---- accesses that wait ----
   /// One that may wait does; the number by which it does. 0: it cannot.

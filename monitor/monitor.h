@@ -391,6 +391,7 @@ class Monitor {
     if (hardware_) hardware_->changed();
   }
   void users_memory_is_told();
+  void hardware_marks(u64 pa);
   void hardware_acted();
   void stop_walker(u32 walker);
   void settle_process(u64 mm, bool timed_out);

@@ -90,6 +90,11 @@ struct Format {
   static constexpr u64 leaf_offset(u64 iova, unsigned level) {
     return iova & mask(level_shift(level) - 1, 0);
   }
+  static constexpr u64 written_bit = u64{1} << 57;
+  static constexpr u64 tracks_bit = u64{1} << 58;
+  static constexpr bool is_writable(u64 word) { return bit(word, 59); }
+  static constexpr u64 make_clean(u64 word) { return (word | tracks_bit) & ~written_bit; }
+  static constexpr u64 make_untracked(u64 word) { return word & ~(tracks_bit | written_bit); }
   static constexpr bool block_at(unsigned level) { return level >= 1; }
   static constexpr bool is_valid(u64 word) { return bit(word, 63); }
   static constexpr bool is_table(u64 word, unsigned level) {

@@ -93,6 +93,12 @@ class Two : public HookedBackend {
   int take_tag(u64 /*tag*/) override { return 0; }
   void release_tag(u64 /*tag*/) override {}
 
+  // dirty.cpp
+  bool tracks_writes() const override { return marks_; }
+  void track(Space& space, bool on) override;
+  void read_marks(Space& space, DirtyWindow& window) override;
+  void mark_again(Space& space, const DirtyWindow& window) override;
+
   // users.cpp
   int open_outer(u32 input_bits, Space** space, Table** table) override;
   int check_structure(const iommucheck_nested_params& params, bool pasids,
@@ -135,6 +141,8 @@ class Two : public HookedBackend {
   static u64 word_of(const Entry& entry);
   static u64 outer_word_of(const Entry& entry);
   TwoSpace* new_space(u32 input_bits);
+  template <class Change>
+  u64 change_leaf(u64 slot, Change change) const;
 
   Limits limits_;
   unsigned pasid_bits_ = 0;      // of the IOMMU
@@ -144,6 +152,7 @@ class Two : public HookedBackend {
   u64 sent_ = 0;                   // commands
   u64 done_ = 0;                   // as last read
   bool on_ = false;
+  bool marks_ = false;  // what devices write
   Pool<TwoTable> tables_;
   Pool<TwoSpace> spaces_;
 };

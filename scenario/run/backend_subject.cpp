@@ -65,6 +65,7 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .stalls = setup.stalls,
           .page_requests = setup.page_requests,
           .request_groups = machine->has_groups(),
+          .dirty = setup.dirty != spec::sva::DirtyHardware::none,
           .hooks = true,
           .users = machine->users_format() != UsersFormat::none,
           .commands = true};

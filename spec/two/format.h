@@ -80,6 +80,10 @@ struct PageWord {
   [[nodiscard]] bool user() const { return bit(word, 61); }  ///< means nothing in an outer table
   [[nodiscard]] bool execute() const { return bit(word, 60); }
   [[nodiscard]] bool write() const { return bit(word, 59); }
+  /// A write sets `written`. In a user's table neither means anything.
+  [[nodiscard]] bool tracks() const { return bit(word, 58); }
+  static constexpr u64 written_bit = u64{1} << 57;
+  [[nodiscard]] bool written() const { return (word & written_bit) != 0; }
   [[nodiscard]] u64 address() const { return (word & mask(39, 0)) << 12; }
 };
 
@@ -92,7 +96,7 @@ constexpr u64 word_at(u64 table, u64 iova, unsigned depth) {
 // ---- registers: offsets, 64 bits each ----
 
 namespace reg {
-inline constexpr u64 identity = 0x00;      ///< of what it can do, below
+inline constexpr u64 identity = 0x00;      ///< of what it can do; bit 24: it marks what is written
 inline constexpr u64 device_table = 0x08;  ///< its address, and log2 of its words in bits 5:0
 inline constexpr u64 control = 0x10;       ///< bit 0: it translates; else every access is blocked
 inline constexpr u64 argument_a = 0x20;

@@ -41,8 +41,8 @@ struct Hardware::Walk {
   }
 };
 
-Hardware::Hardware(std::vector<Stream> streams, unsigned pasid_bits)
-    : streams_(std::move(streams)), pasid_bits_(pasid_bits) {}
+Hardware::Hardware(std::vector<Stream> streams, unsigned pasid_bits, bool marks)
+    : streams_(std::move(streams)), pasid_bits_(pasid_bits), marks_(marks) {}
 
 const Hardware::Stream* Hardware::stream(u32 id) const {
   const auto at = std::ranges::find(streams_, id, &Stream::id);
@@ -171,7 +171,8 @@ u64 Hardware::read(u64 offset) {
   const u64 oldest = untaken_.empty() ? 0 : untaken_.front();
   const auto request = waiting_.find(oldest);
   switch (offset) {
-    case reg::identity: return 44 | u64{48} << 8 | u64{pasid_bits_} << 16;
+    case reg::identity:
+      return 44 | u64{48} << 8 | u64{pasid_bits_} << 16 | (marks_ ? u64{1} << 24 : 0);
     case reg::done:
       if (!stuck_) complete_all();
       return completed_;
@@ -429,7 +430,7 @@ void Hardware::ends_in(const Walk& walk, u64 table, unsigned depth, Time low, En
         ends_in(walk, address, depth - 1, at, found);
       }
     } else if (!users) {
-      find(found, {.kind = End::Kind::mapped, .leaf = value, .pa = address}, at);
+      find(found, {.kind = End::Kind::mapped, .leaf = value, .pa = address, .place = place}, at);
     } else {
       for (const auto& [outer, then] : through_outer(walk, address, at)) {
         if (points && outer.kind == End::Kind::mapped) {
@@ -440,7 +441,8 @@ void Hardware::ends_in(const Walk& walk, u64 table, unsigned depth, Time low, En
                 .leaf = value,
                 .pa = outer.pa,
                 .outer_leaf = outer.leaf,
-                .ipa = address},
+                .ipa = address,
+                .place = outer.place},
                then);
         } else {
           find(found, outer, then);
@@ -547,6 +549,16 @@ Answer Hardware::answer_of(const End& end, const Tables& by, bool waits, Access 
   return {Kind::address, end.pa, end.ipa};
 }
 
+/// Of a write that passes: the word that it marks, 0: none. Nothing: memory says something else by
+/// now, and it walks anew.
+std::optional<u64> Hardware::mark_of(const End& end, Access access) const {
+  const PageWord leaf{end.outer_leaf != 0 ? end.outer_leaf : end.leaf};
+  if (!marks_ || access != Access::write || !leaf.tracks() || leaf.written()) return 0;
+  const u64 now = newest(end.place);
+  if (((now ^ leaf.word) & ~PageWord::written_bit) != 0) return std::nullopt;
+  return PageWord{now}.written() ? 0 : end.place;
+}
+
 std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
   using Kind = Answer::Kind;
   const Stream* its = stream(who.stream);
@@ -578,7 +590,12 @@ std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
       const bool waits = entry.waits() && !entry.users() && its->can_wait;
       for (const auto& [end, at] : ends) {
         Answer one = answer_of(end, by, waits, access);
-        if (by.passes_inner && one.kind == Kind::address) one.ipa = iova;
+        if (one.kind == Kind::address) {
+          const auto mark = mark_of(end, access);
+          if (!mark) continue;
+          one.mark = *mark;
+          if (by.passes_inner) one.ipa = iova;
+        }
         all.insert(one);
       }
     }
@@ -591,7 +608,8 @@ std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
       for (const Time then : before_drops(by, first, last)) ends_at(by, iova, then, 0, ends);
     }
     for (const auto& [end, at] : ends) {
-      const Answer answer = answer_of(end, by, false, access);
+      Answer answer = answer_of(end, by, false, access);
+      if (answer.kind == Kind::address) answer.mark = mark_of(end, access).value_or(0);
       if (answer.kind == Kind::address || answer.kind == Kind::wild) all.insert(answer);
     }
   }

@@ -26,7 +26,11 @@
 //     that covers it so; what comes of the outer table alone is cached for itself, known by its
 //     root as any. "Not mapped" by the user is never remembered, by the outer table is. Devices
 //     cache nothing of it, and no access waits there.
-//  8. Whoever follows a pointer to a page that was given back since is in memory that may be
+//  8. A write by a leaf that tracks marks it, before it is done, as one step: in memory, if that
+//  says
+//     the same still; else the walk begins anew. What is cached as written marks nothing. A
+//     device's own cache has its right to write by such a mark.
+//  9. Whoever follows a pointer to a page that was given back since is in memory that may be
 //     anybody's: it may get anything (wild). Words of a user's table that nobody has stored may say
 //     anything: what is behind them is inside of what the outer table maps.
 #pragma once
@@ -62,6 +66,7 @@ struct Answer {
   Kind kind = Kind::blocked;
   u64 pa = 0;
   std::optional<u64> ipa{};  ///< what the outer table was asked for
+  u64 mark = 0;              ///< the word that it marks; 0: none
   auto operator<=>(const Answer&) const = default;
 };
 
@@ -79,14 +84,14 @@ class Hardware {
     bool can_wait = false;    ///< its accesses
     unsigned pasid_bits = 0;  ///< of what it can send
   };
-  /// `pasid_bits`: the widest PASIDs that it can do.
-  Hardware(std::vector<Stream> streams, unsigned pasid_bits);
+  /// `pasid_bits`: the widest PASIDs that it can do. `marks`: what is written.
+  Hardware(std::vector<Stream> streams, unsigned pasid_bits, bool marks = true);
 
   // ---- what is done to it ----
   void store(u64 pa, u64 value);
   /// Whether the page is one of a device's or a PASID's words, and no page table.
   [[nodiscard]] bool is_structure(u64 pa) const { return structures_.contains(pa & ~u64{4095}); }
-  /// False if an access may still lead there: rule 8.
+  /// False if an access may still lead there: rule 9.
   bool give_back(u64 pa, u64 bytes);
   void write(u64 offset, u64 value);
   u64 read(u64 offset);
@@ -172,6 +177,7 @@ class Hardware {
     u64 pa = 0;
     u64 outer_leaf = 0;  ///< 0: there is no outer table
     u64 ipa = 0;
+    u64 place = 0;  ///< of the leaf; where there is an outer table, of that one's
     auto operator<=>(const End&) const = default;
   };
   /// With the earliest moment at which it can have been found.
@@ -198,6 +204,7 @@ class Hardware {
   void ends_in(const Walk& walk, u64 table, unsigned depth, Time low, Ends& found) const;
   [[nodiscard]] Ends through_outer(const Walk& walk, u64 ipa, Time low) const;
   static Answer answer_of(const End& end, const Tables& by, bool waits, Access access);
+  [[nodiscard]] std::optional<u64> mark_of(const End& end, Access access) const;
   [[nodiscard]] bool leads_into(const Tables& by, u64 table, unsigned depth, u64 base, u64 pa,
                                 u64 bytes) const;
   [[nodiscard]] const Stream* stream(u32 id) const;
@@ -226,6 +233,7 @@ class Hardware {
   u64 requests_ = 0;
   Time now_ = 1;
   unsigned pasid_bits_;
+  bool marks_;
   bool stuck_ = false;
   bool wrong_ = false;
 };

@@ -217,6 +217,28 @@ struct OuterWordLate : Two {
   }
 };
 
+/// What was made clean may be written without a mark, by what is cached.
+struct ClearNotTold : Two {
+  using Two::Two;
+  void read_marks(Space& space, impl::DirtyWindow& window) override {
+    const Gather before = space.gather;
+    Two::read_marks(space, window);
+    space.gather = before;
+    window.cleared = false;
+  }
+};
+
+/// What is mapped while it is tracked is not.
+struct MapNotTracked : Two {
+  using Two::Two;
+  impl::MapProgress map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) override {
+    const bool tracked = std::exchange(space.tracked, false);
+    const impl::MapProgress progress = Two::map(space, iova, pa, bytes, prot);
+    space.tracked = tracked;
+    return progress;
+  }
+};
+
 /// What only whoever walks such a table by himself can meet.
 struct ForeignLeafStays : Two {
   using Two::Two;
@@ -316,6 +338,14 @@ const TwoTwin all[] = {
      "an entry is valid before its outer table is written",
      {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT},
      make<OuterWordLate>},
+    {"clear_not_told",
+     "what is made clean is not invalidated",
+     {Rule::RESULT_EXACT},
+     make<ClearNotTold>},
+    {"map_not_tracked",
+     "what is mapped into a space that is tracked is not",
+     {Rule::RESULT_EXACT},
+     make<MapNotTracked>},
     {"foreign_leaf_stays",
      "the table of a dynamic domain keeps a leaf that was unmapped",
      {Rule::PROMISE_OUTCOME},

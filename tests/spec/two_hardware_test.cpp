@@ -248,6 +248,40 @@ TEST(TwoHardware, OneResponseEndsAGroupOfPageRequests) {
   EXPECT_EQ(two.hardware.read(reg::request), other) << "what was not taken of it is gone";
 }
 
+// ---- marks --------------------------------------------------------------------------------------
+
+constexpr u64 tracks = u64{1} << 58;
+constexpr u64 written = u64{1} << 57;
+constexpr u64 place = last + 8 * 3;
+
+TEST(TwoMarks, AWriteMarksWhatIsCleanAndAReadNothing) {
+  Two two;
+  two.hardware.store(place, leaf(page) | tracks);
+  two.lead();
+  EXPECT_EQ(two.reads(), Answers{mapped});
+  const Answer marks{.kind = Kind::address, .pa = page, .mark = place};
+  const auto writes = [&] {
+    return two.hardware.answers({stream, no_pasid}, iova, Hardware::Access::write);
+  };
+  EXPECT_EQ(writes(), Answers{marks});
+  two.hardware.store(place, leaf(page) | tracks | written);
+  EXPECT_EQ(writes(), Answers{mapped});
+  two.hardware.store(place, leaf(page) | tracks);
+  EXPECT_EQ(writes(), (Answers{mapped, marks})) << "it may be cached as written";
+  two.run(CommandKind::drop_range, root);
+  EXPECT_EQ(writes(), Answers{marks});
+}
+
+TEST(TwoMarks, WhatMemorySaysNoLongerIsNotMarked) {
+  Two two;
+  two.hardware.store(place, leaf(page) | tracks);
+  two.lead();
+  two.hardware.store(place, 0);
+  EXPECT_EQ(two.hardware.answers({stream, no_pasid}, iova, Hardware::Access::write),
+            Answers{unmapped});
+  EXPECT_EQ(two.reads(), (Answers{mapped, unmapped}));
+}
+
 // ---- users --------------------------------------------------------------------------------------
 
 constexpr u64 outer_root = 0x40000;
@@ -383,6 +417,14 @@ TEST(TwoUsers, OverWhichTableAnEntryLeadsIsCachedWithIt) {
   EXPECT_TRUE(two.of_user().contains(of_users_page));
   two.run(CommandKind::forget_entry, stream | u64{two.pasid} << 32);
   EXPECT_EQ(two.of_user(), Answers{{Kind::wild}}) << "nobody knows what is there";
+}
+
+TEST(TwoUsers, AWriteOfTheirsMarksTheOuterTable) {
+  TwoWithUser two;
+  two.hardware.store(outer_last + 8 * 4, leaf(users_page) | tracks);
+  two.run(CommandKind::drop_root, outer_root);
+  EXPECT_EQ(two.hardware.answers({stream, two.pasid}, iova, Hardware::Access::write),
+            (Answers{{Kind::address, users_page, users_ipa, outer_last + 8 * 4}}));
 }
 
 TEST(TwoUsers, AnOuterTableThatAUsersEntryLeadsOverIsNotFree) {
