@@ -46,7 +46,8 @@ class DoorBackend final : public impl::HookedBackend {
   bool can_wait(u32 device) const override;
   bool devices_wait_alone() const override { return has(IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE); }
   bool can_route(impl::Route::Kind kind) const override {
-    return kind != impl::Route::Kind::bypass || has(IOMMUCHECK_BACKEND_IDENTITY_AT_PASID);
+    if (kind == impl::Route::Kind::bypass) return has(IOMMUCHECK_BACKEND_IDENTITY_AT_PASID);
+    return kind != impl::Route::Kind::user;
   }
   bool has_cache(u32 device) const override;
   bool prepare_route(u32 /*device*/, const impl::Route& /*route*/) override { return false; }

@@ -24,6 +24,7 @@ class DoorMachine final : public BackendMachine {
   [[nodiscard]] std::string_view name() const override { return door_->name; }
   void adapt(spec::sva::Setup& setup) const override {
     setup.keeps_pasid_0 = (door_->flags & IOMMUCHECK_BACKEND_KEEPS_PASID_0) != 0;
+    setup.dirty = spec::sva::DirtyHardware::none;
     setup.routes_identity = (door_->flags & IOMMUCHECK_BACKEND_IDENTITY_AT_PASID) != 0;
     setup.stalls = setup.page_requests = waits();
   }

@@ -29,7 +29,9 @@ Expected<NamedBackend> load_named_backend(const std::string& backend) {
 spec::sva::Setup machine_setup(const Setup& setup) {
   spec::sva::Setup machine;
   machine.devices = setup.devices;
-  machine.ssid_bits = spec::parse_capabilities(setup.id).ssidsize;
+  const spec::Capabilities caps = spec::parse_capabilities(setup.id);
+  machine.ssid_bits = caps.ssidsize;
+  if (caps.httu >= 2) machine.dirty = spec::sva::DirtyHardware::present;
   return machine;
 }
 

@@ -21,12 +21,14 @@ two::Hardware::Access access_of(char access) {
 std::set<MayGet> from(const std::set<spec::two::Answer>& answers) {
   std::set<MayGet> all;
   for (const spec::two::Answer& one : answers) {
-    all.insert({static_cast<MayGet::Kind>(one.kind), one.pa});
+    all.insert({static_cast<MayGet::Kind>(one.kind), one.pa, one.ipa, one.mark});
   }
   return all;
 }
 static_assert(static_cast<u8>(MayGet::Kind::anything) ==
-                  static_cast<u8>(spec::two::Answer::Kind::wild),
+                      static_cast<u8>(spec::two::Answer::Kind::wild) &&
+                  static_cast<u8>(MayGet::Kind::inside) ==
+                      static_cast<u8>(spec::two::Answer::Kind::inside),
               "the same kinds in the same order");
 
 u64 leaf(u64 pa, u32 prot) {
@@ -41,6 +43,8 @@ u64 leaf(u64 pa, u32 prot) {
 void TwoMachine::adapt(spec::sva::Setup& setup) const {
   setup.keeps_pasid_0 = false;
   setup.routes_identity = true;
+  setup.routes_users = true;
+  setup.dirty = setup_.dirty;
 }
 
 bool TwoMachine::power_on(u64 process_pa, u64 process_bytes) {
@@ -50,7 +54,8 @@ bool TwoMachine::power_on(u64 process_pa, u64 process_bytes) {
       streams.push_back({id, device.ats, device.stall || device.pri, device.ssid_bits});
     }
   }
-  hardware_ = std::make_unique<two::Hardware>(std::move(streams), setup_.ssid_bits);
+  hardware_ = std::make_unique<two::Hardware>(std::move(streams), setup_.ssid_bits,
+                                              setup_.dirty != spec::sva::DirtyHardware::none);
   next_ = process_pa;
   end_ = process_pa + process_bytes;
   return true;

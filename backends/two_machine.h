@@ -22,6 +22,7 @@ class TwoMachine final : public BackendMachine {
 
   [[nodiscard]] std::string_view name() const override { return "two"; }
   void adapt(spec::sva::Setup& setup) const override;
+  [[nodiscard]] UsersFormat users_format() const override { return UsersFormat::two; }
   [[nodiscard]] bool remembers_unmapped() const override { return true; }
   [[nodiscard]] bool devices_wait_alone() const override { return true; }
   bool power_on(u64 process_pa, u64 process_bytes) override;
@@ -42,6 +43,9 @@ class TwoMachine final : public BackendMachine {
   std::set<MayGet> answers(const MachineAccess& access) override;
   std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) override;
   u64 wait(const MachineAccess& access) override;
+  [[nodiscard]] u64 marked(u64 word) const override {
+    return word | spec::two::PageWord::written_bit;
+  }
   [[nodiscard]] bool has_groups() const override { return true; }
   [[nodiscard]] u64 group_of(u64 id) const override { return hardware_->group_of(id); }
   std::vector<u64> take_strays() override { return hardware_->take_strays(); }

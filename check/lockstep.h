@@ -337,7 +337,8 @@ class Lockstep {
   /// What users of stage 2 domains keep in this case, once there is one.
   struct Users {
     explicit Users(Monitor& monitor, u64 pa)
-        : sink(monitor), memory(sink, pa, monitor.smmu().capabilities()) {}
+        : sink(monitor),
+          memory(sink, pa, monitor.smmu().capabilities(), users_format(monitor.setup())) {}
     MonitoredUsers sink;
     UserMemory memory;
     std::vector<u64> tables;  ///< where they begin

@@ -72,6 +72,34 @@ CommandWords command_of(u64 word) {
   }
 }
 
+/// The same for the second IOMMU's.
+CommandWords command_of_two(u64 word, const std::vector<u64>& roots) {
+  using namespace two_user_command;
+  const u64 va = (word >> 8 & 31) * UserMemory::page_bytes;
+  const u64 number = word >> 15 & 3;
+  const u64 root = roots.empty() || (word >> 17 & 1) != 0 ? 0 : roots[(word >> 18) % roots.size()];
+  const u64 pages = word >> 20 & 3;
+  const u64 aligned = va >> (12 + pages) << (12 + pages);
+  const auto pasid = (word >> 22 & 1) != 0 ? std::optional(word >> 23 & 7) : std::nullopt;
+  switch (word & 15) {
+    case 0:
+    case 1:
+    case 2: return drop_range(root, va, 0);
+    case 3: return drop_range(root, aligned, pages);
+    case 4: return drop_range(root, va, pages);  // not aligned, where it is more than a page
+    case 5: return drop_range(root, 0, all_pages);
+    case 6:
+    case 7: return drop_all();
+    case 8:
+    case 9: return drop_device(number, pasid, aligned, pages);
+    case 10: return drop_device(number, pasid, 0, all_pages);
+    case 11: return {word >> 4 & 63, word >> 23 & 1};
+    case 12: return {drop_range(root, va, 0).low | u64{1} << (word >> 20 & 63), va};
+    case 13: return {drop_range(root, va, 0).low, va | u64{1} << (word >> 20 & 63)};
+    default: return drop_range(0, va, 0);
+  }
+}
+
 /// One bit of those that are the user's to choose: V, Config, S1Fmt, S1CDMax; S1DSS, S1CIR, S1COR,
 /// S1CSH, S1STALLD, EATS.
 void change_choice(std::array<u64, 2>& structure, u64 how) {
@@ -144,7 +172,12 @@ u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
   const bool another = known.size() == 1 && (how & 7) == 0;
   if (!known.empty() && !another) return known[operation.domain % known.size()];
   if (spaces_.size() >= spaces_max) return 0;
-  if (users_->entry == 0) {
+  const bool has_entries = memory.words().has_entries();
+  if (users_->tables.empty() && !has_entries) {
+    users_->tables.push_back(memory.new_table());
+    memory.map(users_->tables[0], 0, first_output, spec::sva::prot_read | spec::sva::prot_write);
+    users_->pages.push_back(0);
+  } else if (users_->tables.empty()) {
     users_->tables.push_back(memory.new_table());
     users_->entry = memory.new_entries(1);
     users_->entries = memory.new_entries(u64{1} << entries_lg2);
@@ -154,14 +187,16 @@ u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
     memory.map(users_->tables[0], 0, first_output, spec::sva::prot_read | spec::sva::prot_write);
     users_->pages.push_back(0);
   }
-  const bool pasids = (how >> 3 & 1) != 0;
+  const bool pasids = has_entries && (how >> 3 & 1) != 0;
   Call call{.kind = CallKind::domain_alloc};
   call.parent = parent;
   call.domain_kind = static_cast<u32>(pasids ? DomainKind::nested_pasid : DomainKind::nested);
   call.structure = pasids ? UserMemory::structure(users_->entries, entries_lg2)
-                          : UserMemory::structure(users_->entry, 0);
+                          : memory.words().route_to(
+                                has_entries ? users_->entry
+                                            : users_->tables[(how >> 16) % users_->tables.size()]);
   if ((how >> 4 & 15) == 0) call.structure[how >> 8 & 1] ^= u64{1} << (how >> 9 & 63);
-  if ((how >> 4 & 3) == 1) change_choice(call.structure, how >> 8);
+  if ((how >> 4 & 3) == 1 && has_entries) change_choice(call.structure, how >> 8);
   if (!may_call(call)) return 0;
   const spec::sva::Observed made = make_call(call);
   note_domain(made);
@@ -180,7 +215,8 @@ void Lockstep::user_writes(u64 parent, const fuzz::Operation& operation) {
     if (const u64 made = memory.new_table(); made != 0) users_->tables.push_back(made);
   }
   const u64 root = users_->tables[operation.mapping % users_->tables.size()];
-  if (static_cast<UserKind>(operation.variant) == UserKind::entry) {
+  const bool of_entry = static_cast<UserKind>(operation.variant) == UserKind::entry;
+  if (of_entry && memory.words().has_entries()) {
     constexpr UserEntryKind kinds[] = {UserEntryKind::table, UserEntryKind::table,
                                        UserEntryKind::empty, UserEntryKind::garbage,
                                        UserEntryKind::outside};
@@ -201,7 +237,10 @@ void Lockstep::user_writes(u64 parent, const fuzz::Operation& operation) {
 void Lockstep::user_commands(u64 domain, const fuzz::Operation& operation) {
   SplitMix64 words(u64{operation.choices} << 16 | u64{operation.page} << 8 | operation.mapping);
   std::vector<CommandWords> commands(words.below(5));
-  for (CommandWords& one : commands) one = command_of(words.next());
+  const bool two = users_format(monitor_.setup()) == UsersFormat::two;
+  for (CommandWords& one : commands) {
+    one = two ? command_of_two(words.next(), users_->tables) : command_of(words.next());
+  }
   Call call{.kind = CallKind::cache_invalidate, .domain = domain};
   call.commands = commands;
   if (may_call(call)) make_call(call);
@@ -215,7 +254,7 @@ void Lockstep::user_accesses(const fuzz::Operation& operation) {
   spec::Access access{.sid = streams[operation.choices % streams.size()]};
   access.va = users_->pages[operation.page % users_->pages.size()];
   if ((operation.choices >> 4 & 1) != 0) access.type = spec::AccessType::write;
-  access.ssv = (operation.choices >> 5 & 3) == 0;
+  access.ssv = !machine_ && (operation.choices >> 5 & 3) == 0;
   if (access.ssv) access.ssid = operation.pa_page % (u32{1} << entries_lg2);
   if (access.ssv && monitor_.interface().duty_of_dma(device, access.ssid).blames_caller) return;
   ++accesses_;
@@ -224,6 +263,7 @@ void Lockstep::user_accesses(const fuzz::Operation& operation) {
 
 /// What their devices may meet is what is known of their tables.
 void Lockstep::look_at_users() {
+  if (machine_) return;  // that is looked at with all else
   const spec::sva::Interface& interface = monitor_.interface();
   for (u32 device = 0; device < interface.device_count(); ++device) {
     const u64 domain = interface.domain_of(device);
@@ -243,7 +283,9 @@ void Lockstep::look_at_users() {
 
 void Lockstep::perform_user(const fuzz::Operation& operation) {
   const spec::Capabilities& caps = monitor_.smmu().capabilities();
-  if (machine_ || !caps.s1p || !caps.s2p || !host_.has(CallKind::cache_invalidate)) return;
+  const bool users =
+      machine_ ? machine_->users_format() != UsersFormat::none : caps.s1p && caps.s2p;
+  if (!users || !host_.has(CallKind::cache_invalidate)) return;
   const auto at = parent_of_users(operation);
   if (!at || !monitor_.findings().empty()) return;
   const u64 parent = spaces_[*at].handle;

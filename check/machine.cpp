@@ -636,6 +636,7 @@ Machine machine_of_backend(Machine machine) {
   const Machine usual = default_machine();
   machine.caps = usual.caps;
   machine.caps.ssidsize = 20;
+  machine.caps.httu = 2;
   machine.cmdq_log2size = 0;
   machine.dirty = false;
   for (DeviceSetup& device : machine.devices) {

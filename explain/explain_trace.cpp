@@ -93,6 +93,9 @@ std::string answer_text(const MayGet& one) {
     case Kind::denied: return "a fault: it has not the right";
     case Kind::waits: return "a fault, and it waits for an answer";
     case Kind::quiet: return "terminated, without a record";
+    case Kind::outer_not_mapped: return "a fault: stage 2 maps nothing there";
+    case Kind::outer_denied: return "a fault: it has not the right in stage 2";
+    case Kind::inside: return "whatever a table of the user's says, inside of stage 2";
     case Kind::anything: break;
   }
   return "anything: its walk is in memory that may be somebody else's";

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "iommucheck/driver.h"
+#include "monitor/user_format.h"
 #include "spec/sva/interface.h"
 
 namespace iommucheck::oracle {
@@ -14,9 +15,10 @@ class DriverDoor {
   /// What a call is told of the process with that number.
   using Process = std::function<iommucheck_mm(u64 number)>;
 
-  /// `driver` outlives the door; `state` is what its init gave.
-  DriverDoor(const iommucheck_driver& driver, void* state, Process process)
-      : driver_(driver), state_(state), process_(std::move(process)) {}
+  /// `driver` outlives the door; `state` is what its init gave; `format`: of users' routes.
+  DriverDoor(const iommucheck_driver& driver, void* state, Process process,
+             UsersFormat format = UsersFormat::smmuv3)
+      : driver_(driver), state_(state), process_(std::move(process)), format_(format) {}
 
   /// False: the driver has no such operation.
   [[nodiscard]] bool has(spec::sva::CallKind kind) const;
@@ -36,6 +38,7 @@ class DriverDoor {
   const iommucheck_driver& driver_;
   void* state_;
   Process process_;
+  UsersFormat format_;
 };
 
 }  // namespace iommucheck::oracle

@@ -199,7 +199,8 @@ class DriverHost {
   }
   void bind_process_callbacks();
   [[nodiscard]] DriverDoor door() const {
-    return {driver_, state_, [this](u64 number) { return process(number); }};
+    return {driver_, state_, [this](u64 number) { return process(number); },
+            users_format(monitor_.setup())};
   }
   int answer_hook(u32 number, u64 io_mm, u32 device);
   spec::sva::Observed dispatch(const spec::sva::Call& call);

@@ -43,8 +43,11 @@ u64 encoded_size(u64 bits) {
 
 }  // namespace
 
-UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps)
-    : sink_(sink), next_pa_(pa), output_size_(encoded_size(caps.oas_lg2)) {}
+UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps, UsersFormat format)
+    : sink_(sink),
+      words_(user_words(format)),
+      next_pa_(pa),
+      output_size_(encoded_size(caps.oas_lg2)) {}
 
 template <class Tell>
 void UserMemory::tell(Tell tell_one) {
@@ -62,6 +65,7 @@ u64 UserMemory::add_user(u64 parent) {
   const u64 pa = next_pa_;
   next_pa_ += bytes;
   users_[parent] = pa;
+  if (words_.empties_pages()) sink_.clear(pa, bytes);
   for (u64 i = 0; i < image_.size(); ++i) {
     if (image_[i] != 0) sink_.store(pa + 8 * i, image_[i]);
   }
@@ -115,9 +119,9 @@ u64 UserMemory::slot_of(u64 root, u64 va, bool make) {
     if (read(slot) == 0) {
       const u64 next = make ? new_pages(1) : 0;
       if (next == 0) return 0;
-      write(slot, next | page::valid | page::table_or_page);
+      write(slot, words_.pointer(next));
     }
-    table = read(slot) & mask(47, 12);
+    table = words_.next(read(slot));
   }
 }
 
@@ -126,7 +130,7 @@ bool UserMemory::map(u64 root, u64 va, u64 ipa, u32 prot) {
   const u64 slot = slot_of(root, va, true);
   if (slot == 0) return false;
   sink_.before(va);
-  write(slot, page::leaf(ipa, page::last_level, prot));
+  write(slot, words_.leaf(ipa, prot));
   sink_.barrier();
   pages_[{root, va}] = {ipa, prot};
   tell([&](u64 parent) { sink_.maps(parent, root, va, ipa, prot); });

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "host/user_words.h"
 #include "spec/smmu/registers.h"
 #include "spec/sva/call.h"
 
@@ -25,6 +26,8 @@ class UserMemory {
    public:
     virtual ~Sink() = default;
     virtual void store(u64 pa, u64 value) = 0;
+    /// Zeros.
+    virtual void clear(u64 pa, u64 bytes) = 0;
     /// What was stored is there before what follows.
     virtual void barrier() = 0;
     /// What the tables say at `va` is about to change: whoever may cache it may have it until then.
@@ -36,7 +39,9 @@ class UserMemory {
   };
 
   /// Physical memory for it begins at `pa`, which nobody else uses.
-  UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps);
+  UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps,
+             UsersFormat format = UsersFormat::smmuv3);
+  [[nodiscard]] const UserWords& words() const { return words_; }
 
   /// The user of a new stage 2 domain. What its caller has to map at first_ipa, `bytes`, rw: the
   /// physical address.
@@ -53,14 +58,16 @@ class UserMemory {
 
   /// An empty table.
   u64 new_table();
-  /// `count` entries (CDs), all of them empty.
+  // Entries (CDs) there are where the words have any.
+
+  /// `count` of them, all of them empty.
   u64 new_entries(u64 count);
   /// A page of 4 KiB; what was there is replaced.
   bool map(u64 root, u64 va, u64 ipa, u32 prot);
   bool unmap(u64 root, u64 va);
   /// To a table: without V first, then with it. Empty: without V.
   bool set_entry(u64 first, u64 number, const spec::sva::UserEntry& content);
-  /// What the user's own STE says: words 0 and 1, of so many entries.
+  /// What the user's own STE says: words 0 and 1, of so many CDs.
   [[nodiscard]] static std::array<u64, 2> structure(u64 first, u32 count_lg2);
 
  private:
@@ -75,6 +82,7 @@ class UserMemory {
   void tell(Tell tell_one);
 
   Sink& sink_;
+  const UserWords& words_;
   u64 next_pa_;
   u64 output_size_;
   std::vector<u64> image_;

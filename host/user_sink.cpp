@@ -11,10 +11,16 @@ void MonitoredUsers::store(u64 pa, u64 value) {
   monitor_.store(trace::environment_agent, pa, value);
 }
 
+void MonitoredUsers::clear(u64 pa, u64 bytes) {
+  monitor_.fill(trace::environment_agent, pa, bytes / 8, 0);
+}
+
 void MonitoredUsers::barrier() { monitor_.barrier(trace::environment_agent); }
 
-/// Every device on a route of a user's has just translated there, with and without a PASID.
+/// Every device on a route of a user's has just translated there, with and without a PASID. Other
+/// hardware knows by itself what it may have cached.
 void MonitoredUsers::before(u64 va) {
+  if (monitor_.hardware() != nullptr) return;
   const spec::sva::Interface& interface = monitor_.interface();
   for (u32 device = 0; device < interface.device_count(); ++device) {
     const u64 domain = interface.domain_of(device);

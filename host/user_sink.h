@@ -16,6 +16,7 @@ class MonitoredUsers final : public UserMemory::Sink {
   explicit MonitoredUsers(Monitor& monitor) : monitor_(monitor) {}
 
   void store(u64 pa, u64 value) override;
+  void clear(u64 pa, u64 bytes) override;
   void barrier() override;
   void before(u64 va) override;
   void table_made(u64 parent, const spec::sva::UserTable& table) override;

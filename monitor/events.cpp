@@ -176,6 +176,7 @@ class Feeder {
     const spec::Content before = m_.caches_.memory().newest(word);
     const auto shift = static_cast<unsigned>(8 * (store.pa - word));
     if (store.size < 8 && before.unknown) return;  // stays unknown
+    if (m_.hardware_) return m_.put(word, *store.value);
     m_.caches_.device_store(
         word, store.size == 8
                   ? *store.value

@@ -4,12 +4,14 @@
 // names an IOMMU.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/types.h"
+#include "monitor/user_format.h"
 #include "spec/sva/call.h"
 #include "spec/sva/setup.h"
 
@@ -26,9 +28,15 @@ struct MayGet {
     waits,
     quiet,
     anything,  ///< it is in memory that may be somebody else's
+    // of a user's access
+    outer_not_mapped,
+    outer_denied,
+    inside,  ///< anything that the parent maps: what a table of the user's says nobody knows
   };
   Kind kind = Kind::blocked;
   u64 pa = 0;
+  std::optional<u64> ipa{};  ///< of a user's: where the parent maps it
+  u64 mark = 0;              ///< of a write: the word of a table that it marks; 0: none
   auto operator<=>(const MayGet&) const = default;
 };
 
@@ -50,6 +58,8 @@ class Hardware {
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// What of the interface's setup it decides: PASID 0, whether faults wait.
   virtual void adapt(spec::sva::Setup& setup) const = 0;
+  /// How users of stage 2 domains write, if it has any.
+  [[nodiscard]] virtual UsersFormat users_format() const { return UsersFormat::none; }
 
   // ---- what is done to it ----
   /// Whether it is a word by which devices are led, and none of a page table.
@@ -76,6 +86,9 @@ class Hardware {
   // ---- questions ----
   [[nodiscard]] virtual std::set<MayGet> answers(const MachineAccess& access) = 0;
   [[nodiscard]] virtual std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) = 0;
+
+  /// What becomes of a word that is marked.
+  [[nodiscard]] virtual u64 marked(u64 word) const { return word; }
 
   // ---- accesses that wait ----
   /// One that may wait does; the number by which it does. 0: it cannot.

@@ -43,6 +43,16 @@ void Monitor::hardware_stores(u64 pa, unsigned size, u64 value, u64 high) {
   gather_hardware();
 }
 
+/// By an access, before it is done.
+void Monitor::hardware_marks(u64 pa) {
+  const u64 value = hardware_->hardware().marked(caches_.memory().newest(pa).value);
+  tick();
+  emit(trace::smmu_agent(),
+       trace::DeviceStore{
+           .pa = pa, .size = 8, .value = value, .cause = trace::StoreCause::dirty_flag});
+  put(pa, value);
+}
+
 // ---- what is compared, and found ----------------------------------------------------------------
 
 void Monitor::gather_hardware() {
@@ -109,6 +119,10 @@ bool Monitor::hardware_access(const spec::Access& access, spec::Choices& choices
     if (one.kind == MayGet::Kind::address) dma.pa = one.pa;
     emit(trace::device_agent(static_cast<u16>(asked->device)), dma);
   }
+  if (one.kind == MayGet::Kind::address && access.type == spec::AccessType::write) {
+    note_write(access, one.pa, true);
+    if (one.mark != 0) hardware_marks(one.mark);
+  }
   if (one.kind != MayGet::Kind::waits) return false;
   access_waits(access, *asked);
   return true;
@@ -156,6 +170,8 @@ void Monitor::observe_hardware_access(const trace::Dma& dma) {
                             trace::to_string(dma.result)));
   }
   if (dma.result == trace::DmaResult::stall) access_waits(access, *asked);
+  const bool wrote = access.type == spec::AccessType::write && dma.result == trace::DmaResult::ok;
+  if (wrote) note_write(access, dma.pa, true);
 }
 
 /// That it waits is one of the things that its access may meet.

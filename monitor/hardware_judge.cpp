@@ -26,6 +26,11 @@ bool grants(u32 prot, char access) {
   return (prot & spec::sva::prot_access) != 0;
 }
 
+/// Stage 2 knows no privilege.
+bool grants_outer(u32 prot, char access) {
+  return grants(prot & ~spec::sva::prot_privileged, access);
+}
+
 /// How a way ends every access (the device goes nowhere, nothing at the PASID, a quiet entry) is
 /// the driver's choice: it means what the interface has promised there.
 bool is_end(Gets kind) {
@@ -51,7 +56,10 @@ May may_of(const MayGet& one, u64 iova) {
     case Gets::quiet: return {.kind = May::Kind::terminated};
     case Gets::not_mapped:
     case Gets::denied: return {.kind = May::Kind::fault};
+    case Gets::outer_not_mapped:
+    case Gets::outer_denied: return {.kind = May::Kind::fault};
     case Gets::waits: return {.kind = May::Kind::fault_waits};
+    case Gets::inside:
     case Gets::anything: break;
   }
   return {};
@@ -81,9 +89,6 @@ struct HardwareJudge::Allowed {
   }
   [[nodiscard]] bool unmapped() const {
     return any([](const Promise& one) { return one.state == State::unmapped; });
-  }
-  [[nodiscard]] bool open() const {
-    return promises.gave_up || any([](const Promise& one) { return one.state == State::within; });
   }
 };
 
@@ -161,6 +166,21 @@ std::optional<MachineAccess> HardwareJudge::access_of(const spec::Access& access
                                                            : 'r'};
 }
 
+/// A user's access, of which nobody knows what it meets: a fault, or what the parent maps.
+bool HardwareJudge::is_within(const Place& place, const MayGet& one, char access) const {
+  if (one.kind == Gets::anything || one.kind == Gets::waits) return false;
+  if (one.kind != Gets::address) return true;
+  if (!one.ipa) return false;
+  const Alternatives parents = interface_.expected_within(place.device, place.at, *one.ipa);
+  if (parents.gave_up) return true;
+  for (u32 i = 0; i < parents.count; ++i) {
+    const Promise& promise = parents.promises[i];
+    const bool maps = promise.state == State::mapped && promise.pa == one.pa;
+    if (maps && grants_outer(promise.prot, access)) return true;
+  }
+  return false;
+}
+
 bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& allowed,
                          bool within) const {
   const bool ends = is_end(one.kind);
@@ -177,12 +197,17 @@ bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& a
         return (one.kind == Gets::waits && waits) || (one.kind == Gets::not_mapped && ends_at_once);
       case State::mapped:
         if (grants(promise.prot, allowed.access)) {
+          if (!grants_outer(promise.outer_prot, allowed.access)) {
+            return one.kind == Gets::outer_denied;
+          }
           return one.kind == Gets::address && one.pa == promise.pa + (allowed.iova - allowed.base);
         }
         return (one.kind == Gets::waits && (waits || meanwhile)) ||
                (one.kind == Gets::denied && ends_at_once);
       case State::identity: return one.kind == Gets::address && one.pa == allowed.iova;
       case State::waits: return one.kind == Gets::waits;
+      case State::outer_fault: return one.kind == Gets::outer_not_mapped;
+      case State::within: return is_within(place, one, allowed.access);
       default: return ends && is_end(promise.state);
     }
   });
@@ -205,8 +230,8 @@ void HardwareJudge::compare_place(const Place& place, bool within, Compared& res
     for (const char access : {'r', 'w'}) {
       const Allowed allowed{promises, faults, iova, access, *base};
       ++result.judged;
-      if (allowed.open()) {
-        result.gave_up |= promises.gave_up;
+      if (promises.gave_up) {
+        result.gave_up = true;
         continue;
       }
       const std::set<MayGet> may =

@@ -14,9 +14,9 @@ namespace iommucheck::oracle {
 
 namespace {
 
-spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat& user_format) {
+spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat* user_format) {
   spec::sva::Setup result;
-  result.user_format = &user_format;
+  result.user_format = user_format;
   result.devices = setup.devices;
   const spec::Capabilities caps = spec::parse_capabilities(setup.id);
   if (caps.asid16) result.address_spaces = 65535;
@@ -32,13 +32,16 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   if (setup.hardware != nullptr) {
     result.stalls = result.page_requests = true;
     result.dirty = DirtyHardware::none;
-    result.user_format = nullptr;
     setup.hardware->adapt(result);
   }
   return result;
 }
 
 }  // namespace
+
+UsersFormat users_format(const Setup& setup) {
+  return setup.hardware != nullptr ? setup.hardware->users_format() : UsersFormat::smmuv3;
+}
 
 spec::IdRegisters default_id_registers() {
   spec::Capabilities caps;
@@ -64,8 +67,8 @@ Monitor::Monitor(const Setup& setup)
     : setup_(setup),
       caches_(spec::parse_capabilities(setup.id), setup.profile),
       smmu_(caches_, setup.id),
-      user_format_(spec::parse_capabilities(setup.id)),
-      interface_(caches_.trail(), interface_setup(setup, user_format_)) {
+      user_format_(make_user_format(users_format(setup), spec::parse_capabilities(setup.id))),
+      interface_(caches_.trail(), interface_setup(setup, user_format_.get())) {
   if (setup.window_bytes != 0) {
     caches_.memory().reserve(setup.window_pa, setup.window_bytes, setup.window_memory);
   }

@@ -59,6 +59,9 @@ struct Setup {
   [[nodiscard]] u64 process_pa() const { return window_pa + window_bytes; }
 };
 
+/// How users of the setup's hardware write.
+UsersFormat users_format(const Setup& setup);
+
 /// The SMMU that `check` plays: what the driver meets in the ID registers.
 spec::IdRegisters default_id_registers();
 
@@ -392,6 +395,8 @@ class Monitor {
   void hardware_changed() {
     if (hardware_) hardware_->changed();
   }
+  void users_memory_is_told();
+  void hardware_marks(u64 pa);
   void hardware_acted();
   void stop_walker(u32 walker);
   void settle_process(u64 mm, bool timed_out);
@@ -551,7 +556,7 @@ class Monitor {
   Setup setup_;
   spec::Caches caches_;
   spec::Smmu smmu_;
-  Smmuv3UserFormat user_format_;
+  std::unique_ptr<spec::sva::UserFormat> user_format_;
   spec::sva::Interface interface_;
   Sink* sink_ = nullptr;
   bool probe_each_store_ = false;

@@ -198,7 +198,7 @@ spec::Access Monitor::access_at(const Place& place, u64 va) {
 
 /// Its device is on a domain of a user's.
 bool Monitor::is_on_a_user(const Place& place) const {
-  return interface_.expected_within(place.device, 0).count != 0;
+  return interface_.expected_within(place.device, place.at, 0).count != 0;
 }
 
 /// False: the promise is broken, and was reported; not if that is known.
@@ -340,7 +340,7 @@ bool Monitor::is_contained(const Question& asked) const {
 Alternatives Monitor::allowed_at(const Question& asked, u64 va) const {
   const Place& place = asked.place;
   if (place.walker) return interface_.expected_of_walker(place.device, va);
-  const Alternatives parents = interface_.expected_within(place.device, va);
+  const Alternatives parents = interface_.expected_within(place.device, place.at, va);
   // What a device has cached outlives its stay with a user.
   if (is_contained(asked) && parents.count != 0) return parents;
   Alternatives allowed = interface_.expected_during(place.device, place.at, va);

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What a user may write for an SMMUv3 of its own, where the host has one: words 0 and 1 of an STE,
-// and commands of 16 bytes; and the event records that it reads. INTERFACE "Nested"; IHI 0070 4,
-// 5.2, 7.3.
+// What a user may write for an IOMMU of its own, as the host's: its route, and commands of 16
+// bytes; and the event records that it reads. INTERFACE "Nested".
 #pragma once
+
+#include <memory>
 
 #include "spec/smmu/registers.h"
 #include "spec/sva/user_format.h"
 
 namespace iommucheck::oracle {
 
+/// By their names in driver.h (IOMMUCHECK_FORMAT_*).
+enum class UsersFormat : u32 { none = 0, smmuv3 = 1, two = 2 };
+
+/// Words 0 and 1 of an STE; IHI 0070 4, 5.2, 7.3.
 class Smmuv3UserFormat final : public spec::sva::UserFormat {
  public:
   explicit Smmuv3UserFormat(const spec::Capabilities& caps) : caps_(caps) {}
@@ -21,5 +26,22 @@ class Smmuv3UserFormat final : public spec::sva::UserFormat {
  private:
   spec::Capabilities caps_;
 };
+
+/// The second IOMMU's (spec/two/format.h). A route is the first word of an entry, and none of its
+/// tables is an entry's. Commands, docs/backends.md:
+///   word 0   kind in bits 5:0; log2 of the pages of a range in 11:6, 52: all addresses; of
+///            drop_range the root of a table in 51:12, 0: of each; of drop_device a PASID in 31:12
+///            and the user's number of the device in 63:32
+///   word 1   the first address; of drop_device bit 0: it has a PASID
+class TwoUserFormat final : public spec::sva::UserFormat {
+ public:
+  [[nodiscard]] std::optional<spec::sva::UserRoute> route(
+      const std::array<u64, 2>& structure) const override;
+  [[nodiscard]] spec::sva::UserCommand command(const spec::sva::CommandWords& words) const override;
+};
+
+/// Null: there are no users.
+std::unique_ptr<spec::sva::UserFormat> make_user_format(UsersFormat format,
+                                                        const spec::Capabilities& caps);
 
 }  // namespace iommucheck::oracle

@@ -12,6 +12,10 @@ trace::DomainId Monitor::domain_id(u64 handle) {
   return trace::DomainId{case_.numbers.domains.number(handle)};
 }
 
+/// Each user's copy of what is written is stored before any of them is told of: other hardware is
+/// looked at when all are.
+void Monitor::users_memory_is_told() { hardware_ ? hardware_->changed() : window_ends(); }
+
 void Monitor::user_table_made(u64 parent, const spec::sva::UserTable& table) {
   tick();
   emit(trace::environment_agent, trace::UserTable{.parent = domain_id(parent),
@@ -21,6 +25,7 @@ void Monitor::user_table_made(u64 parent, const spec::sva::UserTable& table) {
                                                   .length = table.bytes,
                                                   .pa = table.pa});
   interface_.user_table_made(parent, table);
+  hardware_changed();
 }
 
 void Monitor::user_fetched(u32 sid, spec::sva::Substream at, u64 va) {
@@ -29,7 +34,7 @@ void Monitor::user_fetched(u32 sid, spec::sva::Substream at, u64 va) {
   if (at.present) fetch.ssid = at.number;
   const u32 device = interface_.device_of(sid);
   emit(trace::device_agent(static_cast<u16>(device)), fetch);
-  caches_.fill_nested(sid, at.number, at.present, va);
+  if (!hardware_) caches_.fill_nested(sid, at.number, at.present, va);
 }
 
 void Monitor::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot) {
@@ -41,7 +46,8 @@ void Monitor::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 pr
                                                 .ipa = ipa,
                                                 .rights = rights_of(prot)});
   interface_.user_maps(parent, root, va, bytes, ipa, prot);
-  window_ends();
+  if (hardware_) hardware_->look_at(va, bytes);
+  users_memory_is_told();
 }
 
 void Monitor::user_unmaps(u64 parent, u64 root, u64 va, u64 bytes) {
@@ -53,7 +59,8 @@ void Monitor::user_unmaps(u64 parent, u64 root, u64 va, u64 bytes) {
                                                 .ipa = std::nullopt,
                                                 .rights = {}});
   interface_.user_unmaps(parent, root, va, bytes);
-  window_ends();
+  if (hardware_) hardware_->look_at(va, bytes);
+  users_memory_is_told();
 }
 
 void Monitor::user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) {
@@ -69,7 +76,7 @@ void Monitor::user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry&
   }
   emit(trace::environment_agent, event);
   interface_.user_sets_entry(parent, entry, content);
-  window_ends();
+  users_memory_is_told();
 }
 
 namespace {
@@ -107,7 +114,8 @@ void Monitor::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
 }
 
 std::optional<Monitor::UsersOutcome> Monitor::wrong_of_user(const Place& place, u64 va) {
-  if (vanishes(place.device) || caches_.stands_still()) return std::nullopt;
+  // Of other hardware all that it may do is compared with what is promised, wherever that changes.
+  if (hardware_ || vanishes(place.device) || caches_.stands_still()) return std::nullopt;
   const Alternatives allowed = interface_.expected_during(place.device, place.at, va);
   if (allowed.gave_up || promises_state(allowed, State::within)) return std::nullopt;
   for (const auto type : {spec::AccessType::read, spec::AccessType::write}) {

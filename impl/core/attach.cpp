@@ -8,7 +8,7 @@ namespace iommucheck::impl {
 
 Route Core::route_to(const Domain* domain, const Table* own, u32 device) const {
   if (domain == nullptr) return {};
-  if (domain->is_nested()) {
+  if (domain->is_nested() && !users_by_entries_) {
     return {
         .kind = Route::Kind::user, .table = domain->parent->table, .structure = domain->structure};
   }
@@ -87,21 +87,31 @@ int Core::empty_if_left(Domain& domain) {
   return 0;
 }
 
-/// On `domain`, and in its parent's user.
+/// Devices that cache themselves: on `domain`, and in its parent's user. `by`: 1, or its negative.
+void Core::count_cached(Domain& domain, u32 device, u32 by) {
+  if (!backend_.has_cache(device)) return;
+  domain.caching_devices += by;
+  if (domain.parent != nullptr) domain.parent->caching_devices += by;
+}
+
 void Core::count_device(Domain& domain, u32 device) {
   ++domain.devices;
-  if (backend_.has_cache(device)) ++domain.caching_devices;
-  if (domain.parent == nullptr) return;
-  ++domain.parent->user_devices;
-  if (backend_.has_cache(device)) ++domain.parent->caching_devices;
+  if (domain.parent != nullptr) ++domain.parent->user_devices;
+  count_cached(domain, device, 1);
 }
 
 void Core::uncount_device(Domain& domain, u32 device) {
   --domain.devices;
-  if (backend_.has_cache(device)) --domain.caching_devices;
-  if (domain.parent == nullptr) return;
-  --domain.parent->user_devices;
-  if (backend_.has_cache(device)) --domain.parent->caching_devices;
+  if (domain.parent != nullptr) --domain.parent->user_devices;
+  count_cached(domain, device, ~u32{0});
+}
+
+/// Something leads there.
+void Core::may_be_cached(Domain& domain) {
+  Space* space = domain.reached();
+  if (space == nullptr) return;
+  space->cached = true;
+  if (domain.is_nested()) space->combined = true;
 }
 
 /// A device has left `domain`, where it met that table, for the IOMMU too.
@@ -144,10 +154,9 @@ int Core::move_devices(u32 device, Domain& domain) {
   }
   if (error == 0) {
     for_each_moving(device, [&](u32 i) {
-      devices_[i].had_user |= domain.is_nested();
+      devices_[i].had_user |= domain.is_nested() && !users_by_entries_;
       if (!set_route(i, route(i))) return;
-      if (reached != nullptr) reached->cached = true;
-      if (domain.is_nested()) reached->combined = true;
+      may_be_cached(domain);
       backend_.forget_route(i, false);
     });
     error = commit();
@@ -166,8 +175,7 @@ int Core::move_devices(u32 device, Domain& domain) {
   }
   if (error == 0) {
     users_have_parted(device);
-    if (reached != nullptr) reached->cached = true;
-    if (domain.is_nested()) reached->combined = true;
+    may_be_cached(domain);
     return 0;
   }
   // Nothing is known: back to what was, and all domains stay cached until recovery.
@@ -202,7 +210,7 @@ bool Core::would_silence(u32 device, const Domain& domain) {
 /// Where an outer space is there are no PASIDs, and domains stand at some.
 bool Core::would_lose_pasids(u32 device, const Domain& domain) {
   bool would = false;
-  for_each_moving(device, [&](u32 i) { would |= domain.takes_pasids() && has_attachments(i); });
+  for_each_moving(device, [&](u32 i) { would |= takes_pasids(domain) && has_attachments(i); });
   return would;
 }
 

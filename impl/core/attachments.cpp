@@ -42,13 +42,13 @@ bool Core::copy_entry(Table& table, u32 pasid, const Entry& entry) {
 Table* Core::open_own_table(u32 device, const Domain& domain) {
   Table* table = backend_.open_table();
   if (table == nullptr) return nullptr;
-  const Entry first = domain.is_paging() ? entry_of(*domain.space) : Entry{};
-  backend_.set_first_entry(*table, domain.is_paging() ? &first : nullptr);
+  const Entry first = entry_of(domain);
+  backend_.set_first_entry(*table, has_first_entry(domain) ? &first : nullptr);
   bool all = true;
   attachments_.for_each_used([&](const Attachment& at) {
     if (at.device != device || at.dead || !all) return;
     const Domain& its = *domains_.find(at.domain);
-    if (its.has_entry()) all = copy_entry(*table, at.pasid, entry_of(its));
+    if (has_entry(its)) all = copy_entry(*table, at.pasid, entry_of(its));
   });
   sva_.for_each_entry(Holder{.device = device}, [&](u32 pasid, const Entry& entry) {
     if (all) all = copy_entry(*table, pasid, entry);
@@ -65,16 +65,18 @@ Table* Core::open_own_table(u32 device, const Domain& domain) {
 
 void Core::count_attachment(Domain& domain, u32 device) {
   ++domain.attachments;
-  if (backend_.has_cache(device)) ++domain.caching_devices;
-  if (domain.is_paging()) domain.space->cached = true;
+  if (domain.parent != nullptr) ++domain.parent->user_devices;
+  count_cached(domain, device, 1);
+  may_be_cached(domain);
 }
 
 /// 0 or ETIMEDOUT: nothing of the domain is reached there any more, as far as is known.
 int Core::uncount_attachment(iommucheck_handle handle, u32 device) {
   Domain& domain = *domains_.find(handle);
   --domain.attachments;
+  if (domain.parent != nullptr) --domain.parent->user_devices;
   const int error = empty_if_left(domain);
-  if (backend_.has_cache(device)) --domain.caching_devices;
+  count_cached(domain, device, ~u32{0});
   return error;
 }
 
@@ -96,7 +98,7 @@ int Core::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
     attachment.domain = before;
     return -IOMMUCHECK_ENOMEM;
   }
-  if (domain.is_paging()) domain.space->cached = true;
+  may_be_cached(domain);
   platform_.barrier();
   int error = switch_route(device);
   if (error == 0 && backend_.has_cache(device)) {
@@ -105,7 +107,7 @@ int Core::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
     error = commit();
   }
   // Nobody answers any more what waits where nothing is reached.
-  if (error == 0 && !domain.has_entry() && can_wait(device)) {
+  if (error == 0 && !has_entry(domain) && can_wait(device)) {
     end_device_faults(device, attachment.pasid);
     error = ensure_settled();
   }
@@ -130,8 +132,8 @@ int Core::attach_by_entry(Attachment& attachment, Domain& domain) {
   const Holder holder = {.device = attachment.device};
   attachment.domain = domains_.handle(domain);
   int error = reserve(holder, attachment.pasid);
-  if (error == 0 && domain.is_paging()) domain.space->cached = true;
-  if (error == 0 && domain.has_entry()) error = enter(holder, attachment.pasid, entry_of(domain));
+  if (error == 0) may_be_cached(domain);
+  if (error == 0 && has_entry(domain)) error = enter(holder, attachment.pasid, entry_of(domain));
   if (error == 0) {
     count_attachment(domain, attachment.device);
   } else {
@@ -146,11 +148,10 @@ int Core::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY && !backend_.can_route(Route::Kind::bypass)) {
     return -IOMMUCHECK_EOPNOTSUPP;
   }
-  if (domain->takes_pasids()) return -IOMMUCHECK_EOPNOTSUPP;
+  if (takes_pasids(*domain)) return -IOMMUCHECK_EOPNOTSUPP;
   const Domain* rid = domains_.find(devices_[device].domain);
   if (rid == nullptr) return -IOMMUCHECK_EINVAL;
-  if (rid->is_nested()) return -IOMMUCHECK_EBUSY;
-  if (rid->is_outer()) return -IOMMUCHECK_EOPNOTSUPP;
+  if (takes_pasids(*rid)) return rid->is_nested() ? -IOMMUCHECK_EBUSY : -IOMMUCHECK_EOPNOTSUPP;
   // Without PASIDs 0 is none either.
   const unsigned bits = pasid_bits(device);
   if (pasid < first_pasid() || bits == 0 || (u64{pasid} >> bits) != 0) return -IOMMUCHECK_EINVAL;
@@ -202,7 +203,7 @@ int Core::end_attachments(u32 device, u32 pasid) {
   for_each(false, [&](Attachment& at) {
     any = true;
     at.dead = true;
-    if (domains_.find(at.domain)->has_entry()) clear(Holder{.device = device}, at.pasid);
+    if (has_entry(*domains_.find(at.domain))) clear(Holder{.device = device}, at.pasid);
   });
   if (!any) return 0;
   int error = commit();
@@ -219,7 +220,7 @@ int Core::end_attachments(u32 device, u32 pasid) {
     Domain* domain = domains_.find(at.domain);
     if (domain == nullptr) return;  // one of an earlier time-out
     at.domain = 0;
-    if (error != 0 && domain->is_paging()) quarantine(*domain->space);
+    if (Space* space = domain->reached(); error != 0 && space != nullptr) quarantine(*space);
     const int late = uncount_attachment(domains_.handle(*domain), device);
     if (error == 0) error = late;
   });

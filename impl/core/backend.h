@@ -63,13 +63,15 @@ struct Route {
 
 struct Entry {
   const Space* space = nullptr;       ///< the driver's own, or
-  const iommucheck_mm* mm = nullptr;  ///< a process's
+  const iommucheck_mm* mm = nullptr;  ///< a process's, or
+  const Space* outer = nullptr;       ///< a user's over that one, by `structure`
+  Structure structure{};
   u64 tag = 0;
   bool waits = false;  ///< faults wait for an answer
   bool quiet = false;  ///< nothing is translated, and nothing reported
 
   /// Accesses pass as they are, where the backend can_route() so.
-  bool passes() const { return space == nullptr && mm == nullptr; }
+  bool passes() const { return space == nullptr && mm == nullptr && outer == nullptr; }
 };
 
 /// A command of a user's, as far as the core has to know it.
@@ -79,6 +81,9 @@ struct UserCommand {
   About about = About::refused;
   bool names_device = false;
   u32 number = 0;  ///< by which the user calls the device
+  /// Where PASIDs are the host's: it is about one at which the device is the user's, or no_pasid.
+  bool names_pasid = false;
+  u32 pasid = no_pasid;
 };
 
 /// An access that waits for an answer; of a device that asks for pages one of a group, which waits
@@ -201,9 +206,12 @@ class Backend {
 
   // ---- tables ----
 
-  /// Whether the entry of a PASID can lead there: `bypass` is what a backend may not have. To a
-  /// table it can; where it is to lead nowhere there is none.
-  virtual bool can_route(Route::Kind kind) const { return kind != Route::Kind::bypass; }
+  /// Whether the entry of a PASID can lead there: to a table it can; where it is to lead nowhere
+  /// there is none; `bypass` and `user` are what a backend may not have. With `user` each access of
+  /// a user's device goes by an entry, the one without a PASID too: PASIDs are the host's.
+  virtual bool can_route(Route::Kind kind) const {
+    return kind != Route::Kind::bypass && kind != Route::Kind::user;
+  }
   /// Null: no memory.
   virtual Table* open_table() = 0;
   /// Nothing may reach it any more, in memory or in caches.

@@ -27,6 +27,12 @@ const char* Core::inconsistency() {
       ++attachments;
       caching += backend_.has_cache(at.device) ? 1 : 0;
     });
+    attachments_.for_each_used([&](const Attachment& at) {
+      const Domain* of = domains_.find(at.domain);
+      if (of == nullptr || of->parent != &domain) return;
+      ++users;
+      caching += backend_.has_cache(at.device) ? 1 : 0;
+    });
     domains_.for_each_used([&](const Domain& other) { nested += other.parent == &domain ? 1 : 0; });
     expect(domain.devices == devices, "Domain::devices");
     expect(domain.user_devices == users, "Domain::user_devices");

@@ -8,8 +8,9 @@
 //    that it is on: the domain's, which its devices share, or its own. It has its own with tables
 //    per device, and from its first attach_pasid on until it is detached; that may stand beside a
 //    blocked or bypassed route of the RID's;
-//  - the table of an outer space is the domain's, and has no PASIDs: nor has who is on it, or on a
-//    nested domain over it, for the host. A nested domain has neither space nor table;
+//  - a nested domain has no space. Where entries lead to users' tables (`users_by_entries_`) it has
+//    a table, and it and its outer one are led to like paging ones. Else it has none, the table of
+//    the outer space is the domain's, and has no PASIDs: nor has who is on either, for the host;
 //  - `Space::cached` is false only if no entry of the space can be reached and its tag has been
 //    invalidated since. Such a space owes the hardware nothing: its unmaps send no command;
 //  - a `Space::foreign` is in no cache that a command reaches, and in those of walkers until its
@@ -49,7 +50,7 @@ struct Domain {
   Domain* parent = nullptr;  // of a nested one, until it is freed: the outer domain
   Structure structure{};     // of a nested one
   u32 nested = 0;            // of an outer one: domains of which it is the parent
-  u32 user_devices = 0;      // and devices on these
+  u32 user_devices = 0;      // and devices on these, by their RIDs and at PASIDs
   List<VirtualDevice, &VirtualDevice::of_parent> virtual_devices;  // and their numbers
 
   bool is_paging() const { return kind == IOMMUCHECK_DOMAIN_PAGING; }
@@ -61,11 +62,8 @@ struct Domain {
   Space* mapped() const { return is_dynamic() ? nullptr : space; }
   /// The space that its devices reach; null: none that is mapped into.
   Space* reached() const { return parent != nullptr ? parent->space : mapped(); }
-  /// Whether a device there has no PASIDs of the host's.
-  bool takes_pasids() const { return is_outer() || is_nested(); }
+  bool is_behind_outer() const { return is_outer() || is_nested(); }
   bool has_devices() const { return devices != 0 || attachments != 0 || user_devices != 0; }
-  /// At a PASID: one that is blocked has none.
-  bool has_entry() const { return is_paging() || kind == IOMMUCHECK_DOMAIN_IDENTITY; }
   bool is_dynamic() const { return kind == IOMMUCHECK_DOMAIN_DYNAMIC; }
 };
 
@@ -108,6 +106,7 @@ class Core {
         backend_(backend),
         own_tables_(form == TableForm::per_device),
         remembers_unmapped_(backend.remembers_unmapped()),
+        users_by_entries_(backend.can_route(Route::Kind::user)),
         sva_(platform_, *this),
         events_(platform_, backend, *this),
         faults_(platform_, backend, *this, sva_, events_) {}
@@ -235,7 +234,11 @@ class Core {
   void close_space(Space& space) { backend_.close_space(space); }
   static Entry entry_of(const Space& space);
   static Entry entry_of(const Domain& domain) {
-    return domain.is_paging() ? entry_of(*domain.space) : Entry{};
+    if (domain.is_nested()) {
+      const Space& outer = *domain.parent->space;
+      return {.outer = &outer, .structure = domain.structure, .tag = outer.tag};
+    }
+    return domain.space != nullptr ? entry_of(*domain.space) : Entry{};
   }
   /// Into a table that nothing leads to yet. False: no memory.
   bool grow_unused(Table& table);
@@ -314,15 +317,30 @@ class Core {
   int build_paging(Domain& domain, u32 input_bits);
   int build_outer(Domain& domain, u32 input_bits);
   int build(Domain& domain, u32 input_bits);
+  /// Whether accesses go by an entry to where it leads; `bypass` and `blocked` need none without a
+  /// PASID.
+  bool has_first_entry(const Domain& domain) const {
+    return domain.is_paging() || (users_by_entries_ && domain.is_behind_outer());
+  }
+  /// At a PASID: one that is blocked has none.
+  bool has_entry(const Domain& domain) const {
+    return has_first_entry(domain) || domain.kind == IOMMUCHECK_DOMAIN_IDENTITY;
+  }
+  /// Whether a device there has no PASIDs of the host's.
+  bool takes_pasids(const Domain& domain) const {
+    return domain.is_behind_outer() && !users_by_entries_;
+  }
   int alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handle* handle);
   void release(Domain& domain);
 
   // users (nested.cpp)
   Domain* find_outer(iommucheck_handle handle);
+  int build_nested(Domain& domain);
   int alloc_nested(const iommucheck_domain_params& params, iommucheck_handle* handle);
   void end_family(Domain& domain);
   void drop_virtual_devices(u32 device);
   bool forward(Domain& parent, const UserCommand& command, const u64* words);
+  bool is_users(const Domain& parent, u32 device, const UserCommand& command);
   void drop_caches_of_user(const Domain& parent);
   void drop_device_wholly(u32 device);
   void users_part(u32 device, const Domain* to);
@@ -335,8 +353,10 @@ class Core {
 
   // who is on which domain (attach.cpp)
   Route route_to(const Domain* domain, const Table* own, u32 device) const;
+  void count_cached(Domain& domain, u32 device, u32 by);
   void count_device(Domain& domain, u32 device);
   void uncount_device(Domain& domain, u32 device);
+  static void may_be_cached(Domain& domain);
   int open_next_tables(u32 device, const Domain& domain);
   void close_next_table(u32 device);
   void close_own_table(u32 device);
@@ -416,6 +436,7 @@ class Core {
   Backend& backend_;
   const bool own_tables_;
   const bool remembers_unmapped_;    // caches of the backend: asked once, not at each map
+  const bool users_by_entries_;      // entries of PASIDs can lead to users' tables
   Table* waiting_tables_ = nullptr;  // a time-out keeps them: a device may reach them still
   Limits limits_;
   Pool<Domain> domains_;

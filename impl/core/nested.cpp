@@ -14,6 +14,16 @@ Domain* Core::find_outer(iommucheck_handle handle) {
 
 // ---- domains ----
 
+/// A table that leads there, where no route does by itself.
+int Core::build_nested(Domain& domain) {
+  if (!users_by_entries_) return 0;
+  domain.table = backend_.open_table();
+  if (domain.table == nullptr) return -IOMMUCHECK_ENOMEM;
+  const Entry entry = entry_of(domain);
+  backend_.set_first_entry(*domain.table, &entry);
+  return 0;
+}
+
 int Core::alloc_nested(const iommucheck_domain_params& params, iommucheck_handle* handle) {
   const auto* nested = static_cast<const iommucheck_nested_params*>(params.of_kind);
   if (nested == nullptr || nested->abi != IOMMUCHECK_DRIVER_ABI ||
@@ -29,6 +39,10 @@ int Core::alloc_nested(const iommucheck_domain_params& params, iommucheck_handle
   domain->kind = params.kind;
   domain->parent = parent;
   domain->structure = {nested->table, nested->config};
+  if (int error = build_nested(*domain)) {
+    release(*domain);
+    return error;
+  }
   ++parent->nested;
   *handle = domains_.handle(*domain);
   return 0;
@@ -127,13 +141,19 @@ void Core::drop_device_wholly(u32 device) {
   backend_.drop_device_wholly(device);
 }
 
-/// Of which addresses and PASIDs what was mapped there has come to be known is the user's affair.
+/// Of which addresses what was mapped there has come to be known is the user's affair, and of which
+/// PASIDs where these are its own.
 void Core::drop_caches_of_user(const Domain& parent) {
   if (parent.user_devices == 0) return;
   for (u32 i = 0; i < config_->device_count; ++i) {
     const Domain* its = domains_.find(devices_[i].domain);
-    if (its != nullptr && its->parent == &parent) drop_device_wholly(i);
+    if (its == nullptr || its->parent != &parent) continue;
+    users_by_entries_ ? drop_device(i, no_pasid) : drop_device_wholly(i);
   }
+  attachments_.for_each_used([&](const Attachment& at) {
+    const Domain* its = domains_.find(at.domain);
+    if (its != nullptr && its->parent == &parent) drop_device(at.device, at.pasid);
+  });
 }
 
 // ---- commands ----
@@ -144,6 +164,18 @@ constexpr u64 user_batch_max = 64;
 constexpr u64 command_words = 2;
 
 }  // namespace
+
+/// Whether the device is on a domain of the user's; where PASIDs are the host's, whether it is by
+/// that one.
+bool Core::is_users(const Domain& parent, u32 device, const UserCommand& command) {
+  const auto is_on = [&](iommucheck_handle handle) {
+    const Domain* on = domains_.find(handle);
+    return on != nullptr && on->parent == &parent;
+  };
+  if (!command.names_pasid || command.pasid == no_pasid) return is_on(devices_[device].domain);
+  const Attachment* at = find_attachment(device, command.pasid);
+  return at != nullptr && is_on(at->domain);
+}
 
 /// False: refused. What is sent for it joins the batch.
 bool Core::forward(Domain& parent, const UserCommand& command, const u64* words) {
@@ -156,13 +188,13 @@ bool Core::forward(Domain& parent, const UserCommand& command, const u64* words)
   }
   const auto named = [&](const VirtualDevice& its) { return its.number == command.number; };
   const VirtualDevice* its = parent.virtual_devices.find_if(virtual_devices_, named);
-  const Domain* on = its != nullptr ? domains_.find(devices_[its->device].domain) : nullptr;
-  if (on == nullptr || on->parent != &parent) return false;
+  if (its == nullptr || !is_users(parent, its->device, command)) return false;
   if (command.about == About::device) {
     if (!is_told(its->device)) return true;
     devices_[its->device].asked = batch_;
   }
-  backend_.forward(words, tag, its->device, on->structure);
+  const Domain* rid = domains_.find(devices_[its->device].domain);
+  backend_.forward(words, tag, its->device, rid != nullptr ? rid->structure : Structure{});
   return true;
 }
 

@@ -11,15 +11,17 @@ constexpr unsigned request_stream_lsb =
 
 }  // namespace
 
-void Two::send(two::Command command, u64 a, u64 b, u64 c) {
+void Two::send(two::Command command, u64 a, u64 b, u64 c, u64 d) {
   platform_.write64(two::reg::argument_a, a);
   platform_.write64(two::reg::argument_b, b);
   platform_.write64(two::reg::argument_c, c);
+  platform_.write64(two::reg::argument_d, d);
   platform_.write64(two::reg::command, static_cast<u64>(command));
   ++sent_;
 }
 
-void Two::drop_translations(u64 tag) { send(two::Command::drop_range, tag, 0, ~u64{0}); }
+/// With what users' tables have made over it.
+void Two::drop_translations(u64 tag) { send(two::Command::drop_root, tag, 0, 0); }
 
 void Two::drop_gathered(const Gather& gather, u64 tag) {
   if (gather.all()) return drop_translations(tag);

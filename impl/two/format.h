@@ -10,7 +10,9 @@
 namespace iommucheck::impl::two {
 
 inline constexpr u64 page_bytes = 4096;
-inline constexpr unsigned entries_lg2 = 9;  // of a page of a table, of entries too
+inline constexpr unsigned words_lg2 = 9;    // of a page of a table
+inline constexpr unsigned entries_lg2 = 8;  // of a page of entries, two words each
+inline constexpr u64 entry_bytes = 16;
 
 // ---- registers ----
 
@@ -23,6 +25,7 @@ inline constexpr u64 argument_b = 0x28;
 inline constexpr u64 argument_c = 0x30;
 inline constexpr u64 command = 0x38;
 inline constexpr u64 done = 0x40;
+inline constexpr u64 argument_d = 0x48;
 inline constexpr u64 request = 0x50;
 inline constexpr u64 request_who = 0x58;
 inline constexpr u64 request_iova = 0x60;
@@ -36,7 +39,10 @@ enum class Command : u64 {
   drop_device = 4,
   drop_all = 5,
   respond = 6,
+  drop_inner = 7,
+  drop_root = 8,
 };
+inline constexpr u64 every_root = ~u64{0};
 
 // What `respond` says of a group of page requests.
 inline constexpr u64 respond_invalid = 0;  // its accesses are aborted
@@ -59,16 +65,21 @@ inline constexpr u64 entry_waits = 4;
 inline constexpr u64 entry_cpus = 8;
 inline constexpr u64 entry_four_levels = 16;
 inline constexpr u64 entry_untranslated = 32;
+inline constexpr u64 entry_users = 64;
+// What of an entry is the user's to choose, in its first word: where its table lies, how deep it
+// is, or that there is none.
+inline constexpr u64 entry_by_user =
+    entry_valid | entry_four_levels | entry_untranslated | mask(51, 12);
 
 // ---- page tables: three levels to 39 bits of input, four to 48 ----
 
 struct Format {
   static constexpr unsigned last_level = 3;
   static constexpr unsigned level_shift(unsigned level) { return 12 + 9 * (last_level - level); }
-  static constexpr unsigned index_lg2(unsigned /*level*/) { return entries_lg2; }
+  static constexpr unsigned index_lg2(unsigned /*level*/) { return words_lg2; }
   static constexpr unsigned start_level(unsigned input_bits) { return input_bits > 39 ? 0 : 1; }
   static constexpr unsigned table_lg2(unsigned /*level*/, unsigned /*input_bits*/) {
-    return entries_lg2;
+    return words_lg2;
   }
   static constexpr u64 table_index(u64 iova, unsigned level, unsigned lg2) {
     return iova >> level_shift(level) & mask(lg2 - 1, 0);
@@ -79,6 +90,11 @@ struct Format {
   static constexpr u64 leaf_offset(u64 iova, unsigned level) {
     return iova & mask(level_shift(level) - 1, 0);
   }
+  static constexpr u64 written_bit = u64{1} << 57;
+  static constexpr u64 tracks_bit = u64{1} << 58;
+  static constexpr bool is_writable(u64 word) { return bit(word, 59); }
+  static constexpr u64 make_clean(u64 word) { return (word | tracks_bit) & ~written_bit; }
+  static constexpr u64 make_untracked(u64 word) { return word & ~(tracks_bit | written_bit); }
   static constexpr bool block_at(unsigned level) { return level >= 1; }
   static constexpr bool is_valid(u64 word) { return bit(word, 63); }
   static constexpr bool is_table(u64 word, unsigned level) {

@@ -12,6 +12,7 @@ int Two::probe() {
   const u64 identity = platform_.read64(two::reg::identity);
   limits_ = {25, static_cast<u32>(bits(identity, 15, 8)), static_cast<u32>(bits(identity, 7, 0))};
   pasid_bits_ = static_cast<unsigned>(bits(identity, 23, 16));
+  marks_ = bit(identity, 24);
   for (u32 i = 0; i < config_->device_count; ++i) {
     pasid_bits_max_ = std::max(pasid_bits_max_, pasid_bits(i));
   }

@@ -57,11 +57,11 @@ void Two::forget_route(u32 device, bool /*whole*/) {
 
 // ---- PASID tables ----
 
-/// One word, and one for each page of entries.
+/// An entry, and a word for each page of entries.
 u64 Two::table_bytes() const {
   const u64 pages =
       pasid_bits_max_ > two::entries_lg2 ? u64{1} << (pasid_bits_max_ - two::entries_lg2) : 1;
-  return std::max(two::page_bytes, std::bit_ceil((1 + pages) * sizeof(u64)));
+  return std::max(two::page_bytes, std::bit_ceil(two::entry_bytes + pages * sizeof(u64)));
 }
 
 Table* Two::open_table() {
@@ -76,7 +76,7 @@ Table* Two::open_table() {
 void Two::close_table(Table& table) {
   auto& its = static_cast<TwoTable&>(table);
   const u64* words = platform_.words(its.pa);
-  for (u64 i = 1; i < table_bytes() / sizeof(u64); ++i) {
+  for (u64 i = two::entry_bytes / sizeof(u64); i < table_bytes() / sizeof(u64); ++i) {
     if (words[i] != 0) platform_.table_free(words[i] & two_address_mask, two::page_bytes);
   }
   platform_.table_free(its.pa, table_bytes());
@@ -85,6 +85,10 @@ void Two::close_table(Table& table) {
 
 u64 Two::word_of(const Entry& entry) {
   if (entry.passes()) return two::entry_valid | two::entry_untranslated;
+  if (entry.outer != nullptr) {
+    const u64 users = entry.structure[0] & two::entry_by_user;
+    return (users & two::entry_valid) != 0 ? users | two::entry_users : 0;
+  }
   const u64 root = entry.mm != nullptr ? entry.mm->table_pa : entry.space->table_pa;
   const u32 input_bits = entry.mm != nullptr ? entry.mm->input_bits : entry.space->input_bits;
   u64 word = root | two::entry_valid;
@@ -95,13 +99,26 @@ u64 Two::word_of(const Entry& entry) {
   return word;
 }
 
+/// Of a user's: the outer table.
+u64 Two::outer_word_of(const Entry& entry) {
+  if (entry.outer == nullptr) return 0;
+  const bool deep = two::Format::start_level(entry.outer->input_bits) == 0;
+  return entry.outer->table_pa | (deep ? two::entry_four_levels : 0);
+}
+
 void Two::set_first_entry(Table& table, const Entry* entry) {
-  platform_.store64(static_cast<TwoTable&>(table).pa, entry != nullptr ? word_of(*entry) : 0);
+  const u64 place = static_cast<TwoTable&>(table).pa;
+  platform_.store64(place + sizeof(u64), entry != nullptr ? outer_word_of(*entry) : 0);
+  platform_.store64(place, entry != nullptr ? word_of(*entry) : 0);
+}
+
+u64 Two::pointer_place(const Table& table, u32 pasid) {
+  return static_cast<const TwoTable&>(table).pa + two::entry_bytes +
+         sizeof(u64) * (u64{pasid} >> two::entries_lg2);
 }
 
 Backend::Place Two::make_place(Table& table, u32 pasid) {
-  const u64 pointer =
-      static_cast<TwoTable&>(table).pa + sizeof(u64) * (1 + (u64{pasid} >> two::entries_lg2));
+  const u64 pointer = pointer_place(table, pasid);
   if (*platform_.words(pointer) != 0) return Place::present;
   const u64 page = new_words(two::page_bytes);
   if (page == 0) return Place::no_memory;
@@ -110,10 +127,13 @@ Backend::Place Two::make_place(Table& table, u32 pasid) {
 }
 
 u64 Two::entry_place(const Table& table, u32 pasid) const {
-  const u64 pa = static_cast<const TwoTable&>(table).pa;
-  if (pasid == no_pasid) return pa;
-  const u64 pointer = *platform_.words(pa + sizeof(u64) * (1 + (u64{pasid} >> two::entries_lg2)));
-  return (pointer & two_address_mask) + sizeof(u64) * (pasid & mask(two::entries_lg2 - 1, 0));
+  if (pasid == no_pasid) return static_cast<const TwoTable&>(table).pa;
+  const u64 pointer = *platform_.words(pointer_place(table, pasid));
+  return (pointer & two_address_mask) + two::entry_bytes * (pasid & mask(two::entries_lg2 - 1, 0));
+}
+
+void Two::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
+  platform_.store64(entry_place(table, pasid) + sizeof(u64), outer_word_of(entry));
 }
 
 void Two::store_entry(Table& table, u32 pasid, const Entry& entry) {

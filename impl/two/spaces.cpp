@@ -51,7 +51,13 @@ void Two::close_space(Space& space) {
 }
 
 MapProgress Two::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
-  return two_space(space).pages.map(platform_, iova, pa, bytes, two::Format::attributes(prot));
+  // An outer one has one set of rights, whatever the privilege.
+  const u32 rights = two_space(space).outer ? prot & ~u32{IOMMUCHECK_PROT_PRIVILEGED} : prot;
+  u64 attributes = two::Format::attributes(rights);
+  if (space.tracked && two::Format::is_writable(attributes)) {
+    attributes = two::Format::make_clean(attributes);
+  }
+  return two_space(space).pages.map(platform_, iova, pa, bytes, attributes);
 }
 
 UnmapProgress Two::unmap(Space& space, u64 iova, u64 bytes) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The second IOMMU as a backend of the core. The words of core/backend.h, here: a route is a word
-// of the device table, a table a PASID table, which is a device's own, an entry one word of it, a
-// tag the address of a page table's root. Every change is one store.
+// of the device table, a table a PASID table, an entry two words of it, a tag the address of a page
+// table's root; what a user's table makes over an outer one is known by both roots. Every change is
+// one store: the second word of an entry is written while it is not valid.
 #pragma once
 
 #include "base/types.h"
@@ -27,6 +28,7 @@ struct TwoSpace : Space {
   u32 generation = 0;
   Pages pages;
   Pages::Retired retired;
+  bool outer = false;
 };
 
 /// Not final: a twin forgets one thing.
@@ -68,7 +70,7 @@ class Two : public HookedBackend {
   void not_grown(Table& /*table*/) override {}
   void free_abandoned(Table& /*table*/) override {}
   Place make_place(Table& table, u32 pasid) override;
-  void prepare_entry(Table& /*table*/, u32 /*pasid*/, const Entry& /*entry*/) override {}
+  void prepare_entry(Table& table, u32 pasid, const Entry& entry) override;
   void store_entry(Table& table, u32 pasid, const Entry& entry) override;
   void clear_entry(Table& table, u32 pasid) override;
   void forget_entry(u32 device, u32 pasid, bool whole) override;
@@ -91,6 +93,20 @@ class Two : public HookedBackend {
   int take_tag(u64 /*tag*/) override { return 0; }
   void release_tag(u64 /*tag*/) override {}
 
+  // dirty.cpp
+  bool tracks_writes() const override { return marks_; }
+  void track(Space& space, bool on) override;
+  void read_marks(Space& space, DirtyWindow& window) override;
+  void mark_again(Space& space, const DirtyWindow& window) override;
+
+  // users.cpp
+  int open_outer(u32 input_bits, Space** space, Table** table) override;
+  int check_structure(const iommucheck_nested_params& params, bool pasids,
+                      const Space& outer) const override;
+  void drop_inner(u64 tag) override;
+  UserCommand understand(const u64* words) const override;
+  void forward(const u64* words, u64 tag, u32 device, const Structure& structure) override;
+
   // commands.cpp
   bool remembers_unmapped() const override { return true; }
   void drop_translations(u64 tag) override;
@@ -106,7 +122,8 @@ class Two : public HookedBackend {
   Answered answer(const Fault& fault, Response response) override;
 
  protected:
-  virtual void send(two::Command command, u64 a, u64 b, u64 c);
+  virtual void send(two::Command command, u64 a, u64 b, u64 c, u64 d);
+  void send(two::Command command, u64 a, u64 b, u64 c) { send(command, a, b, c, 0); }
   const Platform& platform() const { return platform_; }
 
  private:
@@ -120,8 +137,12 @@ class Two : public HookedBackend {
   u64 table_bytes() const;
   u64 new_words(u64 bytes);
   u64 entry_place(const Table& table, u32 pasid) const;
+  static u64 pointer_place(const Table& table, u32 pasid);
   static u64 word_of(const Entry& entry);
+  static u64 outer_word_of(const Entry& entry);
   TwoSpace* new_space(u32 input_bits);
+  template <class Change>
+  u64 change_leaf(u64 slot, Change change) const;
 
   Limits limits_;
   unsigned pasid_bits_ = 0;      // of the IOMMU
@@ -131,6 +152,7 @@ class Two : public HookedBackend {
   u64 sent_ = 0;                   // commands
   u64 done_ = 0;                   // as last read
   bool on_ = false;
+  bool marks_ = false;  // what devices write
   Pool<TwoTable> tables_;
   Pool<TwoSpace> spaces_;
 };

@@ -317,8 +317,8 @@ struct iommucheck_dynamic_params { /* DYNAMIC */
 };
 #define IOMMUCHECK_DYNAMIC_PARAMS_SIZE_VER0 16u
 
-/* Whose structures a user's table consists of. */
-enum { IOMMUCHECK_FORMAT_SMMUV3 = 1 };
+/* Of a user's own route, and of the commands of who has it. */
+enum { IOMMUCHECK_FORMAT_SMMUV3 = 1, IOMMUCHECK_FORMAT_TWO = 2 };
 
 struct iommucheck_nested_params { /* NESTED, NESTED_PASID */
   uint32_t size;
@@ -330,9 +330,9 @@ struct iommucheck_nested_params { /* NESTED, NESTED_PASID */
    * would write: V, Config (abort, bypass or stage 1), S1Fmt, S1ContextPtr (an IPA), S1CDMax;
    * S1DSS, S1CIR, S1COR, S1CSH, S1STALLD, EATS. NESTED: S1CDMax = 0, one CD. NESTED_PASID: above.
    * EINVAL: a field that the user may not choose, what is ILLEGAL, a structure of the other kind.
-   */
-  uint64_t table;  /* SMMUV3: word 0 */
-  uint64_t config; /* SMMUV3: word 1 */
+   * TWO (the second backend, docs/backends.md; it has no NESTED_PASID): an entry. */
+  uint64_t table;  /* SMMUV3: word 0; TWO: the entry's first word */
+  uint64_t config; /* SMMUV3: word 1; TWO: 0 */
 };
 #define IOMMUCHECK_NESTED_PARAMS_SIZE_VER0 40u
 
@@ -709,9 +709,9 @@ struct iommucheck_driver {
                     uint64_t grain, int clear, uint64_t* bitmap);
 
   /* Nested: `count` commands of 16 bytes of the user, who has no other StreamIDs than those of
-   * vdevice. bytes = how many took full effect; later ones did nothing. EIO: that one is none that
-   * a user may give. EINVAL (with 0): no NESTED or NESTED_PASID domain. ETIMEDOUT. INTERFACE
-   * "Nested". */
+   * vdevice, in the format that its domain was made with. bytes = how many took full effect; later
+   * ones did nothing. EIO: that one is none that a user may give. EINVAL (with 0): no NESTED or
+   * NESTED_PASID domain. ETIMEDOUT. INTERFACE "Nested". */
   struct iommucheck_result (*cache_invalidate)(void* self, iommucheck_handle domain,
                                                const uint64_t* commands, uint64_t count);
 

@@ -20,6 +20,9 @@ const char* fault_name(MayGet::Kind kind) {
     case MayGet::Kind::denied: return "F.perm";
     case MayGet::Kind::waits: return "F.wait";
     case MayGet::Kind::quiet: return "F.quiet";
+    case MayGet::Kind::outer_not_mapped: return "F.s2unmapped";
+    case MayGet::Kind::outer_denied: return "F.s2perm";
+    case MayGet::Kind::inside: return "?anything that the parent maps";
     default: return "?anything: in memory that may be somebody else's";
   }
 }
@@ -62,7 +65,9 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .stalls = setup.stalls,
           .page_requests = setup.page_requests,
           .request_groups = machine->has_groups(),
+          .dirty = setup.dirty != spec::sva::DirtyHardware::none,
           .hooks = true,
+          .users = machine->users_format() != UsersFormat::none,
           .commands = true};
 }
 

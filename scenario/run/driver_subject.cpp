@@ -77,6 +77,8 @@ Offers DriverSubject::offers(const World& world) {
           .dirty = driver_->dirty_set != nullptr,
           .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
           .users = !world.second_backend && driver_->cache_invalidate != nullptr,
+          .users_pasids = true,
+          .users_events = true,
           .commands = true};
 }
 
@@ -113,8 +115,10 @@ std::string DriverSubject::boot(const World& world) {
   booted_ = failed.empty();
   if (booted_) host_->snapshot();
   user_sink_.emplace(*monitor_);
-  if (!world.second_backend && !backend_)
-    users_.emplace(*user_sink_, host_->users_pa(), capabilities_of(world));
+  const UsersFormat format = users_format(setup);
+  if (format != UsersFormat::none && (backend_ || !world.second_backend)) {
+    users_.emplace(*user_sink_, host_->users_pa(), capabilities_of(world), format);
+  }
   return failed;
 }
 
@@ -310,7 +314,7 @@ Reachable DriverSubject::reachable(const Probing& probing) {
   if (!world_.devices[probing.device].has_iommu()) return {{true, probing.iova, {}}};
   const auto add = [&](const spec::Outcome& outcome) { set.insert(reached_by(probing, outcome)); };
   // What the users of the world write is all told.
-  const bool of_user = interface().expected_within(probing.device, 0).count != 0;
+  const bool of_user = interface().expected_within(probing.device, probing.at, 0).count != 0;
   const bool whole = of_user ? monitor_->caches().nested().outcomes(access_of(probing), add)
                              : monitor_->caches().outcomes(access_of(probing), add);
   if (!whole) set.insert({false, 0, "?the specification gave up"});

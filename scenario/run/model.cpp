@@ -48,18 +48,21 @@ Offers Model::offers(const World& world) {
           .dirty = true,
           .any_numbers = true,
           .hooks = true,
-          .users = !world.second_backend};
+          .users = true,
+          .users_pasids = !world.second_backend,
+          .users_events = !world.second_backend};
 }
 
 std::string Model::boot(const World& world) {
   world_ = world;
   spec::sva::Setup setup = interface_setup(world);
   const spec::Capabilities caps = capabilities_of(world);
-  user_format_.emplace(caps);
-  if (!world.second_backend) setup.user_format = &*user_format_;
+  const UsersFormat format = world.second_backend ? UsersFormat::two : UsersFormat::smmuv3;
+  user_format_ = make_user_format(format, caps);
+  setup.user_format = user_format_.get();
   interface_ = std::make_unique<spec::sva::Interface>(trail_, setup);
   constexpr u64 users_pa = u64{3} << 31;
-  if (!world.second_backend) users_.emplace(user_sink_, users_pa, caps);
+  users_.emplace(user_sink_, users_pa, caps, format);
   return {};
 }
 

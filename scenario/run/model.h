@@ -77,6 +77,7 @@ class Model final : public Subject {
   struct UserSink final : UserMemory::Sink {
     explicit UserSink(Model& model) : model_(model) {}
     void store(u64 /*pa*/, u64 /*value*/) override {}
+    void clear(u64 /*pa*/, u64 /*bytes*/) override {}
     void barrier() override {}
     void before(u64 /*va*/) override {}
     void table_made(u64 parent, const spec::sva::UserTable& table) override {
@@ -121,7 +122,7 @@ class Model final : public Subject {
 
   Trail trail_;
   World world_;
-  std::optional<Smmuv3UserFormat> user_format_;
+  std::unique_ptr<spec::sva::UserFormat> user_format_;
   std::unique_ptr<spec::sva::Interface> interface_;
   UserSink user_sink_{*this};
   std::optional<UserMemory> users_;

@@ -117,16 +117,21 @@ class Needs {
     if (name == "dma_state") return;  // its dma has been looked at
     const auto kind = kind_of(name);
     if (!kind || !subject_.has(*kind)) return add(name);
+    if (name.starts_with("event_") && !offers_.users_events) add(name);
     const bool of_dirt =
         *kind == spec::sva::CallKind::dirty_set || *kind == spec::sva::CallKind::dirty_read;
     if (of_dirt && world_.has_dirty() && !offers_.dirty) add("dirty=1");
     if (waits_for_holes(*kind, invoke.results)) add("backend=two");
+    if (!offers_.users_pasids && names_entries(invoke)) add("cd");
     if (name == "domain_alloc" && !invoke.arguments.empty()) {
       const scenario::Value& what = invoke.arguments[0];
       const bool is_word = what.kind == scenario::Value::Kind::word;
       const bool of_users =
           what.is_word("paging_s2") || what.is_word("nested") || what.is_word("nested_pasid");
-      if (of_users && offers_.users) return;
+      if (what.is_word("nested_pasid") ? offers_.users_pasids && offers_.users
+                                       : of_users && offers_.users) {
+        return;
+      }
       if (is_word && !what.is_word("paging") && !what.is_word("blocked") &&
           !what.is_word("identity") && !what.is_word("dynamic")) {
         add("domain_alloc(" + what.word + ")");
@@ -140,7 +145,7 @@ class Needs {
     if (sticks_ && !offers_.commands) add("stuck after");
   }
   void visit(const scenario::UserEntry& /*entry*/) {
-    if (!offers_.users) add("ucd");
+    if (!offers_.users || !offers_.users_pasids) add("ucd");
   }
   void visit(const scenario::Probe& /*probe*/) {}
   /// A stall stands for itself; of requests the last one of a group is answered for all.
@@ -171,6 +176,13 @@ class Needs {
     return !offers_.holes && (kind == CallKind::map || kind == CallKind::map_sg) &&
            std::ranges::any_of(results,
                                [](const scenario::Value& one) { return one.is_word("ETIMEDOUT"); });
+  }
+
+  /// A command about an entry of a PASID table of its own.
+  static bool names_entries(const Invoke& invoke) {
+    if (invoke.call.text != "cache_invalidate" || invoke.arguments.size() < 2) return false;
+    return std::ranges::any_of(invoke.arguments[1].items,
+                               [](const scenario::Value& one) { return one.word == "cd"; });
   }
 
   void add(const std::string& name) {

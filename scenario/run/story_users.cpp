@@ -2,7 +2,6 @@
 // Users of stage 2 domains: upt, ucd, their own routes, their commands. INTERFACE "Nested".
 #include <algorithm>
 
-#include "host/user_commands.h"
 #include "scenario/run/story.h"
 
 namespace iommucheck::oracle::stories {
@@ -99,7 +98,8 @@ void Story::add_structure(const scenario::Invoke& invoke, spec::sva::Call& call)
   if (!named) return;
   const std::string& name = invoke.arguments[2].word;
   if (call.domain_kind == kind_nested) {
-    call.structure = UserMemory::structure(user_entry_of(name), 0);
+    const UserWords& words = subject_.users()->words();
+    call.structure = words.route_to(words.has_entries() ? user_entry_of(name) : user_table(name));
   } else if (call.domain_kind == kind_nested_pasid) {
     const UserEntries& table = user_entries(name);
     call.structure = UserMemory::structure(table.at, table.count_lg2);
@@ -132,32 +132,35 @@ u32 Story::device_on(u64 domain) const {
 
 /// `[va(a), all, cd(pasid), ...]` as the user writes them.
 void Story::add_commands(const Value& list, u64 domain, std::vector<CommandWords>& out) {
-  using namespace user_command;
+  const UserWords& words = subject_.users()->words();
   const u64 parent = subject_.interface().parent_of(domain);
   for (const Value& one : list.items) {
     const auto argument = [&](std::size_t i) {
       return i < one.items.size() ? names_.value(one.items[i]).value_or(0) : 0;
     };
     if (one.word == "va") {
-      out.push_back(nh_vaa(argument(0)));
+      out.push_back(words.va(argument(0)));
     } else if (one.word == "all") {
-      out.push_back(nh_all());
+      out.push_back(words.all());
     } else if (one.word == "cd") {
-      out.push_back(cfgi_cd(number_of(parent, device_on(domain)), argument(0)));
+      out.push_back(words.entry(number_of(parent, device_on(domain)), argument(0)));
     } else if (one.word == "atc" && !one.items.empty()) {
       const u32 device = world_.device(one.items[0].word);
-      out.push_back(atc_inv(number_of(parent, device), argument(1), argument(2)));
+      const bool none = one.items.size() > 1 && one.items[1].is_word("none");
+      const auto pasid = none ? std::nullopt : std::optional(argument(1));
+      out.push_back(words.device(number_of(parent, device), pasid, argument(2)));
     } else if (one.word == "other_sid") {
       constexpr u64 nobodys = 0x7fff'ffff;
-      out.push_back(cfgi_cd(nobodys, 0));
+      out.push_back(words.has_entries() ? words.entry(nobodys, 0)
+                                        : words.device(nobodys, std::nullopt, 0));
     } else if (one.word == "host_all") {
-      out.push_back(el2_all());
+      out.push_back(words.all_of_host());
     } else if (one.word == "sync") {
-      out.push_back(sync());
+      out.push_back(words.sync());
     } else if (one.word == "resume") {
-      out.push_back(resume());
+      out.push_back(words.resume());
     } else {
-      out.push_back(reserved());
+      out.push_back(words.reserved());
     }
   }
 }

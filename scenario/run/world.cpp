@@ -159,6 +159,7 @@ spec::sva::Setup interface_setup(const World& world) {
   setup.per_device_tables = world.per_device_tables;
   setup.keeps_pasid_0 = !world.second_backend;
   setup.routes_identity = world.second_backend;
+  setup.routes_users = world.second_backend;
   setup.hooks = world.hooks;
   if (world.has_dirty()) setup.dirty = spec::sva::DirtyHardware::present;
   return setup;

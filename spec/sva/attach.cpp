@@ -65,7 +65,7 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
     return set;
   }
   const u32 index = s.find(call.domain);
-  if (is_behind_stage2(s, index) && has_attachments(s, call.device)) {
+  if (!s.routes_users && is_behind_stage2(s, index) && has_attachments(s, call.device)) {
     set.add(Reason::its_pasids_have_domains);
     return set;
   }

@@ -86,7 +86,7 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
     set.add(Reason::no_iommu_ever_walks_a_dynamic_domain);
   } else if (!s.routes_identity && is_of_kind(s, domain, DomainKind::identity)) {
     set.add(Reason::identity_at_a_pasid);
-  } else if (is_behind_stage2(s, domain)) {
+  } else if (!s.routes_users && is_behind_stage2(s, domain)) {
     set.add(Reason::no_entry_leads_to_stage_2);
   }
   if (call.pasid == 0 && s.keeps_pasid_0) set.add(Reason::pasid_0_is_kept);
@@ -100,7 +100,7 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
   if (bits == 0 || (u64{call.pasid} >> bits) != 0) set.add(Reason::the_device_cannot_send_it);
   const u32 of_rid = s.devices[call.device].domain;
   if (of_rid == 0) set.add(Reason::the_rid_is_not_attached);
-  if (is_behind_stage2(s, of_rid)) {
+  if (!s.routes_users && is_behind_stage2(s, of_rid)) {
     set.add(is_nested(s.spaces[of_rid]) ? Reason::the_user_has_the_pasid_table
                                         : Reason::no_pasids_beside_stage_2);
   }
@@ -131,6 +131,7 @@ void apply_attach_pasid(InterfaceState& s, const Call& call, Status status) {
   u32 at = find_attachment(s, call.device, number);
   if (at == 0) at = s.attachments.allocate(s.trail, {.device = call.device, .number = number});
   if (s.attachments[at].domain == domain) return;
+  note_users_device(s, domain);
   if (status == Status::ok) {
     set_domain(s, at, domain);
     forget_ghosts(s, at);
@@ -217,6 +218,10 @@ bool has_attachments(const InterfaceState& s, u32 device) {
   return found;
 }
 
+u32 domain_at(const InterfaceState& s, u32 device, u32 pasid) {
+  return attached_domain(s, device, s.find_number(pasid));
+}
+
 // --- What ends with something else ---
 
 void rid_moved(InterfaceState& s, u32 device, bool timed_out) {
@@ -265,9 +270,12 @@ void settle_attachments(InterfaceState& s) {
 
 namespace {
 
-void promises_of(const InterfaceState& s, u32 domain, u64 iova, bool with_calls,
+void promises_of(const InterfaceState& s, u32 device, u32 domain, u64 iova, bool with_calls,
                  Alternatives& out) {
-  if (is_of_kind(s, domain, DomainKind::paging)) {
+  if (is_nested(s.spaces[domain])) {
+    nested_promises(s, device, domain, {}, iova, with_calls, out);
+  } else if (is_of_kind(s, domain, DomainKind::paging) ||
+             is_of_kind(s, domain, DomainKind::paging_s2)) {
     space_promises(s, domain, iova, FaultKind::terminated, with_calls, out);
   } else if (is_of_kind(s, domain, DomainKind::identity)) {
     out.add({.state = State::identity});
@@ -296,10 +304,10 @@ bool attached_promises(const InterfaceState& s, u32 device, u32 pasid, u64 iova,
   const u32 known = number != 0 ? number : s.forest.lookup(s.number_at, pasid).tag;
   const u32 at = known == 0 ? 0 : find_attachment(s, device, known);
   const u32 domain = at == 0 ? 0 : s.attachments[at].domain;
-  if (domain != 0) promises_of(s, domain, iova, with_calls, out);
+  if (domain != 0) promises_of(s, device, domain, iova, with_calls, out);
   if (at != 0 && s.attachments[at].ghosts != 0) {
     for (u32 g = s.attachments[at].ghosts; g != 0; g = s.ghosts[g].next) {
-      promises_of(s, s.ghosts[g].domain, iova, with_calls, out);
+      promises_of(s, device, s.ghosts[g].domain, iova, with_calls, out);
     }
     out.add(promise::nothing);
     out.add(promise::quiet);
@@ -308,7 +316,7 @@ bool attached_promises(const InterfaceState& s, u32 device, u32 pasid, u64 iova,
     for_each_call_at(s, device, number, [&](const Pending& pending) {
       if (pending.kind == static_cast<u32>(CallKind::attach_pasid)) {
         if (pending.space == domain) return;
-        promises_of(s, pending.space, iova, with_calls, out);
+        promises_of(s, device, pending.space, iova, with_calls, out);
       }
       out.concerned = true;
       out.add(promise::nothing);

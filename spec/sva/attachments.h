@@ -25,6 +25,24 @@ bool may_reach_attached(const InterfaceState& s, u32 device, u32 number);
 
 /// For the caller some number leads to a domain on the device.
 bool has_attachments(const InterfaceState& s, u32 device);
+/// Calls visit(domain) for what the device has, or may have, at the number, calls in progress
+/// included.
+template <class Visit>
+void for_each_domain_at(const InterfaceState& s, u32 device, u32 pasid, Visit visit) {
+  s.for_each_attachment([&](u32 i) {
+    const Attachment& its = s.attachments[i];
+    if (its.device != device || s.numbers[its.number].value != pasid) return;
+    if (its.domain != 0) visit(its.domain);
+    for (u32 g = its.ghosts; g != 0; g = s.ghosts[g].next) visit(s.ghosts[g].domain);
+  });
+  s.tickets.for_each([&](const Pending& pending) {
+    const bool attaches = pending.kind == static_cast<u32>(CallKind::attach_pasid);
+    if (!attaches || pending.space == 0 || pending.device != device) return;
+    if (s.numbers[static_cast<u32>(pending.drvdata)].value == pasid) visit(pending.space);
+  });
+}
+/// The domain that the caller has attached there; 0: none.
+u32 domain_at(const InterfaceState& s, u32 device, u32 pasid);
 /// The RID was moved to another domain, or may have been: with nothing attached it shares again.
 void rid_moved(InterfaceState& s, u32 device, bool timed_out);
 /// The RID is detached, or the device is gone.

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/text.h"
+#include "spec/sva/attachments.h"
 #include "spec/sva/map.h"
 #include "spec/sva/nested.h"
 
@@ -375,8 +376,9 @@ void device_wrote(InterfaceState& s, u32 device, Substream at, u64 iova, std::op
                   bool sure) {
   if (s.tracked == 0 && !s.tickets.any()) return;
   if (device >= s.devices.size()) return;
-  const u32 of_rid = s.devices[device].domain;
-  if (const u32 parent = parent_of(s, of_rid); parent != 0) {
+  const u32 met =
+      s.routes_users && at.present ? domain_at(s, device, at.number) : s.devices[device].domain;
+  if (const u32 parent = parent_of(s, met); parent != 0) {
     return parent_written(s, parent, pa, sure && !s.tickets.any());
   }
   std::vector<u32> spaces;

@@ -122,8 +122,8 @@ std::optional<u64> Interface::number_of(u64 parent, u32 device) const {
   return sva::number_of(state_, state_.find_stage2(parent), device);
 }
 
-Alternatives Interface::expected_within(u32 device, u64 ipa) const {
-  return sva::expected_within(state_, device, ipa);
+Alternatives Interface::expected_within(u32 device, Substream at, u64 ipa) const {
+  return sva::expected_within(state_, device, at, ipa);
 }
 
 bool Interface::is_master(u64 handle) const {

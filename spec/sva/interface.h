@@ -366,7 +366,7 @@ class Interface {
 
   /// What the parents of the user's domains that the device may be on promise at an IPA: whatever
   /// the user writes, its accesses reach nothing else. None: it is on no user's domain.
-  [[nodiscard]] Alternatives expected_within(u32 device, u64 ipa) const;
+  [[nodiscard]] Alternatives expected_within(u32 device, Substream at, u64 ipa) const;
 
   /// How an access ends there that no mapping, or its rights, permit.
   [[nodiscard]] FaultKind faults_of(u32 device, Substream at) const;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spec/sva/attachments.h"
 #include "spec/sva/devices.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/promises.h"
@@ -156,13 +157,16 @@ void forget_vdevices_of_device(InterfaceState& s, u32 device) {
 
 namespace {
 
-/// The device that the user of `parent` calls so, if it is on one of the user's domains.
-std::optional<u32> device_called(const InterfaceState& s, u32 parent, u64 number) {
+/// The device that the command names, if it is on one of the user's domains: without a PASID, or at
+/// the one that it names of the host's.
+std::optional<u32> device_named(const InterfaceState& s, u32 parent, const UserCommand& command) {
   std::optional<u32> found;
   for_each_number(s, [&](u32 i) {
     const VirtualDevice& its = s.virtual_devices[i];
-    if (its.parent != parent || its.number != number) return;
-    if (parent_of(s, s.devices[its.device].domain) == parent) found = its.device;
+    if (its.parent != parent || its.number != command.stream) return;
+    const u32 domain = command.at_pasid ? domain_at(s, its.device, command.pasid.value_or(0))
+                                        : s.devices[its.device].domain;
+    if (parent_of(s, domain) == parent) found = its.device;
   });
   return found;
 }
@@ -170,7 +174,7 @@ std::optional<u32> device_called(const InterfaceState& s, u32 parent, u64 number
 /// A command of the user's that it may give, naming nobody else's device.
 bool may_give(const InterfaceState& s, u32 parent, const UserCommand& command) {
   if (command.kind == UserCommand::Kind::forbidden) return false;
-  return !command.stream || device_called(s, parent, *command.stream);
+  return !command.stream || device_named(s, parent, command);
 }
 
 }  // namespace
@@ -211,12 +215,13 @@ void drop_covered(InterfaceState& s, u32 parent, const UserCommand& command, u64
   if (command.kind == UserCommand::Kind::translations) {
     for_each_table_of(s, parent, [&](u32 table) {
       if (command.asid && *command.asid != s.spaces[table].structure[1]) return;
+      if (command.table && *command.table != s.spaces[table].structure[0]) return;
       drop_older_than(s, table, command.first, command.last, changes);
     });
     return;
   }
   if (command.kind != UserCommand::Kind::entry || !command.stream) return;
-  const auto device = device_called(s, parent, *command.stream);
+  const auto device = device_named(s, parent, command);
   if (!device) return;
   const UserRoute route = route_of(s, s.devices[*device].domain);
   for_each_context(s, parent, [&](u32 i) {
@@ -461,6 +466,12 @@ void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substrea
   if (!at.present && has_table && route.first == First::terminate) {
     return out.add(promise::nothing);
   }
+  if (route.table) {
+    const u32 table = find_table(s, parent, *route.table);
+    const bool known = table != 0 && s.spaces[table].input_bits == route.table_bits;
+    if (!known) return out.add({.state = State::within});
+    return table_promises(s, parent, table, iova, with_calls, out);
+  }
   if (!route.linear) return out.add({.state = State::within});
   const u64 entry = route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
   entry_promises(s, device, parent, entry, iova, with_calls, out);
@@ -489,7 +500,7 @@ void note_users_device(InterfaceState& s, u32 domain) {
   if (parent != 0 && s.spaces[parent].used == 0) s.spaces.edit(s.trail, parent).used = 1;
 }
 
-Alternatives expected_within(const InterfaceState& s, u32 device, u64 ipa) {
+Alternatives expected_within(const InterfaceState& s, u32 device, Substream at, u64 ipa) {
   Alternatives out;
   if (device >= s.devices.size()) return out;
   u32 met[Alternatives::max] = {};
@@ -500,6 +511,10 @@ Alternatives expected_within(const InterfaceState& s, u32 device, u64 ipa) {
     if (u32* free = std::ranges::find(met, u32{0}); free != std::end(met)) *free = parent;
     space_promises(s, parent, ipa, FaultKind::terminated, true, out);
   };
+  if (s.routes_users && at.present) {
+    for_each_domain_at(s, device, at.number, of_domain);
+    return out;
+  }
   of_domain(s.devices[device].domain);
   for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
     of_domain(s.ghosts[g].domain);

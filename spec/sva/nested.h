@@ -61,7 +61,8 @@ void nested_promises(const InterfaceState& s, u32 device, u32 domain, Substream 
                      bool with_calls, Alternatives& out);
 /// A device came to the domain.
 void note_users_device(InterfaceState& s, u32 domain);
-/// What the parents of the user's domains that the device may be on promise at an IPA.
-Alternatives expected_within(const InterfaceState& s, u32 device, u64 ipa);
+/// What the parents of the user's domains that the device may be on promise at an IPA; at a PASID,
+/// where these are the host's.
+Alternatives expected_within(const InterfaceState& s, u32 device, Substream at, u64 ipa);
 
 }  // namespace iommucheck::spec::sva

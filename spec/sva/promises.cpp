@@ -41,7 +41,7 @@ void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pas
     out.add(promise::blocked);
     return;
   }
-  if (is_nested(s.spaces[domain])) {
+  if (!s.routes_users && is_nested(s.spaces[domain])) {
     return nested_promises(s, device, domain, substream(pasid), iova, with_calls, out);
   }
   // Where stage 1 is bypassed a SubstreamID is refused. IHI 0070 7.3.9 (C_BAD_SUBSTREAMID).
@@ -74,7 +74,8 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
     return out;
   }
   const auto of_domain = [&](u32 domain) {
-    if (domain != 0 && is_nested(s.spaces[domain])) {
+    const bool hosts_pasid = at.present && s.routes_users;
+    if (domain != 0 && !hosts_pasid && is_nested(s.spaces[domain])) {
       nested_promises(s, device, domain, at, iova, with_calls, out);
     } else if (at.present) {
       substream_promises(s, device, domain, at.number, iova, with_calls, out);

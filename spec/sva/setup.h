@@ -53,8 +53,11 @@ struct Setup {
   /// False: an access of a device that is on no domain may pass untranslated as well.
   bool blocks_unattached = true;
   bool routes_identity = false;  ///< an entry of a PASID may pass accesses untranslated
-  bool stalls = true;            ///< the IOMMU can hold faulting accesses of devices that can wait
-  bool page_requests = true;     ///< it hands page requests to the driver
+  /// An entry of a PASID may lead to a stage 2 domain, or a user's: PASIDs are the host's there
+  /// too.
+  bool routes_users = false;
+  bool stalls = true;         ///< the IOMMU can hold faulting accesses of devices that can wait
+  bool page_requests = true;  ///< it hands page requests to the driver
   DirtyHardware dirty = DirtyHardware::none;
   Hooks hooks{};
   /// What users' own routes and commands look like; null: there are none. Outlives the interface.

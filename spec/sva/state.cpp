@@ -19,6 +19,7 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
       keeps_pasid_0(setup.keeps_pasid_0),
       blocks_unattached(setup.blocks_unattached),
       routes_identity(setup.routes_identity),
+      routes_users(setup.routes_users),
       hooks(setup.hooks),
       dirty(setup.dirty),
       user_format(setup.user_format),

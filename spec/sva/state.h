@@ -220,6 +220,7 @@ struct InterfaceState {
   bool keeps_pasid_0;                                 // constant
   bool blocks_unattached;                             // constant
   bool routes_identity;                               // at a PASID, constant
+  bool routes_users;                                  // at a PASID too, constant
   Hooks hooks;                                        // constant
   DirtyHardware dirty;                                // constant
   const UserFormat* user_format;                      // null: users have no routes of their own

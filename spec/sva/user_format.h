@@ -17,6 +17,10 @@ struct UserRoute {
   /// Of accesses without a PASID, where there is a PASID table.
   enum class First : u8 { terminate, bypass, entry_0 };
   Kind kind = Kind::abort;
+  /// stage1: its table, an IPA, of so many bits of input, where the route itself leads there; else
+  /// an entry does.
+  std::optional<u64> table{};
+  u32 table_bits = 0;
   u64 entries = 0;     ///< stage1: address of entry 0, an IPA
   u32 pasid_bits = 0;  ///< stage1: entries are 2^it; 0: one, of accesses without a PASID
   First first = First::entry_0;
@@ -28,7 +32,7 @@ struct UserRoute {
 struct UserCommand {
   enum class Kind : u8 {
     forbidden,     ///< none that a user may give: EIO
-    translations,  ///< of [first, last], of one ASID or of all
+    translations,  ///< of [first, last], of one ASID or of one table, or of all
     entry,         ///< of a PASID table: `pasid`, or all
     nothing_owed,  ///< of a device's own cache
   };
@@ -36,8 +40,11 @@ struct UserCommand {
   u64 first = 0;
   u64 last = ~u64{0};
   std::optional<u64> asid{};
+  std::optional<u64> table{};  ///< by its root, an IPA
   std::optional<u32> pasid{};
   std::optional<u64> stream{};  ///< by which number it names a device
+  /// Where PASIDs are the host's: the device is the user's at `pasid`, or without one.
+  bool at_pasid = false;
 };
 
 class UserFormat {

@@ -21,17 +21,28 @@ bool overlap(u64 first, u64 last, u64 other_first, u64 other_last) {
 
 /// One walk, as it could be made at any moment up to `now`.
 struct Hardware::Walk {
-  u64 root = 0;
+  Tables by;
   u64 iova = 0;
   Time now = 0;
   Time answers_from = 0;  ///< what is cached of the page itself is not older
+  Time outer_from = 0;    ///< of a user's: nor is what is cached of the outer table
   bool own = false;       ///< a walker's, which no command reaches
   bool remembers = true;  ///< that something is not mapped
   std::vector<std::pair<Time, Time>> usable;
+
+  /// Not before `earliest`, while a way leads there; never: none is.
+  [[nodiscard]] Time first_moment(Time earliest) const {
+    Time at = never;
+    for (const auto& [begin, until] : usable) {
+      const Time moment = std::max(earliest, begin);
+      if (moment < until && moment <= now) at = std::min(at, moment);
+    }
+    return at;
+  }
 };
 
-Hardware::Hardware(std::vector<Stream> streams, unsigned pasid_bits)
-    : streams_(std::move(streams)), pasid_bits_(pasid_bits) {}
+Hardware::Hardware(std::vector<Stream> streams, unsigned pasid_bits, bool marks)
+    : streams_(std::move(streams)), pasid_bits_(pasid_bits), marks_(marks) {}
 
 const Hardware::Stream* Hardware::stream(u32 id) const {
   const auto at = std::ranges::find(streams_, id, &Stream::id);
@@ -90,7 +101,10 @@ bool Hardware::give_back(u64 pa, u64 bytes) {
       if (!free || lead.to != never || lead.way != Way::table || !entry.valid() || entry.quiet()) {
         continue;
       }
-      free &= !leads_into(entry.root(), entry.levels() - 1, entry.root(), 0, 0, pa, bytes);
+      // A user's own table lies where its outer one says: that is what leads there.
+      Tables by = tables_of(lead);
+      if (by.outer != 0) by = {.root = by.outer, .levels = by.outer_levels};
+      free &= !leads_into(by, by.root, by.levels - 1, 0, pa, bytes);
     }
   }
   ++now_;
@@ -104,7 +118,7 @@ bool Hardware::give_back(u64 pa, u64 bytes) {
 }
 
 /// Whether a pointer that is in memory or cached leads from the table to the place.
-bool Hardware::leads_into(u64 table, unsigned depth, u64 root, u64 base, Time low, u64 pa,
+bool Hardware::leads_into(const Tables& by, u64 table, unsigned depth, u64 base, u64 pa,
                           u64 bytes) const {
   if (overlap(table, table + 4095, pa, pa + bytes - 1)) return true;
   if (depth == 0) return false;
@@ -117,11 +131,10 @@ bool Hardware::leads_into(u64 table, unsigned depth, u64 root, u64 base, Time lo
     for (std::size_t v = 0; v < said->size(); ++v) {
       const PageWord word{(*said)[v].value};
       if (!word.present() || word.leaf()) continue;
-      if (dropped == never)
-        dropped = std::max(low, last_drop(root, first, first + covers - 1, now_));
+      if (dropped == never) dropped = last_drop(by, first, first + covers - 1, now_);
       const Time end = v + 1 < said->size() ? (*said)[v + 1].from : never;
       if (end <= dropped || gone_since(word.address(), (*said)[v].from, now_)) continue;
-      if (leads_into(word.address(), depth - 1, root, first, low, pa, bytes)) return true;
+      if (leads_into(by, word.address(), depth - 1, first, pa, bytes)) return true;
     }
   }
   return false;
@@ -139,11 +152,13 @@ void Hardware::write(u64 offset, u64 value) {
       return;
     case reg::argument_a:
     case reg::argument_b:
-    case reg::argument_c: registers_[offset] = value; return;
+    case reg::argument_c:
+    case reg::argument_d: registers_[offset] = value; return;
     case reg::command:
-      wrong_ |= value < 1 || value > static_cast<u64>(CommandKind::respond);
+      wrong_ |= value < 1 || value > static_cast<u64>(CommandKind::drop_root);
       commands_.push_back({static_cast<CommandKind>(value), registers_[reg::argument_a],
-                           registers_[reg::argument_b], registers_[reg::argument_c], now_});
+                           registers_[reg::argument_b], registers_[reg::argument_c],
+                           registers_[reg::argument_d], now_});
       return;
     case reg::request_take:
       if (!untaken_.empty()) untaken_.erase(untaken_.begin());
@@ -156,7 +171,8 @@ u64 Hardware::read(u64 offset) {
   const u64 oldest = untaken_.empty() ? 0 : untaken_.front();
   const auto request = waiting_.find(oldest);
   switch (offset) {
-    case reg::identity: return 44 | u64{48} << 8 | u64{pasid_bits_} << 16;
+    case reg::identity:
+      return 44 | u64{48} << 8 | u64{pasid_bits_} << 16 | (marks_ ? u64{1} << 24 : 0);
     case reg::done:
       if (!stuck_) complete_all();
       return completed_;
@@ -279,124 +295,268 @@ void Hardware::fill(const DeviceItem& item, const Who& who) {
     lead.wild = item.until != never && gone_since(device.table(), item.until, now_);
     if (!present) {
       lead.way = device.first();
-      if (lead.way == Way::table) lead.entry = newest(device.table());
+      if (lead.way == Way::table) {
+        lead.entry = newest(device.table());
+        lead.outer = newest(device.table() + 8);
+      }
     } else if (device.reaches(who.pasid)) {
       const u64 pointer = newest(pointer_at(device.table(), who.pasid));
-      if ((pointer & 1) != 0) lead.entry = newest(entry_at(pointer & page_mask, who.pasid));
+      if ((pointer & 1) != 0) {
+        lead.entry = newest(entry_at(pointer & page_mask, who.pasid));
+        lead.outer = newest(entry_at(pointer & page_mask, who.pasid) + 8);
+      }
       const EntryWord entry{lead.entry};
-      if (entry.valid() && !entry.quiet() && entry.untranslated()) lead.way = Way::untranslated;
+      const bool passes = entry.untranslated() && !entry.users();
+      if (entry.valid() && !entry.quiet() && passes) lead.way = Way::untranslated;
     }
   }
+  if (!EntryWord{lead.entry}.valid() || !EntryWord{lead.entry}.users()) lead.outer = 0;
   for (Lead& known : leads_) {
     if (known.to != never || known.who != who || known.by != lead.by) continue;
     if (known.way != lead.way || known.entry != lead.entry || known.wild != lead.wild) continue;
+    if (known.outer != lead.outer) continue;
     known.until = never;
     return;
   }
   leads_.push_back(lead);
 }
 
-/// When some way led to the table, as moments [from, to).
-std::vector<std::pair<Hardware::Time, Hardware::Time>> Hardware::usable(u64 root) const {
+/// Of one whose way is a table, and whose entry translates.
+Hardware::Tables Hardware::tables_of(const Lead& lead) {
+  const EntryWord entry{lead.entry};
+  const OuterWord outer{lead.outer};
+  if (!entry.users()) {
+    return {.root = entry.root(), .levels = entry.levels(), .cpus = entry.cpus()};
+  }
+  if (entry.untranslated()) {
+    return {.root = outer.root(), .levels = outer.levels(), .passes_inner = true};
+  }
+  return {.root = entry.root(),
+          .levels = entry.levels(),
+          .outer = outer.root(),
+          .outer_levels = outer.levels()};
+}
+
+/// When some way led to the tables, as moments [from, to). To an outer one all of its users' do.
+std::vector<std::pair<Hardware::Time, Hardware::Time>> Hardware::usable(const Tables& by) const {
   std::vector<std::pair<Time, Time>> all;
   for (const Lead& lead : leads_) {
     const EntryWord entry{lead.entry};
-    const bool walks = lead.way == Way::table && entry.valid() && !entry.quiet();
-    if (walks && entry.root() == root) all.emplace_back(lead.from, lead.to);
+    if (lead.way != Way::table || !entry.valid() || entry.quiet()) continue;
+    const Tables its = tables_of(lead);
+    const bool same = its.root == by.root && its.outer == by.outer;
+    if (same || (by.outer == 0 && its.outer == by.root)) all.emplace_back(lead.from, lead.to);
   }
   return all;
 }
 
+/// Whether the command covers a part of the range, of what is known by these tables.
+bool Hardware::takes(const Command& command, const Tables& by, u64 first, u64 last) {
+  const bool users = by.outer != 0;
+  switch (command.kind) {
+    case CommandKind::drop_all: return true;
+    case CommandKind::drop_root: return command.a == (users ? by.outer : by.root);
+    case CommandKind::drop_range:
+      return !users && command.a == by.root && overlap(first, last, command.b, command.c);
+    case CommandKind::drop_inner:
+      return users && command.a == by.outer && (command.d == every_root || command.d == by.root) &&
+             overlap(first, last, command.b, command.c);
+    default: return false;
+  }
+}
+
 /// When the last command was sent that was complete by `now` and covers a part of the range.
-Hardware::Time Hardware::last_drop(u64 root, u64 first, u64 last, Time now) const {
+Hardware::Time Hardware::last_drop(const Tables& by, u64 first, u64 last, Time now) const {
   for (std::size_t i = completed_; i-- > 0;) {
     const Command& command = commands_[i];
-    if (command.complete > now) continue;
-    if (command.kind == CommandKind::drop_all) return command.sent;
-    const bool its = command.kind == CommandKind::drop_range && command.a == root;
-    if (its && overlap(first, last, command.b, command.c)) return command.sent;
+    if (command.complete <= now && takes(command, by, first, last)) return command.sent;
   }
   return 0;
 }
 
+/// The last moments before a command that takes anything of the tables was complete, behind `from`;
+/// and `now`.
+std::vector<Hardware::Time> Hardware::before_drops(const Tables& by, Time from, Time now) const {
+  std::vector<Time> all = {now};
+  for (const Command& command : commands_) {
+    const bool its = command.kind != CommandKind::drop_all && takes(command, by, 0, ~u64{0});
+    if (its && command.complete <= now && command.complete > from) {
+      all.push_back(command.complete - 1);
+    }
+  }
+  return all;
+}
+
 // ---- walks --------------------------------------------------------------------------------------
 
+void Hardware::find(Ends& found, const End& end, Time at) {
+  const auto [known, is_new] = found.try_emplace(end, at);
+  if (!is_new) known->second = std::min(known->second, at);
+}
+
 /// Rule 3 level by level: what was read at a moment not before `low`, the moment of the level
-/// above.
-void Hardware::ends_in(const Walk& walk, u64 table, unsigned depth, Time low,
-                       std::set<End>& found) const {
+/// above. Rule 7: between two levels of a user's table the outer one is asked.
+void Hardware::ends_in(const Walk& walk, u64 table, unsigned depth, Time low, Ends& found) const {
+  const bool users = walk.by.outer != 0;
   const u64 place = word_at(table, walk.iova, depth);
   const std::vector<Version>* said = versions(place);
   if (said == nullptr || said->empty()) {
-    found.insert({.wild = true});
-    return;
+    return find(found, {.kind = users ? End::Kind::inside : End::Kind::wild}, low);
   }
   const u64 covers = u64{1} << covers_lg2(depth);
   const u64 base = walk.iova & ~(covers - 1);
   // What has taken the page's answer along has taken the ways to it along.
   const Time pointers_from =
-      walk.own
-          ? walk.answers_from
-          : std::max(walk.answers_from, last_drop(walk.root, base, base + covers - 1, walk.now));
+      walk.own ? walk.answers_from
+               : std::max(walk.answers_from, last_drop(walk.by, base, base + covers - 1, walk.now));
   for (std::size_t i = 0; i < said->size(); ++i) {
     const auto& [from, value] = (*said)[i];
     const PageWord word{value};
     const Time end = i + 1 < said->size() ? (*said)[i + 1].from : never;
     const bool points = word.present() && !word.leaf() && depth != 0;
     const Time earliest = std::max({low, from, points ? pointers_from : walk.answers_from});
-    Time at = never;
-    for (const auto& [begin, until] : walk.usable) {
-      const Time moment = std::max(earliest, begin);
-      if (moment < until && moment < end && moment <= walk.now) at = std::min(at, moment);
+    const Time at = walk.first_moment(earliest);
+    if (at == never || at >= end) continue;
+    if (!word.present()) {
+      const bool now = end > walk.now && walk.now == now_;
+      if (walk.remembers || now) find(found, {}, at);
+      continue;
     }
-    if (at == never) continue;
-    if (points) {
-      if (gone_since(word.address(), from, walk.now)) {
-        found.insert({.wild = true});
+    const u64 address = points ? word.address() : word.address() + (walk.iova & (covers - 1));
+    if (!users && points) {
+      if (gone_since(address, from, walk.now)) {
+        find(found, {.kind = End::Kind::wild}, at);
       } else {
-        ends_in(walk, word.address(), depth - 1, at, found);
+        ends_in(walk, address, depth - 1, at, found);
       }
-    } else if (word.present()) {
-      found.insert({.leaf = value, .pa = word.address() + (walk.iova & (covers - 1))});
-    } else if (walk.remembers || (end > walk.now && walk.now == now_)) {
-      found.insert(End{});
+    } else if (!users) {
+      find(found, {.kind = End::Kind::mapped, .leaf = value, .pa = address, .place = place}, at);
+    } else {
+      for (const auto& [outer, then] : through_outer(walk, address, at)) {
+        if (points && outer.kind == End::Kind::mapped) {
+          ends_in(walk, outer.pa, depth - 1, then, found);
+        } else if (outer.kind == End::Kind::mapped) {
+          find(found,
+               {.kind = End::Kind::mapped,
+                .leaf = value,
+                .pa = outer.pa,
+                .outer_leaf = outer.leaf,
+                .ipa = address,
+                .place = outer.place},
+               then);
+        } else {
+          find(found, outer, then);
+        }
+      }
     }
   }
+}
+
+/// What the outer table may say of an intermediate address, at moments of the walk not before
+/// `low`: by what is read then, and by what was cached of it until then.
+Hardware::Ends Hardware::through_outer(const Walk& walk, u64 ipa, Time low) const {
+  Ends all;
+  const Tables by{.root = walk.by.outer, .levels = walk.by.outer_levels};
+  if ((ipa >> covers_lg2(by.levels)) != 0) {
+    find(all, {.kind = End::Kind::outer_not_mapped}, low);
+    return all;
+  }
+  for (const Time until : before_drops(by, low, walk.now)) {
+    Ends ends;
+    ends_at(by, ipa, until, walk.outer_from, ends);
+    for (const auto& [end, found] : ends) {
+      const Time at = walk.first_moment(std::max(low, found));
+      if (at > until) continue;
+      End its = end;
+      if (end.kind == End::Kind::not_mapped) its.kind = End::Kind::outer_not_mapped;
+      find(all, its, at);
+    }
+  }
+  return all;
+}
+
+/// When the last command was sent that has taken both what a user's table made and what its outer
+/// one did, at one moment: neither comes back by the other.
+Hardware::Time Hardware::last_drop_of_both(const Tables& by, Time now) const {
+  const Tables outer{.root = by.outer};
+  Time last = 0;
+  for (const Command& command : commands_) {
+    const bool whole =
+        command.kind == CommandKind::drop_all || command.kind == CommandKind::drop_root;
+    if (whole && command.complete <= now && takes(command, outer, 0, ~u64{0})) last = command.sent;
+  }
+  return last;
 }
 
 /// All that the caches of the IOMMU may have had for the page at `now`: filled then, or before any
-/// of the commands that have taken pointers away since.
-void Hardware::ends_at(u64 entry_word, u64 iova, Time now, std::set<End>& found) const {
-  const EntryWord entry{entry_word};
-  if ((iova >> covers_lg2(entry.levels())) != 0) {
-    found.insert(End{});
-    return;
-  }
-  Walk walk{.root = entry.root(),
+/// of the commands that have taken pointers away since. Nothing of it is older than `low`.
+void Hardware::ends_at(const Tables& by, u64 iova, Time now, Time low, Ends& found) const {
+  if ((iova >> covers_lg2(by.levels)) != 0) return find(found, {}, now);
+  Walk walk{.by = by,
             .iova = iova,
             .now = now,
-            .answers_from = 0,
-            .remembers = !entry.cpus(),
-            .usable = usable(entry.root())};
-  walk.answers_from = last_drop(walk.root, iova & page_mask, iova | mask(11, 0), now);
-  ends_in(walk, walk.root, entry.levels() - 1, 0, found);
-  for (const Command& command : commands_) {
-    const bool its = command.kind == CommandKind::drop_range && command.a == walk.root;
-    if (!its || command.complete > now || command.complete <= walk.answers_from) continue;
-    walk.now = command.complete - 1;
-    ends_in(walk, walk.root, entry.levels() - 1, 0, found);
+            .answers_from = std::max(low, last_drop(by, iova & page_mask, iova | mask(11, 0), now)),
+            .outer_from = by.outer != 0 ? last_drop_of_both(by, now) : 0,
+            .remembers = !by.cpus && by.outer == 0,
+            .usable = usable(by)};
+  for (const Time then : before_drops(by, walk.answers_from, now)) {
+    walk.now = then;
+    if (by.outer != 0) {
+      ends_by_user(walk, found);
+    } else {
+      ends_in(walk, by.root, by.levels - 1, 0, found);
+    }
   }
 }
 
-Answer Hardware::answer_of(const End& end, bool waits, Access access) {
+/// Where its root is, is asked and remembered as of any of its tables.
+void Hardware::ends_by_user(const Walk& walk, Ends& found) const {
+  const u64 last = mask(covers_lg2(walk.by.levels) - 1, 0);
+  const Time low =
+      walk.first_moment(std::max(walk.answers_from, last_drop(walk.by, 0, last, walk.now)));
+  if (low == never) return;
+  for (const auto& [outer, at] : through_outer(walk, walk.by.root, low)) {
+    if (outer.kind == End::Kind::mapped) {
+      ends_in(walk, outer.pa, walk.by.levels - 1, at, found);
+    } else {
+      find(found, outer, at);
+    }
+  }
+}
+
+Answer Hardware::answer_of(const End& end, const Tables& by, bool waits, Access access) {
   using Kind = Answer::Kind;
-  if (end.wild) return {Kind::wild};
+  switch (end.kind) {
+    case End::Kind::wild: return {Kind::wild};
+    case End::Kind::inside: return {Kind::inside};
+    case End::Kind::outer_not_mapped: return {Kind::outer_not_mapped};
+    case End::Kind::not_mapped:
+      if (by.passes_inner) return {Kind::outer_not_mapped};
+      return {waits ? Kind::waits : Kind::not_mapped};
+    case End::Kind::mapped: break;
+  }
+  const auto has_right = [&](const PageWord& leaf) {
+    return access == Access::read || (access == Access::write ? leaf.write() : leaf.execute());
+  };
   const PageWord leaf{end.leaf};
-  if (!leaf.present()) return {waits ? Kind::waits : Kind::not_mapped};
-  const bool right =
-      access == Access::read || (access == Access::write ? leaf.write() : leaf.execute());
-  if (leaf.user() && right) return {Kind::address, end.pa};
-  return {waits ? Kind::waits : Kind::denied};
+  if (by.passes_inner) {
+    if (!has_right(leaf)) return {Kind::outer_denied};
+    return {Kind::address, end.pa};
+  }
+  if (!leaf.user() || !has_right(leaf)) return {waits ? Kind::waits : Kind::denied};
+  if (end.outer_leaf == 0) return {Kind::address, end.pa};
+  if (!has_right(PageWord{end.outer_leaf})) return {Kind::outer_denied};
+  return {Kind::address, end.pa, end.ipa};
+}
+
+/// Of a write that passes: the word that it marks, 0: none. Nothing: memory says something else by
+/// now, and it walks anew.
+std::optional<u64> Hardware::mark_of(const End& end, Access access) const {
+  const PageWord leaf{end.outer_leaf != 0 ? end.outer_leaf : end.leaf};
+  if (!marks_ || access != Access::write || !leaf.tracks() || leaf.written()) return 0;
+  const u64 now = newest(end.place);
+  if (((now ^ leaf.word) & ~PageWord::written_bit) != 0) return std::nullopt;
+  return PageWord{now}.written() ? 0 : end.place;
 }
 
 std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
@@ -423,24 +583,33 @@ std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
       if (lead.way == Way::untranslated) all.insert({Kind::address, iova});
       if (lead.way == Way::table && !entry.valid()) all.insert({Kind::no_entry});
       if (lead.way == Way::table && entry.valid() && entry.quiet()) all.insert({Kind::quiet});
-      std::set<End> ends;
-      if (translates) ends_at(lead.entry, iova, now_, ends);
-      for (const End& end : ends) {
-        all.insert(answer_of(end, entry.waits() && its->can_wait, access));
+      if (!translates) continue;
+      const Tables by = tables_of(lead);
+      Ends ends;
+      ends_at(by, iova, now_, 0, ends);
+      const bool waits = entry.waits() && !entry.users() && its->can_wait;
+      for (const auto& [end, at] : ends) {
+        Answer one = answer_of(end, by, waits, access);
+        if (one.kind == Kind::address) {
+          const auto mark = mark_of(end, access);
+          if (!mark) continue;
+          one.mark = *mark;
+          if (by.passes_inner) one.ipa = iova;
+        }
+        all.insert(one);
       }
     }
-    if (!its->caches || !translates || lead.to <= cached_from) continue;
+    if (!its->caches || !translates || entry.users() || lead.to <= cached_from) continue;
+    const Tables by = tables_of(lead);
     const Time first = std::max(lead.from, cached_from);
     const Time last = std::min(lead.to - 1, now_);
-    std::set<End> ends;
-    if (first <= last) ends_at(lead.entry, iova, last, ends);
-    for (const Command& command : commands_) {
-      const bool drops = command.kind == CommandKind::drop_range && command.a == entry.root();
-      const bool between = command.complete > first && command.complete <= last;
-      if (drops && between) ends_at(lead.entry, iova, command.complete - 1, ends);
+    Ends ends;
+    if (first <= last) {
+      for (const Time then : before_drops(by, first, last)) ends_at(by, iova, then, 0, ends);
     }
-    for (const End& end : ends) {
-      const Answer answer = answer_of(end, false, access);
+    for (const auto& [end, at] : ends) {
+      Answer answer = answer_of(end, by, false, access);
+      if (answer.kind == Kind::address) answer.mark = mark_of(end, access).value_or(0);
       if (answer.kind == Kind::address || answer.kind == Kind::wild) all.insert(answer);
     }
   }
@@ -476,16 +645,17 @@ std::set<Answer> Hardware::walker_answers(u32 walker, u64 iova, Access access) c
   if ((iova >> covers_lg2(entry.levels())) != 0) return {{Answer::Kind::not_mapped}};
   std::set<Answer> all;
   if (gone_since(entry.root(), since, now_)) all.insert({Answer::Kind::wild});
-  const Walk walk{.root = entry.root(),
+  const Tables by{.root = entry.root(), .levels = entry.levels()};
+  const Walk walk{.by = by,
                   .iova = iova,
                   .now = now_,
                   .answers_from = since,
                   .own = true,
                   .remembers = false,
                   .usable = {{since, never}}};
-  std::set<End> ends;
-  ends_in(walk, walk.root, entry.levels() - 1, 0, ends);
-  for (const End& end : ends) all.insert(answer_of(end, false, access));
+  Ends ends;
+  ends_in(walk, by.root, by.levels - 1, 0, ends);
+  for (const auto& [end, first] : ends) all.insert(answer_of(end, by, false, access));
   return all;
 }
 

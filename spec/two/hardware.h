@@ -19,13 +19,26 @@
 //  6. An access at a way that waits, and that is not mapped or permitted, becomes a page request
 //     and waits for a response. Requests come in groups: a device says which is the last one of a
 //     group, and one response, by the group, ends all of it, whole or not.
-//  7. Whoever follows a pointer to a page that was given back since is in memory that may be
-//     anybody's: it may get anything (wild).
+//  7. A user's table, behind an outer one, is walked as any; each of its addresses, that of its
+//  root
+//     too, is translated by the outer table then, as the caches have that by then. What comes of
+//     both is cached together, pointers and answers, known by both roots, and lives until a command
+//     that covers it so; what comes of the outer table alone is cached for itself, known by its
+//     root as any. "Not mapped" by the user is never remembered, by the outer table is. Devices
+//     cache nothing of it, and no access waits there.
+//  8. A write by a leaf that tracks marks it, before it is done, as one step: in memory, if that
+//  says
+//     the same still; else the walk begins anew. What is cached as written marks nothing. A
+//     device's own cache has its right to write by such a mark.
+//  9. Whoever follows a pointer to a page that was given back since is in memory that may be
+//     anybody's: it may get anything (wild). Words of a user's table that nobody has stored may say
+//     anything: what is behind them is inside of what the outer table maps.
 #pragma once
 
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -46,9 +59,14 @@ struct Answer {
     waits,       ///< as a page request
     quiet,
     wild,
+    outer_not_mapped,  ///< by the outer table
+    outer_denied,
+    inside,  ///< anything that the outer table may give
   };
   Kind kind = Kind::blocked;
   u64 pa = 0;
+  std::optional<u64> ipa{};  ///< what the outer table was asked for
+  u64 mark = 0;              ///< the word that it marks; 0: none
   auto operator<=>(const Answer&) const = default;
 };
 
@@ -66,14 +84,14 @@ class Hardware {
     bool can_wait = false;    ///< its accesses
     unsigned pasid_bits = 0;  ///< of what it can send
   };
-  /// `pasid_bits`: the widest PASIDs that it can do.
-  Hardware(std::vector<Stream> streams, unsigned pasid_bits);
+  /// `pasid_bits`: the widest PASIDs that it can do. `marks`: what is written.
+  Hardware(std::vector<Stream> streams, unsigned pasid_bits, bool marks = true);
 
   // ---- what is done to it ----
   void store(u64 pa, u64 value);
   /// Whether the page is one of a device's or a PASID's words, and no page table.
   [[nodiscard]] bool is_structure(u64 pa) const { return structures_.contains(pa & ~u64{4095}); }
-  /// False if an access may still lead there: rule 7.
+  /// False if an access may still lead there: rule 9.
   bool give_back(u64 pa, u64 bytes);
   void write(u64 offset, u64 value);
   u64 read(u64 offset);
@@ -129,6 +147,7 @@ class Hardware {
     Who who;
     Way way = Way::blocked;
     u64 entry = 0;
+    u64 outer = 0;  ///< the second word of a user's
     bool wild = false;
     u64 by = 0;  ///< the device item's word
     Time from = 0;
@@ -137,18 +156,34 @@ class Hardware {
   };
   struct Command {
     CommandKind kind{};
-    u64 a = 0, b = 0, c = 0;
+    u64 a = 0, b = 0, c = 0, d = 0;
     Time sent = 0;
     Time complete = never;
   };
+  /// Which tables an access is translated by.
+  struct Tables {
+    u64 root = 0;
+    unsigned levels = 0;
+    u64 outer = 0;  ///< root of the outer table of a user's; 0: none
+    unsigned outer_levels = 0;
+    bool cpus = false;
+    bool passes_inner = false;  ///< a user's accesses, by the outer table alone
+  };
   /// What a walk ends in.
   struct End {
-    u64 leaf = 0;  ///< 0: not mapped
+    enum class Kind : u8 { mapped, not_mapped, wild, outer_not_mapped, inside };
+    Kind kind = Kind::not_mapped;
+    u64 leaf = 0;
     u64 pa = 0;
-    bool wild = false;
+    u64 outer_leaf = 0;  ///< 0: there is no outer table
+    u64 ipa = 0;
+    u64 place = 0;  ///< of the leaf; where there is an outer table, of that one's
     auto operator<=>(const End&) const = default;
   };
+  /// With the earliest moment at which it can have been found.
+  using Ends = std::map<End, Time>;
   struct Walk;
+  static void find(Ends& found, const End& end, Time at);
 
   [[nodiscard]] const std::vector<Version>* versions(u64 pa) const;
   [[nodiscard]] u64 newest(u64 pa) const;
@@ -158,12 +193,19 @@ class Hardware {
   void refresh();
   void fill(const DeviceItem& item, const Who& who);
   void find_pasids(const DeviceItem& item);
-  [[nodiscard]] Time last_drop(u64 root, u64 first, u64 last, Time now) const;
-  [[nodiscard]] std::vector<std::pair<Time, Time>> usable(u64 root) const;
-  void ends_at(u64 entry, u64 iova, Time now, std::set<End>& found) const;
-  void ends_in(const Walk& walk, u64 table, unsigned depth, Time low, std::set<End>& found) const;
-  static Answer answer_of(const End& end, bool waits, Access access);
-  [[nodiscard]] bool leads_into(u64 table, unsigned depth, u64 root, u64 base, Time low, u64 pa,
+  static Tables tables_of(const Lead& lead);
+  static bool takes(const Command& command, const Tables& by, u64 first, u64 last);
+  [[nodiscard]] Time last_drop(const Tables& by, u64 first, u64 last, Time now) const;
+  [[nodiscard]] std::vector<Time> before_drops(const Tables& by, Time from, Time now) const;
+  [[nodiscard]] std::vector<std::pair<Time, Time>> usable(const Tables& by) const;
+  void ends_at(const Tables& by, u64 iova, Time now, Time low, Ends& found) const;
+  [[nodiscard]] Time last_drop_of_both(const Tables& by, Time now) const;
+  void ends_by_user(const Walk& walk, Ends& found) const;
+  void ends_in(const Walk& walk, u64 table, unsigned depth, Time low, Ends& found) const;
+  [[nodiscard]] Ends through_outer(const Walk& walk, u64 ipa, Time low) const;
+  static Answer answer_of(const End& end, const Tables& by, bool waits, Access access);
+  [[nodiscard]] std::optional<u64> mark_of(const End& end, Access access) const;
+  [[nodiscard]] bool leads_into(const Tables& by, u64 table, unsigned depth, u64 base, u64 pa,
                                 u64 bytes) const;
   [[nodiscard]] const Stream* stream(u32 id) const;
 
@@ -191,6 +233,7 @@ class Hardware {
   u64 requests_ = 0;
   Time now_ = 1;
   unsigned pasid_bits_;
+  bool marks_;
   bool stuck_ = false;
   bool wrong_ = false;
 };

@@ -138,6 +138,107 @@ struct FailureForInvalid : Two {
   }
 };
 
+/// The host's own tag is replaced by what the user has written.
+struct UsersTagKept : Two {
+  using Two::Two;
+  void forward(const u64* words, u64 /*tag*/, u32 device,
+               const impl::Structure& structure) override {
+    Two::forward(words, words[0] & mask(51, 12), device, structure);
+  }
+};
+
+struct ForbiddenPassedOn : Two {
+  using Two::Two;
+  using About = impl::UserCommand::About;
+  impl::UserCommand understand(const u64* words) const override {
+    impl::UserCommand command = Two::understand(words);
+    if (command.about == About::refused) command.about = About::translations;
+    return command;
+  }
+  void forward(const u64* words, u64 tag, u32 device, const impl::Structure& structure) override {
+    if (Two::understand(words).about != About::refused) {
+      return Two::forward(words, tag, device, structure);
+    }
+    send(static_cast<impl::two::Command>(words[0] & mask(5, 0)), tag, words[1], ~u64{0});
+  }
+};
+
+struct CombinedEntriesLeft : Two {
+  using Two::Two;
+  void drop_inner(u64 /*tag*/) override {}
+};
+
+/// Where nobody is on an outer table any more.
+struct CombinedEntriesStay : Two {
+  using Two::Two;
+  void drop_translations(u64 tag) override {
+    send(impl::two::Command::drop_range, tag, 0, ~u64{0});
+  }
+};
+
+/// The device is the user's somewhere, and that is all that is asked.
+struct PasidOfAnotherUser : Two {
+  using Two::Two;
+  impl::UserCommand understand(const u64* words) const override {
+    impl::UserCommand command = Two::understand(words);
+    command.names_pasid = false;
+    return command;
+  }
+};
+
+/// A user's table is led to as one of the host's.
+struct HostAddressReachable : Two {
+  using Two::Two;
+  impl::Entry as_hosts(const impl::Entry& entry) {
+    if (entry.outer == nullptr || (entry.structure[0] & 1) == 0) return entry;
+    space_.table_pa = entry.structure[0] & mask(51, 12);
+    space_.input_bits = 39;
+    return {.space = &space_};
+  }
+  void set_first_entry(impl::Table& table, const impl::Entry* entry) override {
+    if (entry == nullptr) return Two::set_first_entry(table, entry);
+    const impl::Entry its = as_hosts(*entry);
+    Two::set_first_entry(table, &its);
+  }
+  void store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override {
+    Two::store_entry(table, pasid, as_hosts(entry));
+  }
+  Space space_;
+};
+
+/// For a moment the entry leads over the outer table of whoever had its place before.
+struct OuterWordLate : Two {
+  using Two::Two;
+  void prepare_entry(impl::Table& /*table*/, u32 /*pasid*/, const impl::Entry& /*entry*/) override {
+  }
+  void store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override {
+    Two::store_entry(table, pasid, entry);
+    Two::prepare_entry(table, pasid, entry);
+  }
+};
+
+/// What was made clean may be written without a mark, by what is cached.
+struct ClearNotTold : Two {
+  using Two::Two;
+  void read_marks(Space& space, impl::DirtyWindow& window) override {
+    const Gather before = space.gather;
+    Two::read_marks(space, window);
+    space.gather = before;
+    window.cleared = false;
+  }
+};
+
+/// What is mapped while it is tracked is not.
+struct MapNotTracked : Two {
+  using Two::Two;
+  impl::MapProgress map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) override {
+    const bool tracked = std::exchange(space.tracked, false);
+    const impl::MapProgress progress = Two::map(space, iova, pa, bytes, prot);
+    space.tracked = tracked;
+    return progress;
+  }
+};
+
 /// What only whoever walks such a table by himself can meet.
 struct ForeignLeafStays : Two {
   using Two::Two;
@@ -209,6 +310,42 @@ const TwoTwin all[] = {
      "what nobody's answer ends has \"failure\", which switches the device's requests off",
      {Rule::FAULT_ANSWERED, Rule::FAULT_REFUSED},
      make<FailureForInvalid>},
+    {"users_tag_kept",
+     "a user's command acts on what the user calls its table, and not on the user's own",
+     {Rule::PROMISE_OUTCOME},
+     make<UsersTagKept>},
+    {"forbidden_passed_on",
+     "a command that a user may not give is sent",
+     {Rule::RESULT_EXACT},
+     make<ForbiddenPassedOn>},
+    {"combined_entries_left",
+     "what a user's table has made of a mapping stays when the outer table loses it",
+     {Rule::PROMISE_OUTCOME},
+     make<CombinedEntriesLeft>},
+    {"combined_entries_stay",
+     "what users' tables have made stays when the last device has left the outer one",
+     {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT},
+     make<CombinedEntriesStay>},
+    {"pasid_of_another_user",
+     "a user speaks of its device at a PASID of another user's",
+     {Rule::RESULT_EXACT},
+     make<PasidOfAnotherUser>},
+    {"host_address_reachable",
+     "what a user's table says are addresses of the host's",
+     {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT},
+     make<HostAddressReachable>},
+    {"outer_word_late",
+     "an entry is valid before its outer table is written",
+     {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT},
+     make<OuterWordLate>},
+    {"clear_not_told",
+     "what is made clean is not invalidated",
+     {Rule::RESULT_EXACT},
+     make<ClearNotTold>},
+    {"map_not_tracked",
+     "what is mapped into a space that is tracked is not",
+     {Rule::RESULT_EXACT},
+     make<MapNotTracked>},
     {"foreign_leaf_stays",
      "the table of a dynamic domain keeps a leaf that was unmapped",
      {Rule::PROMISE_OUTCOME},

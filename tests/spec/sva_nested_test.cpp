@@ -187,10 +187,10 @@ TEST_F(SvaNested, what_is_not_told_is_within_the_parent) {
   ok(nested(s2, cds + 0x800, 0), n);
   ok(on(CallKind::attach, n));
   EXPECT_EQ(met(0x1000), "within");
-  const Alternatives within = state.expected_within(0, 0x11000);
+  const Alternatives within = state.expected_within(0, {}, 0x11000);
   ASSERT_EQ(within.count, 1u);
   EXPECT_EQ(within.promises[0].pa, pa + page);
-  EXPECT_EQ(state.expected_within(1, 0x11000).count, 0u) << "on no user's domain";
+  EXPECT_EQ(state.expected_within(1, {}, 0x11000).count, 0u) << "on no user's domain";
 }
 
 TEST_F(SvaNested, a_parent_stays_while_it_has_children) {

@@ -33,7 +33,7 @@ struct Two {
     hardware.store(root, points_to(middle));
     hardware.store(middle, points_to(last));
     hardware.store(pasids, root | 1);
-    hardware.store(pasids + 8, entries | 1);
+    hardware.store(pasids + entry_bytes, entries | 1);
     hardware.write(reg::device_table, devices | 9);
     hardware.write(reg::control, 1);
   }
@@ -246,6 +246,190 @@ TEST(TwoHardware, OneResponseEndsAGroupOfPageRequests) {
   EXPECT_FALSE(two.hardware.is_waiting(first));
   EXPECT_TRUE(two.hardware.is_waiting(other));
   EXPECT_EQ(two.hardware.read(reg::request), other) << "what was not taken of it is gone";
+}
+
+// ---- marks --------------------------------------------------------------------------------------
+
+constexpr u64 tracks = u64{1} << 58;
+constexpr u64 written = u64{1} << 57;
+constexpr u64 place = last + 8 * 3;
+
+TEST(TwoMarks, AWriteMarksWhatIsCleanAndAReadNothing) {
+  Two two;
+  two.hardware.store(place, leaf(page) | tracks);
+  two.lead();
+  EXPECT_EQ(two.reads(), Answers{mapped});
+  const Answer marks{.kind = Kind::address, .pa = page, .mark = place};
+  const auto writes = [&] {
+    return two.hardware.answers({stream, no_pasid}, iova, Hardware::Access::write);
+  };
+  EXPECT_EQ(writes(), Answers{marks});
+  two.hardware.store(place, leaf(page) | tracks | written);
+  EXPECT_EQ(writes(), Answers{mapped});
+  two.hardware.store(place, leaf(page) | tracks);
+  EXPECT_EQ(writes(), (Answers{mapped, marks})) << "it may be cached as written";
+  two.run(CommandKind::drop_range, root);
+  EXPECT_EQ(writes(), Answers{marks});
+}
+
+TEST(TwoMarks, WhatMemorySaysNoLongerIsNotMarked) {
+  Two two;
+  two.hardware.store(place, leaf(page) | tracks);
+  two.lead();
+  two.hardware.store(place, 0);
+  EXPECT_EQ(two.hardware.answers({stream, no_pasid}, iova, Hardware::Access::write),
+            Answers{unmapped});
+  EXPECT_EQ(two.reads(), (Answers{mapped, unmapped}));
+}
+
+// ---- users --------------------------------------------------------------------------------------
+
+constexpr u64 outer_root = 0x40000;
+constexpr u64 outer_middle = 0x41000;
+constexpr u64 outer_last = 0x42000;
+constexpr u64 users_page = 0x90000;  // where the outer table maps 0x4000
+constexpr u64 users_ipa = 0x4000;
+
+/// The table of above is a user's: its three pages are at the intermediate addresses 0x1000 on, and
+/// its page 3 leads to users_ipa, for the device's accesses at PASID 7.
+struct TwoWithUser : Two {
+  static constexpr u32 pasid = 7;
+  TwoWithUser() {
+    for (const u64 table : {outer_root, outer_middle, outer_last}) {
+      for (u64 i = 0; i < 4096; i += 8) hardware.store(table + i, 0);
+    }
+    hardware.store(outer_root, points_to(outer_middle));
+    hardware.store(outer_middle, points_to(outer_last));
+    maps(0x1000, root);
+    maps(0x2000, middle);
+    maps(0x3000, last);
+    maps(users_ipa, users_page);
+    hardware.store(root, points_to(0x2000));
+    hardware.store(middle, points_to(0x3000));
+    hardware.store(last + 8 * 3, leaf(users_ipa));
+    hardware.store(entry_at(entries, pasid) + 8, outer_root);
+    hardware.store(entry_at(entries, pasid), 0x1000 | 64 | 1);
+    lead();
+  }
+  void maps(u64 ipa, u64 pa) {
+    hardware.store(outer_last + 8 * (ipa >> 12), pa == 0 ? 0 : leaf(pa));
+  }
+  void drop_inner(u64 by_root, u64 first, u64 end) {
+    hardware.write(reg::argument_d, by_root);
+    run(CommandKind::drop_inner, outer_root, first, end);
+  }
+  Answers of_user() { return reads(pasid); }
+};
+
+const Answer of_users_page{Kind::address, users_page, users_ipa};
+const Answer outer_unmapped{Kind::outer_not_mapped};
+
+TEST(TwoUsers, EachAddressOfTheirsIsAnIntermediateOne) {
+  TwoWithUser two;
+  EXPECT_EQ(two.of_user(), Answers{of_users_page});
+  EXPECT_EQ(two.hardware.answers({stream, two.pasid}, 0x5000, Hardware::Access::read),
+            Answers{unmapped});
+  two.hardware.store(last + 8 * 5, leaf(page));  // an address of the host's
+  EXPECT_EQ(two.hardware.answers({stream, two.pasid}, 0x5000, Hardware::Access::read),
+            Answers{outer_unmapped});
+  two.hardware.store(last + 8 * 5, leaf(users_ipa) & ~(u64{1} << 59));
+  two.drop_inner(0x1000, 0x5000, 0x5fff);
+  EXPECT_EQ(two.hardware.answers({stream, two.pasid}, 0x5000, Hardware::Access::write),
+            Answers{{Kind::denied}});
+  two.hardware.store(outer_last + 8 * 4, leaf(users_page) & ~(u64{1} << 59));
+  EXPECT_TRUE(two.hardware.answers({stream, two.pasid}, iova, Hardware::Access::write)
+                  .contains({Kind::outer_denied}));
+}
+
+TEST(TwoUsers, WhatTheyMapIsFoundAtOnceAndWhatTheyTakeAwayStays) {
+  TwoWithUser two;
+  two.hardware.store(last + 8 * 3, 0);
+  EXPECT_EQ(two.of_user(), (Answers{of_users_page, unmapped}));
+  two.run(CommandKind::drop_range, outer_root, 0, ~u64{0});  // of the outer table alone
+  EXPECT_EQ(two.of_user(), (Answers{of_users_page, unmapped}));
+  two.drop_inner(0x9000, iova, iova);  // of another table of the user's
+  EXPECT_EQ(two.of_user(), (Answers{of_users_page, unmapped}));
+  two.drop_inner(0x1000, iova + 0x1000, iova + 0x1fff);  // of another page
+  EXPECT_EQ(two.of_user(), (Answers{of_users_page, unmapped}));
+  two.drop_inner(0x1000, iova, iova);
+  EXPECT_EQ(two.of_user(), Answers{unmapped});
+  two.hardware.store(last + 8 * 3, leaf(users_ipa));
+  EXPECT_EQ(two.of_user(), Answers{of_users_page}) << "that it was not is not remembered";
+}
+
+/// In the wrong order what was combined comes back by what the outer table said.
+TEST(TwoUsers, WhatTheOuterTableLosesGoesInTwoSteps) {
+  TwoWithUser two;
+  two.maps(users_ipa, 0);
+  EXPECT_EQ(two.of_user(), (Answers{of_users_page, outer_unmapped}));
+  two.drop_inner(every_root, 0, ~u64{0});
+  EXPECT_EQ(two.of_user(), (Answers{of_users_page, outer_unmapped}));
+  two.run(CommandKind::drop_range, outer_root, users_ipa, users_ipa + 0xfff);
+  EXPECT_EQ(two.of_user(), (Answers{of_users_page, outer_unmapped})) << "combined meanwhile";
+  two.drop_inner(every_root, 0, ~u64{0});
+  EXPECT_EQ(two.of_user(), Answers{outer_unmapped});
+  two.maps(users_ipa, page);
+  EXPECT_EQ(two.of_user(), (Answers{{Kind::address, page, users_ipa}, outer_unmapped}));
+  two.run(CommandKind::drop_range, outer_root, users_ipa, users_ipa + 0xfff);
+  two.drop_inner(every_root, 0, ~u64{0});
+  EXPECT_EQ(two.of_user(), (Answers{{Kind::address, page, users_ipa}}));
+}
+
+TEST(TwoUsers, OneCommandTakesAllOfAnOuterTable) {
+  TwoWithUser two;
+  two.maps(users_ipa, 0);
+  two.run(CommandKind::drop_root, outer_root);
+  EXPECT_EQ(two.of_user(), Answers{outer_unmapped});
+}
+
+TEST(TwoUsers, APageOfTheirTableThatIsElsewhereIsFoundWhereItWas) {
+  TwoWithUser two;
+  constexpr u64 other = 0x33000;
+  for (u64 i = 0; i < 4096; i += 8) two.hardware.store(other + i, 0);
+  two.maps(0x3000, other);
+  EXPECT_EQ(two.of_user(), (Answers{of_users_page, unmapped}));
+  two.run(CommandKind::drop_range, outer_root, 0x3000, 0x3fff);
+  EXPECT_TRUE(two.of_user().contains(of_users_page)) << "where it lies is cached with the table";
+  two.drop_inner(every_root, 0, ~u64{0});
+  EXPECT_EQ(two.of_user(), Answers{unmapped});
+}
+
+TEST(TwoUsers, WhatNobodyHasStoredLeadsAnywhereInsideOfTheOuterTable) {
+  TwoWithUser two;
+  two.maps(0x3000, 0x99000);
+  two.run(CommandKind::drop_root, outer_root);
+  EXPECT_EQ(two.of_user(), Answers{{Kind::inside}});
+}
+
+TEST(TwoUsers, AnEntryMayPassAUsersAccessesToTheOuterTable) {
+  TwoWithUser two;
+  two.hardware.store(entry_at(entries, two.pasid), 64 | 32 | 1);
+  two.run(CommandKind::forget_entry, stream | u64{two.pasid} << 32);
+  EXPECT_EQ(two.hardware.answers({stream, two.pasid}, users_ipa, Hardware::Access::read),
+            Answers{of_users_page});
+  EXPECT_EQ(two.hardware.answers({stream, two.pasid}, 0x6000, Hardware::Access::read),
+            Answers{outer_unmapped});
+}
+
+TEST(TwoUsers, OverWhichTableAnEntryLeadsIsCachedWithIt) {
+  TwoWithUser two;
+  two.hardware.store(entry_at(entries, two.pasid) + 8, 0x50000);
+  EXPECT_TRUE(two.of_user().contains(of_users_page));
+  two.run(CommandKind::forget_entry, stream | u64{two.pasid} << 32);
+  EXPECT_EQ(two.of_user(), Answers{{Kind::wild}}) << "nobody knows what is there";
+}
+
+TEST(TwoUsers, AWriteOfTheirsMarksTheOuterTable) {
+  TwoWithUser two;
+  two.hardware.store(outer_last + 8 * 4, leaf(users_page) | tracks);
+  two.run(CommandKind::drop_root, outer_root);
+  EXPECT_EQ(two.hardware.answers({stream, two.pasid}, iova, Hardware::Access::write),
+            (Answers{{Kind::address, users_page, users_ipa, outer_last + 8 * 4}}));
+}
+
+TEST(TwoUsers, AnOuterTableThatAUsersEntryLeadsOverIsNotFree) {
+  TwoWithUser two;
+  EXPECT_FALSE(two.hardware.give_back(outer_last, 4096));
 }
 
 }  // namespace

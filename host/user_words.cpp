@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "host/user_words.h"
+
+#include "base/bits.h"
+#include "host/page_descriptor.h"
+#include "host/user_commands.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::sva::CommandWords;
+
+class Smmuv3Words final : public UserWords {
+ public:
+  [[nodiscard]] bool empties_pages() const override { return false; }
+  [[nodiscard]] u64 pointer(u64 ipa) const override {
+    return ipa | page::valid | page::table_or_page;
+  }
+  [[nodiscard]] u64 leaf(u64 ipa, u32 prot) const override {
+    return page::leaf(ipa, page::last_level, prot);
+  }
+  [[nodiscard]] u64 next(u64 word) const override { return word & mask(47, 12); }
+
+  [[nodiscard]] bool has_entries() const override { return true; }
+  /// Words 0 and 1 of an STE: V, stage 1; S1DSS, S1CIR, S1COR, S1CSH. IHI 0070 5.2.
+  [[nodiscard]] std::array<u64, 2> route_to(u64 at) const override {
+    return {1 | u64{5} << 1 | at, 2 | u64{1} << 2 | u64{1} << 4 | u64{3} << 6};
+  }
+
+  [[nodiscard]] CommandWords va(u64 va) const override { return user_command::nh_vaa(va); }
+  [[nodiscard]] CommandWords all() const override { return user_command::nh_all(); }
+  [[nodiscard]] CommandWords entry(u64 number, u64 pasid) const override {
+    return user_command::cfgi_cd(number, pasid);
+  }
+  [[nodiscard]] CommandWords device(u64 number, std::optional<u64> pasid, u64 va) const override {
+    return pasid ? user_command::atc_inv(number, *pasid, va) : user_command::atc_inv(number, va);
+  }
+  [[nodiscard]] CommandWords all_of_host() const override { return user_command::el2_all(); }
+  [[nodiscard]] CommandWords sync() const override { return user_command::sync(); }
+  [[nodiscard]] CommandWords resume() const override { return user_command::resume(); }
+  [[nodiscard]] CommandWords reserved() const override { return user_command::reserved(); }
+};
+
+/// docs/backends.md.
+class TwoWords final : public UserWords {
+ public:
+  [[nodiscard]] bool empties_pages() const override { return true; }
+  [[nodiscard]] u64 pointer(u64 ipa) const override { return u64{1} << 63 | ipa >> 12; }
+  [[nodiscard]] u64 leaf(u64 ipa, u32 prot) const override {
+    u64 word = u64{3} << 62 | ipa >> 12;
+    if ((prot & spec::sva::prot_privileged) == 0) word |= u64{1} << 61;
+    if ((prot & spec::sva::prot_exec) != 0) word |= u64{1} << 60;
+    if ((prot & spec::sva::prot_write) != 0) word |= u64{1} << 59;
+    return word;
+  }
+  [[nodiscard]] u64 next(u64 word) const override { return (word & mask(39, 0)) << 12; }
+
+  [[nodiscard]] bool has_entries() const override { return false; }
+  [[nodiscard]] std::array<u64, 2> route_to(u64 at) const override { return {1 | at, 0}; }
+
+  [[nodiscard]] CommandWords va(u64 va) const override {
+    return two_user_command::drop_range(0, user_command::page_of(va), 0);
+  }
+  [[nodiscard]] CommandWords all() const override { return two_user_command::drop_all(); }
+  [[nodiscard]] CommandWords entry(u64 number, u64 pasid) const override {
+    return {2 | pasid << 12 | number << 32, 1};  // forget_entry: the tables are the host's
+  }
+  [[nodiscard]] CommandWords device(u64 number, std::optional<u64> pasid, u64 va) const override {
+    return two_user_command::drop_device(number, pasid, user_command::page_of(va), 0);
+  }
+  [[nodiscard]] CommandWords all_of_host() const override { return {8, 0}; }  // drop_root
+  [[nodiscard]] CommandWords sync() const override { return {1, 0}; }         // forget_device
+  [[nodiscard]] CommandWords resume() const override { return {6, 0}; }       // respond
+  [[nodiscard]] CommandWords reserved() const override { return {63, 0}; }
+};
+
+}  // namespace
+
+const UserWords& user_words(UsersFormat format) {
+  static const Smmuv3Words smmuv3;
+  static const TwoWords two;
+  if (format == UsersFormat::two) return two;
+  return smmuv3;
+}
+
+}  // namespace iommucheck::oracle
