@@ -68,7 +68,8 @@ std::string step_text(const Step& step) {
                          step.a, step.b != 0 ? ", to write" : "", substream_text(step));
     case StepKind::answer: return "an endpoint answers the oldest invalidation";
     case StepKind::silence: return "no endpoint answers in time";
-    case StepKind::poll: return "poll the event queue";
+    case StepKind::poll:
+      return step.a != 0 ? "poll the event queue, acknowledge no overflow" : "poll the event queue";
     case StepKind::save: return "save, and go on from what was saved";
     case StepKind::page_request: {
       const auto has = [&](u64 flag, const char* name) { return (step.b & flag) != 0 ? name : ""; };
@@ -199,7 +200,7 @@ void CaseBuilder::both(u64 iova, unsigned engine) {
   access(iova, false, engine);
   access(iova, true, engine);
 }
-void CaseBuilder::poll() { step(StepKind::poll); }
+void CaseBuilder::poll(bool keeps_overflow) { step(StepKind::poll, keeps_overflow ? 1 : 0); }
 void CaseBuilder::save() { step(StepKind::save); }
 void CaseBuilder::mend(const spec::Command& instead) {
   const spec::CommandWords words = spec::encode_command(instead);
@@ -312,6 +313,12 @@ void CaseBuilder::translate(unsigned engine, u64 root, unsigned tsz, unsigned as
 void CaseBuilder::enable(bool atschk) {
   if ((cr0_ & spec::cr0::smmuen) != 0) return;
   cr0_ |= spec::cr0::smmuen | (atschk ? spec::cr0::atschk : 0);
+  write(reg::cr0, cr0_);
+  read(reg::cr0ack);
+}
+
+void CaseBuilder::wildcards(unsigned vmw) {
+  cr0_ |= u64{vmw} << 6;
   write(reg::cr0, cr0_);
   read(reg::cr0ack);
 }

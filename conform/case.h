@@ -21,7 +21,7 @@ enum class StepKind : u8 {
   command,       ///< a, b: its words; the store of the slot and the write of CMDQ_PROD
   sync,          ///< CMD_SYNC, and CMDQ_CONS until it is past it
   access,        ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
-  poll,          ///< EVENTQ_PROD, the records, EVENTQ_CONS
+  poll,          ///< EVENTQ_PROD, the records, EVENTQ_CONS; a: 1, OVACKFLG stays as it is
   save,          ///< the device is saved and goes on from what was saved
   look,          ///< a: address of a word of memory that is read
   request,       ///< as access: a translation request of ATS; b: 1 if it asks for writing
@@ -113,7 +113,7 @@ class CaseBuilder {
   void sync();
   void access(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
   void both(u64 iova, unsigned engine = 0);  ///< a read, a write
-  void poll();
+  void poll(bool keeps_overflow = false);
   void save();
   void mend(const spec::Command& instead = spec::cmd_sync());
   void request(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
@@ -148,6 +148,7 @@ class CaseBuilder {
   /// STE and CD of the engine with that root, and SMMUEN = 1.
   void translate(unsigned engine, u64 root, unsigned tsz = 25, unsigned asid = 1);
   void enable(bool atschk = false);
+  void wildcards(unsigned vmw);  ///< CR0.VMW, before enable()
   void disable();
   /// CR0.PRIQEN, and its acknowledgement.
   void enable_page_queue(bool on);

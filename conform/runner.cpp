@@ -55,7 +55,7 @@ class Runner {
   /// What comes late has had its time.
   bool end() {
     bool alive = true;
-    for (unsigned i = 0; i < 3 && alive; ++i) alive = poll() && page_poll(false);
+    for (unsigned i = 0; i < 3 && alive; ++i) alive = poll(false) && page_poll(false);
     read(reg::gerror, 4);
     return alive && settle() && compare_memory();
   }
@@ -103,7 +103,7 @@ class Runner {
       case StepKind::request: request(step); return true;
       case StepKind::answer: return answer_one();
       case StepKind::silence: return silence();
-      case StepKind::poll: return poll();
+      case StepKind::poll: return poll(step.a != 0);
       case StepKind::mend: return mend(step.a, step.b);
       case StepKind::page_request: return page_request(step);
       case StepKind::page_poll: return page_poll(step.a != 0);
@@ -413,14 +413,15 @@ class Runner {
     event(trace::device_agent(static_cast<u16>(engine)), dma);
   }
 
-  bool poll() {
+  bool poll(bool keeps_overflow) {
     const Ticket ticket = read(reg::eventq_prod, 4);
     if (!settle()) return false;
     const u64 prod = device_.value(ticket);
     const unsigned lg2 = case_.queues.eventq_lg2;
     const u64 fresh = spec::queue_used<u64>(lg2, prod & 0xfffff, event_cons_);
     if (fresh == 0 || fresh > pow2(lg2)) {
-      if (((prod ^ overflow_) & spec::queue_overflow_flag) != 0) acknowledge(prod);
+      const bool overflows = ((prod ^ overflow_) & spec::queue_overflow_flag) != 0;
+      if (overflows && !keeps_overflow) acknowledge(prod, false);
       return true;
     }
     std::vector<Ticket> words;
@@ -442,12 +443,12 @@ class Runner {
       for (std::size_t k = 0; k < 4; ++k) record[k] = device_.value(words[i + k]);
       event(trace::smmu_agent(), trace::EventRecorded{.record = record});
     }
-    acknowledge(prod);
+    acknowledge(prod, keeps_overflow);
     return true;
   }
-  void acknowledge(u64 prod) {
+  void acknowledge(u64 prod, bool keeps_overflow) {
     event_cons_ = spec::queue_bits<u64>(case_.queues.eventq_lg2, prod & 0xfffff);
-    overflow_ = prod & spec::queue_overflow_flag;
+    if (!keeps_overflow) overflow_ = prod & spec::queue_overflow_flag;
     write(reg::eventq_cons, 4, event_cons_ | overflow_);
   }
 

@@ -128,6 +128,27 @@ void saved_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
 }
 
+/// E0PD keeps unprivileged accesses out of one half, and of that alone. IHI 0070 5.4 (E0PD0,
+/// E0PD1).
+void e0pd_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned halves) {
+  constexpr unsigned tsz = 25;
+  CaseBuilder b(device, fmt::format("attributes: E0PD0 = {}, E0PD1 = {}", halves & 1, halves >> 1));
+  const u64 roots[] = {b.root(Granule::g4k, tsz), b.root(Granule::g4k, tsz)};
+  const u64 upper = ~mask(63 - tsz, 0) | 0x1000;
+  b.map(roots[0], 0x1000, b.data());
+  b.map(roots[1], upper, b.data(0x1000));
+  spec::Cd<u64> cd = b.plain_cd(roots[0], tsz);
+  cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6));
+  cd.dw[1] |= u64{halves & 1} << 2;
+  cd.dw[2] = roots[1] | u64{halves >> 1} << 2;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  for (const u64 at : {u64{0x1000}, upper, u64{0x2000}, upper + 0x1000}) all_accesses(b, at);
+  b.poll();
+  cases.push_back(b.take());
+}
+
 }  // namespace
 
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -141,6 +162,9 @@ void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     leaf_case(device, cases, permissions, ", PAN", pan);
     if (caps.epan) leaf_case(device, cases, permissions, ", PAN, EPAN", pan, u64{1} << 59);
     if (caps.e0pd) leaf_case(device, cases, permissions, ", E0PD", 0, u64{1} << 2);
+  }
+  if (caps.e0pd && device.iova_end == 0) {
+    for (unsigned halves = 1; halves < 4; ++halves) e0pd_case(device, cases, halves);
   }
   for (u64 overrides = 0; overrides < 16; ++overrides) {
     override_case(device, cases, overrides & 3, overrides >> 2);

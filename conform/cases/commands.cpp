@@ -326,6 +326,24 @@ void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       for (unsigned i = 0; i < 3; ++i) o.poll();
     }
     cases.push_back(o.take());
+    // The flag stays as it is behind it, and room alone is what later records need. IHI 0070 7.4.
+    for (const bool acknowledged : {true, false}) {
+      CaseBuilder k(device,
+                    fmt::format("event queue: {} records, records behind an overflow that is {}",
+                                1U << lg2, acknowledged ? "acknowledged" : "not acknowledged"),
+                    {.eventq_lg2 = lg2});
+      k.translate(0, k.root(spec::Granule::g4k, 25));
+      for (u64 i = 0; i < (u64{1} << lg2) + 2; ++i) k.access(0x1000 * i);
+      k.sync();
+      for (unsigned i = 0; i < 3; ++i) k.poll(!acknowledged);
+      for (u64 i = 0; i < 3; ++i) {
+        k.access(0x100000 + 0x1000 * i);
+        k.sync();
+        k.poll(!acknowledged);
+      }
+      k.poll();
+      cases.push_back(k.take());
+    }
     CaseBuilder g(device, fmt::format("event queue: {} records, overflow is no error", 1U << lg2),
                   {.eventq_lg2 = lg2});
     g.translate(0, g.root(spec::Granule::g4k, 25));

@@ -26,6 +26,7 @@ constexpr Updates all_updates[] = {
     {.name = "off"},
     {.name = "HA", .ha = true},
     {.name = "HA and AFFD", .ha = true, .affd = true},
+    {.name = "HD without HA", .hd = true},
     {.name = "HA and HD", .ha = true, .hd = true},
     {.name = "HA, HD and HAFT", .ha = true, .hd = true, .haft = true}};
 

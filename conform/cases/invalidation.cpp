@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
@@ -221,6 +222,95 @@ void ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
       range_case(device, cases, 2, 21, ttl, leaf, 0x40005000);
       range_case(device, cases, 0, 26, ttl, leaf, 0x1000);
     }
+  }
+}
+
+/// The same of larger pages, by their own granule: the page that goes is the last one.
+void larger_ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (const Granule granule : {Granule::g16k, Granule::g64k}) {
+    if (granule == Granule::g16k ? !caps.gran16k : !caps.gran64k) continue;
+    const unsigned shift = page_shift(granule);
+    for (const unsigned scale : {0U, 2U}) {
+      for (const u64 ttl : {0U, 3U}) {
+        Command command = by_address(Opcode::tlbi_nh_va, 1, u64{16} << shift, true);
+        command.tg = static_cast<u64>(granule) + 1;
+        command.num = 6;
+        command.scale = scale;
+        command.ttl = ttl;
+        const u64 last = (16 + (u64{7} << scale) - 1) << shift;
+        const Tlbi tlbi = {
+            fmt::format("a range of {} pages, TTL {}, that ends there", u64{7} << scale, ttl),
+            command};
+        page_case(device, cases, 3, tlbi, last, false, granule);
+      }
+    }
+  }
+}
+
+/// Before one CMD_SYNC, as many as fit: each has its page, and the last slot of the queue is used.
+void many_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (const unsigned lg2 : {4U, 6U}) {
+    if (lg2 > caps.cmdqs) continue;
+    CaseBuilder b(device, fmt::format("sequence: {} TLBIs before one CMD_SYNC", pow2(lg2) - 1),
+                  {.cmdq_lg2 = lg2});
+    const u64 root = b.root(Granule::g4k, 25);
+    const u64 pages = pow2(lg2) - 1;
+    for (u64 i = 0; i < pages; ++i) b.map(root, 0x1000 * (1 + i), b.data(0x1000 * (i % 8)));
+    b.translate(0, root);
+    // Twice: from another slot.
+    for (unsigned round = 0; round < 2; ++round) {
+      for (u64 i = 0; i < pages; ++i) b.access(0x1000 * (1 + i));
+      for (u64 i = 0; i < pages; ++i) {
+        b.store(b.entry(root, Granule::g4k, 25, 0x1000 * (1 + i), 3), 0);
+      }
+      for (u64 i = 0; i < pages; ++i) {
+        b.command(by_address(Opcode::tlbi_nh_va, 1, 0x1000 * (1 + i), true));
+      }
+      b.sync();
+      for (u64 i = 0; i < pages; ++i) {
+        b.access(0x1000 * (1 + i));
+        if (i % 8 == 7) b.poll();
+      }
+      b.poll();
+      for (u64 i = 0; i < pages; ++i) b.map(root, 0x1000 * (1 + i), b.data(0x1000 * (i % 8)));
+    }
+    cases.push_back(b.take());
+  }
+}
+
+/// Stage 1 alone is tagged by the STE's VMID too, where there is stage 2. IHI 0070 3.17, 5.2
+/// (S2VMID).
+void vmid_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!caps.s2p || device.sids.size() < 2) return;
+  for (const u64 other : {2U, 0x81U, 0x101U}) {
+    if (other > 0xff && !caps.vmid16) continue;
+    CaseBuilder b(device, fmt::format("sequence: one ASID under VMIDs 1 and {:#x}", other));
+    const u64 vmids[] = {1, other};
+    std::array<u64, 2> roots{};
+    for (unsigned e = 0; e < 2; ++e) {
+      roots[e] = b.root(Granule::g4k, 25);
+      b.map(roots[e], 0x1000, b.data(0x1000 * e));
+      b.cd(e, b.plain_cd(roots[e]));
+      spec::Ste<u64> ste = b.stage1_ste(e);
+      ste.dw[2] |= vmids[e];
+      b.ste(e, ste);
+    }
+    b.enable();
+    for (unsigned round = 0; round < 2; ++round) {
+      for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
+    }
+    b.poll();
+    for (unsigned e = 0; e < 2; ++e) {
+      b.store(b.entry(roots[e], Granule::g4k, 25, 0x1000, 3), 0);
+      b.command(spec::cmd_tlbi_nh_va(static_cast<u16>(vmids[e]), 1, 0x1000));
+      b.sync();
+      for (unsigned asked = 0; asked < 2; ++asked) b.access(0x1000, false, asked);
+      b.poll();
+    }
+    cases.push_back(b.take());
   }
 }
 
@@ -558,7 +648,12 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   leaves(device, cases);
   larger_leaves(device, cases);
   global_cases(device, cases);
-  if (spec::parse_capabilities(device.id).ril) ranges(device, cases);
+  if (spec::parse_capabilities(device.id).ril) {
+    ranges(device, cases);
+    larger_ranges(device, cases);
+  }
+  many_cases(device, cases);
+  vmid_cases(device, cases);
   contiguous_invalidations(device, cases);
   other_tags(device, cases);
   table_cases(device, cases);

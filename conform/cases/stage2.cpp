@@ -369,6 +369,22 @@ void nested_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   }
 }
 
+/// The place in a block of stage 2 is the intermediate address's, whatever the input address is.
+void nested_block_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned level : {2U, 1U}) {
+    const unsigned shift = level_shift(Granule::g4k, level);
+    Guest guest(device, fmt::format("pages of a block of stage 2 at level {}", level));
+    const u64 block = level == 2 ? u64{16} << shift : u64{2} << shift;
+    if (block + pow2(shift) > guest.stage2.end()) continue;
+    guest.stage2.map(block, align_down(guest.b.data(), shift), Stage2Tables::all, level);
+    const u64 place = guest.b.data() & (pow2(shift) - 1);
+    guest.leaf(Guest::va, block + place + 0x2000);
+    guest.leaf(Guest::va + 0x1000, block + place + 0x1000);
+    guest.leaf(Guest::va + 0x2000, block + place);
+    guest.add_to(cases);
+  }
+}
+
 /// S1DSS = 1: without a SubstreamID the address is an intermediate one at once.
 void nested_bypass_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!device.sends_substreams || spec::parse_capabilities(device.id).ssidsize == 0) return;
@@ -410,6 +426,7 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   nested_stage1_cases(device, cases);
   nested_stage2_cases(device, cases);
   nested_abort_cases(device, cases);
+  nested_block_cases(device, cases);
   nested_bypass_case(device, cases);
 }
 

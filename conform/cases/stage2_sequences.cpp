@@ -149,6 +149,42 @@ void vmid_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
 }
 
+/// CR0.VMW: low bits of a VMID that commands do not look at; entries keep all of them. IHI 0070
+/// 6.3.9.
+void wildcard_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!caps.vmw || device.sids.size() < 2) return;
+  for (const unsigned bits : {1U, 3U}) {
+    for (const bool by_address : {false, true}) {
+      CaseBuilder b(device, fmt::format("stage 2 sequence: VMW = {}, {}", bits,
+                                        by_address ? "TLBI_S2_IPA" : "TLBI_S12_VMALL"));
+      b.wildcards(bits);
+      const u16 first = 8;
+      const u16 matching = first | static_cast<u16>(pow2(bits) - 1);
+      const u16 apart = first | static_cast<u16>(pow2(bits));
+      for (const u16 second : {matching, apart}) {
+        std::vector<Stage2Tables> guests;
+        for (const u16 vmid : {first, second}) guests.emplace_back(b, plain_shape(caps), vmid);
+        for (unsigned e = 0; e < 2; ++e) {
+          guests[e].map(0x1000, b.data(0x1000 * u64{e}));
+          b.ste(e, guests[e].alone());
+          b.command(spec::cmd_cfgi_ste(b.sid(e)));
+        }
+        send(b, {"", {spec::cmd_tlbi_nsnh_all()}});
+        b.enable();
+        for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
+        for (unsigned e = 0; e < 2; ++e) b.store(guests[e].entry(0x1000), 0);
+        send(b, {"",
+                 {by_address ? spec::cmd_tlbi_s2_ipa(first, 0x1000, true)
+                             : spec::cmd_tlbi_s12_vmall(first)}});
+        for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
+        b.poll();
+      }
+      cases.push_back(b.take());
+    }
+  }
+}
+
 /// Two streams with one VMID are one guest: a command is for both.
 void shared_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.sids.size() < 2) return;
@@ -320,6 +356,7 @@ void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
   leaves(device, cases);
   table_cases(device, cases);
   vmid_case(device, cases);
+  wildcard_cases(device, cases);
   shared_case(device, cases);
   ste_case(device, cases);
   if (!caps.s1p) return;
