@@ -700,11 +700,15 @@ bool reaches_by_others(const InterfaceState& s, const Waiting& fault) {
   return !s.per_device_tables && s.find_number(fault.pasid) != 0;
 }
 
-/// The device meets the process by the bond of another in the table of its domain, for all that is
-/// known: until then a group that was read is its reader's to answer.
+/// The device meets the process by the living bond of another in the table of its domain, for all
+/// that is known: until then a group that was read is its reader's to answer.
 bool meets_others(const InterfaceState& s, const Waiting& fault) {
-  const auto& device = s.devices[fault.device];
-  return device.domain != 0 && device.ghosts == 0 && reaches_by_others(s, fault);
+  const u32 domain = s.devices[fault.device].domain;
+  if (s.per_device_tables || domain == 0 || s.devices[fault.device].ghosts != 0) return false;
+  for (u32 other = 0; other < s.devices.size(); ++other) {
+    if (s.devices[other].domain == domain && is_routed(s, other, fault.pasid)) return true;
+  }
+  return false;
 }
 
 }  // namespace

@@ -196,6 +196,13 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "devices=0x1:10:ats:pri/0x4+0x5+0x2:1:ats/0x0:3:ats:pri/0xa:10:ats:pri",
        "faults device=3 choices=0x30\nmap\nbind\nqueue\nunmap\n"
        "access device=3 pa_page=1 choices=0x300\nsva_shutdown\n"},
+      {"a group at a process that the device meets by another's bond, whose unbind timed out",
+       "builtin", "default",
+       "faults device=1 choices=0x10\nfaults choices=0x3\naccess pa_page=1 choices=0x400\nqueue\n"
+       "unbind\nfaults variant=read\nsva_alloc\n"},
+      {"the same, answered", "builtin", "default",
+       "faults device=1 variant=close\nfaults choices=0x3\naccess pa_page=1 choices=0x400\n"
+       "faults variant=read\nqueue\nunbind\nsva_alloc\nfaults variant=answer\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);
