@@ -385,6 +385,64 @@ void nested_block_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   }
 }
 
+/// What stalls and what is recorded is the CD's to say of faults of stage 1, and the STE's of those
+/// of stage 2, that of the CD's fetch too. IHI 0070 3.12, 5.5.
+void reaction_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const bool stalls = spec::parse_capabilities(device.id).stall_model == spec::StallModel::both;
+  for (u64 choice = 0; choice < 16; ++choice) {
+    const u64 s = bit(choice, 0), r = bit(choice, 1), s2s = bit(choice, 2), s2r = bit(choice, 3);
+    if (!stalls && (s | s2s) != 0) continue;
+    const std::string name =
+        fmt::format("CD.S = {}, CD.R = {}, S2S = {}, S2R = {}", s, r, s2s, s2r);
+    for (const bool of_cd : {false, true}) {
+      Guest guest(device, name + (of_cd ? ", the CD is not mapped" : ""));
+      guest.cd.dw[0] = with_bits(guest.cd.dw[0], 45, 44, s | r << 1);
+      spec::Ste<u64> ste = guest.ste();
+      ste.dw[2] = with_bits(ste.dw[2], 58, 57, s2s | s2r << 1);
+      guest.b.cd_at(guest.cd_pa, guest.cd);
+      guest.b.ste(0, ste);
+      if (of_cd) guest.b.store(guest.stage2.entry(Guest::cd_ipa), 0);
+      LeafBits flagless;
+      flagless.af = false;
+      guest.leaf(Guest::va + 0x2000, Guest::data_ipa, flagless);
+      guest.leaf(Guest::va + 0x3000, Guest::data_ipa + 0x8000);  // stage 2 has nothing there
+      guest.b.enable();
+      guest.b.access(Guest::va + 0x3000);
+      guest.b.access(Guest::va + 0x4000);  // nor stage 1
+      guest.b.access(Guest::va + 0x2000);
+      guest.b.access(Guest::va + 0x1000, true);
+      guest.b.access(Guest::va);
+      guest.b.poll();
+      cases.push_back(guest.b.take());
+    }
+  }
+}
+
+/// PRIVCFG and INSTCFG, where IDR1.ATTR_PERMS_OVR lets them, are of both stages' accesses.
+void override_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (u64 choice = 1; choice < 16; ++choice) {
+    const std::string name = fmt::format("PRIVCFG = {}, INSTCFG = {}", choice & 3, choice >> 2);
+    const auto with = [&](spec::Ste<u64> ste) {
+      ste.dw[1] = with_bits(ste.dw[1], 51, 48, choice);
+      return ste;
+    };
+    Guest guest(device, name);
+    LeafBits privileged;
+    privileged.user = false;
+    guest.leaf(Guest::va, Guest::data_ipa, privileged);
+    guest.leaf(Guest::va + 0x2000, Guest::data_ipa + 0x2000);
+    guest.stage2.map(Guest::data_ipa + 0x2000, guest.b.data(0x2000),
+                     Stage2Tables::all | Stage2Tables::xn << 1);
+    guest.add_to(cases, with(guest.ste()));
+    CaseBuilder b(device, "stage 2: " + name);
+    Stage2Tables tables(b, plain_shape(b.capabilities()));
+    tables.map(0x1000, b.data());
+    tables.map(0x2000, b.data(0x1000), Stage2Tables::all | Stage2Tables::xn << 1);
+    b.ste(0, with(tables.alone()));
+    cases.push_back(asked(b, {0x1000, 0x2000}));
+  }
+}
+
 /// S1DSS = 1: without a SubstreamID the address is an intermediate one at once.
 void nested_bypass_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!device.sends_substreams || spec::parse_capabilities(device.id).ssidsize == 0) return;
@@ -427,6 +485,8 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   nested_stage2_cases(device, cases);
   nested_abort_cases(device, cases);
   nested_block_cases(device, cases);
+  reaction_cases(device, cases);
+  override_cases(device, cases);
   nested_bypass_case(device, cases);
 }
 
