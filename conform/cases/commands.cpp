@@ -280,14 +280,14 @@ void command_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   // Indices wrap, several times round small queues.
-  for (const unsigned lg2 : {1U, 2U, 3U}) {
+  for (const unsigned lg2 : {0U, 1U, 2U, 3U, 8U}) {
     if (lg2 > caps.cmdqs) continue;
     CaseBuilder b(device, fmt::format("command queue: {} slots, wrapped", 1U << lg2),
                   {.cmdq_lg2 = lg2, .eventq_lg2 = 4});
     const u64 root = b.root(spec::Granule::g4k, 25);
     b.translate(0, root);
     const u64 place = b.entry(root, spec::Granule::g4k, 25, 0x1000, 3);
-    for (unsigned i = 0; i < 20; ++i) {
+    for (unsigned i = 0; i < (lg2 == 8 ? 140 : 20); ++i) {
       b.store(place, leaf_word(spec::Granule::g4k, 3, b.data(u64{i % 2} * 0x1000), {}));
       b.access(0x1000, i % 3 == 0);
       b.store(place, 0);
@@ -298,7 +298,17 @@ void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     cases.push_back(b.take());
   }
   // Records: the queue wraps, then it is full, then it overflows.
-  for (const unsigned lg2 : {1U, 2U, 4U}) {
+  constexpr unsigned most = 7;  // a page
+  if (most <= caps.eventqs) {
+    CaseBuilder b(device, "event queue: 128 records, most of them at once", {.eventq_lg2 = most});
+    b.translate(0, b.root(spec::Granule::g4k, 25));
+    for (unsigned round = 0; round < 2; ++round) {
+      for (u64 i = 0; i < (u64{3} << (most - 2)); ++i) b.access(0x1000 * i);
+      b.poll();
+    }
+    cases.push_back(b.take());
+  }
+  for (const unsigned lg2 : {0U, 1U, 2U, 4U}) {
     if (lg2 > caps.eventqs) continue;
     CaseBuilder b(device, fmt::format("event queue: {} records, wrapped", 1U << lg2),
                   {.eventq_lg2 = lg2});
