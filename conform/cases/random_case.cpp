@@ -19,7 +19,7 @@ using spec::Command;
 using spec::Granule;
 using spec::Opcode;
 
-constexpr u64 block = u64{1} << 21;
+constexpr u64 block_size = u64{1} << 21;
 
 class RandomCase {
  public:
@@ -255,13 +255,14 @@ class RandomCase {
   /// Its addresses begin at `base`.
   void add_pages(unsigned s, const Half& half, u64 base) {
     const u64 end = pow2(64 - half.tsz);
-    const u64 candidates[] = {0x1000,    0x2000,       0x3000,  0x1ff000,    block,
-                              2 * block, end - 0x1000, end / 2, u64{1} << 30};
+    const u64 candidates[] = {0x1000,         0x2000,       0x3000,  0x1ff000,    block_size,
+                              2 * block_size, end - 0x1000, end / 2, u64{1} << 30};
     for (const u64 offset : candidates) {
       if (offset >= end || !chance(2)) continue;
       const u64 va = base + offset;
       unsigned level = 3;
-      if (va % block == 0 && spec::start_level<u64>(Granule::g4k, half.tsz) <= 2 && chance(2)) {
+      if (va % block_size == 0 && spec::start_level<u64>(Granule::g4k, half.tsz) <= 2 &&
+          chance(2)) {
         level = 2;
       }
       const bool crossing = std::ranges::any_of(pages_, [&](const Page& p) {
@@ -298,7 +299,7 @@ class RandomCase {
     bits.ng = !globals_ || chance(2);
     clear_flags(bits);
     const u64 pa = page.level == 3 ? builder_.data(0x1000 * pick(16))
-                                   : align_down(builder_.data(), 21) + block * pick(2);
+                                   : align_down(builder_.data(), 21) + block_size * pick(2);
     return leaf_word(Granule::g4k, page.level, pa, bits);
   }
 

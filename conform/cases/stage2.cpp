@@ -374,13 +374,13 @@ void nested_block_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   for (const unsigned level : {2U, 1U}) {
     const unsigned shift = level_shift(Granule::g4k, level);
     Guest guest(device, fmt::format("pages of a block of stage 2 at level {}", level));
-    const u64 block = level == 2 ? u64{16} << shift : u64{2} << shift;
-    if (block + pow2(shift) > guest.stage2.end()) continue;
-    guest.stage2.map(block, align_down(guest.b.data(), shift), Stage2Tables::all, level);
+    const u64 ipa = level == 2 ? u64{16} << shift : u64{2} << shift;
+    if (ipa + pow2(shift) > guest.stage2.end()) continue;
+    guest.stage2.map(ipa, align_down(guest.b.data(), shift), Stage2Tables::all, level);
     const u64 place = guest.b.data() & (pow2(shift) - 1);
-    guest.leaf(Guest::va, block + place + 0x2000);
-    guest.leaf(Guest::va + 0x1000, block + place + 0x1000);
-    guest.leaf(Guest::va + 0x2000, block + place);
+    guest.leaf(Guest::va, ipa + place + 0x2000);
+    guest.leaf(Guest::va + 0x1000, ipa + place + 0x1000);
+    guest.leaf(Guest::va + 0x2000, ipa + place);
     guest.add_to(cases);
   }
 }
