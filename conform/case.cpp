@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/bits.h"
 #include "spec/arch/granule.h"
@@ -114,8 +115,17 @@ spec::Command atc_inv(u32 sid, u64 address, unsigned size) {
   return command;
 }
 
+unsigned log2size_of(const DeviceIdentity& device) {
+  const u32 largest = *std::ranges::max_element(device.sids);
+  return std::max(6U, static_cast<unsigned>(std::bit_width(largest)));
+}
+
 u64 tg0_of(Granule granule) {
   return granule == Granule::g4k ? 0 : granule == Granule::g64k ? 1 : 2;
+}
+
+u64 tg1_of(Granule granule) {
+  return granule == Granule::g4k ? 2 : granule == Granule::g16k ? 1 : 3;
 }
 
 u64 leaf_word(Granule granule, unsigned level, u64 pa, const LeafBits& leaf) {
@@ -130,7 +140,10 @@ u64 leaf_word(Granule granule, unsigned level, u64 pa, const LeafBits& leaf) {
 }
 
 CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const CaseOptions& options)
-    : device_(device), caps_(spec::parse_capabilities(device.id)), options_(options) {
+    : device_(device),
+      caps_(spec::parse_capabilities(device.id)),
+      options_(options),
+      log2size_(options.log2size.value_or(log2size_of(device))) {
   options_.cmdq_lg2 = std::min(options.cmdq_lg2, caps_.cmdqs);
   options_.eventq_lg2 = std::min(options.eventq_lg2, caps_.eventqs);
   options_.priq_lg2 = std::min(options.priq_lg2, caps_.priqs);
@@ -141,17 +154,21 @@ CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const C
 }
 
 void CaseBuilder::bring_up() {
-  strtab_ = memory(options_.two_level ? 4096 : pow2(options_.log2size + 6));
+  strtab_ = memory(options_.two_level ? 4096 : pow2(log2size_ + 6));
   cds_ = memory(device_.sids.size() * 64);
-  case_.queues.cmdq = memory(pow2(options_.cmdq_lg2 + 4));
+  const u64 commands = pow2(options_.cmdq_lg2 + 4), events = pow2(options_.eventq_lg2 + 5);
+  case_.queues.cmdq = memory(commands);
   // In pages of its own: a table that is larger than it was meant does not reach into records,
   // which the judge sees later than the device.
-  case_.queues.eventq = memory(std::max<u64>(pow2(options_.eventq_lg2 + 5), 4096));
+  case_.queues.eventq = memory(std::max<u64>(events, 4096));
+  if (options_.beside_size) {
+    case_.queues.cmdq = memory(2 * commands, 2 * commands) + commands;
+    case_.queues.eventq = memory(std::max<u64>(2 * events, 4096), 4096) + events;
+  }
   case_.queues.cmdq_lg2 = options_.cmdq_lg2;
   case_.queues.eventq_lg2 = options_.eventq_lg2;
   write(reg::strtab_base, strtab_, 8);
-  write(reg::strtab_base_cfg,
-        options_.log2size | (options_.split << 6) | (options_.two_level ? u32{1} << 16 : 0));
+  write(reg::strtab_base_cfg, stream_table_cfg());
   write(reg::cr2, options_.cr2);
   write(reg::cmdq_base, case_.queues.cmdq | options_.cmdq_lg2, 8);
   write(reg::eventq_base, case_.queues.eventq | options_.eventq_lg2, 8);
@@ -232,10 +249,12 @@ u64 CaseBuilder::word(u64 pa) const {
   return found == words_.end() ? 0 : found->second;
 }
 
+u32 CaseBuilder::stream_table_cfg() const {
+  return log2size_ | (options_.split << 6) | (options_.two_level ? u32{1} << 16 : 0);
+}
+
 u64 CaseBuilder::ste_place(u32 sid) const {
-  const spec::StreamTable table = spec::stream_table_of(
-      strtab_, options_.log2size | (options_.split << 6) | (options_.two_level ? 1U << 16 : 0),
-      caps_);
+  const spec::StreamTable table = spec::stream_table_of(strtab_, stream_table_cfg(), caps_);
   if (!options_.two_level) return spec::linear_ste_address<u64>(table, sid);
   const spec::L1Std<u64> l1{word(spec::l1std_address<u64>(table, sid))};
   return spec::second_level_ste_address<u64>(table, l1, sid);

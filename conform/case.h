@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,7 +68,7 @@ struct Case {
 /// is smaller; the event queue is then polled after each access, so that as many records fit in it.
 struct CaseOptions {
   unsigned cmdq_lg2 = 8, eventq_lg2 = 6;
-  unsigned log2size = 6;
+  std::optional<unsigned> log2size{};  ///< absent: a place for each of the device's StreamIDs
   bool two_level = false;
   unsigned split = 6;
   u32 cr2 = 2;  ///< RECINVSID
@@ -77,6 +78,7 @@ struct CaseOptions {
   unsigned priq_lg2 = 2;
   bool priqen = true;
   bool priq_absent = false;  ///< it lies where no memory is
+  bool beside_size = false;  ///< queues lie at an odd multiple of their size
 };
 
 /// What a leaf says; the rest of the descriptor is the level's.
@@ -88,8 +90,11 @@ struct LeafBits {
 spec::Command pri_resp(u32 sid, u32 prg_index, unsigned resp, std::optional<u32> ssid = {});
 /// CMD_ATC_INV of 4096 * 2^size bytes, without a PASID; 52: of everything.
 spec::Command atc_inv(u32 sid, u64 address, unsigned size);
-/// The encoding of TG0 and S2TG.
+/// LOG2SIZE of a stream table with a place for each StreamID of the device's, and for 64 at least.
+unsigned log2size_of(const DeviceIdentity& device);
+/// The encoding of TG0 and S2TG, and that of TG1.
 u64 tg0_of(spec::Granule granule);
+u64 tg1_of(spec::Granule granule);
 u64 leaf_word(spec::Granule granule, unsigned level, u64 pa, const LeafBits& leaf);
 
 /// Writes cases down. Memory comes from the device's identity; words that it stored it knows.
@@ -127,6 +132,8 @@ class CaseBuilder {
 
   // Structures.
   u64 memory(u64 bytes, u64 align = 4096);  ///< zeroed
+  /// Bytes that memory() has given.
+  [[nodiscard]] u64 used() const { return next_ - device_.structures_pa; }
   [[nodiscard]] u64 ste_place(u32 sid) const;
   [[nodiscard]] u64 cd_place(unsigned engine) const;
   void ste(unsigned engine, const spec::Ste<u64>& ste);
@@ -162,9 +169,12 @@ class CaseBuilder {
   }
   void bring_up();
 
+  [[nodiscard]] u32 stream_table_cfg() const;
+
   DeviceIdentity device_;
   spec::Capabilities caps_;
   CaseOptions options_;
+  unsigned log2size_;
   bool polls_often_ = false;
   Case case_;
   std::map<u64, u64> words_;

@@ -22,7 +22,8 @@ constexpr u64 whole_space = 52;  // CMD_ATC_INV.Size: 2^64 bytes
 
 std::string invalidation_text(const trace::AtcInvalidated& event) {
   const std::string pasid = event.ssid && event.ssid->valid
-                                ? fmt::format(" with PASID {:#x}", event.ssid->value)
+                                ? fmt::format(" with PASID {:#x}{}", event.ssid->value,
+                                              event.global.value_or(false) ? " and Global = 1" : "")
                                 : std::string(" without a PASID");
   return fmt::format(
       "the invalidation of {} at {:#x} sent to {:#x}{}",
@@ -40,6 +41,7 @@ void EndpointRules::begin(const QueueLayout& queues, bool shown) {
   prod_ = cons_ = 0;
   gerror_ = gerrorn_ = last_error_ = 0;
   timed_out_ = false;
+  disabled_ = true;
   waits_ = came_ = 0;
 }
 
@@ -53,6 +55,7 @@ std::optional<EndpointRules::Wrong> EndpointRules::feed(const trace::Event& even
     }
     // SMMUEN = 0 ends what waits. IHI 0070 4.5.1.
     if (write->offset == reg::cr0) {
+      if ((write->value & spec::cr0::smmuen) != 0) enabled();
       for (std::deque<Sent>* each : {&sent_, &open_}) {
         for (Sent& one : *each) one.asks = std::min(one.asks, Asks::perhaps);
       }
@@ -68,6 +71,9 @@ std::optional<EndpointRules::Wrong> EndpointRules::feed(const trace::Event& even
     }
   } else if (const auto* read = std::get_if<trace::MmioRead>(&event.payload)) {
     if (read->offset == reg::cmdq_cons) return consumed(read->value);
+    if (read->offset == reg::cr0ack && !smmu_.smmuen()) {
+      disabled_ |= (read->value & spec::cr0::smmuen) == 0;
+    }
     if (read->offset == reg::gerror) {
       gerror_ = read->value;
       return stopped();
@@ -78,6 +84,12 @@ std::optional<EndpointRules::Wrong> EndpointRules::feed(const trace::Event& even
     timed_out_ |= note->text == silence_note;
   }
   return std::nullopt;
+}
+
+/// What was exposed before it is, and was not seen to be consumed, may run now.
+void EndpointRules::enabled() {
+  disabled_ = false;
+  for (Sent& one : sent_) one.ignored = false;
 }
 
 EndpointRules::Asks EndpointRules::asks(const spec::Command& command) const {
@@ -101,6 +113,7 @@ void EndpointRules::exposed(u64 prod, const spec::Memory& memory) {
     one.command = spec::decode_command<u64>(memory.newest(slot).value,
                                             memory.newest(slot + 8).value, smmu_.capabilities());
     one.asks = asks(one.command);
+    one.ignored = disabled_;
     sent_.push_back(one);
   }
 }
@@ -158,12 +171,15 @@ std::optional<EndpointRules::Wrong> EndpointRules::stopped() {
 
 bool EndpointRules::matches(const Sent& sent, const trace::AtcInvalidated& event) const {
   const spec::Command& c = sent.command;
-  if (sent.asks == Asks::nothing || c.op != Opcode::atc_inv || c.sid != event.sid) return false;
+  // IHI 0070 4.5.1: IGNORED where SMMUEN = 0.
+  if (sent.asks == Asks::nothing || sent.ignored || c.op != Opcode::atc_inv || c.sid != event.sid)
+    return false;
   if (c.size > whole_space) return true;  // CONSTRAINED UNPREDICTABLE
   const bool has_pasid = event.ssid && event.ssid->valid;
   const bool with_pasid = c.ssv && smmu_.capabilities().ssidsize != 0;
   if (has_pasid != with_pasid) return false;
   if (has_pasid && event.ssid->value != c.ssid) return false;
+  if (has_pasid && event.global && *event.global != c.global) return false;
   if (c.size == whole_space) return event.length == 0;
   const u64 bytes = u64{4096} << c.size;
   return event.length == bytes && event.iova == (c.address & ~(bytes - 1));

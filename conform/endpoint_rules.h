@@ -44,7 +44,9 @@ class EndpointRules {
     spec::Command command;
     Asks asks = Asks::nothing;
     bool answered = false;
+    bool ignored = false;  ///< SMMUEN is surely 0 since it was exposed
   };
+  void enabled();
   void exposed(u64 prod, const spec::Memory& memory);
   std::optional<Wrong> consumed(u64 cons);
   std::optional<Wrong> stopped();
@@ -60,6 +62,7 @@ class EndpointRules {
   std::deque<Sent> open_;  // consumed CMD_ATC_INVs, until they are answered
   u64 prod_ = 0, cons_ = 0;
   u64 gerror_ = 0, gerrorn_ = 0, last_error_ = 0;
+  bool disabled_ = true;    ///< SMMUEN is 0, and CR0ACK has shown it
   bool timed_out_ = false;  ///< the time of endpoints was over in this case
   u64 waits_ = 0, came_ = 0;
 };

@@ -29,7 +29,7 @@ struct NewestWords {
 }  // namespace
 
 void FlagRules::begin() {
-  enabled_once_ = open_ = false;
+  enabled_once_ = open_ = requested_ = false;
   changed_.clear();
   may_be_dirty_.clear();
   due_.clear();
@@ -46,8 +46,10 @@ void FlagRules::feed(const trace::Event& event) {
     stored(fill->pa, fill->words);
   } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
     if (dma->kind != trace::TransactionKind::translated) access(*dma);
-  } else if (std::holds_alternative<trace::AtsRequest>(event.payload)) {
-    open_ = true;
+  } else if (const auto* request = std::get_if<trace::AtsRequest>(&event.payload)) {
+    requested_ = true;
+    // One that asks for no writing leaves clean what is clean. IHI 0070 3.13.7.1.
+    if (!request->no_write.value_or(false)) request_to_write(*request);
   }
 }
 
@@ -79,15 +81,7 @@ void FlagRules::access(const trace::Dma& dma) {
     return;
   }
   if (dma.result != trace::DmaResult::ok) return;
-  // Whether or not it was by this one: it is cached as dirty then, which memory will not explain.
-  for (const Outcome& o : allowed) {
-    const bool its = !dma.pa || *dma.pa == o.pa;
-    if (o.kind != OutcomeKind::translation || !o.dirty || !its) continue;
-    may_be_dirty_.insert(o.origin);
-    const u64 word = caches_.memory().newest(o.origin).value;
-    const u64 flags = bits_of::af;
-    if (((word ^ o.value) & ~flags) == 0) write(o.origin, (word | flags) ^ bits_of::ap2);
-  }
+  make_dirty(allowed, dma.pa);
   // Surely only where it cannot have been translated by anything but this.
   const bool sure = allowed.size() == 1 && (!dma.pa || *dma.pa == made.outcome.pa) &&
                     std::ranges::none_of(made.words, [&](u64 pa) { return changed_.contains(pa); });
@@ -97,6 +91,30 @@ void FlagRules::access(const trace::Dma& dma) {
     due.to = due.from ^ ((due.from ^ due.to) | (one.from ^ one.to));
     due.group = caches_.next_group();
     write(one.pa, caches_.memory().newest(one.pa).value | (one.to & bits_of::af));
+  }
+}
+
+/// What it is granted is dirty from then on, in memory and in caches; which flags are to be seen is
+/// not followed.
+void FlagRules::request_to_write(const trace::AtsRequest& request) {
+  open_ = true;
+  if (request.result != trace::AtsResult::success) return;
+  spec::Access access = access_in(request);
+  access.type = spec::AccessType::write;
+  std::vector<Outcome> allowed;
+  caches_.outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
+  make_dirty(allowed, std::nullopt);
+}
+
+/// Whether or not it was by this access: it is cached as dirty then, which memory will not explain.
+void FlagRules::make_dirty(const std::vector<Outcome>& allowed, std::optional<u64> pa) {
+  for (const Outcome& o : allowed) {
+    const bool its = !pa || *pa == o.pa;
+    if (o.kind != OutcomeKind::translation || !o.dirty || !its) continue;
+    may_be_dirty_.insert(o.origin);
+    const u64 word = caches_.memory().newest(o.origin).value;
+    const u64 flags = bits_of::af;
+    if (((word ^ o.value) & ~flags) == 0) write(o.origin, (word | flags) ^ bits_of::ap2);
   }
 }
 
@@ -115,7 +133,7 @@ u64 FlagRules::as_stored(u64 pa, u64 word) const {
 u64 FlagRules::may_change(u64 pa, u64 stored) const {
   if (caches_.capabilities().httu == 0 || (stored & bits_of::valid) == 0) return 0;
   u64 may = 0;
-  if (open_ || caches_.memory().became(pa, stored)) may |= bits_of::af;
+  if (open_ || requested_ || caches_.memory().became(pa, stored)) may |= bits_of::af;
   const bool dirty = open_ || may_be_dirty_.contains(pa);
   if (dirty && (stored & bits_of::dbm) != 0) may |= bits_of::ap2;
   if ((stored & bits_of::af) != 0) may &= ~bits_of::af;  // the SMMU never clears it

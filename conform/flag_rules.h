@@ -5,7 +5,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
+#include <vector>
 
 #include "spec/smmu/caches.h"
 #include "spec/smmu/smmu.h"
@@ -39,12 +41,15 @@ class FlagRules {
   };
   void stored(u64 first, u64 words);
   void access(const trace::Dma& dma);
+  void request_to_write(const trace::AtsRequest& request);
+  void make_dirty(const std::vector<spec::Outcome>& allowed, std::optional<u64> pa);
   void write(u64 pa, u64 value);
 
   spec::Caches& caches_;
   const spec::Smmu& smmu_;
   bool enabled_once_ = false;
-  bool open_ = false;      // what was written is not followed any more
+  bool open_ = false;       // what was written is not followed any more
+  bool requested_ = false;  // nor which Access flags, of what was asked for by ATS
   std::set<u64> changed_;  // words stored since SMMUEN was 1: what caches hold of them is not asked
   std::set<u64> may_be_dirty_;
   std::map<u64, Due> due_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/bits.h"
 #include "spec/smmu/command.h"
@@ -27,7 +28,9 @@ InterruptRules::InterruptRules(const spec::IdRegisters& id, bool wired)
     : caps_(spec::parse_capabilities(id)), wired_(wired) {}
 
 void InterruptRules::begin(const QueueLayout& queues) {
+  const u64 first = absent_first_, bytes = absent_bytes_;
   *this = InterruptRules(caps_, wired_);
+  no_memory_at(first, bytes);
   queues_ = queues;
 }
 
@@ -57,6 +60,7 @@ bool InterruptRules::surely_off(Source source) const {
 
 void InterruptRules::due(Source source, u64 since) {
   state_[source].due_since = since;
+  state_[source].due_at = now_;
   ++due_count_;
 }
 
@@ -151,7 +155,8 @@ void InterruptRules::consumed(u64 cons) {
   const u64 left = spec::queue_used<u64>(lg2, prod_, spec::queue_bits<u64>(lg2, cons & 0xfffff));
   if (left > commands_.size()) return;
   for (; consumed_ < commands_.size() - left; ++consumed_) {
-    const Command& command = commands_[consumed_];
+    Command& command = commands_[consumed_];
+    command.consumed_at = now_;
     if (!command.interrupts) continue;
     ++state_[command_sync].causes;
     if (command.message_pa != 0) {
@@ -184,6 +189,7 @@ void InterruptRules::errors_shown(u64 value) {
   }
   if (active != 0 && wired_ && surely_off(global_error)) ++masked_count_;
   gerror_ = value;
+  errors_ |= active;
   gerror_at_ = now_;
 }
 
@@ -255,8 +261,37 @@ std::optional<WrongInterrupt> InterruptRules::irq(trace::IrqKind kind) {
   return WrongInterrupt{Rule::INTERRUPT_CAUSE, text, text};
 }
 
+/// A message that met an external abort, as was seen at that event: its bit of GERROR says so.
+/// IHI 0070 3.18.1, 6.3.17.
+std::optional<WrongInterrupt> InterruptRules::abort_not_shown(Source source, u64 at) const {
+  constexpr std::array<std::pair<u64, const char*>, sources> shown_by = {
+      {{spec::gerror::msi_eventq_abt, "MSI_EVENTQ_ABT_ERR"},
+       {spec::gerror::msi_priq_abt, "MSI_PRIQ_ABT_ERR"},
+       {spec::gerror::msi_gerror_abt, "MSI_GERROR_ABT_ERR"},
+       {spec::gerror::msi_cmdq_abt, "MSI_CMDQ_ABT_ERR"}}};
+  const auto& [field, name] = shown_by[source];
+  if (gerror_at_ <= at || (errors_ & field) != 0) return std::nullopt;
+  const std::string kind = fmt::format("GERROR.{} does not show a message that aborts", name);
+  return WrongInterrupt{
+      Rule::INTERRUPT_SENT, kind,
+      fmt::format("{}: one of {} was sent to where no memory is, and GERROR is {:#x} behind it",
+                  kind, name_of(source), gerror_)};
+}
+
 std::vector<WrongInterrupt> InterruptRules::finish() const {
   std::vector<WrongInterrupt> wrong;
+  for (const Command& one : messages_) {
+    if (!aborts(one.message_pa)) continue;
+    if (auto error = abort_not_shown(command_sync, one.consumed_at)) {
+      wrong.push_back(std::move(*error));
+      break;
+    }
+  }
+  for (const Source source : {event_queue, page_requests, global_error}) {
+    const State& its = state_[source];
+    if (!its.due_since || !caps_.msi || its.message_pa == 0 || !aborts(its.message_pa)) continue;
+    if (auto error = abort_not_shown(source, its.due_at)) wrong.push_back(std::move(*error));
+  }
   if (!wired_) return wrong;
   for (const Source source : {event_queue, page_requests, global_error, command_sync}) {
     const State& its = state_[source];

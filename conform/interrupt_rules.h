@@ -27,6 +27,12 @@ class InterruptRules {
   /// `wired`: each interrupt of the device is seen on its wire.
   InterruptRules(const spec::IdRegisters& id, bool wired);
 
+  /// Nothing answers there: a message that is sent there ends in an external abort.
+  void no_memory_at(u64 first, u64 bytes) {
+    absent_first_ = first;
+    absent_bytes_ = bytes;
+  }
+
   /// From reset on: everything is off, and the queues are where `queues` says.
   void begin(const QueueLayout& queues);
   /// The next event of the case; what is wrong in it, if anything.
@@ -54,6 +60,7 @@ class InterruptRules {
     u64 came = 0;                    ///< interrupts
     std::optional<u64> last_came{};  ///< event number
     std::optional<u64> due_since{};  ///< an interrupt has to come after that event
+    u64 due_at = 0;                  ///< the event that showed so
     u64 message_pa = 0;              ///< 0: no message
     u32 payload = 0;
   };
@@ -74,6 +81,8 @@ class InterruptRules {
   [[nodiscard]] bool surely_on(Source source) const;
   [[nodiscard]] bool surely_off(Source source) const;
   [[nodiscard]] static const char* name_of(Source source);
+  [[nodiscard]] bool aborts(u64 pa) const { return pa - absent_first_ < absent_bytes_; }
+  [[nodiscard]] std::optional<WrongInterrupt> abort_not_shown(Source source, u64 at) const;
 
   spec::Capabilities caps_;
   bool wired_;
@@ -86,6 +95,7 @@ class InterruptRules {
   struct Command {
     bool interrupts = false;
     u64 exposed_at = 0;
+    u64 consumed_at = 0;
     u64 message_pa = 0;
     u32 payload = 0;
   };
@@ -107,8 +117,10 @@ class InterruptRules {
   // Messages that were sent and no record was seen for, but those with Last while it was enabled.
   u64 other_messages_ = 0;
   u64 gerror_ = 0, gerror_at_ = 0;  // as it was read last
-  bool queue_broken_ = false;       // a command error: what is consumed is not followed
-  std::vector<Command> messages_;   // of CMD_SYNCs that were consumed
+  u64 errors_ = 0;                  // bits of it that were seen to toggle
+  u64 absent_first_ = 0, absent_bytes_ = 0;
+  bool queue_broken_ = false;      // a command error: what is consumed is not followed
+  std::vector<Command> messages_;  // of CMD_SYNCs that were consumed
   u64 due_count_ = 0, came_count_ = 0, masked_count_ = 0;
 };
 

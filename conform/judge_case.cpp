@@ -104,8 +104,16 @@ std::vector<spec::Access> accesses_of(const trace::Trace& trace) {
   std::vector<spec::Access> accesses;
   for (const trace::Event& event : trace.events) {
     const auto* dma = std::get_if<trace::Dma>(&event.payload);
-    if (dma == nullptr || dma->kind == trace::TransactionKind::translated) continue;
-    accesses.push_back(access_in(*dma));
+    if (dma != nullptr && dma->kind != trace::TransactionKind::translated) {
+      accesses.push_back(access_in(*dma));
+    }
+    const auto* request = std::get_if<trace::AtsRequest>(&event.payload);
+    if (request == nullptr) continue;
+    spec::Access asked = access_in(*request);
+    for (const spec::AccessType type : {spec::AccessType::read, spec::AccessType::write}) {
+      asked.type = type;
+      accesses.push_back(asked);
+    }
   }
   return accesses;
 }
@@ -186,6 +194,7 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
     monitor_.smmu().memory_is(device.structures_pa, device.structures_bytes + device.data_bytes);
   }
   tell_of_absent_memory(monitor_, device.absent_pa, device.absent_bytes);
+  interrupts_.no_memory_at(device.absent_pa, device.absent_bytes);
   monitor_.caches().stores_bypass_caches();
   booted_ = monitor_.trail().mark();
 }

@@ -220,6 +220,7 @@ class Runner {
     sent_.pop_front();
     trace::AtcInvalidated done{.sid = one.sid, .iova = one.address, .length = one.bytes};
     done.ssid = one.substream ? trace::substream(*one.substream) : trace::no_substream;
+    if (one.substream) done.global = one.global;
     event(engine_of(one.sid), done);
     device_.invalidated(one.tag);
   }

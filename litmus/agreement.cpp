@@ -81,46 +81,6 @@ bool blames_freed_table_once(const Judgement& engine, const Judgement& literal) 
   return broken.erase("wild") == 1 && broken == engine.broken;
 }
 
-/// They differ in that the engine blames for lost updates, and in nothing else.
-bool only_lost_updates(const Judgement& engine, const Judgement& literal) {
-  std::set<std::string> broken = engine.broken;
-  broken.erase("lost-update");
-  return engine.allowed == literal.allowed && broken == literal.broken;
-}
-
-/// Something that is ILLEGAL as a whole is stored: T0SZ out of range, EATS = 2 without stage 2;
-/// S2SL0 that does not fit S2T0SZ, S2HAFT = 1 without S2HA.
-bool stores_illegal_structure(const Test& test) {
-  return std::ranges::any_of(test.run, [](const Step& step) {
-    const auto* store = std::get_if<StoreStep>(&step.what);
-    if (store == nullptr) return false;
-    const auto* cd = std::get_if<CdLine>(&store->object);
-    const auto* ste = std::get_if<SteLine>(&store->object);
-    if (ste != nullptr && (ste->s2ha || ste->s2haft || ste->s2sl || ste->s2t0sz)) return true;
-    if (ste != nullptr) return ste->eats && ste->eats->value == 2;
-    return cd != nullptr && cd->t0sz && (cd->t0sz->value < 16 || cd->t0sz->value > 39);
-  });
-}
-
-/// They differ in that the engine calls a mixture torn, and in nothing else.
-bool only_torn(const Judgement& engine, const Judgement& literal) {
-  std::set<std::string> broken = engine.broken;
-  broken.erase("torn");
-  if (engine.allowed != literal.allowed) return false;
-  if (broken == literal.broken) return true;
-  broken.erase("tag");
-  return broken == literal.broken;
-}
-
-/// A regime can end to be formed only where a structure changes.
-bool changes_configuration(const Test& test) {
-  return std::ranges::any_of(test.run, [](const Step& step) {
-    const auto* store = std::get_if<StoreStep>(&step.what);
-    return store != nullptr && !std::holds_alternative<WordLine>(store->object) &&
-           !std::holds_alternative<ContLine>(store->object);
-  });
-}
-
 /// A CFGI and another invalidation of one group are exposed at different rings, and something is
 /// stored between these.
 bool rings_apart(const Test& test) {
@@ -206,13 +166,6 @@ std::string known_difference(const Test& test, const Layout& laid, const Judgeme
     return "a freed table that a cached pointer leads to is blamed as that, and not once more";
   }
   if (!includes(engine, literal)) return {};
-  if (only_lost_updates(engine, literal) && changes_configuration(test)) {
-    return "the literal model sees lost updates of regimes that can be formed only, not of those "
-           "whose pointers still live";
-  }
-  if (only_torn(engine, literal) && stores_illegal_structure(test)) {
-    return "an illegal structure that was stored whole, among changes of several of its words";
-  }
   if (rings_apart(test)) {
     return "one item lives as a command acted late, another as the same command acted early";
   }

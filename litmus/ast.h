@@ -163,7 +163,7 @@ struct ContGroup {
   [[nodiscard]] u64 words() const { return n ? n->value : 16; }
   [[nodiscard]] u64 granules() const { return block ? block->value : 1; }
 };
-inline constexpr u64 table_words_max = 2 * 8192;  ///< two tables of 64 KiB side by side
+inline constexpr u64 table_words_max = 16 * 8192;  ///< 16 tables of 64 KiB side by side
 
 /// `descriptor.target` is the first page.
 struct ContLine {

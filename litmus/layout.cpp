@@ -65,7 +65,8 @@ class Builder {
     auto names = names_in(test_);
     names.try_emplace(empty_name).first->second.structure = true;
     names.try_emplace("T").first->second.stes = true;
-    names.try_emplace("L").first->second.stes = true;  // where STEs live with fmt=2lvl
+    NameUse& l = names.try_emplace("L").first->second;  // where STEs live with fmt=2lvl
+    l.stes |= !l.pages || has_two_levels();
     NameUse unknown;
     unknown.cds = true;
     names.emplace(unknown_name, unknown);
@@ -89,6 +90,13 @@ class Builder {
       by_name_.emplace(name, out_.regions.size());
       out_.regions.push_back(std::move(region));
     }
+  }
+
+  bool has_two_levels() const {
+    return std::ranges::any_of(test_.init, [](const InitLine& line) {
+      const auto* strtab = std::get_if<StrtabLine>(&line.what);
+      return strtab != nullptr && strtab->fmt == TableFormat::two_level;
+    });
   }
 
   u64 address(const std::string& name) const { return out_.regions[by_name_.at(name)].pa; }

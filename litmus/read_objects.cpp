@@ -56,7 +56,7 @@ SteLine read_ste(LineReader& reader) {
                                      {"s2", SteConfig::s2},
                                      {"nest", SteConfig::nest}})},
        {"cd", target_to(reader, ste.cd)},
-       {"cdmax", number_to(reader, ste.cdmax, 20)},
+       {"cdmax", number_to(reader, ste.cdmax, 31)},
        {"fmt",
         choice_to<TableFormat>(reader, ste.fmt,
                                {{"lin", TableFormat::linear}, {"2lvl", TableFormat::two_level}})},

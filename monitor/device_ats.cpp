@@ -184,8 +184,30 @@ std::vector<DeviceRules::AtsAnswer> DeviceRules::ats_answers(const Access& acces
   return answers;
 }
 
+/// The stream has, or may be thought to have, both stages.
+bool DeviceRules::is_contained(const Access& access) const {
+  std::vector<StreamOption> options;
+  if (!caches_.fetches().stream_options(access.sid, access.ssid, access.ssv, options)) return false;
+  return std::ranges::any_of(options, [](const StreamOption& one) { return one.contained; });
+}
+
+/// Under both stages a request is granted what an ordinary access meets. By split-stage ATS, where
+/// EATS counts only with ATSCHK = 1, the answer is an intermediate address, which is not followed.
+std::vector<Outcome> DeviceRules::granted_by_both(Access access) {
+  if ((smmu_.cr0() & spec::cr0::atschk) != 0) return {{.kind = OutcomeKind::any}};
+  access.route = spec::Route::untranslated;
+  std::vector<Outcome> found;
+  caches_.outcomes(access, [&](const Outcome& o) { found.push_back(o); });
+  for (Outcome& o : found) {
+    if (o.kind == OutcomeKind::within) o.kind = OutcomeKind::any;
+    if (o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort) o.kind = OutcomeKind::denied;
+  }
+  return found;
+}
+
 /// What the SMMU may answer now, as the engine says it for an endpoint whose ATC is empty.
 std::vector<Outcome> DeviceRules::granted_now(Access access) {
+  if (is_contained(access)) return granted_by_both(access);
   access.route = spec::Route::translated;
   std::vector<Outcome> found;
   caches_.set_ats(access.sid, true);
@@ -218,13 +240,19 @@ void DeviceRules::push_records(const Access& access, const std::vector<AtsAnswer
   push_open(std::move(open));
 }
 
-void DeviceRules::ats_request(const trace::AtsRequest& request) {
-  Access access{.sid = request.sid, .va = request.iova, .route = spec::Route::translated};
+spec::Access access_in(const trace::AtsRequest& request) {
+  Access access{.sid = request.sid, .va = request.iova};
   if (request.ssid && request.ssid->valid) {
     access.ssv = true;
     access.ssid = request.ssid->value;
   }
   access.privileged = request.privileged.value_or(false);
+  return access;
+}
+
+void DeviceRules::ats_request(const trace::AtsRequest& request) {
+  Access access = access_in(request);
+  access.route = spec::Route::translated;
   ++numbers_.accesses;
   ++before_;
   bool any = false;

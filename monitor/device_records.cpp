@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/bits.h"
 #include "monitor/device_rules.h"
 #include "monitor/device_text.h"
 #include "spec/smmu/causes.h"
@@ -120,11 +121,32 @@ void DeviceRules::record(const trace::EventRecord& words) {
   ++numbers_.records;
   const bool repeats = says_address(words) && std::ranges::find(came_, words) != came_.end();
   came_.push_back(words);
+  check_stag(words);
   const bool shown = new_records_ != 0;  // else nobody has read EVENTQ_PROD before
   batch_.push_back({words, shown ? shown_at_ : before_, repeats});
   if (shown && --new_records_ != 0) return;
   assign_records();
   if (shown) queue_looked_at();
+}
+
+/// What waits is named by its StreamID and STAG: two at a time are not called the same. Records of
+/// which it may be that theirs was let go meanwhile say nothing. IHI 0070 3.12.2.
+void DeviceRules::check_stag(const trace::EventRecord& words) {
+  if (!bit(words[1], 31)) return;
+  const auto before = [&](const Open& open) { return open.stalled && open.which < stalls_from_; };
+  if (std::ranges::any_of(open_, before)) return;
+  const u64 sid = bits(words[0], 63, 32), stag = bits(words[1], 15, 0);
+  if (stags_.emplace(sid, stag).second) return;
+  find(Rule::EVENT_RECORD, "two stalls with one STAG",
+       fmt::format("a transaction of StreamID {:#x} stalls with the STAG {:#x}, and the one before "
+                   "with that STAG waits still: no CMD_RESUME can name one of them",
+                   sid, stag));
+}
+
+/// A command may be one that ends a stall, SMMUEN = 0 ends all.
+void DeviceRules::stalls_may_end() {
+  stags_.clear();
+  stalls_from_ = before_;
 }
 
 RecordClaim DeviceRules::claim_of(const Open& open) const {
@@ -389,6 +411,8 @@ void DeviceRules::missing(const Open& open) {
 void DeviceRules::queue_looked_at() {
   if (forgotten_ != 0) --forgotten_;
   for (std::size_t i = open_.size(); i-- != 0;) {
+    // One that waits for room, or behind as many as the SMMU can name, is recorded whenever.
+    if (open_[i].stalled) continue;
     if (open_[i].which >= shown_at_ || ++open_[i].looks < looks_max) continue;
     const Open open = std::move(open_[i]);
     open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(i));

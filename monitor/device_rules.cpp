@@ -94,7 +94,8 @@ void DeviceRules::begin_case() {
   named_.clear();
   breadth_.clear();
   came_.clear();
-  before_ = 0;
+  stags_.clear();
+  before_ = stalls_from_ = 0;
   new_records_ = shown_at_ = overflows_ = 0;
   forgotten_ = 0;
   overflow_possible_ = met_full_queue_ = false;
@@ -121,6 +122,7 @@ void DeviceRules::register_write(u32 offset, u64 value) {
       enabled_once_ = true;
     }
   }
+  if (offset == reg::cr0 || offset == reg::cmdq_prod || offset == reg::gerrorn) stalls_may_end();
   // An acknowledged error lets the queue go on by itself, as PROD does. IHI 0070 7.1.
   if (offset == reg::cmdq_prod || offset == reg::gerrorn) waits_cons_ = 0;
   if (offset == reg::gerrorn) {

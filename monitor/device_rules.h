@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "monitor/finding.h"
@@ -23,6 +24,8 @@ std::string kind_of(std::string_view text);
 
 /// The access that the event says; what the source does not know is as most often.
 spec::Access access_in(const trace::Dma& dma);
+/// A translation request that asks for reading, as an access that is not translated.
+spec::Access access_in(const trace::AtsRequest& request);
 /// The event of an access: from where, to where and what for.
 trace::Dma dma_of(const spec::Access& access);
 
@@ -132,6 +135,8 @@ class DeviceRules {
   void translated(const trace::Dma& dma);
   bool translated_outcomes(const spec::Access& access, std::vector<spec::Outcome>& allowed) const;
   [[nodiscard]] std::vector<AtsAnswer> ats_answers(const spec::Access& access, bool& any) const;
+  [[nodiscard]] bool is_contained(const spec::Access& access) const;
+  std::vector<spec::Outcome> granted_by_both(spec::Access access);
   std::vector<spec::Outcome> granted_now(spec::Access access);
   void push_records(const spec::Access& access, const std::vector<AtsAnswer>& answers,
                     trace::AtsResult result);
@@ -155,6 +160,8 @@ class DeviceRules {
   void events_shown(u64 prod);
   void assign_records();
   [[nodiscard]] static bool fits(const RecordClaim& claim, const trace::EventRecord& words);
+  void check_stag(const trace::EventRecord& words);
+  void stalls_may_end();
   void settle(const SeenRecord& record, const Open& open, bool fresh);
   void nobodys(const SeenRecord& record);
   [[nodiscard]] RecordClaim claim_of(const Open& open) const;
@@ -188,13 +195,15 @@ class DeviceRules {
   Numbers numbers_;
   std::vector<u32> breadth_;
   std::vector<trace::EventRecord> came_;  // records of the case
-  u32 before_ = 0;                        // accesses before the one that is judged
-  u64 new_records_ = 0;                   // that EVENTQ_PROD showed and record() did not bring yet
-  u64 shown_at_ = 0;                      // accesses that there were when it showed them
-  bool overflow_possible_ = false;        // since the last look a record may have met a full queue
-  bool met_full_queue_ = false;           // at some time in the case
-  u64 overflows_ = 0;                     // how often OVFLG was seen to toggle
-  unsigned forgotten_ = 0;                // looks until records of forgotten accesses have come
+  std::set<std::pair<u64, u64>> stags_;   // StreamID and STAG of what surely waits still
+  u32 stalls_from_ = 0;  // accesses before it may have been let go by a command, or SMMUEN = 0
+  u32 before_ = 0;       // accesses before the one that is judged
+  u64 new_records_ = 0;  // that EVENTQ_PROD showed and record() did not bring yet
+  u64 shown_at_ = 0;     // accesses that there were when it showed them
+  bool overflow_possible_ = false;  // since the last look a record may have met a full queue
+  bool met_full_queue_ = false;     // at some time in the case
+  u64 overflows_ = 0;               // how often OVFLG was seen to toggle
+  unsigned forgotten_ = 0;          // looks until records of forgotten accesses have come
   bool changed_since_enabled_ = false;
   bool enabled_once_ = false;
   bool surely_disabled_ = true;  // SMMUEN = 0, and CR0ACK has shown it

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "conform/cases/stage2_tables.h"
 
 namespace iommucheck::oracle {
 
@@ -143,6 +144,9 @@ void disabled_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   translated_both(b);
   b.poll();
   b.disable();
+  for (unsigned i = 0; i < 8; ++i) b.read(spec::reg::cr0ack);
+  b.command(atc_inv(b.sid(0), 0x1000, 0));  // likewise
+  b.sync();
   requests(b, page_there);
   translated_both(b);
   b.poll();
@@ -205,6 +209,32 @@ void change_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
 }
 
+/// Through stage 2, alone and under stage 1: what both grant, no further than one of them says the
+/// same. With S2S = 1 such an STE is illegal. IHI 0070 3.9.1.2, 5.2 (EATS).
+void stage2_requests(const DeviceIdentity& device, std::vector<Case>& cases, bool nested,
+                     bool s2s) {
+  CaseBuilder b(device, fmt::format("ats: stage 2{}{}", nested ? " under stage 1" : "",
+                                    s2s ? ", S2S = 1" : ""));
+  GuestTables guest(b, 1);
+  constexpr u64 other = GuestTables::data_ipa + 0x4000;
+  guest.stage2.map(other, b.data(0x4000), Stage2Tables::all & ~Stage2Tables::may_write);
+  guest.leaf(GuestTables::va + 0x2000, other);
+  guest.leaf(GuestTables::va + 0x3000, other + 0x1000);  // not mapped by stage 2
+  b.cd_at(guest.cd_pa, guest.cd);
+  spec::Ste<u64> ste = nested ? guest.ste() : guest.stage2.alone();
+  ste.dw[1] = with_bits(ste.dw[1], 29, 28, 1);
+  if (s2s) ste.dw[2] |= u64{1} << 57;
+  b.ste(0, ste);
+  b.enable();
+  for (const u64 page : {0U, 1U, 2U, 3U, 4U}) {
+    requests(b, (nested ? GuestTables::va : GuestTables::data_ipa) + 0x1000 * page);
+  }
+  requests(b, other);
+  translated_both(b);
+  b.poll();
+  cases.push_back(b.take());
+}
+
 CaseBuilder invalidations(const DeviceIdentity& device, const std::string& name) {
   CaseBuilder b(device, "ats: " + name);
   b.asks(Rule::CMD_SYNC_COMPLETES);
@@ -234,7 +264,9 @@ void invalidation_ranges(const DeviceIdentity& device, std::vector<Case>& cases)
   cases.push_back(s.take());
   if (s.capabilities().ssidsize == 0) return;
   CaseBuilder p = invalidations(device, "invalidations with a PASID");
-  for (const u64 ssid : {0U, 1U, 0x7fU}) {
+  const u64 largest = pow2(p.capabilities().ssidsize) - 1;
+  for (const u64 ssid : {u64{0}, u64{1}, u64{0x7f}, largest}) {
+    if (ssid > largest) continue;
     for (const bool global : {false, true}) {
       spec::Command command = atc_inv(p.sid(0), 0x4000, 2);
       command.ssv = true;
@@ -297,6 +329,14 @@ void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     for (unsigned dss = 0; dss < 3; ++dss) substream_case(device, cases, dss, recording);
   }
   change_case(device, cases);
+  if (caps.s2p && caps.gran4k) {
+    const bool stalls = caps.stall_model == spec::StallModel::both;
+    for (const bool s2s : {false, true}) {
+      if (s2s && !stalls) continue;
+      stage2_requests(device, cases, false, s2s);
+      if (caps.s1p) stage2_requests(device, cases, true, s2s);
+    }
+  }
   invalidation_ranges(device, cases);
   silent_cases(device, cases);
 }

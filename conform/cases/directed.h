@@ -36,6 +36,12 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void cached_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// The same devices, over time.
 void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices with IDR0.Hyp: streams of EL2.
+void el2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices that let transactions wait.
+void stall_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Output sizes, and tables and queues that lie beside where larger ones would.
+void size_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of engines that send SubstreamIDs.
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices whose engines are endpoints with ATS.

@@ -93,48 +93,73 @@ void use(CaseBuilder& b, Use how, u64 va) {
   if (how != Use::reads) b.access(va + 4, true);
 }
 
-/// One stage 1 table with all pages.
+/// Which tables: by TTB0 or TTB1, of which granule.
+struct Shape {
+  Granule granule = Granule::g4k;
+  bool upper = false;
+  [[nodiscard]] std::string text() const {
+    const std::string of =
+        granule == Granule::g4k ? "" : fmt::format(", {} KiB", pow2(page_shift(granule)) / 1024);
+    return of + (upper ? ", by TTB1" : "");
+  }
+};
+
+/// One stage 1 table with all pages; their addresses are pages of 4 KiB.
 struct FlaggedPages {
+  static constexpr unsigned tsz = 25;
   CaseBuilder b;
+  Shape shape;
   u64 root;
   std::vector<u64> places{};
 
-  FlaggedPages(const DeviceIdentity& device, const std::string& name)
-      : b(device, "flags: " + name), root(b.root(Granule::g4k, 25)) {
+  FlaggedPages(const DeviceIdentity& device, const std::string& name, Shape its = {})
+      : b(device, "flags: " + name + its.text()), shape(its), root(b.root(its.granule, tsz)) {
     b.asks(Rule::FLAG_UPDATES);
     for (const Page& page : kinds_of_page) {
-      const u64 place = b.entry(root, Granule::g4k, 25, page.va, spec::last_level);
-      b.store(place, word_of(page, Granule::g4k, spec::last_level, b.data(page.va)));
-      places.push_back(place);
+      b.store(place(page), word_of(page, shape.granule, spec::last_level, b.data(at(page.va))));
+      places.push_back(place(page));
     }
-    for (unsigned level = 1; level < spec::last_level; ++level) {
-      places.push_back(b.entry(root, Granule::g4k, 25, 0, level));
+    for (unsigned level = spec::start_level<u64>(shape.granule, tsz); level < spec::last_level;
+         ++level) {
+      places.push_back(b.entry(root, shape.granule, tsz, 0, level));
     }
   }
+  [[nodiscard]] u64 at(u64 va) const { return va >> 12 << page_shift(shape.granule); }
+  [[nodiscard]] u64 input(u64 va) const { return at(va) | (shape.upper ? ~mask(63 - tsz, 0) : 0); }
+  u64 place(const Page& page) {
+    return b.entry(root, shape.granule, tsz, at(page.va), spec::last_level);
+  }
   void enable(const Updates& updates) {
-    b.cd(0, with(b.plain_cd(root), updates));
+    spec::Cd<u64> cd = with(b.plain_cd(root), updates);
+    cd.dw[0] |= tg0_of(shape.granule) << 6;
+    if (shape.upper) {  // TTB0 is off
+      cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | tg1_of(shape.granule) << 6) | u64{1} << 14;
+      cd.dw[2] = root | (cd.dw[1] & u64{1} << 3);
+    }
+    b.cd(0, cd);
     b.ste(0, b.stage1_ste(0));
     b.enable();
   }
   void use_all(Use how) {
     for (const Page& page : kinds_of_page) {
-      if (page.va < asked_until) use(b, how, page.va);
+      if (page.va < asked_until) use(b, how, input(page.va));
     }
   }
 };
 
-void page_cases(const DeviceIdentity& device, std::vector<Case>& cases, const Updates& updates) {
+void page_cases(const DeviceIdentity& device, std::vector<Case>& cases, const Updates& updates,
+                Shape shape) {
   for (const Use how : {Use::reads, Use::writes, Use::reads_then_writes}) {
-    FlaggedPages table(device,
-                       fmt::format("{}, {}", updates.name, use_names[static_cast<u8>(how)]));
+    FlaggedPages table(device, fmt::format("{}, {}", updates.name, use_names[static_cast<u8>(how)]),
+                       shape);
     table.enable(updates);
     table.use_all(how);
     look_at(table.b, table.places);
     cases.push_back(table.b.take());
   }
   // The tables above take the right to write away: nothing becomes dirty.
-  FlaggedPages table(device, fmt::format("{}, APTable forbids to write", updates.name));
-  const u64 above = table.b.entry(table.root, Granule::g4k, 25, 0, 2);
+  FlaggedPages table(device, fmt::format("{}, APTable forbids to write", updates.name), shape);
+  const u64 above = table.b.entry(table.root, shape.granule, FlaggedPages::tsz, 0, 2);
   table.b.store(above, table.b.word(above) | bits_of::ap_table1);
   table.enable(updates);
   table.use_all(Use::writes);
@@ -172,7 +197,7 @@ void race_case(const DeviceIdentity& device, std::vector<Case>& cases, const Upd
   table.enable(updates);
   table.use_all(Use::reads);
   for (const Page& page : kinds_of_page) {
-    const u64 place = table.b.entry(table.root, Granule::g4k, 25, page.va, spec::last_level);
+    const u64 place = table.place(page);
     table.b.store(place, (table.b.word(place) | software) ^ (page.af ? 0 : bits_of::af));
   }
   table.use_all(Use::writes);
@@ -195,6 +220,23 @@ void prefetch_case(const DeviceIdentity& device, std::vector<Case>& cases, const
   cases.push_back(table.b.take());
 }
 
+/// A request that asks for no writing may set Access flags, and makes nothing dirty. IHI
+/// 0070 3.13.7.1.
+void request_case(const DeviceIdentity& device, std::vector<Case>& cases, const Updates& updates) {
+  FlaggedPages table(device, fmt::format("{}, requests of ATS for reading", updates.name));
+  CaseBuilder& b = table.b;
+  b.cd(0, with(b.plain_cd(table.root), updates));
+  spec::Ste<u64> ste = b.stage1_ste(0);
+  ste.dw[1] = with_bits(ste.dw[1], 29, 28, 1);  // EATS
+  b.ste(0, ste);
+  b.enable();
+  for (const Page& page : kinds_of_page) {
+    if (page.va < asked_until) b.request(page.va);
+  }
+  look_at(b, table.places);
+  cases.push_back(b.take());
+}
+
 void stage2_case(const DeviceIdentity& device, std::vector<Case>& cases, const Updates& updates,
                  Use how) {
   CaseBuilder b(
@@ -210,6 +252,9 @@ void stage2_case(const DeviceIdentity& device, std::vector<Case>& cases, const U
     tables.map(page.va, b.data(page.va), bits);
     places.push_back(tables.entry(page.va));
   }
+  for (unsigned level = 1; level < spec::last_level; ++level) {
+    places.push_back(tables.entry(0, level));
+  }
   b.ste(0, with(tables.alone(), updates));
   b.enable();
   for (const Page& page : kinds_of_page) {
@@ -217,6 +262,18 @@ void stage2_case(const DeviceIdentity& device, std::vector<Case>& cases, const U
   }
   look_at(b, places);
   cases.push_back(b.take());
+}
+
+std::vector<Shape> shapes_of(const DeviceIdentity& device) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  std::vector<Shape> shapes;
+  for (const bool upper : {false, true}) {
+    if (upper && device.iova_end != 0) continue;
+    if (caps.gran4k) shapes.push_back({Granule::g4k, upper});
+    if (caps.gran16k) shapes.push_back({Granule::g16k, upper});
+    if (caps.gran64k) shapes.push_back({Granule::g64k, upper});
+  }
+  return shapes;
 }
 
 }  // namespace
@@ -227,10 +284,11 @@ void flag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const Updates& updates : all_updates) {
     if (!has(caps, updates)) continue;
     if (caps.s1p) {
-      page_cases(device, cases, updates);
+      for (const Shape& shape : shapes_of(device)) page_cases(device, cases, updates, shape);
       block_case(device, cases, updates);
       prefetch_case(device, cases, updates);
       if (updates.ha) race_case(device, cases, updates);
+      if (device.ats && caps.ats) request_case(device, cases, updates);
     }
     if (caps.s2p) {
       stage2_case(device, cases, updates, Use::reads);

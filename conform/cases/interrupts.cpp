@@ -3,6 +3,8 @@
 // conform/interrupt_rules.h. IHI 0070 3.18, 4.7.3, 6.3.18.
 #include <fmt/format.h>
 
+#include <string_view>
+
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 
@@ -142,6 +144,44 @@ void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& ca
   }
 }
 
+/// Messages that are sent to where no memory is: each says so in GERROR, once until it is
+/// acknowledged, and hides none of the others.
+void abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const char* const name : {"the event queue", "a global error", "CMD_SYNC", "all"}) {
+    const auto is = [&](const char* which) {
+      return std::string_view(name) == which || std::string_view(name) == "all";
+    };
+    CaseBuilder b(device, fmt::format("interrupts: the message of {} aborts", name));
+    if (is("the event queue")) b.write(reg::eventq_irq_cfg0, device.absent_pa + 0x40, 8);
+    if (is("a global error")) b.write(reg::gerror_irq_cfg0, device.absent_pa + 0x80, 8);
+    enable(b, events | errors);
+    b.translate(0, b.root(spec::Granule::g4k, 25));
+    b.read(reg::gerror);
+    b.poll();
+    for (u64 round = 0; round < 3; ++round) {
+      b.access(0x1000 * (1 + round));
+      b.poll();
+      b.read(reg::gerror);
+      const u64 to = is("CMD_SYNC") ? device.absent_pa + 0xc0 : 0;
+      b.command(spec::cmd_sync(1, to, to != 0 ? sync_payload : 0));
+      b.sync();
+      b.read(reg::gerror);
+      if (round == 0) {
+        b.command_words(0xff, 0);
+        for (unsigned i = 0; i < 3; ++i) {
+          b.read(reg::cmdq_cons);
+          b.read(reg::gerror);
+        }
+        b.mend();
+        b.sync();
+      }
+    }
+    b.poll();
+    b.read(reg::gerror);
+    cases.push_back(b.take());
+  }
+}
+
 }  // namespace
 
 void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -149,6 +189,9 @@ void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   error_interrupts(device, cases);
   sync_cases(device, cases);
   page_request_interrupts(device, cases);
+  if (device.absent_bytes != 0 && spec::parse_capabilities(device.id).msi) {
+    abort_cases(device, cases);
+  }
 }
 
 }  // namespace iommucheck::oracle

@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "conform/cases/random_extras.h"
+#include "spec/arch/descriptor.h"
 
 namespace iommucheck::oracle {
 
@@ -19,8 +20,6 @@ using spec::Command;
 using spec::Granule;
 using spec::Opcode;
 
-constexpr u64 block_size = u64{1} << 21;
-
 class RandomCase {
  public:
   RandomCase(const DeviceIdentity& device, u64 seed, u64 number)
@@ -29,6 +28,7 @@ class RandomCase {
         ats_engine_(seed * 0x8cb92ba72f3d8dd7 + number),
         page_engine_(seed * 0xe7037ed1a0b428db + number),
         flag_engine_(seed * 0xa0761d6478bd642f + number),
+        shape_engine_(seed * 0x589965cc75374cc3 + number),
         builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)),
         extras_(builder_, extra_engine_) {}
 
@@ -58,6 +58,7 @@ class RandomCase {
     unsigned level = 3;
     u64 place = 0;  ///< of its descriptor
     unsigned space = 0;
+    unsigned group_lg2 = 0;  ///< of how many leaves it consists, by the contiguous hint
   };
 
   struct Half {
@@ -77,6 +78,8 @@ class RandomCase {
   /// Of the CDs that each stream has memory for: whatever is made of S1CDMax leads to no others.
   /// What lies behind them would be CDs that nobody wrote, whose tables are anything.
   static constexpr unsigned cds_lg2 = 3;
+  /// Of bytes of memory: tables of 64 KiB are no more than fit in.
+  static constexpr u64 most_structures = u64{6} << 20;
 
   u64 pick(u64 n) { return engine_() % n; }
   bool chance(u64 n) { return pick(n) == 0; }
@@ -85,7 +88,7 @@ class RandomCase {
     result.two_level =
         spec::parse_capabilities(device.id).two_level_stream_table && extra_engine_() % 8 == 0;
     two_level_ = result.two_level;
-    if (two_level_) result.log2size = 7;
+    if (two_level_) result.log2size = log2size_of(device) + 1;
     result.cmdq_lg2 = 3 + static_cast<unsigned>(pick(5));
     result.eventq_lg2 = 6;  // overflow is for directed cases
     result.page_queue = device.pri;
@@ -96,6 +99,7 @@ class RandomCase {
 
   void configure() {
     if (two_level_) extras_.first_level();
+    granule_ = granule();
     const unsigned spaces = 1 + static_cast<unsigned>(pick(2));
     // Global pages are the same for every ASID: only where there is one table.
     globals_ = chance(4);
@@ -111,7 +115,7 @@ class RandomCase {
           half.on = &half == &space.half[0] || (builder_.device().iova_end == 0 && chance(3));
           if (!half.on) continue;
           half.tsz = chance(2) ? 25 : 16 + static_cast<unsigned>(pick(24));
-          half.root = builder_.root(Granule::g4k, half.tsz);
+          half.root = builder_.root(granule_, half.tsz);
         }
       }
       space.asid = 1 + s * asid_step_;
@@ -252,38 +256,70 @@ class RandomCase {
     }
   }
 
+  /// 4 KiB mostly, or another one that is claimed.
+  Granule granule() {
+    const spec::Capabilities& caps = builder_.capabilities();
+    std::vector<Granule> others;
+    if (caps.gran16k) others.push_back(Granule::g16k);
+    if (caps.gran64k) others.push_back(Granule::g64k);
+    if (others.empty() || (caps.gran4k && shape_engine_() % 3 != 0)) return Granule::g4k;
+    return others[shape_engine_() % others.size()];
+  }
+  [[nodiscard]] u64 page_size() const { return pow2(page_shift(granule_)); }
+  [[nodiscard]] unsigned block_lg2() const { return level_shift(granule_, 2); }
+
   /// Its addresses begin at `base`.
   void add_pages(unsigned s, const Half& half, u64 base) {
     const u64 end = pow2(64 - half.tsz);
-    const u64 candidates[] = {0x1000,         0x2000,       0x3000,  0x1ff000,    block_size,
-                              2 * block_size, end - 0x1000, end / 2, u64{1} << 30};
+    const u64 page = page_size(), block = pow2(block_lg2());
+    const u64 candidates[] = {page,      2 * page,   3 * page, block - page, block,
+                              2 * block, end - page, end / 2,  u64{1} << 30};
     for (const u64 offset : candidates) {
-      if (offset >= end || !chance(2)) continue;
-      const u64 va = base + offset;
-      unsigned level = 3;
-      if (va % block_size == 0 && spec::start_level<u64>(Granule::g4k, half.tsz) <= 2 &&
-          chance(2)) {
-        level = 2;
-      }
-      const bool crossing = std::ranges::any_of(pages_, [&](const Page& p) {
-        return p.space == s && align_down(p.va, 21) == align_down(va, 21) &&
-               (p.level != 3 || level != 3);
-      });
-      if (crossing) continue;
-      const u64 place = builder_.entry(half.root, Granule::g4k, half.tsz, offset, level);
-      restrict_table(half, offset, level);
-      pages_.push_back({va, level, place, s});
-      if (!chance(4)) builder_.store(place, leaf(pages_.back()));
+      if (offset >= end || !chance(2) || builder_.used() > most_structures) continue;
+      add_page(s, half, base, align_down(offset, page_shift(granule_)));
     }
+  }
+
+  void add_page(unsigned s, const Half& half, u64 base, u64 offset) {
+    Page page{.va = base + offset, .level = 3, .place = 0, .space = s, .group_lg2 = 0};
+    if (page.va % pow2(block_lg2()) == 0 && spec::start_level<u64>(granule_, half.tsz) <= 2 &&
+        chance(2)) {
+      page.level = 2;
+    }
+    const bool crossing = std::ranges::any_of(pages_, [&](const Page& p) {
+      const bool one_block = align_down(p.va, block_lg2()) == align_down(page.va, block_lg2());
+      const bool in_group = p.group_lg2 != 0 && (p.va ^ page.va) < group_bytes();
+      return p.space == s && (in_group || (one_block && (p.level != 3 || page.level != 3)));
+    });
+    if (crossing) return;
+    page.place = builder_.entry(half.root, granule_, half.tsz, offset, page.level);
+    restrict_table(half, offset, page.level);
+    page.group_lg2 = group(page);
+    pages_.push_back(page);
+    if (!chance(4)) map(page);
+  }
+
+  [[nodiscard]] u64 group_bytes() const { return page_size() << spec::contiguous_lg2(granule_, 3); }
+  /// What begins where a contiguous group may, and has no other page where that would be, is one in
+  /// two times. Not where flags are updated, of which one stands for the group.
+  unsigned group(const Page& page) {
+    if (granule_ == Granule::g16k || page.level != 3 || page.va % group_bytes() != 0 ||
+        updates_.dw0 != 0 || shape_engine_() % 2 != 0) {
+      return 0;
+    }
+    const bool alone = std::ranges::none_of(pages_, [&](const Page& p) {
+      return p.space == page.space && (p.va ^ page.va) < group_bytes();
+    });
+    return alone ? spec::contiguous_lg2(granule_, 3) : 0;
   }
 
   /// One table in eight takes something away of what is below it: APTable, UXNTable, PXNTable.
   void restrict_table(const Half& half, u64 offset, unsigned level) {
     if (!all_rights_ || extra_engine_() % 8 != 0 ||
-        level == spec::start_level<u64>(Granule::g4k, half.tsz)) {
+        level == spec::start_level<u64>(granule_, half.tsz)) {
       return;
     }
-    const u64 above = builder_.entry(half.root, Granule::g4k, half.tsz, offset, level - 1);
+    const u64 above = builder_.entry(half.root, granule_, half.tsz, offset, level - 1);
     builder_.store(above, builder_.word(above) | u64{1} << (59 + extra_engine_() % 4));
   }
 
@@ -298,19 +334,45 @@ class RandomCase {
     bits.writable = !chance(4);
     bits.ng = !globals_ || chance(2);
     clear_flags(bits);
-    const u64 pa = page.level == 3 ? builder_.data(0x1000 * pick(16))
-                                   : align_down(builder_.data(), 21) + block_size * pick(2);
-    return leaf_word(Granule::g4k, page.level, pa, bits);
+    if (page.group_lg2 != 0) bits.extra |= spec::descriptor_bits::contiguous;
+    return leaf_word(granule_, page.level, output(page), bits);
+  }
+  u64 output(const Page& page) {
+    if (page.group_lg2 != 0) {
+      return align_down(builder_.data(), page_shift(granule_) + page.group_lg2) +
+             group_bytes() * pick(2);
+    }
+    if (page.level == 3) return builder_.data(page_size() * pick(16));
+    const u64 block = align_down(builder_.data(), block_lg2());
+    return granule_ == Granule::g4k ? block + pow2(block_lg2()) * pick(2) : block;
+  }
+  /// Its leaf, or those of the group.
+  void map(const Page& page) {
+    const u64 first = leaf(page);
+    for (u64 i = 0; i < pow2(page.group_lg2); ++i) {
+      builder_.store(page.place + 8 * i, first + page_size() * i);
+    }
+  }
+  void unmap(const Page& page) {
+    for (u64 i = 0; i < pow2(page.group_lg2); ++i) builder_.store(page.place + 8 * i, 0);
+  }
+  /// Somewhere in it, where it leads to data.
+  u64 inside(const Page& page) {
+    u64 offset = 0;
+    if (page.level != 3) offset = builder_.data() % pow2(block_lg2()) + 0x1000 * pick(8);
+    if (page.group_lg2 != 0) offset = page_size() * (shape_engine_() % pow2(page.group_lg2));
+    if (granule_ != Granule::g4k) offset += 0x1000 * (shape_engine_() % (page_size() / 0x1000));
+    return page.va + offset;
   }
 
   spec::Cd<u64> cd_of(unsigned s) {
     const Space& space = spaces_[s];
     spec::Cd<u64> cd = builder_.plain_cd(space.half[0].root, space.half[0].tsz, space.asid);
-    cd.dw[0] |= space.flavour.dw0 | updates_.dw0;
+    cd.dw[0] |= space.flavour.dw0 | updates_.dw0 | tg0_of(granule_) << 6;
     cd.dw[1] |= space.flavour.ttb0 | updates_.ttb0;
     if (!space.half[1].on) return cd;
     cd.dw[0] = with_bits(cd.dw[0], 21, 16, space.half[1].tsz);
-    cd.dw[0] = with_bits(cd.dw[0], 23, 22, 2);  // 4 KiB
+    cd.dw[0] = with_bits(cd.dw[0], 23, 22, tg1_of(granule_));
     cd.dw[0] = with_bits(cd.dw[0], 30, 30, 0);  // EPD1
     cd.dw[2] = space.half[1].root | space.flavour.ttb1;
     return cd;
@@ -320,8 +382,7 @@ class RandomCase {
     const auto e = static_cast<unsigned>(pick(engines_));
     u64 va = 0x1000 * pick(5);
     if (!pages_.empty() && !chance(6)) {
-      const Page& page = pages_[pick(pages_.size())];
-      va = page.va + (page.level == 3 ? 0 : 0x1000 * pick(8));
+      va = inside(pages_[pick(pages_.size())]);
     }
     const DeviceIdentity& device = builder_.device();
     DmaAttributes attributes;
@@ -349,16 +410,19 @@ class RandomCase {
       command.asid = chance(10) ? 1 + pick(3) : asid;
     }
     command.address = page.va;
+    if (page.group_lg2 != 0) {
+      command.address += page_size() * (shape_engine_() % pow2(page.group_lg2));
+    }
     command.leaf = !chance(3);
     if (builder_.capabilities().ril && chance(2)) {
-      command.tg = 1;
+      command.tg = 1 + static_cast<u64>(granule_);
       command.ttl = chance(2) ? page.level : 0;
       command.num = pick(4);
       command.scale = chance(3) ? pick(12) : pick(3);
       if (extra_engine_() % 16 == 0) command.scale = 12 + extra_engine_() % 20;
       if (command.ttl == 0 && command.num == 0 && command.scale == 0) command.num = 1;
-      if (chance(4) && page.va >= 0x2000) command.address = page.va - 0x1000;
-      if (command.ttl == 2) command.address = align_down(command.address, 21);
+      if (chance(4) && page.va >= 2 * page_size()) command.address -= page_size();
+      if (command.ttl == 2) command.address = align_down(command.address, block_lg2());
     }
     return command;
   }
@@ -368,16 +432,16 @@ class RandomCase {
     if (pages_.empty()) return;
     const Page page = pages_[pick(pages_.size())];
     if ((builder_.word(page.place) & 1) == 0) {
-      builder_.store(page.place, leaf(page));
+      map(page);
       return;
     }
-    builder_.store(page.place, 0);
+    unmap(page);
     if (chance(3)) access();
     if (chance(4)) return;  // stale from here on
     builder_.command(cover(page));
     if (chance(8)) return;
     builder_.sync();
-    if (chance(2)) builder_.store(page.place, leaf(page));
+    if (chance(2)) map(page);
   }
 
   void change_stream() {
@@ -535,6 +599,8 @@ class RandomCase {
   std::mt19937_64 ats_engine_;    // likewise
   std::mt19937_64 page_engine_;   // likewise
   std::mt19937_64 flag_engine_;   // likewise
+  std::mt19937_64 shape_engine_;  // likewise
+  Granule granule_ = Granule::g4k;
   Flavour updates_;
   bool two_level_ = false;  // before the builder, which is told of it
   CaseBuilder builder_;

@@ -16,6 +16,10 @@ constexpr u64 span_of_64 = 7;
 void RandomExtras::first_level() {
   array_ = builder_.memory(64 * 64, 64 * 64);
   builder_.store(builder_.device().structures_pa, array_ | span_of_64);
+  for (const u32 sid : builder_.device().sids) {
+    const u64 place = builder_.device().structures_pa + 8 * (u64{sid} >> 6);
+    if (builder_.word(place) == 0) builder_.store(place, builder_.memory(4096) | span_of_64);
+  }
 }
 
 /// An array that goes, and comes back. Other Spans are for directed cases.

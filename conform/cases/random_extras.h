@@ -35,7 +35,7 @@ class RandomExtras {
 
   CaseBuilder& builder_;
   std::mt19937_64& engine_;
-  u64 array_ = 0;  // of STEs, where the stream table has two levels
+  u64 array_ = 0;  // of the first 64 STEs, where the stream table has two levels
 };
 
 }  // namespace iommucheck::oracle

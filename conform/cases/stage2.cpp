@@ -114,7 +114,7 @@ void alignment_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 }
 
 /// Next tables and leaves beyond S2PS, which is smaller than the output size or as large.
-void size_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+void output_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   for (unsigned ps = 0; ps < 6; ++ps) {
     const unsigned bits = spec::address_size_lg2(ps);
@@ -475,7 +475,7 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const Stage2Shape& shape : shapes_of(caps)) shape_case(device, cases, shape);
   if (!caps.gran4k) return;
   alignment_case(device, cases);
-  size_cases(device, cases);
+  output_cases(device, cases);
   right_case(device, cases);
   access_flag_cases(device, cases);
   silent_case(device, cases);

@@ -286,6 +286,9 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   stage2_cases(device, cases);
   cached_stage2_cases(device, cases);
   stage2_sequences(device, cases);
+  el2_cases(device, cases);
+  size_cases(device, cases);
+  stall_cases(device, cases);
   ats_cases(device, cases);
   page_request_cases(device, cases);
   external_abort_cases(device, cases);

@@ -22,7 +22,6 @@ using Parts = std::initializer_list<std::span<const char>>;
 constexpr Ticket no_ticket = ~Ticket{0};
 constexpr std::size_t batch_max = 4096;
 constexpr double begin_seconds_least = 10;  // an interpreter takes its time to start
-constexpr u32 sids_end = HostSmmu::sids_end;
 constexpr u32 flags_known = IOMMUCHECK_DUT_PROMPT | IOMMUCHECK_DUT_GIVES_PA |
                             IOMMUCHECK_DUT_HOLDS_MEMORY | IOMMUCHECK_DUT_SAVES |
                             IOMMUCHECK_DUT_SENDS_PRIVILEGED | IOMMUCHECK_DUT_SENDS_INSTRUCTIONS |
@@ -92,8 +91,15 @@ std::optional<std::string> wrong_with(const iommucheck_dut_info& info) {
                        IOMMUCHECK_DUT_SIDS_MAX);
   }
   const std::set<u32> sids(info.sids, info.sids + info.sid_count);
-  if (sids.size() != info.sid_count || *sids.rbegin() >= sids_end) {
-    return fmt::format("its info has StreamIDs that are not distinct or not below {}", sids_end);
+  if (sids.size() != info.sid_count || *sids.rbegin() >= IOMMUCHECK_DUT_SID_END) {
+    return fmt::format("its info has StreamIDs that are not distinct or not below {}",
+                       IOMMUCHECK_DUT_SID_END);
+  }
+  const bool delegates = (info.flags & IOMMUCHECK_DUT_DELEGATES) != 0;
+  for (u32 i = 0; i < (delegates ? info.sid_count : 2); ++i) {
+    if (info.sids[i] < HostSmmu::sids_end) continue;
+    return fmt::format("its info has {} as the StreamID of engine {}, which has to be below {}",
+                       info.sids[i], i, HostSmmu::sids_end);
   }
   if (info.mmio_bytes < reg::end) {
     return fmt::format("its info has mmio_bytes {:#x}, less than the two pages of {:#x}",

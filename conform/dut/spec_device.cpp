@@ -58,7 +58,10 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.name = "spec";
   identity_.version = "1";
   identity_.id = id;
-  for (u32 i = 0; i < engines; ++i) identity_.sids.push_back((2 + i) << 3);
+  const bool many = caches_.capabilities().sidsize >= 9;  // some beyond a first level's first entry
+  for (u32 i = 0; i < engines; ++i) {
+    identity_.sids.push_back(many && i >= 2 ? 0x69 + 0xc3 * (i - 2) : (2 + i) << 3);
+  }
   identity_.structures_pa = structures;
   identity_.structures_bytes = structures_bytes;
   identity_.data_pa = data;
@@ -83,7 +86,7 @@ Expected<void> SpecDevice::reset() {
   caches_.set_now(0);
   answers_.clear();
   interrupts_.clear();
-  irq_ctrl_ = irq_ctrlack_ = shown_gerror_ = 0;
+  irq_ctrl_ = irq_ctrlack_ = shown_gerror_ = gerrorn_ = 0;
   events_ = pages_ = {};
   last_only_ = false;
   cmdq_base_ = shown_cons_ = 0;
@@ -109,6 +112,7 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
   caches_.forget_findings();
   switch (offset) {
     case reg::gerrorn:
+      gerrorn_ = value;
       if (holds_commands() || refused_) expose_commands();
       break;
     case reg::cmdq_cons:
@@ -321,7 +325,20 @@ void SpecDevice::message(u64 pa, u32 payload) {
 
 void SpecDevice::send(trace::IrqKind kind, u64 message_pa, u32 payload) {
   interrupts_.push_back({kind});
-  if (caches_.capabilities().msi && message_pa != 0) message(message_pa, payload);
+  if (!caches_.capabilities().msi || message_pa == 0) return;
+  if (is_there(message_pa)) return message(message_pa, payload);
+  switch (kind) {
+    case trace::IrqKind::event_queue: return raise(spec::gerror::msi_eventq_abt);
+    case trace::IrqKind::page_request_queue: return raise(spec::gerror::msi_priq_abt);
+    case trace::IrqKind::global_error: return raise(spec::gerror::msi_gerror_abt);
+    default: return raise(spec::gerror::msi_cmdq_abt);
+  }
+}
+
+/// An error that is not active becomes active.
+void SpecDevice::raise(u64 error) {
+  const u64 now = smmu_.gerror();
+  if (((now ^ gerrorn_) & error) == 0) smmu_.observe_read(reg::gerror, 4, now ^ error);
 }
 
 /// Each CMD_SYNC with CS = 1 that CMDQ_CONS has passed.

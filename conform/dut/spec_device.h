@@ -77,6 +77,7 @@ class SpecDevice : public DeviceUnderTest {
   void send_response(const spec::Command& command);
   void interrupts_after(u32 offset, u64 value);
   void syncs_until(u64 cons);
+  void raise(u64 error);
   void send(trace::IrqKind kind, u64 message_pa, u32 payload);
   void send_page_interrupt();
   void message(u64 pa, u32 payload);
@@ -95,7 +96,7 @@ class SpecDevice : public DeviceUnderTest {
   std::vector<Answer> answers_;
   // Interrupts are sent when what caused them has been read: later than they might be.
   std::vector<Interrupt> interrupts_;
-  u64 irq_ctrl_ = 0, irq_ctrlack_ = 0, shown_gerror_ = 0;
+  u64 irq_ctrl_ = 0, irq_ctrlack_ = 0, shown_gerror_ = 0, gerrorn_ = 0;
   struct OutputQueue {
     u64 cons = 0, shown_prod = 0;
     bool has_news(u64 prod) {

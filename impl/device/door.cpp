@@ -11,7 +11,8 @@ namespace iommucheck::device {
 
 namespace {
 
-constexpr u32 sids[] = {16, 24, 32, 40};
+/// Some behind the first entry of a first level, where the StreamIDs are wide enough.
+constexpr u32 sids[] = {16, 24, 105, 300}, small_sids[] = {16, 24, 32, 40};
 /// StreamIDs of conform's cases are below that, so that smaller stream tables are no use.
 constexpr unsigned sid_bits_least = 6;
 
@@ -61,6 +62,7 @@ class DoorDevice final : public Memory, public Host {
   }
   void run(iommucheck_dut_op& op);
   [[nodiscard]] u32 flags() const;
+  [[nodiscard]] bool few_streams() const { return smmu_->features().sidsize < 9; }
 
   // Memory
   bool read(u64 pa, void* to, u64 bytes) noexcept override {
@@ -211,7 +213,7 @@ void* open_device(const iommucheck_dut_host* host, iommucheck_dut_info* info) {
   if (!device || !device->open()) return nullptr;
   info->flags = device->flags();
   info->sid_count = static_cast<u32>(std::size(sids));
-  std::memcpy(info->sids, sids, sizeof sids);
+  std::memcpy(info->sids, device->few_streams() ? small_sids : sids, sizeof sids);
   std::strcpy(info->name, "fast");
   std::strcpy(info->release, "1");
   info->mmio_bytes = 0x20000;

@@ -249,6 +249,7 @@ enum {
 #define IOMMUCHECK_DUT_PRI 0x400u
 
 #define IOMMUCHECK_DUT_SIDS_MAX 16u
+#define IOMMUCHECK_DUT_SID_END 1024u
 
 /* The device fills it in open(); the tester has set size and abi, and the rest to 0. */
 struct iommucheck_dut_info {
@@ -256,9 +257,10 @@ struct iommucheck_dut_info {
   uint32_t abi;
   uint32_t flags; /* IOMMUCHECK_DUT_*; a bit that this version does not know is refused        */
   uint32_t sid_count; /* 2 to IOMMUCHECK_DUT_SIDS_MAX: StreamIDs that its engines have */
-  uint32_t sids[16]; /* distinct, below 64: so many STEs have the stream tables of most cases     */
-  char name[32];     /* of letters, digits and "._+-", not beginning with '.'; ends with NUL.     */
-  char release[32];  /* likewise: "1.0". Both name the file of known divergences                  */
+  uint32_t sids[16];  /* distinct, and below SID_END; the first two, and with DELEGATES all, below
+                         64. What leads to the second entry of a first level shows from 64 on      */
+  char name[32];    /* of letters, digits and "._+-", not beginning with '.'; ends with NUL.     */
+  char release[32]; /* likewise: "1.0". Both name the file of known divergences                  */
   uint64_t mmio_bytes; /* size of the register frame: 0x20000 at least */
   uint64_t iova_end; /* input addresses from here on cannot be sent; 0: all can                  */
 };

@@ -103,14 +103,13 @@ Ste decode_ste(const FourWords& words) {
   ste.eats = static_cast<unsigned>(bits(words[1].word, 29, 28));
   ste.privcfg = static_cast<unsigned>(bits(words[1].word, 49, 48));
   ste.instcfg = static_cast<unsigned>(bits(words[1].word, 51, 50));
-  ste.world = bits(words[1].word, 31, 30) == 2 ? World::el2 : World::el1;
+  // With stage 2 STRW is IGNORED: IHI 0070 5.2.
+  ste.world = bits(words[1].word, 31, 30) == 2 && !ste.has_stage2() ? World::el2 : World::el1;
   ste.vmid = ste.world == World::el1 ? static_cast<u16>(bits(words[2].word, 15, 0)) : u16{0};
   // Arch 2.3 #3: split-stage ATS wants both stages; #7: S1CDMax up to SSIDSIZE = 20.
   ste.illegal = ste.has_stage1() && ste.cdmax > 20;
   ste.illegal |= ste.eats == 2 && (ste.config == Ste::Config::s1 || ste.config == Ste::Config::s2);
-  if (ste.has_stage2()) {
-    ste.illegal |= ste.world == World::el2 || !read_stage2(words, ste.stage2);
-  }
+  if (ste.has_stage2()) ste.illegal |= !read_stage2(words, ste.stage2);
   return ste;
 }
 

@@ -24,9 +24,16 @@ void for_each_ste(const State& state, u64 sid, const std::function<void(const St
 /// STEs of the SID's span differ in more than CONT.
 bool span_differs(const State& state, u64 sid);
 
-/// Hardware may write a flag to a descriptor of a guest's table there: some stage 2 leaf of the
-/// VMID leads there and lets it.
-bool lets_write_flags(const State& state, u16 vmid, u64 pa);
+/// By which stage 2 leaf of the VMID hardware may write a flag to a descriptor of a guest's table
+/// there: one that needs no flag of its own, if there is one; nullptr: none leads there and lets
+/// it.
+const Item* page_to_write(const State& state, u16 vmid, u64 pa);
+
+/// CR0.ATSCHK may have that value for the STE of the stream.
+bool may_check(const State& state, u64 sid, bool value);
+
+/// Requests through the STE may be answered. With ATSCHK = 0 EATS = 2 counts as 0: IHI 0070 5.2.
+bool grants(const State& state, u64 sid, const Ste& ste);
 
 /// The SSIDs below 2^S1CDMax; CD 0 where there is but one.
 bool ssid_in_bounds(const Ste& ste, u64 ssid);

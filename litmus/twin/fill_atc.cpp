@@ -88,10 +88,12 @@ void ask_through(const Ste& ste, const Regime& regime, AtcEntry entry, State& st
   }
 }
 
-/// Without stage 1: what an IPA is.
+/// Without stage 1, or past it: what an IPA is; of split-stage ATS the IPA itself, with the rights
+/// of stage 2. IHI 0070 13.6.4, 13.6.5.
 void ask_stage2(State& state, u64 sid, const Ste& ste) {
   AtcEntry entry;
   entry.sid = sid;
+  entry.ipa = ste.eats == 2;
   if (state.reset_unknown.vmids.contains(ste.vmid) || state.wild_unknown.vmids.contains(ste.vmid)) {
     entry.unknown = true;
     entry.granted = AtcEntry::everything;
@@ -102,7 +104,7 @@ void ask_stage2(State& state, u64 sid, const Ste& ste) {
     if (item.pointer || item.stage != Stage::two || item.tag.vmid != ste.vmid) continue;
     entry.va = item.va;
     entry.bytes = item.bytes;
-    entry.out = item.unknown ? 0 : item.out;
+    entry.out = item.unknown ? 0 : entry.ipa ? item.va : item.out;
     entry.unknown = item.unknown;
     entry.device = item.device;
     Rights2 rights = item.rights2;
@@ -122,10 +124,11 @@ void ask(State& state, u64 sid, std::optional<u64> ssid, const Ste& ste) {
   entry.sid = sid;
   entry.ssid = ssid;
   entry.granted = AtcEntry::everything;
-  if (ste.eats != 1 && ste.eats != 2) return;
+  if (!grants(state, sid, ste)) return;
   if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, *ssid))) return;
   if (ssid && *ssid == 0 && ste.s1dss == 2) return;
   if (!ssid && ste.cdmax != 0 && ste.s1dss == 1) {
+    if (ste.config == Ste::Config::nest) return ask_stage2(state, sid, ste);
     entry.identity = true;
     entry.bytes = u64{1} << 48;
     state.atc.insert(entry);
@@ -166,7 +169,7 @@ void fill_atcs(const Facts& facts, State& state) {
         continue;
       }
       if (!ste.valid || ste.illegal || ste.config == Ste::Config::abort) continue;
-      if (ste.config == Ste::Config::s2 && ste.eats == 1) ask_stage2(state, sid, ste);
+      if (ste.config == Ste::Config::s2 && grants(state, sid, ste)) ask_stage2(state, sid, ste);
       if (!ste.has_stage1()) continue;
       ask(state, sid, std::nullopt, ste);
       for (const u64 ssid : facts.ssids) ask(state, sid, ssid, ste);

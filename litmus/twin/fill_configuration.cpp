@@ -26,13 +26,10 @@ void fetch(const Facts& facts, State& state, StructureKind kind, u64 sid, u64 ss
   const unsigned words = words_in(kind);
   const unsigned per_unit = words == 1 ? 1 : facts.layout.atom_bytes / 8;
   if (found == nullptr) {
-    state.structures.push_back({kind, sid, ssid, place, {}, {}});
+    state.structures.push_back({kind, sid, ssid, place, {}});
     found = &state.structures.back();
     found->units.resize(words / per_unit);
   }
-  FourWords whole{};
-  for (unsigned i = 0; i < words; ++i) whole[i] = state.memory.newest(place + i * 8);
-  found->snapshots.insert(whole);
   for (unsigned unit = 0; unit < words / per_unit; ++unit) {
     const u64 pa = place + unit * per_unit * 8;
     for (const Version& first : state.memory.visible(pa)) {
@@ -137,14 +134,17 @@ void fill_unknown(const Facts& facts, UnknownTags& to, const Ste* only) {
   }
 }
 
-/// One unit with several versions is old or new as a whole; two make mixtures.
+/// One word with several versions is old or new as a whole; two make mixtures, in one unit of
+/// several stores as well.
 bool is_mixture(const Structure& structure) {
-  return std::count_if(structure.units.begin(), structure.units.end(),
-                       [](const auto& values) { return values.size() > 1; }) > 1;
-}
-
-bool is_snapshot(const Structure& structure, const FourWords& words) {
-  return structure.snapshots.contains(words);
+  std::size_t words = 0;
+  for (const auto& values : structure.units) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      const auto differs = [&](const auto& value) { return value[i] != values.front()[i]; };
+      words += std::ranges::any_of(values, differs) ? 1 : 0;
+    }
+  }
+  return words > 1;
 }
 
 /// A stream that a CD serves, and in which world.
@@ -165,7 +165,7 @@ void form_regimes(const Facts& facts, State& state, u64 sid, u64 ssid, const Ste
         state.wild = true;
         fill_unknown(facts, state.wild_unknown, &ste);
       } else if (cd.illegal) {
-        state.torn |= is_mixture(structure) && !is_snapshot(structure, words);
+        state.torn |= is_mixture(structure);
       } else if (cd.valid) {
         Formed formed{cd.regime, structure.place, {}};
         if (ste.config == Ste::Config::nest) formed.through = ste.stage2;
@@ -306,6 +306,14 @@ bool span_differs(const State& state, u64 sid) {
   return differs;
 }
 
+bool may_check(const State& state, u64 sid, bool value) {
+  return state.atschk == value || state.old_atschk.contains({sid, value});
+}
+
+bool grants(const State& state, u64 sid, const Ste& ste) {
+  return ste.eats == 1 || (ste.eats == 2 && may_check(state, sid, true));
+}
+
 bool ssid_in_bounds(const Ste& ste, u64 ssid) { return ssid < pow2(ste.cdmax); }
 
 void fill_configuration(const Facts& facts, State& state) {
@@ -320,8 +328,7 @@ void fill_configuration(const Facts& facts, State& state) {
     std::vector<Ste> stes;
     for_each_in_span(state, sid, [&](const Structure& structure, const FourWords& words) {
       const Ste ste = decode_ste(words);
-      state.torn |=
-          ste.valid && ste.illegal && is_mixture(structure) && !is_snapshot(structure, words);
+      state.torn |= ste.valid && ste.illegal && is_mixture(structure);
       stes.push_back(ste);
       const bool works = ste.valid && !ste.unknown && !ste.illegal;
       if (works && ste.has_stage2()) state.formed2.insert({ste.stage2, structure.place});

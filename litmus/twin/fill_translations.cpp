@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // From regimes to pointers and final translations: of each stage, and of both.
 #include <algorithm>
+#include <bit>
+#include <optional>
 #include <unordered_map>
 
 #include "base/bits.h"
@@ -33,6 +35,9 @@ class Items {
       if (other.identity() != item.identity()) continue;
       other.order = std::max(other.order, item.order);
       other.first_order = std::min(other.first_order, item.first_order);
+      other.ha |= item.ha;
+      other.hd |= item.hd;
+      other.haft |= item.haft;
       std::erase_if(other.marked, [&](u64 pa) { return !item.marked.contains(pa); });
       return;
     }
@@ -43,6 +48,14 @@ class Items {
  private:
   std::vector<Item>& items_;
   std::unordered_multimap<u64, std::size_t> by_va_;
+};
+
+/// Where in memory a table is, and the flags that hardware has set in the descriptors of stage 2
+/// that say so.
+struct TablePlace {
+  u64 pa = 0;
+  std::set<u64> marked{};
+  friend bool operator==(const TablePlace&, const TablePlace&) = default;
 };
 
 /// Reads the tables of one tree; what a descriptor means is its stage's.
@@ -56,7 +69,9 @@ class Walker {
 
   /// Whether hardware may have changed a flag in memory, which is to be read again.
   bool fill(u64 first_address) {
-    for (const u64 root : places(tree_.root)) read_table(root, tree_.start, first_address, {});
+    for (const TablePlace& root : places(tree_.root)) {
+      read_table(root.pa, tree_.start, first_address, root.marked);
+    }
     // Also what pointers lead to that were filled long ago, and those that are being added.
     for (std::size_t i = 0; i < state_.items.size(); ++i) {
       const Item item = state_.items[i];
@@ -71,7 +86,7 @@ class Walker {
   virtual bool is_own(const Item& item) const = 0;
   virtual bool takes(u64 address) const = 0;
   /// Where in memory the table is that this address names.
-  virtual std::vector<u64> places(u64 address) const = 0;
+  virtual std::vector<TablePlace> places(u64 address) const = 0;
   virtual bool has_short_tables() const { return false; }
   virtual Decoded decode(u64 word, unsigned level) const = 0;
   virtual bool sets_af_of_tables() const = 0;
@@ -147,15 +162,36 @@ class Walker {
     if (!word.af && sets && may_write(pa)) changed_ |= state_.memory.hardware_sets_af(pa);
     if (!word.af && (!table || sets)) return;
     if (!table) {
+      if (word.cont) compare_group(pa, level);
       add_leaf(item, word, pa);
       return;
     }
     item.pointer = true;
-    for (const u64 place : places(word.out)) {
-      item.out = place;
-      items_.add(item);
+    for (const TablePlace& place : places(word.out)) {
+      Item its = item;
+      its.out = place.pa;
+      its.marked.insert(place.marked.begin(), place.marked.end());
+      items_.add(std::move(its));
     }
   }
+
+  /// Members of a group that are valid agree in all but the output that follows from their place,
+  /// and in flags that hardware may have changed. SEMANTICS 2.
+  void compare_group(u64 pa, unsigned level) {
+    constexpr u64 flags = u64{1} << 10 | u64{1} << 7;
+    const u64 bytes = tree_.group(level) * 8, first = align_down(pa, log2_of(bytes));
+    const u64 counts = ~(sets_af_of_leaves() ? flags : 0);
+    std::optional<u64> seen;
+    for (u64 member = first; member < first + bytes; member += 8) {
+      const Value value = state_.memory.newest(member);
+      if (!value.known || !bit(value.word, 0) || !bit(value.word, 52)) continue;
+      const u64 its = (value.word - ((member - first) / 8 << tree_.shift(level))) & counts;
+      state_.group_differs |= seen && *seen != its;
+      seen = its;
+    }
+  }
+
+  static unsigned log2_of(u64 bytes) { return static_cast<unsigned>(std::countr_zero(bytes)); }
 
   Item item_of(unsigned level, u64 slot) const {
     Item item = own();
@@ -187,12 +223,12 @@ class Walker {
 };
 
 /// By final translations of stage 2 that live: where in memory an IPA is.
-std::vector<u64> places_of(const State& state, u16 vmid, u64 ipa) {
-  std::vector<u64> places;
+std::vector<TablePlace> places_of(const State& state, u16 vmid, u64 ipa) {
+  std::vector<TablePlace> places;
   for (const Item& item : state.items) {
     if (item.stage != Stage::two || item.pointer || item.tag.vmid != vmid) continue;
     if (!item.contains(ipa) || !item.rights2.readable) continue;
-    const u64 place = item.unknown ? nowhere : item.out + (ipa - item.va);
+    const TablePlace place{item.unknown ? nowhere : item.out + (ipa - item.va), item.marked};
     if (std::ranges::find(places, place) == places.end()) places.push_back(place);
   }
   return places;
@@ -208,7 +244,7 @@ class Stage2Walker final : public Walker {
     return item.stage == Stage::two && item.tag.vmid == stage2_.vmid;
   }
   bool takes(u64 address) const override { return in_range(stage2_, address); }
-  std::vector<u64> places(u64 address) const override { return {address}; }
+  std::vector<TablePlace> places(u64 address) const override { return {{address}}; }
   Decoded decode(u64 word, unsigned level) const override {
     return decode_stage2(word, level, tree_);
   }
@@ -221,6 +257,9 @@ class Stage2Walker final : public Walker {
     item.stage = Stage::two;
     item.tag = {World::el1, stage2_.vmid, 0};
     item.vmw = state_.vmw;
+    item.ha = stage2_.ha;
+    item.hd = stage2_.hd;
+    item.haft = stage2_.haft;
     return item;
   }
   void add_leaf(Item item, const Decoded& word, u64 pa) override {
@@ -253,8 +292,8 @@ class Stage1Walker final : public Walker {
   bool takes(u64 address) const override {
     return half_of(address) == half_ && in_range(its(), address);
   }
-  std::vector<u64> places(u64 address) const override {
-    if (!through_) return {address};
+  std::vector<TablePlace> places(u64 address) const override {
+    if (!through_) return {{address}};
     return places_of(state_, through_->vmid, address);
   }
   bool has_short_tables() const override { return through_.has_value(); }
@@ -266,7 +305,7 @@ class Stage1Walker final : public Walker {
   /// A flag of a guest's descriptor is written through stage 2.
   bool may_write(u64 pa) const override {
     if (!through_) return true;
-    return lets_write_flags(state_, through_->vmid, pa);
+    return page_to_write(state_, through_->vmid, pa) != nullptr;
   }
   bool has_globals() const override { return regime_.tag.world == World::el1; }
   Item own() const override {
@@ -277,6 +316,9 @@ class Stage1Walker final : public Walker {
     item.vmw = state_.vmw;
     item.tbi = its().tbi;
     item.e0pd = its().e0pd;
+    item.ha = regime_.ha;
+    item.hd = regime_.hd;
+    item.haft = regime_.haft;
     return item;
   }
   void add_leaf(Item item, const Decoded& word, u64 pa) override {
@@ -321,8 +363,7 @@ void combine(State& state, Items& all, const Formed& formed) {
       both.rights2 = second.rights2;
       both.device |= second.device;
       both.source2 = second.source2;
-      both.order = std::max(first.order, second.order);
-      both.first_order = std::min(first.first_order, second.first_order);
+      // Whether it is global is what stage 1 says: the order of its stores counts.
       both.marked.insert(second.marked.begin(), second.marked.end());
       all.add(both);
     }
@@ -353,13 +394,45 @@ void fill_translations(const Facts& facts, State& state) {
   }
 }
 
-bool lets_write_flags(const State& state, u16 vmid, u64 pa) {
-  return std::ranges::any_of(state.items, [&](const Item& item) {
+const Item* page_to_write(const State& state, u16 vmid, u64 pa) {
+  const Item* found = nullptr;
+  for (const Item& item : state.items) {
     const bool leaf = item.stage == Stage::two && !item.pointer && !item.unknown;
-    return leaf && item.tag.vmid == vmid && pa - item.out < item.bytes &&
-           permits(item.rights2, {Kind::Type::write, false});
-  });
+    if (!leaf || item.tag.vmid != vmid || pa - item.out >= item.bytes) continue;
+    if (!permits(item.rights2, {Kind::Type::write, false})) continue;
+    if (found == nullptr || item.rights2.writable) found = &item;
+  }
+  return found;
 }
+
+namespace {
+
+/// With S2HD a stage 2 leaf by which a table of stage 1 is read may become dirty, whether stage 1
+/// updates flags or not. IHI 0070 3.13.4.
+void dirty_tables_speculatively(State& state) {
+  const auto read_by = [&](const Item& page, u64 table) {
+    if (table - page.out < page.bytes) state.may_be_dirty.insert(page.source2);
+  };
+  for (const Item& page : state.items) {
+    const bool clean = page.stage == Stage::two && !page.pointer && page.rights2.dirtyable;
+    if (!clean) continue;
+    for (const Formed& formed : state.formed) {
+      if (!formed.through || formed.through->vmid != page.tag.vmid) continue;
+      for (const Half& half : formed.regime.half) {
+        if (!half.disabled && page.contains(half.tree.root)) {
+          state.may_be_dirty.insert(page.source2);
+        }
+      }
+    }
+    for (const Item& pointer : state.items) {
+      const bool its = pointer.nested && pointer.pointer && !pointer.unknown &&
+                       pointer.tag.vmid == page.tag.vmid;
+      if (its) read_by(page, pointer.out);
+    }
+  }
+}
+
+}  // namespace
 
 void fill(const Facts& facts, State& state) {
   state.formed.clear();
@@ -374,6 +447,7 @@ void fill(const Facts& facts, State& state) {
     fill_translations(facts, state);
     if (state.formed2.empty()) break;
   }
+  dirty_tables_speculatively(state);
   fill_atcs(facts, state);
 }
 

@@ -410,6 +410,10 @@ class Translation : public Endings {
       const DirtyAgain dirty = dirty_again(state_, regime_, item);
       if (!item.rights.writable && !dirty.stage1) return;   // the walk starts again, and that is
       if (!item.rights2.writable && !dirty.stage2) return;  // done anyway
+      if (!item.rights.writable && !writes(item.source, nullptr, marks)) {
+        emit("F_PERMISSION", {item});
+        return;
+      }
       if (!item.rights.writable) marks.insert({item.source, true});
       if (!item.rights2.writable) marks.insert({item.source2, true});
     }
@@ -458,18 +462,13 @@ class Translation : public Endings {
       more.push_back(as_item(is_table, level));
       std::set<Mark> more_marks = marks;
       const bool updates = !word.af && (is_table ? regime_.haft : regime_.ha);
-      const auto lets = [&] {
-        if (!formed_.through) return true;
-        if (by != nullptr) return permits(by->rights, {Kind::Type::write, false});
-        return lets_write_flags(state_, formed_.through->vmid, pa);
-      };
-      if (updates && !lets()) {
+      if (updates && !writes(pa, by, more_marks)) {
         emit("F_PERMISSION", more);  // of stage 2: the flag is a write to the guest's table
         continue;
       }
       if (updates || version.by_hardware) more_marks.insert({pa, false});
       if (!is_table) {
-        leaf(word, pa, level, more, more_marks);
+        leaf(word, pa, level, more, more_marks, by);
         continue;
       }
       read_at(word.out, [&](u64 next, const std::vector<Item>& with,
@@ -481,8 +480,26 @@ class Translation : public Endings {
     }
   }
 
+  /// Hardware writes a flag of stage 1 into that descriptor: through stage 2, which has to permit
+  /// it and becomes dirty. `by`: how it has mapped the table, where that was looked at for it. IHI
+  /// 0070 3.13.5.
+  bool writes(u64 descriptor, const Mapped* by, std::set<Mark>& marks) const {
+    if (!formed_.through) return true;
+    constexpr Kind write{Kind::Type::write, false};
+    if (by != nullptr) {
+      if (!permits(by->rights, write)) return false;
+      if (!by->rights.writable) {
+        marks.insert({by->cached ? by->entry.source2 : by->descriptor, true});
+      }
+      return true;
+    }
+    const Item* const page = page_to_write(state_, formed_.through->vmid, descriptor);
+    if (page != nullptr && !page->rights2.writable) marks.insert({page->source2, true});
+    return page != nullptr;
+  }
+
   void leaf(const Decoded& word, u64 descriptor, unsigned level, const std::vector<Item>& used,
-            std::set<Mark> marks) {
+            std::set<Mark> marks, const Mapped* by) {
     if (!word.af && !regime_.ha) {
       emit("F_ACCESS", used);
       return;
@@ -493,7 +510,13 @@ class Translation : public Endings {
       emit("F_PERMISSION", used);
       return;
     }
-    if (kind_.type == Kind::Type::write && !word.writable) marks.insert({descriptor, true});
+    if (kind_.type == Kind::Type::write && !word.writable) {
+      if (!writes(descriptor, by, marks)) {
+        emit("F_PERMISSION", used);
+        return;
+      }
+      marks.insert({descriptor, true});
+    }
     end_at(out, word.device, used, marks);
   }
 
@@ -537,9 +560,7 @@ class Configuration {
   }
 
  private:
-  static Structure tags(StructureKind kind, u64 sid, u64 ssid) {
-    return {kind, sid, ssid, 0, {}, {}};
-  }
+  static Structure tags(StructureKind kind, u64 sid, u64 ssid) { return {kind, sid, ssid, 0, {}}; }
   static bool same(const Structure& a, const Structure& b) {
     return a.kind == b.kind && a.sid == b.sid && a.ssid == b.ssid;
   }
@@ -549,14 +570,20 @@ class Configuration {
 
   /// Arch 3.2.
   void by_ste(const Ste& ste) {
-    const auto& ssid = by_.ssid;
     if (ste.unknown)
       emit("any");
     else if (!ste.valid || ste.illegal)
       refuse("C_BAD_STE");
     else if (by_.ats && !answers(ste))
       refuse("UR");
-    else if (ste.config == Ste::Config::abort)
+    else
+      by_legal(ste);
+  }
+
+  void by_legal(const Ste& ste) {
+    const auto& ssid = by_.ssid;
+    if (by_.ats && ste.eats == 2 && may_check(state_, by_.sid, false)) refuse("UR");
+    if (ste.config == Ste::Config::abort)
       emit("abort");
     else if (ste.config == Ste::Config::bypass)
       emit(ssid ? "C_BAD_SUBSTREAMID" : "bypass");
@@ -580,8 +607,8 @@ class Configuration {
       by_cd(ste, ssid.value_or(0));
   }
 
-  static bool answers(const Ste& ste) {
-    return (ste.has_stage1() || ste.has_stage2()) && (ste.eats == 1 || ste.eats == 2);
+  bool answers(const Ste& ste) const {
+    return (ste.has_stage1() || ste.has_stage2()) && grants(state_, by_.sid, ste);
   }
 
   void by_stage2(const Ste& ste) {
@@ -603,6 +630,20 @@ class Configuration {
     }
   }
 
+  /// Access flags of stage 2 that the fetch of a CD there has set: those of each way to it.
+  std::set<Mark> marks_of_fetch(const Ste& ste, u64 ssid, u64 place) const {
+    if (ste.config != Ste::Config::nest || ste.two_level) return {};
+    const u64 address = ste.cds + ssid * 64;
+    if (facts_.layout.region_of(address) != nullptr) return {};
+    std::optional<std::set<Mark>> common;
+    for (const Mapped& by : Stage2Look(facts_, state_, ste.stage2, address).run()) {
+      if (!by.fault.empty() || by.pa != place) continue;
+      if (!common) common = by.marks;
+      std::erase_if(*common, [&](const Mark& mark) { return !by.marks.contains(mark); });
+    }
+    return common.value_or(std::set<Mark>{});
+  }
+
   void by_cd(const Ste& ste, u64 ssid) {
     cd_is_mapped(ste, ste.cds + (ste.two_level ? ssid / 64 * 8 : ssid * 64));
     const auto used_before = used_;
@@ -617,6 +658,8 @@ class Configuration {
           emit("any");
         else if (!l1.valid)
           refuse("C_BAD_SUBSTREAMID");
+        else
+          cd_is_mapped(ste, l1.pointer + ssid % 64 * 64);
       }
     }
     used_ = used_before;
@@ -632,7 +675,11 @@ class Configuration {
         } else {
           const std::size_t first = out_.size();
           Translation(facts_, state_, ste, cd.regime, by_, out_).run();
-          for (std::size_t i = first; i < out_.size(); ++i) out_[i].configuration = used_;
+          const std::set<Mark> marks = marks_of_fetch(ste, ssid, structure.place);
+          for (std::size_t i = first; i < out_.size(); ++i) {
+            out_[i].configuration = used_;
+            out_[i].marks.insert(marks.begin(), marks.end());
+          }
         }
       });
     }
@@ -790,10 +837,12 @@ void judge_state(const Facts& facts, const State& state, std::set<std::string>& 
     broken.insert("tag");
   }
   if (state.span_differs) broken.insert("cont");
+  if (state.group_differs) broken.insert("conflict");
   if (state.torn) broken.insert("torn");
   if (state.wild) broken.insert("wild");
   if (!state.unknown_sids.empty()) broken.insert("unknown");
   for (const AtcEntry& entry : state.atc) {
+    if (!state.ats_sids.contains(entry.sid)) continue;  // used by nobody until it is on again
     const bool known = !entry.unknown && !entry.identity && !entry.ipa;
     for_each_ste(state, entry.sid, [&](const Ste& ste) {
       const bool translates = !ste.unknown && ste.valid && !ste.illegal && ste.eats != 0;
@@ -801,6 +850,8 @@ void judge_state(const Facts& facts, const State& state, std::set<std::string>& 
         broken.insert("ats");
       }
     });
+    // Unchecked, an IPA is taken for a physical address. IHI 0070 3.9.2.
+    if (entry.ipa && may_check(state, entry.sid, false)) broken.insert("ats");
     for (const Extent& extent : state.released) {
       if (known && entry.out < extent.pa + extent.bytes && extent.pa < entry.out + entry.bytes) {
         broken.insert("page-reuse");
@@ -866,6 +917,24 @@ bool loses_update(const State& state, const WriteAction& write) {
       }
     }
   }
+  // A living pointer leads there as it was filled, whether its regime can still be formed or not,
+  // for walks of any regime under its tag.
+  const auto walks = [&](const Item& item) {
+    return item.stage == Stage::two
+               ? std::ranges::any_of(
+                     state.formed2,
+                     [&](const Formed2& one) { return one.stage2.vmid == item.tag.vmid; })
+               : std::ranges::any_of(state.formed,
+                                     [&](const Formed& one) { return one.regime.tag == item.tag; });
+  };
+  for (const Item& item : state.items) {
+    if (!item.pointer || item.unknown || !walks(item)) continue;
+    const Tree tree{.root = 0, .granule = item.granule, .start = 0, .input = 48};
+    const unsigned level = item.level + 1;
+    const Decoded word = item.stage == Stage::two ? decode_stage2(old.word, level, tree)
+                                                  : decode_descriptor(old.word, level, tree, 0);
+    if (lies_in(item.out, tree, level) && loses(word, item.ha, item.hd, item.haft)) return true;
+  }
   for (const Formed2& formed : state.formed2) {
     const Stage2& stage2 = formed.stage2;
     const auto updates = [&](u64 table, unsigned level) {
@@ -887,6 +956,7 @@ std::set<std::string> loads(const Facts& facts, const State& state, u64 pa) {
   if (!bit(value.word, 0)) return {"0"};
   std::set<Mark> may;
   for (const auto& [mark, since] : state.marks) may.insert(mark);
+  if (state.may_be_dirty.contains(pa)) may.insert({pa, true});
   for (const Flight& flight : state.flights) may.insert(flight.marks.begin(), flight.marks.end());
   std::set<std::string> flags;
   if (bit(value.word, 10)) {

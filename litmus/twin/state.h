@@ -48,8 +48,6 @@ struct Structure {
   u64 place = 0;
   /// Each atomic unit: the values it may have. A unit is one word, or two where fetches are 16 B.
   std::vector<std::vector<std::array<Value, 2>>> units;
-  /// What memory as a whole held, in program order, while this was reachable.
-  std::set<FourWords> snapshots;
 };
 
 /// What an item is filled from: stage 1, stage 2, or a final translation of both.
@@ -87,6 +85,7 @@ struct Item {
   /// Descriptors in which hardware has set AF for it, whatever way it was filled; not part of its
   /// identity.
   std::set<u64> marked;
+  bool ha = false, hd = false, haft = false;  ///< of what it was filled through; likewise
   u32 order = 0;        ///< of the newest store that it can come from; not part of its identity
   u32 first_order = 0;  ///< of the oldest; likewise
 
@@ -97,9 +96,11 @@ struct Item {
                     cont, source, source2);
   }
   bool leads_to_ipa() const { return nested && stage == Stage::one && !pointer; }
-  /// By a look-up through a CD. ASET is a tag of global entries only (IHI 0070 3.17).
+  /// By a look-up through a CD. ASET is a tag of global entries only (IHI 0070 3.17). What is of
+  /// stage 1 alone, or of both, ends in a PA, and no tag tells one from the other.
   bool matches(const Regime& by, bool under_stage2) const {
-    if (stage == Stage::two || nested != under_stage2) return false;
+    const bool ends = !pointer && !leads_to_ipa();
+    if (stage == Stage::two || (nested != under_stage2 && !ends)) return false;
     if (tag.world != by.tag.world || tag.vmid != by.tag.vmid) return false;
     return global ? aset == by.aset : tag.asid == by.tag.asid;
   }
@@ -216,17 +217,23 @@ struct State {
   UnknownTags wild_unknown;
   std::vector<Extent> released;
   std::vector<Flight> flights;
-  /// Flags that hardware has changed for DMAs that are done, and the number of slots that were
-  /// exposed then: a later CMD_SYNC makes the change visible (SEMANTICS 4).
-  std::map<Mark, std::size_t> marks;
-  std::set<Mark> seen_marks;  ///< software cannot read the old flag any more
-  bool marked = false;        ///< `mark` is past
+  /// Flags that hardware has changed for DMAs that are done, and how many commands were exposed and
+  /// broadcasts issued then: a later CMD_SYNC, or a broadcast TLBI that is complete, makes the
+  /// change visible (SEMANTICS 4, IHI 0070 3.13.4).
+  struct Since {
+    std::size_t commands = 0, broadcasts = 0;
+  };
+  std::map<Mark, Since> marks;
+  std::set<u64> may_be_dirty;  ///< descriptors of stage 2, by speculation
+  std::set<Mark> seen_marks;   ///< software cannot read the old flag any more
+  bool marked = false;         ///< `mark` is past
   // What follows from the above, after each fill:
   std::set<Formed> formed;
   std::set<Formed2> formed2;
   bool run_over = false;       ///< after the last step
   std::set<Tag> broken_tags;   ///< two regimes that break the rule can be formed
   std::set<u16> broken_vmids;  ///< likewise of stage 2, or nested and not
+  bool group_differs = false;  ///< valid members of a contiguous group
   bool span_differs = false;   ///< STEs of a span that one of them states (STE.CONT)
   bool ats_mixed = false;      ///< a Translated access may meet another EATS
   bool wild = false;           ///< unknown memory was read

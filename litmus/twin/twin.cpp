@@ -204,7 +204,7 @@ class Schedules {
     const auto exposed = static_cast<std::size_t>(
         std::ranges::count_if(state.queue, [](const Slot& slot) { return slot.exposed; }));
     for (const Mark& mark : flight.marks) {
-      state.marks[mark] = exposed;
+      state.marks[mark] = {exposed, state.broadcasts.size()};
       if (!mark.dirty) state.memory.hardware_sets_af(mark.pa);
     }
     flight.marks.clear();
@@ -290,6 +290,7 @@ class Schedules {
       state.marks.erase({pa, dirty});
       state.seen_marks.erase({pa, dirty});
     }
+    state.may_be_dirty.erase(pa);
   }
 
   /// A CMD_SYNC that was submitted behind a completed access shows the flags that it changed.
@@ -298,7 +299,18 @@ class Schedules {
       const Slot& slot = state.queue[i];
       if (!slot.sync || !slot.exposed || slot.stale || slot.dropped || !is_done(state, i)) continue;
       for (const auto& [mark, since] : state.marks) {
-        if (since <= i) state.seen_marks.insert(mark);
+        if (since.commands <= i) state.seen_marks.insert(mark);
+      }
+    }
+  }
+
+  /// So does a TLBI that this CPU has broadcast since, once it is complete.
+  static void see_marks_by_broadcasts(State& state, u16 agent) {
+    for (std::size_t i = 0; i < state.broadcasts.size(); ++i) {
+      const Broadcast& broadcast = state.broadcasts[i];
+      if (broadcast.agent != agent || broadcast.dropped) continue;
+      for (const auto& [mark, since] : state.marks) {
+        if (since.broadcasts <= i) state.seen_marks.insert(mark);
       }
     }
   }
@@ -354,7 +366,7 @@ class Schedules {
       if (!state.queue_off) expose(after);
     } else if (const auto* wait = std::get_if<WaitAction>(&action.what)) {
       const bool come = has_come(state, *wait);
-      if (come && !wait->irq && wait->msi.empty()) see_marks(state);
+      if (come) see_marks(state);
       if (!come) after.clear();
     } else if (const auto* stored = std::get_if<MsiStoreAction>(&action.what)) {
       state.words[stored->word] = stored->data;
@@ -376,7 +388,11 @@ class Schedules {
       if (heard) state.broadcasts.push_back({broadcast->command, action.agent});
     } else if (std::holds_alternative<DsbAction>(action.what)) {
       barrier(state, action.agent);
-      if (!are_broadcasts_done(state, action.agent)) after.clear();
+      if (are_broadcasts_done(state, action.agent)) {
+        see_marks_by_broadcasts(state, action.agent);
+      } else {
+        after.clear();
+      }
     } else if (const auto* strtab = std::get_if<StrtabAction>(&action.what)) {
       barrier(state, action.agent);
       if (!state.may_translate) state.strtab = strtab->pa;
@@ -460,14 +476,13 @@ class Schedules {
     }
   }
 
-  /// Off, the endpoint uses nothing, and what it held is gone when it is on again (PCIe).
+  /// Off, the endpoint asks nothing and uses nothing, and what it holds stays.
   static void set_ats(State& state, const AtsAction& ats) {
     if (ats.on) {
       state.ats_sids.insert(ats.sid);
-      return;
+    } else {
+      state.ats_sids.erase(ats.sid);
     }
-    state.ats_sids.erase(ats.sid);
-    std::erase_if(state.atc, [&ats](const AtcEntry& entry) { return entry.sid == ats.sid; });
   }
 
   /// What it was may be cached with each STE.

@@ -93,9 +93,9 @@ void Configuration::form_cd(u32 sid, u32 number, const Fetches::SteOption& ste,
     }
     if (cd.bad_substreamid) continue;
     const Fetches::Forming& forms = fetches_.forming(ste.ste, cd.cd);
-    if (cd.units > 1) findings_.count(Rule::TORN_CD);
+    if (cd.words > 1) findings_.count(Rule::TORN_CD);
     if (forms.bad) {
-      if (cd.cd.v() && cd.units > 1) {
+      if (cd.cd.v() && cd.words > 1) {
         findings_.report(Rule::TORN_CD, "a mixture of old and new words of the CD at " +
                                             findings_.name(cd.place) + " is illegal (" +
                                             std::string(rule_name(*forms.bad)) + ")");
@@ -190,7 +190,7 @@ void Configuration::reform_unseen(const StreamPart& part) {
     if (part.whole()) refresh_regions(sid, stes);
     findings_.count(Rule::WILD_STRUCTURE);
     for (const Fetches::SteOption& ste : stes) {
-      if (ste.units > 1) findings_.count(Rule::TORN_STE);
+      if (ste.words > 1) findings_.count(Rule::TORN_STE);
       if (ste.unknown) {
         findings_.report(Rule::WILD_STRUCTURE,
                          "the STE of stream " + hex(sid) + " is memory of unknown content");
@@ -198,7 +198,7 @@ void Configuration::reform_unseen(const StreamPart& part) {
       if (ste.unknown || ste.bad_streamid) continue;
       const SteDecision& decision = ste.decision;
       translates |= decision.kind != SteKind::abort;
-      if (decision.kind == SteKind::bad && ste.ste.v() && ste.units > 1) {
+      if (decision.kind == SteKind::bad && ste.ste.v() && ste.words > 1) {
         findings_.report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " +
                                              hex(sid) + " is illegal (" +
                                              std::string(rule_name(decision.rule)) + ")");

@@ -204,6 +204,7 @@ bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies
       units[u].add({{0, 0}, {false, false}, immortal});
     }
     if (units[u].count > 1) ++option.units;
+    option.words += units[u].words_with_versions();
     if (u != 0) rest *= units[u].count;
     if (rest * units[0].count > mixture_bound) {
       return too_many(kind, sid, ssid, place, "mixtures of versions of its words");

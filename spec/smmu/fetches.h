@@ -32,7 +32,8 @@ class Fetches {
     Group dies = immortal;
     bool unknown = false;
     bool bad_streamid = false;
-    unsigned units = 0;
+    unsigned units = 0;  ///< atomic ones with several versions
+    unsigned words = 0;  ///< likewise
   };
   struct CdOption {
     Cd<u64> cd;
@@ -41,6 +42,7 @@ class Fetches {
     bool unknown = false;
     bool bad_substreamid = false;
     unsigned units = 0;
+    unsigned words = 0;
   };
   /// Nearly always one or two.
   template <class Option>
@@ -178,6 +180,19 @@ class Fetches {
       }
       overflow |= count == bound;
       if (!overflow) values[count++] = value;
+    }
+    /// Of the words of the unit.
+    [[nodiscard]] unsigned words_with_versions() const {
+      unsigned words = 0;
+      for (unsigned w = 0; w < 2; ++w) {
+        bool differs = false;
+        for (unsigned i = 1; i < count; ++i) {
+          differs |= values[i].word[w] != values[0].word[w] ||
+                     values[i].unknown[w] != values[0].unknown[w];
+        }
+        words += differs ? 1 : 0;
+      }
+      return words;
     }
   };
 

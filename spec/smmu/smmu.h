@@ -149,6 +149,7 @@ class Smmu {
   /// A command error is active; and what is asked of CR0ACK and CMDQ_CONS in the end.
   [[nodiscard]] bool stopped_by_error() const { return command_error(); }
   [[nodiscard]] u64 cr0() const { return r_.cr0; }
+  [[nodiscard]] u64 gerror() const { return r_.gerror; }
   /// What was last written to reserved bits of CR0, which CR0ACK never shows: "CR0 was ...", with
   /// the reason that ATSCHK or PRIQEN is one of them. Empty: nothing was.
   [[nodiscard]] std::string reserved_in_cr0() const;

@@ -192,7 +192,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"init use nothing", "2:10", "nothing"}, Wrong{"init ste 1 foo=2", "2:12", "foo=2"},
         Wrong{"init ste 1 v=2", "2:14", "2"}, Wrong{"init ste 1 v=1 v=0", "2:16", "v=0"},
         Wrong{"init ste 1 cfg=s3", "2:16", "s3"}, Wrong{"init ste x1", "2:10", "x1"},
-        Wrong{"init cd 5", "2:9", "5"}, Wrong{"init word R 16384 0", "2:13", "16384"},
+        Wrong{"init cd 5", "2:9", "5"}, Wrong{"init word R 131072 0", "2:13", "131072"},
         Wrong{"init word R 1 page P", "2:21", ""}, Wrong{"init word R 1 page P rx", "2:22", "rx"},
         Wrong{"init word R 1 page P rw zz", "2:25", "zz"},
         Wrong{"init word R 1 table A rw", "2:23", "rw"}, Wrong{"init word R 1 0 0", "2:17", "0"},

@@ -31,12 +31,6 @@ TEST(LitmusTwin, AgreesWithEveryFile) {
         continue;
       }
       ++judged;
-      // A limit of the literal model: it looks for lost updates in regimes that can be formed, and
-      // not in those whose pointers still live (SEMANTICS 4, "or a living pointer").
-      if (test.name == "ha_switched_off_no_tlbi") {
-        EXPECT_NE(difference(test, got), "") << "the literal model has learnt it: drop this line";
-        continue;
-      }
       EXPECT_EQ(difference(test, got), "") << to_string(test.place) << " " << test.name;
     }
   }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Transactions that wait: each has a name of its own, and a command ends those that it names and no
+// others. IHI 0070 3.12.2, 4.6, 4.7.1.
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Granule;
+
+/// Two streams with CD.S = 1 and nothing mapped.
+CaseBuilder stalling(const DeviceIdentity& device, const std::string& name,
+                     const CaseOptions& options = {}) {
+  CaseBuilder b(device, "stalls: " + name, options);
+  for (unsigned e = 0; e < 2; ++e) {
+    spec::Cd<u64> cd = b.plain_cd(b.root(Granule::g4k, 25), 25, 1 + e);
+    cd.dw[0] |= u64{1} << 44;
+    b.cd(e, cd);
+    b.ste(e, b.stage1_ste(e));
+  }
+  b.enable();
+  return b;
+}
+
+void names_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned streams) {
+  CaseBuilder b = stalling(device, fmt::format("several of {} streams", streams));
+  for (u64 i = 0; i < 6; ++i) {
+    b.access(0x1000 * (1 + i), i % 2 == 0, static_cast<unsigned>(i % streams));
+    if (i % 3 == 2) b.poll();
+  }
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// With room for few records: what has none waits for room.
+void full_queue_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b = stalling(device, "with a full event queue", {.eventq_lg2 = 1});
+  for (unsigned round = 0; round < 2; ++round) {
+    for (u64 i = 0; i < 4; ++i) b.access(0x1000 * (1 + i) + 0x10000 * u64{round});
+    for (unsigned i = 0; i < 3; ++i) b.poll();
+  }
+  cases.push_back(b.take());
+}
+
+/// They end by a command for their stream, and others may come; SMMUEN = 0 ends all.
+void end_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const bool disabled : {false, true}) {
+    CaseBuilder b = stalling(device, disabled ? "SMMUEN = 0 ends them" : "CMD_STALL_TERM");
+    for (unsigned round = 0; round < 3; ++round) {
+      for (u64 i = 0; i < 3; ++i) {
+        b.access(0x1000 * (1 + i), false, static_cast<unsigned>(i % 2));
+      }
+      b.poll();
+      if (disabled) {
+        b.disable();
+        b.enable();
+      } else {
+        for (unsigned e = 0; e < 2; ++e) {
+          spec::Command term;
+          term.op = spec::Opcode::stall_term;
+          term.sid = b.sid(e);
+          b.command(term);
+        }
+        b.sync();
+      }
+    }
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+}  // namespace
+
+void stall_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (caps.stall_model == spec::StallModel::never || !caps.s1p || !caps.gran4k) return;
+  for (const unsigned streams : {1U, 2U}) names_case(device, cases, streams);
+  full_queue_case(device, cases);
+  end_cases(device, cases);
+}
+
+}  // namespace iommucheck::oracle
