@@ -47,10 +47,14 @@ void DriverHost::bind_process_callbacks() {
   };
   // The process's own handler: nothing is mapped there, or it would not have faulted. It may say
   // "again" all the same, since another CPU may have been there first.
-  p.handle_fault = [](void* ctx, uint32_t /*device*/, uint32_t /*pasid*/, uint64_t /*iova*/,
-                      uint32_t /*prot*/) -> int {
+  p.handle_fault = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova,
+                      uint32_t prot) -> int {
     DriverHost& host = self(ctx);
     const bool again = !host.abandoned_ && host.choices_->choose(spec::ChoiceSite::outcome, 2) == 1;
+    if (!host.abandoned_) {
+      host.monitor_.process_answered({.device = device, .pasid = pasid, .iova = iova, .prot = prot},
+                                     again);
+    }
     return again ? IOMMUCHECK_FAULT_SUCCESS : IOMMUCHECK_FAULT_INVALID;
   };
   p.fault_handler = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot,

@@ -32,6 +32,7 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
       processes_(monitor, monitor.setup().process_pa(), Setup::process_bytes) {
   config_.set_command_queue(monitor.setup().cmdq_log2size);
   if (monitor.setup().hooks) config_.set_hooks(*monitor.setup().hooks);
+  monitor_.smmu().name_stalls_from(0xa5fd);  // all 16 bits count, and the next ones carry
   if (monitor.setup().no_page_sizes) config_.set_flag(IOMMUCHECK_CONFIG_NO_PAGE_SIZES);
   bind_platform();
 }
@@ -106,7 +107,11 @@ void DriverHost::bind_platform() {
       return nullptr;
     }
     *pa = host.tables_.allocate(bytes);
-    if (*pa == 0) return nullptr;
+    if (*pa == 0) {  // all of the window is in use
+      host.allocation_failed_ = true;
+      host.monitor_.allocation_fails();
+      return nullptr;
+    }
     host.monitor_.alloc(AgentId::cpu0, *pa, bytes);
     return static_cast<const char*>(host.platform_.window) + (*pa - host.platform_.window_pa);
   };

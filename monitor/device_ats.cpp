@@ -197,9 +197,13 @@ std::vector<Outcome> DeviceRules::granted_by_both(Access access) {
   if ((smmu_.cr0() & spec::cr0::atschk) != 0) return {{.kind = OutcomeKind::any}};
   access.route = spec::Route::untranslated;
   std::vector<Outcome> found;
-  caches_.outcomes(access, [&](const Outcome& o) { found.push_back(o); });
+  if (changed_since_enabled_ && nested_.follows(access)) {
+    caches_.nested().outcomes(access, [&](const Outcome& o) { found.push_back(o); });
+  } else if (const Plain memory = plain(access); !changed_since_enabled_ && memory.known) {
+    found.push_back(memory.outcome);
+  }
+  if (found.empty()) return {{.kind = OutcomeKind::any}};
   for (Outcome& o : found) {
-    if (o.kind == OutcomeKind::within) o.kind = OutcomeKind::any;
     if (o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort) o.kind = OutcomeKind::denied;
   }
   return found;

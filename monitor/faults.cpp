@@ -38,7 +38,9 @@ void Monitor::stalls_end() {
       case_.answered.push_back(*at);
       case_.stalled_accesses.erase(at);
     }
-    const spec::sva::Verdict verdict = interface_.fault_resumed(one.sid, one.stag, one.again);
+    const bool alone = one.by_name && !in_call();
+    const spec::sva::Verdict verdict =
+        interface_.fault_resumed(one.sid, one.stag, one.again, alone);
     if (!verdict.ok && case_.promises_on) find(verdict.rule, verdict.message);
   }
 }

@@ -213,6 +213,10 @@ class Monitor {
     u64 word = 0;
   };
   void fault_handler_called(const FaultTold& fault);
+  /// The driver has asked the process's own handler of an access that waits, and was told so.
+  void process_answered(const spec::sva::FaultRecord& fault, bool again) {
+    interface_.process_answered(fault, again);
+  }
   /// The caller gives a page to somebody else.
   void page_released(AgentId by, u64 pa, u64 bytes);
   /// A device vanishes. In between the driver's own device_remove runs.

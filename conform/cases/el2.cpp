@@ -14,23 +14,26 @@ using spec::Command;
 using spec::Granule;
 using spec::Opcode;
 
-constexpr unsigned strw_el2 = 2, tsz = 25;
-constexpr u64 va = 0x1000;
+constexpr unsigned strw_el2 = 2, el2_tsz = 25;
+constexpr u64 el2_page = 0x1000;
 
-CaseOptions options(bool e2h) {
+CaseOptions el2_options(bool e2h) {
   return {.cr2 = spec::cr2::recinvsid | (e2h ? spec::cr2::e2h : 0U)};
 }
 
-std::string title(bool e2h, const std::string& name) {
+std::string el2_title(bool e2h, const std::string& name) {
   return fmt::format("el2: {}, E2H = {}", name, e2h ? 1 : 0);
 }
 
 void el2_stream(CaseBuilder& b, unsigned engine, u64 root, unsigned asid) {
-  b.cd(engine, b.plain_cd(root, tsz, asid));
+  b.cd(engine, b.plain_cd(root, el2_tsz, asid));
   spec::Stage1SteFields fields;
   fields.s1contextptr = b.cd_place(engine);
   fields.strw = strw_el2;
   b.ste(engine, spec::make_stage1_ste(fields));
+  // What the bring-up sends leaves entries of EL2, which may be anything.
+  b.command(spec::cmd_tlbi_el2_all());
+  b.sync();
 }
 
 void each_access(CaseBuilder& b, u64 at) {
@@ -46,27 +49,27 @@ void each_access(CaseBuilder& b, u64 at) {
 
 /// AP[2:1], PXN and (U)XN of a leaf; APTable, XNTable, PXNTable above it.
 void right_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h) {
-  CaseBuilder b(device, title(e2h, "rights of leaves"), options(e2h));
-  const u64 root = b.root(Granule::g4k, tsz);
+  CaseBuilder b(device, el2_title(e2h, "rights of leaves"), el2_options(e2h));
+  const u64 root = b.root(Granule::g4k, el2_tsz);
   for (u64 rights = 0; rights < 16; ++rights) {
     LeafBits bits;
     bits.user = bit(rights, 0);
     bits.writable = !bit(rights, 1);
     bits.extra = (rights >> 2) << 53;
-    b.map(root, va + 0x1000 * rights, b.data(0x1000 * rights), 3, bits);
+    b.map(root, el2_page + 0x1000 * rights, b.data(0x1000 * rights), 3, bits);
   }
   el2_stream(b, 0, root, 1);
   b.enable();
-  for (u64 rights = 0; rights < 16; ++rights) each_access(b, va + 0x1000 * rights);
+  for (u64 rights = 0; rights < 16; ++rights) each_access(b, el2_page + 0x1000 * rights);
   b.poll();
   cases.push_back(b.take());
 
-  CaseBuilder t(device, title(e2h, "rights of tables"), options(e2h));
-  const u64 top = t.root(Granule::g4k, tsz);
+  CaseBuilder t(device, el2_title(e2h, "rights of tables"), el2_options(e2h));
+  const u64 top = t.root(Granule::g4k, el2_tsz);
   for (u64 rights = 0; rights < 16; ++rights) {
     const u64 at = rights << 21;
     t.map(top, at, t.data(0x1000 * rights));
-    const u64 above = t.entry(top, Granule::g4k, tsz, at, 2);
+    const u64 above = t.entry(top, Granule::g4k, el2_tsz, at, 2);
     t.store(above, t.word(above) | rights << 59);
   }
   el2_stream(t, 0, top, 1);
@@ -79,75 +82,75 @@ void right_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2
 /// Of one address with one ASID in EL1 and in EL2 each has its own table; and two ASIDs of EL2.
 void tag_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h) {
   for (const bool both : {false, true}) {
-    CaseBuilder b(device, title(e2h, both ? "two ASIDs" : "EL1 and EL2 with one ASID"),
-                  options(e2h));
+    CaseBuilder b(device, el2_title(e2h, both ? "two ASIDs" : "EL1 and EL2 with one ASID"),
+                  el2_options(e2h));
     // Without E2H there is no ASID, so that both have to say the same.
-    const u64 roots[] = {b.root(Granule::g4k, tsz), b.root(Granule::g4k, tsz)};
+    const u64 roots[] = {b.root(Granule::g4k, el2_tsz), b.root(Granule::g4k, el2_tsz)};
     for (unsigned e = 0; e < 2; ++e) {
-      b.map(roots[e], va, b.data(both && !e2h ? 0 : 0x1000 * u64{e}));
+      b.map(roots[e], el2_page, b.data(both && !e2h ? 0 : 0x1000 * u64{e}));
       if (both || e == 1) {
         el2_stream(b, e, roots[e], both ? 1 + e : 1);
       } else {
-        b.cd(e, b.plain_cd(roots[e], tsz, 1));
+        b.cd(e, b.plain_cd(roots[e], el2_tsz, 1));
         b.ste(e, b.stage1_ste(e));
       }
     }
     b.enable();
-    for (const unsigned e : {0U, 1U, 0U, 1U}) b.both(va, e);
+    for (const unsigned e : {0U, 1U, 0U, 1U}) b.both(el2_page, e);
     b.poll();
     cases.push_back(b.take());
   }
 }
 
-struct Named {
+struct El2Command {
   const char* name;
   Opcode op;
   bool by_asid, by_address;
 };
-constexpr Named commands[] = {{"EL2_ALL", Opcode::tlbi_el2_all, false, false},
-                              {"EL2_ASID", Opcode::tlbi_el2_asid, true, false},
-                              {"EL2_VA", Opcode::tlbi_el2_va, true, true},
-                              {"EL2_VAA", Opcode::tlbi_el2_vaa, false, true}};
+constexpr El2Command el2_commands[] = {{"EL2_ALL", Opcode::tlbi_el2_all, false, false},
+                                       {"EL2_ASID", Opcode::tlbi_el2_asid, true, false},
+                                       {"EL2_VA", Opcode::tlbi_el2_va, true, true},
+                                       {"EL2_VAA", Opcode::tlbi_el2_vaa, false, true}};
 
 /// A leaf and a table that are used and go. `asid` is the command's; the stream's is 1.
-void sequence(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h, const Named& named,
-              u64 asid, bool global, bool leaf, bool range) {
-  CaseBuilder b(
-      device,
-      title(e2h, fmt::format("{}{} goes by {}, ASID {}{}", leaf ? "a leaf" : "a table",
-                             global ? ", nG = 0," : "", named.name, asid, range ? ", range" : "")),
-      options(e2h));
-  const u64 root = b.root(Granule::g4k, tsz);
+void sequence(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h,
+              const El2Command& named, u64 asid, bool global, bool leaf, bool range) {
+  CaseBuilder b(device,
+                el2_title(e2h, fmt::format("{}{} goes by {}, ASID {}{}",
+                                           leaf ? "a leaf" : "a table", global ? ", nG = 0," : "",
+                                           named.name, asid, range ? ", range" : "")),
+                el2_options(e2h));
+  const u64 root = b.root(Granule::g4k, el2_tsz);
   LeafBits bits;
   bits.ng = !global;
-  b.map(root, va, b.data(), 3, bits);
-  b.map(root, va + (u64{1} << 21), b.data(0x1000), 3, bits);
+  b.map(root, el2_page, b.data(), 3, bits);
+  b.map(root, el2_page + (u64{1} << 21), b.data(0x1000), 3, bits);
   el2_stream(b, 0, root, 1);
   b.ste(1, spec::make_abort_ste());
   b.enable();
-  b.both(va);
-  b.both(va + (u64{1} << 21));
-  b.store(b.entry(root, Granule::g4k, tsz, va, leaf ? 3 : 2), 0);
-  b.access(va);
+  b.both(el2_page);
+  b.both(el2_page + (u64{1} << 21));
+  b.store(b.entry(root, Granule::g4k, el2_tsz, el2_page, leaf ? 3 : 2), 0);
+  b.access(el2_page);
   Command command;
   command.op = named.op;
   if (named.by_asid) command.asid = asid;
   if (named.by_address) {
-    command.address = va;
+    command.address = el2_page;
     command.leaf = leaf;
     if (range) command.tg = 1, command.num = 3;
   }
   b.command(command);
   b.sync();
-  b.both(va);
-  b.both(va + (u64{1} << 21));
+  b.both(el2_page);
+  b.both(el2_page + (u64{1} << 21));
   b.poll();
   cases.push_back(b.take());
 }
 
 void sequences(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h) {
   const bool ranges = spec::parse_capabilities(device.id).ril;
-  for (const Named& named : commands) {
+  for (const El2Command& named : el2_commands) {
     if (named.op == Opcode::tlbi_el2_asid && !e2h) continue;  // 4.4.2: ILLEGAL or nothing
     for (const bool global : {false, true}) {
       for (const bool leaf : {true, false}) {
@@ -166,29 +169,29 @@ void sequences(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h)
 
 /// What is of EL1 stays or goes; what is of EL2 has to go by its own commands alone.
 void apart_case(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h) {
-  CaseBuilder b(device, title(e2h, "both worlds, each by its own command"), options(e2h));
+  CaseBuilder b(device, el2_title(e2h, "both worlds, each by its own command"), el2_options(e2h));
   u64 places[2];
   for (unsigned e = 0; e < 2; ++e) {
-    const u64 root = b.root(Granule::g4k, tsz);
-    b.map(root, va, b.data(0x1000 * u64{e}));
-    places[e] = b.entry(root, Granule::g4k, tsz, va, 3);
+    const u64 root = b.root(Granule::g4k, el2_tsz);
+    b.map(root, el2_page, b.data(0x1000 * u64{e}));
+    places[e] = b.entry(root, Granule::g4k, el2_tsz, el2_page, 3);
     if (e == 1) {
       el2_stream(b, e, root, 1);
     } else {
-      b.cd(e, b.plain_cd(root, tsz, 1));
+      b.cd(e, b.plain_cd(root, el2_tsz, 1));
       b.ste(e, b.stage1_ste(e));
     }
   }
   b.enable();
-  for (const unsigned e : {0U, 1U}) b.both(va, e);
+  for (const unsigned e : {0U, 1U}) b.both(el2_page, e);
   for (const u64 place : places) b.store(place, 0);
   b.command(spec::cmd_tlbi_el2_all());
   b.sync();
-  b.both(va, 1);
-  b.access(va, false, 0);  // old or new
+  b.both(el2_page, 1);
+  b.access(el2_page, false, 0);  // old or new
   b.command(spec::cmd_tlbi_nh_all(0));
   b.sync();
-  b.both(va, 0);
+  b.both(el2_page, 0);
   b.poll();
   cases.push_back(b.take());
 }

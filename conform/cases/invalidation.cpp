@@ -376,6 +376,36 @@ void other_tags(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// The same by one range, which with Leaf = 0 is about tables too: those above the level of TTL.
+void table_ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned level : {1U, 2U}) {
+    for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa}) {
+      for (const u64 ttl : {0U, 3U}) {
+        CaseBuilder b(
+            device, fmt::format("sequence: a table at level {} goes, a range by {}, TTL {}", level,
+                                spec::opcode_name(op), ttl));
+        const u64 root = b.root(Granule::g4k, 25);
+        b.map(root, 0x1000, b.data());
+        b.map(root, 0x2000, b.data(0x1000));
+        b.translate(0, root);
+        b.access(0x1000);
+        b.store(b.entry(root, Granule::g4k, 25, 0x1000, level), 0);
+        b.access(0x2000);
+        Command command = by_address(op, 1, 0x1000, false);
+        command.tg = 1;
+        command.num = 1;
+        command.ttl = ttl;
+        b.command(command);
+        b.sync();
+        b.both(0x1000);
+        b.both(0x2000);
+        b.poll();
+        cases.push_back(b.take());
+      }
+    }
+  }
+}
+
 /// A table is taken away: the walk must not go through it any more.
 void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const unsigned level : {1U, 2U}) {
@@ -657,6 +687,7 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   contiguous_invalidations(device, cases);
   other_tags(device, cases);
   table_cases(device, cases);
+  if (spec::parse_capabilities(device.id).ril) table_ranges(device, cases);
   permission_cases(device, cases);
   ste_sequences(device, cases);
   cd_sequences(device, cases);

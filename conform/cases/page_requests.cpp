@@ -160,7 +160,7 @@ void group_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 // ---- a queue that takes none --------------------------------------------------------------------
 
-void disabled_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+void disabled_page_requests(const DeviceIdentity& device, std::vector<Case>& cases) {
   Messages m(device, "PRIQEN = 0", Rule::PAGE_REQUEST_RESPONSE, {.priqen = false});
   enable(m, 1);
   m.send_all();
@@ -314,7 +314,7 @@ void page_request_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   record_cases(device, cases);
   substream_case(device, cases);
   group_case(device, cases);
-  disabled_cases(device, cases);
+  disabled_page_requests(device, cases);
   disabled_full_case(device, cases);
   absent_case(device, cases);
   for (const unsigned lg2 : {0U, queue_lg2}) overflow_case(device, cases, lg2);

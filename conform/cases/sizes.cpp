@@ -17,7 +17,7 @@ namespace {
 namespace reg = spec::reg;
 using spec::Granule;
 
-constexpr u64 va = 0x10000;
+constexpr u64 first_page = 0x10000;
 
 /// Addresses of 64 KiB granules have their bits 51:48 at 15:12 of a descriptor.
 u64 word_of(Granule granule, u64 pa) {
@@ -47,14 +47,14 @@ void ips_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule gr
   const u64 root = b.root(granule, 25);
   const std::vector<u64> to = outputs(b, granule);
   for (u64 i = 0; i < to.size(); ++i) {
-    b.store(b.entry(root, granule, 25, va + i * page, 3), word_of(granule, to[i]));
+    b.store(b.entry(root, granule, 25, first_page + i * page, 3), word_of(granule, to[i]));
   }
   spec::Cd<u64> cd = b.plain_cd(root);
   cd.dw[0] = with_bits(cd.dw[0], 34, 32, ips) | tg0_of(granule) << 6;
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
   b.enable();
-  for (u64 i = 0; i < to.size(); ++i) b.both(va + i * page);
+  for (u64 i = 0; i < to.size(); ++i) b.both(first_page + i * page);
   b.poll();
   cases.push_back(b.take());
 }
@@ -71,14 +71,14 @@ void s2ps_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule g
   Stage2Tables tables(b, shape);
   const std::vector<u64> to = outputs(b, granule);
   for (u64 i = 0; i < to.size(); ++i) {
-    b.store(tables.entry(va + i * tables.page()),
+    b.store(tables.entry(first_page + i * tables.page()),
             (word_of(granule, to[i]) & ~mask(11, 2)) | Stage2Tables::all);
   }
   spec::Stage2SteFields fields = tables.fields();
   fields.s2ps = s2ps;
   b.ste(0, spec::with_stage2(spec::make_bypass_ste(), fields));
   b.enable();
-  for (u64 i = 0; i < to.size(); ++i) b.both(va + i * tables.page());
+  for (u64 i = 0; i < to.size(); ++i) b.both(first_page + i * tables.page());
   b.poll();
   cases.push_back(b.take());
 }
@@ -145,11 +145,11 @@ void queue_base_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     CaseBuilder b(device, fmt::format("sizes: queues of {} beside their size", 1U << lg2),
                   {.cmdq_lg2 = lg2, .eventq_lg2 = lg2, .beside_size = true});
     const u64 root = b.root(Granule::g4k, 25);
-    b.map(root, va, b.data());
+    b.map(root, first_page, b.data());
     b.translate(0, root);
     for (u64 i = 0; i < (u64{3} << lg2); ++i) {
-      b.both(va);
-      b.access(va + 0x1000 * (1 + i));
+      b.both(first_page);
+      b.access(first_page + 0x1000 * (1 + i));
       b.command(spec::cmd_tlbi_nh_all(0));
       b.sync();
       b.poll();

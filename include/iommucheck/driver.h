@@ -525,14 +525,16 @@ struct iommucheck_driver {
   int (*domain_get_info)(void* self, iommucheck_handle domain, struct iommucheck_domain_info* info);
 
   /* Moves the device's RID, every stream ID of it, to `domain`, and with it the other devices of
-   * its group; replaces the domain before; ok at once if it is there already. ENODEV (no such
-   * device), EINVAL (no such domain), EBUSY (processes or private PASIDs are bound), ENOMEM.
+   * its group; replaces the domain before; ok at once if it is there already, with all of its group
+   * that is present (one that was removed and added again is not). ENODEV (no such device), EINVAL
+   * (no such domain), EBUSY (processes or private PASIDs are bound), ENOMEM.
    * ETIMEDOUT: it stays where it was, but may meet translations of either domain until a later
    * invalidation completed. */
   int (*attach)(void* self, iommucheck_handle domain, uint32_t device);
 
-  /* Back to blocked, its group too. ENODEV; EINVAL (not the device's domain). ETIMEDOUT: detached
-   * for the caller, but the old translations may live until a later invalidation completed. */
+  /* Back to blocked, its group too. It implies iotlb_sync of the domain, of what other devices on
+   * it may reach as well. ENODEV; EINVAL (not the device's domain). ETIMEDOUT: detached for the
+   * caller, but the old translations may live until a later invalidation completed. */
   int (*detach)(void* self, iommucheck_handle domain, uint32_t device);
 
   /* [iova, iova + bytes) to [pa, pa + bytes), multiples of the smallest page; visible to devices

@@ -407,9 +407,11 @@ struct iommucheck_event_atc_invalidated {
   uint64_t iova; /* u64 */
   uint64_t length; /* u64: bytes; 0: everything */
   uint64_t iommu; /* ? u32: which SMMU, if there are several */
+  uint64_t global; /* ? bool: for every PASID; of one with a PASID */
 };
 #define IOMMUCHECK_ATC_INVALIDATED_SSID (1ull << 0)
 #define IOMMUCHECK_ATC_INVALIDATED_IOMMU (1ull << 1)
+#define IOMMUCHECK_ATC_INVALIDATED_GLOBAL (1ull << 2)
 
 /* CommandConsumed: the SMMU took a command from its queue */
 struct iommucheck_event_command_consumed {

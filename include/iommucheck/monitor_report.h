@@ -317,7 +317,7 @@ IOMMUCHECK_REPORT int iommucheck_report_page_request(
 
 IOMMUCHECK_REPORT int iommucheck_report_atc_invalidated(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t sid,
-    uint64_t ssid, uint64_t iova, uint64_t length, uint64_t iommu) {
+    uint64_t ssid, uint64_t iova, uint64_t length, uint64_t iommu, uint64_t global) {
   struct iommucheck_event_atc_invalidated it;
   iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_ATC_INVALIDATED, agent, known);
   it.sid = sid;
@@ -325,6 +325,7 @@ IOMMUCHECK_REPORT int iommucheck_report_atc_invalidated(
   it.iova = iova;
   it.length = length;
   it.iommu = iommu;
+  it.global = global;
   return iommucheck_monitor_report(monitor, &it.head);
 }
 

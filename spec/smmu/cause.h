@@ -22,7 +22,7 @@ struct NearestMiss {
     fetched_again,   ///< it covers the entry, which a cached descriptor above may fill again
     answered_later,  ///< ATC_INV: the device could still ask, and get the same answer, after it
     combined_later,  ///< it ended combined entries, which were made again while stage 2 yielded it
-    not_enabled,     ///< ATC_INV: SMMUEN was not 1 for sure, and then it is ignored
+    not_enabled,     ///< ATC_INV: ignored with SMMUEN = 0, or its endpoint did not answer in time
   };
   Kind kind = Kind::not_covering;
   Command command{};

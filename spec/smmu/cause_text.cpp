@@ -177,7 +177,9 @@ std::string miss_text(const NearestMiss& miss) {
              " covers it, but is not behind the CMD_SYNC that ended the stage 2 entry: combined "
              "entries may have been made of that after it";
     case NearestMiss::Kind::not_enabled:
-      return text + " covers it, but SMMUEN was not 1 for sure, and then it is ignored";
+      return text +
+             " covers it, but may have done nothing: SMMUEN was not 1 for sure, or the CMD_SYNC "
+             "behind it ended in CERROR_ATC_INV_SYNC, and then it has to be sent again";
   }
   return text;
 }

@@ -166,10 +166,10 @@ void Smmu::take_page_request(const PageRequest& request, const PageRequestOutcom
 
 std::optional<u16> Smmu::begin_stall(u32 sid, u32 ssid, bool ssv) {
   if (stalls_.size() >= capabilities().stall_max) return std::nullopt;
-  u32 stag = 0;
+  u32 stag = first_stag_;
   for (u32 i = 0; i < stalls_.size(); ++i) {
     if (stalls_[i].stag != stag) continue;
-    ++stag;
+    stag = (stag + 1) & 0xffff;
     i = ~u32{0};  // from the beginning again
   }
   stalls_.push(caches_.trail(), {.sid = sid, .ssid = ssid, .ssv = ssv ? 1U : 0U, .stag = stag});
@@ -207,7 +207,8 @@ void Smmu::end_stalls(const Command& command, const CommandWords& words) {
   for (u32 i = stalls_.size(); i != 0; --i) {
     const Stall& stall = stalls_[i - 1];
     if (stall.sid != command.sid || (resumes && stall.stag != command.stag)) continue;
-    resumed_.push_back({stall.sid, stall.stag, resumes && bit(words.dw0, resume_again_bit)});
+    resumed_.push_back(
+        {stall.sid, stall.stag, resumes && bit(words.dw0, resume_again_bit), resumes});
     stalls_.remove_unordered(caches_.trail(), i - 1);
     set(r_.acted_total, r_.exposed_total + 1);
   }

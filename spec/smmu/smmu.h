@@ -101,9 +101,12 @@ class Smmu {
     u32 sid = 0;
     u32 stag = 0;
     bool again = false;
+    bool by_name = false;  ///< by CMD_RESUME, else with all of its stream
   };
   /// Those ended since the reader emptied it. Not part of the state.
   std::vector<Resumed>& resumed() { return resumed_; }
+  /// The STAG of what stalls alone: how they are named is the SMMU's to say.
+  void name_stalls_from(u16 first) { first_stag_ = first; }
   /// What devices were sent by CMD_PRI_RESP since the reader emptied it. Not part of the state.
   std::vector<PageResponse>& page_responses() { return page_responses_; }
 
@@ -368,6 +371,7 @@ class Smmu {
     u32 stag = 0;
   };
   TrailArray<Stall> stalls_;
+  u32 first_stag_ = 0;
   std::vector<Resumed> resumed_;
   std::vector<PageResponse> page_responses_;
 };

@@ -223,6 +223,23 @@ bool Tables::is_walked_from(const End& end) const {
   return walked;
 }
 
+/// Which structure the root of a walk is of, and whether some word of it is another one than memory
+/// holds, or will hold.
+std::string Tables::root_text(const End& end) const {
+  if (end.item != 0) return " from a cached table descriptor";
+  for (u32 i = 0; i < regimes_.formed(); ++i) {
+    const Formed& formed = regimes_.formed(i);
+    if (formed.regime != end.space.regime) continue;
+    const bool stage2 = regimes_.tag(end.tag).tag.stage == Stage::stage2;
+    return " from the root in the " + std::string(stage2 ? "STE" : "CD") + " at " +
+           findings_.name(formed.place) +
+           (formed.units == 0 ? ""
+                              : ", of which old and new words may be met together (cached ones "
+                                "until CFGI and CMD_SYNC),");
+  }
+  return {};
+}
+
 // A walk that can reach a word of unknown content reads it as anything. SEMANTICS 2.
 void Tables::check_unknown(const Frame& frame, const Edge& edge, bool& known) {
   if (!frame.any_unknown() && !frame.any_pending()) return;
@@ -231,18 +248,18 @@ void Tables::check_unknown(const Frame& frame, const Edge& edge, bool& known) {
     bool unknown = false;
     memory_.visible(frame, i, [&](Content content) { unknown |= content.unknown; });
     if (!unknown) continue;
-    std::optional<u32> walker;
+    std::optional<End> walker;
     graph_.for_each_end(frame, i, edge.geometry, level, [&](const End& end) {
       if (!is_walked_from(end)) return;
-      if (!walker) walker = end.tag;
+      if (!walker) walker = end;
       may_be_global(end.tag);
     });
     if (!walker || !known) return;
     known = false;
     findings_.report(
         Rule::WILD_WALK,
-        "a walk of " + tag_text(regimes_.tag(*walker).tag) + " can now reach " +
-            findings_.name(frame.address() + 8 * i) + " as an entry of level " +
+        "a walk of " + tag_text(regimes_.tag(walker->tag).tag) + root_text(*walker) +
+            " can now reach " + findings_.name(frame.address() + 8 * i) + " as an entry of level " +
             std::to_string(level) +
             ", whose content is not known (never written, freed, or written without a barrier "
             "before it was linked): it may be read as any descriptor");

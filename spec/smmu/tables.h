@@ -81,6 +81,7 @@ class Tables {
   template <class Visit>
   void for_each_walk_from(const End& end, Visit&& visit) const;
   [[nodiscard]] bool is_walked_from(const End& end) const;
+  [[nodiscard]] std::string root_text(const End& end) const;
   void check_unknown(const Frame& frame, const Edge& edge, bool& known);
 
   const Capabilities& caps_;

@@ -69,6 +69,8 @@ Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circ
   }
   set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
+  // An ASID or VMID that was given back may have to be invalidated before it is given again.
+  if (is_mapped_by_driver(call.domain_kind)) may_time_out(set, around);
   return set;
 }
 

@@ -625,7 +625,41 @@ void forget_refused(InterfaceState& s) {
   });
 }
 
-Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response) {
+/// Several of one page that want the same are not told apart.
+void process_answered(InterfaceState& s, const FaultRecord& fault, bool again) {
+  constexpr unsigned page_lg2 = 12;
+  const auto is_it = [&](const Waiting& one) {
+    return one.queue == 0 && one.request == 0 && one.device == fault.device &&
+           one.pasid == fault.pasid && one.iova >> page_lg2 == fault.iova >> page_lg2;
+  };
+  u32 count = 0;
+  s.for_each_waiting([&](u32 i) { count += is_it(s.waitings[i]) ? 1 : 0; });
+  const ProcessAnswer said = again ? ProcessAnswer::again : ProcessAnswer::no;
+  s.for_each_waiting([&](u32 i) {
+    if (!is_it(s.waitings[i])) return;
+    s.waitings.edit(s.trail, i).process = count == 1 ? said : ProcessAnswer::unknown;
+  });
+}
+
+namespace {
+
+/// Without queue and handler the process's own handler is asked, and what it says is done.
+std::string against_the_process(const Waiting& fault, bool again, bool alone) {
+  switch (fault.process) {
+    case ProcessAnswer::none:
+      return alone ? "is ended, and the process's own handler (handle_fault) was not asked" : "";
+    case ProcessAnswer::no:
+      return again ? "is made again, though the process's own handler said \"invalid\"" : "";
+    case ProcessAnswer::again:
+      return again ? "" : "is aborted, though the process's own handler said \"success\"";
+    case ProcessAnswer::unknown: break;
+  }
+  return {};
+}
+
+}  // namespace
+
+Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response, bool alone) {
   const u32 index = find_named(s, sid, stag);
   if (index == 0) return {};
   const Waiting fault = s.waitings[index];
@@ -652,7 +686,16 @@ Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response) {
     drop_group(s, index);
     return broken("is of a group that is answered before its last page has come");
   }
-  if (fault.queue == 0 || fault.unsure != 0 || is_contested(s, fault)) {
+  const bool is_sure = fault.unsure == 0 && !is_contested(s, fault);
+  const bool asked_for = (s.devices[fault.device].features & feature_iopf) != 0;
+  if (fault.queue == 0 && fault.request == 0 && is_sure && asked_for &&
+      is_routed(s, fault.device, fault.pasid)) {
+    s.count(Rule::FAULT_ANSWERED);
+    drop_group(s, index);
+    const std::string what = against_the_process(fault, again, alone);
+    return what.empty() ? Verdict{} : broken(what);
+  }
+  if (fault.queue == 0 || !is_sure) {
     if (!answered) drop_group(s, index);  // else the end of that call does
     // What nobody's answer ends is no failure, which would switch off what others need.
     const bool fails = fault.request != 0 && response == response_failure && !answered;

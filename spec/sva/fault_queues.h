@@ -48,8 +48,11 @@ void page_is_requested(InterfaceState& s, const FaultRecord& fault, u32 sid, u32
 void begun_groups_are_lost(InterfaceState& s);
 /// The driver was interrupted for all that is recorded, of the one kind or the other.
 void faults_are_read(InterfaceState& s, bool of_events, bool of_requests);
+/// The process's own handler was asked of one that stalls, and answered.
+void process_answered(InterfaceState& s, const FaultRecord& fault, bool again);
 /// The IOMMU was told to end it, with that response: "success" makes the accesses once more.
-Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response);
+/// `alone`: it was named, in an interrupt beside no call.
+Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response, bool alone = false);
 /// What the group of a fault_queue_respond is to the IOMMU.
 std::optional<Interface::StallName> stall_of(const InterfaceState& s, const Call& call);
 void forget_refused(InterfaceState& s);

@@ -338,8 +338,12 @@ void Interface::faults_are_read(bool of_events, bool of_requests) {
   sva::faults_are_read(state_, of_events, of_requests);
 }
 
-Verdict Interface::fault_resumed(u32 sid, u32 stag, bool again) {
-  return sva::fault_resumed(state_, sid, stag, again ? response_success : response_invalid);
+void Interface::process_answered(const FaultRecord& fault, bool again) {
+  sva::process_answered(state_, fault, again);
+}
+
+Verdict Interface::fault_resumed(u32 sid, u32 stag, bool again, bool alone) {
+  return sva::fault_resumed(state_, sid, stag, again ? response_success : response_invalid, alone);
 }
 
 void Interface::page_is_requested(const FaultRecord& fault, u32 sid, u32 name) {

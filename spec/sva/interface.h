@@ -194,8 +194,11 @@ class Interface {
   void page_is_requested(const FaultRecord& fault, u32 sid, u32 name);
   /// Requests were lost: of groups that have begun nobody knows whether they go on.
   void begun_groups_are_lost();
-  /// The IOMMU was told to end the access; `again`: by making it once more.
-  Verdict fault_resumed(u32 sid, u32 stag, bool again);
+  /// The process's own handler was asked of an access that waits, and answered.
+  void process_answered(const FaultRecord& fault, bool again);
+  /// The IOMMU was told to end the access; `again`: by making it once more. `alone`: that one was
+  /// named, in an interrupt beside no call.
+  Verdict fault_resumed(u32 sid, u32 stag, bool again, bool alone = false);
   /// The device was sent the answer to a group, response_*.
   Verdict group_answered(u32 sid, u32 name, u32 response);
   /// Whether its accesses wait by page requests; false of what is no device.

@@ -268,6 +268,9 @@ enum class FaultState : u32 {
 
 inline constexpr u32 by_handler = ~u32{0};  ///< in the place of a queue
 
+/// What the process's own handler said of a fault that nobody else has.
+enum class ProcessAnswer : u32 { none, no, again, unknown };
+
 /// Accesses that wait for one answer, at a PASID of a process: a stall, or a group of page
 /// requests.
 struct Waiting {
@@ -282,7 +285,7 @@ struct Waiting {
   u32 told = 0;     ///< how many of its pages were read, or given to the handler
   u32 request = 0;  ///< pages were asked for; 0: it stalls
   u32 seen = 0;     ///< begun: the driver was interrupted since
-  u32 padding = 0;
+  ProcessAnswer process = ProcessAnswer::none;
   u32 queue = 0;  ///< 0: there was none; by_handler: its fault handler's
   FaultState state = FaultState::reported;
   u32 unsure = 0;  ///< whether it is in the queue nobody knows

@@ -37,6 +37,7 @@ using records::Number;
 using records::NumberState;
 using records::Owner;
 using records::Pending;
+using records::ProcessAnswer;
 using records::Queue;
 using records::Space;
 using records::Token;
