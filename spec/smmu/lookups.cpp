@@ -167,16 +167,15 @@ void Lookups::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) con
 }
 
 void Lookups::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
-  if (!work_.spend(items_.count(tag) / 512)) return;
-  for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
+  if (!work_.spend(0)) return;
+  items_.for_each_in(tag, va, va, [&](u32 i) {
     const Item& item = items_[i];
-    if (va < item.va || !item.holds(va)) continue;
     const unsigned shift = item.space.geometry.shift(item.level);
     if (item.kind == ItemKind::final) {
       const Item one = item.part((va - item.va) >> shift, 1);
       meet(one.space, one.level, one.va, one.hierarchical, i + 1, one.origin,
            Content{one.value, false}, found);
-      continue;
+      return;
     }
     Candidate candidate{.level = item.level,
                         .extent_lg2 = static_cast<u8>(shift),
@@ -188,7 +187,7 @@ void Lookups::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) cons
     candidate.kind =
         item.kind == ItemKind::pointer ? Candidate::Kind::pointer : Candidate::Kind::unknown;
     found.push_back(candidate);
-    if (item.kind != ItemKind::pointer || regimes_.tag(tag).formed == 0) continue;
+    if (item.kind != ItemKind::pointer || regimes_.tag(tag).formed == 0) return;
     // Whatever the pointer was filled through, what it leads to is filled through a living regime.
     const TableExtent table = item.table();
     regimes_.for_each_space_like(tag, item.space, [&](const Space& space) {
@@ -196,7 +195,7 @@ void Lookups::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) cons
       walk(space, table.table, table.level, below_root, va, item.hierarchical_below(), i + 1,
            found);
     });
-  }
+  });
 }
 
 /// Of what lives under `other` the global translations that look-ups under `tag` meet.
@@ -310,11 +309,7 @@ u64 Lookups::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& f
     if (half == 0 && va <= input) last = std::min(last, input);
     if (half == 1 && va < ~input) last = std::min(last, ~input - 1);
   }
-  for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
-    const Item& item = items_[i];
-    if (item.va > va) last = std::min(last, item.va - 1);
-    if (item.va <= va && item.holds(va)) last = std::min(last, item.last());
-  }
+  last = std::min(last, items_.constant_until(tag, va));
   // The halves meet at bit 55.
   if (!bit(va, 55)) last = std::min(last, mask(54, 0));
   return std::max(last, va);
