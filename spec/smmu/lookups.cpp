@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/inline_vector.h"
 #include "spec/smmu/paths.h"
 #include "spec/smmu/transaction.h"
 
@@ -421,11 +422,43 @@ bool Lookups::conflict(const Candidate& a, const Candidate& b) const {
   return !(caps_.bbml == 1 && (a.leaf.nt | b.leaf.nt));
 }
 
+namespace {
+
+/// They are in conflict with the same others, and not with each other: but for when they were
+/// stored, which matters where some leaves are global and some are not.
+bool are_alike(const Candidate& a, const Candidate& b) {
+  if (a.kind != b.kind || a.level != b.level || !(a.space == b.space)) return false;
+  if (a.kind != Candidate::Kind::leaf) return true;
+  return a.extent_lg2 == b.extent_lg2 && a.leaf.output - a.va == b.leaf.output - b.va &&
+         !(a.leaf.attr != b.leaf.attr) && memattr_of(a.value) == memattr_of(b.value) &&
+         a.leaf.af == b.leaf.af && a.leaf.ng == b.leaf.ng && a.leaf.nt == b.leaf.nt;
+}
+
+bool are_global_and_not(const std::vector<Candidate>& found) {
+  const auto has = [&](bool ng) {
+    return std::ranges::any_of(found, [&](const Candidate& c) {
+      return c.kind == Candidate::Kind::leaf && c.leaf.ng.value == ng;
+    });
+  };
+  return has(true) && has(false);
+}
+
+}  // namespace
+
 bool Lookups::in_conflict(const std::vector<Candidate>& found) const {
-  if (found.size() < 2 || !work_.spend(found.size() * found.size() / 16)) return false;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    for (std::size_t j = i + 1; j < found.size(); ++j) {
-      if (conflict(found[i], found[j])) return true;
+  if (found.size() < 2) return false;
+  // Each entry of a contiguous group is one, and as the others are.
+  InlineVector<const Candidate*, 16> distinct;
+  const bool each = are_global_and_not(found);
+  for (const Candidate& c : found) {
+    if (c.from_atc() || is_shadow(c)) continue;
+    const auto is_like = [&](const Candidate* other) { return are_alike(*other, c); };
+    if (each || std::ranges::none_of(distinct, is_like)) distinct.push_back(&c);
+  }
+  if (!work_.spend(found.size() * distinct.size() / 16)) return false;
+  for (std::size_t i = 0; i < distinct.size(); ++i) {
+    for (std::size_t j = i + 1; j < distinct.size(); ++j) {
+      if (conflict(*distinct[i], *distinct[j])) return true;
     }
   }
   return false;
