@@ -155,6 +155,29 @@ std::string TableGraph::consistent() const {
                 edges_.bound());
 }
 
+/// By address, those above as is_above() has it; each knows the last address of those below it.
+std::string ItemTree::recount(u32 top, u64& items, u32& before) const {
+  if (top == 0) return {};
+  if (items++ > items_.bound()) return "a tree of items has a circle";
+  const Place& place = places_[top];
+  for (const u32 below : {place.left, place.right}) {
+    if (below != 0 && !is_above(top, below)) return "an item is not below the one above it";
+  }
+  if (auto wrong = recount(place.left, items, before); !wrong.empty()) return wrong;
+  if (before != 0 && !is_before(before, top)) return "items are not in order";
+  before = top;
+  const u64 last = last_of(top, place.left, place.right);
+  auto wrong = differ([] { return "last address of items"; }, last, place.last);
+  return wrong.empty() ? recount(place.right, items, before) : wrong;
+}
+
+std::string ItemTree::consistent(u32 top, u64 items) const {
+  u64 counted = 0;
+  u32 before = 0;
+  if (auto wrong = recount(top, counted, before); !wrong.empty()) return wrong;
+  return differ([] { return "items in a tree"; }, counted, items);
+}
+
 std::string TlbItems::consistent() const {
   u64 all = 0;
   u64 tags = 0;
@@ -176,6 +199,9 @@ std::string TlbItems::consistent() const {
     if (auto wrong = differ(name(", pointers"), pointers, list.pointers); !wrong.empty()) {
       return wrong;
     }
+    if (list.tree == 0 && items >= many) return name(", items without a tree")();
+    const auto top = static_cast<u32>(list.tree);
+    if (auto wrong = tree_.consistent(top, items); top != 0 && !wrong.empty()) return wrong;
     all += items;
     if (items != 0) ++tags;
   }

@@ -125,7 +125,7 @@ void Fills::insert_group(const Path& path, const Item& group, const Command* cov
 }
 
 void Fills::insert(const Item& item) {
-  if (!work_.spend(1 + items_.count(item.tag) / 64) || items_.join(item)) return;
+  if (!work_.spend(1 + cost_among(items_.count(item.tag))) || items_.join(item)) return;
   const u32 index = items_.insert(item);
   if (item.kind == ItemKind::unknown) tables_.may_be_global(item.tag);
   if (item.kind == ItemKind::pointer) {

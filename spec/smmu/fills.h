@@ -63,6 +63,8 @@ class Fills {
   void drop_of(u32 tag, bool pointers_only);
 
  private:
+  /// Of keeping one more item, or of asking for the fate of one.
+  static u64 cost_among(u64 items) { return std::min<u64>(items / 64, 64); }
   template <class Visit>
   void for_each_filling(const Path& path, Visit&& visit) const;
   /// Of a group with the contiguous hint what `covered` (or null) leaves.
@@ -75,6 +77,7 @@ class Fills {
   [[nodiscard]] bool survives(const Item& item, const InFlight& command) const;
   [[nodiscard]] bool pointer_yields(const Item& pointer, const Item& item) const;
   void leave_below_pointers(Group group);
+  void leave_below(u32 pointer);
   void drop(Group group);
 
   Memory& memory_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/inline_vector.h"
 #include "spec/smmu/paths.h"
 #include "spec/smmu/transaction.h"
 
@@ -167,16 +168,15 @@ void Lookups::collect_memory(u32 tag, u64 va, std::vector<Candidate>& found) con
 }
 
 void Lookups::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) const {
-  if (!work_.spend(items_.count(tag) / 512)) return;
-  for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
+  if (!work_.spend(0)) return;
+  items_.for_each_in(tag, va, va, [&](u32 i) {
     const Item& item = items_[i];
-    if (va < item.va || !item.holds(va)) continue;
     const unsigned shift = item.space.geometry.shift(item.level);
     if (item.kind == ItemKind::final) {
       const Item one = item.part((va - item.va) >> shift, 1);
       meet(one.space, one.level, one.va, one.hierarchical, i + 1, one.origin,
            Content{one.value, false}, found);
-      continue;
+      return;
     }
     Candidate candidate{.level = item.level,
                         .extent_lg2 = static_cast<u8>(shift),
@@ -188,7 +188,7 @@ void Lookups::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) cons
     candidate.kind =
         item.kind == ItemKind::pointer ? Candidate::Kind::pointer : Candidate::Kind::unknown;
     found.push_back(candidate);
-    if (item.kind != ItemKind::pointer || regimes_.tag(tag).formed == 0) continue;
+    if (item.kind != ItemKind::pointer || regimes_.tag(tag).formed == 0) return;
     // Whatever the pointer was filled through, what it leads to is filled through a living regime.
     const TableExtent table = item.table();
     regimes_.for_each_space_like(tag, item.space, [&](const Space& space) {
@@ -196,7 +196,7 @@ void Lookups::collect_items(u32 tag, u64 va, std::vector<Candidate>& found) cons
       walk(space, table.table, table.level, below_root, va, item.hierarchical_below(), i + 1,
            found);
     });
-  }
+  });
 }
 
 /// Of what lives under `other` the global translations that look-ups under `tag` meet.
@@ -310,11 +310,7 @@ u64 Lookups::tag_constant_until(u32 tag, u64 va, const std::vector<Candidate>& f
     if (half == 0 && va <= input) last = std::min(last, input);
     if (half == 1 && va < ~input) last = std::min(last, ~input - 1);
   }
-  for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
-    const Item& item = items_[i];
-    if (item.va > va) last = std::min(last, item.va - 1);
-    if (item.va <= va && item.holds(va)) last = std::min(last, item.last());
-  }
+  last = std::min(last, items_.constant_until(tag, va));
   // The halves meet at bit 55.
   if (!bit(va, 55)) last = std::min(last, mask(54, 0));
   return std::max(last, va);
@@ -426,11 +422,43 @@ bool Lookups::conflict(const Candidate& a, const Candidate& b) const {
   return !(caps_.bbml == 1 && (a.leaf.nt | b.leaf.nt));
 }
 
+namespace {
+
+/// They are in conflict with the same others, and not with each other: but for when they were
+/// stored, which matters where some leaves are global and some are not.
+bool are_alike(const Candidate& a, const Candidate& b) {
+  if (a.kind != b.kind || a.level != b.level || !(a.space == b.space)) return false;
+  if (a.kind != Candidate::Kind::leaf) return true;
+  return a.extent_lg2 == b.extent_lg2 && a.leaf.output - a.va == b.leaf.output - b.va &&
+         !(a.leaf.attr != b.leaf.attr) && memattr_of(a.value) == memattr_of(b.value) &&
+         a.leaf.af == b.leaf.af && a.leaf.ng == b.leaf.ng && a.leaf.nt == b.leaf.nt;
+}
+
+bool are_global_and_not(const std::vector<Candidate>& found) {
+  const auto has = [&](bool ng) {
+    return std::ranges::any_of(found, [&](const Candidate& c) {
+      return c.kind == Candidate::Kind::leaf && c.leaf.ng.value == ng;
+    });
+  };
+  return has(true) && has(false);
+}
+
+}  // namespace
+
 bool Lookups::in_conflict(const std::vector<Candidate>& found) const {
-  if (found.size() < 2 || !work_.spend(found.size() * found.size() / 16)) return false;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    for (std::size_t j = i + 1; j < found.size(); ++j) {
-      if (conflict(found[i], found[j])) return true;
+  if (found.size() < 2) return false;
+  // Each entry of a contiguous group is one, and as the others are.
+  InlineVector<const Candidate*, 16> distinct;
+  const bool each = are_global_and_not(found);
+  for (const Candidate& c : found) {
+    if (c.from_atc() || is_shadow(c)) continue;
+    const auto is_like = [&](const Candidate* other) { return are_alike(*other, c); };
+    if (each || std::ranges::none_of(distinct, is_like)) distinct.push_back(&c);
+  }
+  if (!work_.spend(found.size() * distinct.size() / 16)) return false;
+  for (std::size_t i = 0; i < distinct.size(); ++i) {
+    for (std::size_t j = i + 1; j < distinct.size(); ++j) {
+      if (conflict(*distinct[i], *distinct[j])) return true;
     }
   }
   return false;

@@ -40,16 +40,15 @@ void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned leve
         probe_table(path.tag, table_below(geometry, old.value, level, path.va));
       });
     }
-    for (u32 i = items_.first(path.tag); i != 0; i = items_[i].next) {
-      if (!work_.spend(1)) return;
+    items_.for_each_in(path.tag, first, last, [&](u32 i) {
       const Item& item = items_[i];
-      if (item.last() < first || item.va > last || item.shadow != 0) continue;
+      if (!work_.spend(1) || item.shadow != 0) return;
       probe(path.tag, std::max(item.va, path.va), pa);
       probe(path.tag, path.va, pa);
       if (caps_.bbml != 0 && item.kind == ItemKind::pointer) {
         probe_table(path.tag, item.table(), first, last);
       }
-    }
+    });
   });
 }
 

@@ -168,9 +168,9 @@ void NestedAccesses::collect_told(const Tag<u64>& tag, u64 va,
   for (u32 t = 0; t < items_.tags(); ++t) {
     const Tag<u64>& other = regimes_.tag(items_.tag(t)).tag;
     if (other.world != tag.world || other.vmid != tag.vmid || other.stage != tag.stage) continue;
-    for (u32 i = items_.first(items_.tag(t)); i != 0; i = items_[i].next) {
+    items_.for_each_in(items_.tag(t), va, va, [&](u32 i) {
       const Item& item = items_[i];
-      if (item.kind != ItemKind::final || !item.holds(va)) continue;
+      if (item.kind != ItemKind::final) return;
       std::vector<Candidate> one;
       lookups_.meet(item.space, item.level, item.va, item.hierarchical, i + 1, item.origin,
                     Content{item.value, false}, one);
@@ -178,7 +178,7 @@ void NestedAccesses::collect_told(const Tag<u64>& tag, u64 va,
         const bool met = other.asid == tag.asid || lookups_.is_global(c);
         if (met && c.kind == Candidate::Kind::leaf) found.push_back(c);
       }
-    }
+    });
   }
 }
 

@@ -47,19 +47,17 @@ void Pieces::move_to(u64 va, u64 limit) {
 /// A cached translation of the address is in conflict with a table descriptor of its own level or
 /// below only: then pointers count, and the piece is left to collect().
 bool Pieces::walk(u64 va, u64 limit) {
-  u64 items_last = ~u64{0};
   unsigned cached = 0;
   unsigned lowest = last_level;
-  for (u32 i = lookups_.items().first(tag_); i != 0;) {
+  bool translations = true;
+  lookups_.items().for_each_in(tag_, va, va, [&](u32 i) {
     const Item& item = lookups_.items()[i];
-    i = item.next;
-    if (item.va > va) items_last = std::min(items_last, item.va - 1);
-    if (!item.holds(va)) continue;
-    if (item.kind != ItemKind::final) return false;
-    items_last = std::min(items_last, item.last());
+    translations &= item.kind == ItemKind::final;
     lowest = std::min<unsigned>(lowest, item.level);
     ++cached;
-  }
+  });
+  if (!translations) return false;
+  const u64 items_last = lookups_.items().constant_until(tag_, va);
   const Reach reach = cached == 0 ? Reach::tables : Reach::entries;
   if (!walk_memory(va, std::min(limit, items_last), reach) || level_met_ > lowest) {
     found_.clear();

@@ -10,18 +10,20 @@ void Fills::kill(const InFlight& command) {
   graph_.note_change();
   std::vector<u32>& covered = scratch_covered_;
   covered.clear();
+  AddressRange<u64> range{0, ~u64{0}};
+  if (is_tlbi_by_address(command.command.op)) range = tlbi_range(command.command);
   for (u32 t = 0; t < items_.tags(); ++t) {
     const u32 tag = items_.tag(t);
-    for (u32 i = items_.first(tag); i != 0; i = items_[i].next) {
-      if (items_[i].dies <= command.group) continue;
+    items_.for_each_in(tag, range.first, range.last, [&](u32 i) {
+      if (items_[i].dies <= command.group) return;
       const RemovedPart part = removed_part(command.command, regimes_.tag(tag).tag, items_[i],
                                             scopes_.of(command.command, tag));
-      if (part.count == 0) continue;
+      if (part.count == 0) return;
       items_.split(i, part.first, part.count);
       covered.push_back(i);
-    }
+    });
   }
-  if (!work_.spend(covered.size() * (items_.count() / 64))) return;
+  if (!work_.spend(covered.size() * cost_among(items_.count()))) return;
   // Each entry may be fetched again for itself.
   for (std::size_t k = 0; k < covered.size(); ++k) {
     const u32 i = covered[k];
@@ -69,17 +71,18 @@ bool Fills::survives(const Item& item, const InFlight& command) const {
     walked |= regimes_[space.regime].dies >= group;
   });
   if (!walked) return false;
-  for (u32 i = items_.first(item.tag); i != 0; i = items_[i].next) {
+  bool again = false;
+  items_.for_each_in(item.tag, item.va, item.va, [&](u32 i) {
     const Item& pointer = items_[i];
-    if (pointer.kind != ItemKind::pointer || pointer.dies < group) continue;
-    if (pointer.level >= item.level || !pointer_yields(pointer, item)) continue;
+    if (again || pointer.kind != ItemKind::pointer || pointer.dies < group) return;
+    if (pointer.level >= item.level || !pointer_yields(pointer, item)) return;
     // One that they remove as well could come back only from a pointer above it, and that one
     // yields the item too: it is asked by itself.
     const bool removed = std::ranges::any_of(
         commands, [&](const InFlight* other) { return scopes_.ends(*other, pointer); });
-    if (!removed) return true;
-  }
-  return false;
+    again = !removed;
+  });
+  return again;
 }
 
 /// Memory below the cached pointer says the item now.
@@ -108,34 +111,40 @@ bool Fills::pointer_yields(const Item& pointer, const Item& item) const {
 
 /// What the pointers that die with `group` yielded until their end, as memory below them is now.
 void Fills::leave_below_pointers(Group group) {
-  std::vector<u32> done;
+  std::vector<u32> dying;  // those not yet asked, the newest last
   for (u32 t = 0; t < items_.tags(); ++t) {
     const u32 id = items_.tag(t);
     if (items_.pointers(id) == 0) continue;
-    for (bool again = true; again;) {
-      again = false;
-      if (!work_.spend((items_.count(id) + done.size()) / 16)) return;
-      for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
-        const Item item = items_[i];
-        if (item.kind != ItemKind::pointer || item.dies > group ||
-            std::ranges::find(done, i) != done.end()) {
-          continue;
-        }
-        done.push_back(i);
-        again = true;
-        regimes_.for_each_space_like(id, item.space, [&](const Space& space) {
-          const auto end = static_cast<Group>(regimes_[space.regime].dies);
-          const Path path{.tag = id,
-                          .space = space,
-                          .hierarchical = item.hierarchical_below(),
-                          .dies = std::min(item.dies, end),
-                          .item = i + 1};
-          expand(path, item.table(), nullptr);
-        });
-        break;  // the list has changed
+    if (!work_.spend(items_.count(id) / 16)) return;
+    dying.clear();
+    for (u32 seen = 0;;) {
+      // What the last one left may be pointers, too: they come first.
+      const auto before = static_cast<std::ptrdiff_t>(dying.size());
+      for (u32 i = items_.first(id); i != seen; i = items_[i].next) {
+        if (items_[i].kind == ItemKind::pointer && items_[i].dies <= group) dying.push_back(i);
       }
+      std::reverse(dying.begin() + before, dying.end());
+      seen = items_.first(id);
+      if (dying.empty()) break;
+      const u32 i = dying.back();
+      dying.pop_back();
+      if (!work_.spend(1)) return;
+      if (items_[i].dies <= group) leave_below(i);
     }
   }
+}
+
+void Fills::leave_below(u32 pointer) {
+  const Item item = items_[pointer];
+  regimes_.for_each_space_like(item.tag, item.space, [&](const Space& space) {
+    const auto end = static_cast<Group>(regimes_[space.regime].dies);
+    const Path path{.tag = item.tag,
+                    .space = space,
+                    .hierarchical = item.hierarchical_below(),
+                    .dies = std::min(item.dies, end),
+                    .item = pointer + 1};
+    expand(path, item.table(), nullptr);
+  });
 }
 
 /// What combined entries hold of an entry of stage 2 that dies: they were made until then, if a

@@ -3,10 +3,12 @@
 // when they die, says Fills; here they are kept, run together and taken apart.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <string>
 
-#include "base/pool.h"
+#include "base/inline_vector.h"
+#include "spec/smmu/item_tree.h"
 #include "spec/smmu/regimes.h"
 
 namespace iommucheck::spec {
@@ -26,6 +28,25 @@ class TlbItems {
   [[nodiscard]] const Item& operator[](u32 index) const { return items_[index]; }
   /// Number of the tag's newest item, from which Item::next leads to the others; 0: none.
   [[nodiscard]] u32 first(u32 tag) const { return static_cast<u32>(lists_[tag].first); }
+  /// visit(index) for the items of the tag that hold an address of [first, last], the newest first.
+  /// A visit may insert items, which are not visited, and split the one it is about.
+  template <class Visit>
+  void for_each_in(u32 tag, u64 first, u64 last, Visit&& visit) const {
+    const List& list = lists_[tag];
+    if (list.tree == 0 || (first == 0 && last == ~u64{0})) {
+      for (u32 i = static_cast<u32>(list.first); i != 0; i = items_[i].next) {
+        if (items_[i].va <= last && items_[i].last() >= first) visit(i);
+      }
+      return;
+    }
+    Found found;
+    tree_.for_each_in(static_cast<u32>(list.tree), first, last, [&](u32 i) { found.push_back(i); });
+    const auto newer = [&](u32 a, u32 b) { return tree_.order(a) > tree_.order(b); };
+    if (found.size() > 1) std::sort(found.begin(), found.end(), newer);
+    for (const u32 i : found) visit(i);
+  }
+  /// Last address up to which the same items of the tag hold an address as hold `va`.
+  [[nodiscard]] u64 constant_until(u32 tag, u64 va) const;
   /// Tags that have items, in any order.
   [[nodiscard]] u32 tags() const { return tags_.size(); }
   [[nodiscard]] u32 tag(u32 i) const { return static_cast<u32>(tags_[i]); }
@@ -60,10 +81,15 @@ class TlbItems {
   [[nodiscard]] std::string consistent() const;
 
  private:
+  /// So many of one tag are kept by address too, until half of them are gone.
+  static constexpr u64 many = 32;
+  using Found = InlineVector<u32, 16>;
   struct List {
     u64 first = 0;
     u64 items = 0;
     u64 pointers = 0;
+    u64 tree = 0;    // its top; 0: there are few
+    u64 orders = 0;  // that were given in it
   };
   /// True: nothing is left.
   template <class Removes, class Visit>
@@ -82,12 +108,17 @@ class TlbItems {
     }
     return list.items == 0;
   }
+  [[nodiscard]] u32 same_as(const Item& item) const;
   bool renew(const Item& item);
   bool extend(const Item& item);
   void remove_behind(u32 before, u32 index);
+  void add_to_tree(List& list, u32 index);
+  void plant(List& list);
+  void remove_from_tree(List& list, u32 index);
 
   Trail& trail_;
   TrailPool<Item> items_;
+  ItemTree tree_{trail_, items_};
   std::deque<List> lists_;  // by tag
   TrailArray<u64> tags_;
   u64 count_ = 0;
