@@ -121,7 +121,6 @@ void DeviceRules::record(const trace::EventRecord& words) {
   ++numbers_.records;
   const bool repeats = says_address(words) && std::ranges::find(came_, words) != came_.end();
   came_.push_back(words);
-  check_stag(words);
   const bool shown = new_records_ != 0;  // else nobody has read EVENTQ_PROD before
   batch_.push_back({words, shown ? shown_at_ : before_, repeats});
   if (shown && --new_records_ != 0) return;
@@ -131,10 +130,8 @@ void DeviceRules::record(const trace::EventRecord& words) {
 
 /// What waits is named by its StreamID and STAG: two at a time are not called the same. Records of
 /// which it may be that theirs was let go meanwhile say nothing. IHI 0070 3.12.2.
-void DeviceRules::check_stag(const trace::EventRecord& words) {
-  if (!bit(words[1], 31)) return;
-  const auto before = [&](const Open& open) { return open.stalled && open.which < stalls_from_; };
-  if (std::ranges::any_of(open_, before)) return;
+void DeviceRules::check_stag(u32 which, const trace::EventRecord& words) {
+  if (which < stalls_from_) return;
   const u64 sid = bits(words[0], 63, 32), stag = bits(words[1], 15, 0);
   if (stags_.emplace(sid, stag).second) return;
   find(Rule::EVENT_RECORD, "two stalls with one STAG",
@@ -247,6 +244,7 @@ void DeviceRules::settle(const SeenRecord& record, const Open& open, bool fresh)
     ask(Rule::EVENT_RECORD, true);
     ask(Rule::EVENT_ONCE, true);
     ask(Rule::EVENT_LOST, true);
+    if (open.stalled) check_stag(open.which, record.words);
   }
   settled_.push_back({record, open});
 }

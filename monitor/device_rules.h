@@ -160,7 +160,7 @@ class DeviceRules {
   void events_shown(u64 prod);
   void assign_records();
   [[nodiscard]] static bool fits(const RecordClaim& claim, const trace::EventRecord& words);
-  void check_stag(const trace::EventRecord& words);
+  void check_stag(u32 which, const trace::EventRecord& words);
   void stalls_may_end();
   void settle(const SeenRecord& record, const Open& open, bool fresh);
   void nobodys(const SeenRecord& record);

@@ -208,7 +208,7 @@ void BrokenDevice::mmio_write(u32 offset, unsigned size, u64 value) {
     value = with_bits(value, 5, 0, 6);
   }
   if (fault_ == Fault::uses_base_bits && offset == reg::strtab_base && bits(value, 11, 6) != 0) {
-    value += 0x1000;  // what lies there is another STE
+    value += 0x8000;  // what lies there is no STE of the table, which is as large
   }
   if (fault_ == Fault::wrong_message && offset == reg::eventq_irq_cfg1) value ^= 0x100;
   inner_.mmio_write(offset, size, value);
