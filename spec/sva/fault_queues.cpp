@@ -165,8 +165,10 @@ u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std
     const Waiting& fault = s.waitings[i];
     if (!is_unread(fault)) return true;
     const GroupPage page = page_to_tell(s, fault);
+    // Of one that an answer may have ended the rest went with it: another number is another's.
+    const bool another = is_half_read(fault) && fault.unsure != 0 && record.group != fault.group;
     const bool same = fault.device == record.device && fault.pasid == record.pasid &&
-                      is_page(page, record.iova, record.prot);
+                      is_page(page, record.iova, record.prot) && !another;
     if (same) {
       found = i;
       return false;
@@ -611,8 +613,9 @@ void faults_are_read(InterfaceState& s, bool of_events, bool of_requests) {
         now.state = refused ? FaultState::refused : FaultState::unread;
         if (!refused && sure + unsure >= s.queues[queue].depth) now.unsure = 1;
       }
-      // Whether it counts while some of its pages were read is the driver's choice.
-      const bool open = fault.unsure != 0 || fault.told != 0;
+      // Whether it counts while some of its pages were read is the driver's choice; and whether it
+      // is there still while its process goes, or its device does.
+      const bool open = fault.unsure != 0 || fault.told != 0 || is_contested(s, fault);
       if (fault.state == FaultState::unread) ++(open ? unsure : sure);
       return true;
     });

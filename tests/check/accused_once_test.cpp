@@ -203,6 +203,18 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
       {"the same, answered", "builtin", "default",
        "faults device=1 variant=close\nfaults choices=0x3\naccess pa_page=1 choices=0x400\n"
        "faults variant=read\nqueue\nunbind\nsva_alloc\nfaults variant=answer\n"},
+      {"a group whose answer timed out before its last page was read, and one like it", "builtin",
+       "ril=0,cd2l=0,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,pri=1,term=1,xnx=1,gran16k=1,gran64k=1,"
+       "ssidsize=11,sidsize=4,eventqs=3,priqs=8,oas=32,cmdq=3,boot=dirty,"
+       "devices=0xc+0x8+0x1:10:ats:pri/0xf:0:ats:stall/0x0:10",
+       "faults mapping=3 choices=0x71a\nhardware variant=stop\nfaults mapping=3 variant=answer\n"
+       "faults variant=read\n"},
+      {"room in a fault queue that another's exit makes", "builtin",
+       "cohacc=0,ril=0,cd2l=0,st2l=0,asid16=0,pri=1,term=1,xnx=1,stt=1,gran16k=1,gran64k=1,"
+       "ssidsize=10,sidsize=5,cmdqs=5,eventqs=6,priqs=8,cmdq=0,boot=dirty,hooks=-mm_alloc/-mm_free,"
+       "devices=0xe+0x0:10:ats:stall/0x4+0x16:3:ats:pri/0x2:10",
+       "bind\nbind domain=1\nfaults variant=answer\nqueue\nprocess_exit\n"
+       "faults mapping=1 variant=fault choices=0x400\nattach_pasid variant=selected\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);
