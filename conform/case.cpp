@@ -120,6 +120,14 @@ unsigned log2size_of(const DeviceIdentity& device) {
   return std::max(6U, static_cast<unsigned>(std::bit_width(largest)));
 }
 
+std::vector<Granule> granules_of(const spec::Capabilities& caps) {
+  std::vector<Granule> granules;
+  if (caps.gran4k) granules.push_back(Granule::g4k);
+  if (caps.gran16k) granules.push_back(Granule::g16k);
+  if (caps.gran64k) granules.push_back(Granule::g64k);
+  return granules;
+}
+
 u64 tg0_of(Granule granule) {
   return granule == Granule::g4k ? 0 : granule == Granule::g64k ? 1 : 2;
 }
@@ -213,6 +221,16 @@ void CaseBuilder::request(u64 iova, bool write, unsigned engine, DmaAttributes a
 }
 void CaseBuilder::answer() { step(StepKind::answer); }
 void CaseBuilder::silence() { step(StepKind::silence); }
+void CaseBuilder::all_accesses(u64 iova) {
+  for (const bool privileged : {false, true}) {
+    if (privileged && !device_.sends_privileged) continue;
+    access(iova, false, 0, {.privileged = privileged});
+    access(iova, true, 0, {.privileged = privileged});
+    if (!device_.sends_instructions) continue;
+    access(iova, false, 0, {.privileged = privileged, .instruction = true});
+  }
+}
+
 void CaseBuilder::both(u64 iova, unsigned engine) {
   access(iova, false, engine);
   access(iova, true, engine);

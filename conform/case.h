@@ -92,6 +92,8 @@ spec::Command pri_resp(u32 sid, u32 prg_index, unsigned resp, std::optional<u32>
 spec::Command atc_inv(u32 sid, u64 address, unsigned size);
 /// LOG2SIZE of a stream table with a place for each StreamID of the device's, and for 64 at least.
 unsigned log2size_of(const DeviceIdentity& device);
+/// Those that the device claims, the smallest first.
+std::vector<spec::Granule> granules_of(const spec::Capabilities& caps);
 /// The encoding of TG0 and S2TG, and that of TG1.
 u64 tg0_of(spec::Granule granule);
 u64 tg1_of(spec::Granule granule);
@@ -118,6 +120,7 @@ class CaseBuilder {
   void sync();
   void access(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
   void both(u64 iova, unsigned engine = 0);  ///< a read, a write
+  void all_accesses(u64 iova);               ///< each that engine 0 can send without a SubstreamID
   void poll(bool keeps_overflow = false);
   void save();
   void mend(const spec::Command& instead = spec::cmd_sync());

@@ -12,18 +12,6 @@ namespace {
 
 using spec::Granule;
 
-/// Every access that the engines can send, to an address.
-void all_accesses(CaseBuilder& b, u64 iova) {
-  const DeviceIdentity& device = b.device();
-  for (const bool privileged : {false, true}) {
-    if (privileged && !device.sends_privileged) continue;
-    b.access(iova, false, 0, {.privileged = privileged});
-    b.access(iova, true, 0, {.privileged = privileged});
-    if (!device.sends_instructions) continue;
-    b.access(iova, false, 0, {.privileged = privileged, .instruction = true});
-  }
-}
-
 /// A leaf with such permissions, under a CD with one bit changed.
 void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 permissions,
                const char* cd_name, u64 cd_bit, u64 cd_bit_of_word1 = 0) {
@@ -44,8 +32,8 @@ void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 permi
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
   b.enable();
-  for (unsigned round = 0; round < 2; ++round) all_accesses(b, 0x1000);  // whoever was there first
-  all_accesses(b, 0x2000);  // nothing is there: the record tells what was sent
+  for (unsigned round = 0; round < 2; ++round) b.all_accesses(0x1000);  // whoever was there first
+  b.all_accesses(0x2000);  // nothing is there: the record tells what was sent
   b.poll();
   cases.push_back(b.take());
 }
@@ -69,7 +57,7 @@ void override_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 p
   ste.dw[1] = with_bits(ste.dw[1], 51, 48, privcfg | instcfg << 2);
   b.ste(0, ste);
   b.enable();
-  for (u64 i = 0; i <= std::size(leaves); ++i) all_accesses(b, 0x1000 * (1 + i));
+  for (u64 i = 0; i <= std::size(leaves); ++i) b.all_accesses(0x1000 * (1 + i));
   b.poll();
   cases.push_back(b.take());
 }
@@ -98,7 +86,7 @@ void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
   b.enable();
-  for (u64 i = 0; i <= fields; ++i) all_accesses(b, base + (i << 30 | 0x1000));
+  for (u64 i = 0; i <= fields; ++i) b.all_accesses(base + (i << 30 | 0x1000));
   b.poll();
   cases.push_back(b.take());
 }
@@ -144,7 +132,7 @@ void e0pd_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
   b.enable();
-  for (const u64 at : {u64{0x1000}, upper, u64{0x2000}, upper + 0x1000}) all_accesses(b, at);
+  for (const u64 at : {u64{0x1000}, upper, u64{0x2000}, upper + 0x1000}) b.all_accesses(at);
   b.poll();
   cases.push_back(b.take());
 }

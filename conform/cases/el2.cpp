@@ -36,15 +36,9 @@ void el2_stream(CaseBuilder& b, unsigned engine, u64 root, unsigned asid) {
   b.sync();
 }
 
-void each_access(CaseBuilder& b, u64 at) {
-  for (const bool privileged : {false, true}) {
-    if (privileged && !b.device().sends_privileged) continue;
-    b.access(at, false, 0, {.privileged = privileged});
-    b.access(at, true, 0, {.privileged = privileged});
-    if (b.device().sends_instructions) {
-      b.access(at, false, 0, {.privileged = privileged, .instruction = true});
-    }
-  }
+void el1_stream(CaseBuilder& b, unsigned engine, u64 root) {
+  b.cd(engine, b.plain_cd(root, el2_tsz));
+  b.ste(engine, b.stage1_ste(engine));
 }
 
 /// AP[2:1], PXN and (U)XN of a leaf; APTable, XNTable, PXNTable above it.
@@ -60,7 +54,7 @@ void right_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2
   }
   el2_stream(b, 0, root, 1);
   b.enable();
-  for (u64 rights = 0; rights < 16; ++rights) each_access(b, el2_page + 0x1000 * rights);
+  for (u64 rights = 0; rights < 16; ++rights) b.all_accesses(el2_page + 0x1000 * rights);
   b.poll();
   cases.push_back(b.take());
 
@@ -74,7 +68,7 @@ void right_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2
   }
   el2_stream(t, 0, top, 1);
   t.enable();
-  for (u64 rights = 0; rights < 16; ++rights) each_access(t, rights << 21);
+  for (u64 rights = 0; rights < 16; ++rights) t.all_accesses(rights << 21);
   t.poll();
   cases.push_back(t.take());
 }
@@ -91,8 +85,7 @@ void tag_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h)
       if (both || e == 1) {
         el2_stream(b, e, roots[e], both ? 1 + e : 1);
       } else {
-        b.cd(e, b.plain_cd(roots[e], el2_tsz, 1));
-        b.ste(e, b.stage1_ste(e));
+        el1_stream(b, e, roots[e]);
       }
     }
     b.enable();
@@ -178,8 +171,7 @@ void apart_case(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h
     if (e == 1) {
       el2_stream(b, e, root, 1);
     } else {
-      b.cd(e, b.plain_cd(root, el2_tsz, 1));
-      b.ste(e, b.stage1_ste(e));
+      el1_stream(b, e, root);
     }
   }
   b.enable();

@@ -129,7 +129,7 @@ struct FlaggedPages {
   u64 place(const Page& page) {
     return b.entry(root, shape.granule, tsz, at(page.va), spec::last_level);
   }
-  void enable(const Updates& updates) {
+  void enable(const Updates& updates, u64 eats = 0) {
     spec::Cd<u64> cd = with(b.plain_cd(root), updates);
     cd.dw[0] |= tg0_of(shape.granule) << 6;
     if (shape.upper) {  // TTB0 is off
@@ -137,7 +137,9 @@ struct FlaggedPages {
       cd.dw[2] = root | (cd.dw[1] & u64{1} << 3);
     }
     b.cd(0, cd);
-    b.ste(0, b.stage1_ste(0));
+    spec::Ste<u64> ste = b.stage1_ste(0);
+    ste.dw[1] = with_bits(ste.dw[1], 29, 28, eats);
+    b.ste(0, ste);
     b.enable();
   }
   void use_all(Use how) {
@@ -225,11 +227,7 @@ void prefetch_case(const DeviceIdentity& device, std::vector<Case>& cases, const
 void request_case(const DeviceIdentity& device, std::vector<Case>& cases, const Updates& updates) {
   FlaggedPages table(device, fmt::format("{}, requests of ATS for reading", updates.name));
   CaseBuilder& b = table.b;
-  b.cd(0, with(b.plain_cd(table.root), updates));
-  spec::Ste<u64> ste = b.stage1_ste(0);
-  ste.dw[1] = with_bits(ste.dw[1], 29, 28, 1);  // EATS
-  b.ste(0, ste);
-  b.enable();
+  table.enable(updates, 1);
   for (const Page& page : kinds_of_page) {
     if (page.va < asked_until) b.request(page.va);
   }
@@ -269,9 +267,7 @@ std::vector<Shape> shapes_of(const DeviceIdentity& device) {
   std::vector<Shape> shapes;
   for (const bool upper : {false, true}) {
     if (upper && device.iova_end != 0) continue;
-    if (caps.gran4k) shapes.push_back({Granule::g4k, upper});
-    if (caps.gran16k) shapes.push_back({Granule::g16k, upper});
-    if (caps.gran64k) shapes.push_back({Granule::g64k, upper});
+    for (const Granule granule : granules_of(caps)) shapes.push_back({granule, upper});
   }
   return shapes;
 }

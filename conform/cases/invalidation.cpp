@@ -125,8 +125,8 @@ void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
 /// The same with the other granules; a table of theirs fills several pages of 4 KiB.
 void larger_leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  for (const Granule granule : {Granule::g16k, Granule::g64k}) {
-    if (granule == Granule::g16k ? !caps.gran16k : !caps.gran64k) continue;
+  for (const Granule granule : granules_of(caps)) {
+    if (granule == Granule::g4k) continue;
     for (const unsigned level : {3U, 2U}) {
       // Of the last level in the second of those pages.
       const u64 va =
@@ -228,8 +228,8 @@ void ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
 /// The same of larger pages, by their own granule: the page that goes is the last one.
 void larger_ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  for (const Granule granule : {Granule::g16k, Granule::g64k}) {
-    if (granule == Granule::g16k ? !caps.gran16k : !caps.gran64k) continue;
+  for (const Granule granule : granules_of(caps)) {
+    if (granule == Granule::g4k) continue;
     const unsigned shift = page_shift(granule);
     for (const unsigned scale : {0U, 2U}) {
       for (const u64 ttl : {0U, 3U}) {
@@ -376,60 +376,49 @@ void other_tags(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
-/// The same by one range, which with Leaf = 0 is about tables too: those above the level of TTL.
+/// A table at `level` is taken away: behind the commands the walk must not go through it any more.
+void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level,
+                const std::string& by, const std::vector<Command>& commands) {
+  CaseBuilder b(device, fmt::format("sequence: a table at level {} goes, {}", level, by));
+  const u64 root = b.root(Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  b.map(root, 0x2000, b.data(0x1000));
+  b.translate(0, root);
+  b.access(0x1000);
+  b.store(b.entry(root, Granule::g4k, 25, 0x1000, level), 0);
+  b.access(0x2000);
+  for (const Command& command : commands) b.command(command);
+  b.sync();
+  b.both(0x1000);
+  b.both(0x2000);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// By one range, which with Leaf = 0 is about tables too: those above the level of TTL.
 void table_ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const unsigned level : {1U, 2U}) {
     for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa}) {
       for (const u64 ttl : {0U, 3U}) {
-        CaseBuilder b(
-            device, fmt::format("sequence: a table at level {} goes, a range by {}, TTL {}", level,
-                                spec::opcode_name(op), ttl));
-        const u64 root = b.root(Granule::g4k, 25);
-        b.map(root, 0x1000, b.data());
-        b.map(root, 0x2000, b.data(0x1000));
-        b.translate(0, root);
-        b.access(0x1000);
-        b.store(b.entry(root, Granule::g4k, 25, 0x1000, level), 0);
-        b.access(0x2000);
         Command command = by_address(op, 1, 0x1000, false);
         command.tg = 1;
         command.num = 1;
         command.ttl = ttl;
-        b.command(command);
-        b.sync();
-        b.both(0x1000);
-        b.both(0x2000);
-        b.poll();
-        cases.push_back(b.take());
+        table_case(device, cases, level,
+                   fmt::format("a range by {}, TTL {}", spec::opcode_name(op), ttl), {command});
       }
     }
   }
 }
 
-/// A table is taken away: the walk must not go through it any more.
 void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const unsigned level : {1U, 2U}) {
     for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_asid, Opcode::tlbi_nh_vaa}) {
-      CaseBuilder b(device, fmt::format("sequence: a table at level {} goes, {}", level,
-                                        spec::opcode_name(op)));
-      const u64 root = b.root(Granule::g4k, 25);
-      b.map(root, 0x1000, b.data());
-      b.map(root, 0x2000, b.data(0x1000));
-      b.translate(0, root);
-      b.access(0x1000);
-      const u64 place = b.entry(root, Granule::g4k, 25, 0x1000, level);
-      b.store(place, 0);
-      b.access(0x2000);
-      if (op == Opcode::tlbi_nh_asid) {
-        b.command(spec::cmd_tlbi_nh_asid(0, 1));
-      } else {
-        for (const u64 va : {0x1000U, 0x2000U}) b.command(by_address(op, 1, va, false));
+      std::vector<Command> commands{spec::cmd_tlbi_nh_asid(0, 1)};
+      if (op != Opcode::tlbi_nh_asid) {
+        commands = {by_address(op, 1, 0x1000, false), by_address(op, 1, 0x2000, false)};
       }
-      b.sync();
-      b.both(0x1000);
-      b.both(0x2000);
-      b.poll();
-      cases.push_back(b.take());
+      table_case(device, cases, level, std::string(spec::opcode_name(op)), commands);
     }
   }
   // A block in the place of a table, and back, break before make.

@@ -259,9 +259,8 @@ class RandomCase {
   /// 4 KiB mostly, or another one that is claimed.
   Granule granule() {
     const spec::Capabilities& caps = builder_.capabilities();
-    std::vector<Granule> others;
-    if (caps.gran16k) others.push_back(Granule::g16k);
-    if (caps.gran64k) others.push_back(Granule::g64k);
+    std::vector<Granule> others = granules_of(caps);
+    std::erase(others, Granule::g4k);
     if (others.empty() || (caps.gran4k && shape_engine_() % 3 != 0)) return Granule::g4k;
     return others[shape_engine_() % others.size()];
   }

@@ -162,17 +162,12 @@ void queue_base_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void size_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  const auto granules = [&](auto&& one) {
-    if (caps.gran4k) one(Granule::g4k);
-    if (caps.gran16k) one(Granule::g16k);
-    if (caps.gran64k) one(Granule::g64k);
-  };
-  granules([&](Granule granule) {
+  for (const Granule granule : granules_of(caps)) {
     for (u64 size = 0; size < 8; ++size) {
       if (caps.s1p) ips_case(device, cases, granule, size);
       if (caps.s2p) s2ps_case(device, cases, granule, static_cast<unsigned>(size));
     }
-  });
+  }
   small_stream_tables(device, cases);
   if (caps.two_level_stream_table) first_level_cases(device, cases);
   queue_base_cases(device, cases);

@@ -18,12 +18,6 @@ namespace {
 using spec::Granule;
 using spec::Rule;
 
-bool has(const spec::Capabilities& caps, Granule granule) {
-  return granule == Granule::g4k    ? caps.gran4k
-         : granule == Granule::g16k ? caps.gran16k
-                                    : caps.gran64k;
-}
-
 /// On a PE such start levels need larger physical addresses, and whether an SMMU has them all the
 /// same is open. arch 4.6.
 bool is_open(const Stage2Shape& shape, unsigned oas_lg2) {
@@ -39,8 +33,7 @@ bool is_open(const Stage2Shape& shape, unsigned oas_lg2) {
 std::vector<Stage2Shape> shapes_of(const spec::Capabilities& caps) {
   std::vector<Stage2Shape> shapes;
   const unsigned lowest = std::max(16U, 64 - ias_lg2(caps));
-  for (const Granule granule : {Granule::g4k, Granule::g16k, Granule::g64k}) {
-    if (!has(caps, granule)) continue;
+  for (const Granule granule : granules_of(caps)) {
     for (unsigned sl0 = 0; sl0 < 4; ++sl0) {
       Stage2Shape shape{granule, sl0, spec::stage2_start_level<u64>(granule, sl0, caps.stt), 0};
       std::vector<unsigned> legal;

@@ -255,12 +255,9 @@ void stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  const auto sizes = [&](Granule granule) {
+  for (const Granule granule : granules_of(caps)) {
     for (unsigned tsz = 16; tsz <= 39; ++tsz) granule_case(device, cases, granule, tsz);
-  };
-  if (caps.gran4k) sizes(Granule::g4k);
-  if (caps.gran16k) sizes(Granule::g16k);
-  if (caps.gran64k) sizes(Granule::g64k);
+  }
   contiguous_cases(device, cases);
   stream_cases(device, cases);
   asid_cases(device, cases);

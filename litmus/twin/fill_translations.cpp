@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // From regimes to pointers and final translations: of each stage, and of both.
 #include <algorithm>
-#include <bit>
 #include <optional>
 #include <unordered_map>
 
@@ -179,7 +178,7 @@ class Walker {
   /// and in flags that hardware may have changed. SEMANTICS 2.
   void compare_group(u64 pa, unsigned level) {
     constexpr u64 flags = u64{1} << 10 | u64{1} << 7;
-    const u64 bytes = tree_.group(level) * 8, first = align_down(pa, log2_of(bytes));
+    const u64 bytes = tree_.group(level) * 8, first = pa & ~(bytes - 1);
     const u64 counts = ~(sets_af_of_leaves() ? flags : 0);
     std::optional<u64> seen;
     for (u64 member = first; member < first + bytes; member += 8) {
@@ -190,8 +189,6 @@ class Walker {
       seen = its;
     }
   }
-
-  static unsigned log2_of(u64 bytes) { return static_cast<unsigned>(std::countr_zero(bytes)); }
 
   Item item_of(unsigned level, u64 slot) const {
     Item item = own();
@@ -410,9 +407,6 @@ namespace {
 /// With S2HD a stage 2 leaf by which a table of stage 1 is read may become dirty, whether stage 1
 /// updates flags or not. IHI 0070 3.13.4.
 void dirty_tables_speculatively(State& state) {
-  const auto read_by = [&](const Item& page, u64 table) {
-    if (table - page.out < page.bytes) state.may_be_dirty.insert(page.source2);
-  };
   for (const Item& page : state.items) {
     const bool clean = page.stage == Stage::two && !page.pointer && page.rights2.dirtyable;
     if (!clean) continue;
@@ -427,7 +421,7 @@ void dirty_tables_speculatively(State& state) {
     for (const Item& pointer : state.items) {
       const bool its = pointer.nested && pointer.pointer && !pointer.unknown &&
                        pointer.tag.vmid == page.tag.vmid;
-      if (its) read_by(page, pointer.out);
+      if (its && pointer.out - page.out < page.bytes) state.may_be_dirty.insert(page.source2);
     }
   }
 }

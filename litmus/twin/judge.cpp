@@ -738,7 +738,7 @@ void check_translated(const State& state, const Transaction& by, const Outcome& 
                       const std::function<void(const Ste&)>& by_eats, std::vector<Outcome>& out) {
   bool checked = false;
   for (const bool value : {false, true}) {
-    if (state.atschk != value && !state.old_atschk.contains({by.sid, value})) continue;
+    if (!may_check(state, by.sid, value)) continue;
     if (value)
       checked = true;
     else
