@@ -68,6 +68,18 @@ void ScanDoor::refresh(u64 bytes) {
       bytes, [this](u64 /*pa*/, u64* of_driver, const u64* of_spec) { show(of_driver, of_spec); });
 }
 
+/// What the platform changed since memory's changes() was `before`: mostly a page or none.
+void ScanDoor::refresh_changed(u64 before) {
+  const u64 bytes = given();
+  const auto show_page = [&](u64 pa) {
+    if (pa - tables_.base() >= bytes) return;
+    auto* of_driver = reinterpret_cast<u64*>(view_.data() + (pa - tables_.base()));
+    const u64* of_spec = monitor_.caches().memory().host(pa);
+    if (std::memcmp(of_driver, of_spec, scanned_bytes) != 0) show(of_driver, of_spec);
+  };
+  if (!monitor_.caches().memory().changed_since(before, show_page)) refresh(bytes);
+}
+
 void ScanDoor::show(u64* of_driver, const u64* of_spec) {
   const auto at = static_cast<std::size_t>(reinterpret_cast<std::byte*>(of_driver) - view_.data());
   if (witness_) view_.allow(at, at + scanned_bytes, Pages::Access::write);
@@ -117,12 +129,9 @@ void ScanDoor::look(u64 bytes) {
 template <class Inner>
 auto ScanDoor::through(void* ctx, Inner&& inner) {
   ScanDoor& door = self(ctx);
-  const spec::Memory& memory = door.monitor_.caches().memory();
   door.settle();
-  const u64 changes = memory.changes();
-  const auto settle = [&] {
-    if (memory.changes() != changes) door.refresh(door.given());
-  };
+  const u64 changes = door.monitor_.caches().memory().changes();
+  const auto settle = [&] { door.refresh_changed(changes); };
   if constexpr (std::is_void_v<decltype(inner(door.inner_, door.inner_.ctx))>) {
     inner(door.inner_, door.inner_.ctx);
     settle();

@@ -51,6 +51,7 @@ class ScanDoor {
   /// Before a call of the platform has effect: what the driver stored until then.
   void settle();
   void refresh(u64 bytes);
+  void refresh_changed(u64 before);
   void show(u64* of_driver, const u64* of_spec);
   /// Bytes of the window that were given to the driver in this case.
   u64 given();

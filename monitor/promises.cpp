@@ -406,8 +406,8 @@ bool Monitor::compare(const Question& asked, u64 first, u64 last) {
           ? is_contained(asked) || std::ranges::any_of(ways_at(asked.place).options, by_stage2)
           : caches_.tag(asked.tag).stage == spec::Stage::stage2;
   // Tables that a broken driver made, one leading to itself or a global leaf, may have pieces
-  // without end.
-  constexpr u64 pieces_max = u64{1} << 16;
+  // without end; what is cached beside them has two ends each.
+  const u64 pieces_max = (u64{1} << 16) + 2 * (caches_.items_alive() + caches_.atc_items_alive());
   for (u64 number = 0;; ++number) {
     const u64 sent = va ^ asked.alias;
     Alternatives allowed = allowed_at(asked, sent);

@@ -66,7 +66,7 @@ judge_variants() {
     "$example/build.sh" "$sources" "$one.so" $flags
     "${IOMMUCHECK:-iommucheck}" check --driver "$one.so" --machine "${machine// /}" --seed 1 "$@" --out "$out" \
       >"$one.txt" 2>&1 || true
-    found=$(sed -n 's/^VIOLATION \([A-Z_]*\).*/\1/p' "$one.txt" | sort -u)
+    found=$(sed -n 's/^VIOLATION \([A-Z0-9_]*\).*/\1/p' "$one.txt" | sort -u)
     # shellcheck disable=SC2086
     wanted=$(printf '%s\n' $rules | sort -u)
     printf '%s (machine%s)\n  broken: %s\n' "${flags% }" "${machine% }" "$(tr '\n' ' ' <<<"$found")"

@@ -22,9 +22,6 @@ struct AtcOwner {
   /// 1 is a user's: entries are by intermediate address, for any that the device may send.
   u32 ssv = 0;
   static constexpr u32 contained = 3;
-  u32 padding = 0;
-  u64 first_item = 0;
-  u64 items = 0;
 };
 
 /// A run of entries whose outputs follow each other.
@@ -68,6 +65,9 @@ struct AtcItem {
     return item;
   }
 };
+
+inline u64 first_address(const AtcItem& item) { return item.first; }
+inline u64 last_address(const AtcItem& item) { return item.last; }
 
 /// By what a device's ATS requests are answered now.
 struct alignas(8) AtsSource {

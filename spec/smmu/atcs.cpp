@@ -70,6 +70,7 @@ u32 Atcs::intern(u32 sid, u32 ssid, u32 ssv) {
     if (owner.sid == sid && owner.ssid == ssid && owner.ssv == ssv) return i;
   }
   owners_.push_back({.sid = sid, .ssid = ssid, .ssv = ssv});
+  lists_.emplace_back();
   return static_cast<u32>(owners_.size() - 1);
 }
 
@@ -109,48 +110,65 @@ void Atcs::add(AtcItem item) {
   }
 }
 
+/// The entry behind those of an item: one item more is not needed.
+bool Atcs::extend(const AtcItem& item) {
+  if (item.first == 0) return false;
+  List& list = lists_[item.owner];
+  const u32 i = items_.newest_at(list, item.first - 1,
+                                 [&](const AtcItem& before) { return continues(before, item); });
+  if (i == 0) return false;
+  items_.edit(i).last = item.last;
+  items_.extended(list, i);
+  return true;
+}
+
+/// The same entries again: one item is enough.
+bool Atcs::renew(const AtcItem& item) {
+  const u32 i = items_.newest_at(lists_[item.owner], item.first,
+                                 [&](const AtcItem& old) { return same_entries(old, item); });
+  if (i == 0) return false;
+  if (items_[i].dies > item.dies) return true;
+  AtcItem& again = items_.edit(i);
+  again.dies = item.dies;
+  again.filled_until = item.filled_until;
+  again.lost_at = item.lost_at;
+  again.stored_at = item.stored_at;
+  return true;
+}
+
 void Atcs::insert(const AtcItem& item) {
-  constexpr unsigned look_back = 64;  // of equal entries one is enough
-  AtcOwner& owner = owners_[item.owner];
   changes_.mark(item.owner | atc_tag_bit, item.first, item.last);
-  unsigned seen = 0;
-  for (u32 i = static_cast<u32>(owner.first_item); i != 0 && seen < look_back;
-       i = items_[i].next, ++seen) {
-    if (seen == 0 && continues(items_[i], item)) {
-      items_.edit(trail_, i).last = item.last;
-      return;
-    }
-    if (!same_entries(items_[i], item)) continue;
-    AtcItem& again = items_.edit(trail_, i);
-    if (again.dies > item.dies) return;
-    again.dies = item.dies;
-    again.filled_until = item.filled_until;
-    again.lost_at = item.lost_at;
-    again.stored_at = item.stored_at;
-    return;
-  }
-  AtcItem entry = item;
-  entry.next = static_cast<u32>(owner.first_item);
-  trail_.set(owner.first_item, u64{items_.allocate(trail_, entry)});
-  trail_.set(owner.items, owner.items + 1);
-  trail_.set(count_, count_ + 1);
+  if (renew(item) || extend(item)) return;
+  List& list = lists_[item.owner];
+  items_.insert(list, item);
+  if (item.alias_count != 0) trail_.set(list.aliases, list.aliases + 1);
 }
 
 void Atcs::remove(const InFlight& sent) {
-  if (count_ == 0) return;
+  if (items() == 0) return;
+  const AtcSpan span = span_of(sent.command);
   std::vector<AtcItem> rest;
-  for (const AtcOwner& owner : owners_) {
-    if (owner.items == 0 || !removes_some(sent.command, owner, untagged_covers_pasids_)) continue;
+  for (u32 owner = 0; owner < owners_.size(); ++owner) {
+    List& list = lists_[owner];
+    if (list.items == 0 || !removes_some(sent.command, owners_[owner], untagged_covers_pasids_)) {
+      continue;
+    }
     rest.clear();
-    for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = items_[i].next) {
+    const auto end = [&](u32 i) {
       AtcItem item = items_[i];
       // Its answer had gone before the command was exposed, so no request brings it back.
       if (item.dies <= sent.group ||
-          !cut(sent.command, owner, untagged_covers_pasids_, item, rest)) {
-        continue;
+          !cut(sent.command, owners_[owner], untagged_covers_pasids_, item, rest)) {
+        return;
       }
       item.dies = sent.group;
-      items_.edit(trail_, i) = item;
+      items_.replace(list, i, item);
+    };
+    const bool by_address = list.aliases == 0 && owners_[owner].ssv != AtcOwner::contained;
+    if (by_address) {
+      items_.for_each_in(list, span.first, span.last, end);
+    } else {
+      items_.for_each(list, end);
     }
     for (const AtcItem& item : rest) insert(item);
   }
@@ -158,56 +176,44 @@ void Atcs::remove(const InFlight& sent) {
 
 template <class Gone>
 void Atcs::erase(u32 owner, Gone&& gone) {
-  AtcOwner& of = owners_[owner];
-  u32 before = 0;
-  for (u32 i = static_cast<u32>(of.first_item); i != 0;) {
-    const AtcItem item = items_[i];
-    if (!gone(item)) {
-      before = i;
-      i = item.next;
-      continue;
-    }
-    if (before == 0) {
-      trail_.set(of.first_item, u64{item.next});
-    } else {
-      items_.edit(trail_, before).next = item.next;
-    }
+  List& list = lists_[owner];
+  items_.drop(list, gone, [&](u32 /*index*/, const AtcItem& item) {
+    if (item.alias_count != 0) trail_.set(list.aliases, list.aliases - 1);
     changes_.mark(owner | atc_tag_bit, item.first, item.last);
-    items_.release(trail_, i);
-    trail_.set(of.items, of.items - 1);
-    trail_.set(count_, count_ - 1);
-    i = item.next;
-  }
+  });
 }
 
 void Atcs::drop(Group group) {
-  if (count_ == 0) return;
+  if (items() == 0) return;
   for (u32 i = 0; i < owners_.size(); ++i) {
-    if (owners_[i].items == 0) continue;
+    if (lists_[i].items == 0) continue;
     erase(i, [group](const AtcItem& item) { return item.dies <= group; });
   }
 }
 
+void Atcs::revive(u32 index) {
+  const AtcItem& item = items_[index];
+  if (item.dies == immortal) return;
+  const AtcOwner& owner = owners_[item.owner];
+  const auto still = [&](const InFlight& sent) {
+    AtcItem all = item;
+    std::vector<AtcItem> rest;
+    return cut(sent.command, owner, untagged_covers_pasids_, all, rest) && rest.empty();
+  };
+  if (!commands_.is_ended_by(item.dies, still)) items_.edit(index).dies = immortal;
+}
+
 void Atcs::revive() {
-  for (const AtcOwner& owner : owners_) {
-    for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = items_[i].next) {
-      const AtcItem& item = items_[i];
-      if (item.dies == immortal) continue;
-      const auto still = [&](const InFlight& sent) {
-        AtcItem all = item;
-        std::vector<AtcItem> rest;
-        return cut(sent.command, owner, untagged_covers_pasids_, all, rest) && rest.empty();
-      };
-      if (!commands_.is_ended_by(item.dies, still)) items_.edit(trail_, i).dies = immortal;
-    }
+  for (const List& list : lists_) {
+    items_.for_each(list, [&](u32 i) { revive(i); });
   }
 }
 
 void Atcs::revive_all() {
-  for (const AtcOwner& owner : owners_) {
-    for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = items_[i].next) {
-      if (items_[i].dies != immortal) items_.edit(trail_, i).dies = immortal;
-    }
+  for (const List& list : lists_) {
+    items_.for_each(list, [&](u32 i) {
+      if (items_[i].dies != immortal) items_.edit(i).dies = immortal;
+    });
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/inline_vector.h"
 #include "spec/smmu/changes.h"
+#include "spec/smmu/item_lists.h"
 #include "spec/smmu/removal.h"
 
 namespace iommucheck::spec {
@@ -22,7 +23,8 @@ class Atcs {
       : trail_(trail),
         commands_(commands),
         changes_(changes),
-        untagged_covers_pasids_(untagged_covers_pasids) {}
+        untagged_covers_pasids_(untagged_covers_pasids),
+        items_(trail) {}
 
   // ---- who asks ---------------------------------------------------------------------------------
   /// Some endpoint has ATS enabled.
@@ -51,14 +53,23 @@ class Atcs {
   void replace_sources(const StreamPart& part, const Sources& sources, Sources& lost);
 
   // ---- what they keep ---------------------------------------------------------------------------
-  [[nodiscard]] u64 items() const { return count_; }
+  [[nodiscard]] u64 items() const { return items_.count(); }
+  [[nodiscard]] u64 items_of(u32 owner) const { return lists_[owner].items; }
   [[nodiscard]] const AtcItem& item(u32 index) const { return items_[index]; }
   /// visit(index, const AtcItem&)
   template <class Visit>
   void for_each_of(u32 owner, Visit&& visit) const {
-    for (u32 i = static_cast<u32>(owners_[owner].first_item); i != 0; i = items_[i].next) {
-      visit(i, items_[i]);
-    }
+    items_.for_each(lists_[owner], [&](u32 i) { visit(i, items_[i]); });
+  }
+  /// The same for those that may be for the address, whose top byte some ignore.
+  template <class Visit>
+  void for_each_at(u32 owner, u64 va, Visit&& visit) const {
+    if (lists_[owner].aliases != 0) return for_each_of(owner, visit);
+    items_.for_each_in(lists_[owner], va, va, [&](u32 i) { visit(i, items_[i]); });
+  }
+  /// Last address up to which the same entries hold an address as hold `va`.
+  [[nodiscard]] u64 constant_until(u32 owner, u64 va) const {
+    return items_.constant_until(lists_[owner], va);
   }
   /// Entries whose answer has gone. ATC_INVs of later groups act after that.
   void add(AtcItem item);
@@ -75,9 +86,15 @@ class Atcs {
   [[nodiscard]] std::string consistent() const;
 
  private:
+  struct List : ItemLists<AtcItem>::List {
+    u64 aliases = 0;  // entries of several top bytes
+  };
+  bool extend(const AtcItem& item);
+  bool renew(const AtcItem& item);
   void insert(const AtcItem& item);
   template <class Gone>
   void erase(u32 owner, Gone&& gone);
+  void revive(u32 index);
 
   Trail& trail_;
   const Commands& commands_;
@@ -87,9 +104,9 @@ class Atcs {
   u64 on_ = 0;  // endpoints with ATS on
   TrailArray<AtsStream> streams_;
   TrailArray<AtsSource> sources_;
-  std::deque<AtcOwner> owners_;  // counts and lists are trailed
-  TrailPool<AtcItem> items_;
-  u64 count_ = 0;
+  std::deque<AtcOwner> owners_;
+  ItemLists<AtcItem> items_;
+  std::deque<List> lists_;  // by owner
 };
 
 bool same_source(const AtsSource& a, const AtsSource& b);

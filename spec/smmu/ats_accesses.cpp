@@ -30,7 +30,7 @@ bool AtsAccesses::collect(const Access& access, std::vector<Outcome>& found) con
       const AtcOwner& owner = atcs_.owner(i);
       const bool its = owner.ssv >= 2 || (owner.ssv != 0) == access.ssv;
       const bool same = !access.ssv || owner.ssv >= 2 || owner.ssid == access.ssid;
-      if (owner.items == 0 || owner.sid != access.sid || !its || !same) continue;
+      if (atcs_.items_of(i) == 0 || owner.sid != access.sid || !its || !same) continue;
       if (owner.ssv == AtcOwner::contained) {
         use_contained(access, i, here);
       } else {
@@ -67,7 +67,7 @@ void AtsAccesses::use(const Access& sent, u32 owner, std::vector<Outcome>& found
   Access access = sent;
   if (atcs_.owner(owner).ssv == AtcOwner::contained) access.ssv = true;  // which lets it do more
   const AccessKind kind{access.type, access.privileged};
-  atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
+  atcs_.for_each_at(owner, access.va, [&](u32 index, const AtcItem& item) {
     u64 va = access.va;
     if (item.alias_count != 0) {
       if ((va >> 56) - item.alias_first >= item.alias_count) return;

@@ -155,65 +155,32 @@ std::string TableGraph::consistent() const {
                 edges_.bound());
 }
 
-/// By address, those above as is_above() has it; each knows the last address of those below it.
-std::string ItemTree::recount(u32 top, u64& items, u32& before) const {
-  if (top == 0) return {};
-  if (items++ > items_.bound()) return "a tree of items has a circle";
-  const Place& place = places_[top];
-  for (const u32 below : {place.left, place.right}) {
-    if (below != 0 && !is_above(top, below)) return "an item is not below the one above it";
-  }
-  if (auto wrong = recount(place.left, items, before); !wrong.empty()) return wrong;
-  if (before != 0 && !is_before(before, top)) return "items are not in order";
-  before = top;
-  const u64 last = last_of(top, place.left, place.right);
-  auto wrong = differ([] { return "last address of items"; }, last, place.last);
-  return wrong.empty() ? recount(place.right, items, before) : wrong;
-}
-
-std::string ItemTree::consistent(u32 top, u64 items) const {
-  u64 counted = 0;
-  u32 before = 0;
-  if (auto wrong = recount(top, counted, before); !wrong.empty()) return wrong;
-  return differ([] { return "items in a tree"; }, counted, items);
-}
-
 std::string TlbItems::consistent() const {
   u64 all = 0;
   u64 tags = 0;
   for (u32 tag = 0; tag < lists_.size(); ++tag) {
     const List& list = lists_[tag];
-    u64 items = 0;
+    const auto name = [&] { return "tag " + std::to_string(tag) + ": "; };
     u64 pointers = 0;
-    for (u32 i = static_cast<u32>(list.first); i != 0; i = items_[i].next) {
-      if (++items > items_.bound()) return "the items of a tag form a circle";
+    const auto item = [&](u32 i) -> std::string {
       if (items_[i].tag != tag) return "an item is in another tag's list";
       if (items_[i].count == 0) return "an item has no entries";
       if (items_[i].shadow != 0 && items_[i].kind != ItemKind::final) return "a shadow of no page";
       if (items_[i].kind == ItemKind::pointer) ++pointers;
-    }
-    const auto name = [&](const char* what) {
-      return [tag, what] { return "tag " + std::to_string(tag) + what; };
+      return {};
     };
-    if (auto wrong = differ(name(", items"), items, list.items); !wrong.empty()) return wrong;
-    if (auto wrong = differ(name(", pointers"), pointers, list.pointers); !wrong.empty()) {
-      return wrong;
-    }
-    if (list.tree == 0 && items >= many) return name(", items without a tree")();
-    const auto top = static_cast<u32>(list.tree);
-    if (auto wrong = tree_.consistent(top, items); top != 0 && !wrong.empty()) return wrong;
-    all += items;
-    if (items != 0) ++tags;
+    if (auto wrong = items_.consistent(list, item); !wrong.empty()) return name() + wrong;
+    auto wrong = differ([&] { return name() + "pointers"; }, pointers, list.pointers);
+    if (!wrong.empty()) return wrong;
+    all += list.items;
+    if (list.items != 0) ++tags;
   }
-  if (auto wrong = differ([] { return "items"; }, all, count_); !wrong.empty()) return wrong;
   auto wrong = differ([] { return "tags with items"; }, tags, tags_.size());
   if (!wrong.empty()) return wrong;
   for (u32 i = 0; i < tags_.size(); ++i) {
     if (lists_[tag(i)].items == 0) return "a tag without items is listed";
   }
-  if (items_.bound() == 0) return {};
-  return differ([] { return "items in lists and free"; }, all + items_.released() + 1,
-                items_.bound());
+  return items_.consistent(all);
 }
 
 // ---- ATCs ---------------------------------------------------------------------------------------
@@ -221,18 +188,20 @@ std::string TlbItems::consistent() const {
 std::string Atcs::consistent() const {
   u64 all = 0;
   for (u32 number = 0; number < owners_.size(); ++number) {
-    const AtcOwner& owner = owners_[number];
-    u64 items = 0;
-    for (u32 i = static_cast<u32>(owner.first_item); i != 0; i = items_[i].next) {
-      if (++items > items_.bound()) return "the entries of an ATC form a circle";
+    const List& list = lists_[number];
+    const auto name = [&] { return "ATC of stream " + hex(owners_[number].sid) + ": "; };
+    u64 aliases = 0;
+    const auto item = [&](u32 i) -> std::string {
       if (items_[i].owner != number) return "an entry is in another ATC's list";
       if (items_[i].first > items_[i].last) return "an ATC entry ends before it begins";
-    }
-    const auto name = [&] { return "ATC of stream " + hex(owner.sid); };
-    if (auto wrong = differ(name, items, owner.items); !wrong.empty()) return wrong;
-    all += items;
+      if (items_[i].alias_count != 0) ++aliases;
+      return {};
+    };
+    if (auto wrong = items_.consistent(list, item); !wrong.empty()) return name() + wrong;
+    auto wrong = differ([&] { return name() + "aliases"; }, aliases, list.aliases);
+    if (!wrong.empty()) return wrong;
+    all += list.items;
   }
-  if (auto wrong = differ([] { return "ATC entries"; }, all, count_); !wrong.empty()) return wrong;
   auto wrong = differ([] { return "endpoints with ATS"; }, streams_.size(), on_);
   if (!wrong.empty()) return wrong;
   for (u32 i = 0; i < sources_.size(); ++i) {
@@ -240,9 +209,7 @@ std::string Atcs::consistent() const {
       return "a request is answered of an endpoint that makes none";
     }
   }
-  if (items_.bound() == 0) return {};
-  return differ([] { return "ATC entries in lists and free"; }, all + items_.released() + 1,
-                items_.bound());
+  return items_.consistent(all);
 }
 
 // ---- regimes ------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ void Fills::vanish(Frame& frame, const Vanished& what) {
       changes_.mark_extent(path.tag, path.va, extent);
     });
     for (const Path& path : found) {
-      if (!work_.spend(1 + atcs_.items() / 8)) return;
+      if (!work_.spend(1)) return;
       for_each_filling(path, [&](const Path& filling) {
         add_item(filling, pa, what.content, what.at);
         if (atcs_.any_on()) ats_.leave_dirty(filling, pa, what.content, what.at);

@@ -8,15 +8,18 @@
 #include <utility>
 
 #include "base/pool.h"
+#include "spec/smmu/atc.h"
 #include "spec/smmu/items.h"
 
 namespace iommucheck::spec {
 
 /// A tree is the number of the item at its top; 0: it is empty. An item is in one tree at most, and
-/// stays as it is while it is in one, but for what touch() says.
+/// its addresses stay as they are while it is in one, but for what touch() says. `Of`: Item or
+/// AtcItem.
+template <class Of>
 class ItemTree {
  public:
-  ItemTree(Trail& trail, const TrailPool<Item>& items) : trail_(trail), items_(items) {}
+  ItemTree(Trail& trail, const TrailPool<Of>& items) : trail_(trail), items_(items) {}
 
   /// `order`: what order() says from now on. The top then, likewise of remove().
   [[nodiscard]] u32 add(u32 top, u32 item, u64 order);
@@ -30,14 +33,14 @@ class ItemTree {
   void for_each_in(u32 top, u64 first, u64 last, Visit&& visit) const {
     if (top == 0 || places_[top].last < first) return;
     for_each_in(places_[top].left, first, last, visit);
-    if (items_[top].va > last) return;
-    if (items_[top].last() >= first) visit(top);
+    if (first_address(items_[top]) > last) return;
+    if (last_address(items_[top]) >= first) visit(top);
     for_each_in(places_[top].right, first, last, visit);
   }
   /// The first of the addresses behind `va` at which an item begins; `none` where there is no such.
   [[nodiscard]] u64 first_behind(u32 top, u64 va, u64 none) const;
 
-  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  /// What must hold of it, recounted: the first disagreement, or nothing.
   [[nodiscard]] std::string consistent(u32 top, u64 items) const;
 
  private:
@@ -57,7 +60,7 @@ class ItemTree {
   std::string recount(u32 top, u64& items, u32& before) const;
 
   Trail& trail_;
-  const TrailPool<Item>& items_;
+  const TrailPool<Of>& items_;
   TrailArray<Place> places_;  // by item
 };
 

@@ -63,6 +63,9 @@ struct Item {
   [[nodiscard]] u8 hierarchical_below() const;
 };
 
+inline u64 first_address(const Item& item) { return item.va; }
+inline u64 last_address(const Item& item) { return item.last(); }
+
 inline u8 pack(const HierarchicalAttributes<u64>& h) {
   return static_cast<u8>((h.read_only.value ? 1 : 0) | (h.no_unprivileged.value ? 2 : 0) |
                          (h.uxn.value ? 4 : 0) | (h.pxn.value ? 8 : 0));

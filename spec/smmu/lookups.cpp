@@ -235,7 +235,7 @@ void Lookups::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
 }
 
 u64 Lookups::constant_until(u32 tag, u64 va, const std::vector<Candidate>& found) const {
-  if (is_atc_tag(tag)) return atc_constant_until(tag & ~atc_tag_bit, va);
+  if (is_atc_tag(tag)) return atcs_.constant_until(tag & ~atc_tag_bit, va);
   u64 last = tag_constant_until(tag, va, found);
   std::vector<Candidate> theirs;
   for (u32 t = 0; t < regimes_.active() && regimes_.any_globals(); ++t) {
@@ -356,18 +356,9 @@ Candidate Lookups::candidate_of(const AtcItem& item, u32 index, u64 va) const {
 }
 
 void Lookups::collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const {
-  atcs_.for_each_of(owner, [&](u32 index, const AtcItem& item) {
+  atcs_.for_each_at(owner, va, [&](u32 index, const AtcItem& item) {
     if (item.holds(va)) found.push_back(candidate_of(item, index, va));
   });
-}
-
-u64 Lookups::atc_constant_until(u32 owner, u64 va) const {
-  u64 last = ~u64{0};
-  atcs_.for_each_of(owner, [&](u32, const AtcItem& item) {
-    if (item.holds(va)) last = std::min(last, item.last);
-    if (item.first > va) last = std::min(last, item.first - 1);
-  });
-  return last;
 }
 
 // ---- conflicts ----------------------------------------------------------------------------------

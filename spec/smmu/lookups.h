@@ -99,7 +99,6 @@ class Lookups {
   [[nodiscard]] bool conflict(const Candidate& a, const Candidate& b) const;
   [[nodiscard]] u32 stored_at(const Candidate& c, bool oldest) const;
   void collect_atc(u32 owner, u64 va, std::vector<Candidate>& found) const;
-  [[nodiscard]] u64 atc_constant_until(u32 owner, u64 va) const;
   // translations.cpp
   void all_translations_of(u32 tag, const VisitCandidate& visit) const;
   void visit_table(const Space& space, const TableExtent& table, u8 hierarchical, u32 item,

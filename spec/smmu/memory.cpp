@@ -62,7 +62,7 @@ Content Memory::newest(u64 pa) const {
 }
 
 void Memory::set_word(Frame& frame, unsigned index, Content content) {
-  ++changes_;
+  note_change(frame);
   const Content old = frame.newest(index);
   if (old.unknown != content.unknown) {
     trail_.set(frame.unknown[index / 64], frame.unknown[index / 64] ^ (u64{1} << (index % 64)));
@@ -235,7 +235,7 @@ std::optional<EventIndex> Memory::pending_since(u64 pa) const {
 bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by,
                           EventIndex at) {
   if (!frame.is_unreachable()) return false;
-  ++changes_;
+  note_change(frame);
   for (unsigned i = index / 64; i <= (index + count - 1) / 64; ++i) {
     if (frame.unknown[i] != ~u64{0} || frame.pending[i] != 0) return false;
   }
@@ -259,7 +259,7 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
 }
 
 void Memory::forget(Frame& frame) {
-  ++changes_;
+  note_change(frame);
   trail_.save(frame.words, frame_words);
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   frame.unknown.fill(~u64{0});

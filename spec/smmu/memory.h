@@ -128,6 +128,14 @@ class Memory {
 
   /// Grows whenever a word of the host memory may have changed; undoing aside.
   [[nodiscard]] u64 changes() const { return changes_; }
+  /// visit(address) for the frames in which that was since changes() was `before`, one perhaps
+  /// more than once; false: they are too many to be known, and nothing was visited.
+  template <class Visit>
+  bool changed_since(u64 before, Visit&& visit) const {
+    if (changes_ - before > changed_.size()) return false;
+    for (u64 i = before; i != changes_; ++i) visit(changed_[i % changed_.size()]);
+    return true;
+  }
 
   /// Host address of a reserved physical address, or null.
   [[nodiscard]] u64* host(u64 pa);
@@ -225,6 +233,7 @@ class Memory {
  private:
   static u64 agent_bit(AgentId agent) { return u64{1} << (static_cast<unsigned>(agent) % 64); }
   Frame* make_frame(u64 number);
+  void note_change(const Frame& frame) { changed_[changes_++ % changed_.size()] = frame.address(); }
   void set_word(Frame& frame, unsigned index, Content content);
   /// Index of the newest pending store to the word + 1, or 0.
   [[nodiscard]] u32 newest_pending(u64 pa) const;
@@ -247,6 +256,7 @@ class Memory {
   Trail& trail_;
   bool coherent_ = true;
   u64 changes_ = 0;
+  std::array<u64, 4> changed_{};  // frames of the last changes
   TrailArray<PendingStore> pending_;
   struct Update {
     u64 pa = 0;

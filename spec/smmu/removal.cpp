@@ -96,28 +96,23 @@ namespace {
 
 constexpr u64 top_byte = u64{0xff} << 56;
 
-/// Input addresses that an ATC_INV is about; a Size above 52 has no certain span.
-struct Span {
-  u64 first = 0;
-  u64 last = 0;
-};
-Span span_of(const Command& command) {
+}  // namespace
+
+AtcSpan span_of(const Command& command) {
   const auto lg2 = static_cast<unsigned>(std::min<u64>(command.size + 12, 64));
   const u64 first = lg2 == 64 ? 0 : align_down(command.address, lg2);
   return {first, first | low_mask(u64{lg2})};
 }
 
-}  // namespace
-
 bool covers_all(const Command& command) {
-  const Span span = span_of(command);
+  const AtcSpan span = span_of(command);
   return !command.ssv && span.first == 0 && span.last == ~u64{0};
 }
 
 bool cut(const Command& command, const AtcOwner& owner, bool untagged_covers_pasids, AtcItem& item,
          std::vector<AtcItem>& rest) {
   if (!removes_some(command, owner, untagged_covers_pasids)) return false;
-  Span span = span_of(command);
+  AtcSpan span = span_of(command);
   if (owner.ssv == AtcOwner::contained) return covers_all(command);
   if (item.alias_count != 0) {
     const u64 first = std::max<u64>(span.first >> 56, item.alias_first);

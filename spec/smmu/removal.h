@@ -35,6 +35,13 @@ RemovedPart removed_part(const Command& command, const Tag<u64>& tag, const Item
 
 /// Something of the ATC. `untagged_covers_pasids`: see Profile.
 bool removes_some(const Command& command, const AtcOwner& owner, bool untagged_covers_pasids);
+/// Input addresses that an ATC_INV is about; a Size above 52 has no certain span. Of an entry for
+/// several top bytes see cut().
+struct AtcSpan {
+  u64 first = 0;
+  u64 last = 0;
+};
+AtcSpan span_of(const Command& command);
 /// An ATC_INV of every address, with and without a PASID where one without covers both.
 bool covers_all(const Command& command);
 /// Leaves of `item`, which is the owner's, what the command removes, and adds the others to `rest`;

@@ -39,7 +39,7 @@ template <class Visit>
 void atcs_of(const CachesView& of, u32 sid, Visit&& visit) {
   for (u32 i = 0; i < of.atcs.owners(); ++i) {
     const AtcOwner& owner = of.atcs.owner(i);
-    if (owner.sid == sid && owner.items != 0) visit(i | atc_tag_bit, owner);
+    if (owner.sid == sid && of.atcs.items_of(i) != 0) visit(i | atc_tag_bit, owner);
   }
 }
 

@@ -73,3 +73,20 @@ grep -q 'Secure registers' "$work/out"/tfa-1.txt && fail 'Secure registers are t
 denies 0
 says 1 'EXPECTED:' "$drivers/tfa/run.sh" "$work/tfa" "$work/out"
 grep -q 'broken: PROMISE_OUTCOME' "$work/said.txt" || fail "what denies nothing is not found: $(cat "$work/said.txt")"
+
+# A report of every rule that there is: each of them is read from it, whatever letters and digits its name has.
+mkdir -p "$work/all"
+rules=$(sed -n 's/^RULE(\([^,]*\),.*/\1/p' "$2/spec/rules.def" | tr '\n' ' ')
+printf '#!/bin/sh\n' >"$work/all/build.sh"
+printf '#!/bin/sh\nfor rule in %s; do echo "VIOLATION $rule (promise)"; done\n' "$rules" >"$work/all/iommucheck"
+chmod +x "$work/all/build.sh" "$work/all/iommucheck"
+for which in exactly at-least; do
+  printf -- '-DALL|any|%s\n' "$rules" >"$work/all/expected.txt"
+  # shellcheck source=examples/drivers/foreign.sh
+  (. "$drivers/foreign.sh" && IOMMUCHECK=$work/all/iommucheck judge_variants "$work/all" "$which" none "$work/all/of") \
+    >"$work/said.txt" || fail "a rule is not read from a report: $(cat "$work/said.txt")"
+  printf -- '-DALL|any|%s NO_SUCH_RULE\n' "$rules" >"$work/all/expected.txt"
+  (. "$drivers/foreign.sh" && IOMMUCHECK=$work/all/iommucheck judge_variants "$work/all" "$which" none "$work/all/of") \
+    >"$work/said.txt" && fail "a rule that is not reported passes: $(cat "$work/said.txt")"
+done
+exit 0

@@ -207,6 +207,36 @@ TEST(Atc, RunsAreCut) {
   EXPECT_EQ(m.text(by_ats(0x5000)), "5 denied");
 }
 
+/// 2,048 pages whose leaves go one by one, each behind a barrier of its own: entries that no run
+/// holds together. Each is found by its address, and a command ends those of its range only.
+TEST(Atc, ManyEntriesAreFoundByAddress) {
+  Cd<u64> cd = make_cd({.ttb0 = Machine::root, .asid = 5, .t0sz = 25, .ha = true, .hd = true});
+  AtsMachine m(full_capabilities(), {}, cd);
+  constexpr u64 clean = Machine::rw_leaf | u64{1} << 51 | u64{1} << 7;
+  const auto leaf = [](u64 i) { return Machine::leaves + 8 * i; };
+  for (u64 i = 1; i < 512; ++i) m.put(leaf(i), (Machine::page + i * 0x1000) | clean);
+  m.caches.set_ats(1, false);
+  m.caches.set_ats(1, true);
+  const auto mark = m.caches.trail().mark();
+  for (u64 i = 1; i < 512; ++i) m.store(leaf(i), 0);
+  m.run(cmd_tlbi_nh_asid(0, 5));
+  EXPECT_GE(m.caches.atc_items_alive(), 511U);
+  ASSERT_EQ(m.caches.consistent(), "");
+  m.run(Machine::atc_inv(1, 0x100000, 6));  // 256 KiB
+  ASSERT_EQ(m.caches.consistent(), "");
+  for (const u64 page : {u64{1}, u64{0xff}, u64{0x140}, u64{0x1ff}}) {
+    EXPECT_EQ(m.text(by_ats(page << 12)), std::to_string(page) + " denied");
+  }
+  EXPECT_EQ(m.text(by_ats(0x100000)), "denied");
+  EXPECT_EQ(m.text(by_ats(0x13f000)), "denied");
+  m.run(Machine::atc_inv(1, 0, 52));
+  EXPECT_EQ(m.caches.atc_items_alive(), 0U);
+  ASSERT_EQ(m.caches.consistent(), "");
+  m.caches.trail().undo_to(mark);
+  EXPECT_EQ(m.text(by_ats(0x100000)), "256");
+  ASSERT_EQ(m.caches.consistent(), "");
+}
+
 TEST(Atc, TheReasonNamesTheNearestMiss) {
   const auto reason = [](const Command& command) {
     AtsMachine m;
