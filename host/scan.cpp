@@ -52,10 +52,10 @@ u64 ScanDoor::given() {
 /// given is compared. What no case was given cannot be written, and what others were is looked at
 /// when a call ends.
 template <class Visit>
-void ScanDoor::for_each_changed_page(u64 bytes, Visit&& visit) {
+void ScanDoor::for_each_changed_page(u64 first, u64 end, Visit&& visit) {
   auto* mine = reinterpret_cast<u64*>(view_.data());
   u64* known = monitor_.caches().memory().host(tables_.base());
-  for (u64 at = 0; at < bytes; at += scanned_bytes) {
+  for (u64 at = first; at < end; at += scanned_bytes) {
     u64* of_driver = mine + at / 8;
     u64* of_spec = known + at / 8;
     if (std::memcmp(of_driver, of_spec, scanned_bytes) != 0)
@@ -63,21 +63,20 @@ void ScanDoor::for_each_changed_page(u64 bytes, Visit&& visit) {
   }
 }
 
-void ScanDoor::refresh(u64 bytes) {
-  for_each_changed_page(
-      bytes, [this](u64 /*pa*/, u64* of_driver, const u64* of_spec) { show(of_driver, of_spec); });
+void ScanDoor::refresh(u64 first, u64 end) {
+  for_each_changed_page(first, end, [this](u64 /*pa*/, u64* of_driver, const u64* of_spec) {
+    show(of_driver, of_spec);
+  });
 }
 
 /// What the platform changed since memory's changes() was `before`: mostly a page or none.
 void ScanDoor::refresh_changed(u64 before) {
   const u64 bytes = given();
-  const auto show_page = [&](u64 pa) {
-    if (pa - tables_.base() >= bytes) return;
-    auto* of_driver = reinterpret_cast<u64*>(view_.data() + (pa - tables_.base()));
-    const u64* of_spec = monitor_.caches().memory().host(pa);
-    if (std::memcmp(of_driver, of_spec, scanned_bytes) != 0) show(of_driver, of_spec);
+  const auto page = [&](u64 pa) {
+    const u64 at = pa - tables_.base();
+    if (at < bytes) refresh(at, at + scanned_bytes);
   };
-  if (!monitor_.caches().memory().changed_since(before, show_page)) refresh(bytes);
+  if (!monitor_.caches().memory().changed_since(before, page)) refresh(0, bytes);
 }
 
 void ScanDoor::show(u64* of_driver, const u64* of_spec) {
@@ -89,7 +88,7 @@ void ScanDoor::show(u64* of_driver, const u64* of_spec) {
 
 void ScanDoor::enter() {
   given();
-  refresh(open_);
+  refresh(0, open_);
   if (hooks_ == nullptr) return;
   if (witness_) witness_->begin();
   hooks_->begin(witness_ ? &witness_->told() : &inner_, &platform_);
@@ -109,7 +108,7 @@ void ScanDoor::leave() {
 
 void ScanDoor::look(u64 bytes) {
   found_.clear();
-  for_each_changed_page(bytes, [&](u64 pa, u64* of_driver, const u64* of_spec) {
+  for_each_changed_page(0, bytes, [&](u64 pa, u64* of_driver, const u64* of_spec) {
     if (!tables_.is_given(pa, scanned_bytes)) {
       monitor_.driver_error(
           fmt::format("a plain store in the page {:#x}: table memory that the "

@@ -50,13 +50,13 @@ class ScanDoor {
   void look(u64 bytes);
   /// Before a call of the platform has effect: what the driver stored until then.
   void settle();
-  void refresh(u64 bytes);
+  void refresh(u64 first, u64 end);
   void refresh_changed(u64 before);
   void show(u64* of_driver, const u64* of_spec);
   /// Bytes of the window that were given to the driver in this case.
   u64 given();
   template <class Visit>
-  void for_each_changed_page(u64 bytes, Visit&& visit);
+  void for_each_changed_page(u64 first, u64 end, Visit&& visit);
 
   Monitor& monitor_;
   const iommucheck_platform& inner_;

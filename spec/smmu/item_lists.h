@@ -57,13 +57,12 @@ class ItemLists {
   /// The newest of those that hold the address for which is(const Of&) holds; 0: there is none.
   template <class Is>
   [[nodiscard]] u32 newest_at(const List& list, u64 address, Is&& is) const {
-    u32 found = 0;
     if (list.tree == 0) {
-      for_each_in(list, address, address, [&](u32 i) {
-        if (found == 0 && is(items_[i])) found = i;
-      });
-      return found;
+      u32 i = static_cast<u32>(list.first);
+      while (i != 0 && !(holds(i, address) && is(items_[i]))) i = items_[i].next;
+      return i;
     }
+    u32 found = 0;
     tree_.for_each_in(top(list), address, address, [&](u32 i) {
       if (!is(items_[i])) return;
       if (found == 0 || tree_.order(i) > tree_.order(found)) found = i;
@@ -72,15 +71,18 @@ class ItemLists {
   }
   /// Last address up to which the same items hold an address as hold `address`.
   [[nodiscard]] u64 constant_until(const List& list, u64 address) const {
-    u64 last = list.tree == 0 ? ~u64{0} : tree_.first_behind(top(list), address, 0) - 1;
+    u64 last = ~u64{0};
     if (list.tree == 0) {
       for_each(list, [&](u32 i) {
         const u64 first = first_address(items_[i]);
         if (first > address) last = std::min(last, first - 1);
+        if (holds(i, address)) last = std::min(last, last_address(items_[i]));
       });
+      return last;
     }
-    for_each_at_any_order(list, address,
-                          [&](u32 i) { last = std::min(last, last_address(items_[i])); });
+    last = tree_.first_behind(top(list), address, 0) - 1;
+    tree_.for_each_in(top(list), address, address,
+                      [&](u32 i) { last = std::min(last, last_address(items_[i])); });
     return last;
   }
 
@@ -159,10 +161,8 @@ class ItemLists {
 
   static u32 top(const List& list) { return static_cast<u32>(list.tree); }
 
-  template <class Visit>
-  void for_each_at_any_order(const List& list, u64 address, Visit&& visit) const {
-    if (list.tree == 0) return for_each_in(list, address, address, visit);
-    tree_.for_each_in(top(list), address, address, visit);
+  [[nodiscard]] bool holds(u32 index, u64 address) const {
+    return first_address(items_[index]) <= address && last_address(items_[index]) >= address;
   }
   void add_to_tree(List& list, u32 index) {
     trail_.set(list.orders, list.orders + 1);

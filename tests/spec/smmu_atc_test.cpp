@@ -207,7 +207,7 @@ TEST(Atc, RunsAreCut) {
   EXPECT_EQ(m.text(by_ats(0x5000)), "5 denied");
 }
 
-/// 2,048 pages whose leaves go one by one, each behind a barrier of its own: entries that no run
+/// 511 pages whose leaves go one by one, each behind a barrier of its own: entries that no run
 /// holds together. Each is found by its address, and a command ends those of its range only.
 TEST(Atc, ManyEntriesAreFoundByAddress) {
   Cd<u64> cd = make_cd({.ttb0 = Machine::root, .asid = 5, .t0sz = 25, .ha = true, .hd = true});
