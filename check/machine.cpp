@@ -52,6 +52,7 @@ constexpr Key keys[] = {
     {"hyp", &Capabilities::hyp},
     {"ats", &Capabilities::ats},
     {"pri", &Capabilities::pri},
+    {"msi", &Capabilities::msi},
     {"term", &Capabilities::term_model},
     {"ttendian", &Capabilities::ttendian, 0, 2},
     {"had", &Capabilities::had},
@@ -354,6 +355,11 @@ void draw_page_requests(Machine& machine, u64 seed) {
   machine.caps.priqs = any ? draw.of({1, 2, 4, 8}) : 0;
 }
 
+/// Completion of a CMD_SYNC by message. By a draw of its own, too.
+void draw_messages(Machine& machine, u64 seed) {
+  machine.caps.msi = Draw(seed ^ 0x4d53'4900).one_in(2);
+}
+
 }  // namespace
 
 bool Machine::has_groups() const {
@@ -570,6 +576,7 @@ Machine drawn_machine(u64 seed) {
   }
   drop_what_is_not_there(machine);
   draw_page_requests(machine, seed);
+  draw_messages(machine, seed);
   // Whoever has no use for them leaves address spaces to the core.
   machine.hooks.mm_alloc = machine.hooks.mm_free = !draw.one_in(3);
   return machine;
@@ -686,6 +693,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   }
   for (u32 i = 1; i <= drawn_count && text == "drawn"; ++i) {
     draw_page_requests(plan.machines_[i], seed + i);
+    draw_messages(plan.machines_[i], seed + i);
   }
   return plan;
 }

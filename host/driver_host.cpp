@@ -41,6 +41,7 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 /// some point on nothing has an effect, and reads answer as a device does that is gone.
 bool DriverHost::spent() {
   if (abandoned_) return true;
+  if (!unseen_messages_.empty()) takes_messages_as_seen();
   if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max_);
   if (++steps_ <= steps_max_) {
     if (step_hook_ != nullptr) step_hook_(step_context_);
@@ -117,6 +118,7 @@ void DriverHost::bind_platform() {
   };
   p.table_free = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);
+    host.takes_messages_as_seen();
     if (!host.tables_.is_block(pa, bytes)) {
       host.monitor_.driver_error(fmt::format(
           "table_free of {:#x}, {:#x} bytes: no block that table_alloc gave and that is still held",
@@ -147,6 +149,7 @@ void DriverHost::bind_platform() {
   };
   p.load64 = [](void* ctx, uint64_t pa) -> uint64_t {
     DriverHost& host = self(ctx);
+    host.looks_at(pa, 8);
     if (host.spent()) return ~uint64_t{0};
     const u64* place = host.monitor_.caches().memory().host(pa);
     if (place == nullptr || pa % 8 != 0) return 0;
@@ -196,6 +199,7 @@ void DriverHost::bind_platform() {
     DriverHost& host = self(ctx);
     if (host.abandoned_ || host.steps_ > host.steps_max_) return 1;
     if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
+    host.waits_for_messages();
     const u64 progress = host.monitor_.smmu().progress_made();
     if (std::exchange(host.progress_, progress) != progress) host.waits_ = 0;
     if (host.monitor_.smmu().is_stuck() && host.waits_ >= stuck_waits_max) return 1;

@@ -185,6 +185,10 @@ class DriverHost {
   void bind_platform();
   static void log_line(void* ctx, int level, const char* text);
   bool spent();
+  /// The driver loads there: the message of a CMD_SYNC may have come.
+  void looks_at(u64 pa, u64 bytes);
+  void waits_for_messages();
+  void takes_messages_as_seen();
   bool refuses(const char* what, u64 pa, u64 bytes);
   bool refuses_sized(const char* what, u64 pa, u32 bytes, u32 most);
   [[nodiscard]] u64 read_memory(u64 pa, u32 bytes) const;
@@ -192,9 +196,11 @@ class DriverHost {
   bool beyond(u64 offset);
   bool uses_secure_registers_ = false;
   void enter() {
+    tells_loads_ = false;
     if (scan_) scan_->enter();
   }
   void leave() {
+    takes_messages_as_seen();
     if (scan_) scan_->leave();
   }
   void bind_process_callbacks();
@@ -277,6 +283,8 @@ class DriverHost {
   void* step_context_ = nullptr;
   u64 steps_max_ = steps_max_default;
   bool abandoned_ = false;
+  Monitor::Messages unseen_messages_;  // that came while the driver waited (messages.cpp)
+  bool tells_loads_ = false;           // of messages, in this call
   bool former_owner_ = false;
   bool endpoint_failed_ = false;  // the driver saw that in this call
 };

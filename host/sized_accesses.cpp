@@ -63,6 +63,7 @@ void DriverHost::bind_sized_accesses() {
   };
   p.load = [](void* ctx, uint64_t pa, uint32_t bytes, uint32_t flags, uint64_t /*pc*/) -> uint64_t {
     DriverHost& host = self(ctx);
+    host.looks_at(pa, bytes);
     if (host.spent() || host.refuses_sized("load", pa, bytes, 8)) return ~uint64_t{0};
     const u64 value = host.read_memory(pa, bytes);
     host.monitor_.load(AgentId::cpu0, pa, bytes, value, (flags & IOMMUCHECK_ORDERED) != 0);
@@ -71,6 +72,7 @@ void DriverHost::bind_sized_accesses() {
   p.atomic = [](void* ctx, uint32_t op, uint64_t pa, uint32_t bytes, uint64_t operand,
                 uint64_t expected, uint32_t flags, uint64_t pc) -> uint64_t {
     DriverHost& host = self(ctx);
+    host.looks_at(pa, bytes);
     if (host.spent() || host.refuses_sized("atomic", pa, bytes, 8)) return ~expected;
     if (op > IOMMUCHECK_ATOMIC_XOR) {
       host.monitor_.driver_error(fmt::format("atomic: there is no operation {}", op));

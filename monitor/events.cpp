@@ -78,7 +78,8 @@ class Feeder {
     stored(rmw.pa, rmw.size);
   }
   void operator()(const trace::Load& load) {
-    m_.load(by_, load.pa, load.size, load.value.value_or(0), load.ordered.value_or(false));
+    m_.load(by_, load.pa, load.size, load.value.value_or(in_memory(load)),
+            load.ordered.value_or(false));
     if (!load.value || load.size != 8 || load.pa % 8 != 0) return;
     const spec::Content memory = m_.caches_.memory().newest(load.pa);
     if (memory.unknown || memory.value == *load.value) return;
@@ -172,6 +173,9 @@ class Feeder {
     if (!store.value || store.pa - word + store.size > 8) {
       m_.undetermined("what a device stored");
       return;
+    }
+    if (store.cause == trace::StoreCause::msi && store.size == 4) {
+      m_.smmu_.message_written(store.pa, *store.value);
     }
     const spec::Content before = m_.caches_.memory().newest(word);
     const auto shift = static_cast<unsigned>(8 * (store.pa - word));
@@ -509,6 +513,13 @@ class Feeder {
   }
 
  private:
+  /// What a load has found whose value nobody says.
+  [[nodiscard]] u64 in_memory(const trace::Load& load) const {
+    if (load.size == 0 || load.pa % 8 + load.size > 8) return 0;
+    const auto low = static_cast<unsigned>(8 * (load.pa % 8));
+    const spec::Content word = m_.caches_.memory().newest(align_down(load.pa, 3));
+    return bits(word.value, low + 8U * load.size - 1, low);
+  }
   bool bounded(u64 amount, u64 most) {
     if (amount <= most) return true;
     m_.tick();

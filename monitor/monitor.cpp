@@ -294,8 +294,9 @@ void Monitor::load(AgentId by, u64 pa, unsigned size, u64 value, bool ordered) {
   if (ordered) event.ordered = true;
   emit(by, event);
   // Whoever tries a device is no driver: what it loads is what the device put there last.
-  if (!setup_.barriers_known || setup_.device_is_judged || hardware_) return;
-  smmu_.observe_load(pa);
+  if (setup_.device_is_judged || hardware_) return;
+  if (pa % 8 + size <= 8) smmu_.observe_message(pa, size, value);
+  if (setup_.barriers_known) smmu_.observe_load(pa);
   gather();
 }
 
@@ -432,6 +433,7 @@ u64 Monitor::device_read(AgentId by, u32 offset, unsigned size, spec::Choices& c
   if (!case_.marks.empty() && tells) settle_marks();
   const u64 value = smmu_.read(offset, size, choices);
   emit(by, trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = value});
+  if (offset == spec::reg::cmdq_cons) write_messages(choices);
   return value;
 }
 

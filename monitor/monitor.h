@@ -126,6 +126,12 @@ class Monitor {
   void mmio_read(AgentId by, u32 offset, unsigned size, u64 value);
   /// The specification answers, by `choices`; the event is recorded with the answer.
   u64 device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices);
+  /// The driver looks for the message of a CMD_SYNC, or waits for one: the queue makes progress,
+  /// and what is due is written (messages.cpp). What was.
+  using Messages = std::vector<spec::Smmu::MessageWrite>;
+  Messages look_for_messages(spec::Choices& choices);
+  /// The messages of what CMDQ_CONS has just shown to be consumed.
+  Messages write_messages(spec::Choices& choices);
   void command_consumed(u32 slot, const std::optional<spec::CommandWords>& words);
   /// A call begins; the one that ran has said that it waits. Its number, for what follows.
   u64 call_begins(const spec::sva::Call& call);

@@ -16,6 +16,7 @@ enum class ChoiceSite : u8 {
                   ///< for it
   outcome,        ///< which of the allowed outcomes a device's access has
   mark,           ///< a flag of the descriptor that it used: 0 at once, 1 late
+  message,        ///< the message of a CMD_SYNC that is complete: 0 now, 1 at a later look
 };
 
 class Choices {

@@ -84,7 +84,7 @@ int Smmu::allocate_structures() {
   if (!commands_.created()) {
     const u32 wanted = config_->cmdq_log2size != 0 ? config_->cmdq_log2size : command_queue_lg2;
     const u32 lg2 = std::min<u32>(wanted, features_.cmdq_lg2_max);
-    if (!commands_.create(platform_, lg2)) return -IOMMUCHECK_ENOMEM;
+    if (!commands_.create(platform_, lg2, features_.messages)) return -IOMMUCHECK_ENOMEM;
   }
   if (event_ring_ == 0) {
     event_lg2_ = std::min<u32>(event_queue_lg2, features_.eventq_lg2_max);
@@ -129,6 +129,12 @@ int Smmu::begin_reset() {
   platform_.write32(reg::irq_ctrl, 0);
   if (int error = wait_register(platform_, reg::irq_ctrlack, ~u32{0}, 0)) return error;
 
+  // Interrupts are wires: where messages would go is not known after reset (IHI 0070 6.3.21).
+  if (features_.message_interrupts) {
+    platform_.write64(reg::gerror_irq_cfg0, 0);
+    platform_.write64(reg::eventq_irq_cfg0, 0);
+    if (features_.page_requests) platform_.write64(reg::priq_irq_cfg0, 0);
+  }
   platform_.write32(reg::cr1, reg::cr1_cached);
   platform_.write32(reg::cr2, reg::cr2_recinvsid | reg::cr2_ptm);
   streams_.program(platform_);

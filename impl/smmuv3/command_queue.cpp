@@ -18,15 +18,23 @@ u64 ring_bytes(u32 lg2) { return std::max<u64>(page_bytes, command_bytes << lg2)
 
 }  // namespace
 
-bool CommandQueue::create(const Platform& platform, unsigned lg2) {
+bool CommandQueue::create(const Platform& platform, unsigned lg2, bool messages) {
   lg2_ = lg2;
   ring_ = platform.table_alloc(ring_bytes(lg2_));
-  return ring_ != 0;
+  if (ring_ == 0 || !messages) return ring_ != 0;
+  message_ = platform.table_alloc(page_bytes);
+  if (message_ != 0) {
+    platform.store64(message_, told_);
+    return true;
+  }
+  destroy(platform);
+  return false;
 }
 
 void CommandQueue::destroy(const Platform& platform) {
   if (ring_ != 0) platform.table_free(ring_, ring_bytes(lg2_));
-  ring_ = 0;
+  if (message_ != 0) platform.table_free(message_, page_bytes);
+  ring_ = message_ = 0;
 }
 
 void CommandQueue::program(const Platform& platform) {
@@ -58,17 +66,24 @@ void CommandQueue::set_cons(u32 value) {
   if (moved <= exposed_ - cons_) cons_ += moved;
 }
 
-/// Waits until every command before `position` is consumed; false when the time is up.
-bool CommandQueue::wait_until(const Platform& platform, u64 position) {
+bool CommandQueue::has_come_to(const Platform& platform, u64 position, Look look) {
+  if (look == Look::cons) set_cons(platform.read32(reg::cmdq_cons));
+  if (look == Look::message && static_cast<u32>(platform.load64(message_)) == told_) {
+    cons_ = position;
+  }
+  return cons_ >= position;
+}
+
+/// Waits until every command before `position` is consumed; false when the time is up. By message:
+/// the one before it is the last CMD_SYNC.
+bool CommandQueue::wait_until(const Platform& platform, u64 position, Look look) {
   u32 errors = 0;
   // Who was kept from running looks once more before it says that the time is up.
   for (bool in_time = true;; in_time = platform.wait(IOMMUCHECK_WAIT_CMDQ)) {
-    set_cons(platform.read32(reg::cmdq_cons));
-    if (cons_ >= position) return true;
+    if (has_come_to(platform, position, look)) return true;
     while (handle_error(platform)) {
       if (++errors > errors_max) return false;
-      set_cons(platform.read32(reg::cmdq_cons));
-      if (cons_ >= position) return true;
+      if (has_come_to(platform, position, look)) return true;
     }
     if (!in_time) return false;
   }
@@ -79,7 +94,7 @@ void CommandQueue::add(const Platform& platform, Command command) {
   if (lost_) return;
   if (prod_ - cons_ == capacity()) {
     expose(platform);
-    if (!wait_until(platform, prod_ - capacity() + 1)) {
+    if (!wait_until(platform, prod_ - capacity() + 1, Look::cons)) {
       lost_ = true;
       return;
     }
@@ -89,8 +104,9 @@ void CommandQueue::add(const Platform& platform, Command command) {
 }
 
 SyncResult CommandQueue::sync(const Platform& platform) {
-  add(platform, command::sync());
-  const bool in_time = !lost_ && (expose(platform), wait_until(platform, prod_));
+  add(platform, message_ == 0 ? command::sync() : command::sync_with_message(message_, ++told_));
+  const Look look = message_ == 0 ? Look::cons : Look::message;
+  const bool in_time = !lost_ && (expose(platform), wait_until(platform, prod_, look));
   const bool refused = skipped_;
   const bool unanswered = unanswered_;
   lost_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The command queue: batches of commands that end in CMD_SYNC, completion by polling CMDQ_CONS.
-// IHI 0070 chapter 4 (errors: 7.1), arch 1.5 and 5.4.
+// The command queue: batches of commands that end in CMD_SYNC, completion by its message where the
+// SMMU has these (IHI 0070 4.7.3), else by polling CMDQ_CONS. IHI 0070 chapter 4 (errors: 7.1),
+// arch 1.5 and 5.4.
 #pragma once
 
 #include "base/types.h"
@@ -12,8 +13,8 @@ namespace iommucheck::impl {
 
 class CommandQueue {
  public:
-  /// Allocates a ring of 2^lg2 commands (lg2 <= 19). False: no memory.
-  bool create(const Platform& platform, unsigned lg2);
+  /// Allocates a ring of 2^lg2 commands (lg2 <= 19), and a word for `messages`. False: no memory.
+  bool create(const Platform& platform, unsigned lg2, bool messages);
   void destroy(const Platform& platform);
   bool created() const { return ring_ != 0; }
 
@@ -50,10 +51,14 @@ class CommandQueue {
   u64 slot(u64 position) const { return ring_ + ((position & (capacity() - 1)) << 4); }
   void write_slot(const Platform& platform, u64 position, Command command);
   void expose(const Platform& platform);
-  bool wait_until(const Platform& platform, u64 position);
+  enum class Look : u8 { cons, message };
+  bool wait_until(const Platform& platform, u64 position, Look look);
+  bool has_come_to(const Platform& platform, u64 position, Look look);
   void set_cons(u32 value);
 
   u64 ring_ = 0;
+  u64 message_ = 0;  // the word that they are written to; 0: there are none
+  u32 told_ = 0;     // what the last CMD_SYNC was to write: each another number
   // Positions count commands since program(); a register holds the low lg2 + 1 bits.
   u64 prod_ = 0;     // next slot to write
   u64 exposed_ = 0;  // CMDQ_PROD as the SMMU knows it

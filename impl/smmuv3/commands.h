@@ -158,6 +158,11 @@ constexpr Command tlbi_nsnh_all() { return {op_tlbi_nsnh_all, 0}; }
 
 /// CS = 0: completion is seen by CONS alone.
 constexpr Command sync() { return {op_sync, 0}; }
+/// CS = SIG_IRQ: and by `data`, which the SMMU writes to `pa`, aligned to 4 bytes, as to memory
+/// that CPUs cache: normal, write-back, inner shareable.
+constexpr Command sync_with_message(u64 pa, u32 data) {
+  return {op_sync | u64{1} << 12 | u64{3} << 22 | u64{0xf} << 24 | u64{data} << 32, pa};
+}
 
 inline constexpr unsigned scale_max = 31;
 inline constexpr u64 num_max = 31;

@@ -23,15 +23,18 @@ inline constexpr u64 irq_ctrl = 0x50;
 inline constexpr u64 irq_ctrlack = 0x54;
 inline constexpr u64 gerror = 0x60;
 inline constexpr u64 gerrorn = 0x64;
+inline constexpr u64 gerror_irq_cfg0 = 0x68;
 inline constexpr u64 strtab_base = 0x80;
 inline constexpr u64 strtab_base_cfg = 0x88;
 inline constexpr u64 cmdq_base = 0x90;
 inline constexpr u64 cmdq_prod = 0x98;
 inline constexpr u64 cmdq_cons = 0x9c;
 inline constexpr u64 eventq_base = 0xa0;
+inline constexpr u64 eventq_irq_cfg0 = 0xb0;
 inline constexpr u64 eventq_prod = 0x100a8;  // page 1, the portable place
 inline constexpr u64 eventq_cons = 0x100ac;
 inline constexpr u64 priq_base = 0xc0;
+inline constexpr u64 priq_irq_cfg0 = 0xd0;
 inline constexpr u64 priq_prod = 0x100c8;
 inline constexpr u64 priq_cons = 0x100cc;
 
@@ -82,6 +85,8 @@ struct Features {
   bool aarch64_tables = false;
   bool little_endian = false;
   bool coherent = false;
+  bool message_interrupts = false;
+  bool messages = false;  ///< of CMD_SYNC, to memory that is looked at through caches
   bool hypervisor = false;
   bool two_level_stream_table = false;
   bool range_invalidation = false;
@@ -113,6 +118,8 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.vmid_bits = bit(id0, 18) ? 16 : 8;
   f.aarch64_tables = bit(id0, 3);
   f.coherent = bit(id0, 4);
+  f.message_interrupts = bit(id0, 13);
+  f.messages = f.message_interrupts && f.coherent;
   f.hypervisor = bit(id0, 9);
   // Marks that the CPU's caches may hide are of no use.
   f.dirty_state = bits(id0, 7, 6) >= 2 && f.coherent;

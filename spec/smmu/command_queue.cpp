@@ -53,6 +53,7 @@ void Smmu::enable_queue() {
              "consumed is not known");
     }
     if (!slots_from_events_) caches_.drop_commands(open);
+    drop_messages(r_.cons_total + commands_ahead());
     set(r_.cons_total, r_.exposed_total);
     // In a recording they were seen as consumed, so those CMD_SYNCs are complete.
     if (slots_from_events_) complete_syncs();
@@ -133,6 +134,7 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   const Group group = caches_.expose(command, certain && is_believed(command));
   if (command.op == Opcode::sync && certain) {
     syncs_.push(caches_.trail(), {r_.exposed_total, group});
+    note_message(command);
   }
   if (command.op == Opcode::sync && r_.stop_sync != 0) {
     set(r_.stop_sync, r_.stop_sync - 1);
@@ -216,7 +218,9 @@ bool Smmu::is_believed(const Command& command) const {
 void Smmu::stop_at(u64 cons, u64 code) {
   observe_cons(cons);
   caches_.drop_commands(r_.exposed_total - r_.cons_total);
+  drop_messages(r_.cons_total);
   set(r_.exposed_total, r_.cons_total);
+  set(r_.done_total, r_.cons_total);
   set(r_.exposed, r_.cmdq_cons);
   set(r_.taken, r_.cmdq_cons);
   syncs_.clear(caches_.trail());
@@ -342,7 +346,8 @@ bool Smmu::refuse_sync(u64 commands) {
   const QueueGeometry queue = cmdq();
   u64 at = r_.cmdq_cons;
   for (u64 n = 0; n < commands && r_.sync_fails != 0; ++n, at = queue_next(queue.lg2, at)) {
-    const bool passed = r_.cons_total + n < r_.acted_total;  // one behind it has acted
+    // One behind it has acted, or it is known to be consumed.
+    const bool passed = r_.cons_total + n < std::max(r_.acted_total, r_.done_total);
     if (passed || !may_stop_at(at, code)) continue;
     set(r_.sync_fails, r_.sync_fails - 1);
     if (r_.sync_fails != 0) continue;

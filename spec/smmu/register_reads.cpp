@@ -61,6 +61,9 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
   switch (offset) {
     case reg::cmdq_cons: {
       if (queue_is_off()) set(r_.cons_known, 1);
+      if (const u64 ahead = commands_ahead(); ahead != 0) {
+        observe_cons(queue_bits(cmdq().lg2, r_.cmdq_cons + ahead));
+      }
       const u64 open = open_commands();
       if (open == 0 || (r_.cr0 & cr0::cmdqen) == 0 || r_.stuck != 0) break;
       if (!progress(ChoiceSite::consume, 3, choices, chosen)) break;

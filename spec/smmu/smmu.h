@@ -145,6 +145,23 @@ class Smmu {
   void interrupt_of_page_queue();
   /// The driver loaded up to 8 bytes at `pa`: a word of a record, if an output queue lies there.
   void observe_load(u64 pa);
+  /// It loaded `value` there: it has seen what messages of CMD_SYNCs have written (messages.cpp).
+  void observe_message(u64 pa, u64 bytes, u64 value);
+  /// Memory has what the message of a CMD_SYNC writes.
+  void message_written(u64 pa, u64 data);
+  /// A CMD_SYNC is open whose message is not written.
+  [[nodiscard]] bool awaits_messages() const;
+  /// One of the bytes is of a message that the driver has not seen.
+  [[nodiscard]] bool is_message_word(u64 pa, u64 bytes) const;
+  /// As a device: the driver looks for a message, or waits for one. Commands are consumed as at a
+  /// look at CMDQ_CONS; what it learns of that is the messages.
+  void consume_unseen(Choices& choices);
+  /// As a device: what it is to write now, of what is consumed; its writer says message_written().
+  struct MessageWrite {
+    u64 pa = 0;    ///< aligned to 4 bytes
+    u64 data = 0;  ///< of 32 bits
+  };
+  std::optional<MessageWrite> due_message(Choices& choices);
   /// A barrier that orders its loads before later ones, and before later stores.
   void observe_load_barrier();
   /// Counts acknowledgements and consumed commands that the driver saw.
@@ -194,7 +211,8 @@ class Smmu {
   Stop take_stop();
   /// CMDQ_CONS has come to there: nobody has set_stuck() it yet.
   [[nodiscard]] bool has_stopped() const {
-    return r_.stop_end != 0 && r_.exposed_total >= r_.stop_end && r_.cons_total + 1 >= r_.stop_end;
+    return r_.stop_end != 0 && r_.exposed_total >= r_.stop_end &&
+           r_.cons_total + commands_ahead() + 1 >= r_.stop_end;
   }
   /// As a device: the n-th CMD_SYNC from now on (n >= 1), of those that an endpoint may fail, is
   /// refused with CERROR_ATC_INV_SYNC.
@@ -224,6 +242,7 @@ class Smmu {
     u64 exposed_total = 0;          // the same, counted from the beginning
     u64 taken = 0;                  // index up to which events said that commands were consumed
     u64 cons_total = 0;             // what the driver has observed of CONS, counted likewise
+    u64 done_total = 0;             // as a device: up to there it has consumed, seen or not
     u64 acted_total = 0;            // up to there one has ended a stall, which was seen
     u64 cons_known = 0;             // CONS was read or written since CMDQEN = 0 was acknowledged
     u64 queue_changed = 0;  // CONS, PROD or a slot that is not consumed is another since then
@@ -263,6 +282,15 @@ class Smmu {
   struct SyncPoint {
     u64 position = 0;  // as exposed_total
     u64 group = 0;
+  };
+
+  struct Message {
+    u64 pa = 0;
+    u64 data = 0;
+    u64 position = 0;  // of its CMD_SYNC, as exposed_total
+    u64 proves = 0;    // nothing else can have put that value there
+    u64 written = 0;
+    u64 late = 0;  // as a device: it has put it off
   };
 
   void set(u64& place, u64 value) {
@@ -318,6 +346,13 @@ class Smmu {
   void acknowledge_gbpa();
   void observe_cons(u64 cons);
   void complete_syncs();
+  void note_message(const Command& sync);
+  void forget_messages();
+  void drop_messages(u64 position);
+  /// As a device: commands that it has consumed, which the driver has not seen.
+  [[nodiscard]] u64 commands_ahead() const {
+    return r_.done_total > r_.cons_total ? r_.done_total - r_.cons_total : 0;
+  }
   [[nodiscard]] bool command_error() const {
     return ((r_.gerror ^ r_.gerrorn) & gerror::cmdq_err) != 0;
   }
@@ -355,7 +390,9 @@ class Smmu {
   RecordLoads event_loads_, pri_loads_;
   TrailArray<SyncPoint> syncs_;
   u64 first_sync_ = 0;  // of syncs_: those before are complete
-  u64 cmdq_first_ = 0;  // memory of the command queue
+  TrailArray<Message> messages_;
+  u64 first_message_ = 0;  // of messages_: those before are written, and seen
+  u64 cmdq_first_ = 0;     // memory of the command queue
   u64 cmdq_bytes_ = 0;
   bool slots_from_events_ = false;
   bool command_errors_ = false;

@@ -18,7 +18,7 @@ using test::FakeWorld;
 struct Queue {
   explicit Queue(unsigned lg2, unsigned polls = 0)
       : world(FakeOptions{.cmdq_lg2 = lg2, .polls = polls}), platform(world.platform()) {
-    EXPECT_TRUE(queue.create(platform, lg2));
+    EXPECT_TRUE(queue.create(platform, lg2, false));
     queue.program(platform);
     platform.write32(reg::cr0, reg::cr0_cmdqen);
   }
@@ -89,7 +89,7 @@ TEST(CommandQueue, commands_reach_an_smmu_that_does_not_look_into_caches) {
   Platform platform{world.platform()};
   platform.set_coherent(false);
   CommandQueue queue;
-  ASSERT_TRUE(queue.create(platform, 2));
+  ASSERT_TRUE(queue.create(platform, 2, false));
   queue.program(platform);
   platform.write32(reg::cr0, reg::cr0_cmdqen);
   for (u64 asid = 1; asid < 20; ++asid) queue.add(platform, command::tlbi_nh_asid(asid));

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// A driver that waits for the message of a CMD_SYNC looks at memory: at what it loads through the
+// platform, or at the window itself, which nobody sees. Of a message that came while it waited and
+// behind which it goes on with something else, without a load that was told, it is taken that it
+// has seen it: a mistake may be missed by that, but none is made up.
+#include <utility>
+
+#include "host/driver_host.h"
+
+namespace iommucheck::oracle {
+
+void DriverHost::looks_at(u64 pa, u64 bytes) {
+  const spec::Smmu& smmu = monitor_.smmu();
+  if (abandoned_ || !smmu.is_message_word(pa, bytes)) return;
+  unseen_messages_.clear();
+  tells_loads_ = true;
+  monitor_.look_for_messages(*choices_);
+  if (smmu.has_stopped()) monitor_.queue_stuck(true);
+}
+
+void DriverHost::waits_for_messages() {
+  unseen_messages_.clear();  // it waits on
+  const spec::Smmu& smmu = monitor_.smmu();
+  if (abandoned_ || !smmu.awaits_messages()) return;
+  Monitor::Messages came = monitor_.look_for_messages(*choices_);
+  if (smmu.has_stopped()) monitor_.queue_stuck(true);
+  if (!tells_loads_) unseen_messages_ = std::move(came);
+}
+
+void DriverHost::takes_messages_as_seen() {
+  for (const auto& message : std::exchange(unseen_messages_, {})) {
+    monitor_.load(AgentId::cpu0, message.pa, 4, message.data, false);
+  }
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Drivers that learn by message that a CMD_SYNC is complete (IDR0.MSI = 1): right ones, whether
+// their loads are told or not, and wrong ones (tests/plugins/message_driver.c).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "check/check.h"
+#include "report/finding_text.h"
+#include "tests/places.h"
+
+namespace iommucheck::test::message_test {
+namespace {
+
+using oracle::CheckOptions;
+using oracle::CheckResult;
+using spec::Rule;
+
+CheckResult check(const std::string& driver, const std::string& machine) {
+  CheckOptions options;
+  options.driver = driver == "builtin" ? driver : test::in_build("test-plugins/") + driver + ".so";
+  options.machine = machine;
+  options.sequences = 1000;
+  options.seed = 7;
+  options.shrink = false;
+  auto result = oracle::run_check(options);
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+
+std::string why(const CheckResult& result) {
+  std::string text;
+  for (const auto& finding : result.findings) text += headline(finding) + "\n";
+  return text;
+}
+
+std::vector<Rule> broken(const CheckResult& result) {
+  std::vector<Rule> rules;
+  for (const auto& finding : result.findings) rules.push_back(finding.rule);
+  return rules;
+}
+
+TEST(Messages, AreCompletion) {
+  for (const char* driver : {"message", "message_looks_at_the_window", "builtin"}) {
+    for (const char* machine : {"msi=1", "msi=1,cmdqs=3,cmdq=3", "msi=1,ats=0,httu=2"}) {
+      const CheckResult result = check(driver, machine);
+      EXPECT_TRUE(result.findings.empty()) << driver << " on " << machine << ": " << why(result);
+      EXPECT_EQ(result.sequences, 1000U);
+    }
+  }
+}
+
+/// The value that the message before it left proves nothing.
+TEST(Messages, ThatSomethingElseWroteProveNothing) {
+  EXPECT_THAT(broken(check("message_stale", "msi=1")), ::testing::Contains(Rule::PAGE_REUSE));
+}
+
+TEST(Messages, ThatNobodyLooksForProveNothing) {
+  EXPECT_THAT(broken(check("message_not_waited", "msi=1")), ::testing::Contains(Rule::PAGE_REUSE));
+}
+
+/// Nothing comes, or it is overwritten when it has come.
+TEST(Messages, ThatDoNotComeAreWaitedForInVain) {
+  for (const char* driver : {"message_no_signal", "message_cleared_late"}) {
+    const CheckResult result = check(driver, "msi=1");
+    EXPECT_FALSE(result.findings.empty()) << driver;
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::test::message_test
