@@ -121,13 +121,6 @@ bool rings_apart(const Test& test) {
   return false;
 }
 
-bool is_of_format(const std::string& family) {
-  static constexpr std::string_view families[] = {"page-reuse", "table-free", "conflict",
-                                                  "tag",        "promise",    "lost-update",
-                                                  "wild",       "unknown",    "torn"};
-  return std::ranges::find(families, family) != std::end(families);
-}
-
 Comparison not_compared(std::string why) { return {Agreement::not_compared, std::move(why)}; }
 
 }  // namespace
@@ -202,8 +195,6 @@ Expected<Comparison> compare_readings(const Test& test, const Bounds& bounds,
   if (std::string why = too_large(*laid, bounds); !why.empty()) return not_compared(std::move(why));
   auto fast = engine(test);
   if (!fast) return std::unexpected(fast.error());
-  // The literal model has no queue and registers to judge: those families are not the format's.
-  std::erase_if(fast->broken, [](const std::string& family) { return !is_of_format(family); });
   if (!fast->unsupported.empty()) return not_compared("engine: " + fast->unsupported);
   const Judgement literal = judge_literally(test, bounds.states);
   if (!literal.unsupported.empty()) return not_compared("literal model: " + literal.unsupported);

@@ -155,6 +155,21 @@ bool Memory::hardware_sets_af(u64 pa) {
   return changed;
 }
 
+void Memory::put(Fingerprint& to) const {
+  to.add(order_);
+  for (const auto& [pa, versions] : words_) {  // of the same words everywhere
+    to.add(versions.size());
+    for (const Version& version : versions) {
+      to.add(version.value.word);
+      const unsigned flags = (version.value.known ? 1 : 0) | (version.pending ? 2 : 0) |
+                             (version.af_set ? 4 : 0) | (version.wide ? 8 : 0) |
+                             (version.cleaned ? 16 : 0) | (version.by_hardware ? 32 : 0);
+      to.add(u64{flags} << 32 | version.order);
+      to.add(u64{version.owners} << 32 | version.cleaners);
+    }
+  }
+}
+
 bool Memory::hardware_may_have_set_af(u64 pa) const {
   const auto found = words_.find(pa);
   return found != words_.end() && found->second.back().af_set;

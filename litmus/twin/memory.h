@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "litmus/layout.h"
+#include "litmus/twin/fingerprint.h"
 
 namespace iommucheck::litmus::twin {
 
@@ -57,6 +58,7 @@ class Memory {
   /// True where nothing was known of it.
   bool hardware_sets_af(u64 pa);
   bool hardware_may_have_set_af(u64 pa) const;
+  void put(Fingerprint& to) const;
 
  private:
   using Words = std::map<u64, std::vector<Version>>;
