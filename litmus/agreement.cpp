@@ -171,11 +171,18 @@ Expected<Judgement> read_by_engine(const Test& test) {
   return std::move(read->judgement);
 }
 
+/// A verdict is worth some seconds.
+constexpr Bounds bounds_of_a_verdict{.states = 100'000,
+                                     .init_lines = 10'000,
+                                     .actions = 100'000,
+                                     .commands = 10'000,
+                                     .accesses = 10'000};
+
 Expected<FastResult> judge_by_either(const Test& test) {
   auto read = judge(test);
   if (!read || read->judgement.unsupported.empty()) return read;
   if (read->judgement.unsupported == waits_for_ever) return read;
-  const Bounds bounds;
+  const Bounds& bounds = bounds_of_a_verdict;
   const auto laid = layout(test);
   if (!laid || !too_large(test, bounds).empty() || !too_large(*laid, bounds).empty()) return read;
   Judgement literal = judge_literally(test, bounds.states);

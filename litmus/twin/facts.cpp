@@ -148,6 +148,10 @@ Facts facts_of(const Test& test, Layout laid) {
     if (dma->stream.ssid) facts.ssids.insert(dma->stream.ssid->value);
   }
   for (const u64 va : facts.vas) facts.tops.insert(va >> 56);
+  // One more stands for all that no access names: a device may ask by it as well.
+  u64 other = 1;
+  while (facts.tops.contains(other)) ++other;
+  facts.tops.insert(other);
   std::set<u64> addresses = facts.vas;
   collect_ipas(test, addresses);
   for (const unsigned granule : {12U, 14U, 16U}) {

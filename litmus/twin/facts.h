@@ -18,7 +18,7 @@ struct Facts {
   std::set<u64> sids;  ///< that the test names; others have STEs of zeros
   std::set<u64> ssids;
   std::set<u64> vas;       ///< that accesses and invalidations name
-  std::set<u64> tops;      ///< their top bytes
+  std::set<u64> tops;      ///< their top bytes, and another
   std::set<u64> interest;  ///< indices into tables that these VAs go through
   std::set<u64> offsets;   ///< of the words of structures that the IDs go through, in their array
   /// SID, PASID and VA of each write by ATS: its request marks a page dirty when it is made.

@@ -59,10 +59,27 @@ class Schedules {
   }
 
   /// From here any queued command may act now, or the driver goes on with its next step.
-  void explore(const State& state, std::size_t next) {
-    if (states_ > states_max_) return;
-    if (merge_ && !seen_.insert({next, fingerprint_of(state)}).second) return;
-    ++states_;
+  void explore(State state, std::size_t next) {
+    while (true) {
+      if (states_ > states_max_) return;
+      if (merge_ && !seen_.insert({next, fingerprint_of(state)}).second) return;
+      ++states_;
+      explore_moments(state, next);
+      if (next == facts_.layout.actions.size()) {
+        collect(std::move(state));
+        return;
+      }
+      std::vector<State> after = perform(state, facts_.layout.actions[next]);
+      ++next;
+      if (after.empty()) return;
+      for (State& one : after) settle(one);
+      for (std::size_t i = 1; i < after.size(); ++i) explore(std::move(after[i]), next);
+      state = std::move(after.front());
+    }
+  }
+
+  /// What may happen now by itself.
+  void explore_moments(const State& state, std::size_t next) {
     for (std::size_t i = 0; i < state.queue.size(); ++i) {
       if (!may_act(state, i)) continue;
       State after = state;
@@ -93,14 +110,6 @@ class Schedules {
       explore(after, next);
     }
     for (std::size_t i = 0; i < state.flights.size(); ++i) fly(state, i, next);
-    if (next == facts_.layout.actions.size()) {
-      collect(state);
-      return;
-    }
-    for (State& after : perform(state, facts_.layout.actions[next])) {
-      settle(after);
-      explore(after, next + 1);
-    }
   }
 
   static bool is_done(const State& state, std::size_t sync) {
@@ -177,6 +186,27 @@ class Schedules {
     }
   }
 
+  /// By what commands tell them apart, and each once.
+  static std::vector<Item> as_covered(const std::vector<Item>& items) {
+    std::vector<Item> found;
+    for (const Item& item : items) {
+      Item one;
+      one.stage = item.stage;
+      one.pointer = item.pointer;
+      one.global = item.global;
+      one.tag = item.tag;
+      one.span_va = item.span_va;
+      one.span_bytes = item.span_bytes;
+      one.level = item.level;
+      one.granule = item.granule;
+      one.apart = item.apart;
+      one.vmw = item.vmw;
+      const auto is_one = [&](const Item& other) { return other.identity() == one.identity(); };
+      if (std::ranges::none_of(found, is_one)) found.push_back(one);
+    }
+    return found;
+  }
+
   /// A DMA may be translated now, or take its effect now.
   void fly(const State& state, std::size_t index, std::size_t next) {
     const Flight& flight = state.flights[index];
@@ -200,7 +230,7 @@ class Schedules {
       changed.translated = true;
       changed.text = outcome.text;
       changed.pa = outcome.pa;
-      changed.items = std::move(outcome.items);
+      changed.items = as_covered(outcome.items);
       changed.configuration = std::move(outcome.configuration);
       changed.marks = std::move(outcome.marks);
       explore(after, next);
