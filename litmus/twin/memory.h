@@ -67,7 +67,8 @@ class Memory {
 
   Words words_;
   std::shared_ptr<const std::map<u64, std::vector<u64>>> indices_;
-  u64 unknown_base_ = 0, unknown_end_ = 0;
+  /// What names of the test stand for, by first address: the rest is nobody's, and unknown.
+  std::shared_ptr<const std::map<u64, u64>> known_;
   bool coherent_ = true;
   u32 order_ = 0;
 };
