@@ -121,13 +121,6 @@ bool rings_apart(const Test& test) {
   return false;
 }
 
-bool is_of_format(const std::string& family) {
-  static constexpr std::string_view families[] = {"page-reuse", "table-free", "conflict",
-                                                  "tag",        "promise",    "lost-update",
-                                                  "wild",       "unknown",    "torn"};
-  return std::ranges::find(families, family) != std::end(families);
-}
-
 Comparison not_compared(std::string why) { return {Agreement::not_compared, std::move(why)}; }
 
 }  // namespace
@@ -178,11 +171,18 @@ Expected<Judgement> read_by_engine(const Test& test) {
   return std::move(read->judgement);
 }
 
+/// A verdict is worth some seconds.
+constexpr Bounds bounds_of_a_verdict{.states = 100'000,
+                                     .init_lines = 10'000,
+                                     .actions = 100'000,
+                                     .commands = 10'000,
+                                     .accesses = 10'000};
+
 Expected<FastResult> judge_by_either(const Test& test) {
   auto read = judge(test);
   if (!read || read->judgement.unsupported.empty()) return read;
   if (read->judgement.unsupported == waits_for_ever) return read;
-  const Bounds bounds;
+  const Bounds& bounds = bounds_of_a_verdict;
   const auto laid = layout(test);
   if (!laid || !too_large(test, bounds).empty() || !too_large(*laid, bounds).empty()) return read;
   Judgement literal = judge_literally(test, bounds.states);
@@ -202,8 +202,6 @@ Expected<Comparison> compare_readings(const Test& test, const Bounds& bounds,
   if (std::string why = too_large(*laid, bounds); !why.empty()) return not_compared(std::move(why));
   auto fast = engine(test);
   if (!fast) return std::unexpected(fast.error());
-  // The literal model has no queue and registers to judge: those families are not the format's.
-  std::erase_if(fast->broken, [](const std::string& family) { return !is_of_format(family); });
   if (!fast->unsupported.empty()) return not_compared("engine: " + fast->unsupported);
   const Judgement literal = judge_literally(test, bounds.states);
   if (!literal.unsupported.empty()) return not_compared("literal model: " + literal.unsupported);

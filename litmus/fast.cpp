@@ -443,10 +443,26 @@ class Runner {
     if (action.which == Bit::vmw) caches_.set_vmw(static_cast<unsigned>(action.value));
     const bool changes = action.which == Bit::e2h && caches_.e2h() != (action.value != 0);
     if (!changes || caches_.enabled()) return;  // ignored while SMMUEN = 1: IHI 0070 6.3.12.3
-    // Look-ups may meet entries of the other EL2 regime from then on, which the engine does not
-    // have.
-    if (was_enabled_) unsupported_ = "a change of CR2.E2H after translation";
+    // Look-ups may meet entries of the other EL2 regime from then on, and it may be cached with
+    // STEs: the engine has neither.
+    if (was_enabled_ && holds_el2()) unsupported_ = "CR2.E2H that changes under what is cached";
     caches_.set_e2h(action.value != 0);
+  }
+  /// An STE, or an entry of a regime of EL2, may be cached.
+  [[nodiscard]] bool holds_el2() const {
+    const spec::CachesView of = caches_.view();
+    for (u32 i = 0; i < of.config.size(); ++i) {
+      if (of.config[i].kind == spec::ConfigKind::ste) return true;
+    }
+    for (u32 tag = 0; tag < of.regimes.tags(); ++tag) {
+      const spec::TagState& state = of.regimes.tag(tag);
+      if (state.tag.world == spec::StreamWorld::el1) continue;
+      if (of.items.count(tag) != 0) return true;
+      for (u64 r = state.first_regime; r != 0; r = of.regimes[r - 1].next) {
+        if (of.regimes[r - 1].ghost != 0) return true;
+      }
+    }
+    return false;
   }
   void perform(const StrtabAction& action) {
     caches_.barrier(agent_);

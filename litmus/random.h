@@ -24,6 +24,10 @@ std::string random_stage2_text(u64 seed, unsigned size);
 Test random_granule_test(u64 seed, unsigned size);
 std::string random_granule_text(u64 seed, unsigned size);
 
+/// Likewise of streams in EL2, with and without E2H, whose tagged addresses ATS serves as well.
+Test random_el2_test(u64 seed, unsigned size);
+std::string random_el2_text(u64 seed, unsigned size);
+
 /// The one test of a text that a generator wrote. Ends the program where it is none.
 Test test_of(const std::string& text);
 

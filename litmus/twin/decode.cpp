@@ -80,7 +80,7 @@ u64 Tree::group(unsigned level) const {
   return 32;
 }
 
-Ste decode_ste(const FourWords& words) {
+Ste decode_ste(const FourWords& words, bool e2h) {
   Ste ste;
   const u64 w0 = words[0].word;
   ste.unknown = !words[0].known;
@@ -104,7 +104,8 @@ Ste decode_ste(const FourWords& words) {
   ste.privcfg = static_cast<unsigned>(bits(words[1].word, 49, 48));
   ste.instcfg = static_cast<unsigned>(bits(words[1].word, 51, 50));
   // With stage 2 STRW is IGNORED: IHI 0070 5.2.
-  ste.world = bits(words[1].word, 31, 30) == 2 && !ste.has_stage2() ? World::el2 : World::el1;
+  const bool el2 = bits(words[1].word, 31, 30) == 2 && !ste.has_stage2();
+  ste.world = !el2 ? World::el1 : e2h ? World::el2_e2h : World::el2;
   ste.vmid = ste.world == World::el1 ? static_cast<u16>(bits(words[2].word, 15, 0)) : u16{0};
   // Arch 2.3 #3: split-stage ATS wants both stages; #7: S1CDMax up to SSIDSIZE = 20.
   ste.illegal = ste.has_stage1() && ste.cdmax > 20;
@@ -128,10 +129,10 @@ Cd decode_cd(const FourWords& words, const Ste& ste) {
   cd.valid = bit(w0, 31);
   if (cd.unknown || !cd.valid) return cd;
   cd.unknown = !words[1].known || !words[3].known;
-  const bool el1 = ste.world == World::el1;
+  const bool two_halves = has_asids(ste.world);
   Regime& regime = cd.regime;
   regime.tag = {ste.world, ste.vmid, static_cast<u16>(bits(w0, 63, 48))};
-  if (!el1) regime.tag.asid = 0;
+  if (!has_asids(ste.world)) regime.tag.asid = 0;
   regime.hd = bit(w0, 42) && bit(w0, 43);
   regime.ha = bit(w0, 43);
   regime.haft = bit(words[1].word, 3) && regime.ha;
@@ -139,10 +140,10 @@ Cd decode_cd(const FourWords& words, const Ste& ste) {
   regime.mair = words[3].word;
   cd.illegal = !bit(w0, 41);                            // arch 3.4 #6: no AArch32
   cd.illegal |= bit(words[1].word, 3) && !bit(w0, 43);  // HAFT without HA
-  // EL2 has one half, in which EPD0 has no effect.
-  regime.half[0] = read_half(bit(w0, 14) && el1, words[1].word, bits(w0, 5, 0),
+  // EL2 without E2H has one half, in which EPD0 has no effect.
+  regime.half[0] = read_half(bit(w0, 14) && two_halves, words[1].word, bits(w0, 5, 0),
                              granule_of_tg0(bits(w0, 7, 6)), cd.illegal);
-  if (el1) {
+  if (two_halves) {
     cd.unknown |= !bit(w0, 30) && !words[2].known;
     regime.half[1] = read_half(bit(w0, 30), words[2].word, bits(w0, 21, 16),
                                granule_of_tg1(bits(w0, 23, 22)), cd.illegal);

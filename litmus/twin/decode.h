@@ -13,7 +13,11 @@ namespace iommucheck::litmus::twin {
 
 using FourWords = std::array<Value, 4>;  ///< of an STE or CD; the others are never used here
 
-enum class World : u8 { el1, el2 };
+/// EL2 with E2H is a world of its own: two halves, ASIDs, no VMID. IHI 0070 3.17.
+enum class World : u8 { el1, el2, el2_e2h };
+constexpr bool has_asids(World world) { return world != World::el2; }
+/// Which of the two, STRW leaves to CR2.E2H.
+constexpr bool is_el2(World world) { return world != World::el1; }
 
 /// What an access asks for.
 struct Kind {
@@ -87,7 +91,7 @@ struct Half {
   bool disabled = true;  ///< EPDx
   Tree tree;             ///< nothing of it counts where the half is disabled
   bool tbi = false;
-  bool e0pd = false;  ///< 0 in EL2, which has no unprivileged accesses
+  bool e0pd = false;  ///< 0 in EL2 without E2H, which has no unprivileged accesses
   friend auto operator<=>(const Half&, const Half&) = default;
 };
 
@@ -138,8 +142,8 @@ struct Rights2 {
   friend auto operator<=>(const Rights2&, const Rights2&) = default;
 };
 
-/// IHI 0070 13.4.1 and the A-profile table of AP, UXN and PXN; in EL2 everybody is privileged,
-/// AP[1] counts for nothing, and UXN is XN.
+/// IHI 0070 13.4.1 and the A-profile table of AP, UXN and PXN; in EL2 without E2H everybody is
+/// privileged, AP[1] counts for nothing, and UXN is XN.
 bool permits(const Rights& rights, World world, Kind kind);
 /// S2AP and XN; an instruction is read, too.
 bool permits(const Rights2& rights, Kind kind);
@@ -166,7 +170,8 @@ struct Decoded {
   bool device = false;
 };
 
-Ste decode_ste(const FourWords& words);
+/// Under a value of CR2.E2H.
+Ste decode_ste(const FourWords& words, bool e2h);
 /// Nothing but CONT differs.
 bool same_but_cont(const FourWords& a, const FourWords& b);
 Cd decode_cd(const FourWords& words, const Ste& ste);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "litmus/twin/facts.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "base/bits.h"
@@ -18,7 +19,24 @@ void for_each_command(const Test& test, const std::function<void(const Command&)
   }
 }
 
-constexpr u64 cont_max = 4;  ///< a span of more STEs is not looked at
+/// STEs of a span that a test does not name are alike, all of zeros: one of each array of the
+/// second level that may be there stands for the others.
+void add_span(Facts& facts, u64 sid, unsigned lg2) {
+  constexpr unsigned widest = 15;
+  const u64 span = pow2(std::min(lg2, widest)), first = align_down(sid, std::min(lg2, widest));
+  const std::set<u64> named = facts.sids;
+  std::set<u64> arrays{first >> stream_table_split};
+  for (const u64 other : named) arrays.insert(other >> stream_table_split);
+  for (const u64 array : arrays) {
+    const u64 begin = std::max(first, array << stream_table_split);
+    const u64 end = std::min(first + span, (array + 1) << stream_table_split);
+    for (u64 other = begin; other < end; ++other) {
+      if (named.contains(other)) continue;
+      facts.sids.insert(other);
+      break;
+    }
+  }
+}
 
 /// Pages of intermediate addresses that stage 1 leads to.
 void collect_ipas(const Test& test, std::set<u64>& addresses) {
@@ -38,14 +56,11 @@ void collect_ipas(const Test& test, std::set<u64>& addresses) {
 
 void collect_objects(const Test& test, Facts& facts, std::set<u16>& asids, std::set<u16>& vmids) {
   std::set<u64> firsts;
+  std::set<std::pair<u64, unsigned>> spans;
   for_each_object(test, [&](const Object& object) {
     if (const auto* ste = std::get_if<SteLine>(&object)) {
       facts.sids.insert(ste->sid.value);
-      const u64 span = ste->cont && ste->cont->value <= cont_max
-                           ? pow2(static_cast<unsigned>(ste->cont->value))
-                           : 1;
-      const u64 first = ste->sid.value & ~(span - 1);
-      for (u64 i = 0; i < span; ++i) facts.sids.insert(first + i);
+      if (ste->cont) spans.insert({ste->sid.value, static_cast<unsigned>(ste->cont->value)});
       if (ste->vmid) vmids.insert(static_cast<u16>(ste->vmid->value));
     } else if (const auto* cd = std::get_if<CdLine>(&object)) {
       const u64 index = cd->index ? cd->index->value : 0;
@@ -58,6 +73,7 @@ void collect_objects(const Test& test, Facts& facts, std::set<u16>& asids, std::
       firsts.insert(l1->index.value * 64);
     }
   });
+  for (const auto& [sid, lg2] : spans) add_span(facts, sid, lg2);
   // Entry n of a leaf serves SSID n of each first-level entry that leads to it.
   const std::set<u64> entries = facts.ssids;
   for (const u64 first : firsts) {
@@ -94,8 +110,6 @@ bool varies_granules(const Test& test) {
   return varies;
 }
 
-bool is_set(const std::optional<Number>& field) { return field && field->value != 0; }
-
 }  // namespace
 
 Facts facts_of(const Test& test, Layout laid) {
@@ -113,18 +127,31 @@ Facts facts_of(const Test& test, Layout laid) {
     if (command.asid) asids.insert(static_cast<u16>(command.asid->value));
     if (command.vmid) vmids.insert(static_cast<u16>(command.vmid->value));
   });
+  const auto note_write = [&](const Stream& stream, u64 va, Direction direction, bool ats) {
+    if (!ats || direction != Direction::write) return;
+    std::optional<u64> ssid;
+    if (stream.ssid) ssid = stream.ssid->value;
+    facts.ats_writes.insert({stream.sid.value, ssid, va});
+  };
   for (const Access& access : test.accesses) {
     facts.vas.insert(access.va.value);
     facts.sids.insert(access.stream.sid.value);
+    note_write(access.stream, access.va.value, access.direction, access.ats);
     if (access.stream.ssid) facts.ssids.insert(access.stream.ssid->value);
   }
   for (const Step& step : test.run) {
     const auto* dma = std::get_if<DmaBeginStep>(&step.what);
     if (dma == nullptr) continue;
     facts.vas.insert(dma->va.value);
+    note_write(dma->stream, dma->va.value, dma->direction, dma->ats);
     facts.sids.insert(dma->stream.sid.value);
     if (dma->stream.ssid) facts.ssids.insert(dma->stream.ssid->value);
   }
+  for (const u64 va : facts.vas) facts.tops.insert(va >> 56);
+  // One more stands for all that no access names: a device may ask by it as well.
+  u64 other = 1;
+  while (facts.tops.contains(other)) ++other;
+  facts.tops.insert(other);
   std::set<u64> addresses = facts.vas;
   collect_ipas(test, addresses);
   for (const unsigned granule : {12U, 14U, 16U}) {
@@ -142,36 +169,10 @@ Facts facts_of(const Test& test, Layout laid) {
     for (const u16 asid : asids) facts.tags.insert({World::el1, vmid, asid});
   }
   facts.spaces.insert({World::el2, 0});
+  facts.spaces.insert({World::el2_e2h, 0});
   facts.tags.insert({World::el2, 0, 0});
+  for (const u16 asid : asids) facts.tags.insert({World::el2_e2h, 0, asid});
   return facts;
-}
-
-std::string unsupported_in(const Test& test) {
-  std::string what;
-  const auto need = [&what](bool used, const char* name) {
-    if (used && what.empty()) what = name;
-  };
-  bool tagged = false;
-  for_each_object(test, [&](const Object& object) {
-    if (const auto* ste = std::get_if<SteLine>(&object)) {
-      need(ste->cont && ste->cont->value > cont_max, "STE.CONT of more than 16 STEs");
-    } else if (const auto* cd = std::get_if<CdLine>(&object)) {
-      tagged |= is_set(cd->tbi0) || is_set(cd->tbi1);
-    }
-  });
-  for (const InitLine& line : test.init) {
-    const auto* bit = std::get_if<BitLine>(&line.what);
-    const bool on = bit != nullptr && bit->value.value != 0;
-    need(on && bit->which == Bit::e2h, "CR2.E2H");
-    need(tagged && std::holds_alternative<AtsLine>(line.what), "tagged addresses by ATS");
-  }
-  for (const Step& step : test.run) {
-    const auto* dma = std::get_if<DmaBeginStep>(&step.what);
-    need(dma != nullptr && dma->ats, "DMAs that take time by ATS");
-    const auto* field = std::get_if<RegBitStep>(&step.what);
-    need(field != nullptr && field->which == Bit::e2h, "CR2.E2H");
-  }
-  return what;
 }
 
 }  // namespace iommucheck::litmus::twin

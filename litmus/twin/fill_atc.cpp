@@ -10,6 +10,31 @@
 namespace iommucheck::litmus::twin {
 namespace {
 
+/// Adds what a request was answered with. One for write has marked its page dirty; which requests a
+/// device makes, its accesses say.
+void hold(const Facts& facts, State& state, const AtcEntry& entry) {
+  state.atc.insert(entry);
+  if (entry.dirtied.empty()) return;
+  for (const auto& [sid, ssid, va] : facts.ats_writes) {
+    if (sid != entry.sid || ssid != entry.ssid || !entry.contains(va)) continue;
+    state.may_be_dirty.insert(entry.dirtied.begin(), entry.dirtied.end());
+  }
+}
+
+/// Descriptors that a request for write marks dirty before it is answered.
+std::set<u64> dirtied_by(const Item& item, DirtyAgain dirty, u8 granted, bool split) {
+  std::set<u64> found;
+  const Kind write{Kind::Type::write, false}, privileged{Kind::Type::write, true};
+  const auto grants = [&](Kind kind) { return (granted >> AtcEntry::bit_of(kind) & 1) != 0; };
+  if (item.unknown || !(grants(write) || grants(privileged))) return found;
+  if (!item.rights.writable && item.rights.dirtyable && dirty.stage1) found.insert(item.source);
+  // What is behind an IPA is marked by the Translated access at the latest.
+  if (!split && !item.rights2.writable && item.rights2.dirtyable && dirty.stage2) {
+    found.insert(item.source2);
+  }
+  return found;
+}
+
 /// What requests are granted by the item, each for its kind of access (IHI 0070 13.7.1).
 u8 granted_by(const Item& item, DirtyAgain dirty, const AtcEntry& entry, const Ste& ste,
               World world) {
@@ -60,7 +85,8 @@ std::vector<Item> with_ipas(const State& state, const Regime& regime, u16 vmid) 
 }
 
 /// All that requests of (sid, ssid) through this STE and regime are answered with.
-void ask_through(const Ste& ste, const Regime& regime, AtcEntry entry, State& state) {
+void ask_through(const Facts& facts, const Ste& ste, const Regime& regime, AtcEntry entry,
+                 State& state) {
   const bool nested = ste.config == Ste::Config::nest;
   const auto unknown = [&](const UnknownTags& tags) {
     return tags.matches(regime.tag) || (nested && tags.vmids.contains(ste.vmid));
@@ -84,13 +110,21 @@ void ask_through(const Ste& ste, const Regime& regime, AtcEntry entry, State& st
     const DirtyAgain dirty = dirty_again(state, regime, item);
     entry.granted =
         item.unknown ? AtcEntry::everything : granted_by(item, dirty, entry, ste, regime.tag.world);
-    if (entry.granted != 0) state.atc.insert(entry);
+    if (entry.granted == 0) continue;
+    entry.dirtied = dirtied_by(item, dirty, entry.granted, entry.ipa);
+    hold(facts, state, entry);
+    // Under TBI a device asks by any address that differs in the top byte, and keeps that one.
+    if (!item.tbi && !regime.half[half_of(item.va)].tbi) continue;
+    for (const u64 top : facts.tops) {
+      entry.va = (item.va & mask(55, 0)) | top << 56;
+      if (half_of(entry.va) == half_of(item.va)) hold(facts, state, entry);
+    }
   }
 }
 
 /// Without stage 1, or past it: what an IPA is; of split-stage ATS the IPA itself, with the rights
 /// of stage 2. IHI 0070 13.6.4, 13.6.5.
-void ask_stage2(State& state, u64 sid, const Ste& ste) {
+void ask_stage2(const Facts& facts, State& state, u64 sid, const Ste& ste) {
   AtcEntry entry;
   entry.sid = sid;
   entry.ipa = ste.eats == 2;
@@ -109,17 +143,19 @@ void ask_stage2(State& state, u64 sid, const Ste& ste) {
     entry.device = item.device;
     Rights2 rights = item.rights2;
     entry.granted = item.unknown ? AtcEntry::everything : u8{0};
+    const DirtyAgain dirty = dirty_again(state, {}, item);
     for (const Kind::Type type : {Kind::Type::read, Kind::Type::write}) {
       const Kind kind{type, false};
-      if (type == Kind::Type::write) rights.dirtyable &= dirty_again(state, {}, item).stage2;
+      if (type == Kind::Type::write) rights.dirtyable &= dirty.stage2;
       if (!permits(rights, kind)) continue;
       entry.granted |= static_cast<u8>(1U << AtcEntry::bit_of(kind));
     }
-    if (entry.granted != 0) state.atc.insert(entry);
+    entry.dirtied = dirtied_by(item, dirty, entry.granted, entry.ipa);
+    if (entry.granted != 0) hold(facts, state, entry);
   }
 }
 
-void ask(State& state, u64 sid, std::optional<u64> ssid, const Ste& ste) {
+void ask(const Facts& facts, State& state, u64 sid, std::optional<u64> ssid, const Ste& ste) {
   AtcEntry entry;
   entry.sid = sid;
   entry.ssid = ssid;
@@ -128,7 +164,7 @@ void ask(State& state, u64 sid, std::optional<u64> ssid, const Ste& ste) {
   if (ssid && (ste.cdmax == 0 || !ssid_in_bounds(ste, *ssid))) return;
   if (ssid && *ssid == 0 && ste.s1dss == 2) return;
   if (!ssid && ste.cdmax != 0 && ste.s1dss == 1) {
-    if (ste.config == Ste::Config::nest) return ask_stage2(state, sid, ste);
+    if (ste.config == Ste::Config::nest) return ask_stage2(facts, state, sid, ste);
     entry.identity = true;
     entry.bytes = u64{1} << 48;
     state.atc.insert(entry);
@@ -147,7 +183,7 @@ void ask(State& state, u64 sid, std::optional<u64> ssid, const Ste& ste) {
         state.atc.insert(entry);
         entry.unknown = false;
       } else if (cd.valid && !cd.illegal) {
-        ask_through(ste, cd.regime, entry, state);
+        ask_through(facts, ste, cd.regime, entry, state);
       }
     });
   }
@@ -169,10 +205,12 @@ void fill_atcs(const Facts& facts, State& state) {
         continue;
       }
       if (!ste.valid || ste.illegal || ste.config == Ste::Config::abort) continue;
-      if (ste.config == Ste::Config::s2 && grants(state, sid, ste)) ask_stage2(state, sid, ste);
+      if (ste.config == Ste::Config::s2 && grants(state, sid, ste)) {
+        ask_stage2(facts, state, sid, ste);
+      }
       if (!ste.has_stage1()) continue;
-      ask(state, sid, std::nullopt, ste);
-      for (const u64 ssid : facts.ssids) ask(state, sid, ssid, ste);
+      ask(facts, state, sid, std::nullopt, ste);
+      for (const u64 ssid : facts.ssids) ask(facts, state, sid, ssid, ste);
     }
     if (state.unknown_sids.contains(sid)) {
       AtcEntry anything;

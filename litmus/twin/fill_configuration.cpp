@@ -194,8 +194,9 @@ bool two_units_in_flux(const State& state, StructureKind kind, u64 place) {
 bool break_the_rule(const State& state, const Formed& a, const Formed& b) {
   if (a.regime.tag != b.regime.tag || a.regime == b.regime) return false;
   if (a.cd_place == b.cd_place) return two_units_in_flux(state, StructureKind::cd, a.cd_place);
-  if (state.run_over) return true;
-  // A half that is disabled takes no part while the steps run; what is left at their end counts.
+  if (state.between_steps) return true;
+  // A half that is disabled takes no part while the steps run; what is there before counts, and
+  // what is left at their end.
   Regime common_of_a = a.regime, common_of_b = b.regime;
   bool meets = false, differs = false;
   for (unsigned half = 0; half < 2; ++half) {
@@ -271,7 +272,7 @@ unsigned span_around(const State& state, u64 sid) {
   for (const Structure& structure : state.structures) {
     if (structure.kind != StructureKind::ste) continue;
     for_each_mixture(structure, [&](const FourWords& words) {
-      const Ste ste = decode_ste(words);
+      const Ste ste = decode_ste(words, state.e2h);
       if (span_covers(ste, structure.sid, sid)) span = std::max(span, ste.cont);
     });
   }
@@ -289,9 +290,22 @@ void for_each_in_span(const State& state, u64 sid,
 
 }  // namespace
 
+namespace {
+
+/// CR2.E2H may be cached with an STE of which it decides the world. IHI 0070 3.17.5.
+void for_each_reading(const State& state, u64 sid, const FourWords& words,
+                      const std::function<void(const Ste&)>& visit) {
+  const Ste ste = decode_ste(words, state.e2h);
+  visit(ste);
+  const bool old = state.old_e2h.contains({sid, !state.e2h});
+  if (old && is_el2(ste.world)) visit(decode_ste(words, !state.e2h));
+}
+
+}  // namespace
+
 void for_each_ste(const State& state, u64 sid, const std::function<void(const Ste&)>& visit) {
-  for_each_in_span(state, sid, [&](const Structure& /*its*/, const FourWords& words) {
-    visit(decode_ste(words));
+  for_each_in_span(state, sid, [&](const Structure& its, const FourWords& words) {
+    for_each_reading(state, its.sid, words, visit);
   });
 }
 
@@ -327,11 +341,12 @@ void fill_configuration(const Facts& facts, State& state) {
   for (const u64 sid : facts.sids) {
     std::vector<Ste> stes;
     for_each_in_span(state, sid, [&](const Structure& structure, const FourWords& words) {
-      const Ste ste = decode_ste(words);
-      state.torn |= ste.valid && ste.illegal && is_mixture(structure);
-      stes.push_back(ste);
-      const bool works = ste.valid && !ste.unknown && !ste.illegal;
-      if (works && ste.has_stage2()) state.formed2.insert({ste.stage2, structure.place});
+      for_each_reading(state, structure.sid, words, [&](const Ste& ste) {
+        state.torn |= ste.valid && ste.illegal && is_mixture(structure);
+        stes.push_back(ste);
+        const bool works = ste.valid && !ste.unknown && !ste.illegal;
+        if (works && ste.has_stage2()) state.formed2.insert({ste.stage2, structure.place});
+      });
     });
     state.span_differs |= span_differs(state, sid);
     for (const Ste& ste : stes) {
@@ -349,7 +364,8 @@ void fill_configuration(const Facts& facts, State& state) {
   }
   for (const User& a : users) {
     for (const User& b : users) {
-      state.shared_by_worlds |= a.cd_place == b.cd_place && a.sid != b.sid && a.world != b.world;
+      const bool differ = is_el2(a.world) != is_el2(b.world);
+      state.shared_by_worlds |= a.cd_place == b.cd_place && a.sid != b.sid && differ;
     }
   }
   find_broken_tags(state);

@@ -283,8 +283,11 @@ class Stage1Walker final : public Walker {
  private:
   const Half& its() const { return regime_.half[half_]; }
   bool is_own(const Item& item) const override {
-    return item.stage == Stage::one && item.tag == regime_.tag && half_of(item.va) == half_ &&
-           item.nested == through_.has_value();
+    const Tag& its = item.tag;
+    const bool other_el2 = is_el2(its.world) && is_el2(regime_.tag.world) &&
+                           its.world != regime_.tag.world;  // see Item::matches()
+    return item.stage == Stage::one && (its == regime_.tag || other_el2) &&
+           half_of(item.va) == half_ && item.nested == through_.has_value();
   }
   bool takes(u64 address) const override {
     return half_of(address) == half_ && in_range(its(), address);
@@ -304,7 +307,7 @@ class Stage1Walker final : public Walker {
     if (!through_) return true;
     return page_to_write(state_, through_->vmid, pa) != nullptr;
   }
-  bool has_globals() const override { return regime_.tag.world == World::el1; }
+  bool has_globals() const override { return has_asids(regime_.tag.world); }
   Item own() const override {
     Item item;
     item.nested = through_.has_value();

@@ -56,15 +56,34 @@ bool covers(const Range& range, const Item& item) {
 
 /// Which entries a TLBI is about, before addresses are looked at; nullopt: it is none.
 struct Aim {
-  World world = World::el1;
+  World world = World::el1;  ///< EL2: of the two, the one that CR2.E2H or the CPU selects
   bool every_vmid = false;
   Scope scope = Scope::everything;
   bool stage1 = true;   ///< and what is of both
   bool stage2 = false;  ///< what is of stage 2 alone
+  bool both_el2 = false;
   bool is_about(const Item& item) const { return item.stage == Stage::two ? stage2 : stage1; }
 };
 
-std::optional<Aim> aim_of(const Command& command) {
+/// IHI 0070 4.4, 3.17.5. While CR2.E2H may have either value it is not known what those reach that
+/// depend on it: 6.3.12.3.
+std::optional<Aim> aim_of_el2(const Acting& by) {
+  const bool e2h = by.broadcast ? value_of(by.command.e2h) != 0 : by.e2h;
+  const World world = e2h ? World::el2_e2h : World::el2;
+  if (by.command.op == CommandOp::tlbi_el2_all) {
+    return Aim{.world = world, .every_vmid = true, .both_el2 = !by.broadcast};
+  }
+  if (by.e2h_open && !by.broadcast) return std::nullopt;
+  switch (by.command.op) {
+    case CommandOp::tlbi_el2_asid: return Aim{World::el2_e2h, true, Scope::asid};
+    case CommandOp::tlbi_el2_va:
+      return Aim{world, true, e2h ? Scope::address : Scope::address_any_asid};
+    default: return Aim{world, true, Scope::address_any_asid};
+  }
+}
+
+std::optional<Aim> aim_of(const Acting& by) {
+  const Command& command = by.command;
   switch (command.op) {
     case CommandOp::tlbi_nh_all: return Aim{World::el1, false, Scope::everything};
     case CommandOp::tlbi_s12_vmall: return Aim{World::el1, false, Scope::everything, true, true};
@@ -75,10 +94,10 @@ std::optional<Aim> aim_of(const Command& command) {
     case CommandOp::tlbi_nh_asid: return Aim{World::el1, false, Scope::asid};
     case CommandOp::tlbi_nh_va: return Aim{World::el1, false, Scope::address};
     case CommandOp::tlbi_nh_vaa: return Aim{World::el1, false, Scope::address_any_asid};
-    case CommandOp::tlbi_el2_all: return Aim{World::el2, true, Scope::everything};
+    case CommandOp::tlbi_el2_all:
+    case CommandOp::tlbi_el2_asid:
     case CommandOp::tlbi_el2_va:
-    case CommandOp::tlbi_el2_vaa: return Aim{World::el2, true, Scope::address_any_asid};
-    // EL2_ASID is for E2H = 1 only.
+    case CommandOp::tlbi_el2_vaa: return aim_of_el2(by);
     default: return std::nullopt;
   }
 }
@@ -86,7 +105,8 @@ std::optional<Aim> aim_of(const Command& command) {
 /// `vmw`: that of what is looked at. Both have to let the VMIDs be one.
 bool in_space(const Aim& aim, const Acting& by, World world, u16 vmid, unsigned vmw) {
   const u64 differs = vmid ^ value_of(by.command.vmid);
-  return world == aim.world && (aim.every_vmid || differs >> std::min(by.vmw, vmw) == 0);
+  const bool same = world == aim.world || (aim.both_el2 && is_el2(world));
+  return same && (aim.every_vmid || differs >> std::min(by.vmw, vmw) == 0);
 }
 
 /// Unknown items of a whole tag extend over all of its addresses: no address covers them.
@@ -105,11 +125,9 @@ void invalidate_unknown(const Aim& aim, const Acting& by, UnknownTags& unknown) 
                 [&](const auto& space) { return in_space(aim, by, space.first, space.second, 0); });
 }
 
-/// A CPU's TLBI that passes the item over. IHI 0070 3.17; with E2H = 1 it is about a regime that is
-/// not here.
+/// A CPU's TLBI that passes the item over. IHI 0070 3.17.
 bool passes_over(const Acting& by, const Aim& aim, const Item& item) {
   if (!by.broadcast) return false;
-  if (aim.world == World::el2 && value_of(by.command.e2h) != 0) return true;
   if (!item.apart || aim.scope == Scope::everything) return false;
   return aim.world == World::el2 || aim.scope != Scope::address_any_asid;
 }
@@ -117,13 +135,13 @@ bool passes_over(const Acting& by, const Aim& aim, const Item& item) {
 }  // namespace
 
 bool names_vmid(const Command& command) {
-  const auto aim = aim_of(command);
+  const auto aim = aim_of({.command = command});
   return aim && !aim->every_vmid;
 }
 
 bool removes(const Acting& by, const Item& item) {
   const Command& command = by.command;
-  const auto aim = aim_of(command);
+  const auto aim = aim_of(by);
   if (!aim || !aim->is_about(item)) return false;
   if (!in_space(*aim, by, item.tag.world, item.tag.vmid, item.vmw)) return false;
   if (passes_over(by, *aim, item)) return false;
@@ -204,28 +222,45 @@ bool is_illegal(const Command& command) {
 
 namespace {
 
-/// IHI 0070 4.5.1: SSV = 1 is about one PASID, SSV = 0 about all entries (PCIe). What is left of an
-/// entry stays: a device may hold any part of what it was granted.
-void invalidate_atc(const Command& command, State& state) {
+/// First and last address of a CMD_ATC_INV.
+struct AtcRange {
+  u64 first = 0, last = ~u64{0};
+};
+
+std::optional<AtcRange> atc_range(const Command& command) {
   const u64 size = value_of(command.size);
-  if (size > 52 || !state.may_translate || state.may_bypass) return;
-  const bool everything = size == 52;
-  const u64 bytes = everything ? 0 : u64{4096} << size;
-  const u64 first = everything ? 0 : value_of(command.va) & ~(bytes - 1);
+  if (size > 52) return std::nullopt;
+  if (size == 52) return AtcRange{};
+  const u64 bytes = u64{4096} << size;
+  const u64 first = value_of(command.va) & ~(bytes - 1);
+  return AtcRange{first, first + (bytes - 1)};
+}
+
+}  // namespace
+
+/// IHI 0070 4.5.1: SSV = 1 is about one PASID, SSV = 0 about all entries (PCIe).
+bool removes(const Acting& by, const AtcEntry& entry, const State& state) {
+  const Command& command = by.command;
+  if (command.op != CommandOp::atc_inv || !state.may_translate || state.may_bypass) return false;
+  const auto range = atc_range(command);
+  const bool same_pasid =
+      !command.ssid || (!entry.every_pasid && entry.ssid && *entry.ssid == command.ssid->value);
+  if (!range || entry.sid != value_of(command.sid) || !same_pasid) return false;
+  return range->first <= entry.va + (entry.bytes - 1) && range->last >= entry.va;
+}
+
+namespace {
+
+/// What is left of an entry stays: a device may hold any part of what it was granted.
+void invalidate_atc(const Acting& by, State& state) {
   std::set<AtcEntry> left;
   for (const AtcEntry& entry : state.atc) {
-    const bool same_pasid =
-        !command.ssid || (!entry.every_pasid && entry.ssid && *entry.ssid == command.ssid->value);
-    if (entry.sid != value_of(command.sid) || !same_pasid) {
+    if (!removes(by, entry, state)) {
       left.insert(entry);
       continue;
     }
-    const u64 end = entry.va + (entry.bytes - 1);  // the last addresses of both
-    const u64 last = first + (bytes - 1);
-    if (first > end || last < entry.va) {
-      left.insert(entry);
-      continue;
-    }
+    const auto [first, last] = *atc_range(by.command);
+    const u64 end = entry.va + (entry.bytes - 1);
     if (first > entry.va) {
       AtcEntry below = entry;
       below.bytes = first - entry.va;
@@ -246,22 +281,25 @@ void invalidate_atc(const Command& command, State& state) {
 
 void act(const Acting& by, State& state) {
   const Command& command = by.command;
-  if (command.op == CommandOp::atc_inv) invalidate_atc(command, state);
+  if (command.op == CommandOp::atc_inv) invalidate_atc(by, state);
   std::erase_if(state.structures,
                 [&](const Structure& structure) { return removes(by, structure); });
   if (removes_all_configuration(command)) {
     state.unknown_sids.clear();
     state.old_atschk.clear();
+    state.old_e2h.clear();
   }
   // An L1STD from before reset leads anywhere, and Leaf = 1 leaves it.
   const bool l1std_too = command.op == CommandOp::cfgi_ste_range || value_of(command.leaf) == 0;
   if (l1std_too || !state.two_level) {
     std::erase_if(state.unknown_sids, [&](u64 sid) { return removes_ste(command, sid); });
   }
-  std::erase_if(state.old_atschk, [&](const auto& old) { return removes_ste(command, old.first); });
+  const auto is_old = [&](const auto& old) { return removes_ste(command, old.first); };
+  std::erase_if(state.old_atschk, is_old);
+  std::erase_if(state.old_e2h, is_old);
   std::erase_if(state.items, [&](const Item& item) { return removes(by, item); });
-  const auto aim = aim_of(command);
-  if (!aim || (by.broadcast && aim->world == World::el2 && value_of(command.e2h) != 0)) return;
+  const auto aim = aim_of(by);
+  if (!aim) return;
   invalidate_unknown(*aim, by, state.reset_unknown);
   invalidate_unknown(*aim, by, state.wild_unknown);
 }

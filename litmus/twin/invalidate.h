@@ -15,6 +15,8 @@ struct Acting {
   const Command& command;
   unsigned vmw = 0;        ///< CR0.VMW
   bool broadcast = false;  ///< by a CPU
+  bool e2h = false;        ///< CR2.E2H
+  bool e2h_open = false;   ///< which may have either value
 };
 
 /// It names a VMID, so that it need not remove anything where CR0.VMW changes meanwhile.
@@ -23,6 +25,10 @@ bool names_vmid(const Command& command);
 /// The command covers it.
 bool removes(const Acting& by, const Item& item);
 bool removes(const Acting& by, const Structure& structure);
+
+/// A device gives it up by the CMD_ATC_INV, if only a part of it; the SMMU ignores the command
+/// where SMMUEN is not 1 for sure.
+bool removes(const Acting& by, const AtcEntry& entry, const State& state);
 
 /// The moment of the command: all that it covers dies.
 void act(const Acting& by, State& state);

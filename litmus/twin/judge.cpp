@@ -2,6 +2,7 @@
 #include "litmus/twin/judge.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/bits.h"
 #include "litmus/twin/fill.h"
@@ -25,6 +26,8 @@ bool leaves_conflict(const Item& a, const Item& b, unsigned bbml) {
   if (sizes_differ && (bbml == 0 || (bbml == 1 && !a.nt && !b.nt))) return true;
   if (a.cont != b.cont && bbml == 0) return true;
   // A new global entry over non-global ones; the other way round is free.
+  // Between the regimes of EL2 nG means nothing.
+  if (a.tag.world != b.tag.world) return false;
   return a.global != b.global && (a.global ? a.order >= b.first_order : b.order >= a.first_order);
 }
 
@@ -733,9 +736,11 @@ DirtyAgain dirty_again(const State& state, const Regime& regime, const Item& ite
 namespace {
 
 /// Translated traffic is checked against EATS where ATSCHK, perhaps as it was cached, says so.
-/// `by_eats`: what the STE makes of it where it lets it by.
-void check_translated(const State& state, const Transaction& by, const Outcome& passes,
-                      const std::function<void(const Ste&)>& by_eats, std::vector<Outcome>& out) {
+/// `by_eats`: what the STE makes of it where it lets it by. From the outcome that is returned on
+/// they are of those who looked at the STE.
+std::size_t check_translated(const State& state, const Transaction& by, const Outcome& passes,
+                             const std::function<void(const Ste&)>& by_eats,
+                             std::vector<Outcome>& out) {
   bool checked = false;
   for (const bool value : {false, true}) {
     if (!may_check(state, by.sid, value)) continue;
@@ -744,7 +749,8 @@ void check_translated(const State& state, const Transaction& by, const Outcome& 
     else
       out.push_back(passes);
   }
-  if (!checked) return;
+  const std::size_t first = out.size();
+  if (!checked) return first;
   for_each_ste(state, by.sid, [&](const Ste& ste) {
     const bool disabled = !by.ssid && ste.cdmax != 0 && ste.s1dss != 1 && ste.s1dss != 2;
     const bool translates = ste.has_stage1() || ste.has_stage2();
@@ -759,42 +765,51 @@ void check_translated(const State& state, const Transaction& by, const Outcome& 
       out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}, {}});
     }
   });
-}
-
-/// What the device may do with what its ATC holds.
-void use_atc(const Facts& facts, const State& state, const Transaction& by,
-             std::vector<Outcome>& out) {
-  for (const AtcEntry& entry : state.atc) {
-    if (entry.sid != by.sid || (!entry.every_pasid && entry.ssid != by.ssid)) continue;
-    if (!entry.contains(by.va) || !entry.grants(by.kind)) continue;
-    const u64 pa = entry.out + (by.va - entry.va);
-    if (state.may_bypass) out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}, {}});
-    if (!state.may_translate) continue;
-    Outcome passes{facts.layout.name_of(pa, entry.device), pa, {}, {}, {}};
-    // Unchecked, an IPA is taken for a physical address.
-    if (entry.unknown || entry.ipa) passes = {"any", std::nullopt, {}, {}, {}};
-    if (entry.identity) passes = {"bypass", std::nullopt, {}, {}, {}};
-    const auto by_eats = [&](const Ste& ste) {
-      if (entry.unknown) {
-        out.push_back(passes);
-      } else if (entry.ipa != (ste.eats == 2)) {
-        out.push_back({"any", std::nullopt, {}, {}, {}});
-      } else if (!entry.ipa) {
-        out.push_back(passes);
-      } else {
-        Transaction intermediate = by;
-        intermediate.ats = false;
-        intermediate.va = pa;
-        Ste plain = ste;  // what it grants was decided by the request
-        plain.privcfg = plain.instcfg = 0;
-        IntermediateAccess(facts, state, plain, intermediate, out).run();
-      }
-    };
-    check_translated(state, by, passes, by_eats, out);
-  }
+  return first;
 }
 
 }  // namespace
+
+std::vector<AtcEntry> usable(const State& state, const Transaction& by) {
+  std::vector<AtcEntry> found;
+  for (const AtcEntry& entry : state.atc) {
+    if (entry.sid != by.sid || (!entry.every_pasid && entry.ssid != by.ssid)) continue;
+    if (entry.contains(by.va) && entry.grants(by.kind)) found.push_back(entry);
+  }
+  return found;
+}
+
+std::vector<Outcome> outcomes_of_translated(const Facts& facts, const State& state,
+                                            const Transaction& by, const AtcEntry& entry) {
+  std::vector<Outcome> out;
+  const u64 pa = entry.out + (by.va - entry.va);
+  if (state.may_bypass) out.push_back({"F_TRANSL_FORBIDDEN", std::nullopt, {}, {}, {}});
+  if (!state.may_translate) return out;
+  Outcome passes{facts.layout.name_of(pa, entry.device), pa, {}, {}, {}};
+  // Unchecked, an IPA is taken for a physical address.
+  if (entry.unknown || entry.ipa) passes = {"any", std::nullopt, {}, {}, {}};
+  if (entry.identity) passes = {"bypass", std::nullopt, {}, {}, {}};
+  const auto by_eats = [&](const Ste& ste) {
+    if (entry.unknown) {
+      out.push_back(passes);
+    } else if (entry.ipa != (ste.eats == 2)) {
+      out.push_back({"any", std::nullopt, {}, {}, {}});
+    } else if (!entry.ipa) {
+      out.push_back(passes);
+    } else {
+      Transaction intermediate = by;
+      intermediate.ats = false;
+      intermediate.va = pa;
+      Ste plain = ste;  // what it grants was decided by the request
+      plain.privcfg = plain.instcfg = 0;
+      IntermediateAccess(facts, state, plain, intermediate, out).run();
+    }
+  };
+  const std::size_t checked = check_translated(state, by, passes, by_eats, out);
+  const Structure its{StructureKind::ste, by.sid, 0, 0, {}};
+  for (std::size_t i = checked; i < out.size(); ++i) out[i].configuration = {its};
+  return out;
+}
 
 std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Transaction& of) {
   std::vector<Outcome> out;
@@ -804,7 +819,11 @@ std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Tran
     out.push_back({"denied", std::nullopt, {}, {}, {}});
     return out;
   }
-  if (by.ats) use_atc(facts, state, by, out);
+  if (by.ats) {
+    for (const AtcEntry& entry : usable(state, by)) {
+      std::ranges::move(outcomes_of_translated(facts, state, by, entry), std::back_inserter(out));
+    }
+  }
   if (state.may_bypass) out.push_back({by.ats ? "denied" : "bypass", std::nullopt, {}, {}, {}});
   if (!state.may_translate) return out;
   if (state.unknown_sids.contains(by.sid)) out.push_back({"any", std::nullopt, {}, {}, {}});

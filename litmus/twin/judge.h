@@ -35,6 +35,13 @@ struct Outcome {
 /// yet reduced to it alone.
 std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Transaction& by);
 
+/// What the ATC may hold that such an access uses.
+std::vector<AtcEntry> usable(const State& state, const Transaction& by);
+
+/// Of a Translated access by such an entry that comes to the SMMU now.
+std::vector<Outcome> outcomes_of_translated(const Facts& facts, const State& state,
+                                            const Transaction& by, const AtcEntry& entry);
+
 /// By which stage a write through a writable-clean translation may mark its descriptor dirty: where
 /// memory still has that descriptor.
 struct DirtyAgain {

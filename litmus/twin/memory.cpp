@@ -20,7 +20,7 @@ bool covered(const Version& version, u16 agent, bool coherent) {
 
 void Memory::track(u64 pa, const Layout& layout) {
   const Region* region = layout.region_of(pa);
-  const bool known = region == nullptr || !region->unknown;
+  const bool known = region != nullptr && !region->unknown;
   words_.try_emplace(pa, std::vector<Version>{Version{{0, known}}});
 }
 
@@ -33,12 +33,15 @@ Memory::Memory(const Layout& layout, const std::set<u64>& interest, const std::s
     track(page, layout);
     for (const u64 index : interest) track(page + index * 8, layout);
   };
+  std::map<u64, u64> known;
   for (const Region& region : layout.regions) {
-    if (!region.unknown) continue;
-    unknown_base_ = region.pa;
-    unknown_end_ = region.pa + region.bytes;
-    track_page(region.pa);
+    if (region.unknown)
+      track_page(region.pa);
+    else
+      known.emplace(region.pa, region.bytes);
   }
+  known_ = std::make_shared<const std::map<u64, u64>>(std::move(known));
+  track_page(0);  // where what is zeroed leads to
   for (const Action& action : layout.actions) {
     if (const auto* write = std::get_if<WriteAction>(&action.what)) track(write->pa, layout);
     const auto* free = std::get_if<FreeAction>(&action.what);
@@ -58,7 +61,10 @@ Memory::Memory(const Layout& layout, const std::set<u64>& interest, const std::s
 std::vector<Version> Memory::visible(u64 pa) const {
   const auto found = words_.find(pa);
   if (found == words_.end()) {
-    return {Version{{0, pa < unknown_base_ || pa >= unknown_end_}}};
+    const auto behind = known_->upper_bound(pa);
+    if (behind == known_->begin()) return {Version{{0, false}}};
+    const auto& [first, bytes] = *std::prev(behind);
+    return {Version{{0, pa - first < bytes}}};
   }
   std::vector<Version> versions = found->second;
   for (const Version& version : found->second) {
@@ -153,6 +159,21 @@ bool Memory::hardware_sets_af(u64 pa) {
     changed = version.af_set = true;
   }
   return changed;
+}
+
+void Memory::put(Fingerprint& to) const {
+  to.add(order_);
+  for (const auto& [pa, versions] : words_) {  // of the same words everywhere
+    to.add(versions.size());
+    for (const Version& version : versions) {
+      to.add(version.value.word);
+      const unsigned flags = (version.value.known ? 1 : 0) | (version.pending ? 2 : 0) |
+                             (version.af_set ? 4 : 0) | (version.wide ? 8 : 0) |
+                             (version.cleaned ? 16 : 0) | (version.by_hardware ? 32 : 0);
+      to.add(u64{flags} << 32 | version.order);
+      to.add(u64{version.owners} << 32 | version.cleaners);
+    }
+  }
 }
 
 bool Memory::hardware_may_have_set_af(u64 pa) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "litmus/layout.h"
+#include "litmus/twin/fingerprint.h"
 
 namespace iommucheck::litmus::twin {
 
@@ -57,6 +58,7 @@ class Memory {
   /// True where nothing was known of it.
   bool hardware_sets_af(u64 pa);
   bool hardware_may_have_set_af(u64 pa) const;
+  void put(Fingerprint& to) const;
 
  private:
   using Words = std::map<u64, std::vector<Version>>;
@@ -65,7 +67,8 @@ class Memory {
 
   Words words_;
   std::shared_ptr<const std::map<u64, std::vector<u64>>> indices_;
-  u64 unknown_base_ = 0, unknown_end_ = 0;
+  /// What names of the test stand for, by first address: the rest is nobody's, and unknown.
+  std::shared_ptr<const std::map<u64, u64>> known_;
   bool coherent_ = true;
   u32 order_ = 0;
 };

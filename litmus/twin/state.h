@@ -3,6 +3,7 @@
 // that any cache may hold at this moment (SEMANTICS 2), kept at once.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -101,7 +102,10 @@ struct Item {
   bool matches(const Regime& by, bool under_stage2) const {
     const bool ends = !pointer && !leads_to_ipa();
     if (stage == Stage::two || (nested != under_stage2 && !ends)) return false;
-    if (tag.world != by.tag.world || tag.vmid != by.tag.vmid) return false;
+    // The two regimes of EL2 need not be told apart, and what the one has cached has no ASID that
+    // means anything to the other. IHI 0070 3.17.5.
+    if (tag.world != by.tag.world) return is_el2(tag.world) && is_el2(by.tag.world);
+    if (tag.vmid != by.tag.vmid) return false;
     return global ? aset == by.aset : tag.asid == by.tag.asid;
   }
   bool contains(u64 address) const { return address >= va && address - va < bytes; }
@@ -128,6 +132,8 @@ struct AtcEntry {
   u64 out = 0;
   u8 granted = 0;  ///< a bit for each Kind
   bool device = false;
+  /// Descriptors that its request for write has marked dirty, and nobody has stored since.
+  std::set<u64> dirtied;
   friend auto operator<=>(const AtcEntry&, const AtcEntry&) = default;
 
   static constexpr u8 everything = 0x3f;
@@ -148,6 +154,8 @@ struct Mark {
 /// A DMA that takes time, as far as this schedule has it.
 struct Flight {
   std::string name;
+  bool ats = false;
+  std::optional<AtcEntry> entry;  ///< by which its Translated access is, or will be, made
   bool translated = false;
   bool done = false;  ///< it took effect
   std::string text;   ///< of its outcome
@@ -183,7 +191,11 @@ struct UnknownTags {
   std::set<std::pair<World, u16>> globals;
   std::set<u16> vmids;  ///< of stage 2
   bool matches(const Tag& tag) const {
-    return tags.contains(tag) || globals.contains({tag.world, tag.vmid});
+    if (tags.contains(tag) || globals.contains({tag.world, tag.vmid})) return true;
+    const auto is_of_other = [&](const Tag& other) {
+      return is_el2(tag.world) && is_el2(other.world) && other.world != tag.world;
+    };
+    return std::ranges::any_of(tags, is_of_other);
   }
 };
 
@@ -211,6 +223,9 @@ struct State {
   std::set<u64> ats_sids;  ///< endpoints with ATS on
   bool atschk = false;
   std::set<std::pair<u64, bool>> old_atschk;  ///< cached with the STE of a SID
+  bool e2h = false;                           ///< CR2.E2H
+  bool e2h_open = false;                      ///< written since SMMUEN was set last
+  std::set<std::pair<u64, bool>> old_e2h;     ///< cached with the STE of a SID
   std::set<AtcEntry> atc;
   std::set<u64> unknown_sids;  ///< configuration from before reset
   UnknownTags reset_unknown;
@@ -230,7 +245,7 @@ struct State {
   // What follows from the above, after each fill:
   std::set<Formed> formed;
   std::set<Formed2> formed2;
-  bool run_over = false;       ///< after the last step
+  bool between_steps = false;  ///< before the first one, or after the last
   std::set<Tag> broken_tags;   ///< two regimes that break the rule can be formed
   std::set<u16> broken_vmids;  ///< likewise of stage 2, or nested and not
   bool group_differs = false;  ///< valid members of a contiguous group

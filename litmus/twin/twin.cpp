@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "litmus/twin/fill.h"
+#include "litmus/twin/fingerprint.h"
 #include "litmus/twin/invalidate.h"
 #include "litmus/twin/judge.h"
 
@@ -17,7 +18,8 @@ namespace {
 
 class Schedules {
  public:
-  Schedules(Facts facts, u64 states_max) : facts_(std::move(facts)), states_max_(states_max) {
+  Schedules(Facts facts, u64 states_max, bool merge)
+      : facts_(std::move(facts)), states_max_(states_max), merge_(merge) {
     judgement_.allowed.resize(facts_.test->accesses.size());
     judgement_.dmas.resize(facts_.test->dmas.size());
     judgement_.loads.resize(facts_.test->loads.size());
@@ -30,6 +32,7 @@ class Schedules {
     state.ats_sids = facts_.layout.ats_sids;
     state.atschk = facts_.layout.atschk;
     state.vmw = facts_.layout.vmw;
+    state.e2h = facts_.layout.e2h;
     if (facts_.layout.reset) {
       state.may_translate = false;
       state.may_bypass = true;
@@ -40,7 +43,9 @@ class Schedules {
         if (world == World::el1) state.reset_unknown.vmids.insert(vmid);
       }
     }
+    state.between_steps = true;
     settle(state);
+    state.between_steps = false;
     explore(state, 0);
     finish();
     return std::move(judgement_);
@@ -49,20 +54,39 @@ class Schedules {
  private:
   /// A moment: all that can be filled is, then the rules are judged.
   void settle(State& state) {
-    ++states_;
     fill(facts_, state);
     judge_state(facts_, state, judgement_.broken);
   }
 
   /// From here any queued command may act now, or the driver goes on with its next step.
-  void explore(const State& state, std::size_t next) {
-    if (states_ > states_max_) return;
+  void explore(State state, std::size_t next) {
+    while (true) {
+      if (states_ > states_max_) return;
+      if (merge_ && !seen_.insert({next, fingerprint_of(state)}).second) return;
+      ++states_;
+      explore_moments(state, next);
+      if (next == facts_.layout.actions.size()) {
+        collect(std::move(state));
+        return;
+      }
+      std::vector<State> after = perform(state, facts_.layout.actions[next]);
+      ++next;
+      if (after.empty()) return;
+      for (State& one : after) settle(one);
+      for (std::size_t i = 1; i < after.size(); ++i) explore(std::move(after[i]), next);
+      state = std::move(after.front());
+    }
+  }
+
+  /// What may happen now by itself.
+  void explore_moments(const State& state, std::size_t next) {
     for (std::size_t i = 0; i < state.queue.size(); ++i) {
       if (!may_act(state, i)) continue;
       State after = state;
       after.queue[i].acted = true;
       const Command command = after.queue[i].command;
-      const Acting by{.command = command, .vmw = state.vmw};
+      const Acting by{
+          .command = command, .vmw = state.vmw, .e2h = state.e2h, .e2h_open = state.e2h_open};
       for (Flight* flight : flights_using(after, by)) flight->commands.insert(i);
       act(by, after);
       settle(after);
@@ -71,7 +95,6 @@ class Schedules {
     for (std::size_t i = 0; i < state.queue.size(); ++i) {
       if (!may_signal(state, i)) continue;
       State after = state;
-      ++states_;
       signal(after, after.queue[i]);
       explore(after, next);
     }
@@ -87,14 +110,6 @@ class Schedules {
       explore(after, next);
     }
     for (std::size_t i = 0; i < state.flights.size(); ++i) fly(state, i, next);
-    if (next == facts_.layout.actions.size()) {
-      collect(state);
-      return;
-    }
-    for (State& after : perform(state, facts_.layout.actions[next])) {
-      settle(after);
-      explore(after, next + 1);
-    }
   }
 
   static bool is_done(const State& state, std::size_t sync) {
@@ -139,11 +154,10 @@ class Schedules {
     const auto covered = [&by](const auto& used) { return removes(by, used); };
     std::vector<Flight*> found;
     for (Flight& flight : state.flights) {
-      if (!flight.translated || flight.done) continue;
-      if (std::any_of(flight.items.begin(), flight.items.end(), covered) ||
-          std::any_of(flight.configuration.begin(), flight.configuration.end(), covered)) {
-        found.push_back(&flight);
-      }
+      if (flight.done) continue;
+      const bool used = std::ranges::any_of(flight.items, covered) ||
+                        std::ranges::any_of(flight.configuration, covered);
+      if (used || (flight.entry && removes(by, *flight.entry, state))) found.push_back(&flight);
     }
     return found;
   }
@@ -172,6 +186,27 @@ class Schedules {
     }
   }
 
+  /// By what commands tell them apart, and each once.
+  static std::vector<Item> as_covered(const std::vector<Item>& items) {
+    std::vector<Item> found;
+    for (const Item& item : items) {
+      Item one;
+      one.stage = item.stage;
+      one.pointer = item.pointer;
+      one.global = item.global;
+      one.tag = item.tag;
+      one.span_va = item.span_va;
+      one.span_bytes = item.span_bytes;
+      one.level = item.level;
+      one.granule = item.granule;
+      one.apart = item.apart;
+      one.vmw = item.vmw;
+      const auto is_one = [&](const Item& other) { return other.identity() == one.identity(); };
+      if (std::ranges::none_of(found, is_one)) found.push_back(one);
+    }
+    return found;
+  }
+
   /// A DMA may be translated now, or take its effect now.
   void fly(const State& state, std::size_t index, std::size_t next) {
     const Flight& flight = state.flights[index];
@@ -180,23 +215,63 @@ class Schedules {
       State after = state;
       finish_flight(after, after.flights[index]);
       if (!facts_.test->loads.empty()) settle(after);
-      ++states_;
       explore(after, next);
       return;
     }
+    Transaction how = transaction_of(flight);
+    if (flight.ats && !flight.entry) {
+      begin_by_ats(state, index, how, next);
+      return;
+    }
     for (Outcome& outcome :
-         outcomes(facts_, state, transaction_of(flight.stream, flight.va, flight.kind))) {
+         flight.entry ? by_entry(state, how, *flight.entry) : outcomes(facts_, state, how)) {
       State after = state;
       Flight& changed = after.flights[index];
       changed.translated = true;
       changed.text = outcome.text;
       changed.pa = outcome.pa;
-      changed.items = std::move(outcome.items);
+      changed.items = as_covered(outcome.items);
       changed.configuration = std::move(outcome.configuration);
       changed.marks = std::move(outcome.marks);
-      ++states_;
       explore(after, next);
     }
+  }
+
+  /// Its device has an answer to a request, held or new: it keeps it until it is done.
+  void begin_by_ats(const State& state, std::size_t index, const Transaction& how,
+                    std::size_t next) {
+    if (state.ats_sids.contains(how.sid)) {
+      Transaction asked = how;
+      if (!asked.ssid) asked.kind = without_pasid(asked.kind);
+      for (const AtcEntry& entry : usable(state, asked)) {
+        State after = state;
+        after.flights[index].entry = entry;
+        explore(after, next);
+      }
+    }
+    std::set<std::string> ends;
+    for (const Outcome& outcome : outcomes(facts_, state, how)) {
+      if (outcome.text == "denied" || outcome.text == "any") ends.insert(outcome.text);
+    }
+    for (const std::string& text : ends) {
+      State after = state;
+      after.flights[index].translated = true;
+      after.flights[index].text = text;
+      explore(after, next);
+    }
+  }
+
+  /// The request for it, perhaps its own, has marked the page dirty.
+  std::vector<Outcome> by_entry(const State& state, Transaction how, const AtcEntry& entry) const {
+    if (!how.ssid) how.kind = without_pasid(how.kind);
+    std::vector<Outcome> found = outcomes_of_translated(facts_, state, how, entry);
+    if (how.kind.type != Kind::Type::write || entry.dirtied.empty()) return found;
+    for (std::size_t i = 0, count = found.size(); i < count; ++i) {
+      if (!found[i].pa || found[i].text.ends_with("!dirty")) continue;
+      found.push_back(found[i]);
+      found.back().text += "!dirty";
+    }
+    return found;
   }
 
   void finish_flight(State& state, Flight& flight) {
@@ -208,6 +283,12 @@ class Schedules {
       if (!mark.dirty) state.memory.hardware_sets_af(mark.pa);
     }
     flight.marks.clear();
+    // With ATS the dirty state is visible before the data is. IHI 0070 3.13.7.1.
+    const bool wrote = flight.pa && flight.kind.type == Kind::Type::write && flight.entry;
+    for (const u64 pa : wrote ? flight.entry->dirtied : std::set<u64>{}) {
+      state.marks[{pa, true}] = {exposed, state.broadcasts.size()};
+      state.seen_marks.insert({pa, true});
+    }
     if (flight.pa && is_released(state, *flight.pa)) judgement_.broken.insert("page-reuse");
     record(state, flight.name, flight.text);
   }
@@ -229,8 +310,12 @@ class Schedules {
     return {Kind::Type::execute, privileged};
   }
 
-  static Transaction transaction_of(const Stream& stream, u64 va, Kind kind) {
+  static Transaction transaction_of(const Flight& flight) {
+    return transaction_of(flight.stream, flight.va, flight.kind, flight.ats);
+  }
+  static Transaction transaction_of(const Stream& stream, u64 va, Kind kind, bool ats) {
     Transaction by;
+    by.ats = ats;
     by.sid = stream.sid.value;
     if (stream.ssid) by.ssid = stream.ssid->value;
     by.va = va;
@@ -250,13 +335,12 @@ class Schedules {
 
   void collect(State state) {
     ended_ = true;
-    state.run_over = true;
+    state.between_steps = true;
     settle(state);
     for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
       const Access& access = facts_.test->accesses[i];
-      Transaction by = transaction_of(access.stream, access.va.value,
-                                      kind_of(access.direction, access.privileged));
-      by.ats = access.ats;
+      const Transaction by = transaction_of(
+          access.stream, access.va.value, kind_of(access.direction, access.privileged), access.ats);
       for (const Outcome& outcome : outcomes(facts_, state, by)) {
         judgement_.allowed[i].insert(outcome.text);
       }
@@ -268,8 +352,9 @@ class Schedules {
       if (flight.translated)
         record(state, flight.name, flight.text);
       else
-        for (const Outcome& outcome :
-             outcomes(facts_, state, transaction_of(flight.stream, flight.va, flight.kind))) {
+        for (const Outcome& outcome : flight.entry
+                                          ? by_entry(state, transaction_of(flight), *flight.entry)
+                                          : outcomes(facts_, state, transaction_of(flight))) {
           record(state, flight.name, outcome.text);
         }
     }
@@ -291,6 +376,15 @@ class Schedules {
       state.seen_marks.erase({pa, dirty});
     }
     state.may_be_dirty.erase(pa);
+    std::set<AtcEntry> atc;
+    for (AtcEntry entry : state.atc) {
+      entry.dirtied.erase(pa);
+      atc.insert(std::move(entry));
+    }
+    state.atc = std::move(atc);
+    for (Flight& flight : state.flights) {
+      if (flight.entry) flight.entry->dirtied.erase(pa);
+    }
   }
 
   /// A CMD_SYNC that was submitted behind a completed access shows the flags that it changed.
@@ -382,6 +476,7 @@ class Schedules {
     } else if (const auto* field = std::get_if<RegisterAction>(&action.what)) {
       barrier(state, action.agent);
       if (field->which == Bit::atschk) set_atschk(state, field->value != 0);
+      if (field->which == Bit::e2h) set_e2h(state, field->value != 0);
       if (field->which == Bit::vmw) set_vmw(state, static_cast<unsigned>(field->value));
     } else if (const auto* broadcast = std::get_if<BroadcastAction>(&action.what)) {
       const bool heard = facts_.layout.broadcasts && !is_illegal(broadcast->command);
@@ -409,6 +504,7 @@ class Schedules {
       flight.stream = begin->stream;
       flight.va = begin->va;
       flight.kind = kind_of(begin->direction, begin->privileged);
+      flight.ats = begin->ats;
       state.flights.push_back(std::move(flight));
     } else if (const auto* end = std::get_if<DmaEndAction>(&action.what)) {
       const bool done = std::any_of(
@@ -485,20 +581,29 @@ class Schedules {
     }
   }
 
-  /// What it was may be cached with each STE.
-  void set_atschk(State& state, bool on) const {
-    if (state.atschk == on) return;
-    for (const u64 sid : facts_.sids) {
-      const auto is_its = [sid](const Structure& structure) {
-        return structure.kind == StructureKind::ste && structure.sid == sid;
-      };
-      const bool cached = std::ranges::any_of(state.structures, is_its);
-      if (cached) state.old_atschk.insert({sid, state.atschk});
+  /// What a register was may be cached with each STE that is.
+  static void keep_with_stes(const State& state, bool value, std::set<std::pair<u64, bool>>& to) {
+    for (const Structure& structure : state.structures) {
+      if (structure.kind == StructureKind::ste) to.insert({structure.sid, value});
     }
+  }
+
+  static void set_atschk(State& state, bool on) {
+    if (state.atschk == on) return;
+    keep_with_stes(state, state.atschk, state.old_atschk);
     state.atschk = on;
   }
 
+  /// Ignored unless SMMUEN = 0: IHI 0070 6.3.12.
+  static void set_e2h(State& state, bool on) {
+    if (state.may_translate || state.e2h == on) return;
+    keep_with_stes(state, state.e2h, state.old_e2h);
+    state.e2h = on;
+    state.e2h_open = true;
+  }
+
   static void set_smmuen(State& state, const SmmuenAction& smmuen) {
+    if (smmuen.on) state.e2h_open = false;
     if (smmuen.acknowledged) {
       state.may_translate = smmuen.on;
       state.may_bypass = !smmuen.on;
@@ -551,23 +656,23 @@ class Schedules {
   Facts facts_;
   Judgement judgement_;
   u64 states_max_;
+  bool merge_;
   u64 states_ = 0;
-  bool ended_ = false;  // some schedule comes to the last step
+  std::set<std::pair<std::size_t, Fingerprint>> seen_;  // before which step
+  bool ended_ = false;                                  // some schedule comes to the last step
 };
 
 }  // namespace
 }  // namespace twin
 
-Judgement judge_literally(const Test& test, u64 states_max) {
+Judgement judge_literally(const Test& test, u64 states_max, bool merge) {
   Judgement judgement;
-  judgement.unsupported = twin::unsupported_in(test);
-  if (!judgement.unsupported.empty()) return judgement;
   auto laid = layout(test);
   if (!laid) {
     judgement.unsupported = laid.error().message;
     return judgement;
   }
-  return twin::Schedules(twin::facts_of(test, std::move(*laid)), states_max).run();
+  return twin::Schedules(twin::facts_of(test, std::move(*laid)), states_max, merge).run();
 }
 
 }  // namespace iommucheck::litmus

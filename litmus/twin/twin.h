@@ -24,7 +24,8 @@
 
 namespace iommucheck::litmus {
 
-/// Bound: so many states over all schedules; beyond it `unsupported` says so.
-Judgement judge_literally(const Test& test, u64 states_max = 20'000);
+/// Bound: so many states over all schedules; beyond it `unsupported` says so. A state to which
+/// several schedules come is gone on from once, unless `merge` is false, which tests ask for.
+Judgement judge_literally(const Test& test, u64 states_max = 20'000, bool merge = true);
 
 }  // namespace iommucheck::litmus

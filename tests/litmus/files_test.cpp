@@ -27,7 +27,7 @@ TEST(LitmusFiles, EveryTestIsAsItSays) {
       EXPECT_EQ(difference(test, got->judgement), "") << to_string(test.place) << " " << test.name;
     }
   }
-  EXPECT_GE(judged, 700);
+  EXPECT_GE(judged, 850);
 }
 
 /// No schedule comes to an end: that is no verdict, by either.
@@ -54,9 +54,8 @@ TEST(LitmusFiles, TheEngineComesFirst) {
   EXPECT_FALSE(reading("access 1 0x1000 r -> P1\n").literal);
   EXPECT_FALSE(reading("access 1 0x1000 r -> P1\n").reasons.empty());
   EXPECT_TRUE(reading("run dma d begin 1 0x1000 r\nrun dma d end\ndma d -> P1\n").literal);
-  const auto neither =
-      reading("init ste 1 cfg=s1 cd=C1 cont=1\ninit e2h 1\naccess 1 0x1000 r -> P1\n");
-  EXPECT_EQ(neither.judgement.unsupported, "STE.CONT");
+  EXPECT_TRUE(
+      reading("init ste 1 cfg=s1 cd=C1 cont=1\ninit e2h 1\naccess 1 0x1000 r -> P1\n").literal);
 }
 
 }  // namespace
