@@ -215,6 +215,7 @@ class Lockstep {
   void access_meanwhile(const spec::Access& access);
   void perform_alloc(const fuzz::Operation& operation);
   void take_every_asid(const spec::sva::Call& alloc);
+  void meet_all(const std::vector<spec::sva::Observed>& domains);
   void note_domain(const spec::sva::Observed& observed);
   void perform_on_space(const fuzz::Operation& operation);
   void perform_map_sg(spec::sva::Call& call);

@@ -128,6 +128,19 @@ void Lockstep::perform_alloc(const fuzz::Operation& operation) {
   note_domain(make_call(call));
 }
 
+/// One device goes from each of the domains to the next, while another stays on the first: numbers
+/// that were given twice, or anew with what caches hold of them, meet.
+void Lockstep::meet_all(const std::vector<Observed>& domains) {
+  constexpr u32 stays = 1, goes = 0;
+  if (domains.empty() || stays >= monitor_.interface().device_count()) return;
+  const auto attach = [&](const Observed& domain, u32 device) {
+    const Call call{.kind = CallKind::attach, .domain = domain.value, .device = device};
+    if (may_call(call) && monitor_.findings().empty()) make_call(call);
+  };
+  attach(domains.front(), stays);
+  for (std::size_t i = 1; i < domains.size(); ++i) attach(domains[i], goes);
+}
+
 /// Domains until there is no number left for another one. The last two stay, each with a device on
 /// it if that can be.
 void Lockstep::take_every_asid(const Call& alloc) {
@@ -138,6 +151,7 @@ void Lockstep::take_every_asid(const Call& alloc) {
     made.pop_back();
     break;
   }
+  meet_all(made);
   constexpr std::size_t stay = 2;
   for (std::size_t i = 0; i < made.size() && monitor_.findings().empty(); ++i) {
     if (made.size() - i <= stay) {

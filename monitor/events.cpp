@@ -58,7 +58,7 @@ class Feeder {
     if (!bounded(fill.words, range_max / 8)) return;
     if (m_.recording_) m_.recording_->before_store(fill.pa, fill.words * 8);
     m_.fill(by_, fill.pa, fill.words, fill.value);
-    if (!m_.setup_.barriers_known) m_.caches_.barrier(by_);
+    if (!m_.setup_.barriers_known) m_.make_visible(by_);
     stored(fill.pa, fill.words * 8);
   }
   void operator()(const trace::Rmw& rmw) {
@@ -68,7 +68,7 @@ class Feeder {
     if (m_.recording_) m_.recording_->before_store(rmw.pa, rmw.size);
     if (!inside || !rmw.value || (rmw.size < 8 && before.unknown)) {
       unknown(rmw.pa, rmw.size);
-      if (rmw.ordered.value_or(false)) m_.caches_.barrier(by_);
+      if (rmw.ordered.value_or(false)) m_.make_visible(by_);
     } else {
       m_.rmw(by_, {.pa = rmw.pa,
                    .size = rmw.size,
@@ -576,7 +576,7 @@ class Feeder {
     for (u64 word = align_down(pa, 3); word < pa + bytes; word += 8) {
       m_.caches_.store_unknown(by_, word);
     }
-    if (!m_.setup_.barriers_known) m_.caches_.barrier(by_);
+    if (!m_.setup_.barriers_known) m_.make_visible(by_);
     m_.gather();
     m_.undetermined("the value that was stored");
   }
@@ -662,8 +662,7 @@ void Monitor::driver_restored() {
   fed_.ready = ready;
   fed_.ready_at = ready_at;
   caches_.violations().clear();
-  caches_.dirty().clear();
-  caches_.dirty_streams().clear();
+  caches_.changes().clear();
   case_.touched.clear();
   case_.touched_streams.clear();
   in_call_ = false;

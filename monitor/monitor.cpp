@@ -206,16 +206,14 @@ void Monitor::begin_case(EventIndex now) {
 std::unique_ptr<Monitor::Point> Monitor::point() {
   auto point = std::make_unique<Point>();
   point->case_ = case_;
-  point->dirty_ = caches_.dirty();
-  point->dirty_streams_ = caches_.dirty_streams();
+  point->changes_ = caches_.changes();
   return point;
 }
 
 void Monitor::go_back_to(const Point& point) {
   begin_case(point.case_.now);
   case_ = point.case_;
-  caches_.dirty() = point.dirty_;
-  caches_.dirty_streams() = point.dirty_streams_;
+  caches_.changes() = point.changes_;
 }
 
 /// Of blocks that came or went after that event, as the trail has it.
@@ -282,8 +280,14 @@ void Monitor::before_store(u64 word) {
   if (device_rules_ && !smmu_.is_command_slot(word)) device_rules_->stored(word);
 }
 
+void Monitor::make_visible(AgentId by) {
+  // What the environment stores is judged when it has told why.
+  if (by != trace::environment_agent && caches_.barrier_ends_version(by)) window_ends();
+  caches_.barrier(by);
+}
+
 void Monitor::after_store(AgentId by) {
-  if (!setup_.barriers_known) caches_.barrier(by);
+  if (!setup_.barriers_known) make_visible(by);
   if (probes(by)) window_ends();
   gather();
 }
@@ -314,6 +318,7 @@ void Monitor::rmw(AgentId by, const Atomic& atomic) {
   before_store(word);
   const auto shift = static_cast<unsigned>(8 * (atomic.pa - word));
   const spec::Content before = caches_.memory().newest(word);
+  if (by != trace::environment_agent && caches_.rmw_ends_version(word)) window_ends();
   if (atomic.size == 8) {
     caches_.rmw(by, word, atomic.value);
   } else if (before.unknown) {
@@ -322,7 +327,8 @@ void Monitor::rmw(AgentId by, const Atomic& atomic) {
     caches_.rmw(by, word,
                 with_bits(before.value, shift + 8 * atomic.size - 1, shift, atomic.value));
   }
-  if (atomic.ordered || !setup_.barriers_known) caches_.barrier(by);
+  if (atomic.ordered || !setup_.barriers_known) make_visible(by);
+  if (probes(by)) window_ends();
   gather();
 }
 
@@ -333,7 +339,7 @@ void Monitor::barrier(AgentId by, trace::BarrierKind kind, bool completes) {
   emit(by, event);
   if (kind != trace::BarrierKind::store) smmu_.observe_load_barrier();
   if (kind == trace::BarrierKind::load) return;  // it orders no store
-  caches_.barrier(by);
+  make_visible(by);
   gather();
 }
 
@@ -387,7 +393,7 @@ void Monitor::mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool 
   // An ordered write makes the stores before it visible; what they replaced is cached then, so the
   // window is compared after that.
   tick();
-  if (ordered || !setup_.barriers_known) caches_.barrier(by);
+  if (ordered || !setup_.barriers_known) make_visible(by);
   if (!hardware_) window_ends();
   emit(by,
        trace::MmioWrite{
@@ -587,8 +593,7 @@ void Monitor::driver_ready() {
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::ready});
   gather();
   case_.promises_on = setup_.calls_are_known;
-  caches_.dirty().clear();
-  caches_.dirty_streams().clear();
+  caches_.changes().clear();
   check_whole_space();
   if (!case_.promises_on || !findings_.empty() || hardware_) return;
   check_attributes_of_registers();

@@ -427,6 +427,8 @@ class Monitor {
   }
   void before_store(u64 word);
   void after_store(AgentId by);
+  /// A barrier. The window ends before a version goes that no cache keeps.
+  void make_visible(AgentId by);
   void window_ends();
   void check_changes();
   void remember_changes();
@@ -672,8 +674,7 @@ class Monitor {
 class Monitor::Point {
   friend class Monitor;
   Case case_;
-  std::vector<spec::DirtyInterval> dirty_;
-  std::vector<spec::StreamPart> dirty_streams_;
+  spec::Changes changes_;
 };
 
 }  // namespace iommucheck::oracle

@@ -3,8 +3,9 @@
 // by interval, where something changed. SEMANTICS 5.
 //
 // A window ends before an invalidation can act, memory is freed, a call returns or an expectation
-// changes. Until then every version that was visible in it is still visible or cached, so one
-// comparison at its end has the verdict of one at each store.
+// changes; and before a version of a table's word goes that came in it after another one, since of
+// an invalid descriptor no cache keeps anything. Until then every version that was visible in it is
+// still visible or cached, so one comparison at its end has the verdict of one at each store.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -86,11 +87,13 @@ void Monitor::remember(u32 tag, u64 first, u64 last) {
 void Monitor::window_ends() {
   if (hardware_) return compare_hardware();
   if (!case_.promises_on) {
-    caches_.dirty().clear();
-    caches_.dirty_streams().clear();
+    caches_.changes().clear();
     return;
   }
-  if (caches_.dirty().empty() && caches_.dirty_streams().empty()) return;
+  if (caches_.dirty().empty() && caches_.dirty_streams().empty()) {
+    caches_.changes().clear();
+    return;
+  }
   check_changes();
 }
 
@@ -111,8 +114,7 @@ void Monitor::remember_changes() {
   for (const spec::DirtyInterval& interval : caches_.dirty()) {
     remember(interval.tag, interval.first, interval.last);
   }
-  caches_.dirty_streams().clear();
-  caches_.dirty().clear();
+  caches_.changes().clear();
 }
 
 void Monitor::check_changes() {
@@ -127,7 +129,7 @@ void Monitor::check_changes() {
     remember(interval.tag, interval.first, interval.last);
     check_interval(interval.tag, interval.first, interval.last);
   }
-  caches_.dirty().clear();
+  caches_.changes().clear();
 }
 
 spec::Rule Monitor::rule_for(const Alternatives& allowed) const {

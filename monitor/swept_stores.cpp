@@ -65,28 +65,22 @@ class Sweep {
   struct Kept {  // what the trail does not
     Trail::Mark mark;
     EventIndex now;
-    std::vector<spec::DirtyInterval> dirty, touched;
-    decltype(Monitor::case_.touched_streams) dirty_streams, touched_streams;
+    spec::Changes changes;
+    std::vector<spec::DirtyInterval> touched;
+    decltype(Monitor::case_.touched_streams) touched_streams;
     Statistics statistics;
     std::array<u64, 256> exercised;
   };
   Kept keep() const {
-    return {m_.caches_.trail().mark(),
-            m_.case_.now,
-            m_.caches_.dirty(),
-            m_.case_.touched,
-            m_.caches_.dirty_streams(),
-            m_.case_.touched_streams,
-            m_.statistics_,
-            m_.caches_.exercised()};
+    return {m_.caches_.trail().mark(), m_.case_.now,   m_.caches_.changes(),  m_.case_.touched,
+            m_.case_.touched_streams,  m_.statistics_, m_.caches_.exercised()};
   }
   void put_back(const Kept& kept) {
     m_.caches_.trail().undo_to(kept.mark);
     m_.case_.now = kept.now;
     m_.caches_.set_now(kept.now);
     m_.caches_.violations().clear();
-    m_.caches_.dirty() = kept.dirty;
-    m_.caches_.dirty_streams() = kept.dirty_streams;
+    m_.caches_.changes() = kept.changes;
     m_.case_.touched = kept.touched;
     m_.case_.touched_streams = kept.touched_streams;
     m_.statistics_ = kept.statistics;
@@ -157,7 +151,7 @@ class Sweep {
         n += fill(n);
         continue;
       }
-      if (careful) m_.caches_.barrier(by_);
+      if (careful) m_.make_visible(by_);
       m_.tick();
       m_.smmu_.before_store(stores_[i].pa);
       if (careful && places_[i] != Place::configuration && m_.caches_.capabilities().httu != 0) {

@@ -90,6 +90,7 @@ class Walker {
   virtual Decoded decode(u64 word, unsigned level) const = 0;
   virtual bool sets_af_of_tables() const = 0;
   virtual bool sets_af_of_leaves() const = 0;
+  virtual bool marks_dirty() const = 0;
   /// Hardware may write to that word.
   virtual bool may_write(u64 pa) const = 0;
   virtual Item own() const = 0;
@@ -175,16 +176,17 @@ class Walker {
   }
 
   /// Members of a group that are valid agree in all but the output that follows from their place,
-  /// and in flags that hardware may have changed. SEMANTICS 2.
+  /// and in what hardware marks in one alone: AF (bit 10), and where it manages dirty state the
+  /// right to write (bit 7) of what has DBM (bit 51). SEMANTICS 2; R_LCGVS.
   void compare_group(u64 pa, unsigned level) {
-    constexpr u64 flags = u64{1} << 10 | u64{1} << 7;
     const u64 bytes = tree_.group(level) * 8, first = pa & ~(bytes - 1);
-    const u64 counts = ~(sets_af_of_leaves() ? flags : 0);
     std::optional<u64> seen;
     for (u64 member = first; member < first + bytes; member += 8) {
       const Value value = state_.memory.newest(member);
       if (!value.known || !bit(value.word, 0) || !bit(value.word, 52)) continue;
-      const u64 its = (value.word - ((member - first) / 8 << tree_.shift(level))) & counts;
+      const u64 word = value.word - ((member - first) / 8 << tree_.shift(level));
+      const u64 marks = u64{1} << 10 | (marks_dirty() && bit(word, 51) ? u64{1} << 7 : 0);
+      const u64 its = word & ~marks;
       state_.group_differs |= seen && *seen != its;
       seen = its;
     }
@@ -247,6 +249,7 @@ class Stage2Walker final : public Walker {
   }
   bool sets_af_of_tables() const override { return stage2_.haft; }
   bool sets_af_of_leaves() const override { return stage2_.ha; }
+  bool marks_dirty() const override { return stage2_.hd; }
   bool may_write(u64 /*pa*/) const override { return true; }
   bool has_globals() const override { return false; }
   Item own() const override {
@@ -302,6 +305,7 @@ class Stage1Walker final : public Walker {
   }
   bool sets_af_of_tables() const override { return regime_.haft; }
   bool sets_af_of_leaves() const override { return regime_.ha; }
+  bool marks_dirty() const override { return regime_.hd; }
   /// A flag of a guest's descriptor is written through stage 2.
   bool may_write(u64 pa) const override {
     if (!through_) return true;

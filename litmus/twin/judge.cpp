@@ -703,6 +703,14 @@ bool may_be_updated(const Decoded& word, bool ha, bool hd, bool haft) {
   return !word.af || (hd && word.dbm && !word.writable);
 }
 
+/// How much of an output says that the word is still the item's: any member of a contiguous group
+/// serves all of it.
+u64 first_output(u64 out, const Tree& tree, const Item& item, const Decoded& word) {
+  const bool grouped = item.cont && word.cont && item.stage != Stage::both;
+  const u64 bytes = pow2(tree.shift(item.level)) * (grouped ? tree.group(item.level) : 1);
+  return out & ~(bytes - 1);
+}
+
 }  // namespace
 
 DirtyAgain dirty_again(const State& state, const Regime& regime, const Item& item) {
@@ -712,8 +720,8 @@ DirtyAgain dirty_again(const State& state, const Regime& regime, const Item& ite
     for (const Version& version : state.memory.visible(item.source)) {
       const Decoded word = decode_descriptor(version.value.word, item.level, tree, regime.mair);
       // Of a combined translation the output is of stage 2.
-      const bool same =
-          item.stage == Stage::both || word.out == align_down(item.out, tree.shift(item.level));
+      const bool same = item.stage == Stage::both || first_output(word.out, tree, item, word) ==
+                                                         first_output(item.out, tree, item, word);
       found.stage1 |= same && is_writable_clean(version, word);
     }
   }
@@ -724,8 +732,11 @@ DirtyAgain dirty_again(const State& state, const Regime& regime, const Item& ite
         for (const unsigned granule : {12U, 14U, 16U}) {
           const Tree its{.root = 0, .granule = granule, .start = 0, .input = 48};
           const Decoded word = decode_stage2(version.value.word, level, its);
-          found.stage2 |= is_writable_clean(version, word) &&
-                          word.out == align_down(item.out, its.shift(level));
+          const bool own = item.stage == Stage::two && item.level == level;
+          const bool same = own ? first_output(word.out, its, item, word) ==
+                                      first_output(item.out, its, item, word)
+                                : word.out == align_down(item.out, its.shift(level));
+          found.stage2 |= is_writable_clean(version, word) && same;
         }
       }
     }

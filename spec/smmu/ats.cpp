@@ -54,8 +54,9 @@ void Ats::leave_dirty(const TableGraph::Path& path, u64 origin, Content content,
   lookups_.meet(path.space, path.level, path.va, path.hierarchical, 0, origin, content, met);
   for (u32 i = 0; i < atcs_.sources(); ++i) {
     const AtsSource source = atcs_.source(i);
-    for (const Candidate& c : met) {
+    for (Candidate& c : met) {
       if (c.kind != Candidate::Kind::leaf || !c.leaf.writable_clean || !meets(source, c)) continue;
+      c.at = c.va;  // of all its group
       fill(source, c, pow2(c.extent_lg2), std::min(source.dies, path.dies), stored_at);
     }
   }
@@ -113,6 +114,16 @@ bool Ats::grants_anything(const AtsSource& source, const Candidate& c) const {
   return false;
 }
 
+/// The descriptor for c.at, and where it stands. Of a contiguous group any member was met, and the
+/// entry of each page is told by the page's own, as in TLBs.
+std::pair<u64, u64> Ats::word_for(const Candidate& c) {
+  const unsigned group_lg2 = c.space.geometry.group_lg2(c.level);
+  if (!c.leaf.contiguous.value || group_lg2 == 0) return {c.value, c.origin};
+  const unsigned shift = c.space.geometry.shift(c.level);
+  const u64 steps = ((c.at - c.va) >> shift) - bits(c.origin, group_lg2 + 2, 3);
+  return {c.value + (steps << shift), c.origin + 8 * steps};
+}
+
 /// Entries for [c.at, c.at + bytes), which requests were answered with until the end of `until`.
 void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at) {
   const Half<u64>& asking = regimes_[source.regime].regime.half[c.space.half];
@@ -133,6 +144,9 @@ void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group unt
   if (c.kind == Candidate::Kind::unknown) {
     item.kind = ItemKind::unknown;
   } else {
+    const auto [value, origin] = word_for(c);
+    item.value = value;
+    item.origin = origin;
     item.output = c.leaf.output + (c.at - c.va);
     item.hierarchical = c.hierarchical;
     item.clean_only = c.clean_only ? 1 : 0;

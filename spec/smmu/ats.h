@@ -4,6 +4,7 @@
 // has ATS enabled. What accesses meet of it, says AtsAccesses.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "spec/smmu/fetches.h"
@@ -51,6 +52,7 @@ class Ats {
   void lose_source(const AtsSource& source);
   void leave_all(const AtsSource& source);
   void fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at);
+  static std::pair<u64, u64> word_for(const Candidate& c);
   [[nodiscard]] bool meets(const AtsSource& source, const Candidate& c) const;
   [[nodiscard]] bool grants_anything(const AtsSource& source, const Candidate& c) const;
 

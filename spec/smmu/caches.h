@@ -79,6 +79,12 @@ class Caches {
   /// An atomic exchange that succeeds: performed at once.
   void rmw(AgentId by, u64 pa, u64 value);
   void barrier(AgentId by);
+  /// By a barrier of `by`, or by an exchange of the word, a version of a table's word goes that
+  /// came after another one, since changes() were forgotten. Where it yields nothing that is
+  /// cached, an invalid descriptor, nothing of it is left to be judged later: whoever judges does
+  /// it before.
+  [[nodiscard]] bool barrier_ends_version(AgentId by) const;
+  [[nodiscard]] bool rmw_ends_version(u64 pa) const;
   void handoff(AgentId from, AgentId to) { memory_.handoff(from, to); }
   void clean(AgentId by, u64 pa) { memory_.clean_line(pa, by); }
   /// A store of the SMMU (HTTU) or of a device: performed and visible at once.
@@ -198,6 +204,7 @@ class Caches {
   /// Intervals whose outcomes may have changed, if `track` asked for them. Not part of the state.
   void track_changes(bool track) { changes_.follow(track); }
   std::vector<DirtyInterval>& dirty() { return changes_.intervals(); }
+  Changes& changes() { return changes_; }
   /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
   std::vector<StreamPart>& dirty_streams() { return changes_.streams(); }
   /// Some bound was hit: there is no verdict.

@@ -3,6 +3,7 @@
 // on the way, no part of the state: going back leaves them.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "base/bits.h"
@@ -70,17 +71,45 @@ class Changes {
   /// StreamID ~0 stands for every stream. Whether changes are followed or not.
   void mark_all_streams() { streams_.push_back({~u32{0}}); }
 
+  /// A descriptor of the word at `pa` stopped being visible. What comes after it and goes before
+  /// the changes are forgotten was never looked at.
+  void note_replaced(u64 pa) {
+    if (!followed_) return;
+    for (Words& words : replaced_) {
+      if (pa + 8 < words.first || pa > words.last + 8) continue;
+      words.first = std::min(words.first, pa);
+      words.last = std::max(words.last, pa);
+      return;
+    }
+    if (replaced_.size() < replaced_max) return replaced_.push_back({pa, pa});
+    replaced_.back() = {0, ~u64{0} - 8};  // more than are told apart
+  }
+  [[nodiscard]] bool any_replaced() const { return !replaced_.empty(); }
+  [[nodiscard]] bool is_replaced(u64 pa) const {
+    return std::ranges::any_of(
+        replaced_, [&](const Words& words) { return words.first <= pa && pa <= words.last; });
+  }
+
   std::vector<DirtyInterval>& intervals() { return intervals_; }
   std::vector<StreamPart>& streams() { return streams_; }
   void clear() {
     intervals_.clear();
     streams_.clear();
+    replaced_.clear();
   }
 
  private:
+  /// Addresses of words, inclusive.
+  struct Words {
+    u64 first = 0;
+    u64 last = 0;
+  };
+  static constexpr std::size_t replaced_max = 32;
+
   bool followed_ = false;
   std::vector<DirtyInterval> intervals_;
   std::vector<StreamPart> streams_;
+  std::vector<Words> replaced_;
 };
 
 }  // namespace iommucheck::spec

@@ -127,6 +127,19 @@ void Makes::probe_part(u32 tag, const TableExtent& part, u64 first, u64 last) {
   }
 }
 
+/// Whoever walks to the entry manages dirty state by hardware (HD, S2HD): without, DBM means
+/// nothing and AP[2] (S2AP[1]) is a right like others.
+bool Makes::marks_dirty(const Frame& frame, unsigned index, Geometry geometry,
+                        unsigned level) const {
+  bool any = false, all = true;
+  graph_.for_each_end(frame, index, geometry, level, [&](const TableGraph::End& end) {
+    if (end.ghost) return;
+    any = true;
+    all &= regimes_.of(end.space).hd.value;
+  });
+  return any && all;
+}
+
 void Makes::check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level,
                              u64 value) {
   const unsigned group_lg2 = geometry.group_lg2(level);
@@ -134,7 +147,8 @@ void Makes::check_contiguous(Frame& frame, unsigned index, Geometry geometry, un
   const unsigned shift = geometry.shift(level);
   const u64 output_mask = mask(47, shift);
   const auto expected = [&](u64 word, unsigned i) {
-    return (word & ~output_mask) | ((word - (u64{i} << shift)) & output_mask);
+    const u64 others = word & ~output_mask & ~descriptor_bits::af;
+    return others | ((word - (u64{i} << shift)) & output_mask);
   };
   const auto first = static_cast<unsigned>(align_down(index, group_lg2));
   for (unsigned i = first; i < first + (1U << group_lg2); ++i) {
@@ -142,7 +156,12 @@ void Makes::check_contiguous(Frame& frame, unsigned index, Geometry geometry, un
     if (i == index || other.unknown || !geometry.is_leaf(other.value, level)) continue;
     if (!contiguous_hint(other.value).value) continue;
     findings_.count(Rule::CONFLICT_CONTIGUOUS);
-    if (expected(other.value, i - first) == expected(value, index - first)) continue;
+    const u64 differs = expected(other.value, i - first) ^ expected(value, index - first);
+    if (differs == 0) continue;
+    if (differs == descriptor_bits::ap2 && dirty_bit_modifier(value).value &&
+        marks_dirty(frame, index, geometry, level)) {
+      continue;
+    }
     findings_.report(
         Rule::CONFLICT_CONTIGUOUS,
         "members of one contiguous group disagree: " + findings_.name(frame.address() + 8 * index) +

@@ -23,7 +23,9 @@ class Makes {
 
   /// The word is a valid descriptor from now on.
   void check(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
-  /// Valid members of a contiguous group agree in all but the output that follows from their index.
+  /// Valid members of a contiguous group agree in all but the output that follows from their index,
+  /// and what hardware marks in one alone: the Access flag, and the dirty state where it manages
+  /// that. DDI 0487 D8.6, R_LCGVS.
   void check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
   /// What a look-up of the address may meet, under the tag or by what is global in it, is no
   /// conflict. `origin`: of the word stored last.
@@ -36,6 +38,8 @@ class Makes {
 
  private:
   void probe_tag(u32 tag, u64 va, u64 origin);
+  [[nodiscard]] bool marks_dirty(const Frame& frame, unsigned index, Geometry geometry,
+                                 unsigned level) const;
   void probe_part(u32 tag, const TableExtent& part, u64 first, u64 last);
 
   const CachesView& view_;  // for causes

@@ -191,6 +191,14 @@ class Memory {
   /// called for each version that stops being visible, while all are still there; then they go.
   template <class Vanish>
   void barrier(AgentId by, Vanish&& vanish);
+  /// A barrier of `by` would make a version vanish that came after a descriptor: one that still
+  /// pends, or one that was `replaced(pa)`. Of words in tables only.
+  template <class Replaced>
+  [[nodiscard]] bool ends_later_version(AgentId by, bool any_replaced, Replaced&& replaced) const;
+  /// Before the newest version of the word there was a descriptor, which is visible still.
+  [[nodiscard]] bool has_descriptor_before(u64 pa) const {
+    return is_pending(pa) && is_descriptor_before(newest_pending(pa), pa);
+  }
   /// The same for the pending stores of one word, whoever made them (an Rmw performs).
   template <class Vanish>
   void settle_word(u64 pa, Vanish&& vanish);
@@ -235,6 +243,9 @@ class Memory {
   Frame* make_frame(u64 number);
   void note_change(const Frame& frame) { changed_[changes_++ % changed_.size()] = frame.address(); }
   void set_word(Frame& frame, unsigned index, Content content);
+  /// The i-th pending store (from 1 on; 0: none) or one before it to the word replaced a
+  /// descriptor.
+  [[nodiscard]] bool is_descriptor_before(u32 i, u64 pa) const;
   /// Index of the newest pending store to the word + 1, or 0.
   [[nodiscard]] u32 newest_pending(u64 pa) const;
   template <class Vanish>
@@ -368,6 +379,30 @@ void Memory::vanish_entry(const PendingStore& entry, Vanish&& vanish) {
     const u64 pa = entry.pa + 8 * k;
     vanish(where, static_cast<unsigned>(first + k), entry.old_of(pa), entry.at_of(pa));
   }
+}
+
+inline bool Memory::is_descriptor_before(u32 i, u64 pa) const {
+  for (; i != 0; i = pending_[i - 1].older) {
+    const Content old = pending_[i - 1].old_of(pa);
+    if (old.unknown || bit(old.value, 0)) return true;
+  }
+  return false;
+}
+
+template <class Replaced>
+bool Memory::ends_later_version(AgentId by, bool any_replaced, Replaced&& replaced) const {
+  const u64 who = agent_bit(by);
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    const PendingStore& entry = pending_[i];
+    if (entry.older == 0 && !any_replaced) continue;
+    if ((entry.covered_by & who) == 0 || entry.needs_clean != 0) continue;
+    const Frame* where = find(entry.pa);
+    if (where == nullptr || !where->is_table()) continue;
+    for (u64 pa = entry.pa; entry.has(pa); pa += 8) {
+      if (is_descriptor_before(entry.older, pa) || replaced(pa)) return true;
+    }
+  }
+  return false;
 }
 
 template <class Vanish>

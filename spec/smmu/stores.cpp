@@ -140,6 +140,17 @@ void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
 
 // ---- visibility ---------------------------------------------------------------------------------
 
+bool Caches::barrier_ends_version(AgentId by) const {
+  return memory_.ends_later_version(by, changes_.any_replaced(),
+                                    [&](u64 pa) { return changes_.is_replaced(pa); });
+}
+
+bool Caches::rmw_ends_version(u64 pa) const {
+  const Frame* frame = memory_.find(pa);
+  if (!caps_.cohacc || frame == nullptr || !frame->is_table()) return false;
+  return changes_.is_replaced(pa) || memory_.has_descriptor_before(pa);
+}
+
 void Caches::barrier(AgentId by) {
   std::vector<Vanished>& vanished = scratch_vanished_;
   vanished.clear();
@@ -174,7 +185,10 @@ void Caches::settle(std::vector<Vanished>& vanished) {
   });
   // First all items, while every way to them is still there; then the ways that are gone.
   for (const Vanished& what : vanished) {
-    if (what.frame->is_table()) fills_.vanish(*what.frame, what);
+    if (what.frame->is_table()) {
+      changes_.note_replaced(what.frame->address() + 8 * what.index);
+      fills_.vanish(*what.frame, what);
+    }
     if (what.frame->config != 0) config_fills_.vanish(what, vanished);
   }
   for (const Vanished& what : vanished) {

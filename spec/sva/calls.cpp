@@ -431,11 +431,25 @@ Verdict end_last_call(InterfaceState& s, const Call& call, const Observed& obser
 
 namespace {
 
+/// The process has a number, and each of its bonds is one that a call in progress ends: it is free
+/// or not, and the next bind gets it or another one.
+bool may_lose_number(const InterfaceState& s, u32 process) {
+  const u32 number = process == 0 ? 0 : s.main_number(process);
+  if (number == 0 || s.numbers[number].bonds == 0) return false;
+  for (u32 b = s.numbers[number].bonds; b != 0; b = s.bonds[b].next) {
+    if (is_callers(s.bonds[b]) && !may_have_ended(s, b)) return false;
+  }
+  return true;
+}
+
 /// Calls on what a call that waits for a handler moves or ends: their order would not be known.
 const char* not_while_another_waits(const InterfaceState& s, const Call& call) {
   if (!s.tickets.any()) return nullptr;
   const char* reason = nullptr;
   const bool of_device = takes_device(call.kind);
+  if (call.kind == CallKind::bind_device || call.kind == CallKind::bind_task) {
+    if (may_lose_number(s, s.find_process(call.mm))) return "a call that ends its number waits";
+  }
   const u32 space = s.find_private(call.io_mm);
   s.tickets.for_each([&](const Pending& pending) {
     const auto kind = static_cast<CallKind>(pending.kind);

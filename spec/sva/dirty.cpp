@@ -61,10 +61,9 @@ bool any_in(const InterfaceState& s, u64 root, const Extent& extent) {
 /// Whether something of [first, last], which is mapped, may have been written.
 bool may_be_written(const InterfaceState& s, const Space& space, const Interval& part) {
   if (space.asked != 0 && (part.prot & prot_write) != 0) return true;
-  const Extent leaves{widest_leaf(s, space, part.first).first,
-                      widest_leaf(s, space, part.last).last};
-  return any_in(s, space.written, leaves) || any_in(s, space.maybe, leaves) ||
-         any_in(s, space.meanwhile, leaves);
+  const Extent pages{part.first, part.last};
+  return any_in(s, space.written, pages) || any_in(s, space.maybe, pages) ||
+         any_in(s, space.meanwhile, pages);
 }
 
 /// visit(index of a bit, its bytes) for those of the window that meet what stands in the map.
@@ -94,6 +93,17 @@ void mark(InterfaceState& s, u64 Space::* root, u32 space, u64 page) {
 void erase(InterfaceState& s, u64 Space::* root, u32 space, const Extent& extent) {
   if (!any_in(s, s.spaces[space].*root, extent)) return;
   s.forest.erase(s.spaces.edit(s.trail, space).*root, extent.first, extent.last);
+}
+
+/// A page is written: hardware marks the leaf that stands there now, and all its pages with it,
+/// whatever becomes of the leaf. A block that is split while it is mapped (BBML 2) leaves its mark
+/// to each of its pages.
+void mark_leaf(InterfaceState& s, u32 space, u64 page) {
+  const Extent leaf = widest_leaf(s, s.spaces[space], page);
+  const Piece known = s.forest.lookup(s.spaces[space].maybe, leaf.first);
+  if (known.mapped && known.last >= leaf.last) return;
+  erase(s, &Space::maybe, space, leaf);
+  s.forest.insert(s.spaces.edit(s.trail, space).maybe, {leaf.first, leaf.last, 0, 0, 0});
 }
 
 /// The pages of a map, as they are before it is changed.
@@ -170,7 +180,11 @@ void apply_dirty_set(InterfaceState& s, const Call& call, Status status) {
   if (!call.on && ended(status)) return forget_dirty(s, index);
   const bool begins = call.on && status == Status::ok && s.spaces[index].tracked == 0;
   if (!begins) {
-    if (s.spaces[index].tracked != 0) meanwhile_is_written(s, index);
+    if (s.spaces[index].tracked != 0) {
+      meanwhile_is_written(s, index);
+    } else {
+      erase(s, &Space::maybe, index, everywhere);
+    }
     erase(s, &Space::meanwhile, index, everywhere);
     return;
   }
@@ -287,19 +301,28 @@ namespace {
 /// nobody knows; one that was written while the call was in progress is told now or next time.
 void clear_window(InterfaceState& s, u32 index, const Call& call, const Observed& observed,
                   const Extent& window) {
-  const auto is_whole = [&](u64 page) {
-    const Extent leaf = widest_leaf(s, s.spaces[index], page);
-    return window.first <= leaf.first && leaf.last <= window.last;
-  };
-  for (u64 Space::* root : {&Space::written, &Space::maybe}) {
-    for (const u64 page : pages_of(s, index, s.spaces[index].*root, window)) {
-      erase(s, root, index, {page, page | (granule(s.spaces[index]) - 1)});
-      if (!is_whole(page)) mark(s, &Space::maybe, index, page);
-    }
+  std::vector<Extent> marked;
+  for (const u64 root : {s.spaces[index].written, s.spaces[index].maybe}) {
+    s.forest.for_each(root, window.first, window.last, [&](const Interval& piece) {
+      for (u64 at = piece.first;;) {
+        const Extent leaf = widest_leaf(s, s.spaces[index], at);
+        const u64 last = std::min(leaf.last, piece.last);
+        const bool whole = window.first <= leaf.first && leaf.last <= window.last;
+        if (!whole) marked.push_back({at, last});
+        if (last == piece.last) return;
+        at = last + 1;
+      }
+    });
+  }
+  for (u64 Space::* root : {&Space::written, &Space::maybe}) erase(s, root, index, window);
+  for (const Extent& part : marked) {
+    erase(s, &Space::maybe, index, part);
+    s.forest.insert(s.spaces.edit(s.trail, index).maybe, {part.first, part.last, 0, 0, 0});
   }
   for (const u64 page : pages_of(s, index, s.spaces[index].meanwhile, everywhere)) {
     const bool told = window.first <= page && page <= window.last &&
                       has_bit(observed.bits, (page - call.iova) / call.grain);
+    mark_leaf(s, index, page);
     mark(s, told ? &Space::maybe : &Space::written, index, page);
   }
   erase(s, &Space::meanwhile, index, everywhere);
@@ -345,6 +368,7 @@ void space_written(InterfaceState& s, u32 index, u64 iova, bool sure) {
   });
   if ((space.tracked == 0 && !in_call) || beyond(iova, space.input_bits)) return;
   const u64 page = iova & ~(granule(space) - 1);
+  mark_leaf(s, index, page);
   if (in_call && sure) return mark(s, &Space::meanwhile, index, page);
   mark(s, sure ? &Space::written : &Space::maybe, index, page);
 }

@@ -2,9 +2,9 @@
 // What devices have written: dirty_set, dirty_read. INTERFACE "Dirty".
 //
 // A bit must be set where a write that had ended when the call began met the page as it is mapped
-// now, and may be set where one was under way, where a leaf that may be larger than a page was
-// written, or where a device may have asked for a translation that it may write by. Between the two
-// every driver is right.
+// now, and may be set where one was under way, where a leaf that may have been larger than a
+// page, then, was written, or where a device may have asked for a translation that it may write by.
+// Between the two every driver is right.
 #pragma once
 
 #include <optional>

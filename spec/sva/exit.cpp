@@ -42,13 +42,14 @@ Ticket release_begins(InterfaceState& s, u64 mm) {
   return ticket;
 }
 
-/// INTERFACE "Exit": all handlers are called before any is waited for.
+/// INTERFACE "Exit": all handlers are called before any is waited for. A bond that a call in
+/// progress ends has none any more, or still.
 Verdict release_waits(const InterfaceState& s, Ticket ticket) {
   const Pending* pending = s.tickets.find(ticket);
   Verdict verdict;
   if (pending == nullptr || pending->kind != records::release_in_progress) return verdict;
   s.for_each_bond_of(pending->space, [&](u32 i) {
-    if (s.bonds[i].state != BondState::owed || !verdict.ok) return;
+    if (s.bonds[i].state != BondState::owed || !verdict.ok || may_have_ended(s, i)) return;
     verdict = broken(Rule::EXIT_HANDLERS,
                      "Release waits before mm_exit was called for " +
                          at_text(s.bonds[i].device, s.numbers[s.bonds[i].number].value));
@@ -71,6 +72,9 @@ Verdict release_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
     const BondState state = s.bonds[i].state;
     const std::string at = at_text(s.bonds[i].device, s.numbers[s.bonds[i].number].value);
     if (state != BondState::without) s.count(Rule::EXIT_WAITS);
+    if (state == BondState::owed && may_have_ended(s, i)) {
+      return set_bond_state(s, i, BondState::without);
+    }
     if (state == BondState::owed && verdict.ok) {
       verdict = broken(Rule::EXIT_HANDLERS, "Release returned without mm_exit for " + at);
     } else if (state == BondState::running && verdict.ok) {
@@ -203,8 +207,9 @@ bool waits_for_handlers(const InterfaceState& s, const Pending& pending) {
   bool waits = false;
   const auto runs = [&](u32 i) { return s.bonds[i].state == BondState::running; };
   if (pending.kind == records::release_in_progress) {
-    s.for_each_bond_of(pending.space,
-                       [&](u32 i) { waits |= runs(i) || s.bonds[i].state == BondState::owed; });
+    s.for_each_bond_of(pending.space, [&](u32 i) {
+      waits |= runs(i) || (s.bonds[i].state == BondState::owed && !may_have_ended(s, i));
+    });
     return waits;
   }
   switch (static_cast<CallKind>(pending.kind)) {

@@ -177,9 +177,6 @@ Stands reaches(const InterfaceState& s, const Bond& bond, const EntryTable& tabl
   return stands(s, table, device, bond.device, bond.domain, with_calls);
 }
 
-namespace {
-
-/// Whether every reference that is left has an unbind in progress, or all of the device's go.
 bool may_have_ended(const InterfaceState& s, u32 index) {
   const Bond& bond = s.bonds[index];
   u32 drops = 0;
@@ -193,8 +190,6 @@ bool may_have_ended(const InterfaceState& s, u32 index) {
   });
   return all || drops >= bond.refs;
 }
-
-}  // namespace
 
 /// A process's PASID, by the bonds through which the device reaches it.
 void bound_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 number,

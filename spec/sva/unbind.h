@@ -22,6 +22,9 @@ void remove_bond(InterfaceState& s, u32 bond);
 void settle_number(InterfaceState& s, u32 number);
 void set_bond_state(InterfaceState& s, u32 bond, BondState state);
 void end_all_of(InterfaceState& s, u32 device, Gone gone, bool timed_out);
+/// Whether every reference that is left has an unbind in progress, or all of the device's go: for
+/// the driver the bond is there or not.
+bool may_have_ended(const InterfaceState& s, u32 index);
 /// Whether the table that the device meets holds what the bond is about.
 Stands reaches(const InterfaceState& s, const Bond& bond, const EntryTable& table, u32 device,
                bool with_calls);

@@ -57,6 +57,14 @@ TEST(LockstepProperties, AWindowHasTheVerdictOfItsStoresForTwinsToo) {
   EXPECT_GT(total, 100U);
 }
 
+/// A descriptor that goes and comes back before anything else happens: of what was between nothing
+/// is left, neither in memory nor in caches.
+TEST(LockstepProperties, WhatIsClearedAndRestoredIsSeenByWindowsToo) {
+  for (const char* twin : {"neighbour_leaf_restored", "table_pointer_restored"}) {
+    EXPECT_GT(compare_windows_with_stores(museum(twin), 3, 420), 10U) << twin;
+  }
+}
+
 RC_GTEST_PROP(LockstepProperties, ChangesHaveTheVerdictOfTheWholeSpace, (u64 seed)) {
   static Booted driver;
   const auto sequence = sequence_of(seed, 1);

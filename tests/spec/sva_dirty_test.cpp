@@ -116,6 +116,26 @@ TEST_F(SvaDirty, a_leaf_that_may_be_larger_has_all_its_bits_or_one) {
   EXPECT_FALSE(right(some, {0xff}));
 }
 
+/// BBML 2: a part of a block is unmapped, and what is left stands there as pages.
+TEST_F(SvaDirty, a_block_that_is_split_leaves_its_mark_to_its_pages) {
+  map(block, block);
+  writes(block + 5 * page);
+  const Call cut{.kind = CallKind::unmap, .domain = d, .iova = block + 511 * page, .size = page};
+  ok(cut, page);
+  const Call some = dirty_read(block, 8 * page, true);
+  EXPECT_TRUE(right(some, {0xff})) << "the block was dirty, and so are its pages";
+  EXPECT_TRUE(right(some, {32})) << "pages of their own from the beginning";
+  EXPECT_FALSE(right(some, {0xdf})) << "but for the one that was written";
+  reads(some, {0xff});
+  EXPECT_FALSE(right(some, {0xff})) << "pages can be cleared one by one";
+  EXPECT_TRUE(right(dirty_read(block + 8 * page, 8 * page, true), {0xff}));
+  reads(dirty_read(block, 256 * page, true), {~u64{0xff}, ~u64{0}});
+  writes(block + 9 * page);
+  EXPECT_TRUE(right(dirty_read(block + 8 * page, 8 * page, true), {2}));
+  EXPECT_FALSE(right(dirty_read(block + 8 * page, 8 * page, true), {0xff}))
+      << "no block stands there any more";
+}
+
 TEST_F(SvaDirty, what_is_written_meanwhile_is_told_now_or_next_time) {
   const Call all = dirty_read(0, 4 * page, true);
   for (const bool told : {true, false}) {

@@ -269,6 +269,48 @@ TEST_F(SvaExit, unbind_inside_its_own_handler_is_a_deadlock) {
   ends(release);
 }
 
+/// A call that ends several bonds waits for the handler of one: of the others the driver has ended
+/// each already, or has not.
+TEST_F(SvaExit, a_bond_that_a_call_in_progress_ends_has_a_handler_or_none) {
+  for (const Call& call : {unbind_all(0), shutdown(0), detach(d, 0)}) {
+    const Trail::Mark mark = trail.mark();
+    bound();
+    process(y, 0x500000, py);
+    on(e, {1});
+    ok(init(1, iopf));
+    ok(bind(0, y, 0x20), 2);
+    const Ticket first = state.release_begins(x);
+    calls_exit(0, 1, 0x77);
+    const Trail::Mark before = trail.mark();
+    const Ticket second_alone = state.release_begins(y);
+    broken(state.release_waits(second_alone), Rule::EXIT_HANDLERS);  // nobody ends it
+    EXPECT_FALSE(state.may_end(second_alone));
+    trail.undo_to(before);
+
+    const Ticket waits = state.begin_call(call);
+    EXPECT_FALSE(state.caller_may(bind(1, y))) << call_text(call);  // at 2, or another number
+    const Ticket second = state.release_begins(y);
+    const Trail::Mark exits = trail.mark();
+    EXPECT_TRUE(state.release_waits(second).ok) << call_text(call);
+    ends(second);
+    EXPECT_FALSE(state.may_end(waits));
+    const Set now = meets(0, 2, 0x500000);
+    EXPECT_TRUE(now.contains("no_pasid") && now.contains("quiet")) << call_text(call);
+    state.handler_returned(0, 1, Status::ok);
+    EXPECT_TRUE(state.end_call(waits, call, {}).ok) << call_text(call);
+    const Set nothing{call.kind == CallKind::detach ? "blocked" : "no_pasid"};
+    EXPECT_EQ(meets(0, 2, 0x500000), nothing) << call_text(call);
+    ends(first);
+    EXPECT_EQ(state.held().pasids, 0U);
+    // The driver comes to it later: then it has its handler, and is waited for.
+    trail.undo_to(exits);
+    calls_exit(0, 2, 0x20);
+    EXPECT_FALSE(state.may_end(second));
+    broken(state.release_ends(second), Rule::EXIT_WAITS);
+    trail.undo_to(mark);
+  }
+}
+
 TEST_F(SvaExit, calls_that_drop_bonds_wait_for_the_handler) {
   for (const Call& call : {unbind(0, 1), unbind_all(0), shutdown(0), detach(d, 0)}) {
     const Trail::Mark mark = trail.mark();
