@@ -192,6 +192,20 @@ bool ConfigFills::may_be_fetched_again(const ConfigItem& item, const std::vector
 /// as memory has them now, invalid ones too.
 void ConfigFills::leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
                               std::vector<StreamPart>& streams) {
+  const DescriptorIndex index(config_);
+  std::vector<u32> descriptors;
+  // It is gone with the first later group that was exposed already and removes it, as far as
+  // nothing else that is cached leads there.
+  const auto end_by_later_groups = [&](ConfigItem& word) {
+    descriptors.clear();
+    index.above(word, descriptors);
+    commands_.for_each([&](const InFlight& sent) {
+      if (sent.group <= item.dies || sent.group >= word.dies) return;
+      if (!removes(sent.command, word) || may_be_fetched_again(word, descriptors, sent)) return;
+      word.dies = sent.group;
+      word.since = std::min(word.since, sent.at);
+    });
+  };
   for (u32 r = 0; r < config_.regions(); ++r) {
     const Region region = config_.region(r);
     const bool below = item.kind == ConfigKind::l1std
@@ -213,6 +227,7 @@ void ConfigFills::leave_below(const ConfigItem& item, const std::vector<const Co
       (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
       const auto covered = [&](const Command* command) { return removes(*command, word); };
       if (!leads_to(item, item.value, word) || std::ranges::any_of(commands, covered)) continue;
+      end_by_later_groups(word);
       cache_structure(word);
       add_part(word.kind == ConfigKind::cd ? StreamPart{word.sid, word.ssid, word.ssid}
                                            : StreamPart{word.sid},
