@@ -41,6 +41,9 @@ constexpr Abilities with_domains = bit_of(CallKind::domain_alloc);
 constexpr Abilities with_pasids =
     bit_of(CallKind::bind_device) | bit_of(CallKind::sva_alloc_pasid) | bit_of(CallKind::bind_task);
 
+/// By a number of the caller's, which no process has: nothing waits there.
+constexpr Abilities reaches_pasids = with_pasids | bit_of(CallKind::attach_pasid);
+
 /// Without any of them the rule says nothing of a driver.
 constexpr std::string_view no_domains = "the driver has no domain_alloc";
 struct Need {
@@ -194,16 +197,17 @@ std::string scope_text(Abilities abilities, std::span<const Machine> machines,
                                  [&](const auto& device) { return has(machine, device); });
     });
   };
-  const bool pasids =
-      (abilities & with_pasids) != 0 && any([](const Machine& machine, const auto& device) {
-        return machine.caps.ssidsize != 0 && device.ssid_bits != 0;
-      });
+  const bool sends = any([](const Machine& machine, const auto& device) {
+    return machine.caps.ssidsize != 0 && device.ssid_bits != 0;
+  });
+  const bool pasids = sends && (abilities & reaches_pasids) != 0;
+  const bool processes = sends && (abilities & with_pasids) != 0;
   const bool ats = any(
       [](const Machine& machine, const auto& device) { return machine.caps.ats && device.ats; });
   const bool stalls =
-      pasids && (abilities & has_handle_irq) != 0 &&
+      processes && (abilities & has_handle_irq) != 0 &&
       any([](const Machine& /*machine*/, const auto& device) { return device.stall; });
-  const bool exit = pasids && (abilities & has_mm_release) != 0;
+  const bool exit = processes && (abilities & has_mm_release) != 0;
   std::string less;
   for (const ClaimInfo& info : all_claims()) {
     if (not_claimed.has(info.claim)) less += fmt::format(", {}", info.scope);

@@ -61,7 +61,11 @@ TEST(Claims, TheScopeIsWhatBothSidesHave) {
     return oracle::scope_text(of(driver), std::vector{*oracle::parse_machine(machine)});
   };
   EXPECT_EQ(text(*impl::builtin_driver(), "default"), "stage 1, PASIDs, ATS, stalls, exits");
-  EXPECT_EQ(text(plain_driver(), "default"), "stage 1, no PASID, ATS, no stalls");
+  EXPECT_EQ(text(plain_driver(), "default"), "stage 1, PASIDs, ATS, no stalls")
+      << "domains at PASIDs, and no process";
+  iommucheck_driver none = plain_driver();
+  none.attach_pasid = nullptr;
+  EXPECT_EQ(text(none, "default"), "stage 1, no PASID, ATS, no stalls");
   EXPECT_EQ(text(*impl::builtin_driver(), "devices=1:0/2:0:ats"),
             "stage 1, no PASID, ATS, no stalls");
   EXPECT_EQ(text(*impl::builtin_driver(), "ats=0,ssidsize=0"),
