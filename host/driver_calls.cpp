@@ -299,9 +299,11 @@ void DriverHost::finish(Thread& thread) {
     case Thread::Kind::removal: monitor_.device_vanished(timed_out); break;
     case Thread::Kind::arrival:
       monitor_.device_came(status);
-      excused = timed_out
-                    ? thread.queue_stuck
-                    : status == Status::enomem && (thread.allocation_failed || allocation_failed_);
+      // Not built: not for this device as things stand. It stays away.
+      excused = status == Status::not_built ||
+                (timed_out ? thread.queue_stuck
+                           : status == Status::enomem &&
+                                 (thread.allocation_failed || allocation_failed_));
       break;
   }
   if (status != Status::ok && !excused) {

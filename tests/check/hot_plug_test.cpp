@@ -42,6 +42,16 @@ iommucheck_driver has_no_memory_for_it() {
   return driver;
 }
 
+/// NOT_BUILT is no error, and the device stays away; so that nothing is asked of it.
+iommucheck_driver is_not_built_for_it() {
+  iommucheck_driver driver = *impl::builtin_driver();
+  driver.device_add = [](void* self, u32 device) -> int {
+    if (device == 0 && ++added > 1) return IOMMUCHECK_NOT_BUILT;
+    return impl::builtin_driver()->device_add(self, device);
+  };
+  return driver;
+}
+
 std::vector<std::string> findings_of(const iommucheck_driver& driver, std::string_view sequence) {
   added = 0;
   Lockstep lockstep(driver, {});
@@ -71,6 +81,11 @@ TEST(HotPlug, OneThatDoesNotIsFound) {
   ASSERT_EQ(no_memory.size(), 1U);
   EXPECT_EQ(no_memory[0], "device_add answered ENOMEM");
   EXPECT_FALSE(findings_of(takes_it_back_in_words_only(), there_again).empty());
+}
+
+TEST(HotPlug, OneThatIsNotBuiltForItHolds) {
+  EXPECT_TRUE(findings_of(is_not_built_for_it(), there_again).empty());
+  EXPECT_GT(added, 1U);
 }
 
 TEST(HotPlug, OneThatTakesNoDeviceBackIsNotFoundWhereNoneComes) {

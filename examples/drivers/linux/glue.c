@@ -121,9 +121,30 @@ static void unplug(struct iommucheck_pci* one, int is_alone) {
   one->domain = 0;
 }
 
+#ifdef HAVE_BLOCKED_DOMAIN
+/* A device that comes back is at once where its group is: blocked, if that is there and blocked.
+ * Alone it is led through the group's default domain first, an empty one, where its accesses fault:
+ * of that the door does not know. */
+static int is_blocked_where_it_comes(u32 number) {
+  int i, blocked = 0;
+  for (i = 0; i < IOMMUCHECK_DEVICES; ++i) {
+    const struct iommucheck_pci* other = &machine.devices[i];
+    if (!other->added || other->config->group != machine.config->devices[number]->group) continue;
+    if (other->domain != 0) return 0;
+    blocked = 1;
+  }
+  return blocked;
+}
+#endif
+
 static int door_device_add(void* self, u32 number) {
   if (number >= machine.config->device_count) return -IOMMUCHECK_EINVAL;
   if (machine.devices[number].added) return -IOMMUCHECK_EEXIST;
+#ifdef HAVE_BLOCKED_DOMAIN
+  if (machine.devices[number].config != NULL && !is_blocked_where_it_comes(number)) {
+    return IOMMUCHECK_NOT_BUILT;
+  }
+#endif
   shim_enter();
   return plug(&machine.devices[number], machine.config->devices[number]);
 }

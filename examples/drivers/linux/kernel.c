@@ -244,7 +244,7 @@ int our_pci_for_each_dma_alias(struct pci_dev* pci, int (*call)(struct pci_dev*,
   unsigned int i;
   for (i = 0; i < machine.config->device_count; ++i) {
     struct iommucheck_pci* other = &machine.devices[i];
-    if (!IS_ENABLED(HAVE_BLOCKED_DOMAIN) || (!other->added && &other->pci != pci)) continue;
+    if (!IS_ENABLED(HAVE_BLOCKED_DOMAIN) || !other->added || &other->pci == pci) continue;
     if (other->config->group == of_pci(pci)->config->group) break;
   }
   return call(pci, 0, data)
