@@ -307,6 +307,7 @@ class Conform {
   Expected<std::optional<Confirmed>> confirm(const Case& what, FoundDivergence& fresh) {
     const Divergence found = fresh.divergence;
     const Case whole = found.afresh_of ? afresh(what, *found.afresh_of) : what;
+    if (auto ok = worker_.device().renew(); !ok) return std::unexpected(ok.error());
     auto shortest = shrink(whole, found);
     if (!shortest) return std::unexpected(shortest.error());
     auto shown = shows_again(*shortest, fresh);
@@ -318,12 +319,13 @@ class Conform {
     return std::optional<Confirmed>{};
   }
 
-  /// The case again and again, and the last of its runs that showed it; nothing if they were too
-  /// few. What is found is told as that run shows it.
+  /// The case again and again on a device that no other case has touched, and the last of its runs
+  /// that showed it; nothing if they were too few. What is found is told as that run shows it.
   Expected<std::optional<Run>> shows_again(const Case& what, FoundDivergence& fresh) {
     const Divergence wanted = fresh.divergence;
     std::optional<Run> kept;
     fresh.shown = fresh.runs = 0;
+    if (auto ok = worker_.device().renew(); !ok) return std::unexpected(ok.error());
     while (fresh.shown < confirm_shown &&
            fresh.runs - fresh.shown <= confirm_runs - confirm_shown) {
       Run run;

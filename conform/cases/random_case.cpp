@@ -391,8 +391,30 @@ class RandomCase {
       attributes.substream = static_cast<u32>(pick(pow2(streams_[e].lg2) + 1));
     }
     if (device.saves && chance(6)) builder_.save();
+    // Beyond the output size it would owe a record, which directed cases ask for: here what owes
+    // one is to be told by what changes meanwhile.
+    if (passes_untranslated(e)) va &= mask(builder_.capabilities().oas_lg2 - 1, 0);
+    const u64 place = va;
     if (device.iova_end == 0 && chance(16)) va ^= pick(256) << 56;  // a tag in the top byte
-    builder_.access(va + 4 * pick(64), chance(2), e, attributes);
+    va += 4 * pick(64);
+    builder_.access(va, chance(2) && leads_to_data(e, place), e, attributes);
+  }
+  /// Whether some accesses of it do: by Config or by S1DSS.
+  bool passes_untranslated(unsigned e) const {
+    const spec::Ste<u64>& ste = streams_[e].ste;
+    constexpr u64 bypass = 4, s1dss_bypass = 1;
+    return bits(ste.dw[0], 3, 1) == bypass ||
+           (streams_[e].lg2 != 0 && bits(ste.dw[1], 1, 0) == s1dss_bypass);
+  }
+  /// If it leads anywhere: not to the queues, tables and structures, which DMA is to leave alone,
+  /// nor to what is no RAM and keeps what it was told. A block of 32 MiB has all of these in it,
+  /// wherever it is mapped: another space may have one where this one has a page.
+  bool leads_to_data(unsigned e, u64 va) const {
+    if (passes_untranslated(e)) return false;
+    return std::ranges::none_of(pages_, [&](const Page& page) {
+      return page.level != 3 && align_down(page.va, block_lg2()) == align_down(va, block_lg2()) &&
+             (va - builder_.data()) % pow2(block_lg2()) >= builder_.device().data_bytes;
+    });
   }
 
   Command cover(const Page& page) {
@@ -547,7 +569,7 @@ class RandomCase {
   void step() {
     if (builder_.device().ats && ats_engine_() % 6 == 0) ats_step();
     if (builder_.device().pri && page_engine_() % 6 == 0) page_step();
-    if (extras_.due()) extras_.step();
+    if (extras_.due()) extras_.step(leads_to_data(0, 0));
     switch (pick(12)) {
       case 0:
       case 1:

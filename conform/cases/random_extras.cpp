@@ -89,13 +89,13 @@ void RandomExtras::guarded_write() {
 }
 
 /// A command that no such SMMU has, and nothing behind it has an effect until it is mended.
-void RandomExtras::illegal_command() {
+void RandomExtras::illegal_command(bool may_write) {
   u64 low = 0x90 + pick(0x70);  // 0x80 to 0x8f are IMPLEMENTATION DEFINED
   if (chance(3)) low = spec::encode_command(spec::cmd_sync(3)).dw0;
   if (chance(4)) low = spec::encode_command(spec::cmd_cfgi_all()).dw0 | u64{1} << 10;  // SSec
   builder_.command_words(low, 0);
   if (chance(2)) builder_.command(spec::cmd_tlbi_nsnh_all());
-  if (chance(2)) builder_.access(0x1000 * pick(4), chance(2));
+  if (chance(2)) builder_.access(0x1000 * pick(4), chance(2) && may_write);
   constexpr u64 page = 4096;
   switch (pick(4)) {
     case 0: return builder_.mend(spec::cmd_tlbi_nsnh_all());
@@ -121,7 +121,7 @@ void RandomExtras::prefetch() {
   builder_.command(command);
 }
 
-void RandomExtras::step() {
+void RandomExtras::step(bool may_write) {
   const DeviceIdentity& device = builder_.device();
   const bool interrupting = device.wires_interrupts || builder_.capabilities().msi;
   switch (pick(array_ != 0 ? 7 : 6)) {
@@ -133,7 +133,7 @@ void RandomExtras::step() {
       return read_back();
     case 2: return read_back();
     case 3: return guarded_write();
-    case 4: return illegal_command();
+    case 4: return illegal_command(may_write);
     case 5: return prefetch();
     default: return change_first_level();
   }

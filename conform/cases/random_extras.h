@@ -16,8 +16,8 @@ class RandomExtras {
 
   /// Whether there is one before the next step.
   bool due() { return chance(13); }
-  /// One step, or a few that belong together.
-  void step();
+  /// One step, or a few that belong together. `may_write`: engine 0, to low addresses.
+  void step(bool may_write);
   /// With a stream table of two levels: the L1STD of all StreamIDs of the device, with an array of
   /// its own.
   void first_level();
@@ -29,7 +29,7 @@ class RandomExtras {
   void signalling_sync();
   void read_back();
   void guarded_write();
-  void illegal_command();
+  void illegal_command(bool may_write);
   void prefetch();
   void change_first_level();
 

@@ -95,6 +95,8 @@ class DeviceUnderTest {
   /// Registers as after a reset, SMMUEN = 0 acknowledged; caches and memory as they happen to be.
   /// Errors: environment, if it cannot be brought back at all.
   virtual Expected<void> reset() = 0;
+  /// A reset that leaves nothing of what earlier cases did, not even where reset() may keep it.
+  virtual Expected<void> renew() { return reset(); }
 
   // Asked in order. Offsets and sizes as register_at() has them; `pa` aligned to 8 bytes.
   virtual void mmio_write(u32 offset, unsigned size, u64 value) = 0;

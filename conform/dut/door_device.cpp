@@ -560,7 +560,8 @@ void DoorDevice::take_access(const iommucheck_dut_op& answer, Ticket ticket) {
     seen.pa = answer.pa;
   } else if ((answer.attributes & IOMMUCHECK_DUT_IS_WRITE) != 0) {
     seen.pa = memory_->take_mark(static_cast<u32>(answer.value), answer.address);
-  } else if (answer.value - TesterMemory::data_pa < TesterMemory::data_bytes) {
+  } else if (answer.value - TesterMemory::data_pa < TesterMemory::data_bytes &&
+             answer.value % 4 == 0) {  // not a leaf's descriptor, which may be read, too
     seen.pa = answer.value;
   }
 }

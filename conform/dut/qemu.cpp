@@ -388,7 +388,9 @@ void QemuDevice::read_back(unsigned number) {
     const u32 got = *word(scratch + 4 * i);
     DmaSeen& seen = seen_[values_[engine.reads[i]]];
     seen.reached = got != 0;
-    const bool named = got >= qemu_map::structures + qemu_map::structures_bytes && got < scratch;
+    // A descriptor of a leaf, read where nothing is translated, is none: it is no multiple of 4.
+    const bool named =
+        got >= qemu_map::structures + qemu_map::structures_bytes && got < scratch && got % 4 == 0;
     if (seen.reached && named) seen.pa = got;
     // What a write left there, before it was put back.
     const unsigned writer = (got >> 16) & 0xff;
@@ -450,6 +452,13 @@ Expected<void> QemuDevice::reset() {
     mmio_write(offset, 8, 0);
   }
   return {};
+}
+
+/// Flash memory keeps what was written there over any reset of the machine: a process of its own.
+Expected<void> QemuDevice::renew() {
+  if (!broken_) (void)settle();
+  broken_ = true;
+  return reset();
 }
 
 }  // namespace iommucheck::oracle

@@ -24,6 +24,7 @@ class QemuDevice final : public DeviceUnderTest {
 
   [[nodiscard]] const DeviceIdentity& identity() const override { return identity_; }
   Expected<void> reset() override;
+  Expected<void> renew() override;
   void mmio_write(u32 offset, unsigned size, u64 value) override;
   Ticket mmio_read(u32 offset, unsigned size) override;
   void store(u64 pa, u64 value) override;

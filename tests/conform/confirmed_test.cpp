@@ -43,6 +43,30 @@ class Unsteady final : public SpecDevice {
   std::optional<Ticket> changed_;
 };
 
+/// One that is right until cases have left enough in it, and again once it is renewed.
+class Worn final : public SpecDevice {
+ public:
+  Worn() : SpecDevice(1) {}
+  Expected<void> reset() override {
+    ++resets_;
+    return SpecDevice::reset();
+  }
+  Expected<void> renew() override {
+    resets_ = 0;
+    return SpecDevice::reset();
+  }
+  [[nodiscard]] DmaSeen seen(Ticket ticket) const override {
+    DmaSeen seen = SpecDevice::seen(ticket);
+    if (resets_ > lasts) seen.reached = !seen.reached;
+    return seen;
+  }
+
+ private:
+  /// More than it takes to see a finding again, and no more than a run has.
+  static constexpr unsigned lasts = 40;
+  unsigned resets_ = 0;
+};
+
 ConformResult result_of(Unsteady::Wrong wrong) {
   Unsteady device(1, std::move(wrong));
   auto result = run_conform(device, options_of(1, 40, "ste: *"));
@@ -80,6 +104,15 @@ TEST(Confirmed, WhatShowsEachTimeIsOne) {
   ASSERT_FALSE(result.divergences.empty());
   EXPECT_TRUE(result.not_reproduced.empty());
   for (const FoundDivergence& found : result.divergences) EXPECT_EQ(found.runs, 2U);
+}
+
+TEST(Confirmed, WhatEarlierCasesHaveLeftIsNoFinding) {
+  Worn device;
+  const auto result = run_conform(device, options_of(1, 80, "walk*"));
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_TRUE(result->divergences.empty()) << words(*result);
+  EXPECT_FALSE(result->not_reproduced.empty());
+  EXPECT_EQ(end_of(*result).verdict(), Verdict::undecided);
 }
 
 }  // namespace
