@@ -302,7 +302,7 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
 bool Monitor::is_callers_doing(spec::Rule rule) const {
   if (case_.stands_aside) return spec::rule_info(rule).keeper == spec::Keeper::driver;
   return in_call_ && running_.breach == spec::Rule::RANGE_UNSYNCED &&
-         rule == spec::Rule::CONFLICT_BBM;
+         (rule == spec::Rule::CONFLICT_BBM || rule == spec::Rule::CONFLICT_TLB);
 }
 
 /// Everything that the call touched, now against what it left promised; and what may no longer be

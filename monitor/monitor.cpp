@@ -126,7 +126,7 @@ void Monitor::find(Finding finding) {
 }
 
 void Monitor::keep(Finding finding) {
-  if (case_.stands_aside && is_callers_doing(finding.rule)) return;
+  if (is_callers_doing(finding.rule)) return;
   if (setup_.not_claimed.leaves_out(finding.rule)) return;
   if (!unsupported_machine_.empty()) return;  // judged by rules of another machine
   if (excuses_ != nullptr && excuses_->excuses(finding)) return;

@@ -92,7 +92,7 @@ TEST_F(AskCommand, ASetThatIsNamedIsCompared) {
 }
 
 TEST_F(AskCommand, WhatTheSpecificationHasNotGotIsNoAnswer) {
-  const JsonValue got = json("'use nest; e2h 1; access 3 0x1000 r'", 2);
+  const JsonValue got = json("'use std; wait irq; access 1 0x1000 r'", 2);
   EXPECT_EQ(got.find("verdict")->value.text, "undecided");
   EXPECT_EQ(got.find("answers")->value.items.at(0).find("status")->value.text, "unsupported");
 }

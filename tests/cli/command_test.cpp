@@ -159,8 +159,8 @@ TEST_F(Command, LitmusGoesOnBehindABadFileAndEndsWithTwo) {
 
 TEST_F(Command, LitmusUnsupportedIsCountedAndDecidesNothing) {
   const std::string text = litmus_text("F_TRANSLATION P1", "ok") +
-                           "test later\ninit use nest\ninit e2h 1\n"
-                           "access 3 0x1000 r -> F_TRANSLATION\n";
+                           "test later\ninit use std\nrun wait irq\n"
+                           "access 1 0x1000 r -> P1\n";
   const Ran ran = run("litmus " + write("t.litmus", text));
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
   EXPECT_THAT(ran.out,

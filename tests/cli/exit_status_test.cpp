@@ -291,8 +291,8 @@ TEST_F(ExitStatus, LitmusWithoutATestIsTwo) {
 
 TEST_F(ExitStatus, LitmusThatIsAllUnsupportedIsTwo) {
   const Ran ran = run("litmus " + write("t.litmus",
-                                        "test later\ninit use nest\ninit e2h 1\n"
-                                        "access 3 0x1000 r -> F_TRANSLATION\n"));
+                                        "test later\ninit use std\nrun wait irq\n"
+                                        "access 1 0x1000 r -> P1\n"));
   EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
   EXPECT_THAT(ran.err, HasSubstr("no test was run: all 1 are unsupported"));
 }

@@ -23,6 +23,7 @@
 
 static const struct iommucheck_driver* right(void) { return simple_driver_entry(); }
 
+#ifndef NOT_WAITED
 static u32 m_look(struct driver* d, u64 pa) {
 #ifdef LOOKS_AT_THE_WINDOW
   return *(const volatile u32*)((const char*)d->p->window + (pa - d->p->window_pa));
@@ -30,6 +31,7 @@ static u32 m_look(struct driver* d, u64 pa) {
   return (u32)d->p->load64(d->p->ctx, pa);
 #endif
 }
+#endif
 
 static u64 m_slot(struct driver* d) {
   return d->ring + 16u * (d->prod & ((1u << d->ring_lg2) - 1));
@@ -43,6 +45,7 @@ static void m_expose(struct driver* d, u64 word0, u64 word1) {
   write_register(d, CMDQ_PROD, d->prod);
 }
 
+#ifndef NOT_WAITED
 static int m_wait(struct driver* d, u64 word, u32 value) {
   while (m_look(d, word) != value) {
     if (d->p->wait(d->p->ctx, IOMMUCHECK_WAIT_CMDQ, SECOND)) {
@@ -52,6 +55,7 @@ static int m_wait(struct driver* d, u64 word, u32 value) {
   }
   return 0;
 }
+#endif
 
 static int sync(struct driver* d) {
   const u32 idr0 = d->p->mmio_read32(d->p->ctx, IDR0);
