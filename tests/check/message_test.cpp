@@ -22,6 +22,7 @@ CheckResult check(const std::string& driver, const std::string& machine) {
   options.sequences = 1000;
   options.seed = 7;
   options.shrink = false;
+  options.findings_max = 6;
   auto result = oracle::run_check(options);
   if (!result) throw std::runtime_error(result.error().message);
   return std::move(*result);
