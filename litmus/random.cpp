@@ -5,29 +5,15 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <initializer_list>
 #include <vector>
 
-#include "base/random.h"
+#include "litmus/dice.h"
 #include "litmus/parser.h"
 
 namespace iommucheck::litmus {
 namespace {
 
 using Lines = std::vector<std::string>;
-
-class Dice {
- public:
-  explicit Dice(u64 seed) : words_(seed) {}
-  u64 below(u64 n) { return words_.below(n); }
-  bool one_in(u64 n) { return below(n) == 0; }
-  std::string of(std::initializer_list<const char*> choices) {
-    return *(choices.begin() + below(choices.size()));
-  }
-
- private:
-  SplitMix64 words_;
-};
 
 class Generator {
  public:

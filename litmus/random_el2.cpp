@@ -2,45 +2,21 @@
 // Random tests of streams in EL2, with and without E2H: by ASIDs, tagged addresses, ATS,
 // broadcasts, and CR2.E2H that changes.
 #include <algorithm>
-#include <initializer_list>
-#include <vector>
 
-#include "base/random.h"
+#include "litmus/lines_generator.h"
 #include "litmus/random.h"
 
 namespace iommucheck::litmus {
 namespace {
 
-using Lines = std::vector<std::string>;
-
-class El2Generator {
+class El2Generator final : public LinesGenerator {
  public:
-  El2Generator(u64 seed, unsigned size) : words_(seed ^ 0xe12'e2e2), size_(size) {}
-
-  std::string text() {
-    init();
-    Lines steps;
-    while (steps.size() < 2 || (steps.size() < size_ && one_in(3))) append(steps, scheme());
-    disturb(steps);
-    if (steps.size() > size_) steps.resize(size_);
-    std::string out = "test random\ninit use two\n";
-    for (const std::string& line : init_) out += "init " + line + "\n";
-    for (const std::string& line : steps) out += "run " + line + "\n";
-    for (u64 i = 1 + words_.below(3); i > 0; --i) out += access();
-    return out;
-  }
+  El2Generator(u64 seed, unsigned size) : LinesGenerator(seed ^ 0xe12'e2e2, size) {}
 
  private:
-  bool one_in(u64 n) { return words_.below(n) == 0; }
-  std::string of(std::initializer_list<const char*> choices) {
-    return *(choices.begin() + words_.below(choices.size()));
-  }
-  static void append(Lines& to, const Lines& more) {
-    to.insert(to.end(), more.begin(), more.end());
-  }
-
   // ---- starting states ----
-  void init() {
+  void init() override {
+    init_.emplace_back("use two");
     ats_ = one_in(3);
     tagged_ = one_in(3);
     broadcasts_ = one_in(4);
@@ -76,7 +52,7 @@ class El2Generator {
   }
   std::string leaf() { return of({" leaf=1", " leaf=1", " leaf=0"}); }
   std::string tlbi() {
-    switch (words_.below(9)) {
+    switch (below(9)) {
       case 0: return "TLBI_EL2_ALL";
       case 1: return "TLBI_EL2_ASID asid=" + asid();
       case 2: return "TLBI_EL2_VAA va=" + va() + leaf();
@@ -92,7 +68,7 @@ class El2Generator {
     if (broadcasts_ && command.starts_with("TLBI_EL2") && one_in(2)) {
       return {"barrier", "bcast " + command + of({"", " e2h=1", " e2h=1"}), "dsb"};
     }
-    switch (words_.below(10)) {
+    switch (below(10)) {
       case 0: return {"cmd " + command, "ring"};
       case 1: return {"cmd " + command, "cmd SYNC", "ring relaxed", "wait"};
       case 2: return {"do " + command + " ; " + tlbi()};
@@ -102,8 +78,8 @@ class El2Generator {
   }
 
   // ---- what a driver does ----
-  Lines scheme() {
-    switch (words_.below(10)) {
+  Lines scheme() override {
+    switch (below(10)) {
       case 0:
       case 1:
       case 2: return unmap();
@@ -160,13 +136,13 @@ class El2Generator {
     return out;
   }
 
-  void disturb(Lines& steps) {
+  void disturb(Lines& steps) override {
     if (steps.empty() || !one_in(3)) return;
-    const auto at = static_cast<std::ptrdiff_t>(words_.below(steps.size()));
+    const auto at = static_cast<std::ptrdiff_t>(below(steps.size()));
     steps.erase(steps.begin() + at);
   }
 
-  std::string access() {
+  std::string access() override {
     const std::string who = of({"1", "1", "2"});
     std::string where = of({"0x1000", "0x1000", "0x3000", "0x200000", "0xffffff8000001000"});
     if (tagged_ && one_in(2)) where = of({"0x8100000000001000", "0x4200000000001000"});
@@ -175,9 +151,6 @@ class El2Generator {
            (by_ats ? " ats" : "") + " ->\n";
   }
 
-  SplitMix64 words_;
-  unsigned size_;
-  Lines init_;
   bool ats_ = false;
   bool tagged_ = false;
   bool broadcasts_ = false;

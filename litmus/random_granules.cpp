@@ -6,42 +6,18 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <vector>
 
-#include "base/random.h"
+#include "litmus/lines_generator.h"
 #include "litmus/random.h"
 
 namespace iommucheck::litmus {
 namespace {
 
-using Lines = std::vector<std::string>;
-
-class GranuleGenerator {
+class GranuleGenerator final : public LinesGenerator {
  public:
-  GranuleGenerator(u64 seed, unsigned size) : words_(seed ^ 0x16'64'16'64), size_(size) {}
-
-  std::string text() {
-    init();
-    Lines steps;
-    while (steps.size() < 2 || (steps.size() < size_ && one_in(3))) append(steps, scheme());
-    disturb(steps);
-    if (steps.size() > size_) steps.resize(size_);
-    std::string out = "test random\n";
-    for (const std::string& line : init_) out += "init " + line + "\n";
-    for (const std::string& line : steps) out += "run " + line + "\n";
-    for (u64 i = 1 + words_.below(3); i > 0; --i) out += access();
-    return out;
-  }
+  GranuleGenerator(u64 seed, unsigned size) : LinesGenerator(seed ^ 0x16'64'16'64, size) {}
 
  private:
-  bool one_in(u64 n) { return words_.below(n) == 0; }
-  std::string of(std::initializer_list<const char*> choices) {
-    return *(choices.begin() + words_.below(choices.size()));
-  }
-  static void append(Lines& to, const Lines& more) {
-    to.insert(to.end(), more.begin(), more.end());
-  }
-
   // ---- geometry ----
   [[nodiscard]] unsigned page_lg2() const { return kib_ == 16 ? 14 : 16; }
   [[nodiscard]] unsigned shift(unsigned level) const {
@@ -60,7 +36,7 @@ class GranuleGenerator {
     static constexpr Shape stage2_64[] = {{2, 25}, {2, 34}, {1, 16}, {3, 34}, {3, 35}, {2, 22}};
     const Shape* shapes =
         kib_ == 16 ? (stage2_ ? stage2_16 : stage1_16) : (stage2_ ? stage2_64 : stage1_64);
-    return one_in(2) ? shapes[0] : shapes[words_.below(6)];
+    return one_in(2) ? shapes[0] : shapes[below(6)];
   }
   [[nodiscard]] std::string table(unsigned level) const {
     static constexpr const char* below[] = {"", "Y", "A", "B"};
@@ -73,11 +49,11 @@ class GranuleGenerator {
   [[nodiscard]] bool has_middle() const { return shape_.start <= 2; }
 
   // ---- starting states ----
-  void init() {
+  void init() override {
     kib_ = one_in(2) ? 16 : 64;
     stage2_ = one_in(2);
     shape_ = shape();
-    page_ = std::initializer_list<u64>{7, 519, 1100, 2047}.begin()[words_.below(4)];
+    page_ = std::initializer_list<u64>{7, 519, 1100, 2047}.begin()[below(4)];
     httu_ = one_in(5);
     beside_ = one_in(2);
     if (one_in(4)) init_.push_back("bbml " + of({"1", "2"}));
@@ -156,7 +132,7 @@ class GranuleGenerator {
     const u64 inside = at + (one_in(2) ? 0 : 0x3000);
     const std::string where =
         one_in(2) ? ranged(at) : fmt::format("va={:#x}", one_in(8) ? at ^ 0x10000 : inside);
-    switch (words_.below(12)) {
+    switch (below(12)) {
       case 0: return "TLBI_S12_VMALL" + vmid;
       case 1: return "TLBI_NSNH_ALL";
       case 2: return "TLBI_NH_ALL" + vmid;
@@ -172,7 +148,7 @@ class GranuleGenerator {
                "CFGI_CD_ALL 4", "CFGI_CD 4 0 leaf=1"});
   }
   Lines issue(const std::string& command) {
-    switch (words_.below(10)) {
+    switch (below(10)) {
       case 0: return {"cmd " + command, "ring", "cmd SYNC", "ring", "wait"};
       case 1: return {"cmd " + command, "ring"};
       case 2: return {"cmd SYNC", "cmd " + command, "ring", "wait"};
@@ -184,10 +160,10 @@ class GranuleGenerator {
   }
 
   // ---- what a driver does ----
-  Lines scheme() {
+  Lines scheme() override {
     if ((group_ || blocks_) && one_in(2)) return unmap_group();
     if (httu_ && one_in(3)) return change_leaf();
-    switch (words_.below(10)) {
+    switch (below(10)) {
       case 0:
       case 1: return unmap();
       case 2: return remap();
@@ -298,10 +274,10 @@ class GranuleGenerator {
   }
 
   /// Drops or swaps.
-  void disturb(Lines& steps) {
+  void disturb(Lines& steps) override {
     for (int i = 0; i < 2 && !steps.empty(); ++i) {
-      const auto at = static_cast<std::ptrdiff_t>(words_.below(steps.size()));
-      switch (words_.below(8)) {
+      const auto at = static_cast<std::ptrdiff_t>(below(steps.size()));
+      switch (below(8)) {
         case 0: steps.erase(steps.begin() + at); break;
         case 1: std::swap(steps[static_cast<std::size_t>(at)], steps[0]); break;
         default: break;
@@ -309,12 +285,12 @@ class GranuleGenerator {
     }
   }
 
-  std::string access() {
+  std::string access() override {
     u64 va = page_at(page_) + (one_in(2) ? 0 : u64{0x3000});
     if (one_in(4)) va = page_at(one_in(2) ? 8 : 600);
     if (has_middle() && one_in(4)) va = block_at(1) + (one_in(2) ? 0 : page_at(600));
-    if ((group_ || blocks_) && one_in(2)) va = page_at(128 + words_.below(3));
-    if (blocks_ && one_in(2)) va = block_at(32 + words_.below(3));
+    if ((group_ || blocks_) && one_in(2)) va = page_at(128 + below(3));
+    if (blocks_ && one_in(2)) va = block_at(32 + below(3));
     std::string who = "4";
     if (beside_ && one_in(3)) {
       who = "5";
@@ -328,9 +304,6 @@ class GranuleGenerator {
     return fmt::format("access {} {:#x}{} ->\n", who, va, how);
   }
 
-  SplitMix64 words_;
-  unsigned size_;
-  Lines init_;
   unsigned kib_ = 16;
   Shape shape_{};
   u64 page_ = 7;  ///< entry of the last table that things happen to

@@ -2,54 +2,24 @@
 // Random tests of streams that stage 2 alone translates: one or two of them, of one VMID or two, or
 // beside one a stream of stage 1, whose tables may be its.
 #include <algorithm>
-#include <initializer_list>
-#include <vector>
 
-#include "base/random.h"
+#include "litmus/lines_generator.h"
 #include "litmus/random.h"
 
 namespace iommucheck::litmus {
 namespace {
 
-using Lines = std::vector<std::string>;
-
-class Stage2Generator {
+class Stage2Generator final : public LinesGenerator {
  public:
-  Stage2Generator(u64 seed, unsigned size) : words_(seed ^ 0x5132'5132), size_(size) {}
-
-  std::string text() {
-    init();
-    Lines steps;
-    if (reset_) {
-      steps.push_back("do CFGI_ALL" + of({"", " ; TLBI_NSNH_ALL"}));
-      steps.push_back("do " + of({"TLBI_NSNH_ALL", "TLBI_S12_VMALL vmid=9", "TLBI_NH_ALL vmid=9"}));
-      steps.push_back(of({"smmuen 1", "smmuen 1", "smmuen 1 noack"}));
-    }
-    while (steps.size() < 2 || (steps.size() < size_ && one_in(3))) append(steps, scheme());
-    disturb(steps);
-    if (steps.size() > size_) steps.resize(size_);
-    std::string out = "test random\n";
-    for (const std::string& line : init_) out += "init " + line + "\n";
-    for (const std::string& line : steps) out += "run " + line + "\n";
-    for (u64 i = 1 + words_.below(3); i > 0; --i) out += access();
-    return out;
-  }
+  Stage2Generator(u64 seed, unsigned size) : LinesGenerator(seed ^ 0x5132'5132, size) {}
 
  private:
   /// Start level and T0SZ: one table, a part of one, several side by side.
   enum class Shape : u8 { plain, four_levels, side_by_side, level2, short_root };
 
-  bool one_in(u64 n) { return words_.below(n) == 0; }
-  std::string of(std::initializer_list<const char*> choices) {
-    return *(choices.begin() + words_.below(choices.size()));
-  }
-  static void append(Lines& to, const Lines& more) {
-    to.insert(to.end(), more.begin(), more.end());
-  }
-
   // ---- starting states ----
-  void init() {
-    shape_ = one_in(2) ? Shape::plain : static_cast<Shape>(words_.below(5));
+  void init() override {
+    shape_ = one_in(2) ? Shape::plain : static_cast<Shape>(below(5));
     httu_ = one_in(4);
     ats_ = one_in(5);
     pair_ = one_in(2);
@@ -125,7 +95,7 @@ class Stage2Generator {
     const std::string vmid = of({"vmid=9", "vmid=9", "vmid=9", "vmid=9", "vmid=8", "vmid=0"});
     const std::string leaf =
         tables ? of({" leaf=0", " leaf=0", " leaf=1"}) : of({" leaf=1", " leaf=0"});
-    switch (words_.below(14)) {
+    switch (below(14)) {
       case 0: return "TLBI_S12_VMALL " + vmid;
       case 1: return "TLBI_NSNH_ALL";
       case 2: return "TLBI_NH_ALL " + vmid;
@@ -146,7 +116,7 @@ class Stage2Generator {
                "CFGI_CD_ALL 4"});
   }
   Lines issue(const std::string& command) {
-    switch (words_.below(12)) {
+    switch (below(12)) {
       case 0: return {"cmd " + command, "ring", "cmd SYNC", "ring", "wait"};
       case 1: return {"cmd " + command, "ring"};
       case 2: return {"cmd SYNC", "cmd " + command, "ring", "wait"};
@@ -162,10 +132,18 @@ class Stage2Generator {
   }
 
   // ---- what a hypervisor does ----
-  Lines scheme() {
+  Lines begin() override {
+    if (!reset_) return {};
+    Lines steps;
+    steps.push_back("do CFGI_ALL" + of({"", " ; TLBI_NSNH_ALL"}));
+    steps.push_back("do " + of({"TLBI_NSNH_ALL", "TLBI_S12_VMALL vmid=9", "TLBI_NH_ALL vmid=9"}));
+    steps.push_back(of({"smmuen 1", "smmuen 1", "smmuen 1 noack"}));
+    return steps;
+  }
+  Lines scheme() override {
     if (group_ && one_in(2)) return unmap_group();
     if (httu_ && one_in(3)) return change_leaf();
-    switch (words_.below(10)) {
+    switch (below(10)) {
       case 0:
       case 1: return unmap();
       case 2: return remap();
@@ -264,11 +242,11 @@ class Stage2Generator {
   }
 
   /// Drops, swaps, or moves to another CPU.
-  void disturb(Lines& steps) {
+  void disturb(Lines& steps) override {
     for (int i = 0; i < 2 && !steps.empty(); ++i) {
-      const auto at = static_cast<std::ptrdiff_t>(words_.below(steps.size()));
+      const auto at = static_cast<std::ptrdiff_t>(below(steps.size()));
       std::string& line = steps[static_cast<std::size_t>(at)];
-      switch (words_.below(8)) {
+      switch (below(8)) {
         case 0: steps.erase(steps.begin() + at); break;
         case 1: std::swap(line, steps[0]); break;
         case 2:
@@ -280,7 +258,7 @@ class Stage2Generator {
     }
   }
 
-  std::string access() {
+  std::string access() override {
     std::string who = pair_ ? of({"4", "4", "5"}) : "4";
     if (beside_ && one_in(3)) who = "1";
     std::string va = of({"0x7000", "0x7000", "0x7000", "0x8000", "0x1000", "0x200000", "0x201000",
@@ -299,9 +277,6 @@ class Stage2Generator {
     return "access " + who + " " + va + how + (by_ats ? " ats" : "") + " ->\n";
   }
 
-  SplitMix64 words_;
-  unsigned size_;
-  Lines init_;
   std::string flags_;
   Shape shape_ = Shape::plain;
   bool httu_ = false;
