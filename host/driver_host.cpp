@@ -324,11 +324,16 @@ u64 DriverHost::read_register(u64 offset, unsigned size) {
   return value;
 }
 
+/// The command queue has come to where it was to stop.
+void DriverHost::stops_where_it_is_to() {
+  if (monitor_.smmu().has_stopped()) monitor_.queue_stuck(true);
+}
+
 /// An endpoint that does not answer its ATC_INV keeps what was asked of it from being done, as a
 /// queue does that is stuck.
 void DriverHost::sees(u64 offset, u64 value) {
   if (offset != spec::reg::cmdq_cons) return;
-  if (monitor_.smmu().has_stopped()) monitor_.queue_stuck(true);
+  stops_where_it_is_to();
   const auto error = static_cast<spec::CommandError>(spec::cmdq_cons_err(static_cast<u32>(value)));
   endpoint_failed_ |= error == spec::CommandError::atc_inv_sync;
 }

@@ -237,6 +237,7 @@ class DriverHost {
   void begin_steps() { waits_ = steps_ = 0; }
   u64 read_register(u64 offset, unsigned size);
   void exposes(u64 offset);
+  void stops_where_it_is_to();
   void sees(u64 offset, u64 value);
 
   const iommucheck_driver& driver_;

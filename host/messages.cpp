@@ -10,20 +10,18 @@
 namespace iommucheck::oracle {
 
 void DriverHost::looks_at(u64 pa, u64 bytes) {
-  const spec::Smmu& smmu = monitor_.smmu();
-  if (abandoned_ || !smmu.is_message_word(pa, bytes)) return;
+  if (abandoned_ || !monitor_.smmu().is_message_word(pa, bytes)) return;
   unseen_messages_.clear();
   tells_loads_ = true;
   monitor_.look_for_messages(*choices_);
-  if (smmu.has_stopped()) monitor_.queue_stuck(true);
+  stops_where_it_is_to();
 }
 
 void DriverHost::waits_for_messages() {
   unseen_messages_.clear();  // it waits on
-  const spec::Smmu& smmu = monitor_.smmu();
-  if (abandoned_ || !smmu.awaits_messages()) return;
+  if (abandoned_ || !monitor_.smmu().awaits_messages()) return;
   Monitor::Messages came = monitor_.look_for_messages(*choices_);
-  if (smmu.has_stopped()) monitor_.queue_stuck(true);
+  stops_where_it_is_to();
   if (!tells_loads_) unseen_messages_ = std::move(came);
 }
 

@@ -340,6 +340,18 @@ u64 Smmu::open_commands() const {
   return end > r_.cons_total ? std::min(open, end - r_.cons_total) : 0;
 }
 
+/// As a device: so many commands from CMDQ_CONS on are consumed by this look; 0: no more than
+/// before.
+u64 Smmu::commands_of_look(Choices& choices) {
+  const u64 ahead = commands_ahead();
+  const u64 open = open_commands();
+  if (open <= ahead || (r_.cr0 & cr0::cmdqen) == 0 || r_.stuck != 0) return 0;
+  u32 chosen = 0;
+  if (!progress(ChoiceSite::consume, 3, choices, chosen)) return 0;
+  const u64 paced = r_.pace == 0 || r_.pace_commands == 0 ? open : ahead + r_.pace_commands;
+  return chosen == 2 ? ahead + 1 : std::min(open, paced);
+}
+
 /// As a device: whether one of the next `commands` is the CMD_SYNC that an endpoint is to fail.
 bool Smmu::refuse_sync(u64 commands) {
   constexpr auto code = static_cast<u64>(CommandError::atc_inv_sync);

@@ -111,13 +111,8 @@ void Smmu::message_written(u64 pa, u64 data) {
 
 /// Consumes as at a look at CMDQ_CONS, of which the driver sees the messages alone.
 void Smmu::consume_unseen(Choices& choices) {
-  const u64 ahead = commands_ahead();
-  const u64 open = open_commands();
-  if (open <= ahead || (r_.cr0 & cr0::cmdqen) == 0 || r_.stuck != 0) return;
-  u32 chosen = 0;
-  if (!progress(ChoiceSite::consume, 3, choices, chosen)) return;
-  const u64 most = r_.pace == 0 || r_.pace_commands == 0 ? open : ahead + r_.pace_commands;
-  const u64 commands = chosen == 2 ? ahead + 1 : std::min(open, most);
+  const u64 commands = commands_of_look(choices);
+  if (commands == 0) return;
   if (r_.sync_fails != 0 && !command_error() && refuse_sync(commands)) return;
   set(r_.done_total, r_.cons_total + commands);
 }

@@ -2,8 +2,6 @@
 // What a read of a register answers: chosen by a device, or admitted by a judge. IHI 0070 6.3.
 #include "spec/smmu/smmu.h"
 
-#include <algorithm>
-
 #include "base/text.h"
 
 namespace iommucheck::spec {
@@ -64,12 +62,8 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
       if (const u64 ahead = commands_ahead(); ahead != 0) {
         observe_cons(queue_bits(cmdq().lg2, r_.cmdq_cons + ahead));
       }
-      const u64 open = open_commands();
-      if (open == 0 || (r_.cr0 & cr0::cmdqen) == 0 || r_.stuck != 0) break;
-      if (!progress(ChoiceSite::consume, 3, choices, chosen)) break;
-      if (draw_command_error(choices)) break;
-      const u64 paced = r_.pace == 0 || r_.pace_commands == 0 ? open : r_.pace_commands;
-      consume(chosen == 2 ? 1 : std::min(open, paced));
+      const u64 commands = commands_of_look(choices);
+      if (commands != 0 && !draw_command_error(choices)) consume(commands);
       break;
     }
     case reg::gerror:  // at which command, and why, is there before it. IHI 0070 7.1

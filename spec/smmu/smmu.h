@@ -331,6 +331,7 @@ class Smmu {
   void stop_at(u64 cons, u64 code);
   bool draw_command_error(Choices& choices);
   [[nodiscard]] u64 open_commands() const;
+  u64 commands_of_look(Choices& choices);
   bool refuse_sync(u64 commands);
   void consume(u64 commands);
   [[nodiscard]] bool may_stop() const;
