@@ -18,6 +18,7 @@ using spec::NotCovered;
 using spec::Rule;
 
 constexpr unsigned hash_bits = 48;
+constexpr u64 page = u64{1} << 12;
 
 void add_once(std::vector<std::string_view>& words, std::string_view word) {
   if (std::ranges::find(words, word) == words.end()) words.push_back(word);
@@ -89,7 +90,7 @@ std::string_view lacks(NotCovered::Reason reason) {
     case Reason::granule: return "granule";
     case Reason::level:
     case Reason::above_level: return "level";
-    case Reason::address: return "range";
+    case Reason::address: return "address";
     case Reason::stream: return "stream";
     case Reason::substream:
     case Reason::no_pasid:
@@ -100,12 +101,25 @@ std::string_view lacks(NotCovered::Reason reason) {
   return "?";
 }
 
+/// A TLBI of some pages that ends right before `va` is one too short, and any other is of another
+/// address.
+std::string_view lacks_address(const NearestMiss& miss, u64 va) {
+  const bool short_of_it = miss.why.last != 0 && miss.why.last < va && va - miss.why.last <= page;
+  if (!short_of_it) return "address";
+  return miss.command.tg == 0 ? "ends before it" : "range ends before it";
+}
+
 /// Why nothing has removed it. What was sent before the call began that replaced it is of another.
-std::string_view left_by(const std::optional<NearestMiss>& miss, EventIndex since) {
+std::string_view left_by(const Cause& cause, EventIndex since) {
   using Kind = NearestMiss::Kind;
-  if (!miss || (miss->kind == Kind::too_early && miss->at < since)) return "none sent";
+  const std::optional<NearestMiss>& miss = cause.miss;
+  const bool of_before = miss && miss->at < since;
+  if (!miss || (of_before && (miss->kind == Kind::too_early || miss->kind == Kind::answered_later)))
+    return "none sent";
   switch (miss->kind) {
-    case Kind::not_covering: return lacks(miss->why.reason);
+    case Kind::not_covering:
+      if (miss->why.reason == NotCovered::Reason::address) return lacks_address(*miss, cause.va);
+      return lacks(miss->why.reason);
     case Kind::too_early: return "early";
     case Kind::not_complete: return "no SYNC";
     case Kind::fetched_again: return "fetched again";
@@ -128,21 +142,80 @@ std::string text_of_origin(const Cause& origin, EventIndex since) {
   std::string text(thing_of(origin));
   if (!may_be_invalidated(origin)) return text;
   text += ", ";
-  return text += left_by(origin.miss, since);
+  return text += left_by(origin, since);
 }
 
-/// The right page with the right rights, and other memory attributes than promised.
-bool is_about_attributes(const Finding& finding) {
-  if (finding.hardware.size() != 1 || finding.hardware[0].memory.empty()) return false;
-  const May& may = finding.hardware[0];
-  if (may.kind != May::Kind::reach && may.kind != May::Kind::pass) return false;
-  return std::ranges::any_of(finding.promised, [&](const Promised& promised) {
-    const bool writes =
-        (may.user.write || may.privileged.write) && (promised.prot & spec::sva::prot_write) == 0;
-    const bool there =
-        promised.state == spec::sva::State::mapped && promised.pa == may.pa && !writes;
-    return there || (may.kind == May::Kind::pass && promised.state == spec::sva::State::identity);
-  });
+bool writes(const May& may) { return may.user.write || may.privileged.write; }
+
+/// "with more rights", "at another address", "Normal non-cacheable, outer shareable": what is wrong
+/// with what is reached where something is mapped.
+std::string wrong_in(const May& may, const Promised& promised) {
+  if (promised.state == spec::sva::State::identity) return may.memory;
+  if (promised.pa != may.pa) return "elsewhere";
+  const bool privileged_only = (promised.prot & spec::sva::prot_privileged) != 0;
+  const bool reads_more = privileged_only && (may.user.read || may.user.execute);
+  const bool executes_more =
+      (may.user.execute || may.privileged.execute) && (promised.prot & spec::sva::prot_exec) == 0;
+  const bool writes_more = (writes(may) && (promised.prot & spec::sva::prot_write) == 0) ||
+                           (privileged_only && may.user.write);
+  return reads_more || executes_more || writes_more ? "with more rights" : may.memory;
+}
+
+/// Of what is reached and should be, but not so. Empty: it should not be.
+std::string wrong_in(const Finding& finding) {
+  if (finding.hardware.size() != 1) return {};
+  const May& may = finding.hardware.front();
+  if (may.kind != May::Kind::reach && may.kind != May::Kind::pass) return {};
+  for (const Promised& promised : finding.promised) {
+    if (promised.state == spec::sva::State::mapped ||
+        (promised.state == spec::sva::State::identity && may.kind == May::Kind::pass)) {
+      return wrong_in(may, promised);
+    }
+  }
+  return {};
+}
+
+/// Which call showed it first is luck: it is wrong in registers, configuration or queues for all.
+bool is_of_no_call(Rule rule) {
+  switch (spec::rule_info(rule).family) {
+    case spec::Family::queue_protocol:
+    case spec::Family::register_protocol:
+    case spec::Family::command:
+    case spec::Family::leak:
+    case spec::Family::unknown:
+    case spec::Family::wild: return true;
+    default: return false;
+  }
+}
+
+/// A list is as long as it happens to be: "# bytes at #, # bytes at #".
+std::string without_repetitions(std::string_view text) {
+  std::string kind;
+  std::string_view before;
+  while (!text.empty()) {
+    const std::size_t end = text.find(", ");
+    const std::string_view part = text.substr(0, end);
+    const bool again =
+        !before.empty() && (part == before || before.ends_with(": " + std::string(part)));
+    if (!again) kind += (kind.empty() ? "" : ", ") + std::string(part);
+    before = part;
+    text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 2);
+  }
+  return kind;
+}
+
+/// "stream 0x1 (device 0, PASID 0x2)" is one with a PASID or without.
+std::string in_kinds_words(std::string_view text) {
+  std::string kind;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t open = text.find(" (device ", at);
+    const std::size_t close = text.find(')', open == std::string_view::npos ? at : open);
+    kind += text.substr(at, open == std::string_view::npos ? open : open - at);
+    if (open == std::string_view::npos || close == std::string_view::npos) break;
+    at = close + 1;
+  }
+  std::ranges::replace(kind, ';', ',');  // what stands behind one is a cause
+  return without_repetitions(without_numbers(kind));
 }
 
 }  // namespace
@@ -154,18 +227,38 @@ EventIndex replaced_at(const Finding& finding) {
 }
 
 std::string kind_of(const Finding& finding, std::string_view doing, const Doing& replaced_in) {
-  if (!finding.answer.empty()) return std::string(doing) + ": " + finding.answer;
-  std::vector<std::string_view> hardware, promised;
-  for (const May& may : finding.hardware) add_once(hardware, kind_name(may.kind));
-  for (const Promised& one : finding.promised) add_once(promised, state_name(one.state));
-  if (const Cause* origin = origin_of(finding)) {
-    std::string kind(replaced_in.what.empty() ? doing : replaced_in.what);
-    if (!hardware.empty()) kind += ": " + joined(std::move(hardware));
-    return kind + "; " + text_of_origin(*origin, replaced_in.since);
+  const Cause* origin = origin_of(finding);
+  if (!finding.answer.empty()) {
+    std::string kind = std::string(doing) + ": " + finding.answer;
+    if (!finding.wrong.empty()) kind += ", " + in_kinds_words(finding.wrong);
+    if (origin == nullptr) return kind;
+    kind += "; " + text_of_origin(*origin, replaced_in.since);
+    return replaced_in.what.empty() ? kind : kind + ", since " + std::string(replaced_in.what);
   }
-  std::string kind(is_about_attributes(finding) ? "memory attributes" : doing);
-  if (!hardware.empty()) kind += ": " + joined(std::move(hardware));
+  if (origin != nullptr) {
+    const std::string_view in = replaced_in.what.empty() ? doing : replaced_in.what;
+    return std::string(in) + "; " + text_of_origin(*origin, replaced_in.since);
+  }
+  if (finding.hardware.empty()) {
+    const std::string kind = in_kinds_words(finding.statement);
+    return is_of_no_call(finding.rule) ? kind : std::string(doing) + ": " + kind;
+  }
+  std::vector<std::string_view> hardware, promised;
+  for (const May& may : finding.hardware) {
+    add_once(hardware,
+             may.kind == May::Kind::event ? spec::event_name(may.event) : kind_name(may.kind));
+  }
+  const std::string wrong = wrong_in(finding);
+  for (const Promised& one : finding.promised) add_once(promised, state_name(one.state));
+  // What is wrong in the attributes is so wherever something is mapped.
+  const bool in_attributes = !wrong.empty() && wrong == finding.hardware.front().memory;
+  std::string kind(in_attributes ? "memory attributes" : doing);
+  kind += ": " + joined(std::move(hardware));
+  if (!wrong.empty()) return kind + " " + wrong;
   if (!promised.empty()) kind += ", promised " + joined(std::move(promised));
+  const auto rule = std::ranges::find_if(finding.causes,
+                                         [](const Cause& cause) { return cause.rule.has_value(); });
+  if (rule != finding.causes.end()) kind += ", " + std::string(spec::rule_info(*rule->rule).name);
   return kind;
 }
 

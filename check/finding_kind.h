@@ -18,10 +18,12 @@ struct Doing {
   EventIndex since = 0;
 };
 
-/// "unmap: reach; leaf cached, level": of what is cached, the call that replaced it in memory (of
-/// event replaced_at()). Else "unmap: reach, promised unmapped": `doing` is the
-/// call or operation behind which it was found; where nothing but memory attributes is wrong, it
-/// does not count.
+/// "unmap; leaf cached, level": what is cached, why no invalidation has removed it, and the call
+/// that replaced it in memory (of event replaced_at()); how it shows is luck. Else what is wrong:
+/// "map: reach, promised unmapped", "memory attributes: reach Normal non-cacheable", "bind_device:
+/// ok, permitted: ESRCH (the process is dead or dying)", a sentence without its numbers. `doing` is
+/// the call or operation behind which it was found; of queues, registers, configuration that is
+/// unreadable and leaks it says nothing.
 std::string kind_of(const Finding& finding, std::string_view doing, const Doing& replaced_in = {});
 /// The event that replaced in memory what is cached of the finding's cause; 0: none, or none is.
 EventIndex replaced_at(const Finding& finding);

@@ -2,6 +2,8 @@
 // iommucheck explain RULE, and explain TRACE[:LINE] [SID[.PASID] VA].
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "base/text.h"
 #include "cli/console.h"
 #include "cli/explain_rule.h"
@@ -96,6 +98,11 @@ int run_explain(const ExplainCommand& options) {
     return report("explain", what.error());
   } else {
     text = oracle::explain_trace(*what);
+  }
+  if (!text && !std::filesystem::exists(options.what) && !options.what.contains('/')) {
+    return report("explain", {ErrorCode::bad_input,
+                              options.what + " is neither a rule (`iommucheck rules` has them "
+                                             "all) nor a trace: there is no such file"});
   }
   if (!text) return report("explain", text.error());
   fmt::print("{}", *text);

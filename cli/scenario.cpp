@@ -258,6 +258,10 @@ class ScenarioRun {
 
 /// Every answer of the interface, by which scenario it is shown, or why by none.
 int run_coverage(const ScenarioCommand& options) {
+  if (options.files.empty()) {
+    return report("scenario",
+                  {ErrorCode::bad_input, "--coverage: of which scenarios? Name their files"});
+  }
   spec::sva::AnswerLog log;
   for (const std::string& path : options.files) {
     const auto file = scenario::parse_file(path);

@@ -26,7 +26,7 @@ Divergence death_of(const Run& run) {
   const std::string printed = end == std::string::npos ? "" : run.death.substr(end + 1);
   if (!printed.empty()) text += "; it printed: " + printed;
   Finding finding = finding_of(spec::Rule::DEVICE_SURVIVES, text);
-  finding.kind = kind_of(how);
+  finding.kind = without_numbers(how);
   if (const std::string place = source_place(printed); !place.empty())
     finding.kind += " at " + place;
   return {.rule = spec::Rule::DEVICE_SURVIVES,

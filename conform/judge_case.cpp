@@ -231,10 +231,12 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
       }
       // A record comes later than the access that it is of.
       const bool its = finding.which && *finding.which < accesses.size();
-      Divergence found{
-          finding.rule,      finding.kind.empty() ? kind_of(headline(finding)) : finding.kind,
-          headline(finding), its ? accesses[*finding.which] : at,
-          finding.access,    finding};
+      Divergence found{finding.rule,
+                       finding.kind.empty() ? without_numbers(headline(finding)) : finding.kind,
+                       headline(finding),
+                       its ? accesses[*finding.which] : at,
+                       finding.access,
+                       finding};
       const spec::Family family = spec::rule_info(found.rule).family;
       goes_on &= finding.access || found.kind.starts_with("GBPA reads") ||
                  (family == spec::Family::event && found.rule != Rule::EVENT_OVERFLOW);

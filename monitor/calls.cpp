@@ -290,9 +290,11 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
     Finding finding = finding_of(verdict.rule, in_trace_numbers(verdict.message, call));
     if (verdict.rule == spec::Rule::RESULT_EXACT) {
       finding.answer = spec::sva::status_text(observed.status);
+      finding.wrong = verdict.why;
       finding.changed_nothing =
           observed.status != Status::ok && observed.status != Status::etimedout;
     }
+    if (verdict.unmarked && !hardware_) explain_unmarked(finding, call.domain, *verdict.unmarked);
     find(std::move(finding));
   }
 }

@@ -33,24 +33,6 @@ DeviceRules::DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 
   caches_.write_gbpa_abort(true);  // what it resets to is IMPLEMENTATION DEFINED
 }
 
-std::string kind_of(std::string_view text) {
-  std::string kind;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto digit = [&](std::size_t k) {
-      return k < text.size() && std::isdigit(static_cast<unsigned char>(text[k])) != 0;
-    };
-    const bool inside = i != 0 && (std::isalnum(static_cast<unsigned char>(text[i - 1])) != 0 ||
-                                   text[i - 1] == '_');
-    if (!digit(i) || inside) {
-      kind += text[i++];
-      continue;
-    }
-    while (i < text.size() && std::isalnum(static_cast<unsigned char>(text[i])) != 0) ++i;
-    kind += '#';
-  }
-  return kind;
-}
-
 void DeviceRules::find(Rule rule, std::string kind, std::string text) {
   found_.push_back(finding_of(rule, std::move(text)));
   found_.back().kind = std::move(kind);

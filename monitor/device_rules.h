@@ -19,9 +19,6 @@
 
 namespace iommucheck::oracle {
 
-/// `text` with its numbers left out.
-std::string kind_of(std::string_view text);
-
 /// The access that the event says; what the source does not know is as most often.
 spec::Access access_in(const trace::Dma& dma);
 /// A translation request that asks for reading, as an access that is not translated.

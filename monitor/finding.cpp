@@ -278,6 +278,7 @@ void members(Archive& a, Violation& violation) {
   a(violation.objects);
   a(violation.events);
   a(violation.answer);
+  a(violation.wrong);
   a(violation.changed_nothing);
   a(violation.kind);
   a(violation.access);
@@ -323,6 +324,24 @@ std::optional<T> decode_as(Tag tag, std::string_view bytes) {
 }
 
 }  // namespace
+
+std::string without_numbers(std::string_view text) {
+  std::string kind;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto digit = [&](std::size_t k) {
+      return k < text.size() && std::isdigit(static_cast<unsigned char>(text[k])) != 0;
+    };
+    const bool inside = i != 0 && (std::isalnum(static_cast<unsigned char>(text[i - 1])) != 0 ||
+                                   text[i - 1] == '_');
+    if (!digit(i) || inside) {
+      kind += text[i++];
+      continue;
+    }
+    while (i < text.size() && std::isalnum(static_cast<unsigned char>(text[i])) != 0) ++i;
+    kind += '#';
+  }
+  return kind;
+}
 
 std::string where_text(const Where& where) {
   std::string text;

@@ -89,6 +89,7 @@ struct Finding {
   std::vector<ObjectState> objects{};
   std::vector<EventIndex> events{};  ///< that have to do with it, beside those of the causes
   std::string answer{};              ///< RESULT_EXACT: what the call said
+  std::string wrong{};               ///< and what is wrong with it
   bool changed_nothing = false;      ///< that was an error, by which nothing has changed
   // Of a device's:
   std::string kind{};          ///< what is the same in every case; else empty
@@ -96,6 +97,8 @@ struct Finding {
   std::optional<u32> which{};  ///< how many accesses came before that one
 };
 
+/// `text` with each of its numbers as "#".
+std::string without_numbers(std::string_view text);
 /// "stream 0x1 (device 0, PASID 0x2)".
 std::string where_text(const Where& where);
 std::vector<Promised> promised_of(const spec::sva::Alternatives& allowed);

@@ -352,6 +352,11 @@ class Monitor {
   [[nodiscard]] DeviceRules* device_rules() { return device_rules_.get(); }
 
  private:
+  // unmarked.cpp
+  template <class Visit>
+  void for_each_tag_of(u64 domain, Visit visit);
+  void explain_unmarked(Finding& finding, u64 domain, u64 iova);
+
   // marks.cpp
   void note_write(const spec::Access& access, std::optional<u64> pa, bool sure);
   struct Mark;

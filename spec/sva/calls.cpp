@@ -187,6 +187,7 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
               Circumstances around, const Pending* begun) {
   const Permitted set = answers(s, call, around, begun);
   std::string why;
+  std::optional<u64> unmarked;
   if (!set.permits(observed)) {
     why = "permitted: " + set.text();
   } else {
@@ -209,7 +210,9 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
       why = check_event(s, call, observed.event);
     }
     if (why.empty() && call.kind == CallKind::dirty_read && observed.status == Status::ok) {
-      why = check_bits(s, call, observed);
+      WrongBit bit = check_bits(s, call, observed);
+      why = std::move(bit.text);
+      unmarked = bit.unmarked;
     }
     if (why.empty() && call.kind == CallKind::bind_task && observed.status == Status::ok) {
       return check_task(s, call, observed, around, begun);
@@ -227,7 +230,9 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
   }
   return {.ok = false,
           .rule = Rule::RESULT_EXACT,
-          .message = call_text(call) + " returned " + got + "; " + why};
+          .message = call_text(call) + " returned " + got + "; " + why,
+          .why = why,
+          .unmarked = unmarked};
 }
 
 }  // namespace

@@ -256,7 +256,7 @@ std::vector<u64> written_bits(const InterfaceState& s, const Call& call) {
   return bits;
 }
 
-std::string check_bits(const InterfaceState& s, const Call& call, const Observed& observed) {
+WrongBit check_bits(const InterfaceState& s, const Call& call, const Observed& observed) {
   const u32 index = s.find(call.domain);
   if (index == 0 || call.grain == 0) return {};
   const Space& space = s.spaces[index];
@@ -264,11 +264,15 @@ std::string check_bits(const InterfaceState& s, const Call& call, const Observed
   const auto text = [&](u64 i, const char* what) {
     return "bit " + std::to_string(i) + ", of " + hex(call.iova + i * call.grain) + ", is " + what;
   };
-  std::string why;
+  WrongBit found;
+  std::string& why = found.text;
   if (window) {
-    for_each_bit(s, call, *window, space.written, [&](u64 i, const Extent& /*bytes*/) {
-      if (why.empty() && !has_bit(observed.bits, i))
-        why = text(i, "0, and a device has written there");
+    for_each_bit(s, call, *window, space.written, [&](u64 i, const Extent& bytes) {
+      if (!why.empty() || has_bit(observed.bits, i)) return;
+      why = text(i, "0, and a device has written there");
+      s.forest.for_each(space.written, bytes.first, bytes.last, [&](const Interval& piece) {
+        if (!found.unmarked) found.unmarked = std::max(piece.first, bytes.first);
+      });
     });
   }
   for (u64 i = 0; why.empty() && i < 64 * observed.bits.size(); ++i) {
@@ -292,7 +296,7 @@ std::string check_bits(const InterfaceState& s, const Call& call, const Observed
       }
     }
   }
-  return why;
+  return found;
 }
 
 namespace {

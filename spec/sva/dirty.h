@@ -23,8 +23,13 @@ void begin_dirty(const InterfaceState& s, const Call& call, Pending& pending);
 void apply_dirty_set(InterfaceState& s, const Call& call, Status status);
 void apply_dirty_read(InterfaceState& s, const Call& call, const Observed& observed);
 
-/// The bits of a dirty_read that succeeded against what they must and may be. Empty: right.
-std::string check_bits(const InterfaceState& s, const Call& call, const Observed& observed);
+/// A bit of a dirty_read that is not what it must or may be.
+struct WrongBit {
+  std::string text{};             ///< empty: all are right
+  std::optional<u64> unmarked{};  ///< what was written, and its bit is 0
+};
+/// The bits of a dirty_read that succeeded against what they must and may be.
+WrongBit check_bits(const InterfaceState& s, const Call& call, const Observed& observed);
 /// Those that must be set.
 std::vector<u64> written_bits(const InterfaceState& s, const Call& call);
 

@@ -96,6 +96,8 @@ struct Verdict {
   bool blames_caller = false;
   Rule rule = Rule::RESULT_EXACT;
   std::string message;
+  std::string why{};  ///< of a wrong result, the part of `message` that says what is wrong
+  std::optional<u64> unmarked{};  ///< dirty_read: what was written, and its bit is 0
 };
 
 }  // namespace iommucheck::spec::sva

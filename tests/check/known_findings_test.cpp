@@ -245,7 +245,8 @@ TEST(FindingKind, NamesWhatHappensAndNotWhere) {
   EXPECT_NE(kind_of(finding, "detach"), kind);
   Finding result = finding_of(spec::Rule::RESULT_EXACT, "it says 0x17");
   result.answer = "EINVAL";
-  EXPECT_EQ(kind_of(result, "map"), "map: EINVAL");
+  result.wrong = "permitted: ok with 0x17; ENOMEM (of 2 pages)";
+  EXPECT_EQ(kind_of(result, "map"), "map: EINVAL, permitted: ok with #, ENOMEM (of # pages)");
   const u64 key = key_of(spec::Rule::PAGE_REUSE, kind);
   EXPECT_EQ(rule_of(key), spec::Rule::PAGE_REUSE);
   EXPECT_NE(key, key_of(spec::Rule::TABLE_FREE, kind));
@@ -262,7 +263,7 @@ TEST(FindingKind, NamesTheCause) {
   finding.promised = {{.state = spec::sva::State::unmapped}};
   Cause& cause = finding.causes.emplace_back();
   cause.kind = Cause::Kind::cached_translation;
-  const std::string before = "unmap: reach; leaf cached, ";
+  const std::string before = "unmap; leaf cached, ";
   EXPECT_EQ(kind_of(finding, "unmap"), before + "none sent");
   cause.miss = NearestMiss{.why = {.reason = NotCovered::Reason::above_level}};
   EXPECT_EQ(kind_of(finding, "unmap"), before + "level");
@@ -272,18 +273,18 @@ TEST(FindingKind, NamesTheCause) {
   EXPECT_EQ(kind_of(finding, "unmap"), before + "no SYNC");
   cause.kind = Cause::Kind::cached_pointer;
   cause.miss = NearestMiss{.why = {.reason = NotCovered::Reason::leaf_only}};
-  EXPECT_EQ(kind_of(finding, "unmap"), "unmap: reach; table cached, leaf only");
+  EXPECT_EQ(kind_of(finding, "unmap"), "unmap; table cached, leaf only");
   cause.kind = Cause::Kind::atc_entry;
   cause.ssid = 3;
   cause.miss.reset();
-  EXPECT_EQ(kind_of(finding, "unmap"), "unmap: reach; ATC at a PASID, none sent");
+  EXPECT_EQ(kind_of(finding, "unmap"), "unmap; ATC at a PASID, none sent");
   cause.kind = Cause::Kind::cached_structure;
   cause.structure = spec::ConfigKind::cd;
-  EXPECT_EQ(kind_of(finding, "unmap"), "unmap: reach; CD, none sent");
+  EXPECT_EQ(kind_of(finding, "unmap"), "unmap; CD, none sent");
   // What was sent before that call is of another.
   cause.miss = NearestMiss{.kind = NearestMiss::Kind::too_early, .at = 10};
-  EXPECT_EQ(kind_of(finding, "map", {"unmap", 20}), "unmap: reach; CD, none sent");
-  EXPECT_EQ(kind_of(finding, "map", {"unmap", 5}), "unmap: reach; CD, early");
+  EXPECT_EQ(kind_of(finding, "map", {"unmap", 20}), "unmap; CD, none sent");
+  EXPECT_EQ(kind_of(finding, "map", {"unmap", 5}), "unmap; CD, early");
   // Wherever it is noticed, it is of the call that replaced the word.
   EXPECT_EQ(kind_of(finding, "attach", {"unmap", 5}), kind_of(finding, "map", {"unmap", 5}));
   EXPECT_NE(kind_of(finding, "map", {"unmap", 5}), kind_of(finding, "map", {"detach", 5}));
@@ -294,7 +295,7 @@ TEST(FindingKind, NamesTheCause) {
 
 /// Which of the rules about reach shows a cause first is luck; others are others.
 TEST(FindingKind, OfACauseIsOneForTheRulesAboutReach) {
-  const std::string caused = "unmap: reach; leaf cached, level";
+  const std::string caused = "unmap; leaf cached, level";
   EXPECT_EQ(key_of(spec::Rule::PAGE_REUSE, caused), key_of(spec::Rule::PROMISE_OUTCOME, caused));
   EXPECT_NE(key_of(spec::Rule::PAGE_REUSE, caused), key_of(spec::Rule::TABLE_FREE, caused));
   const std::string plain = "unmap: reach, promised unmapped";

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Why a dirty_read does not have a page that was written: the write needed no mark, since what it
+// met was cached as dirty; or its mark is not in memory yet; or memory says it, and the driver does
+// not look there. SEMANTICS 4; IHI 0070 3.13.
+#include <algorithm>
+
+#include "monitor/monitor.h"
+#include "spec/smmu/causes.h"
+#include "spec/smmu/visits.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Candidate;
+
+/// Writes that meet it leave no mark, and memory says something else by now.
+bool writes_unmarked(const Candidate& candidate, const spec::Memory& memory) {
+  const bool cached = candidate.item != 0 || candidate.from_atc();
+  const spec::Leaf<u64>& leaf = candidate.leaf;
+  const bool writable = leaf.privileged.write.value || leaf.unprivileged.write.value;
+  if (!cached || !writable || leaf.writable_clean.value) return false;
+  const spec::Content now = memory.newest(candidate.origin);
+  return now.unknown || now.value != candidate.value;
+}
+
+const char* state_of(const spec::Leaf<u64>& leaf) {
+  if (leaf.writable_clean.value) return ", which is clean in memory";
+  return leaf.dbm.value ? ", which is dirty in memory" : ", which hardware does not mark";
+}
+
+}  // namespace
+
+/// visit(tag) of all that looks up the domain's tables, or has cached of them. One may come again.
+template <class Visit>
+void Monitor::for_each_tag_of(u64 domain, Visit visit) {
+  const auto at_place = [&](const Place& place) {
+    for (const spec::StreamOption& option : ways_at(place).options) {
+      if (option.regime != 0) visit(option.tag);
+    }
+    atcs_of(caches_.view(), place.sid, [&](u32 tag, const spec::AtcOwner& owner) {
+      if (owner.ssv == 2 || (owner.ssv == 1) != place.at.present) return;
+      if (!place.at.present || owner.ssid == place.at.number) visit(tag);
+    });
+  };
+  for (u32 device = 0; device < interface_.device_count(); ++device) {
+    for (const u32 sid : interface_.stream_ids(device)) {
+      if (interface_.domain_of(device) == domain) at_place({device, sid, {}});
+      interface_.for_each_substream(device, [&](u32 number) {
+        const bool there = interface_.attached_at(device, number) == domain;
+        if (there) at_place({device, sid, spec::sva::substream(number)});
+      });
+    }
+  }
+}
+
+void Monitor::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
+  const char* in_memory = "";
+  bool is_on_its_way = false;
+  for_each_tag_of(domain, [&](u32 tag) {
+    scratch_.clear();
+    caches_.lookups().collect(tag, iova, scratch_);
+    for (const Candidate& c : scratch_) {
+      if (c.kind != Candidate::Kind::leaf) continue;
+      is_on_its_way |= std::ranges::any_of(case_.marks, [&](const Mark& mark) {
+        return mark.pa == c.origin && mark.from != mark.to;
+      });
+      if (finding.causes.empty() && writes_unmarked(c, caches_.memory())) {
+        finding.causes.push_back(cause_of(caches_.view(), c, iova));
+      }
+      if (c.item == 0 && !c.from_atc()) in_memory = state_of(c.leaf);
+    }
+  });
+  if (is_on_its_way) {
+    finding.causes.clear();
+    in_memory = ", by a mark that no completed CMD_SYNC has brought to memory yet";
+  }
+  finding.wrong += in_memory;
+  finding.statement += in_memory;
+}
+
+}  // namespace iommucheck::oracle
