@@ -81,8 +81,8 @@ bool blames_freed_table_once(const Judgement& engine, const Judgement& literal) 
   return broken.erase("wild") == 1 && broken == engine.broken;
 }
 
-/// A CFGI and another invalidation of one group are exposed at different rings, and something is
-/// stored between these.
+/// A CFGI and another invalidation of one group are exposed at different rings, and between these
+/// something is stored, or a register changes that is cached with configuration.
 bool rings_apart(const Test& test) {
   enum { none, open, exposed, stored };
   int cfgi = none, other = none;
@@ -113,7 +113,8 @@ bool rings_apart(const Test& test) {
       cfgi = other = none;
     } else if (std::holds_alternative<StoreStep>(step.what) ||
                std::holds_alternative<ClearStep>(step.what) ||
-               std::holds_alternative<ZeroStep>(step.what)) {
+               std::holds_alternative<ZeroStep>(step.what) ||
+               std::holds_alternative<RegBitStep>(step.what)) {
       if (cfgi == exposed) cfgi = stored;
       if (other == exposed) other = stored;
     }

@@ -165,10 +165,11 @@ void ConfigFills::cache_words(const ConfigItem& tags, const Vanished& what,
 }
 
 /// An STE or CD can be read again between `command` and the end of its group, through a cached
-/// descriptor that no command of the group which covers it removes as well.
+/// descriptor that no command of the group which covers it removes as well. With SMMUEN = 0 nothing
+/// is (IHI 0070 6.3.9.6): what memory says when it is 1 again is cached anew when that vanishes.
 bool ConfigFills::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>& descriptors,
                                        const InFlight& command) const {
-  if (leads_on(item.kind) || descriptors.empty()) return false;
+  if (!controls_.enabled() || leads_on(item.kind) || descriptors.empty()) return false;
   bool same = false;
   memory_.visible(item.place + 8 * item.word, [&](Content content) {
     same |= content == Content{item.value, (item.unknown & 1) != 0};
