@@ -21,6 +21,7 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   const spec::Capabilities caps = spec::parse_capabilities(setup.id);
   if (caps.asid16) result.address_spaces = 65535;
   result.ssid_bits = caps.ssidsize;
+  if (caps.s2p) result.stage2_bits = spec::ias_lg2(caps);
   result.per_device_tables = setup.per_device_tables;
   result.blocks_unattached = !setup.not_claimed.has(Claim::blocking);
   result.hooks = setup.hooks.value_or(spec::sva::Hooks{});
