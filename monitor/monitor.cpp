@@ -357,6 +357,13 @@ void Monitor::clean(AgentId by, u64 pa, u64 bytes) {
   for (u64 line = align_down(pa, 6); line < pa + bytes; line += 64) caches_.clean(by, line);
 }
 
+void Monitor::cache_invalidate(AgentId by, u64 pa, u64 bytes) {
+  if (!caches_.capabilities().cohacc || cleaned_ != 0) return;
+  tick();
+  emit(by, trace::CacheInvalidate{.pa = pa, .length = bytes});
+  trail().set(cleaned_, 1);
+}
+
 void Monitor::alloc(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = true});
@@ -580,6 +587,7 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices,
 
 void Monitor::driver_begins() {
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::starting});
+  smmu_.driver_begins();
   case_.promises_on = false;
 }
 
