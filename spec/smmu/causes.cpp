@@ -443,9 +443,8 @@ std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional
       since.push_back(0);
       its = causes.end() - 1;
     }
-    // Of a structure that no descriptor leads to any more nothing was stored.
-    const EventIndex stored = item.stored_at == item.vanished_at ? 0 : item.stored_at;
-    its->words.push_back({item.word, (item.unknown & 1) != 0, item.value, now.value, stored});
+    its->words.push_back(
+        {item.word, (item.unknown & 1) != 0, item.value, now.value, item.stored_at});
     EventIndex& latest = since[static_cast<std::size_t>(its - causes.begin())];
     if (item.since < latest) continue;
     latest = item.since;

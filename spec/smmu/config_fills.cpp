@@ -72,7 +72,7 @@ void ConfigFills::keep_all() {
       for (u64 pa = place; pa < place + (empty ? 8 : size); pa += 8) {
         const auto index = static_cast<unsigned>(bits(pa, 11, 3));
         memory_.visible(frame, index, [&](Content content) {
-          words.push_back({&frame, index, content, findings_.now()});
+          words.push_back({&frame, index, content, 0});  // nothing was stored
         });
       }
     }
@@ -223,8 +223,7 @@ void ConfigFills::leave_below(const ConfigItem& item, const std::vector<const Co
                       .ssid = region.ssid,
                       .place = place,
                       .since = findings_.now(),
-                      .vanished_at = findings_.now(),
-                      .stored_at = findings_.now()};
+                      .vanished_at = findings_.now()};
       (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
       const auto covered = [&](const Command* command) { return removes(*command, word); };
       if (!leads_to(item, item.value, word) || std::ranges::any_of(commands, covered)) continue;

@@ -104,7 +104,7 @@ struct ConfigItem {
   u64 value = 0;
   u32 since = 0;
   u32 vanished_at = 0;
-  u32 stored_at = 0;
+  u32 stored_at = 0;  ///< event that replaced it; 0: the last way to it went, or SMMUEN
   u32 padding = 0;
   u64 partner = 0;  ///< the odd word of two
 
