@@ -9,6 +9,7 @@
 #include <charconv>
 #include <numeric>
 #include <set>
+#include <span>
 #include <variant>
 
 #include "base/bits.h"
@@ -548,6 +549,41 @@ Machine machine_with(Features features, Draw& draw) {
   return machine;
 }
 
+/// A value that a feature has seldom, and that asks most of a driver.
+struct Extreme {
+  Feature feature;
+  bool (*has)(const Machine&);
+  void (*set)(Machine&);
+};
+constexpr Extreme extremes[] = {
+    {Feature::bbml, [](const Machine& m) { return m.caps.bbml == 2; },
+     [](Machine& m) { m.caps.bbml = 2; }},
+    {Feature::httu, [](const Machine& m) { return m.caps.httu == 2; },
+     [](Machine& m) { m.caps.httu = 2; }},
+    {Feature::few_commands, [](const Machine& m) { return m.caps.cmdqs == 3; },
+     [](Machine& m) { m.caps.cmdqs = 3; }},
+    {Feature::no_ranges, [](const Machine& m) { return !m.caps.ril; }, [](Machine&) {}},
+};
+
+/// Features meet on one machine (covering_columns), their values where the dice have it so. Each
+/// two extremes, too, in every other plan. By a draw of its own, as those below.
+void meet_extremes(std::span<Machine> machines, std::span<const Features> features, u64 seed) {
+  Draw draw(seed ^ 0x4578'7472);
+  for (const Extreme& a : extremes) {
+    for (const Extreme& b : extremes) {
+      if (a.feature >= b.feature || draw.one_in(2)) continue;
+      const auto both = [&](const Machine& m) { return a.has(m) && b.has(m); };
+      if (std::ranges::any_of(machines, both)) continue;
+      for (std::size_t i = 0; i < machines.size(); ++i) {
+        if (!has(features[i], a.feature) || !has(features[i], b.feature)) continue;
+        a.set(machines[i]);
+        b.set(machines[i]);
+        break;
+      }
+    }
+  }
+}
+
 }  // namespace
 
 Machine drawn_machine(u64 seed) {
@@ -691,6 +727,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
       plan.machines_[i] = machine_with(features[i - 1], draw);
     }
   }
+  if (text == "drawn") meet_extremes(std::span(plan.machines_).subspan(1), features, seed);
   for (u32 i = 1; i <= drawn_count && text == "drawn"; ++i) {
     draw_page_requests(plan.machines_[i], seed + i);
     draw_messages(plan.machines_[i], seed + i);

@@ -24,7 +24,7 @@ Expected<std::array<u64, spec::ste_words>> words_of(std::string_view option,
 /// The STE of --ste, or one of stage 1 with no field set.
 Expected<spec::Ste<u64>> leading_ste(const AskCommand& options);
 
-/// "not so: STE.V is 1. [IHI 0070 5.2.2; arch 2.3 #1; STE_VALID]".
+/// "does not hold: STE.V is 1. [IHI 0070 5.2.2; arch 2.3 #1; STE_VALID]".
 std::string sentence_of(const oracle::StructureMeaning& meaning);
 /// Members of an object: meaning, legal, rule, section and sentence.
 void write_members(JsonWriter& json, const oracle::StructureMeaning& meaning);

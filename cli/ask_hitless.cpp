@@ -53,7 +53,7 @@ void print(const HitlessAnswer& answer) {
       fmt::print("  {:<8}{}{} [{}; {}]\n", version_name(seen.version), seen.meaning.kind,
                  mixed && !seen.mixture.empty() ? ": " + seen.mixture : std::string(), rule.section,
                  rule.name);
-      if (!seen.meaning.legal) fmt::print("          not so: {}\n", rule.text);
+      if (!seen.meaning.legal) fmt::print("          does not hold: {}\n", rule.text);
     }
   }
   fmt::print("order: {}\n", answer.order);

@@ -85,8 +85,8 @@ Expected<spec::Ste<u64>> leading_ste(const AskCommand& options) {
 
 std::string sentence_of(const oracle::StructureMeaning& meaning) {
   const spec::RuleInfo& rule = spec::rule_info(meaning.rule);
-  return fmt::format("{}{} [{}; {}]", meaning.legal ? "" : "not so: ", rule.text, rule.section,
-                     rule.name);
+  return fmt::format("{}{} [{}; {}]", meaning.legal ? "" : "does not hold: ", rule.text,
+                     rule.section, rule.name);
 }
 
 void write_members(JsonWriter& json, const oracle::StructureMeaning& meaning) {

@@ -148,7 +148,7 @@ void MemoryDrawing::stream(u32 sid) {
   const spec::SteDecision decision = spec::decode_ste(ste, caches_.capabilities());
   switch (decision.kind) {
     case spec::SteKind::bad:
-      lines_.add(1, "C_BAD_STE: not so: {}", spec::rule_info(decision.rule).text);
+      lines_.add(1, "C_BAD_STE: does not hold: {}", spec::rule_info(decision.rule).text);
       return;
     case spec::SteKind::abort: lines_.add(1, "terminates everything, without an event"); break;
     case spec::SteKind::bypass:
@@ -312,7 +312,7 @@ void MemoryDrawing::substream(u32 sid, const Ste<u64>& ste, u32 number, bool pre
   if (what.unknown) return;
   const Cd<u64> cd{what.words};
   if (const auto rule = spec::decode_cd(cd, ste, caches_.capabilities(), caches_.e2h())) {
-    lines_.add(2, "C_BAD_CD: not so: {}", spec::rule_info(*rule).text);
+    lines_.add(2, "C_BAD_CD: does not hold: {}", spec::rule_info(*rule).text);
     return;
   }
   Space space;

@@ -173,7 +173,10 @@ void DriverHost::bind_platform() {
     if (!host.spent() && !host.refuses("dma_clean", align_down(pa, 3), bytes))
       host.monitor_.clean(AgentId::cpu0, pa, bytes);
   };
-  p.dma_invalidate = [](void* /*ctx*/, uint64_t /*pa*/, uint64_t /*bytes*/) {};
+  p.dma_invalidate = [](void* ctx, uint64_t pa, uint64_t bytes) {
+    DriverHost& host = self(ctx);
+    if (!host.spent()) host.monitor_.cache_invalidate(AgentId::cpu0, pa, bytes);
+  };
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;

@@ -81,8 +81,16 @@ bool blames_freed_table_once(const Judgement& engine, const Judgement& literal) 
   return broken.erase("wild") == 1 && broken == engine.broken;
 }
 
-/// A CFGI and another invalidation of one group are exposed at different rings, and something is
-/// stored between these.
+/// Memory of unknown content was walked, which is blamed by both; that what it may have yielded is
+/// in conflict with something as well is blamed by the literal model only.
+bool blames_conflict_of_unknown(const Judgement& engine, const Judgement& literal) {
+  if (!engine.broken.contains("wild") || engine.allowed != literal.allowed) return false;
+  std::set<std::string> broken = literal.broken;
+  return broken.erase("conflict") == 1 && broken == engine.broken;
+}
+
+/// A CFGI and another invalidation of one group are exposed at different rings, and between these
+/// something is stored, or a register changes that is cached with configuration.
 bool rings_apart(const Test& test) {
   enum { none, open, exposed, stored };
   int cfgi = none, other = none;
@@ -113,7 +121,8 @@ bool rings_apart(const Test& test) {
       cfgi = other = none;
     } else if (std::holds_alternative<StoreStep>(step.what) ||
                std::holds_alternative<ClearStep>(step.what) ||
-               std::holds_alternative<ZeroStep>(step.what)) {
+               std::holds_alternative<ZeroStep>(step.what) ||
+               std::holds_alternative<RegBitStep>(step.what)) {
       if (cfgi == exposed) cfgi = stored;
       if (other == exposed) other = stored;
     }
@@ -157,6 +166,9 @@ std::string known_difference(const Test& test, const Layout& laid, const Judgeme
   }
   if (blames_freed_table_once(engine, literal)) {
     return "a freed table that a cached pointer leads to is blamed as that, and not once more";
+  }
+  if (blames_conflict_of_unknown(engine, literal)) {
+    return "what memory of unknown content may have yielded conflicts with something";
   }
   if (!includes(engine, literal)) return {};
   if (rings_apart(test)) {

@@ -561,6 +561,10 @@ class Runner {
       const bool ipa = too_large && may_be(asked, spec::SteKind::stage2);
       if (ipa) add(std::string(spec::event_name(outcome.event)), outcome);
       if (!ipa || may_be(asked, spec::SteKind::bypass)) add(to_text(outcome, layout_), outcome);
+      // Likewise what GBPA does with an address that no bus has, and an STE that terminates.
+      const bool beyond =
+          outcome.kind == OutcomeKind::abort && outcome.rule == spec::Rule::DISABLED_PASSES;
+      if (beyond && may_be(asked, spec::SteKind::abort)) add("abort", outcome);
       // What an access meets is broken, too, if no step has been blamed for it.
       if (outcome.kind == OutcomeKind::any) note(outcome.rule, explained(caches_.view(), outcome));
     });

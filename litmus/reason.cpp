@@ -40,7 +40,7 @@ Reason reason_of(std::string outcome, const spec::Cause& cause, bool illegal,
                  const spec::Namer& namer) {
   const std::optional<spec::Rule> rule = rule_of(cause);
   std::string why = spec::cause_text(cause, namer);
-  if (illegal && cause.kind == Kind::rule) why.insert(0, "not so: ");
+  if (illegal && cause.kind == Kind::rule) why.insert(0, "does not hold: ");
   return {.outcome = std::move(outcome),
           .why = std::move(why),
           .rule = rule,

@@ -91,6 +91,9 @@ class Feeder {
   void operator()(const trace::CacheClean& clean) {
     if (bounded(clean.length, range_max)) m_.clean(by_, clean.pa, clean.length);
   }
+  void operator()(const trace::CacheInvalidate& what) {
+    m_.cache_invalidate(by_, what.pa, what.length);
+  }
   void operator()(const trace::Alloc& alloc) {
     if (!bounded(alloc.length, range_max)) return;
     if (by_ != trace::environment_agent) ++m_.fed_.blocks;  // the driver's own

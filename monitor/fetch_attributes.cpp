@@ -40,6 +40,13 @@ Attributes of_cr1(u64 field) {
   return {cacheability(field & 3), cacheability(field >> 2 & 3), field >> 4 & 3};
 }
 
+/// Device and non-cacheable are 0 and 1 in each half of MemAttr; of MSH 1 is as 0. IHI
+/// 0070 4.7.3, 5.2.
+Attributes of_message(const spec::Smmu::MessageAttributes& its) {
+  const auto cacheability = [](u64 value) { return value < 2 ? u64{0} : value; };
+  return {cacheability(its.memory & 3), cacheability(its.memory >> 2), its.shareability};
+}
+
 /// Memory as the last stores left it; nothing where its contents are not known.
 struct NewestWords {
   const spec::Memory& memory;
@@ -55,7 +62,8 @@ bool Monitor::judges_attributes() const {
   return case_.promises_on && caches_.capabilities().cohacc && cleaned_ == 0;
 }
 
-/// Of the stream table and the queues.
+/// Of the stream table and the queues, and of messages of CMD_SYNCs, for which the driver looks in
+/// memory that it has cached.
 void Monitor::check_attributes_of_registers() {
   if (!judges_attributes() || !smmu_.smmuen()) return;
   constexpr unsigned table_lsb = 6;
@@ -72,6 +80,17 @@ void Monitor::check_attributes_of_registers() {
          fmt::format("accesses to {} are {}: they do not look into the CPUs' caches, in which "
                      "what the driver stores lies, and it cleans nothing. IDR0.COHACC",
                      field.what, field.its.text()));
+  }
+  const auto message = smmu_.message_attributes();
+  // Elsewhere it is an interrupt controller that hears it.
+  if (!message || message->pa - setup_.window_pa >= setup_.window_bytes) return;
+  count(spec::Rule::WILD_STRUCTURE);
+  if (const Attributes its = of_message(*message); !its.coherent()) {
+    find(spec::Rule::WILD_STRUCTURE,
+         fmt::format(
+             "messages of CMD_SYNCs (MSH, MSIAttr) are {}: they go past the CPUs' caches, in "
+             "which the driver looks for them, and it drops nothing of those. IDR0.COHACC",
+             its.text()));
   }
 }
 

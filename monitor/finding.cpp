@@ -197,6 +197,7 @@ void members(Archive& a, spec::Cause& cause) {
   a(cause.txsz);
   a(cause.stored_at);
   a(cause.vanished_at);
+  a(cause.unreplaced);
   a(cause.lost_at);
   a(cause.through);
   a(cause.miss);

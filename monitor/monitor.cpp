@@ -21,6 +21,7 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   const spec::Capabilities caps = spec::parse_capabilities(setup.id);
   if (caps.asid16) result.address_spaces = 65535;
   result.ssid_bits = caps.ssidsize;
+  if (caps.s2p) result.stage2_bits = spec::ias_lg2(caps);
   result.per_device_tables = setup.per_device_tables;
   result.blocks_unattached = !setup.not_claimed.has(Claim::blocking);
   result.hooks = setup.hooks.value_or(spec::sva::Hooks{});
@@ -356,6 +357,13 @@ void Monitor::clean(AgentId by, u64 pa, u64 bytes) {
   for (u64 line = align_down(pa, 6); line < pa + bytes; line += 64) caches_.clean(by, line);
 }
 
+void Monitor::cache_invalidate(AgentId by, u64 pa, u64 bytes) {
+  if (!caches_.capabilities().cohacc || cleaned_ != 0) return;
+  tick();
+  emit(by, trace::CacheInvalidate{.pa = pa, .length = bytes});
+  trail().set(cleaned_, 1);
+}
+
 void Monitor::alloc(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = true});
@@ -579,6 +587,7 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices,
 
 void Monitor::driver_begins() {
   emit(AgentId::cpu0, trace::DriverPhase{.phase = trace::DriverLife::starting});
+  smmu_.driver_begins();
   case_.promises_on = false;
 }
 

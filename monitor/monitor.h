@@ -119,6 +119,8 @@ class Monitor {
                bool completes = false);
   void handoff(AgentId from, AgentId to);
   void clean(AgentId by, u64 pa, u64 bytes);
+  /// What CPU caches have of it is dropped. Told once, where nobody has to.
+  void cache_invalidate(AgentId by, u64 pa, u64 bytes);
   void alloc(AgentId by, u64 pa, u64 bytes);
   void free(AgentId by, u64 pa, u64 bytes);
   void mmio_write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered);

@@ -522,9 +522,23 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
   // By what a configuration cache may hold the tables themselves may be reached. What is cached of
   // them comes first where it is what the access meets. What an ATC holds is used as it is, but the
   // stream's configuration may refuse it.
-  const bool configured = !spec::is_atc_tag(tag) || breach.kind == Breach::Kind::refused;
+  // What memory says of it does not concern what its own tables say; and where they lead to what is
+  // promised, their rights or attributes are wrong, and come first.
+  const bool leads_where_promised =
+      breach.kind == Breach::Kind::reaches &&
+      std::any_of(allowed.promises.begin(), allowed.promises.begin() + allowed.count,
+                  [&](const spec::sva::Promise& its) {
+                    return its.state == State::mapped && its.pa == may.pa;
+                  });
+  const bool by_memory =
+      breach.kind == Breach::Kind::reaches && breach.candidate->item == 0 &&
+      !breach.candidate->from_atc() &&
+      memory_forms(caches_.view(), place.sid, finding.where.pasid, breach.candidate->space.regime);
+  const bool configured =
+      !by_memory && (!spec::is_atc_tag(tag) || breach.kind == Breach::Kind::refused);
   if (!place.walker && configured) {
-    const bool from_memory = causes.empty() || !is_cached(causes.front().kind);
+    const bool from_memory =
+        causes.empty() || (!is_cached(causes.front().kind) && !leads_where_promised);
     const auto ways = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
     causes.insert(from_memory ? causes.begin() : causes.end(), ways.begin(), ways.end());
   }

@@ -36,10 +36,12 @@ u64 size_of(ConfigKind kind) {
 }
 
 std::string text_of(const ConfigItem& word) {
-  return fmt::format(
-      "word {} of its {} at {:#x} may still be {:#x}, which the store at event {} "
-      "replaced",
-      word.word, kind_name(word.kind), word.place, word.value, word.stored_at);
+  // Where the last descriptor that led there went, nothing was stored to it.
+  const bool replaced = word.stored_at != 0;
+  return fmt::format("word {} of its {} at {:#x} may still be {:#x}, which {} event {}{}",
+                     word.word, kind_name(word.kind), word.place, word.value,
+                     replaced ? "the store at" : "could be read there until",
+                     replaced ? word.stored_at : word.vanished_at, replaced ? " replaced" : "");
 }
 
 bool overlap(u64 a, u64 a_bytes, u64 b, u64 b_bytes) { return a - b < b_bytes || b - a < a_bytes; }

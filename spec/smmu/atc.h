@@ -32,7 +32,7 @@ struct AtcItem {
   ItemKind kind = ItemKind::final;  ///< or unknown
   u8 level = 0;
   u8 hierarchical = 0;
-  u8 padding = 0;
+  u8 unreplaced = 0;  ///< `stored_at` is no store: the last way to the descriptor went
   Group dies = immortal;
   u64 first = 0;  ///< input addresses; bits 63:56 as VA[55] where there are aliases
   u64 last = 0;

@@ -133,6 +133,7 @@ bool Atcs::renew(const AtcItem& item) {
   again.filled_until = item.filled_until;
   again.lost_at = item.lost_at;
   again.stored_at = item.stored_at;
+  again.unreplaced = item.unreplaced;
   return true;
 }
 

@@ -40,7 +40,7 @@ void Ats::leave(const Item& item) {
       c.at = item.va;
       lookups_.note_clean_only(c);
       fill(source, c, item.count * item.entry_bytes(), std::min(source.dies, item.dies),
-           item.stored_at);
+           item.stored_at, item.unreplaced());
     }
   }
 }
@@ -125,7 +125,8 @@ std::pair<u64, u64> Ats::word_for(const Candidate& c) {
 }
 
 /// Entries for [c.at, c.at + bytes), which requests were answered with until the end of `until`.
-void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at) {
+void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at,
+               bool unreplaced) {
   const Half<u64>& asking = regimes_[source.regime].regime.half[c.space.half];
   const Half<u64>& filled_by = regimes_.of(c.space).half[c.space.half];
   if (c.kind != Candidate::Kind::leaf && c.kind != Candidate::Kind::unknown) return;
@@ -133,6 +134,7 @@ void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group unt
   AtcItem item{.owner = source.owner,
                .space = c.space,
                .level = c.level,
+               .unreplaced = static_cast<u8>(unreplaced ? 1 : 0),
                .first = c.at,
                .last = c.at + (bytes - 1),
                .value = c.value,

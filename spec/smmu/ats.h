@@ -51,7 +51,8 @@ class Ats {
                   const std::vector<u32>& numbers, Atcs::Sources& sources);
   void lose_source(const AtsSource& source);
   void leave_all(const AtsSource& source);
-  void fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at);
+  void fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at,
+            bool unreplaced = false);
   static std::pair<u64, u64> word_for(const Candidate& c);
   [[nodiscard]] bool meets(const AtsSource& source, const Candidate& c) const;
   [[nodiscard]] bool grants_anything(const AtsSource& source, const Candidate& c) const;

@@ -87,6 +87,7 @@ struct Cause {
   unsigned txsz = 0;                   ///< beyond_input: TxSZ; half_disabled: which half
   EventIndex stored_at = 0;            ///< event that replaced it, 0: none did
   EventIndex vanished_at = 0;          ///< and at which that was visible
+  bool unreplaced = false;             ///< `stored_at` is no store: it could be read until then
   EventIndex lost_at = 0;              ///< ATC: at which the answer was seen to be gone
   std::optional<CauseWord> through{};  ///< what memory says below a cached pointer
   std::optional<NearestMiss> miss{};   ///< of something cached

@@ -50,11 +50,12 @@ std::string cached_entry(const Cause& cause, const Namer& namer) {
   const std::string read = cause.through ? named(namer, cause.through->pa) + ", which holds " +
                                                hex(cause.through->value) + ", read through "
                                          : std::string();
-  const std::string until = cause.stored_at == 0
-                                ? ", to which no " + std::string(cause.vmid ? "STE" : "CD") +
-                                      " leads since " + event(cause.vanished_at)
-                                : " before the store at " + event(cause.stored_at) +
-                                      " was visible (" + event(cause.vanished_at) + ")";
+  const std::string until =
+      cause.stored_at == 0 ? ", to which no " + std::string(cause.vmid ? "STE" : "CD") +
+                                 " leads since " + event(cause.vanished_at)
+      : cause.unreplaced ? ", which could be read there until " + event(cause.vanished_at)
+                         : " before the store at " + event(cause.stored_at) + " was visible (" +
+                               event(cause.vanished_at) + ")";
   return read + what + " for " + hex(cause.va) + " under " + space_of(cause) + ", read as " +
          hex(cause.value) + " from " + named(namer, cause.pa) + until +
          ending(cause, "no TLBI that concerns it was issued since");
@@ -70,7 +71,9 @@ std::string atc_entry(const Cause& cause, const Namer& namer) {
     case Cause::Kind::atc_unknown: text += ", filled from unknown content"; break;
     default:
       text += ", read as " + hex(cause.value) + " from " + named(namer, cause.pa);
-      if (cause.stored_at != 0) {
+      if (cause.unreplaced) {
+        text += ", which could be read there until " + event(cause.stored_at);
+      } else if (cause.stored_at != 0) {
         text += ", which the store at " + event(cause.stored_at) + " replaced";
       }
   }

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "spec/smmu/paths.h"
 #include "spec/smmu/recordings.h"
+#include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 
@@ -189,6 +190,7 @@ Cause cause_of(const CachesView& of, const Item& item) {
   name_space(of.regimes.tag(item.tag).tag, cause);
   cause.stored_at = item.stored_at;
   cause.vanished_at = item.vanished_at;
+  cause.unreplaced = item.unreplaced();
   cause.miss = nearest_miss(of, item);
   return cause;
 }
@@ -204,6 +206,7 @@ Cause cause_of(const CachesView& of, const AtcItem& item, u64 va) {
   cause.sid = owner.sid;
   if (owner.ssv == 1) cause.ssid = owner.ssid;
   cause.stored_at = item.stored_at;
+  cause.unreplaced = item.unreplaced != 0;
   cause.lost_at = item.lost_at;
   if (cause.kind == Cause::Kind::atc_entry) {
     const Candidate c = of.lookups.candidate_of(item, 0, va);
@@ -394,6 +397,27 @@ static std::optional<EventIndex> pending_in(const CachesView& of,
     if (const auto since = of.memory.pending_since(structure.place + 8 * w)) return since;
   }
   return std::nullopt;
+}
+
+bool memory_forms(const CachesView& of, u32 sid, std::optional<u32> ssid, u32 regime) {
+  const std::vector<PlacedStructure> all = structures_of(of, sid, ssid);
+  const auto read = [&](u64 place, auto structure) {
+    for (std::size_t w = 0; w < structure.dw.size(); ++w) {
+      structure.dw[w] = of.memory.newest(place + 8 * w).value;
+    }
+    return structure;
+  };
+  const auto placed = std::ranges::find(all, ConfigKind::ste, &PlacedStructure::kind);
+  if (placed == all.end()) return false;
+  const auto ste = read(placed->place, Ste<u64>{});
+  const StreamDecision stream = decide_stream(ste, of.caps, ssid.has_value(), ssid.value_or(0));
+  if (stream.event != EventType::none) return false;
+  const Regime<u64>& its = of.regimes[regime].regime;
+  if (stream.stage2) return its == stage2_regime_of(ste, of.caps);
+  if (!stream.cd || all.back().kind != ConfigKind::cd) return false;
+  const auto cd = read(all.back().place, Cd<u64>{});
+  const ContextDecision context = decide_context(ste, cd, of.caps, of.controls.e2h());
+  return !context.illegal && its == context.regime;
 }
 
 std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid) {

@@ -23,6 +23,9 @@ Cause cause_of(const CachesView& of, const Edge& edge);
 Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Candidate>& found);
 /// The structures of the stream of which cached words are not what memory says.
 std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid);
+/// The stream's structures form the regime with that number as memory has them now: nothing that is
+/// cached of them has to do with it.
+bool memory_forms(const CachesView& of, u32 sid, std::optional<u32> ssid, u32 regime);
 /// Why the regime with that number is one: of some of the streams that form it, what of their
 /// structures is only cached, or the last of them where memory says all of it.
 std::vector<Cause> causes_of_regime(const CachesView& of, u32 regime);

@@ -72,7 +72,7 @@ void ConfigFills::keep_all() {
       for (u64 pa = place; pa < place + (empty ? 8 : size); pa += 8) {
         const auto index = static_cast<unsigned>(bits(pa, 11, 3));
         memory_.visible(frame, index, [&](Content content) {
-          words.push_back({&frame, index, content, findings_.now()});
+          words.push_back({&frame, index, content, 0});  // nothing was stored
         });
       }
     }
@@ -165,10 +165,11 @@ void ConfigFills::cache_words(const ConfigItem& tags, const Vanished& what,
 }
 
 /// An STE or CD can be read again between `command` and the end of its group, through a cached
-/// descriptor that no command of the group which covers it removes as well.
+/// descriptor that no command of the group which covers it removes as well. With SMMUEN = 0 nothing
+/// is (IHI 0070 6.3.9.6): what memory says when it is 1 again is cached anew when that vanishes.
 bool ConfigFills::may_be_fetched_again(const ConfigItem& item, const std::vector<u32>& descriptors,
                                        const InFlight& command) const {
-  if (leads_on(item.kind) || descriptors.empty()) return false;
+  if (!controls_.enabled() || leads_on(item.kind) || descriptors.empty()) return false;
   bool same = false;
   memory_.visible(item.place + 8 * item.word, [&](Content content) {
     same |= content == Content{item.value, (item.unknown & 1) != 0};
@@ -222,8 +223,7 @@ void ConfigFills::leave_below(const ConfigItem& item, const std::vector<const Co
                       .ssid = region.ssid,
                       .place = place,
                       .since = findings_.now(),
-                      .vanished_at = findings_.now(),
-                      .stored_at = findings_.now()};
+                      .vanished_at = findings_.now()};
       (region.kind == ConfigKind::ste ? word.sid : word.ssid) += number;
       const auto covered = [&](const Command* command) { return removes(*command, word); };
       if (!leads_to(item, item.value, word) || std::ranges::any_of(commands, covered)) continue;

@@ -42,8 +42,12 @@ struct Item {
   /// Last event before which memory could fill it; of a shadow the group that ended what it is of.
   u32 since = 0;
   u32 vanished_at = 0;  ///< event whose visibility made memory say something else
-  u32 stored_at = 0;    ///< event that replaced it
-  u32 count = 1;        ///< entries; more than 1 for final translations only
+  u32 stored_at = 0;  ///< event that replaced it, or, where none did, that ended the last way to it
+  u32 count = 1;      ///< entries; more than 1 for final translations only
+
+  /// Nothing was stored: the last way to it went. (An atomic update performs at once, and leaves
+  /// what says the same.)
+  [[nodiscard]] bool unreplaced() const { return stored_at != 0 && stored_at == vanished_at; }
 
   /// Bytes of one entry, contiguous hint aside.
   [[nodiscard]] u64 entry_bytes() const { return space.geometry.entry_bytes(level); }
@@ -100,7 +104,7 @@ struct ConfigItem {
   u64 value = 0;
   u32 since = 0;
   u32 vanished_at = 0;
-  u32 stored_at = 0;
+  u32 stored_at = 0;  ///< event that replaced it; 0: the last way to it went, or SMMUEN
   u32 padding = 0;
   u64 partner = 0;  ///< the odd word of two
 

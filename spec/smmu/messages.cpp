@@ -25,6 +25,8 @@ u64 bytes_of(u64 word, u64 pa, u64 bytes) {
 /// value there: neither whoever stored the word last, nor the message of another CMD_SYNC.
 void Smmu::note_message(const Command& sync) {
   if (!capabilities().msi || sync.cs != 1 || sync.msi_address == 0) return;
+  set(r_.message_pa, sync.msi_address);
+  set(r_.message_attributes, 1 + (sync.msh << 4 | sync.msi_attr));
   forget_messages();
   Message message{.pa = sync.msi_address, .data = sync.msi_data, .position = r_.exposed_total};
   const Content word = caches_.memory().newest(align_down(message.pa, 3));

@@ -6,11 +6,32 @@
 #include "base/text.h"
 
 namespace iommucheck::spec {
+namespace {
+
+struct IrqCfg {
+  u64 enable;
+  u32 first;  ///< CFG0, of 64 bits; CFG1 and CFG2 stand behind it
+  std::string_view name;
+};
+/// In the order of Registers::irq_cfg.
+constexpr IrqCfg irq_cfgs[] = {{irq_ctrl::gerror_irqen, reg::gerror_irq_cfg0, "GERROR"},
+                               {irq_ctrl::eventq_irqen, reg::eventq_irq_cfg0, "EVENTQ"},
+                               {irq_ctrl::priq_irqen, reg::priq_irq_cfg0, "PRIQ"}};
+constexpr unsigned irq_sources = 3;
+constexpr unsigned irq_cfg_words = 4;
+
+}  // namespace
 
 Smmu::Smmu(Caches& caches, const IdRegisters& id) : caches_(caches), id_(id) { r_.gbpa = 0x1000; }
 
 void Smmu::reset(bool assumed_clean) {
   if (!assumed_clean) caches_.reset();
+}
+
+void Smmu::driver_begins() {
+  if (r_.driver_began != 0) return;
+  set(r_.driver_began, 1);
+  set(r_.irq_cfg_unknown, capabilities().msi ? low_mask(u64{irq_sources * irq_cfg_words}) : 0);
 }
 
 void Smmu::report(Rule rule, std::string text) {
@@ -139,6 +160,7 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
   }
   if (offset == reg::cr2) whole_value &= cr2_fields(capabilities());
   set(*place, whole_value);
+  note_irq_cfg(offset, size);
   write_register(info->offset, whole_value);
 }
 
@@ -228,6 +250,36 @@ std::string Smmu::reserved_in_cr0() const {
   return text + ", which CR0ACK never shows";
 }
 
+void Smmu::note_irq_cfg(u32 offset, unsigned size) {
+  for (unsigned i = 0; i < irq_sources && r_.irq_cfg_unknown != 0; ++i) {
+    const u32 first = irq_cfgs[i].first;
+    if (offset < first || offset >= first + 4 * irq_cfg_words) continue;
+    const u64 words = low_mask(u64{size / 4}) << (offset - first) / 4;
+    set(r_.irq_cfg_unknown, r_.irq_cfg_unknown & ~(words << i * irq_cfg_words));
+  }
+}
+
+/// A message goes to the address of CFG0, unless that is 0, with the data and the attributes of
+/// CFG1 and CFG2. IHI 0070 6.3.16, 6.3.21 to 6.3.23.
+void Smmu::check_irq_cfg(u64 enabled) {
+  if (!capabilities().msi) return;
+  for (unsigned i = 0; i < irq_sources; ++i) {
+    if ((enabled & irq_cfgs[i].enable) == 0) continue;
+    ++caches_.exercised()[static_cast<std::size_t>(Rule::UNKNOWN_AFTER_RESET)];
+    const u64 unknown = r_.irq_cfg_unknown >> i * irq_cfg_words & low_mask(u64{irq_cfg_words});
+    const bool of_address = (unknown & 3) != 0;
+    if (!of_address && (unknown == 0 || r_.irq_cfg[3 * i] == 0)) continue;
+    const std::string name(irq_cfgs[i].name);
+    report(
+        Rule::UNKNOWN_AFTER_RESET,
+        name + " interrupts are enabled where IDR0.MSI = 1, and " + name +
+            (of_address ? "_IRQ_CFG0 was not written: it resets to an UNKNOWN value, so messages "
+                          "may be written to any address"
+                        : "_IRQ_CFG1 or CFG2 was not written: they reset to UNKNOWN values, so "
+                          "messages may have any data or attributes"));
+  }
+}
+
 /// Its fields are updated as those of CR0. IHI 0070 6.3.16.
 void Smmu::write_irq_ctrl(u64 value) {
   ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_ACK)];
@@ -237,6 +289,7 @@ void Smmu::write_irq_ctrl(u64 value) {
     report(Rule::REGISTER_ACK, "IRQ_CTRL bits " + hex(early) +
                                    " are changed before IRQ_CTRLACK showed their last change");
   }
+  check_irq_cfg(value & ~r_.irq_ctrl);
   set(r_.irq_ctrl, value);
 }
 

@@ -25,6 +25,9 @@ class Smmu {
 
   /// Registers at reset; caches hold anything unless `assumed_clean`.
   void reset(bool assumed_clean);
+  /// Who writes from now on knows of MSI registers what it writes itself: they reset to UNKNOWN
+  /// values, and who had the SMMU before may have left others. IHI 0070 6.3.21.
+  void driver_begins();
 
   /// A register write of 4 or 8 bytes. `ordered`: the agent's earlier stores are visible before it.
   void write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered);
@@ -147,6 +150,17 @@ class Smmu {
   void observe_load(u64 pa);
   /// It loaded `value` there: it has seen what messages of CMD_SYNCs have written (messages.cpp).
   void observe_message(u64 pa, u64 bytes, u64 value);
+  /// With what attributes the last message of a CMD_SYNC is written; nothing: there was none.
+  struct MessageAttributes {
+    u64 pa = 0;
+    u64 shareability = 0;  ///< MSH
+    u64 memory = 0;        ///< MSIAttr, as STE.MemAttr
+  };
+  [[nodiscard]] std::optional<MessageAttributes> message_attributes() const {
+    if (r_.message_attributes == 0) return std::nullopt;
+    return MessageAttributes{r_.message_pa, (r_.message_attributes - 1) >> 4,
+                             (r_.message_attributes - 1) & 15};
+  }
   /// Memory has what the message of a CMD_SYNC writes.
   void message_written(u64 pa, u64 data);
   /// A CMD_SYNC is open whose message is not written.
@@ -238,13 +252,17 @@ class Smmu {
     u64 event_told = 0;             // an interrupt of the event queue is on its way
     u64 event_left = 0;             // CONS left records, and none is
     u64 irq_cfg[9] = {};            // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
-    u64 exposed = 0;                // index up to which commands may have been executed
-    u64 exposed_total = 0;          // the same, counted from the beginning
-    u64 taken = 0;                  // index up to which events said that commands were consumed
-    u64 cons_total = 0;             // what the driver has observed of CONS, counted likewise
-    u64 done_total = 0;             // as a device: up to there it has consumed, seen or not
-    u64 acted_total = 0;            // up to there one has ended a stall, which was seen
-    u64 cons_known = 0;             // CONS was read or written since CMDQEN = 0 was acknowledged
+    u64 irq_cfg_unknown = 0;        // their halves of 32 bits that are; four bits each
+    u64 driver_began = 0;
+    u64 message_attributes = 0;  // 1 + MSH and MSIAttr of the last CMD_SYNC with a message
+    u64 message_pa = 0;
+    u64 exposed = 0;        // index up to which commands may have been executed
+    u64 exposed_total = 0;  // the same, counted from the beginning
+    u64 taken = 0;          // index up to which events said that commands were consumed
+    u64 cons_total = 0;     // what the driver has observed of CONS, counted likewise
+    u64 done_total = 0;     // as a device: up to there it has consumed, seen or not
+    u64 acted_total = 0;    // up to there one has ended a stall, which was seen
+    u64 cons_known = 0;     // CONS was read or written since CMDQEN = 0 was acknowledged
     u64 queue_changed = 0;  // CONS, PROD or a slot that is not consumed is another since then
     u64 error = 0;          // CMDQ_CONS.ERR while GERROR.CMDQ_ERR is active
     u64 error_rule = 0;     // 1 + the rule that made the command illegal
@@ -304,6 +322,8 @@ class Smmu {
   void note_refusal(const CommandWords& words);
   void write_prod(u64 value);
   void write_irq_ctrl(u64 value);
+  void note_irq_cfg(u32 offset, unsigned size);
+  void check_irq_cfg(u64 enabled);
   void write_eventq_cons(u64 value);
   void write_priq_cons(u64 value);
   void check_cons(unsigned lg2, u64 cons, u64 prod, u64 seen, u64 value, const char* name);

@@ -156,8 +156,10 @@ void Lookups::for_each_translation(const std::function<void(u32, const Candidate
     for (u32 i = items_.first(id); i != 0; i = items_[i].next) {
       const Item& item = items_[i];
       if (item.kind == ItemKind::pointer) {
-        if (tag.formed == 0) continue;
-        visit_table(item.space, item.table(), item.hierarchical_below(), i + 1, false, by_entries);
+        // It is walked by what walks its tag now, if that has tables of its layout.
+        regimes_.for_each_space_like(id, item.space, [&](const Space& space) {
+          visit_table(space, item.table(), item.hierarchical_below(), i + 1, false, by_entries);
+        });
         continue;
       }
       for (u64 k = 0; k < item.count; ++k) {

@@ -47,6 +47,9 @@ struct Setup {
   /// A paging domain beyond so many may be refused with ENOSPC: 8-bit ASIDs, 0 kept.
   u32 address_spaces = 255;
   u32 ssid_bits = 0;  ///< the IOMMU's; 0: it has no PASIDs
+  /// Input addresses of a domain that stage 2 translates, which any paging domain may be, have no
+  /// more; 64: all that may be asked for.
+  u32 stage2_bits = 64;
   /// PASID tables belong to devices: nobody else of the domain reaches what a device is bound to.
   bool per_device_tables = false;
   bool keeps_pasid_0 = true;  ///< SMMUv3 does; false: 0 is a number like any other

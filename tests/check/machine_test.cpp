@@ -159,6 +159,23 @@ TEST(Machine, EachPairOfFeaturesIsThereAndNotThere) {
 
 /// An SMMU that somebody left on is met by those who say that they take one over, or where the run
 /// names it.
+/// Not only the features: of two each other plan has the values that ask most, on one machine.
+TEST(Machine, ValuesThatAskMostMeet) {
+  constexpr u64 seeds = 60;
+  u64 flags = 0, ranges = 0;
+  for (u64 seed = 1; seed <= seeds; ++seed) {
+    const auto plan = *oracle::MachinePlan::parse("drawn", seed);
+    flags += std::ranges::any_of(plan.machines(), [](const Machine& machine) {
+      return machine.caps.bbml == 2 && machine.caps.httu == 2;
+    });
+    ranges += std::ranges::any_of(plan.machines(), [](const Machine& machine) {
+      return !machine.caps.ril && machine.caps.cmdqs == 3;
+    });
+  }
+  EXPECT_GT(flags, seeds / 2);
+  EXPECT_GT(ranges, seeds / 2);
+}
+
 TEST(Machine, LeftOnForWhomTakesOver) {
   const auto drawn = *oracle::MachinePlan::parse("drawn", 3);
   const auto named = *oracle::MachinePlan::parse("drawn,boot=dirty", 3);

@@ -74,7 +74,7 @@ TEST_F(AskCommand, AnswersWithReasonsAndSections) {
 /// What is refused is said as what is not so, and by which cached words.
 TEST_F(AskCommand, NamesTheConfigurationThatIsCached) {
   const Ran ran = run("ask 'use std; store ste 1 v=0; barrier; access 1 0x1000 r'");
-  EXPECT_THAT(ran.out, HasSubstr("  C_BAD_STE: not so: STE.V is 1. [IHI 0070 5.2.2"));
+  EXPECT_THAT(ran.out, HasSubstr("  C_BAD_STE: does not hold: STE.V is 1. [IHI 0070 5.2.2"));
   EXPECT_THAT(ran.out, HasSubstr("  configuration: a cached STE of stream 0x1"));
 }
 
@@ -136,12 +136,13 @@ TEST_F(AskCommand, SaysByWhichSentenceAStructureIsLegal) {
                               HasSubstr("S2VMID=0x1 S2T0SZ=25")));
   const Ran bad = run("ask --ste 0xb --cd 0");
   EXPECT_EQ(bad.status, 0);
-  EXPECT_THAT(bad.out,
-              AllOf(HasSubstr("STE: legal: stage 1\n"),
-                    HasSubstr("CD: ILLEGAL: C_BAD_CD\n  not so: CD.V is 1. [IHI 0070 5.4.2")));
+  EXPECT_THAT(
+      bad.out,
+      AllOf(HasSubstr("STE: legal: stage 1\n"),
+            HasSubstr("CD: ILLEGAL: C_BAD_CD\n  does not hold: CD.V is 1. [IHI 0070 5.4.2")));
   const Ran machine = run("ask --ste 0xd,0,0x40c355900000001 --smmu s2p=0");
   EXPECT_THAT(machine.out,
-              HasSubstr("not so: STE.Config selects stage 2 only where IDR0.S2P = 1."));
+              HasSubstr("does not hold: STE.Config selects stage 2 only where IDR0.S2P = 1."));
   const JsonValue got = json("--ste 0xb --cd 0x80000000");
   EXPECT_EQ(got.find("answers")->value.items.size(), 2U);
 }

@@ -88,6 +88,27 @@ TEST(LitmusAgreement, TheSeedThatIsExplained) {
   EXPECT_EQ(comparison->agreement, Agreement::known) << comparison->words;
 }
 
+/// Likewise with a register in the place of the store: the STE of the ATC entry lives as CFGI_ALL
+/// acted late, ATSCHK = 0 as it acted early.
+TEST(LitmusAgreement, TheRegisterBetweenTwoRings) {
+  const auto file = parse(R"(test register_between_rings
+init use std
+init ste 1 cfg=s1 cd=C1 eats=1
+init ats 1
+run store ste 1 eats=0
+run cmd CFGI_ALL
+run ring
+run reg atschk 1
+run do ATC_INV 1 va=0x1000 size=0
+access 1 0x1000 r ats ->
+)",
+                          "register_between_rings");
+  ASSERT_TRUE(file) << file.error().message;
+  const auto comparison = compare_readings(file->tests[0]);
+  ASSERT_TRUE(comparison) << comparison.error().message;
+  EXPECT_EQ(comparison->agreement, Agreement::known) << comparison->words;
+}
+
 TEST(LitmusAgreement, OnTheFiles) {
   for (const TestCase& test : tests_of_the_files()) {
     const auto comparison = compare_readings(test);

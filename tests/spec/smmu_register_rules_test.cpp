@@ -85,6 +85,50 @@ TEST(RegisterFields, AVmidWildcardCountsOnceItIsAcknowledged) {
   EXPECT_EQ(without.caches().vmw(), 0U);
 }
 
+// IHI 0070 6.3.16, 6.3.21: where messages go resets to UNKNOWN values, which count once interrupts
+// are enabled; 0 stands for wires, and then neither data nor attributes count.
+TEST(RegisterFields, MessagesGoWhereTheDriverSays) {
+  const auto enable = [](DriverMachine& m) {
+    m.write(reg::irq_ctrl, irq_ctrl::eventq_irqen);
+    return m.broken();
+  };
+  for (const bool messages : {false, true}) {
+    DriverMachine unwritten(with(messages));
+    EXPECT_EQ(enable(unwritten), "") << "nobody says that it is a driver's beginning";
+    DriverMachine m(with(messages));
+    m.smmu.driver_begins();
+    m.write(reg::gerror_irq_cfg0, 0, 8);
+    EXPECT_EQ(enable(m), messages ? "UNKNOWN_AFTER_RESET" : "") << "another source's";
+  }
+  DriverMachine wires(with(true));
+  wires.smmu.driver_begins();
+  wires.write(reg::eventq_irq_cfg0, 0);
+  wires.write(reg::eventq_irq_cfg0 + 4, 0);
+  EXPECT_EQ(enable(wires), "") << "by halves";
+  DriverMachine half(with(true));
+  half.smmu.driver_begins();
+  half.write(reg::eventq_irq_cfg0, 0);
+  EXPECT_EQ(enable(half), "UNKNOWN_AFTER_RESET");
+  for (const bool data : {false, true}) {
+    DriverMachine m(with(true));
+    m.smmu.driver_begins();
+    m.write(reg::eventq_irq_cfg0, 0x1000, 8);
+    if (data) m.write(reg::eventq_irq_cfg1, 7);
+    m.write(reg::eventq_irq_cfg2, 0xf);
+    EXPECT_EQ(enable(m), data ? "" : "UNKNOWN_AFTER_RESET");
+  }
+  // A write that is ignored, while they are enabled, says nothing.
+  DriverMachine late(with(true));
+  late.smmu.driver_begins();
+  EXPECT_EQ(enable(late), "UNKNOWN_AFTER_RESET");
+  late.read(reg::irq_ctrlack);
+  late.write(reg::eventq_irq_cfg0, 0, 8);
+  EXPECT_EQ(late.broken(), "REGISTER_GUARDED");
+  late.write(reg::irq_ctrl, 0);
+  late.read(reg::irq_ctrlack);
+  EXPECT_EQ(enable(late), "UNKNOWN_AFTER_RESET");
+}
+
 // Review spec E19.
 TEST(RegisterFields, IrqCtrlIsNotChangedBeforeItsAcknowledgement) {
   DriverMachine m;

@@ -203,6 +203,22 @@ TEST_F(SvaInterface, input_bits_are_those_asked_for) {
   EXPECT_EQ(state.facts_of(d).input_bits, 32U);
 }
 
+/// IHI 0070 3.4: stage 2 has IAS bits. Who has stage 1 for its domains gives more.
+TEST_F(SvaInterface, input_bits_beyond_stage_2_may_be_refused) {
+  fails(alloc(DomainKind::paging_s2, 60), Status::einval);
+  refused(alloc(DomainKind::paging_s2, 39), Status::einval);
+  Configuration narrow = configuration();
+  narrow.stage2_bits = 32;
+  Trail its_trail;
+  Interface its{its_trail, narrow};
+  for (const DomainKind kind : {DomainKind::paging, DomainKind::paging_s2}) {
+    EXPECT_TRUE(its.apply(alloc(kind, 39), Observed{.status = Status::einval}, {}).ok);
+    EXPECT_FALSE(its.apply(alloc(kind, 32), Observed{.status = Status::einval}, {}).ok);
+  }
+  const Observed given{.value = d, .facts = {.input_bits = 39, .output_bits = 32}};
+  EXPECT_TRUE(its.apply(alloc(DomainKind::paging, 39), given, {}).ok);
+}
+
 TEST_F(SvaInterface, map_errors) {
   returns(alloc(DomainKind::paging), {.value = d, .facts = {.input_bits = 32, .output_bits = 40}},
           {});
