@@ -19,6 +19,8 @@ bool is_there(u32 offset, const spec::Capabilities& caps) {
     case reg::gerror_irq_cfg1:
     case reg::eventq_irq_cfg0:
     case reg::eventq_irq_cfg1: return caps.msi;
+    case reg::priq_irq_cfg0:
+    case reg::priq_irq_cfg1: return caps.msi && caps.pri;
     case reg::priq_base: return caps.pri && !caps.queues_preset;
     case reg::cmdq_base:
     case reg::eventq_base: return !caps.queues_preset;
@@ -70,9 +72,11 @@ u64 RegisterContents::stored(u32 offset, u64 value) const {
     case reg::eventq_base:
     case reg::priq_base: return hint | addresses;
     case reg::gerror_irq_cfg0:
-    case reg::eventq_irq_cfg0: return addresses & ~u64{3};
+    case reg::eventq_irq_cfg0:
+    case reg::priq_irq_cfg0: return addresses & ~u64{3};
     case reg::gerror_irq_cfg1:
-    case reg::eventq_irq_cfg1: return mask(31, 0);
+    case reg::eventq_irq_cfg1:
+    case reg::priq_irq_cfg1: return mask(31, 0);
     default: return 0;
   }
 }
