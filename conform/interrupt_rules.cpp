@@ -117,8 +117,10 @@ void InterruptRules::write(const trace::MmioWrite& write) {
       break;
     case reg::cmdq_prod: exposed(write.value & 0xfffff); break;
     case reg::cmdq_base:
+    case reg::cmdq_cons:
       commands_.clear();
-      prod_ = consumed_ = 0;
+      prod_ = static_cast<u32>(write.offset) == reg::cmdq_cons ? write.value & 0xfffff : 0;
+      consumed_ = 0;
       break;
     case reg::gerrorn: queue_broken_ = true; break;  // the queue goes on somewhere behind an error
     case reg::eventq_cons:
