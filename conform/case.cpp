@@ -184,8 +184,9 @@ void CaseBuilder::bring_up() {
   write(reg::strtab_base, strtab_, 8);
   write(reg::strtab_base_cfg, stream_table_cfg());
   write(reg::cr2, options_.cr2);
-  write(reg::cmdq_base, case_.queues.cmdq | options_.cmdq_lg2, 8);
-  write(reg::eventq_base, case_.queues.eventq | options_.eventq_lg2, 8);
+  const auto below = [&](u64 bytes) { return options_.base_bits ? (bytes - 1) & ~mask(4, 0) : 0; };
+  write(reg::cmdq_base, case_.queues.cmdq | below(commands) | options_.cmdq_lg2, 8);
+  write(reg::eventq_base, case_.queues.eventq | below(events) | options_.eventq_lg2, 8);
   const auto near_end = [](unsigned lg2) { return (pow2(lg2 + 1) - 2) & mask(lg2, 0); };
   if (options_.cmdq_huge) {
     for (const u32 index : {reg::cmdq_prod, reg::cmdq_cons}) {

@@ -396,10 +396,9 @@ class Runner {
     const bool writes = step.b != 0 && may_write(step.a);
     DmaAttributes attributes;
     attributes.translated = translated;
-    attributes.privileged =
-        !translated && identity.sends_privileged && (step.c & step_privileged) != 0;
+    attributes.privileged = identity.sends_privileged && (step.c & step_privileged) != 0;
     attributes.instruction =
-        !translated && identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
+        identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
     if (!translated && identity.sends_substreams && (step.c & step_substream) != 0) {
       attributes.substream = static_cast<u32>(step.c >> step_substream_place);
     }

@@ -55,6 +55,10 @@ void right_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2
     b.map(root, el2_page + 0x1000 * rights, b.data(0x1000 * rights), 3, bits);
   }
   el2_stream(b, 0, root, 1);
+  // With one half E0PD is no field. IHI 0070 5.4 (E0PD0).
+  if (!e2h && b.capabilities().e0pd) {
+    b.store(b.cd_place(0) + 8, b.word(b.cd_place(0) + 8) | u64{1} << 2);
+  }
   b.enable();
   for (u64 rights = 0; rights < 16; ++rights) b.all_accesses(el2_page + 0x1000 * rights);
   b.poll();

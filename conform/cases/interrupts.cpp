@@ -118,12 +118,14 @@ void sync_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 /// one for each message with Last.
 void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& cases) {
   const bool msi = spec::parse_capabilities(device.id).msi;
-  for (const bool last_only : {false, true}) {
+  for (const unsigned way : {0U, 1U, 2U}) {
+    const bool last_only = way != 0, meets_full_queue = way == 2;
     if (!device.pri || (last_only && !msi)) continue;
     for (const u64 fields : {u64{0}, page_requests, events, events | page_requests}) {
       CaseBuilder b(device,
-                    fmt::format("interrupts: page requests, LO = {}, IRQ_CTRL = {:#x}",
-                                last_only ? 1 : 0, fields),
+                    fmt::format("interrupts: page requests, LO = {}, IRQ_CTRL = {:#x}{}",
+                                last_only ? 1 : 0, fields,
+                                meets_full_queue ? ", the last one meets a full queue" : ""),
                     {.page_queue = true, .priq_lg2 = 2});
       if (msi) {
         b.write(reg::priq_irq_cfg0, (fields & events) != 0 ? b.data(0x100) : 0, 8);
@@ -148,6 +150,13 @@ void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& ca
       for (unsigned i = 0; i < 6; ++i) send(i == 5);  // the last one finds it full
       b.page_poll();
       b.page_poll();
+      // The last interrupt of the case is due: of one that is recorded, or that finds no room.
+      if (last_only && meets_full_queue) {
+        for (unsigned i = 0; i < 5; ++i) send(i == 4);
+        b.page_poll();
+        cases.push_back(end(b));
+        continue;
+      }
       send(last_only);  // the last interrupt of the case is due
       b.page_poll();
       cases.push_back(end(b));

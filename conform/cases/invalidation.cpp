@@ -509,6 +509,11 @@ std::vector<Cfgi> cfgis(const CaseBuilder& b, bool cd) {
         {fmt::format("CFGI_STE_RANGE of 2^{}", range + 1), spec::cmd_cfgi_ste_range(sid, range)});
   }
   all.push_back({"CFGI_ALL with a StreamID", spec::cmd_cfgi_ste_range(sid | 7, 31)});
+  // Each that is large enough, by a StreamID in the other half of its span.
+  for (const unsigned range : {4U, 9U, 15U, 16U, 24U, 30U, 31U}) {
+    all.push_back({fmt::format("CFGI_STE_RANGE of 2^{} from its other half", range + 1),
+                   spec::cmd_cfgi_ste_range(sid ^ (u32{1} << range), range)});
+  }
   // From the last StreamID of its span.
   all.push_back({"CFGI_STE_RANGE from another StreamID", spec::cmd_cfgi_ste_range(sid | 7, 2)});
   if (cd) {

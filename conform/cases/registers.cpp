@@ -48,9 +48,14 @@ std::vector<Patterns> patterns_of(const spec::Capabilities& caps) {
     all.push_back({reg::gerror_irq_cfg1, "GERROR_IRQ_CFG1", payload});
     all.push_back({reg::eventq_irq_cfg0, "EVENTQ_IRQ_CFG0", message});
     all.push_back({reg::eventq_irq_cfg1, "EVENTQ_IRQ_CFG1", payload});
+    // SH and MemAttr that are not reserved, and LO.
+    const std::vector<u64> attributes = {0x3f, 0x25, 0};
+    all.push_back({reg::gerror_irq_cfg2, "GERROR_IRQ_CFG2", attributes});
+    all.push_back({reg::eventq_irq_cfg2, "EVENTQ_IRQ_CFG2", attributes});
     if (caps.pri) {
       all.push_back({reg::priq_irq_cfg0, "PRIQ_IRQ_CFG0", message});
       all.push_back({reg::priq_irq_cfg1, "PRIQ_IRQ_CFG1", payload});
+      all.push_back({reg::priq_irq_cfg2, "PRIQ_IRQ_CFG2", {0x8000'003f, 0x25, 0}});
     }
   }
   return all;
@@ -117,6 +122,14 @@ void guarded_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       b.write(reg::irq_ctrl, enable);
       for (unsigned i = 0; i < 4; ++i) b.read(reg::irq_ctrlack);
     } else {
+      // Of CR1, which has fields of queues, nothing is known before it is written with all off.
+      if (of.offset == reg::cr1) {
+        b.write(reg::cr0, 0);
+        for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+        b.write(of.offset, of.values[2], bytes);
+        b.write(reg::cr0, spec::cr0::eventqen | spec::cr0::cmdqen);
+        for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+      }
       b.enable();
       for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
     }

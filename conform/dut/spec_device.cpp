@@ -152,7 +152,8 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
 // ---- ATS, IHI 0070 3.9.1, 4.5.1 -----------------------------------------------------------------
 
 u64 SpecDevice::command_slot(u64 index) const {
-  return (cmdq_base_ & mask(51, 5)) + 16 * spec::queue_index<u64>(commands_lg2(), index);
+  const u64 base = align_down(cmdq_base_ & mask(51, 5), commands_lg2() + 4);
+  return base + 16 * spec::queue_index<u64>(commands_lg2(), index);
 }
 
 bool SpecDevice::reads_commands() const { return (smmu_.cr0() & spec::cr0::cmdqen) != 0; }
