@@ -43,9 +43,7 @@ void QueueAbortRules::begin() {
   cr0_ = cr0_settled_ = gerror_ = gerrorn_ = prod_ = cons_ = shown_ = 0;
 }
 
-bool QueueAbortRules::is_on(u64 fields) const {
-  return (cr0_ & cr0_settled_ & fields) == fields;
-}
+bool QueueAbortRules::is_on(u64 fields) const { return (cr0_ & cr0_settled_ & fields) == fields; }
 
 bool QueueAbortRules::is_active(Queue queue) const {
   return ((gerror_ ^ gerrorn_) & shown_as[queue].by) != 0;

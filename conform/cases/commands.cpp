@@ -194,10 +194,10 @@ void restart_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.read(reg::gerrorn);
   };
   for (const bool wraps : {false, true}) {
-    CaseBuilder b(device,
-                  fmt::format("command queue: commands of while it was off{}",
-                              wraps ? ", over its end" : ""),
-                  {.cmdq_lg2 = wraps ? 2U : 8U});
+    CaseBuilder b(
+        device,
+        fmt::format("command queue: commands of while it was off{}", wraps ? ", over its end" : ""),
+        {.cmdq_lg2 = wraps ? 2U : 8U});
     b.asks(spec::Rule::REGISTER_PROGRESS);
     for (unsigned round = 0; round < 3; ++round) {
       control(b, off);

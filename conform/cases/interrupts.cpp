@@ -122,11 +122,11 @@ void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& ca
     const bool last_only = way != 0, meets_full_queue = way == 2;
     if (!device.pri || (last_only && !msi)) continue;
     for (const u64 fields : {u64{0}, page_requests, events, events | page_requests}) {
-      CaseBuilder b(device,
-                    fmt::format("interrupts: page requests, LO = {}, IRQ_CTRL = {:#x}{}",
-                                last_only ? 1 : 0, fields,
-                                meets_full_queue ? ", the last one meets a full queue" : ""),
-                    {.page_queue = true, .priq_lg2 = 2});
+      CaseBuilder b(
+          device,
+          fmt::format("interrupts: page requests, LO = {}, IRQ_CTRL = {:#x}{}", last_only ? 1 : 0,
+                      fields, meets_full_queue ? ", the last one meets a full queue" : ""),
+          {.page_queue = true, .priq_lg2 = 2});
       if (msi) {
         b.write(reg::priq_irq_cfg0, (fields & events) != 0 ? b.data(0x100) : 0, 8);
         b.write(reg::priq_irq_cfg1, page_payload);

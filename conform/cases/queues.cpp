@@ -22,10 +22,10 @@ void size_case(const DeviceIdentity& device, std::vector<Case>& cases, bool comm
   CaseOptions options;
   (commands ? options.cmdq_lg2 : options.eventq_lg2) = lg2;
   (commands ? options.cmdq_huge : options.eventq_huge) = true;
-  CaseBuilder b(device,
-                fmt::format("{} queue: 2^{} entries, over its end",
-                            commands ? "command" : "event", lg2),
-                options);
+  CaseBuilder b(
+      device,
+      fmt::format("{} queue: 2^{} entries, over its end", commands ? "command" : "event", lg2),
+      options);
   const u64 root = b.root(Granule::g4k, 25);
   const u64 place = b.entry(root, Granule::g4k, 25, queue_page, 3);
   b.translate(0, root);

@@ -83,7 +83,8 @@ u64 RegisterContents::stored(u32 offset, u64 value) const {
     // SH, where it is not reserved, and MemAttr; LO. Before SH of Device memory nothing is fixed.
     case reg::gerror_irq_cfg2:
     case reg::eventq_irq_cfg2: return bits(value, 5, 4) == 1 ? mask(3, 0) : mask(5, 0);
-    case reg::priq_irq_cfg2: return u64{1} << 31 | (bits(value, 5, 4) == 1 ? mask(3, 0) : mask(5, 0));
+    case reg::priq_irq_cfg2:
+      return u64{1} << 31 | (bits(value, 5, 4) == 1 ? mask(3, 0) : mask(5, 0));
     default: return 0;
   }
 }

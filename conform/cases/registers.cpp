@@ -171,8 +171,8 @@ void acknowledgement_cases(const DeviceIdentity& device, std::vector<Case>& case
     const u32 control = interrupts ? reg::irq_ctrl : reg::cr0;
     const u32 acknowledgement = interrupts ? reg::irq_ctrlack : reg::cr0ack;
     const u32 fields = interrupts ? spec::irq_ctrl_fields(caps) : spec::cr0_fields(caps);
-    CaseBuilder b = off(device, fmt::format("each field of {} is acknowledged",
-                                            interrupts ? "IRQ_CTRL" : "CR0"));
+    CaseBuilder b = off(
+        device, fmt::format("each field of {} is acknowledged", interrupts ? "IRQ_CTRL" : "CR0"));
     b.asks(spec::Rule::REGISTER_PROGRESS);
     // CR0.VMW is one field.
     for (u32 left = fields; left != 0;) {
@@ -197,8 +197,8 @@ void gbpa_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     for (unsigned i = 0; i < 8; ++i) in.read(reg::gbpa);
   };
   // INSTCFG, PRIVCFG, SHCFG, ALLOCCFG, MTCFG and MemAttr.
-  for (const u64 value : {u64{0xb'2d1f}, u64{0xe'3a05}, u64{0x0'0000}, u64{0xf'3f1f},
-                          use_incoming}) {
+  for (const u64 value :
+       {u64{0xb'2d1f}, u64{0xe'3a05}, u64{0x0'0000}, u64{0xf'3f1f}, use_incoming}) {
     b.write(reg::gbpa, value | spec::gbpa::update);
     read(b);
   }

@@ -34,7 +34,8 @@ void ask(CaseBuilder& b, unsigned engine, u64 page, u64 end) {
 
 void t0sz_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule,
                unsigned first) {
-  CaseBuilder b(device, fmt::format("shapes: T0SZ from {}, granule {} KiB", first, kib_of(granule)));
+  CaseBuilder b(device,
+                fmt::format("shapes: T0SZ from {}, granule {} KiB", first, kib_of(granule)));
   const spec::Capabilities& caps = b.capabilities();
   const u64 page = pow2(page_shift(granule));
   const std::size_t streams = std::min(streams_each, device.sids.size());
@@ -157,8 +158,8 @@ class OtherGranule {
 
 /// Pages and a block of stage 1 over pages of stage 2, in both orders: what is filled first answers
 /// for no more than both say.
-void granules_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule one,
-                   Granule two, bool backwards) {
+void granules_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule one, Granule two,
+                   bool backwards) {
   CaseBuilder b(device, fmt::format("shapes: {} KiB over {} KiB{}", kib_of(one), kib_of(two),
                                     backwards ? ", backwards" : ""));
   const OtherGranule below(b, two);

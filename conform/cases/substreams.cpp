@@ -152,8 +152,8 @@ void wide_invalidation_case(const DeviceIdentity& device, std::vector<Case>& cas
   const bool two_level = most > leaf_bits;
   const unsigned lowest = two_level ? leaf_bits : most;
   const u64 table = b.memory(u64{64} << lowest, u64{64} << lowest);
-  const u64 top = two_level ? b.memory(u64{8} << (most - leaf_bits), u64{8} << (most - leaf_bits))
-                            : table;
+  const u64 top =
+      two_level ? b.memory(u64{8} << (most - leaf_bits), u64{8} << (most - leaf_bits)) : table;
   // One table of the second level for all of the first, so that they share their CDs.
   if (two_level) {
     for (u64 i = 0; i < pow2(most - leaf_bits); ++i) {
@@ -161,7 +161,8 @@ void wide_invalidation_case(const DeviceIdentity& device, std::vector<Case>& cas
     }
   }
   std::vector<u32> numbers;
-  for (unsigned place = 0; place < most; place += place == 0 ? 2 : 3) numbers.push_back(1U << place);
+  for (unsigned place = 0; place < most; place += place == 0 ? 2 : 3)
+    numbers.push_back(1U << place);
   if (numbers.back() != 1U << (most - 1)) numbers.push_back(1U << (most - 1));
   const auto place_of = [&](u32 number) { return table + 64 * (number & mask(lowest - 1, 0)); };
   unsigned made = 0;

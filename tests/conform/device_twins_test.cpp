@@ -65,7 +65,8 @@ struct Written {
 /// accused.
 Written written_twins() {
   Written written;
-  for (const auto& entry : std::filesystem::directory_iterator(test::in_tree("tests/device_twins"))) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(test::in_tree("tests/device_twins"))) {
     if (entry.path().extension() != ".mutants") continue;
     std::ifstream file(entry.path());
     std::string id;
@@ -129,8 +130,7 @@ TEST_P(DeviceTwinFound, ByItsRule) {
     const auto its = [&](const FoundDivergence& found) {
       return spec::rule_name(found.divergence.rule) == twin.rule;
     };
-    EXPECT_TRUE(std::ranges::any_of(result->divergences, its)) << twin.id << "\n"
-                                                               << words(*result);
+    EXPECT_TRUE(std::ranges::any_of(result->divergences, its)) << twin.id << "\n" << words(*result);
     EXPECT_LE(result->divergences.size(), twin.kinds) << twin.id << "\n" << words(*result);
   }
 }
