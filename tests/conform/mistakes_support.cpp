@@ -448,7 +448,7 @@ std::vector<Mistake> of_ats() {
                  .section = "3.9.1.2",
                  .rule = Rule::EVENT_ONCE,
                  .only = "ats: a stream*",
-                 .kinds = 6,
+                 .kinds = 7,
                  .claims = with_ats_records,
                  .state = [](spec::SmmuState& state) { state.rec_cfg_ats = true; }});
   all.push_back({.name = "RECINVSID does not count for requests",
