@@ -164,7 +164,8 @@ CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const C
 void CaseBuilder::bring_up() {
   strtab_ = memory(options_.two_level ? 4096 : pow2(log2size_ + 6));
   cds_ = memory(device_.sids.size() * 64);
-  const u64 commands = pow2(options_.cmdq_lg2 + 4), events = pow2(options_.eventq_lg2 + 5);
+  const u64 commands = options_.cmdq_huge ? 64 : pow2(options_.cmdq_lg2 + 4);
+  const u64 events = options_.eventq_huge ? 64 : pow2(options_.eventq_lg2 + 5);
   case_.queues.cmdq = memory(commands);
   // In pages of its own: a table that is larger than it was meant does not reach into records,
   // which the judge sees later than the device.
@@ -173,13 +174,30 @@ void CaseBuilder::bring_up() {
     case_.queues.cmdq = memory(2 * commands, 2 * commands) + commands;
     case_.queues.eventq = memory(std::max<u64>(2 * events, 4096), 4096) + events;
   }
+  const u64 upper_half = device_.structures_pa + device_.structures_bytes / 2;
+  if (options_.cmdq_huge) case_.queues.cmdq = upper_half;
+  if (options_.eventq_huge) case_.queues.eventq = upper_half;
+  if (options_.cmdq_absent) case_.queues.cmdq = device_.absent_pa;
+  if (options_.eventq_absent) case_.queues.eventq = device_.absent_pa;
   case_.queues.cmdq_lg2 = options_.cmdq_lg2;
   case_.queues.eventq_lg2 = options_.eventq_lg2;
   write(reg::strtab_base, strtab_, 8);
   write(reg::strtab_base_cfg, stream_table_cfg());
   write(reg::cr2, options_.cr2);
-  write(reg::cmdq_base, case_.queues.cmdq | options_.cmdq_lg2, 8);
-  write(reg::eventq_base, case_.queues.eventq | options_.eventq_lg2, 8);
+  const auto below = [&](u64 bytes) { return options_.base_bits ? (bytes - 1) & ~mask(4, 0) : 0; };
+  write(reg::cmdq_base, case_.queues.cmdq | below(commands) | options_.cmdq_lg2, 8);
+  write(reg::eventq_base, case_.queues.eventq | below(events) | options_.eventq_lg2, 8);
+  const auto near_end = [](unsigned lg2) { return (pow2(lg2 + 1) - 2) & mask(lg2, 0); };
+  if (options_.cmdq_huge) {
+    for (const u32 index : {reg::cmdq_prod, reg::cmdq_cons}) {
+      write(index, near_end(options_.cmdq_lg2));
+    }
+  }
+  if (options_.eventq_huge) {
+    for (const u32 index : {reg::eventq_prod, reg::eventq_cons}) {
+      write(index, near_end(options_.eventq_lg2));
+    }
+  }
   cr0_ = options_.event_queue ? cr0_queues : u64{spec::cr0::cmdqen};
   if (options_.page_queue && device_.pri) {
     case_.queues.priq = options_.priq_absent
@@ -191,7 +209,7 @@ void CaseBuilder::bring_up() {
   }
   write(reg::cr0, cr0_);
   read(reg::cr0ack);
-  invalidate_all();
+  if (!options_.cmdq_absent) invalidate_all();
   case_.fixed = case_.steps.size();
 }
 

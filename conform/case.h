@@ -79,6 +79,12 @@ struct CaseOptions {
   bool priqen = true;
   bool priq_absent = false;  ///< it lies where no memory is
   bool beside_size = false;  ///< queues lie at an odd multiple of their size
+  bool base_bits = false;    ///< bits of their bases that lie within their size are 1
+  /// They lie where no memory is; without commands nothing is invalidated at first.
+  bool cmdq_absent = false, eventq_absent = false;
+  /// One of them is as large as its size says, in the upper half of the structures, of which
+  /// nothing is written at first; and its indices begin two before its end, with their wrap bits.
+  bool cmdq_huge = false, eventq_huge = false;
 };
 
 /// What a leaf says; the rest of the descriptor is the level's.

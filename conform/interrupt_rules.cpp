@@ -81,7 +81,19 @@ std::optional<WrongInterrupt> InterruptRules::feed(const trace::Event& event) {
   return std::nullopt;
 }
 
+/// Surely: what meets no room then is discarded for that and for nothing else.
+bool InterruptRules::takes_page_requests() const {
+  constexpr u64 both = spec::cr0::smmuen | spec::cr0::priqen;
+  return (cr0_ & cr0_settled_ & both) == both && (errors_ & spec::gerror::priq_abt_err) == 0;
+}
+
 void InterruptRules::sent(const trace::PageRequest& request) {
+  // With LO = 1 each with Last sends one, recorded or met by a full queue. IHI 0070 6.3.36.
+  const bool marker = request.ssid && request.ssid->valid && request.rights &&
+                      !request.rights->read && !request.rights->write;
+  if (request.last && last_only_ && !marker && surely_on(page_requests) && takes_page_requests()) {
+    due(page_requests, now_);
+  }
   if (!request.last || !surely_on(page_requests)) ++other_messages_;
   if (request.last && last_only_) ++state_[page_requests].causes;
 }
@@ -99,15 +111,22 @@ void InterruptRules::write(const trace::MmioWrite& write) {
       settled_ &= ~(enables_ ^ write.value);
       enables_ = write.value;
       break;
+    case reg::cr0:
+      cr0_settled_ &= ~(cr0_ ^ write.value);
+      cr0_ = write.value;
+      break;
     case reg::cmdq_prod: exposed(write.value & 0xfffff); break;
     case reg::cmdq_base:
+    case reg::cmdq_cons:
       commands_.clear();
-      prod_ = consumed_ = 0;
+      prod_ = static_cast<u32>(write.offset) == reg::cmdq_cons ? write.value & 0xfffff : 0;
+      consumed_ = 0;
       break;
     case reg::gerrorn: queue_broken_ = true; break;  // the queue goes on somewhere behind an error
     case reg::eventq_cons:
     case reg::priq_cons: {
       OutputQueue& queue = output_[write.offset == reg::eventq_cons ? event_queue : page_requests];
+      if (queue.cons != (write.value & 0xfffff)) ++queue.emptied;
       queue.cons = write.value & 0xfffff;
       queue.empty_at.reset();
       break;
@@ -210,7 +229,8 @@ void InterruptRules::records_shown(Source source, u64 value) {
     if (fresh > other_messages_) since = queue.read_at;
     other_messages_ -= std::min(fresh, other_messages_);
   } else {
-    state_[source].causes = queue.records;
+    // What is not empty does not become so again before CONS has moved. IHI 0070 3.18.2.
+    state_[source].causes = std::min(queue.records, queue.emptied);
     if (!empty) since = queue.empty_at;
   }
   if (since && !queue.unsure) {
@@ -224,6 +244,7 @@ void InterruptRules::records_shown(Source source, u64 value) {
 std::optional<WrongInterrupt> InterruptRules::read(const trace::MmioRead& read) {
   switch (static_cast<u32>(read.offset)) {
     case reg::irq_ctrlack: acknowledged(read.value); return std::nullopt;
+    case reg::cr0ack: cr0_settled_ |= ~(cr0_ ^ read.value); return std::nullopt;
     case reg::cmdq_cons: consumed(read.value); return too_many(command_sync);
     case reg::gerror: errors_shown(read.value); return too_many(global_error);
     case reg::eventq_prod: records_shown(event_queue, read.value); return too_many(event_queue);

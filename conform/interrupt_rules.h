@@ -80,6 +80,7 @@ class InterruptRules {
   void due(Source source, u64 since);
   [[nodiscard]] bool surely_on(Source source) const;
   [[nodiscard]] bool surely_off(Source source) const;
+  [[nodiscard]] bool takes_page_requests() const;
   [[nodiscard]] static const char* name_of(Source source);
   [[nodiscard]] bool aborts(u64 pa) const { return pa - absent_first_ < absent_bytes_; }
   [[nodiscard]] std::optional<WrongInterrupt> abort_not_shown(Source source, u64 at) const;
@@ -105,6 +106,7 @@ class InterruptRules {
     u64 cons = 0, prod = 0;         ///< as they were written and read last
     u64 read_at = 0;                ///< event at which PROD was
     u64 records = 0;                ///< that PROD showed
+    u64 emptied = 1;                ///< so often at most it was empty: at first, and by CONS
     std::optional<u64> empty_at{};  ///< event at which it was seen to be empty
     bool set = false;
     bool unsure = false;  ///< it was set up anew, or an index makes no sense
@@ -113,6 +115,7 @@ class InterruptRules {
     return source == event_queue ? queues_.eventq_lg2 : queues_.priq_lg2;
   }
   std::array<OutputQueue, 2> output_{};  // by Source
+  u64 cr0_ = 0, cr0_settled_ = ~u64{0};  // and fields of it that are acknowledged
   bool last_only_ = false;               // PRIQ_IRQ_CFG2.LO
   // Messages that were sent and no record was seen for, but those with Last while it was enabled.
   u64 other_messages_ = 0;

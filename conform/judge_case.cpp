@@ -185,6 +185,7 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
       data_bytes_(device.data_bytes),
       contents_(device.id),
       interrupts_(device.id, device.wires_interrupts),
+      queue_aborts_(monitor_.caches(), monitor_.smmu()),
       endpoints_(monitor_.smmu()),
       page_requests_(device, monitor_.smmu()),
       flags_(monitor_.caches(), monitor_.smmu()),
@@ -195,9 +196,21 @@ CaseJudge::CaseJudge(const DeviceIdentity& device)
   }
   tell_of_absent_memory(monitor_, device.absent_pa, device.absent_bytes);
   interrupts_.no_memory_at(device.absent_pa, device.absent_bytes);
+  queue_aborts_.no_memory_at(device.absent_pa, device.absent_bytes);
   monitor_.caches().stores_bypass_caches();
   booted_ = monitor_.trail().mark();
 }
+
+namespace {
+
+template <class Wrong>
+void add(const Wrong& wrong, std::size_t at, std::vector<Divergence>& found) {
+  Divergence one = divergence(wrong.rule, wrong.kind, wrong.text, at);
+  const auto same = [&](const Divergence& other) { return other.same(one); };
+  if (std::ranges::none_of(found, same)) found.push_back(std::move(one));
+}
+
+}  // namespace
 
 std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   constexpr std::size_t most = 16;
@@ -211,6 +224,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   cmdq_bytes_ = cmdq_bytes;
   queues_ = queues_of(trace.header);
   interrupts_.begin(queues_);
+  queue_aborts_.begin();
   endpoints_.begin(queues_, has_ats_);
   page_requests_.begin(queues_);
   flags_.begin();
@@ -266,6 +280,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     judged_until_ = i;
     goes_on = look(i);
     judge_interrupts(trace.events[i], i, result);
+    if (const auto wrong = queue_aborts_.feed(trace.events[i])) add(*wrong, i, result);
     judge_endpoints(trace.events[i], i, result);
     judge_page_requests(trace.events[i], i, result);
     if (auto wrong = wrong_contents(trace.events[i], i)) {
@@ -281,21 +296,12 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     end_of_page_requests(last, result);
   }
   count_endpoints();
+  monitor_.caches().exercised()[static_cast<std::size_t>(Rule::COMMAND_ERROR_STOPS)] +=
+      queue_aborts_.shown();
   monitor_.caches().exercised()[static_cast<std::size_t>(Rule::FLAG_UPDATES)] += flags_.asked();
   if (monitor_.gave_up()) ++gave_up_;
   return result;
 }
-
-namespace {
-
-template <class Wrong>
-void add(const Wrong& wrong, std::size_t at, std::vector<Divergence>& found) {
-  Divergence one = divergence(wrong.rule, wrong.kind, wrong.text, at);
-  const auto same = [&](const Divergence& other) { return other.same(one); };
-  if (std::ranges::none_of(found, same)) found.push_back(std::move(one));
-}
-
-}  // namespace
 
 void CaseJudge::judge_interrupts(const trace::Event& event, std::size_t at,
                                  std::vector<Divergence>& found) {

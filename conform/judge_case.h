@@ -15,6 +15,7 @@
 #include "conform/flag_rules.h"
 #include "conform/interrupt_rules.h"
 #include "conform/page_request_rules.h"
+#include "conform/queue_abort_rules.h"
 #include "monitor/monitor.h"
 #include "trace/event.h"
 
@@ -125,6 +126,7 @@ class CaseJudge {
   std::size_t judged_until_ = 0;     // event at which all() stopped
   RegisterContents contents_;
   InterruptRules interrupts_;
+  QueueAbortRules queue_aborts_;
   EndpointRules endpoints_;
   PageRequestRules page_requests_;
   FlagRules flags_;

@@ -55,7 +55,10 @@ class Runner {
   /// What comes late has had its time.
   bool end() {
     bool alive = true;
-    for (unsigned i = 0; i < 3 && alive; ++i) alive = poll(false) && page_poll(false);
+    // Of a queue that lies where no memory is nothing can be read.
+    const DeviceIdentity& identity = device_.identity();
+    const bool absent = case_.queues.eventq - identity.absent_pa < identity.absent_bytes;
+    for (unsigned i = 0; i < 3 && alive && !absent; ++i) alive = poll(false) && page_poll(false);
     read(reg::gerror, 4);
     return alive && settle() && compare_memory();
   }
@@ -140,7 +143,10 @@ class Runner {
     if (offset == reg::cr0) cr0_ = value;
     if (offset == reg::irq_ctrl) interrupts_ |= value != 0;
     if (offset == reg::cmdq_base) prod_ = cons_ = 0;
+    if (offset == reg::cmdq_prod) prod_ = value;
+    if (offset == reg::cmdq_cons) cons_ = value;
     if (offset == reg::eventq_base) event_cons_ = 0;
+    if (offset == reg::eventq_cons) event_cons_ = value & 0xfffff;
     if (offset == reg::priq_base) page_cons_ = page_overflow_ = 0;
   }
   Ticket read(u32 offset, unsigned size) {
@@ -390,10 +396,9 @@ class Runner {
     const bool writes = step.b != 0 && may_write(step.a);
     DmaAttributes attributes;
     attributes.translated = translated;
-    attributes.privileged =
-        !translated && identity.sends_privileged && (step.c & step_privileged) != 0;
+    attributes.privileged = identity.sends_privileged && (step.c & step_privileged) != 0;
     attributes.instruction =
-        !translated && identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
+        identity.sends_instructions && !writes && (step.c & step_instruction) != 0;
     if (!translated && identity.sends_substreams && (step.c & step_substream) != 0) {
       attributes.substream = static_cast<u32>(step.c >> step_substream_place);
     }

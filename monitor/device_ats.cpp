@@ -67,9 +67,12 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
   if (atschk_changed_) return false;
   if (!smmu_.surely_enabled()) allowed.push_back(spec::disabled_translated(seen));
   if (surely_disabled_) return true;
-  const Outcome as_it_is{.kind = OutcomeKind::bypass, .pa = access.va, .rule = Rule::STE_EATS};
+  const auto passes_by = [&] {
+    spec::translated_passes(access.va, caches_.capabilities(),
+                            [&](const Outcome& way) { allowed.push_back(way); });
+  };
   const bool checks = (smmu_.cr0() & spec::cr0::atschk) != 0;
-  if (!checks || !smmu_.surely_enabled()) allowed.push_back(as_it_is);
+  if (!checks || !smmu_.surely_enabled()) passes_by();
   if (!checks) return true;
   std::vector<StreamOption> options;
   if (plain(access).aborts) return false;
@@ -92,7 +95,7 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
         const Outcome refused = spec::fault_outcome(option.event, option.rule, seen);
         allowed.push_back(spec::translated_error(refused, smmu_.rec_cfg_ats()));
       } else if (option.ats) {
-        allowed.push_back(as_it_is);
+        passes_by();
       }
       if (option.no_ats) {
         allowed.push_back(spec::fault_outcome(EventType::f_transl_forbidden, Rule::STE_EATS, seen));

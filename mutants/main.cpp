@@ -2,7 +2,9 @@
 // iommucheck_mutants, the engine of `./dev mutants`:
 //   check ROOT              every fragment of ROOT/mutants/*.mutants is found once in ROOT
 //   weave ROOT OUT          copies ROOT to OUT with all mutants woven in
-//   run ROOT BINARIES WORK [--only ID] [--folder F] [--every N] [--suite NAME] [--jobs N]
+//   weave-folder ROOT LISTS FOLDER OUT     of one folder of ROOT, with the mutants of
+//   LISTS/*.mutants run ROOT BINARIES WORK [--only ID] [--folder F] [--every N] [--suite NAME]
+//   [--jobs N]
 //   [--equivalent] list ROOT               id, file and what of each
 // Exit status: 0 held; 1 a rate below the floor, or a survivor; 2 bad usage or lists; 3 the
 // machine.
@@ -25,7 +27,8 @@ using namespace iommucheck::mutants;
 int usage(const std::string& what) {
   std::fprintf(stderr,
                "iommucheck_mutants: %s\nusage: iommucheck_mutants check ROOT | list ROOT | "
-               "weave ROOT OUT |\n  run ROOT BINARIES WORK [--only ID] [--folder F] [--every N] "
+               "weave ROOT OUT |\n  weave-folder ROOT LISTS FOLDER OUT | run ROOT BINARIES WORK "
+               "[--only ID] [--folder F] [--every N] "
                "[--suite NAME] "
                "[--jobs N] [--equivalent]\n",
                what.c_str());
@@ -104,6 +107,12 @@ int main(int argc, char** argv) {
   if (given < 2) return usage("nothing to do");
   const std::string& command = arguments[0];
   const std::string& root = arguments[1];
+  if (command == "weave-folder" && given == 5) {
+    const auto lists = read_folder(arguments[2]);
+    if (!lists) return failed(lists.error());
+    const auto woven = weave_folder(root, arguments[3], arguments[4], *lists);
+    return woven ? 0 : failed(woven.error());
+  }
   auto mutants = read_folder(root + "/mutants");
   if (!mutants) return failed(mutants.error());
   if (command == "check" && given == 2) return check(root, *mutants);

@@ -203,6 +203,32 @@ Expected<void> write_if_changed(const fs::path& path, const std::string& text) {
   return {};
 }
 
+/// Files of `root` as text, woven where a list has mutants of them.
+Expected<void> write_woven(const std::string& root, const std::string& out,
+                           const std::vector<std::string>& files,
+                           const std::vector<Mutant>& mutants) {
+  const auto lists = by_file(mutants);
+  for (const std::string& file : files) {
+    auto text = read_text(root + "/" + file);
+    if (!text) return std::unexpected(text.error());
+    if (const auto list = lists.find(file); list != lists.end()) {
+      text = weave(*text, list->second);
+      if (!text) return std::unexpected(text.error());
+    }
+    if (auto written = write_if_changed(fs::path(out) / file, *text); !written) return written;
+  }
+  return {};
+}
+
+Expected<void> all_fit(const std::string& root, const std::vector<Mutant>& mutants) {
+  std::string text;
+  for (const std::string& message : misfits(root, mutants)) {
+    text += (text.empty() ? "" : "\n") + message;
+  }
+  if (!text.empty()) return fail(ErrorCode::bad_input, text);
+  return {};
+}
+
 /// Everything of the tree but what builds and tools leave in it.
 std::vector<std::string> files_of(const fs::path& root) {
   std::vector<std::string> files;
@@ -251,24 +277,21 @@ std::vector<std::string> misfits(const std::string& root, const std::vector<Muta
   return messages;
 }
 
+Expected<void> weave_folder(const std::string& root, const std::string& folder,
+                            const std::string& out, const std::vector<Mutant>& mutants) {
+  if (auto fit = all_fit(root, mutants); !fit) return fit;
+  std::vector<std::string> files;
+  for (const auto& entry : fs::directory_iterator(fs::path(root) / folder)) {
+    if (entry.is_regular_file()) files.push_back(folder + "/" + entry.path().filename().string());
+  }
+  return write_woven(root, out, files, mutants);
+}
+
 Expected<void> weave_tree(const std::string& root, const std::string& out,
                           const std::vector<Mutant>& mutants) {
-  if (const auto messages = misfits(root, mutants); !messages.empty()) {
-    std::string text;
-    for (const std::string& message : messages) text += (text.empty() ? "" : "\n") + message;
-    return fail(ErrorCode::bad_input, text);
-  }
-  const auto lists = by_file(mutants);
+  if (auto fit = all_fit(root, mutants); !fit) return fit;
   const std::vector<std::string> files = files_of(root);
-  for (const std::string& file : files) {
-    auto text = read_text(root + "/" + file);
-    if (!text) return std::unexpected(text.error());
-    if (const auto list = lists.find(file); list != lists.end()) {
-      text = weave(*text, list->second);
-      if (!text) return std::unexpected(text.error());
-    }
-    if (auto written = write_if_changed(fs::path(out) / file, *text); !written) return written;
-  }
+  if (auto written = write_woven(root, out, files, mutants); !written) return written;
   // What is gone from the tree is gone from its copy: sources are found by pattern.
   if (!fs::exists(out)) return {};
   const std::set<std::string> kept(files.begin(), files.end());

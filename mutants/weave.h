@@ -25,4 +25,8 @@ std::vector<std::string> misfits(const std::string& root, const std::vector<Muta
 Expected<void> weave_tree(const std::string& root, const std::string& out,
                           const std::vector<Mutant>& mutants);
 
+/// The files of one folder of the tree alone, to `out`/`folder`.
+Expected<void> weave_folder(const std::string& root, const std::string& folder,
+                            const std::string& out, const std::vector<Mutant>& mutants);
+
 }  // namespace iommucheck::mutants

@@ -23,10 +23,20 @@ void requests(CaseBuilder& b, u64 iova, DmaAttributes attributes = {}) {
   b.request(iova, false, 0, attributes);
   b.request(iova, true, 0, attributes);
 }
-/// To where data is, as if an answer had given it.
+/// To where data is, as if an answer had given it: each kind of access that the engine sends, since
+/// none of them is told from the others; and beyond the output size. IHI 0070 3.4, 3.9.1.3.
 void translated_both(CaseBuilder& b, u64 offset = 0x40) {
-  b.access(b.data(offset), false, 0, by_answer);
-  b.access(b.data(offset), true, 0, by_answer);
+  const u64 beyond = u64{1} << b.capabilities().oas_lg2;
+  for (const bool privileged : {false, true}) {
+    if (privileged && !b.device().sends_privileged) continue;
+    DmaAttributes attributes = by_answer;
+    attributes.privileged = privileged;
+    for (const bool write : {false, true}) b.access(b.data(offset), write, 0, attributes);
+    if (!b.device().sends_instructions) continue;
+    attributes.instruction = true;
+    b.access(b.data(offset), false, 0, attributes);
+  }
+  if (b.capabilities().oas_lg2 < 52) b.access(b.data(offset) | beyond, false, 0, by_answer);
 }
 
 spec::Ste<u64> ste_with(const CaseBuilder& b, unsigned eats) {

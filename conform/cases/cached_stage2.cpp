@@ -34,15 +34,18 @@ void extent_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigne
   cases.push_back(b.take());
 }
 
-/// A stream of stage 2 alone has read the guest's last table, which is Device memory, by that VMID.
-/// The guest must not fetch from it.
-void cached_device_case(const DeviceIdentity& device, std::vector<Case>& cases) {
-  CaseBuilder b(device, "nested: S2PTW, and the page of the table is cached");
+/// A stream of stage 2 alone has used the guest's last table by that VMID: it is Device memory, or
+/// may be written and not read. The guest must not fetch from it.
+void cached_table_case(const DeviceIdentity& device, std::vector<Case>& cases, bool write_only) {
+  CaseBuilder b(device, write_only ? "nested: the page of the table is cached, and not readable"
+                                   : "nested: S2PTW, and the page of the table is cached");
   GuestTables guest(b);
   const u64 ipa = GuestTables::table_ipa(GuestTables::levels - 1);
   constexpr u64 device_memory =
       Stage2Tables::may_read | Stage2Tables::may_write | Stage2Tables::af | Stage2Tables::device;
-  guest.stage2.map(ipa, guest.table_pa[GuestTables::levels - 1], device_memory);
+  constexpr u64 unreadable = Stage2Tables::all & ~Stage2Tables::may_read;
+  guest.stage2.map(ipa, guest.table_pa[GuestTables::levels - 1],
+                   write_only ? unreadable : device_memory);
   constexpr u64 s2ptw = u64{1} << 54;
   spec::Ste<u64> nested = guest.ste(), alone = guest.stage2.alone();
   nested.dw[2] |= s2ptw;
@@ -51,7 +54,7 @@ void cached_device_case(const DeviceIdentity& device, std::vector<Case>& cases) 
   b.ste(0, nested);
   b.ste(1, alone);
   b.enable();
-  b.access(ipa + 0x18, false, 1);
+  b.access(ipa + 0x18, write_only, 1);
   b.both(GuestTables::va);
   b.poll();
   cases.push_back(b.take());
@@ -63,7 +66,7 @@ void cached_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases)
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   if (!caps.s1p || !caps.s2p || !caps.gran4k) return;
   for (const unsigned first : {0U, 1U}) extent_case(device, cases, first);
-  cached_device_case(device, cases);
+  for (const bool write_only : {false, true}) cached_table_case(device, cases, write_only);
 }
 
 }  // namespace iommucheck::oracle

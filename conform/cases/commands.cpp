@@ -180,6 +180,48 @@ void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(n.take());
 }
 
+/// The queue is off and on again: it goes on where CMDQ_CONS is, without another write of
+/// CMDQ_PROD, and an error that was not acknowledged stays. IHI 0070 6.3.9.3, 6.3.28, 7.1.
+void restart_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr u64 off = spec::cr0::eventqen, on = off | spec::cr0::cmdqen;
+  const auto control = [](CaseBuilder& b, u64 value) {
+    b.write(reg::cr0, value);
+    for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+  };
+  const auto look = [](CaseBuilder& b) {
+    for (unsigned i = 0; i < 10; ++i) b.read(reg::cmdq_cons);
+    b.read(reg::gerror);
+    b.read(reg::gerrorn);
+  };
+  for (const bool wraps : {false, true}) {
+    CaseBuilder b(
+        device,
+        fmt::format("command queue: commands of while it was off{}", wraps ? ", over its end" : ""),
+        {.cmdq_lg2 = wraps ? 2U : 8U});
+    b.asks(spec::Rule::REGISTER_PROGRESS);
+    for (unsigned round = 0; round < 3; ++round) {
+      control(b, off);
+      for (unsigned i = 0; i < 3; ++i) b.command(spec::cmd_tlbi_nsnh_all());
+      for (unsigned i = 0; i < 3; ++i) b.read(reg::cmdq_cons);
+      control(b, on);
+      look(b);
+    }
+    cases.push_back(b.take());
+  }
+  CaseBuilder e(device, "command queue: off and on while a command is in error");
+  e.asks(spec::Rule::COMMAND_ERROR_STOPS);
+  e.command_words(0xff, 0);
+  e.command(spec::cmd_tlbi_nsnh_all());
+  look(e);
+  control(e, off);
+  control(e, on);
+  look(e);
+  e.mend();
+  e.sync();
+  look(e);
+  cases.push_back(e.take());
+}
+
 /// Without IDR0.MSI an interrupt is a wire, and where its message would go is ignored: nothing is
 /// written there. IHI 0070 3.18, 4.7.3, 6.3.18 on.
 void no_message_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -273,6 +315,7 @@ void command_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   opcode_cases(device, cases);
   operand_cases(device, cases);
   error_cases(device, cases);
+  restart_cases(device, cases);
   no_message_cases(device, cases);
   register_cases(device, cases);
 }

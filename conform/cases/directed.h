@@ -53,5 +53,9 @@ void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases
 /// What sends an interrupt, and what does not.
 void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Queues of each size, and where no memory is.
+void queue_place_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Granules of one stage with those of the other, and start levels of stage 2 with each size.
+void shape_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
 }  // namespace iommucheck::oracle

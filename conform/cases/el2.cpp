@@ -25,8 +25,10 @@ std::string el2_title(bool e2h, const std::string& name) {
   return fmt::format("el2: {}, E2H = {}", name, e2h ? 1 : 0);
 }
 
-void el2_stream(CaseBuilder& b, unsigned engine, u64 root, unsigned asid) {
-  b.cd(engine, b.plain_cd(root, el2_tsz, asid));
+void el2_stream(CaseBuilder& b, unsigned engine, u64 root, unsigned asid, bool aset = true) {
+  spec::Cd<u64> cd = b.plain_cd(root, el2_tsz, asid);
+  if (!aset) cd.dw[0] &= ~(u64{1} << 47);
+  b.cd(engine, cd);
   spec::Stage1SteFields fields;
   fields.s1contextptr = b.cd_place(engine);
   fields.strw = strw_el2;
@@ -53,6 +55,10 @@ void right_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2
     b.map(root, el2_page + 0x1000 * rights, b.data(0x1000 * rights), 3, bits);
   }
   el2_stream(b, 0, root, 1);
+  // With one half E0PD is no field. IHI 0070 5.4 (E0PD0).
+  if (!e2h && b.capabilities().e0pd) {
+    b.store(b.cd_place(0) + 8, b.word(b.cd_place(0) + 8) | u64{1} << 2);
+  }
   b.enable();
   for (u64 rights = 0; rights < 16; ++rights) b.all_accesses(el2_page + 0x1000 * rights);
   b.poll();
@@ -118,7 +124,7 @@ void sequence(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h,
   bits.ng = !global;
   b.map(root, el2_page, b.data(), 3, bits);
   b.map(root, el2_page + (u64{1} << 21), b.data(0x1000), 3, bits);
-  el2_stream(b, 0, root, 1);
+  el2_stream(b, 0, root, 1, range == leaf);  // ASET is no reason to keep anything
   b.ste(1, spec::make_abort_ste());
   b.enable();
   b.both(el2_page);

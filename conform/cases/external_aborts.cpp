@@ -31,6 +31,8 @@ struct Two {
   Case ask() {
     b.enable();
     for (const unsigned engine : {0U, 1U, 0U}) b.both(address, engine);
+    // By another entry of a first level, where there is one.
+    b.both(address, static_cast<unsigned>(b.device().sids.size()) - 1);
     b.poll();
     return b.take();
   }

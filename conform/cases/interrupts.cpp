@@ -25,11 +25,21 @@ void enable(CaseBuilder& b, u64 fields) {
   for (unsigned i = 0; i < 4; ++i) b.read(reg::irq_ctrlack);
 }
 
+/// What interrupts are sent as: where there are messages, an address of 0 leaves the wire alone.
+/// IHI 0070 3.18.2.
+enum class By : u8 { message, wire };
+std::vector<By> ways_of(const DeviceIdentity& device) {
+  if (!spec::parse_capabilities(device.id).msi) return {By::wire};
+  return {By::message, By::wire};
+}
+
 /// With stage 1 and nothing mapped, so that each access has a record; the queue is seen to be
 /// empty.
-CaseBuilder begin(const DeviceIdentity& device, const std::string& name, u64 fields) {
-  CaseBuilder b(device, "interrupts: " + name);
-  if (b.capabilities().msi) {
+CaseBuilder begin(const DeviceIdentity& device, const std::string& name, u64 fields,
+                  By by = By::message) {
+  const bool msi = spec::parse_capabilities(device.id).msi;
+  CaseBuilder b(device, "interrupts: " + name + (msi && by == By::wire ? ", by wire" : ""));
+  if (msi && by == By::message) {
     b.write(reg::eventq_irq_cfg0, b.data(0x40), 8);
     b.write(reg::eventq_irq_cfg1, event_payload);
     b.write(reg::gerror_irq_cfg0, b.data(0x80), 8);
@@ -50,9 +60,9 @@ Case end(CaseBuilder& b) {
   return b.take();
 }
 
-void event_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+void event_cases(const DeviceIdentity& device, std::vector<Case>& cases, By by) {
   for (const u64 fields : {u64{0}, events, errors, events | errors}) {
-    CaseBuilder b = begin(device, fmt::format("records, IRQ_CTRL = {:#x}", fields), fields);
+    CaseBuilder b = begin(device, fmt::format("records, IRQ_CTRL = {:#x}", fields), fields, by);
     for (u64 i = 1; i < 4; ++i) {  // empty again each time
       b.access(0x1000 * i, i == 2);
       b.poll();
@@ -61,7 +71,7 @@ void event_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     for (u64 i = 1; i < 4; ++i) b.access(0x1000 * i);  // and one that is not
     cases.push_back(end(b));
   }
-  CaseBuilder b = begin(device, "records, enabled and disabled", events);
+  CaseBuilder b = begin(device, "records, enabled and disabled", events, by);
   for (const u64 fields : {u64{0}, events, u64{0}, events}) {
     b.access(0x1000);
     b.poll();
@@ -73,9 +83,10 @@ void event_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(end(b));
 }
 
-void error_interrupts(const DeviceIdentity& device, std::vector<Case>& cases) {
+void error_interrupts(const DeviceIdentity& device, std::vector<Case>& cases, By by) {
   for (const u64 fields : {u64{0}, events, errors}) {
-    CaseBuilder b = begin(device, fmt::format("a command error, IRQ_CTRL = {:#x}", fields), fields);
+    CaseBuilder b =
+        begin(device, fmt::format("a command error, IRQ_CTRL = {:#x}", fields), fields, by);
     b.command_words(0xff, 0);
     for (unsigned i = 0; i < 3; ++i) {
       b.read(reg::cmdq_cons);
@@ -107,13 +118,15 @@ void sync_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 /// one for each message with Last.
 void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& cases) {
   const bool msi = spec::parse_capabilities(device.id).msi;
-  for (const bool last_only : {false, true}) {
+  for (const unsigned way : {0U, 1U, 2U}) {
+    const bool last_only = way != 0, meets_full_queue = way == 2;
     if (!device.pri || (last_only && !msi)) continue;
     for (const u64 fields : {u64{0}, page_requests, events, events | page_requests}) {
-      CaseBuilder b(device,
-                    fmt::format("interrupts: page requests, LO = {}, IRQ_CTRL = {:#x}",
-                                last_only ? 1 : 0, fields),
-                    {.page_queue = true, .priq_lg2 = 2});
+      CaseBuilder b(
+          device,
+          fmt::format("interrupts: page requests, LO = {}, IRQ_CTRL = {:#x}{}", last_only ? 1 : 0,
+                      fields, meets_full_queue ? ", the last one meets a full queue" : ""),
+          {.page_queue = true, .priq_lg2 = 2});
       if (msi) {
         b.write(reg::priq_irq_cfg0, (fields & events) != 0 ? b.data(0x100) : 0, 8);
         b.write(reg::priq_irq_cfg1, page_payload);
@@ -137,6 +150,13 @@ void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& ca
       for (unsigned i = 0; i < 6; ++i) send(i == 5);  // the last one finds it full
       b.page_poll();
       b.page_poll();
+      // The last interrupt of the case is due: of one that is recorded, or that finds no room.
+      if (last_only && meets_full_queue) {
+        for (unsigned i = 0; i < 5; ++i) send(i == 4);
+        b.page_poll();
+        cases.push_back(end(b));
+        continue;
+      }
       send(last_only);  // the last interrupt of the case is due
       b.page_poll();
       cases.push_back(end(b));
@@ -182,15 +202,73 @@ void abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// Two errors at once: each has its own bit, is acknowledged for itself, and sends an interrupt.
+/// The one that is not of commands is a message that aborts. IHI 0070 6.3.19, 6.3.20, 7.5.
+void two_error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  namespace bit_of = spec::gerror;
+  for (const bool command_first : {true, false}) {
+    CaseBuilder b(device, fmt::format("interrupts: a command error {} a message that aborts",
+                                      command_first ? "and" : "behind"));
+    b.asks(Rule::REGISTER_READ);
+    b.write(reg::eventq_irq_cfg0, device.absent_pa + 0x40, 8);
+    enable(b, events | errors);
+    b.translate(0, b.root(spec::Granule::g4k, 25));
+    b.read(reg::gerror);
+    b.poll();
+    u64 shown = 0, acknowledged = 0;
+    const auto look = [&] {
+      for (unsigned i = 0; i < 3; ++i) {
+        b.read(reg::cmdq_cons);
+        b.read(reg::gerror);
+      }
+      b.read(reg::gerrorn);
+    };
+    const auto fail = [&](u64 error) {
+      shown ^= error;
+      if (error == bit_of::cmdq_err) {
+        b.command_words(0xff, 0);
+      } else {
+        b.access(0x1000);
+        b.poll();
+        b.poll();
+      }
+      look();
+    };
+    const auto acknowledge = [&](u64 error) {
+      acknowledged ^= (shown ^ acknowledged) & error;
+      b.write(reg::gerrorn, acknowledged);
+      look();
+    };
+    const u64 first = command_first ? bit_of::cmdq_err : bit_of::msi_eventq_abt;
+    const u64 second = first ^ bit_of::cmdq_err ^ bit_of::msi_eventq_abt;
+    for (unsigned round = 0; round < 2; ++round) {
+      fail(first);
+      fail(second);
+      acknowledge(bit_of::msi_eventq_abt);  // the command stays in error
+      fail(bit_of::msi_eventq_abt);
+      acknowledge(bit_of::cmdq_err);  // it is read again, and is what it was
+      shown ^= bit_of::cmdq_err;
+      b.mend();  // which acknowledges both
+      acknowledged = shown;
+      look();
+      b.sync();
+    }
+    cases.push_back(b.take());
+  }
+}
+
 }  // namespace
 
 void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
-  event_cases(device, cases);
-  error_interrupts(device, cases);
+  for (const By by : ways_of(device)) {
+    event_cases(device, cases, by);
+    error_interrupts(device, cases, by);
+  }
   sync_cases(device, cases);
   page_request_interrupts(device, cases);
   if (device.absent_bytes != 0 && spec::parse_capabilities(device.id).msi) {
     abort_cases(device, cases);
+    two_error_cases(device, cases);
   }
 }
 

@@ -20,6 +20,7 @@ using spec::Granule;
 using spec::Opcode;
 
 constexpr u64 block_2m = u64{1} << 21;
+constexpr u64 cd_aset = u64{1} << 47;
 
 struct Tlbi {
   std::string name;
@@ -35,7 +36,7 @@ Command by_address(Opcode op, u64 asid, u64 va, bool leaf) {
   return command;
 }
 
-/// TLBIs that cover one page of an ASID, at `va`, a leaf of `level`.
+/// TLBIs that cover one page of an ASID of VMID 0, at `va`, a leaf of `level`.
 std::vector<Tlbi> covering(const spec::Capabilities& caps, u64 asid, u64 va, unsigned level,
                            Granule granule = Granule::g4k) {
   std::vector<Tlbi> all = {
@@ -81,8 +82,12 @@ void page_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
   b.store(place, leaf_word(granule, level, pa, bits));
   spec::Cd<u64> cd = b.plain_cd(root);
   cd.dw[0] |= tg0_of(granule) << 6;
+  // ASET is no reason to keep anything. IHI 0070 3.17.
+  if (global && level == 2) cd.dw[0] &= ~cd_aset;
   b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
+  spec::Ste<u64> ste = b.stage1_ste(0);
+  ste.dw[2] |= tlbi.command.vmid;
+  b.ste(0, ste);
   b.enable();
   // Inside of the extent, where it reaches the data.
   const u64 inside = align_down(va, static_cast<unsigned>(shift)) + (b.data() - pa) + 0x10;
@@ -118,6 +123,24 @@ void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
     for (const Tlbi& tlbi : covering(caps, 1, va, level)) {
       if (tlbi.command.op == Opcode::tlbi_nh_asid) continue;
       page_case(device, cases, level, tlbi, va, true);
+    }
+  }
+}
+
+/// Stage 1 alone under a VMID, where there is stage 2: each command that has one names it. IHI
+/// 0070 3.17, 5.2 (S2VMID).
+void leaves_of_a_vmid(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!caps.s2p) return;
+  const u64 vmid = caps.vmid16 ? 0x8201 : 0x81;
+  for (const unsigned level : {3U, 2U}) {
+    const u64 va = level == 3 ? 0x5000 : 3 * block_2m;
+    for (Tlbi tlbi : covering(caps, 1, va, level)) {
+      if (tlbi.command.op == Opcode::tlbi_nsnh_all) continue;
+      tlbi.command.vmid = vmid;
+      tlbi.name += fmt::format(", VMID {:#x}", vmid);
+      page_case(device, cases, level, tlbi, va, false);
+      if (tlbi.command.op != Opcode::tlbi_nh_asid) page_case(device, cases, level, tlbi, va, true);
     }
   }
 }
@@ -481,11 +504,16 @@ std::vector<Cfgi> cfgis(const CaseBuilder& b, bool cd) {
       {"CFGI_STE", spec::cmd_cfgi_ste(sid, false)},
       {"CFGI_ALL", spec::cmd_cfgi_all()},
   };
-  for (const unsigned range : {0U, 2U, 3U, 4U, 7U, 15U, 30U}) {
+  for (const unsigned range : {0U, 2U, 3U, 4U, 7U, 15U, 16U, 24U, 30U}) {
     all.push_back(
         {fmt::format("CFGI_STE_RANGE of 2^{}", range + 1), spec::cmd_cfgi_ste_range(sid, range)});
   }
   all.push_back({"CFGI_ALL with a StreamID", spec::cmd_cfgi_ste_range(sid | 7, 31)});
+  // Each that is large enough, by a StreamID in the other half of its span.
+  for (const unsigned range : {4U, 9U, 15U, 16U, 24U, 30U, 31U}) {
+    all.push_back({fmt::format("CFGI_STE_RANGE of 2^{} from its other half", range + 1),
+                   spec::cmd_cfgi_ste_range(sid ^ (u32{1} << range), range)});
+  }
   // From the last StreamID of its span.
   all.push_back({"CFGI_STE_RANGE from another StreamID", spec::cmd_cfgi_ste_range(sid | 7, 2)});
   if (cd) {
@@ -665,6 +693,7 @@ void stale_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   leaves(device, cases);
+  leaves_of_a_vmid(device, cases);
   larger_leaves(device, cases);
   global_cases(device, cases);
   if (spec::parse_capabilities(device.id).ril) {

@@ -18,7 +18,12 @@ bool is_there(u32 offset, const spec::Capabilities& caps) {
     case reg::gerror_irq_cfg0:
     case reg::gerror_irq_cfg1:
     case reg::eventq_irq_cfg0:
-    case reg::eventq_irq_cfg1: return caps.msi;
+    case reg::gerror_irq_cfg2:
+    case reg::eventq_irq_cfg1:
+    case reg::eventq_irq_cfg2: return caps.msi;
+    case reg::priq_irq_cfg0:
+    case reg::priq_irq_cfg1:
+    case reg::priq_irq_cfg2: return caps.msi && caps.pri;
     case reg::priq_base: return caps.pri && !caps.queues_preset;
     case reg::cmdq_base:
     case reg::eventq_base: return !caps.queues_preset;
@@ -70,9 +75,16 @@ u64 RegisterContents::stored(u32 offset, u64 value) const {
     case reg::eventq_base:
     case reg::priq_base: return hint | addresses;
     case reg::gerror_irq_cfg0:
-    case reg::eventq_irq_cfg0: return addresses & ~u64{3};
+    case reg::eventq_irq_cfg0:
+    case reg::priq_irq_cfg0: return addresses & ~u64{3};
     case reg::gerror_irq_cfg1:
-    case reg::eventq_irq_cfg1: return mask(31, 0);
+    case reg::eventq_irq_cfg1:
+    case reg::priq_irq_cfg1: return mask(31, 0);
+    // SH, where it is not reserved, and MemAttr; LO. Before SH of Device memory nothing is fixed.
+    case reg::gerror_irq_cfg2:
+    case reg::eventq_irq_cfg2: return bits(value, 5, 4) == 1 ? mask(3, 0) : mask(5, 0);
+    case reg::priq_irq_cfg2:
+      return u64{1} << 31 | (bits(value, 5, 4) == 1 ? mask(3, 0) : mask(5, 0));
     default: return 0;
   }
 }

@@ -18,31 +18,45 @@ struct Patterns {
   std::vector<u64> values;
 };
 
-/// Values that a driver may write, as different from each other as the fields let them be.
+/// Values that a driver may write, as different from each other as the fields let them be: each bit
+/// of an address is 1 in one of them and 0 in another.
 std::vector<Patterns> patterns_of(const spec::Capabilities& caps) {
-  const u64 addresses = mask(caps.oas_lg2 - 1, 20);
-  const u64 one = 0x5a5a'5a5a'5a5a'5a5a & addresses;
-  const u64 other = 0xa5a5'a5a5'a5a5'a5a5 & addresses;
+  const auto address = [&](u64 pattern, unsigned lowest) {
+    return pattern & mask(caps.oas_lg2 - 1, lowest);
+  };
+  constexpr u64 one = 0x5a5a'5a5a'5a5a'5a5a, other = ~one;
   const u64 hint = u64{1} << 62;
-  const auto base = [&](u64 first, u64 second, u64 last) {
-    return std::vector<u64>{one | first, other | hint | second, last};
+  const auto base = [&](unsigned lowest, u64 first, u64 second, u64 last) {
+    return std::vector<u64>{address(one, lowest) | first, address(other, lowest) | hint | second,
+                            last};
   };
   const u64 split = caps.two_level_stream_table ? u64{10} << 6 : 0;
   const u64 format = caps.two_level_stream_table ? u64{1} << 16 | u64{8} << 6 : 0;
   std::vector<Patterns> all = {
-      {reg::strtab_base, "STRTAB_BASE", base(0, 0, 0)},
+      {reg::strtab_base, "STRTAB_BASE", base(6, 0, 0, 0)},
       {reg::strtab_base_cfg, "STRTAB_BASE_CFG", {split | 5, format | 2, 0}},
-      {reg::cmdq_base, "CMDQ_BASE", base(caps.cmdqs, 1, 0)},
+      {reg::cmdq_base, "CMDQ_BASE", base(20, caps.cmdqs, 1, 0)},
       // A size that grows makes bits of EVENTQ_PROD UNKNOWN, and that is read at the end.
-      {reg::eventq_base, "EVENTQ_BASE", base(6, 6, 6)},
+      {reg::eventq_base, "EVENTQ_BASE", base(20, 6, 6, 6)},
       {reg::cr1, "CR1", {0xd75, 0xaaa, 0}},
       {reg::cr2, "CR2", {spec::cr2_fields(caps), 0, spec::cr2_fields(caps) & 2}},
   };
   if (caps.msi) {
-    all.push_back({reg::gerror_irq_cfg0, "GERROR_IRQ_CFG0", {one, other, 0}});
-    all.push_back({reg::gerror_irq_cfg1, "GERROR_IRQ_CFG1", {0x5a5aa5a5, 0xa5a55a5a, 0}});
-    all.push_back({reg::eventq_irq_cfg0, "EVENTQ_IRQ_CFG0", {one, other, 0}});
-    all.push_back({reg::eventq_irq_cfg1, "EVENTQ_IRQ_CFG1", {0x5a5aa5a5, 0xa5a55a5a, 0}});
+    const std::vector<u64> message = {address(one, 2), address(other, 2), 0};
+    const std::vector<u64> payload = {0x5a5aa5a5, 0xa5a55a5a, 0};
+    all.push_back({reg::gerror_irq_cfg0, "GERROR_IRQ_CFG0", message});
+    all.push_back({reg::gerror_irq_cfg1, "GERROR_IRQ_CFG1", payload});
+    all.push_back({reg::eventq_irq_cfg0, "EVENTQ_IRQ_CFG0", message});
+    all.push_back({reg::eventq_irq_cfg1, "EVENTQ_IRQ_CFG1", payload});
+    // SH and MemAttr that are not reserved, and LO.
+    const std::vector<u64> attributes = {0x3f, 0x25, 0};
+    all.push_back({reg::gerror_irq_cfg2, "GERROR_IRQ_CFG2", attributes});
+    all.push_back({reg::eventq_irq_cfg2, "EVENTQ_IRQ_CFG2", attributes});
+    if (caps.pri) {
+      all.push_back({reg::priq_irq_cfg0, "PRIQ_IRQ_CFG0", message});
+      all.push_back({reg::priq_irq_cfg1, "PRIQ_IRQ_CFG1", payload});
+      all.push_back({reg::priq_irq_cfg2, "PRIQ_IRQ_CFG2", {0x8000'003f, 0x25, 0}});
+    }
   }
   return all;
 }
@@ -86,18 +100,39 @@ void read_back_cases(const DeviceIdentity& device, const Patterns& of, std::vect
   }
 }
 
+/// What the register belongs to: a field of CR0, which a case enables, or one of IRQ_CTRL.
+u64 interrupt_enable_of(u32 offset) {
+  switch (spec::register_at(offset)->guard) {
+    case spec::Guard::gerror_irqen: return spec::irq_ctrl::gerror_irqen;
+    case spec::Guard::eventq_irqen: return spec::irq_ctrl::eventq_irqen;
+    case spec::Guard::priq_irqen: return spec::irq_ctrl::priq_irqen;
+    default: return 0;
+  }
+}
+
 /// What is in use is not changed. Before v3.2 only CR2 is sure to be read-only.
 void guarded_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   for (const Patterns& of : patterns_of(caps)) {
-    const bool interrupts = of.offset != reg::cr1 && of.offset != reg::cr2 &&
-                            of.offset != reg::strtab_base && of.offset != reg::strtab_base_cfg &&
-                            of.offset != reg::cmdq_base && of.offset != reg::eventq_base;
-    if (interrupts || of.offset == reg::cr1 || (caps.minor < 2 && of.offset != reg::cr2)) continue;
+    if (caps.minor < 2 && of.offset != reg::cr2) continue;
     const unsigned bytes = width_of(of.offset);
     CaseBuilder b(device, fmt::format("registers: {} is written while it is in use", of.name));
-    b.enable();
-    for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+    if (const u64 enable = interrupt_enable_of(of.offset); enable != 0) {
+      b.write(of.offset, of.values[2], bytes);
+      b.write(reg::irq_ctrl, enable);
+      for (unsigned i = 0; i < 4; ++i) b.read(reg::irq_ctrlack);
+    } else {
+      // Of CR1, which has fields of queues, nothing is known before it is written with all off.
+      if (of.offset == reg::cr1) {
+        b.write(reg::cr0, 0);
+        for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+        b.write(of.offset, of.values[2], bytes);
+        b.write(reg::cr0, spec::cr0::eventqen | spec::cr0::cmdqen);
+        for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+      }
+      b.enable();
+      for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
+    }
     for (const u64 value : of.values) {
       b.write(of.offset, value, bytes);
       b.read(of.offset, bytes);
@@ -106,13 +141,91 @@ void guarded_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// Indices of queues in use: the SMMU's own is not the driver's to write. IHI 0070 6.3.28, 6.3.33.
+void index_in_use_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (spec::parse_capabilities(device.id).minor < 2) return;
+  CaseBuilder b(device, "registers: EVENTQ_PROD is written while it is in use");
+  b.asks(spec::Rule::REGISTER_READ);
+  b.translate(0, b.root(spec::Granule::g4k, 25));
+  for (u64 i = 1; i < 4; ++i) b.access(0x1000 * i);
+  b.sync();
+  b.read(reg::eventq_prod);
+  b.write(reg::eventq_prod, 0);
+  b.read(reg::eventq_prod);
+  b.poll();
+  cases.push_back(b.take());
+  CaseBuilder c(device, "registers: CMDQ_CONS is written while it is in use");
+  c.asks(spec::Rule::REGISTER_READ);
+  for (unsigned i = 0; i < 3; ++i) c.command(spec::cmd_tlbi_nsnh_all());
+  c.sync();
+  c.write(reg::cmdq_cons, 0);
+  for (unsigned i = 0; i < 4; ++i) c.read(reg::cmdq_cons);
+  cases.push_back(c.take());
+}
+
+/// Each field of CR0 and IRQ_CTRL that is there is acknowledged, set and cleared, for itself.
+void acknowledgement_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr unsigned reads = 8;
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (const bool interrupts : {false, true}) {
+    const u32 control = interrupts ? reg::irq_ctrl : reg::cr0;
+    const u32 acknowledgement = interrupts ? reg::irq_ctrlack : reg::cr0ack;
+    const u32 fields = interrupts ? spec::irq_ctrl_fields(caps) : spec::cr0_fields(caps);
+    CaseBuilder b = off(
+        device, fmt::format("each field of {} is acknowledged", interrupts ? "IRQ_CTRL" : "CR0"));
+    b.asks(spec::Rule::REGISTER_PROGRESS);
+    // CR0.VMW is one field.
+    for (u32 left = fields; left != 0;) {
+      u32 field = left & (~left + 1);
+      if (!interrupts && (field & spec::cr0::vmw_mask) != 0) field = u32{1} << 6;
+      left &= ~(!interrupts && field == u32{1} << 6 ? spec::cr0::vmw_mask : field);
+      for (const u32 value : {field, 0U}) {
+        b.write(control, value);
+        for (unsigned i = 0; i < reads; ++i) b.read(acknowledgement);
+      }
+    }
+    cases.push_back(b.take());
+  }
+}
+
+/// GBPA: its attributes, each field in both states, and a write that does not say Update, which
+/// changes nothing from v3.2 on. IHI 0070 6.3.14.
+void gbpa_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr u64 use_incoming = u64{1} << 12;
+  CaseBuilder b(device, "registers: attributes of GBPA");
+  const auto read = [](CaseBuilder& in) {
+    for (unsigned i = 0; i < 8; ++i) in.read(reg::gbpa);
+  };
+  // INSTCFG, PRIVCFG, SHCFG, ALLOCCFG, MTCFG and MemAttr.
+  for (const u64 value :
+       {u64{0xb'2d1f}, u64{0xe'3a05}, u64{0x0'0000}, u64{0xf'3f1f}, use_incoming}) {
+    b.write(reg::gbpa, value | spec::gbpa::update);
+    read(b);
+  }
+  cases.push_back(b.take());
+  if (spec::parse_capabilities(device.id).minor < 2) return;
+  CaseBuilder u(device, "registers: GBPA is written without Update");
+  for (const u64 abort : {u64{0}, u64{spec::gbpa::abort}}) {
+    u.write(reg::gbpa, use_incoming | abort | spec::gbpa::update);
+    read(u);
+    u.write(reg::gbpa, use_incoming | (abort ^ spec::gbpa::abort));
+    read(u);
+    u.both(u.data(0x10));
+  }
+  cases.push_back(u.take());
+}
+
 /// Where commands begin is the driver's to say while the queue is off: with CMDQ_CONS = CMDQ_PROD
 /// there is none, whatever was consumed before. IHI 0070 6.3.28.
-void commands_begin_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+void commands_begin_case(const DeviceIdentity& device, std::vector<Case>& cases, bool wrapped) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  constexpr u64 begin = 5;
-  if (caps.queues_preset || caps.cmdqs < 3) return;
-  CaseBuilder b(device, "registers: CMDQ_CONS is written while the queue is off");
+  constexpr unsigned lg2 = 3;
+  const u64 begin = 5 | (wrapped ? pow2(lg2) : 0);
+  if (caps.queues_preset || caps.cmdqs < lg2) return;
+  CaseBuilder b(device,
+                fmt::format("registers: CMDQ_CONS is written while the queue is off{}",
+                            wrapped ? ", with its wrap bit" : ""),
+                {.cmdq_lg2 = lg2});
   b.asks(spec::Rule::REGISTER_READ);
   b.write(reg::cr0, spec::cr0::eventqen);
   for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
@@ -134,7 +247,10 @@ void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cas
     read_back_cases(device, of, cases);
   }
   guarded_cases(device, cases);
-  commands_begin_case(device, cases);
+  index_in_use_cases(device, cases);
+  acknowledgement_cases(device, cases);
+  gbpa_cases(device, cases);
+  for (const bool wrapped : {false, true}) commands_begin_case(device, cases, wrapped);
 }
 
 }  // namespace iommucheck::oracle

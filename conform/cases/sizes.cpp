@@ -40,9 +40,10 @@ std::vector<u64> outputs(const CaseBuilder& b, Granule granule) {
 }
 
 /// CD.IPS, those above the output size and the reserved one.
-void ips_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule, u64 ips) {
-  CaseBuilder b(device, fmt::format("sizes: IPS = {}, granule {} KiB", ips,
-                                    pow2(page_shift(granule)) / 1024));
+void ips_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule, u64 ips,
+              bool upper) {
+  CaseBuilder b(device, fmt::format("sizes: IPS = {}, granule {} KiB{}", ips,
+                                    pow2(page_shift(granule)) / 1024, upper ? ", by TTB1" : ""));
   const u64 page = pow2(page_shift(granule));
   const u64 root = b.root(granule, 25);
   const std::vector<u64> to = outputs(b, granule);
@@ -51,10 +52,15 @@ void ips_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule gr
   }
   spec::Cd<u64> cd = b.plain_cd(root);
   cd.dw[0] = with_bits(cd.dw[0], 34, 32, ips) | tg0_of(granule) << 6;
+  if (upper) {  // TTB0 is off
+    cd.dw[0] = with_bits(cd.dw[0], 30, 16, 25 | tg1_of(granule) << 6) | u64{1} << 14;
+    cd.dw[2] = root;
+  }
+  const u64 base = upper ? ~mask(63 - 25, 0) : 0;
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
   b.enable();
-  for (u64 i = 0; i < to.size(); ++i) b.both(first_page + i * page);
+  for (u64 i = 0; i < to.size(); ++i) b.both(base + first_page + i * page);
   b.poll();
   cases.push_back(b.take());
 }
@@ -164,7 +170,11 @@ void size_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   for (const Granule granule : granules_of(caps)) {
     for (u64 size = 0; size < 8; ++size) {
-      if (caps.s1p) ips_case(device, cases, granule, size);
+      for (const bool upper : {false, true}) {
+        if (caps.s1p && (!upper || device.iova_end == 0)) {
+          ips_case(device, cases, granule, size, upper);
+        }
+      }
       if (caps.s2p) s2ps_case(device, cases, granule, static_cast<unsigned>(size));
     }
   }

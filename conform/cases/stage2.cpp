@@ -18,17 +18,6 @@ namespace {
 using spec::Granule;
 using spec::Rule;
 
-/// On a PE such start levels need larger physical addresses, and whether an SMMU has them all the
-/// same is open. arch 4.6.
-bool is_open(const Stage2Shape& shape, unsigned oas_lg2) {
-  switch (shape.granule) {
-    case Granule::g4k: return shape.start == 0 && oas_lg2 < 44;
-    case Granule::g16k: return shape.start == 1 && oas_lg2 < 42;
-    case Granule::g64k: return shape.start == 1 && oas_lg2 < 44;
-  }
-  return true;
-}
-
 /// The least and the most that each start level may translate.
 std::vector<Stage2Shape> shapes_of(const spec::Capabilities& caps) {
   std::vector<Stage2Shape> shapes;
@@ -40,7 +29,7 @@ std::vector<Stage2Shape> shapes_of(const spec::Capabilities& caps) {
       for (unsigned t0sz = lowest; t0sz <= spec::tsz_max(granule, caps.stt); ++t0sz) {
         if (spec::stage2_start_legal<u64>(granule, shape.start, t0sz)) legal.push_back(t0sz);
       }
-      if (legal.empty() || is_open(shape, caps.oas_lg2)) continue;
+      if (legal.empty() || start_is_open(shape, caps.oas_lg2)) continue;
       shape.t0sz = legal.front();
       shapes.push_back(shape);
       if (legal.back() == legal.front()) continue;
@@ -117,12 +106,14 @@ void output_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     tables.map(0x1000, b.data());
     tables.map(0x2000, b.data() | u64{1} << bits);
     tables.map(0x3000, b.data() | u64{1} << 47);
+    // Both wrong: the size comes first. DDI 0487 D8.2.
+    tables.map(0x4000, b.data() | u64{1} << bits, Stage2Tables::all & ~Stage2Tables::af);
     tables.map(u64{4} << 21, b.data() | u64{1} << bits, Stage2Tables::all, 2);
     b.store(tables.entry(u64{8} << 21, 2), b.memory(4096) | u64{1} << bits | 3);
     spec::Stage2SteFields fields = tables.fields();
     fields.s2ps = ps;
     b.ste(0, spec::with_stage2(spec::make_bypass_ste(), fields));
-    cases.push_back(asked(b, {0x1000, 0x2000, 0x3000, u64{4} << 21, u64{8} << 21}));
+    cases.push_back(asked(b, {0x1000, 0x2000, 0x3000, 0x4000, u64{4} << 21, u64{8} << 21}));
   }
 }
 

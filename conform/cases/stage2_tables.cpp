@@ -12,6 +12,15 @@ Stage2Shape plain_shape(const spec::Capabilities& caps) {
   return {Granule::g4k, 1, 1, std::min(t0sz, 33U)};
 }
 
+bool start_is_open(const Stage2Shape& shape, unsigned oas_lg2) {
+  switch (shape.granule) {
+    case Granule::g4k: return shape.start == 0 && oas_lg2 < 44;
+    case Granule::g16k: return shape.start == 1 && oas_lg2 < 42;
+    case Granule::g64k: return shape.start == 1 && oas_lg2 < 44;
+  }
+  return true;
+}
+
 // ---- its tables ---------------------------------------------------------------------------------
 
 Stage2Tables::Stage2Tables(CaseBuilder& b, const Stage2Shape& shape, unsigned vmid)

@@ -17,6 +17,10 @@ struct Stage2Shape {
 /// The 4 KiB one that most SMMUs have.
 Stage2Shape plain_shape(const spec::Capabilities& caps);
 
+/// On a PE such start levels need larger physical addresses, and whether an SMMU has them all the
+/// same is open. arch 4.6.
+bool start_is_open(const Stage2Shape& shape, unsigned oas_lg2);
+
 /// Tables of stage 2 in the memory of a case.
 class Stage2Tables {
  public:

@@ -82,6 +82,23 @@ void range_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       cases.push_back(b.take());
     }
   }
+  // As many as there can be, by two levels.
+  if (const spec::Capabilities caps = spec::parse_capabilities(device.id);
+      caps.two_level_stream_table && caps.sidsize >= 10 && caps.sidsize <= 20) {
+    for (unsigned log2size = 10; log2size <= caps.sidsize; log2size += 2) {
+      CaseBuilder l(device, fmt::format("stream table: two levels, LOG2SIZE {}", log2size),
+                    {.log2size = log2size, .two_level = true, .split = 6});
+      for (unsigned e = 0; e < device.sids.size(); ++e) {
+        const u64 first = device.structures_pa + 8 * (u64{l.sid(e)} >> 6);
+        if (l.word(first) == 0) l.store(first, l.memory(64 << 6, 64 << 6) | 7);
+        l.ste(e, spec::make_bypass_ste());
+      }
+      l.enable();
+      for (unsigned e = 0; e < device.sids.size(); ++e) l.both(l.data(0x100 * e), e);
+      l.poll();
+      cases.push_back(l.take());
+    }
+  }
   // Bypass beyond the output size.
   CaseBuilder b(device, "ste: bypass beyond OAS");
   b.ste(0, spec::make_bypass_ste());

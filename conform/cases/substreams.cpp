@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
@@ -141,6 +142,50 @@ void invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases, c
   cases.push_back(b.take());
 }
 
+/// SubstreamIDs that have one bit each, by their own CDs: CFGI_CD compares all of them. IHI
+/// 0070 4.3.3.
+void wide_invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  constexpr unsigned leaf_bits = 10;
+  const unsigned most = caps.cd2l ? caps.ssidsize : std::min(caps.ssidsize, 8U);
+  CaseBuilder b(device, "substreams: CDs whose numbers differ in one bit go by their own");
+  const bool two_level = most > leaf_bits;
+  const unsigned lowest = two_level ? leaf_bits : most;
+  const u64 table = b.memory(u64{64} << lowest, u64{64} << lowest);
+  const u64 top =
+      two_level ? b.memory(u64{8} << (most - leaf_bits), u64{8} << (most - leaf_bits)) : table;
+  // One table of the second level for all of the first, so that they share their CDs.
+  if (two_level) {
+    for (u64 i = 0; i < pow2(most - leaf_bits); ++i) {
+      if (i == 0 || std::has_single_bit(i)) b.store(top + 8 * i, table | 1);
+    }
+  }
+  std::vector<u32> numbers;
+  for (unsigned place = 0; place < most; place += place == 0 ? 2 : 3)
+    numbers.push_back(1U << place);
+  if (numbers.back() != 1U << (most - 1)) numbers.push_back(1U << (most - 1));
+  const auto place_of = [&](u32 number) { return table + 64 * (number & mask(lowest - 1, 0)); };
+  unsigned made = 0;
+  for (const u32 number : numbers) {
+    if (b.word(place_of(number)) == 0) b.cd_at(place_of(number), own_cd(b, made++));
+  }
+  b.ste(0, substream_ste(top, most, two_level ? 2 : 0, 2));
+  b.enable();
+  for (const u32 number : numbers) accesses(b, number);
+  b.poll();
+  for (const u32 number : numbers) {
+    const u64 place = place_of(number);
+    b.store(place, b.word(place) & ~(u64{1} << 31));
+    // All that has this CD, and all that shares its ASID: what is left is what the others may use.
+    b.command(spec::cmd_cfgi_cd(b.sid(0), number));
+    b.command(spec::cmd_tlbi_nsnh_all());
+    b.sync();
+    accesses(b, number);
+    b.poll();
+  }
+  cases.push_back(b.take());
+}
+
 }  // namespace
 
 void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -165,6 +210,7 @@ void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   invalidation_case(device, cases, "CMD_CFGI_STE", spec::cmd_cfgi_ste(sid, true));
   invalidation_case(device, cases, "CMD_CFGI_ALL", spec::cmd_cfgi_all());
   invalidation_case(device, cases, "CMD_CFGI_CD of another", spec::cmd_cfgi_cd(sid, 1));
+  wide_invalidation_case(device, cases);
 }
 
 }  // namespace iommucheck::oracle

@@ -276,6 +276,8 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   register_content_cases(device, cases);
   invalidation_cases(device, cases);
   queue_cases(device, cases);
+  queue_place_cases(device, cases);
+  shape_cases(device, cases);
   interrupt_cases(device, cases);
   attribute_cases(device, cases);
   substream_cases(device, cases);

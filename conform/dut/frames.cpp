@@ -23,6 +23,7 @@ namespace iommucheck::oracle {
 namespace {
 
 constexpr std::size_t head_bytes = 8, kept_max = std::size_t{8} << 10;
+constexpr int at_once_milliseconds = 20;
 
 int milliseconds_to(Deadline until) {
   if (until == no_deadline) return -1;
@@ -77,7 +78,7 @@ void FrameChannel::close() {
 }
 
 Deadline FrameChannel::deadline(double seconds) {
-  if (lost_) lost_();  // what was lost before is none of this answer's
+  watches_lost_ = false;
   return in_seconds(seconds);
 }
 
@@ -90,15 +91,26 @@ bool FrameChannel::is_late(Deadline& until) {
   return false;
 }
 
+/// What was lost before is none of this answer's. Asking for it costs more than most answers take:
+/// it is asked from the moment on that one is not there at once.
+int FrameChannel::patience(Deadline until) const {
+  const int left = milliseconds_to(until);
+  return lost_ && !watches_lost_ ? std::min(left, at_once_milliseconds) : left;
+}
+
 FrameChannel::Ready FrameChannel::wait(short events, Deadline& until) {
   while (true) {
     std::array<pollfd, 2> both = {
         pollfd{.fd = descriptor_, .events = events, .revents = 0},
         pollfd{.fd = tail_ != nullptr ? tail_->descriptor() : -1, .events = POLLIN, .revents = 0}};
-    const int ready = ::poll(both.data(), both.size(), milliseconds_to(until));
+    const int ready = ::poll(both.data(), both.size(), patience(until));
     if (ready < 0 && errno != EINTR) return Ready::late;
     if (ready > 0 && both[1].revents != 0) tail_->drain();
     if (ready > 0 && both[0].revents != 0) return Ready::yes;
+    if (ready == 0 && lost_ && !watches_lost_) {
+      lost_();
+      watches_lost_ = true;
+    }
     if (is_late(until)) return Ready::late;
   }
 }

@@ -74,6 +74,7 @@ class FrameChannel {
  private:
   enum class Ready : u8 { yes, late };
   Ready wait(short events, Deadline& until);
+  [[nodiscard]] int patience(Deadline until) const;
   bool is_late(Deadline& until);
   Expected<void> fill(char* to, std::size_t bytes, std::size_t whole, std::size_t before,
                       Deadline& until);
@@ -81,6 +82,7 @@ class FrameChannel {
   int descriptor_ = -1;
   PrintedTail* tail_ = nullptr;
   std::function<double()> lost_;
+  bool watches_lost_ = false;  // of the answer that is waited for
 };
 
 /// The bytes of a plain struct.

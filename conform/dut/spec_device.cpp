@@ -8,6 +8,7 @@
 #include "monitor/drawn_smmu.h"
 #include "monitor/monitor.h"
 #include "spec/smmu/command.h"
+#include "spec/smmu/event_rules.h"
 #include "spec/smmu/queue.h"
 #include "spec/smmu/transaction.h"
 
@@ -54,7 +55,10 @@ spec::IdRegisters drawn_spec_device_id(u64 seed) {
 }
 
 SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
-    : caches_(spec::parse_capabilities(id), {}), smmu_(caches_, id), choices_(seed) {
+    : caches_(spec::parse_capabilities(id), {}),
+      smmu_(caches_, id),
+      choices_(seed),
+      truncates_(seed % 4 >= 2) {
   identity_.name = "spec";
   identity_.version = "1";
   identity_.id = id;
@@ -75,6 +79,7 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.sends_privileged = identity_.sends_instructions = identity_.sends_substreams = true;
   caches_.stores_bypass_caches();
   for (u64 at = 0; at < absent_bytes; at += 8) caches_.assume(absent + at, 0);
+  smmu_.memory_is(0, absent);  // accesses to what lies beyond may abort
   smmu_.reset(false);
   booted_ = caches_.trail().mark();
 }
@@ -89,7 +94,7 @@ Expected<void> SpecDevice::reset() {
   irq_ctrl_ = irq_ctrlack_ = shown_gerror_ = gerrorn_ = 0;
   events_ = pages_ = {};
   last_only_ = false;
-  cmdq_base_ = shown_cons_ = 0;
+  cmdq_base_ = eventq_base_ = shown_cons_ = 0;
   cmdq_prod_ = exposed_ = 0;
   refused_.reset();
   invalidations_.clear();
@@ -125,6 +130,7 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
       irq_ctrl_ = value;
       irq_ctrlack_ &= value;
       break;
+    case reg::eventq_base: eventq_base_ = value; break;
     case reg::eventq_cons: events_.cons = value & 0xfffff; break;
     case reg::priq_cons: pages_.cons = value & 0xfffff; break;
     case reg::cmdq_base:
@@ -146,7 +152,8 @@ void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
 // ---- ATS, IHI 0070 3.9.1, 4.5.1 -----------------------------------------------------------------
 
 u64 SpecDevice::command_slot(u64 index) const {
-  return (cmdq_base_ & mask(51, 5)) + 16 * spec::queue_index<u64>(commands_lg2(), index);
+  const u64 base = align_down(cmdq_base_ & mask(51, 5), commands_lg2() + 4);
+  return base + 16 * spec::queue_index<u64>(commands_lg2(), index);
 }
 
 bool SpecDevice::reads_commands() const { return (smmu_.cr0() & spec::cr0::cmdqen) != 0; }
@@ -414,8 +421,11 @@ Ticket SpecDevice::load(u64 pa) {
 std::optional<spec::Outcome> SpecDevice::outcome_of(spec::Access& access) {
   if (access.route == spec::Route::translated) {
     MemoryNow memory{caches_.memory(), is_there};
-    return spec::translated_transaction(memory, state_now(), access,
-                                        {.kind = spec::OutcomeKind::bypass, .pa = access.va});
+    std::vector<spec::Outcome> ways;
+    spec::translated_passes(access.va, caches_.capabilities(),
+                            [&](const spec::Outcome& way) { ways.push_back(way); });
+    const spec::Outcome& granted = truncates_ ? ways.back() : ways.front();
+    return spec::translated_transaction(memory, state_now(), access, granted);
   }
   return chosen_outcome(caches_, state_now(), access, is_there, choices_);
 }
@@ -437,6 +447,15 @@ std::vector<spec::FlagUpdate> SpecDevice::updates_of(const spec::Access& access,
   return {{outcome.origin, word, dirty}};
 }
 
+/// Into the event queue; where no memory is the abort is told in its place. IHI 0070 7.2.2.
+void SpecDevice::record(const spec::Access& access, const spec::Outcome& outcome) {
+  if (is_there(eventq_base_ & mask(51, 5))) {
+    (void)smmu_.record(access, outcome);
+  } else if (spec::has_record(access, outcome, smmu_.recinvsid()) && smmu_.records_events()) {
+    raise(spec::gerror::eventq_abt_err);
+  }
+}
+
 Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) {
   caches_.set_now(++now_);
   spec::Access access = access_of(identity_.sids[engine], iova, write, attributes);
@@ -445,7 +464,7 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   const auto ticket = static_cast<Ticket>(answers_.size() - 1);
   if (!outcome) return ticket;
   answers_[ticket].seen = seen_of(*outcome);
-  (void)smmu_.record(access, *outcome);
+  record(access, *outcome);
   for (const spec::FlagUpdate& one : updates_of(access, *outcome)) {
     caches_.device_store(one.pa, one.to);
   }

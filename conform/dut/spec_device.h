@@ -70,6 +70,7 @@ class SpecDevice : public DeviceUnderTest {
   }
   [[nodiscard]] u64 command_slot(u64 index) const;
   [[nodiscard]] bool holds_commands() const;
+  void record(const spec::Access& access, const spec::Outcome& outcome);
   [[nodiscard]] bool reads_commands() const;
   void begin_commands(u64 cons);
   void expose_commands();
@@ -91,6 +92,7 @@ class SpecDevice : public DeviceUnderTest {
   spec::Caches caches_;
   spec::Smmu smmu_;
   SeededChoices choices_;
+  bool truncates_;  // what of a translated access is beyond the output size: IMPLEMENTATION DEFINED
   std::size_t booted_ = 0;
   EventIndex now_ = 0;
   std::vector<Answer> answers_;
@@ -106,7 +108,7 @@ class SpecDevice : public DeviceUnderTest {
   };
   OutputQueue events_, pages_;
   bool last_only_ = false;  // PRIQ_IRQ_CFG2.LO
-  u64 cmdq_base_ = 0, shown_cons_ = 0;
+  u64 cmdq_base_ = 0, eventq_base_ = 0, shown_cons_ = 0;
   // Commands are exposed to the engine no further than to a CMD_SYNC that waits for an endpoint.
   u64 cmdq_prod_ = 0, exposed_ = 0;
   std::optional<u64> refused_;                  // a command that is read again when it is mended

@@ -100,6 +100,16 @@ Outcome translated_error(const Outcome& met, bool rec_cfg_ats);
 /// The same with SMMUEN = 0. IHI 0070 3.9.1.3, 7.3.8.
 Outcome disabled_translated(AccessKind seen);
 
+/// What becomes of one that nothing refuses: it passes with its address. Where that is beyond the
+/// output size it is aborted without a word, or passes with what of it is within: IMPLEMENTATION
+/// DEFINED. `visit` is called with each. IHI 0070 3.9.1.1.
+template <class Visit>
+void translated_passes(u64 address, const Capabilities& caps, Visit&& visit) {
+  const u64 within = address & mask(caps.oas_lg2 - 1, 0);
+  if (within != address) visit(Outcome{.kind = OutcomeKind::abort, .rule = Rule::STE_EATS});
+  visit(Outcome{.kind = OutcomeKind::bypass, .pa = within, .rule = Rule::STE_EATS});
+}
+
 /// How a request is answered. IHI 0070 3.9.1.2.
 enum class AtsStatus : u8 { success, unsupported_request, completer_abort };
 struct AtsCompletion {

@@ -63,6 +63,7 @@ std::vector<Mistake> of_control() {
                  .section = "6.3.20, 7.5",
                  .rule = Rule::COMMAND_LEGAL,
                  .only = "command queue:*",
+                 .kinds = 6,  // off and on, and without memory, too
                  .read = [](Context& c, u32 offset, u64 value) {
                    if (offset == reg::gerrorn) return u64{0};
                    return offset == reg::gerror ? value ^ c.register_value(reg::gerrorn) : value;
@@ -447,7 +448,7 @@ std::vector<Mistake> of_ats() {
                  .section = "3.9.1.2",
                  .rule = Rule::EVENT_ONCE,
                  .only = "ats: a stream*",
-                 .kinds = 6,
+                 .kinds = 7,
                  .claims = with_ats_records,
                  .state = [](spec::SmmuState& state) { state.rec_cfg_ats = true; }});
   all.push_back({.name = "RECINVSID does not count for requests",

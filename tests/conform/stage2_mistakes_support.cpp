@@ -60,6 +60,7 @@ std::vector<Mistake> of_fields() {
   std::vector<Mistake> all;
   all.push_back(of_ste("S2PS is not looked at", "5.2 (S2PS)", Rule::S2_OUTPUT_SIZE,
                        "stage 2: S2PS*", 2, [](u64 w) { return with_bits(w, 50, 48, 5); }));
+  all.back().kinds = 3;  // and of a leaf without AF
   all.push_back(of_ste("S2AFFD is not looked at", "5.2 (S2AFFD)", Rule::TRANSLATION_RESULT,
                        "stage 2: AF*", 2, [](u64 w) { return with_bits(w, 53, 53, 0); }));
   all.push_back(of_ste("S2PTW is not looked at", "5.2 (S2PTW)", Rule::S2_PTW, "nested: *Device*", 2,

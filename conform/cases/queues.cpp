@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Queues of each size, from near their end so that indices wrap in all of their bits; and queues
+// that lie where no memory is. IHI 0070 3.5.1, 6.3.26 to 6.3.33, 7.1, 7.2.2.
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+namespace reg = spec::reg;
+using spec::Granule;
+
+constexpr unsigned reads_of_all = 9;  // one more than a device may take its time
+constexpr u64 queue_page = 0x1000;
+
+/// Each command has an effect that is seen, each record is read where it has to be.
+void size_case(const DeviceIdentity& device, std::vector<Case>& cases, bool commands,
+               unsigned lg2) {
+  CaseOptions options;
+  (commands ? options.cmdq_lg2 : options.eventq_lg2) = lg2;
+  (commands ? options.cmdq_huge : options.eventq_huge) = true;
+  CaseBuilder b(
+      device,
+      fmt::format("{} queue: 2^{} entries, over its end", commands ? "command" : "event", lg2),
+      options);
+  const u64 root = b.root(Granule::g4k, 25);
+  const u64 place = b.entry(root, Granule::g4k, 25, queue_page, 3);
+  b.translate(0, root);
+  for (u64 i = 0; i < 4; ++i) {
+    b.store(place, leaf_word(Granule::g4k, 3, b.data(0x1000 * i), {}));
+    b.both(queue_page);
+    b.store(place, 0);
+    b.command(spec::cmd_tlbi_nh_va(0, 1, queue_page));
+    b.sync();
+    b.access(queue_page, i % 2 == 0);
+    b.poll();
+  }
+  cases.push_back(b.take());
+}
+
+void look(CaseBuilder& b) {
+  for (unsigned i = 0; i < reads_of_all; ++i) b.read(reg::gerror);
+  b.read(reg::cmdq_cons);
+  b.read(reg::gerrorn);
+}
+
+void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder c(device, "command queue: it lies where no memory is", {.cmdq_absent = true});
+  c.asks(spec::Rule::COMMAND_ERROR_STOPS);
+  c.write(reg::cmdq_prod, 2);
+  look(c);
+  c.write(reg::gerrorn, spec::gerror::cmdq_err);  // fetched again
+  look(c);
+  cases.push_back(c.take());
+
+  // Records are read nowhere: EVENTQ_PROD says nothing of them. Commands go on meanwhile.
+  CaseBuilder e(device, "event queue: it lies where no memory is", {.eventq_absent = true});
+  e.asks(spec::Rule::EVENT_LOST);
+  e.translate(0, e.root(Granule::g4k, 25));
+  u64 acknowledged = 0;
+  for (u64 round = 0; round < 2; ++round) {
+    e.access(0x1000 + 0x1000 * round);
+    look(e);
+    e.command(spec::cmd_tlbi_nsnh_all());
+    e.sync();
+    e.command_words(0xff, 0);  // and one error beside the other
+    look(e);
+    acknowledged ^= spec::gerror::eventq_abt_err;
+    e.write(reg::gerrorn, acknowledged);
+    look(e);
+    e.mend();
+    acknowledged ^= spec::gerror::cmdq_err;
+    e.sync();
+  }
+  cases.push_back(e.take());
+
+  if (!device.pri) return;
+  CaseBuilder p(device, "pages: the queue lies where no memory is, and GERROR says so",
+                {.page_queue = true, .priq_absent = true});
+  p.asks(spec::Rule::PAGE_REQUEST_RECORD);
+  p.ste(0, spec::make_abort_ste());
+  p.enable();
+  for (u64 round = 0; round < 2; ++round) {
+    p.page_request({.address = 0x1000, .last = true, .read = true});
+    look(p);
+    p.write(reg::gerrorn, round == 0 ? spec::gerror::priq_abt_err : 0);
+  }
+  cases.push_back(p.take());
+}
+
+}  // namespace
+
+void queue_place_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (caps.queues_preset) return;
+  for (const bool commands : {true, false}) {
+    const unsigned most = commands ? caps.cmdqs : caps.eventqs;
+    for (unsigned lg2 = 0; lg2 <= most; ++lg2) {
+      const u64 bytes = (commands ? u64{16} : u64{32}) << lg2;
+      if (bytes > device.structures_bytes / 2) break;
+      size_case(device, cases, commands, lg2);
+    }
+  }
+  if (device.absent_bytes != 0) absent_cases(device, cases);
+}
+
+}  // namespace iommucheck::oracle
