@@ -19,7 +19,8 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   result.user_format = user_format;
   result.devices = setup.devices;
   const spec::Capabilities caps = spec::parse_capabilities(setup.id);
-  if (caps.asid16) result.address_spaces = 65535;
+  if (caps.asid16 && (!caps.s2p || caps.vmid16)) result.address_spaces = 65535;
+  if (caps.s2p) result.stage2_bits = caps.oas_lg2;
   result.ssid_bits = caps.ssidsize;
   result.per_device_tables = setup.per_device_tables;
   result.blocks_unattached = !setup.not_claimed.has(Claim::blocking);

@@ -61,6 +61,11 @@ Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circ
     set.add(Reason::input_bits_are_25_to_48);
     return set;
   } else {
+    // Intermediate addresses are no wider than physical ones (IHI 0070 3.4), and which stage a
+    // driver builds its paging domains by is its own.
+    if (s.stage2_bits != 0 && call.input_bits > s.stage2_bits) {
+      set.add(Reason::a_second_stage_is_no_wider_than_its_output);
+    }
     const u32 in_use = address_spaces(s);
     if (address_spaces_may_be_used_up(s)) {
       set.add(Reason::no_address_space_left);

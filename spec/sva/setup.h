@@ -44,8 +44,11 @@ enum class DirtyHardware : u8 {
 
 struct Setup {
   std::vector<DeviceSetup> devices;
-  /// A paging domain beyond so many may be refused with ENOSPC: 8-bit ASIDs, 0 kept.
+  /// A domain with tables beyond so many may be refused with ENOSPC: 8-bit ASIDs or VMIDs, 0 kept.
   u32 address_spaces = 255;
+  /// A domain that is built by stage 2 may be refused more input bits than that; 0: there is no
+  /// such stage.
+  u32 stage2_bits = 0;
   u32 ssid_bits = 0;  ///< the IOMMU's; 0: it has no PASIDs
   /// PASID tables belong to devices: nobody else of the domain reaches what a device is bound to.
   bool per_device_tables = false;

@@ -14,6 +14,7 @@ constexpr u64 smallest_page = 4096;
 InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
     : trail(trail_of_all),
       address_spaces_max(setup.address_spaces),
+      stage2_bits(setup.stage2_bits),
       ssid_bits(setup.ssid_bits),
       per_device_tables(setup.per_device_tables),
       keeps_pasid_0(setup.keeps_pasid_0),

@@ -216,6 +216,7 @@ struct InterfaceState {
   std::vector<Constants> constants;                   // constant
   std::vector<std::pair<u32, u32>> device_of_stream;  // constant, sorted
   u32 address_spaces_max;                             // constant
+  u32 stage2_bits;                                    // constant
   u32 ssid_bits;                                      // constant
   bool per_device_tables;                             // constant
   bool keeps_pasid_0;                                 // constant
