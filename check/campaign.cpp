@@ -134,7 +134,12 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
         capabilities.push_back(machine.caps);
         met.push_back(machine);
       }
-      result.machines.push_back({machine_text(machine), refused});
+      result.machines.push_back({machine_text(machine), refused, {}});
+      const u32 instead = plan->index_of(i * MachinePlan::sequences_each, tally.refused);
+      if (instead < plan->machines().size()) continue;
+      met.push_back(plan->met(instead, tally.met_by()));
+      capabilities.push_back(met.back().caps);
+      result.machines.back().instead = machine_text(met.back());
     }
   }
   result.rules = rule_counts(rules, capabilities);
@@ -266,7 +271,7 @@ Expected<void> Campaign::boot() {
   source_ = CaseSource(options_, plan_);
   told_ = options_.told;
   std::ranges::copy(settings_.told, std::back_inserter(told_));
-  grounds_.resize(plan_.machines().size());
+  grounds_.resize(plan_.count_of_all());
   return go_to(current_);
 }
 

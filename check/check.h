@@ -91,6 +91,7 @@ inline const std::string& subject_of(const CheckOptions& options) {
 struct MachineUsed {
   std::string text;      ///< see machine_text
   bool refused = false;  ///< the driver said that it is not for it; then nothing ran there
+  std::string instead;   ///< which one stood by and came in its place, if one did
 };
 
 /// An entry of the file of known findings, and what became of it.

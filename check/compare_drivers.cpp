@@ -330,7 +330,7 @@ class Work {
     if (!plan) return std::unexpected(std::move(plan.error()));
     if (auto loaded = load(); !loaded) return loaded;
     const CaseSource source(options_, *plan);
-    const u64 others = mask(static_cast<unsigned>(plan->machines().size()) - 1, 0);
+    const u64 others = mask(static_cast<unsigned>(plan->count_of_all()) - 1, 0);
     u64 refusals = 0;
     Sequence sequence;
     for (u64 number = options_.first_sequence;

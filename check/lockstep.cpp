@@ -416,8 +416,7 @@ spec::sva::Observed Lockstep::make_call(const Call& call) {
   const bool not_built = status == Status::not_built;
   ++answered_.asked[kind];
   if (not_built) ++answered_.not_built[kind];
-  if (call.kind == CallKind::domain_alloc &&
-      call.domain_kind == static_cast<u32>(spec::sva::DomainKind::paging)) {
+  if (call.kind == CallKind::domain_alloc && spec::sva::is_mapped_by_driver(call.domain_kind)) {
     ++answered_.domains_asked;
     if (status == Status::ok) ++answered_.domains_made;
   }

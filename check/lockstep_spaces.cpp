@@ -48,7 +48,8 @@ constexpr unsigned spurious_lsb = 5;
 // One more comes while the driver empties the queue.
 constexpr unsigned meanwhile_lsb = 7;
 
-// Of a domain_alloc's where ASIDs have 8 bits: every one is taken; and so many domains are tried.
+// Of a domain_alloc's where ASIDs, or VMIDs of what it asks for, have 8 bits: every one is taken;
+// and so many domains are tried.
 constexpr u16 every_asid = 0xff;
 constexpr std::size_t domains_max = 300;
 
@@ -123,9 +124,19 @@ void Lockstep::perform_alloc(const fuzz::Operation& operation) {
   call.domain_kind = wanted.kind;
   call.input_bits = wanted.input_bits;
   if (!may_call(call) || spaces_.size() >= spaces_max) return;
-  const bool few = !options_.machine.caps.asid16 && call.domain_kind == IOMMUCHECK_DOMAIN_PAGING;
+  const spec::Capabilities& caps = options_.machine.caps;
+  const bool few = call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2
+                       ? caps.s2p && !caps.vmid16
+                       : call.domain_kind == IOMMUCHECK_DOMAIN_PAGING && !caps.asid16;
   if (few && (operation.choices & every_asid) == every_asid) return take_every_asid(call);
-  note_domain(make_call(call));
+  Observed made = make_call(call);
+  // A hypervisor's driver may have domains of stage 2 and no others.
+  if (made.status == Status::not_built && call.domain_kind == IOMMUCHECK_DOMAIN_PAGING &&
+      options_.machine.caps.s2p && monitor_.findings().empty()) {
+    call.domain_kind = IOMMUCHECK_DOMAIN_PAGING_S2;
+    if (may_call(call)) made = make_call(call);
+  }
+  note_domain(made);
 }
 
 /// One device goes from each of the domains to the next, while another stays on the first: numbers

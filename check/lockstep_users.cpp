@@ -35,6 +35,11 @@ CommandWords range_of(u64 word, u64 asid) {
   return range;
 }
 
+/// Those with which nothing else has to be said, so that they are obeyed if they get that far:
+/// prefetches, CFGI_ALL, NH_ALL, EL2 and EL3, S12_VMALL, S2_IPA, NSNH_ALL, answers, CMD_SYNC.
+constexpr u64 opcodes[] = {0x01, 0x02, 0x03, 0x04, 0x10, 0x18, 0x1a, 0x20, 0x21,
+                           0x28, 0x2a, 0x30, 0x41, 0x44, 0x45, 0x46, 0x47};
+
 /// By its place in a drawn list; `word` has what is in it.
 CommandWords command_of(u64 word) {
   using namespace user_command;
@@ -67,7 +72,9 @@ CommandWords command_of(u64 word) {
     case 11: return atc_inv(sid, va);
     case 12: return cfgi_ste(sid);
     case 13: return sync();
-    case 14: return {word & 0xff, word >> 9};
+    case 14: return {word >> 8 & 0xff, word >> 16};
+    case 22:
+    case 23: return {opcodes[(word >> 8) % std::size(opcodes)], 0};
     default: return {nh_vaa(va).low | u64{1} << (32 + (word >> 18 & 15)), va};
   }
 }
@@ -195,6 +202,8 @@ u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
                           : memory.words().route_to(
                                 has_entries ? users_->entry
                                             : users_->tables[(how >> 16) % users_->tables.size()]);
+  // EATS: those of its devices that can ask for translations may.
+  if (has_entries && (how >> 40 & 1) != 0) call.structure[1] |= u64{1} << 28;
   if ((how >> 4 & 15) == 0) call.structure[how >> 8 & 1] ^= u64{1} << (how >> 9 & 63);
   if ((how >> 4 & 3) == 1 && has_entries) change_choice(call.structure, how >> 8);
   if (!may_call(call)) return 0;

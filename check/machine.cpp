@@ -288,6 +288,13 @@ bool is_wide(const Machine& machine) {
   });
 }
 
+/// A StreamID that makes a large table of one level.
+bool is_far(const Machine& machine) {
+  return std::ranges::any_of(machine.devices, [](const DeviceSetup& device) {
+    return std::ranges::any_of(device.stream_ids, [](u32 sid) { return sid > 0x7ff; });
+  });
+}
+
 /// What the SMMU does not have, no device claims.
 void drop_what_is_not_there(Machine& machine) {
   if (!machine.caps.s1p) {
@@ -584,6 +591,41 @@ void meet_extremes(std::span<Machine> machines, std::span<const Features> featur
   }
 }
 
+constexpr Features all_features = (u32{1} << static_cast<u32>(Feature::count)) - 1;
+
+/// What a driver may need, and what it may be needed without: of each feature that leaves an SMMU
+/// poorer a part goes, of each that leaves it richer a part comes; with the last rank, all.
+Features with_more(Features features, u32 rank, Draw& draw) {
+  constexpr Feature poorer[] = {
+      Feature::incoherent, Feature::no_ranges,    Feature::one_level_cds,
+      Feature::asid8,      Feature::no_ats,       Feature::one_level_streams,
+      Feature::no_stalls,  Feature::few_commands, Feature::few_events,
+      Feature::narrow,     Feature::terminates,   Feature::no_hooks};
+  constexpr Feature richer[] = {Feature::stage2, Feature::httu};
+  const auto stays = [&] { return rank < MachinePlan::stand_ins && draw.one_in(u32{1} << rank); };
+  for (const Feature feature : poorer) {
+    if (!stays()) features &= ~(Features{1} << static_cast<u32>(feature));
+  }
+  for (const Feature feature : richer) {
+    if (!stays()) features |= Features{1} << static_cast<u32>(feature);
+  }
+  return features;
+}
+
+/// The machine with the changes; another one that the architecture allows with them, if that is
+/// soon found; whatever features it has, if those that it was to have do not go with them.
+Expected<void> fit(Machine& machine, Features features, std::string_view changes, Draw& draw) {
+  if (changes.empty()) return {};
+  constexpr u32 tries = 100;
+  constexpr u32 tries_as_planned = 20;
+  Expected<void> changed = change_machine(machine, changes);
+  for (u32 n = 0; n < tries && (!changed || !is_allowed(machine)); ++n) {
+    machine = machine_with(n < tries_as_planned ? features : draw.below(all_features), draw);
+    changed = change_machine(machine, changes);
+  }
+  return changed;
+}
+
 }  // namespace
 
 Machine drawn_machine(u64 seed) {
@@ -700,23 +742,15 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   }
   plan.groups_are_drawn_ = text.find("group=") == std::string_view::npos;
   plan.dirty_is_drawn_ = text.find("boot=") == std::string_view::npos;
+  const std::string_view changes = text == "drawn" ? std::string_view() : text.substr(6);
   Draw draw(~seed);
   const auto features = drawn_features(draw);
   for (u32 i = 0; i <= drawn_count; ++i) {
     Machine machine = i == 0 ? default_machine() : machine_with(features[i - 1], draw);
-    if (text != "drawn") {
-      // One that the architecture allows with the changes, if that is soon found; whatever features
-      // it has, if those that it was to have do not go with them.
-      constexpr u32 tries = 100;
-      constexpr u32 tries_as_planned = 20;
-      constexpr Features all = (u32{1} << static_cast<u32>(Feature::count)) - 1;
-      Expected<void> changed = change_machine(machine, text.substr(6));
-      for (u32 n = 0; n < tries && i != 0 && (!changed || !is_allowed(machine)); ++n) {
-        machine = machine_with(n < tries_as_planned ? features[i - 1] : draw.below(all), draw);
-        changed = change_machine(machine, text.substr(6));
-      }
-      if (!changed) return std::unexpected(std::move(changed.error()));
-    }
+    auto done = i != 0            ? fit(machine, features[i - 1], changes, draw)
+                : changes.empty() ? Expected<void>()
+                                  : change_machine(machine, changes);
+    if (!done) return std::unexpected(std::move(done.error()));
     plan.machines_.push_back(std::move(machine));
   }
   // One at least, of those that have the tables for it.
@@ -732,11 +766,31 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
     draw_page_requests(plan.machines_[i], seed + i);
     draw_messages(plan.machines_[i], seed + i);
   }
+  // By a draw of their own: who refuses nothing meets what it would without them.
+  Draw further(seed ^ 0x5354'4249);
+  for (u32 rank = 1; rank <= stand_ins; ++rank) {
+    for (u32 i = 0; i <= drawn_count; ++i) {
+      const Features wanted =
+          with_more(i == 0 ? further.below(all_features) : features[i - 1], rank, further);
+      // A linear table for StreamIDs far apart takes long, and a driver meets several of these.
+      Machine machine = machine_with(wanted, further);
+      for (u32 n = 0; n < 20 && is_far(machine); ++n) machine = machine_with(wanted, further);
+      if (auto done = fit(machine, wanted, changes, further); !done) {
+        return std::unexpected(std::move(done.error()));
+      }
+      if (text == "drawn") {
+        const u64 its_seed = seed + plan.count_of_all();
+        draw_page_requests(machine, its_seed);
+        draw_messages(machine, its_seed);
+      }
+      plan.standing_by_.push_back(std::move(machine));
+    }
+  }
   return plan;
 }
 
 Machine MachinePlan::met(u32 index, const MetBy& driver) const {
-  Machine machine = machines_[index];
+  Machine machine = at(index);
   if (groups_are_drawn_ && driver.not_claimed.has(Claim::groups)) {
     for (DeviceSetup& device : machine.devices) device.group = DeviceSetup::alone;
   }
@@ -747,6 +801,9 @@ Machine MachinePlan::met(u32 index, const MetBy& driver) const {
 u32 MachinePlan::index_of(u64 sequence, u64 refused) const {
   const u64 count = machines_.size();
   const u64 wanted = sequence / sequences_each % count;
+  for (u64 index = wanted; index < count_of_all(); index += count) {
+    if (!bit(refused, static_cast<unsigned>(index))) return static_cast<u32>(index);
+  }
   for (u64 n = 0; n < count; ++n) {
     const u64 index = (wanted + n) % count;
     if (!bit(refused, static_cast<unsigned>(index))) return static_cast<u32>(index);

@@ -173,9 +173,10 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
         "SMMU has no Secure state, so they read as 0 and keep nothing (IHI 0070 3.10)\n");
   }
   for (std::size_t i = 0; i < result.machines.size(); ++i) {
-    if (result.machines[i].refused) {
-      fmt::print("machine {} was not tried: the driver says that it is not for it\n", i + 1);
-    }
+    const oracle::MachineUsed& machine = result.machines[i];
+    if (!machine.refused) continue;
+    fmt::print("machine {} was not tried: the driver says that it is not for it{}{}\n", i + 1,
+               machine.instead.empty() ? "" : "; in its place ", machine.instead);
   }
   const u64 share = result.calls == 0 ? 0 : result.calls_succeeded * 100 / result.calls;
   fmt::print("{} accesses judged; {}% of the calls succeeded; {:.1f} s, {} sequences/s\n",

@@ -35,7 +35,8 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   for (std::size_t i = 0; i < result.machines.size(); ++i) {
     const oracle::MachineUsed& machine = result.machines[i];
     report.property(fmt::format("machine_{}", i + 1),
-                    machine.text + (machine.refused ? " (refused by the driver)" : ""));
+                    machine.text + (machine.refused ? " (refused by the driver)" : "") +
+                        (machine.instead.empty() ? "" : ", instead " + machine.instead));
   }
   report.property("sequences", result.sequences);
   report.property("sequences_given", result.given);

@@ -19,7 +19,7 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   result.user_format = user_format;
   result.devices = setup.devices;
   const spec::Capabilities caps = spec::parse_capabilities(setup.id);
-  if (caps.asid16) result.address_spaces = 65535;
+  if (caps.asid16 && (!caps.s2p || caps.vmid16)) result.address_spaces = 65535;
   result.ssid_bits = caps.ssidsize;
   if (caps.s2p) result.stage2_bits = spec::ias_lg2(caps);
   result.per_device_tables = setup.per_device_tables;

@@ -194,7 +194,10 @@ DomainWanted domain_wanted(const Operation& operation) {
     case AllocKind::paging_25: return {IOMMUCHECK_DOMAIN_PAGING, 25};
     case AllocKind::blocked: return {IOMMUCHECK_DOMAIN_BLOCKED, 0};
     case AllocKind::identity: return {IOMMUCHECK_DOMAIN_IDENTITY, 0};
-    case AllocKind::stage2: return {IOMMUCHECK_DOMAIN_PAGING_S2, 0};
+    case AllocKind::stage2: {
+      constexpr u32 widths[] = {0, 0, 39, 32};  // from each level a table can start at
+      return {IOMMUCHECK_DOMAIN_PAGING_S2, widths[operation.choices % std::size(widths)]};
+    }
     default: return {IOMMUCHECK_DOMAIN_PAGING, 60};
   }
 }

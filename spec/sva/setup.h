@@ -44,7 +44,7 @@ enum class DirtyHardware : u8 {
 
 struct Setup {
   std::vector<DeviceSetup> devices;
-  /// A paging domain beyond so many may be refused with ENOSPC: 8-bit ASIDs, 0 kept.
+  /// A domain with tables beyond so many may be refused with ENOSPC: 8-bit ASIDs or VMIDs, 0 kept.
   u32 address_spaces = 255;
   u32 ssid_bits = 0;  ///< the IOMMU's; 0: it has no PASIDs
   /// Input addresses of a domain that stage 2 translates, which any paging domain may be, have no

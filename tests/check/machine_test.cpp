@@ -230,8 +230,12 @@ TEST(Machine, ACampaignTakesThemInTurn) {
   EXPECT_EQ(plan.index_of(0, 0), 0U);
   EXPECT_EQ(plan.index_of(each, 0), 1U);
   EXPECT_EQ(plan.index_of(8 * each, 0), 0U);
-  EXPECT_EQ(plan.index_of(each, 0b110), 3U) << "a refused one's turn is the next one's";
-  EXPECT_EQ(plan.index_of(7 * each, 0x80), 0U);
+  EXPECT_EQ(plan.index_of(each, 0b110), 9U) << "who stands by for a refused one";
+  EXPECT_EQ(plan.index_of(7 * each, 0x80), 15U);
+  EXPECT_EQ(plan.index_of(each, 0b10 | u64{0b10} << 8), 17U);
+  u64 all_of_one = 0;
+  for (u32 index = 1; index < plan.count_of_all(); index += 8) all_of_one |= u64{1} << index;
+  EXPECT_EQ(plan.index_of(each, all_of_one), 2U) << "its turn is the next one's";
   EXPECT_EQ(oracle::MachinePlan::parse("default", 5)->machines().size(), 1U);
 }
 
@@ -245,6 +249,33 @@ TEST(Machine, OneOfTheDrawnMachinesHasStreamIdsOfMoreThanEightBits) {
       }
     }
     EXPECT_TRUE(wide) << seed;
+  }
+}
+
+/// Who needs much finds it on machines that stand by, each of which the architecture allows.
+TEST(Machine, ThoseThatStandByHaveWhatADriverMayNeed) {
+  for (u64 seed = 0; seed < 40; ++seed) {
+    const auto plan = *oracle::MachinePlan::parse("drawn", seed);
+    ASSERT_EQ(plan.count_of_all(), 8U * (1 + oracle::MachinePlan::stand_ins));
+    const auto suits = [&](u32 index) {
+      const spec::Capabilities caps = plan.met(index, {}).caps;
+      return caps.s2p && caps.cohacc && caps.two_level_stream_table && caps.oas_lg2 >= 44 &&
+             caps.ats && caps.ril;
+    };
+    u64 refused = 0;
+    std::set<std::string> used;
+    for (u32 index = 0; index < plan.count_of_all(); ++index) {
+      const Machine machine = plan.met(index, {});
+      EXPECT_TRUE(spec::id_inconsistencies(spec::make_id_registers(machine.caps)).empty())
+          << oracle::machine_text(machine);
+      if (!suits(index)) refused |= u64{1} << index;
+    }
+    for (u64 turn = 0; turn < 8; ++turn) {
+      const u32 index = plan.index_of(turn * oracle::MachinePlan::sequences_each, refused);
+      EXPECT_TRUE(suits(index)) << "seed " << seed << ", turn " << turn;
+      used.insert(oracle::machine_text(plan.met(index, {})));
+    }
+    EXPECT_EQ(used.size(), 8U) << "seed " << seed;
   }
 }
 
@@ -335,6 +366,10 @@ TEST(Machine, ADriverMayRefuseOne) {
   for (const auto& machine : result.machines) {
     EXPECT_TRUE(machine_of(machine.text).caps.cohacc || machine.refused) << machine.text;
     refused += machine.refused ? 1 : 0;
+    EXPECT_EQ(machine.instead.empty(), !machine.refused) << "another one stands by";
+    if (machine.refused) {
+      EXPECT_TRUE(machine_of(machine.instead).caps.cohacc);
+    }
   }
   EXPECT_GT(refused, 0U);
   options.machine = "cohacc=0";
