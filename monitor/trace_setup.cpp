@@ -123,6 +123,7 @@ u64 profile_number(const trace::Header& header, const char* key) {
 
 void tell_of_absent_memory(Monitor& monitor, u64 first, u64 bytes) {
   monitor.device_rules()->no_memory_at(first, bytes);
+  monitor.smmu().no_memory_at(first, bytes);
   // Nothing is cached of what a fetch did not get: to the engine it is zero.
   for (u64 at = 0; at < bytes; at += 8) monitor.caches().assume(first + at, 0);
 }

@@ -79,6 +79,7 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.sends_privileged = identity_.sends_instructions = identity_.sends_substreams = true;
   caches_.stores_bypass_caches();
   for (u64 at = 0; at < absent_bytes; at += 8) caches_.assume(absent + at, 0);
+  smmu_.no_memory_at(absent, absent_bytes);
   smmu_.memory_is(0, absent);  // accesses to what lies beyond may abort
   smmu_.reset(false);
   booted_ = caches_.trail().mark();

@@ -99,7 +99,7 @@ void Smmu::process_queue() {
   const Memory& memory = caches_.memory();
   while (!command_error() && !queue_empty(queue.lg2, r_.cmdq_prod, r_.exposed)) {
     const u64 slot = queue_slot(queue, command_bytes, r_.exposed);
-    if (memory_bytes_ != 0 && may_abort(slot)) {  // no memory is there: IHI 0070 7.1
+    if (slot - absent_first_ < absent_bytes_) {  // IHI 0070 7.1
       set(r_.error_rule, 0);
       return raise_command_error(static_cast<u64>(CommandError::abt));
     }

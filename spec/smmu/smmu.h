@@ -56,6 +56,12 @@ class Smmu {
     memory_bytes_ = bytes;
   }
 
+  /// No memory is there: accesses of the SMMU to it do abort.
+  void no_memory_at(u64 first, u64 bytes) {
+    absent_first_ = first;
+    absent_bytes_ = bytes;
+  }
+
   /// Does the word lie in the command queue?
   [[nodiscard]] bool is_command_slot(u64 pa) const { return pa - cmdq_first_ < cmdq_bytes_; }
   /// A store of the driver is about to hit memory: the command queue's slots are watched.
@@ -421,6 +427,7 @@ class Smmu {
   u64 endpoints_failed_ = 0;
   u64 memory_first_ = 0;  // in it no access of the SMMU aborts
   u64 memory_bytes_ = 0;
+  u64 absent_first_ = 0, absent_bytes_ = 0;
 
   struct alignas(8) Stall {
     u32 sid = 0;

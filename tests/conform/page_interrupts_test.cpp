@@ -82,7 +82,7 @@ TEST_P(PageInterrupts, AMistakeIsFoundByItsRule) {
   Device device(mistake, msi);
   const auto result = run_conform(device, options_of(7, 0, "interrupts: page*"));
   ASSERT_TRUE(result) << result.error().message;
-  EXPECT_EQ(result->directed, msi ? 8U : 4U);
+  EXPECT_EQ(result->directed, msi ? 12U : 4U);
   const auto its = [&](const FoundDivergence& found) { return found.divergence.rule == rule; };
   EXPECT_TRUE(std::ranges::any_of(result->divergences, its)) << words(*result);
 }
