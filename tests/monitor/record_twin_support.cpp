@@ -24,7 +24,7 @@ Expected<void> RecordTwin::reset() {
   values_.clear();
   seen_.clear();
   words_.clear();
-  taken_ = prod_ = cons_ = base_ = 0;
+  taken_ = prod_ = cons_ = base_ = enabled_ = 0;
   return inner_.reset();
 }
 
@@ -53,13 +53,17 @@ void RecordTwin::take_records(u64 prod) {
 
 void RecordTwin::mmio_write(u32 offset, unsigned size, u64 value) {
   if (offset == reg::eventq_base) {
-    base_ = value & mask(51, 5);
     lg2_ = static_cast<unsigned>(value & 31);
+    base_ = value & mask(51, 5) & ~((u64{32} << lg2_) - 1);  // as its size aligns it, 6.3.27
   }
+  const bool in_use = (enabled_ & spec::cr0::eventqen) != 0;
+  // Where it begins; in use the index is the SMMU's own (6.3.28).
+  if (offset == reg::eventq_prod && !in_use) prod_ = taken_ = value & index_bits;
+  if (offset == reg::cr0) enabled_ = value;
   if (offset == reg::eventq_cons) {
     cons_ = value & index_bits;
     // What the driver has read is what the device was asked for so far.
-    value = (value & ~index_bits) | taken_;
+    if (in_use) value = (value & ~index_bits) | taken_;
   }
   inner_.mmio_write(offset, size, value);
 }

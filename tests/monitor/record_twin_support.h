@@ -38,6 +38,7 @@ class RecordTwin final : public DeviceUnderTest {
   Change change_;
   u64 base_ = 0;
   unsigned lg2_ = 0;
+  u64 enabled_ = 0;           // as CR0 says
   u64 taken_ = 0;             // of the device's own queue
   u64 prod_ = 0, cons_ = 0;   // as the driver sees them
   std::map<u64, u64> words_;  // of the queue that it sees
