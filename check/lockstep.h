@@ -270,7 +270,13 @@ class Lockstep {
   u64 make_parent();
   std::optional<std::size_t> parent_of_users(const fuzz::Operation& operation);
   u64 users_domain(u64 parent, const fuzz::Operation& operation);
-  void user_writes(u64 parent, const fuzz::Operation& operation);
+  void user_writes(u64 parent, u64 domain, const fuzz::Operation& operation);
+  /// What a user has changed: an entry of its PASID table, or a page.
+  struct UsersChange {
+    std::optional<u64> entry = std::nullopt;
+    u64 va = 0;
+  };
+  void user_forgets(u64 parent, u64 domain, const UsersChange& change, u64 how);
   void user_commands(u64 domain, const fuzz::Operation& operation);
   void user_accesses(const fuzz::Operation& operation);
   void look_at_users();

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Users that keep their rules: what they have changed, each of their devices is told to forget, by
+// the virtual StreamID that it has or is given (IHI 0070 3.21.1). Nothing of it may be left then.
+#include "check/lockstep.h"
+
+namespace iommucheck::oracle {
+
+using spec::sva::Call;
+using spec::sva::CallKind;
+using spec::sva::CommandWords;
+
+namespace {
+
+/// Of what `how` says: page by page, or all.
+void forget_pages(const UserWords& words, const std::vector<u64>& pages, u64 how,
+                  std::vector<CommandWords>& commands) {
+  if ((how & 1) != 0) return commands.push_back(words.all());
+  for (const u64 va : pages) commands.push_back(words.va(va));
+}
+
+}  // namespace
+
+void Lockstep::user_forgets(u64 parent, u64 domain, const UsersChange& change, u64 how) {
+  constexpr std::size_t pages_max = 4;  // one by one; more go as all
+  const spec::sva::Interface& interface = monitor_.interface();
+  const UserWords& words = users_->memory.words();
+  // An entry that changed takes with it all that was reached by it.
+  const std::vector<u64> pages = change.entry ? users_->pages : std::vector<u64>{change.va};
+  const u64 form = pages.size() > pages_max ? 1 : how & 1;
+  std::vector<CommandWords> commands;
+  for (u32 device = 0; device < interface.device_count(); ++device) {
+    const u64 its = interface.domain_of(device);
+    if (its == 0 || interface.parent_of(its) != parent) continue;
+    number_device(parent, device, device);
+    if (!monitor_.findings().empty()) return;
+    const std::optional<u64> number = interface.number_of(parent, device);
+    if (number && change.entry) commands.push_back(words.entry(*number, *change.entry));
+  }
+  forget_pages(words, pages, form, commands);
+  for (u32 device = 0; device < interface.device_count(); ++device) {
+    const u64 its = interface.domain_of(device);
+    const bool of_user = its != 0 && interface.parent_of(its) == parent;
+    const std::optional<u64> number = interface.number_of(parent, device);
+    if (!of_user || !number) continue;
+    const auto pasid = change.entry.value_or(0) != 0 ? change.entry : std::nullopt;  // S1DSS = 2
+    for (const u64 va : pages) commands.push_back(words.device(*number, pasid, va));
+  }
+  Call call{.kind = CallKind::cache_invalidate, .domain = domain};
+  call.commands = commands;
+  if (may_call(call)) make_call(call);
+}
+
+}  // namespace iommucheck::oracle
