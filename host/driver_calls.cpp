@@ -74,6 +74,10 @@ void DriverHost::bind_process_callbacks() {
                                         .word = drvdata});
     if (host.inside_fault_handlers_ && !host.monitor_.in_call()) host.inside_fault_handlers_(fault);
   };
+  p.ats_enable = [](void* ctx, uint32_t device, uint32_t on) {
+    DriverHost& host = self(ctx);
+    if (!host.abandoned_) host.monitor_.endpoint_ats(device, on != 0);
+  };
   processes_.set_invalidate(
       [this](u64 mm, u64 va, u64 bytes) { return invalidate(mm, va, bytes); });
 }

@@ -241,8 +241,11 @@ void ScanDoor::bind() {
       in.fault_handler(c, device, pasid, iova, prot, group, drvdata);
     });
   };
+  p.ats_enable = [](void* ctx, uint32_t device, uint32_t on) {
+    through(ctx, [&](const Platform& in, void* c) { in.ats_enable(c, device, on); });
+  };
   // A member more has to be passed on above.
-  static_assert(offsetof(Platform, fault_handler) + sizeof(p.fault_handler) == sizeof(Platform));
+  static_assert(offsetof(Platform, ats_enable) + sizeof(p.ats_enable) == sizeof(Platform));
 }
 
 }  // namespace iommucheck::oracle

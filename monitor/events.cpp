@@ -422,6 +422,13 @@ class Feeder {
     m_.device_came(from_trace(spec::sva::Call{}, answer).status);
   }
 
+  void operator()(const trace::EndpointAts& ats) {
+    const auto device = static_cast<u32>(ats.device);
+    if (device < m_.interface_.device_count()) return m_.endpoint_ats(device, ats.on);
+    m_.tick();
+    m_.undetermined("the device whose ATS is switched");
+  }
+
   // ---- what only recordings have ----------------------------------------------------------------
   void operator()(const trace::Reach& reach) {
     if (!reach.words) {

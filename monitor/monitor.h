@@ -232,6 +232,8 @@ class Monitor {
   void device_vanished(bool timed_out);
   /// It, or another in its place, is there again. In between the driver's own device_add runs.
   void device_comes(u32 device);
+  /// The driver switched ATS at the device's own end.
+  void endpoint_ats(u32 device, bool on);
   /// `status`: what that answered. Ok: it is blocked until an attach; else it is not there.
   void device_came(spec::sva::Status status);
   /// Number of the call, Release or removal that runs.
@@ -550,6 +552,7 @@ class Monitor {
   void owe(const spec::sva::Call& call);
   void owe_device(u32 device);
   void owe_all(u32 device);
+  void switch_ats(u32 device, bool on);
   void check_after_call();
   void check_shut_down();
   void check_faults_ended(const Place& place);
@@ -609,6 +612,7 @@ class Monitor {
   };
   std::vector<Allocation> allocations_;  // not trailed: an event after which all is forgotten
   u64 cr1_ = 0;                          ///< as it was written last
+  u64 ats_is_drivers_ = 0;               ///< 1: the driver has switched ATS at some device
   u64 cleaned_ = 0;  ///< 1: where fetches are coherent, the driver cleans all the same
   std::vector<Finding> findings_;
   Excuses* excuses_ = nullptr;

@@ -320,15 +320,27 @@ void Monitor::device_came(spec::sva::Status status) {
   remember_waiting();
   if (status == spec::sva::Status::ok) {
     interface_.device_added(device);
-    // It is switched on with an empty ATC.
-    const bool ats = setup_.devices[device].ats && caches_.capabilities().ats;
-    for (const u32 sid : interface_.stream_ids(device)) {
-      if (!hardware_) caches_.set_ats(sid, ats);
-    }
+    // It is switched on with an empty ATC, unless that is the driver's to do.
+    if (ats_is_drivers_ == 0) switch_ats(device, true);
     running_.places.emplace_back(device, spec::sva::Substream{});
   }
   in_call_ = false;
   check_after_call();
+}
+
+void Monitor::switch_ats(u32 device, bool on) {
+  if (hardware_) return;
+  const bool able = setup_.devices[device].ats && caches_.capabilities().ats;
+  for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, on && able);
+}
+
+void Monitor::endpoint_ats(u32 device, bool on) {
+  tick();
+  window_ends();
+  emit(environment, trace::EndpointAts{.device = trace::DeviceId{device}, .on = on});
+  trail().set(ats_is_drivers_, 1);
+  if (device < interface_.device_count()) switch_ats(device, on);
+  gather();
 }
 
 void Monitor::irq(AgentId by, u32 source) {

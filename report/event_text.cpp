@@ -76,6 +76,7 @@ std::string story_of(const trace::Event& event) {
   const trace::BoundPasses* bound = nullptr;
   const trace::DeviceRemove* remove = nullptr;
   const trace::DeviceAdd* add = nullptr;
+  const trace::EndpointAts* ats = nullptr;
   const trace::StuckQueue* stuck = nullptr;
   const trace::BackendHook* hook = nullptr;
   const auto pasid_of = [](const trace::Substream& at) { return at.valid ? at.value : 0; };
@@ -141,6 +142,10 @@ std::string story_of(const trace::Event& event) {
     const auto device = static_cast<u32>(add->device);
     if (status == trace::Status::ok) return fmt::format("device {} is there again", device);
     return fmt::format("device {} is not there again: {}", device, trace::to_string(status));
+  }
+  if (is(ats)) {
+    return fmt::format("the driver switches ATS {} at device {}", ats->on ? "on" : "off",
+                       static_cast<u32>(ats->device));
   }
   if (is(hook)) return hook_text(*hook);
   if (is(stuck)) return stuck->stuck ? "the command queue is stuck" : "the command queue goes on";

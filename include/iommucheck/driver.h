@@ -232,8 +232,17 @@ struct iommucheck_platform {
    * fault_queue_respond with queue 0, then or later, and from anywhere. INTERFACE "Faults". */
   void (*fault_handler)(void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot,
                         uint32_t group, uint64_t drvdata);
+
+  /* ATS at the device's own end, for a driver that has the say over it (pci_enable_ats,
+   * pci_disable_ats). off (0): the device asks for no translation from now on, and has none cached;
+   * on: it may ask. Who never calls this has ATS on at each device that can do it
+   * (IOMMUCHECK_DEVICE_ATS) for as long as it is there; who does begins with 0 for each of them,
+   * and again for one that comes back. NULL or absent (`size`) in checkers that do not know it.
+   * PCIe ATS: Enable of the ATS control register. */
+  void (*ats_enable)(void* ctx, uint32_t device, uint32_t on);
 };
 #define IOMMUCHECK_PLATFORM_SIZE_VER0 248u
+#define IOMMUCHECK_PLATFORM_SIZE_VER1 256u
 #define IOMMUCHECK_HOOK_NULL 1
 
 /* iommucheck_config.flags, for drivers that say IOMMUCHECK_DRIVER_HOOKS: hooks that the backend is

@@ -98,6 +98,7 @@ static int door_reset(void* self) {
  */
 static int plug(struct iommucheck_pci* one, const struct iommucheck_device* config) {
   int error = iommucheck_begin_device(one, config);
+  if (error == 0) iommucheck_ats_enable(one, 0);
   if (error == 0) error = iommu_probe_device(&one->pci.dev);
 #ifdef HAVE_BLOCKED_DOMAIN
   if (error == 0) {

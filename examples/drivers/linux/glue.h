@@ -47,6 +47,7 @@ extern struct iommucheck_machine machine;
 void iommucheck_pages(const struct iommucheck_platform* platform);
 int iommucheck_initcalls(void);
 int iommucheck_begin_device(struct iommucheck_pci* one, const struct iommucheck_device* config);
+void iommucheck_ats_enable(const struct iommucheck_pci* one, int on);
 int iommucheck_notify(struct device* device, unsigned long action);
 void iommucheck_irq(int irq);
 void iommucheck_work(void);

@@ -222,11 +222,22 @@ int our_device_property_read_u32_array(const struct device* device, const char* 
 bool our_pci_ats_supported(struct pci_dev* pci) {
   return of_pci(pci)->config->flags & IOMMUCHECK_DEVICE_ATS;
 }
+void iommucheck_ats_enable(const struct iommucheck_pci* one, int on) {
+  const struct iommucheck_platform* platform = shim_platform();
+  if (platform->size < IOMMUCHECK_PLATFORM_SIZE_VER1) return;
+  if (one->config->flags & IOMMUCHECK_DEVICE_ATS) {
+    platform->ats_enable(platform->ctx, one - machine.devices, on);
+  }
+}
 int our_pci_enable_ats(struct pci_dev* pci, int stu) {
   pci->ats_enabled = 1;
+  iommucheck_ats_enable(of_pci(pci), 1);
   return 0;
 }
-void our_pci_disable_ats(struct pci_dev* pci) { pci->ats_enabled = 0; }
+void our_pci_disable_ats(struct pci_dev* pci) {
+  pci->ats_enabled = 0;
+  iommucheck_ats_enable(of_pci(pci), 0);
+}
 int our_pci_pasid_features(struct pci_dev* pci) {
   return of_pci(pci)->config->ssid_bits != 0 ? 0 : -EINVAL;
 }

@@ -15,7 +15,6 @@
  *   -DFIX_TTL    CMD_TLBI_NH_VA goes out without a level
  *   -DFIX_SYNC   what unmap_fast has gathered is invalidated before a detach
  *   -DFIX_ALL    these five
- *   -DFIX_ATS    the ATC is invalidated once more after a detach, as if the endpoint's ATS were off
  *
  * and of SVA:
  *
@@ -147,6 +146,10 @@ bool of_dma_is_coherent(void* node) {
   return true;
 }
 bool dev_is_pci(struct device* device) { return to_pci_dev(device)->has_ats != 0; }
+void ats_enable(struct pci_dev* pci, int on) {
+  const struct iommucheck_platform* platform = shim_platform();
+  if (pci->has_ats) platform->ats_enable(platform->ctx, pci - it.devices, on);
+}
 
 void* dmam_alloc_coherent(struct device* device, size_t bytes, dma_addr_t* dma, gfp_t flags) {
   size_t align = PAGE_SIZE;
@@ -266,6 +269,7 @@ static int device_add(void* self, u32 number) {
   for (i = 0; i < config->stream_id_count; ++i) it.fwspecs[number].ids[i] = config->stream_ids[i];
   it.fwspecs[number].flags = config->flags & IOMMUCHECK_DEVICE_ATS ? IOMMU_FWSPEC_PCI_RC_ATS : 0;
   it.devices[number].has_ats = (config->flags & IOMMUCHECK_DEVICE_ATS) != 0;
+  ats_enable(&it.devices[number], 0);
   device->fwspec = &it.fwspecs[number];
 #ifdef SVA
   it.devices[number].pasid_bits = config->ssid_bits;
@@ -359,11 +363,6 @@ static int detach(void* self, iommucheck_handle handle, u32 device) {
 #endif
   /* What release_device does; detaching callers of iommu.c put an empty domain there instead. */
   arm_smmu_detach_dev(dev_iommu_priv_get(&it.devices[device].dev));
-#ifdef FIX_ATS
-  if (it.devices[device].has_ats) {
-    arm_smmu_atc_inv_master(dev_iommu_priv_get(&it.devices[device].dev));
-  }
-#endif
   --it.domains[handle - 1].users;
   it.domain_of[device] = 0;
   return 0;

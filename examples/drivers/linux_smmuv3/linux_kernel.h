@@ -423,8 +423,9 @@ static inline void* devm_ioremap_resource(struct device* device, const struct re
 bool dev_is_pci(struct device*);
 #define to_pci_dev(device) container_of(device, struct pci_dev, dev)
 #define pci_ats_supported(pdev) ((pdev)->has_ats)
-#define pci_enable_ats(pdev, stu) ((void)(pdev), (void)(stu), 0)
-#define pci_disable_ats(pdev) ((void)(pdev))
+void ats_enable(struct pci_dev* pci, int on);
+#define pci_enable_ats(pdev, stu) ((void)(stu), ats_enable(pdev, 1), 0)
+#define pci_disable_ats(pdev) ats_enable(pdev, 0)
 #define pci_pasid_features(pdev) ((pdev)->pasid_bits != 0 ? 0 : -EINVAL)
 #define pci_max_pasids(pdev) (1 << (pdev)->pasid_bits)
 #define pci_enable_pasid(pdev, features) ((void)(features), (pdev)->pasid_enabled = 1, 0)
