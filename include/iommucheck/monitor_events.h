@@ -82,7 +82,8 @@ enum iommucheck_event_kind {
   IOMMUCHECK_EVENT_USER_ENTRY = 57,
   IOMMUCHECK_EVENT_USER_FETCH = 58,
   IOMMUCHECK_EVENT_USER_PROBE = 59,
-  IOMMUCHECK_EVENT_DEVICE_ADD = 60
+  IOMMUCHECK_EVENT_DEVICE_ADD = 60,
+  IOMMUCHECK_EVENT_ENDPOINT_ATS = 61
 };
 
 /* Calls of the interface. */
@@ -806,6 +807,13 @@ struct iommucheck_event_device_add {
 };
 #define IOMMUCHECK_DEVICE_ADD_PHASE (1ull << 0)
 #define IOMMUCHECK_DEVICE_ADD_STATUS (1ull << 1)
+
+/* EndpointAts: the driver switched ATS on or off at a device: off, it asks for no translation and has none */
+struct iommucheck_event_endpoint_ats {
+  struct iommucheck_event head;
+  uint64_t device; /* DeviceId */
+  uint64_t on; /* bool */
+};
 
 /* Arguments of domain_alloc: make a domain */
 struct iommucheck_call_domain_alloc {

@@ -781,6 +781,16 @@ IOMMUCHECK_REPORT int iommucheck_report_device_add(
   return iommucheck_monitor_report(monitor, &it.head);
 }
 
+IOMMUCHECK_REPORT int iommucheck_report_endpoint_ats(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t device,
+    uint64_t on) {
+  struct iommucheck_event_endpoint_ats it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_ENDPOINT_ATS, agent, known);
+  it.device = device;
+  it.on = on;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
 IOMMUCHECK_REPORT int iommucheck_report_call_domain_alloc(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
     uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table, uint64_t input_bits) {
