@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "check/check.h"
-#include "monitor/replay.h"
+#include "report/finding_text.h"
 #include "spec/rules.h"
 #include "tests/places.h"
 
@@ -34,7 +34,7 @@ CheckResult check(const std::string& variant, u64 seed) {
 TEST(EndpointAts, OffItAsksNoMore) {
   for (const u64 seed : {1U, 2U, 3U}) {
     const CheckResult result = check("told", seed);
-    for (const Violation& one : result.findings) ADD_FAILURE() << headline(one);
+    for (const Violation& one : result.findings) ADD_FAILURE() << oracle::headline(one);
   }
 }
 
