@@ -242,7 +242,7 @@ struct iommucheck_platform {
   void (*ats_enable)(void* ctx, uint32_t device, uint32_t on);
 };
 #define IOMMUCHECK_PLATFORM_SIZE_VER0 248u
-#define IOMMUCHECK_PLATFORM_SIZE_VER1 256u
+#define IOMMUCHECK_PLATFORM_SIZE_VER1 272u
 #define IOMMUCHECK_HOOK_NULL 1
 
 /* iommucheck_config.flags, for drivers that say IOMMUCHECK_DRIVER_HOOKS: hooks that the backend is

@@ -171,7 +171,8 @@ FakeWorld::FakeWorld(FakeOptions options)
                .mm_pin = FakeCalls::mm_pin,
                .mm_unpin = FakeCalls::mm_unpin,
                .hook = nullptr,
-               .fault_handler = FakeCalls::fault_handler};
+               .fault_handler = FakeCalls::fault_handler,
+               .ats_enable = nullptr};  // this driver switches none
   stream_ids_.resize(options.devices);
   u32 next = 1;
   const u32 stride = options.stream_id_bits > 8 ? 37 : 3;

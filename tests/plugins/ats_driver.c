@@ -84,15 +84,30 @@ static int with_ats_detach(void* self, iommucheck_handle domain, uint32_t device
   return e ? e : right()->detach(self, domain, device);
 }
 
+/* All that is on the domain. */
+static int empty_all(struct driver* d, iommucheck_handle domain) {
+  int e = 0;
+  uint32_t i;
+  for (i = 0; !e && i < d->config->device_count && i < DEVICES; ++i) {
+    if (d->device[i].added && d->device[i].domain == domain) e = empty(d, i);
+  }
+  return e;
+}
+
+/* One that fails takes back what it has mapped. */
+static int with_ats_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                        uint64_t bytes, uint32_t prot) {
+  const int error = right()->map(self, domain, iova, pa, bytes, prot);
+  if (error && find(self, domain)) empty_all(self, domain);
+  return error;
+}
+
 static struct iommucheck_result with_ats_unmap(void* self, iommucheck_handle domain, uint64_t iova,
                                                uint64_t bytes) {
   struct driver* d = self;
   struct iommucheck_result result = right()->unmap(self, domain, iova, bytes);
 #ifndef FORGET_THE_ATC
-  uint32_t i;
-  for (i = 0; !result.error && i < d->config->device_count && i < DEVICES; ++i) {
-    if (d->device[i].added && d->device[i].domain == domain) result.error = empty(d, i);
-  }
+  if (!result.error && find(d, domain)) result.error = empty_all(d, domain);
 #else
   (void)d;
 #endif
@@ -108,6 +123,7 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   driver.device_add = with_ats_add;
   driver.attach = with_ats_attach;
   driver.detach = with_ats_detach;
+  driver.map = with_ats_map;
   driver.unmap = with_ats_unmap;
   return &driver;
 }
