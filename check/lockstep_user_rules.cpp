@@ -11,10 +11,9 @@ using spec::sva::CommandWords;
 
 namespace {
 
-/// Of what `how` says: page by page, or all.
-void forget_pages(const UserWords& words, const std::vector<u64>& pages, u64 how,
+void forget_pages(const UserWords& words, const std::vector<u64>& pages, bool all,
                   std::vector<CommandWords>& commands) {
-  if ((how & 1) != 0) return commands.push_back(words.all());
+  if (all) return commands.push_back(words.all());
   for (const u64 va : pages) commands.push_back(words.va(va));
 }
 
@@ -26,24 +25,23 @@ void Lockstep::user_forgets(u64 parent, u64 domain, const UsersChange& change, u
   const UserWords& words = users_->memory.words();
   // An entry that changed takes with it all that was reached by it.
   const std::vector<u64> pages = change.entry ? users_->pages : std::vector<u64>{change.va};
-  const u64 form = pages.size() > pages_max ? 1 : how & 1;
-  std::vector<CommandWords> commands;
+  const bool all = pages.size() > pages_max || (how & 1) != 0;
+  std::vector<u64> numbers;
   for (u32 device = 0; device < interface.device_count(); ++device) {
     const u64 its = interface.domain_of(device);
     if (its == 0 || interface.parent_of(its) != parent) continue;
     number_device(parent, device, device);
     if (!monitor_.findings().empty()) return;
-    const std::optional<u64> number = interface.number_of(parent, device);
-    if (number && change.entry) commands.push_back(words.entry(*number, *change.entry));
+    if (const auto number = interface.number_of(parent, device)) numbers.push_back(*number);
   }
-  forget_pages(words, pages, form, commands);
-  for (u32 device = 0; device < interface.device_count(); ++device) {
-    const u64 its = interface.domain_of(device);
-    const bool of_user = its != 0 && interface.parent_of(its) == parent;
-    const std::optional<u64> number = interface.number_of(parent, device);
-    if (!of_user || !number) continue;
-    const auto pasid = change.entry.value_or(0) != 0 ? change.entry : std::nullopt;  // S1DSS = 2
-    for (const u64 va : pages) commands.push_back(words.device(*number, pasid, va));
+  std::vector<CommandWords> commands;
+  if (change.entry) {
+    for (const u64 number : numbers) commands.push_back(words.entry(number, *change.entry));
+  }
+  forget_pages(words, pages, all, commands);
+  const auto pasid = change.entry.value_or(0) != 0 ? change.entry : std::nullopt;  // S1DSS = 2
+  for (const u64 number : numbers) {
+    for (const u64 va : pages) commands.push_back(words.device(number, pasid, va));
   }
   Call call{.kind = CallKind::cache_invalidate, .domain = domain};
   call.commands = commands;

@@ -220,6 +220,7 @@ void Lockstep::user_writes(u64 parent, u64 domain, const fuzz::Operation& operat
   UserMemory& memory = users_->memory;
   if (!memory.is_user(parent) || users_->tables.empty()) return;
   const u64 how = spread(operation.choices + 1);
+  const bool keeps_rules = (how >> 40 & 3) != 0;
   if (users_->tables.size() < tables_max && (how & 7) == 0) {
     if (const u64 made = memory.new_table(); made != 0) users_->tables.push_back(made);
   }
@@ -233,20 +234,19 @@ void Lockstep::user_writes(u64 parent, u64 domain, const fuzz::Operation& operat
     const u64 entries = one ? users_->entry : users_->entries;
     const u64 number = one ? 0 : operation.pa_page % (u64{1} << entries_lg2);
     memory.set_entry(entries, number, {.kind = kinds[(how >> 8) % std::size(kinds)], .root = root});
-    if ((how >> 40 & 3) != 0) user_forgets(parent, domain, {.entry = number}, how >> 42);
+    if (keeps_rules) user_forgets(parent, domain, {.entry = number}, how >> 42);
     return;
   }
   const u64 va = operation.page % 16 * UserMemory::page_bytes;
   if (std::ranges::find(users_->pages, va) == users_->pages.end()) users_->pages.push_back(va);
   if ((how >> 3 & 3) == 0) {
     memory.unmap(root, va);
-    if ((how >> 40 & 3) != 0) user_forgets(parent, domain, {.va = va}, how >> 42);
-    return;
+  } else {
+    const u64 ipa = first_output + u64{operation.pa_page} * UserMemory::page_bytes;
+    const u32 rights = spec::sva::prot_read | ((how >> 5 & 1) != 0 ? spec::sva::prot_write : 0);
+    memory.map(root, va, ipa, rights);
   }
-  const u64 ipa = first_output + u64{operation.pa_page} * UserMemory::page_bytes;
-  const u32 rights = spec::sva::prot_read | ((how >> 5 & 1) != 0 ? spec::sva::prot_write : 0);
-  memory.map(root, va, ipa, rights);
-  if ((how >> 40 & 3) != 0) user_forgets(parent, domain, {.va = va}, how >> 42);
+  if (keeps_rules) user_forgets(parent, domain, {.va = va}, how >> 42);
 }
 
 void Lockstep::user_commands(u64 domain, const fuzz::Operation& operation) {

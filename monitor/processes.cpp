@@ -272,7 +272,7 @@ void Monitor::device_vanishes(u32 device) {
     hardware_->hardware().remove(device);
     hardware_acted();
   } else {
-    for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, false);
+    switch_ats(device, false);
   }
   owe_all(device);
   // It leaves its domain, which makes what was unmapped there safe for the others, as detach does.
