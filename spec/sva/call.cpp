@@ -137,7 +137,7 @@ std::string status_text(Status status) {
     case Status::eopnotsupp: return "EOPNOTSUPP";
     case Status::etimedout: return "ETIMEDOUT";
   }
-  const int number = static_cast<int>(status);
+  const auto number = static_cast<std::int64_t>(status);  // of a trace: any, the least as well
   const bool is_errno = number > 0 && number < 4096;
   return is_errno ? "errno " + std::to_string(number) : std::to_string(-number);
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
 #include <string>
 
 namespace iommucheck::spec::sva::sva_interface_test {
@@ -29,6 +30,7 @@ TEST(SvaCalls, statuses_come_from_what_drivers_return) {
   EXPECT_EQ(status_text(status_from_driver(-4095)), "errno 4095");
   EXPECT_EQ(status_text(status_from_driver(-4096)), "-4096");
   EXPECT_EQ(status_text(status_from_driver(12345)), "12345");
+  EXPECT_EQ(status_text(static_cast<Status>(std::numeric_limits<int>::min())), "2147483648");
   EXPECT_EQ(status_text(status_from_driver(-2147483647 - 1)), "-2147483647");
 }
 
