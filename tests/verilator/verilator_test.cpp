@@ -62,8 +62,9 @@ class Verilator : public ::testing::Test {
   /// `what`: "device" or "bench".
   void build(const std::string& what, const std::string& twin = "") {
     const std::string command =
-        "CXX='" IOMMUCHECK_CXX_COMPILER "' CC='" IOMMUCHECK_C_COMPILER
-        "' LDFLAGS='" IOMMUCHECK_LINK_FLAGS "' IOMMUCHECK_LIB='" IOMMUCHECK_LIB "' RUNTIME='" +
+        "LAUNCHER='" IOMMUCHECK_COMPILER_LAUNCHER "' CXX='" IOMMUCHECK_CXX_COMPILER
+        "' CC='" IOMMUCHECK_C_COMPILER "' LDFLAGS='" IOMMUCHECK_LINK_FLAGS
+        "' IOMMUCHECK_LIB='" IOMMUCHECK_LIB "' RUNTIME='" +
         runtime() + "' sh '" IOMMUCHECK_SOURCE_DIR "/examples/devices/verilator/build.sh' " + what +
         " '" + out_ + "' " + twin;
     const Ran built = run(command);

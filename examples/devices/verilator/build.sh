@@ -6,6 +6,7 @@
 # A DEFINE makes a twin that is wrong: bench.sv has them. Needs verilator (apt-get install
 # --no-install-recommends verilator) and a C++20 compiler. Of the environment:
 #   CXX, CC, CXXFLAGS, LDFLAGS
+#   LAUNCHER             a compiler cache, in front of the compiler
 #   IOMMUCHECK_LIB       the folder of libiommucheck_monitor.so, for the bench
 #   IOMMUCHECK_INCLUDE   the headers, those of this tree unless told
 #   RUNTIME              where objects of Verilator's own sources are kept, OUT unless told
@@ -32,27 +33,32 @@ esac
 root=$(verilator --getenv VERILATOR_ROOT)
 
 # All of the model in one file of C++, which compiles in little more than the time of its headers.
+mkdir -p "$out" "$runtime"
+out=$(cd -- "$out" && pwd)
+runtime=$(cd -- "$runtime" && pwd)
 made=$out/$kind.made
 rm -rf "$made"
-mkdir -p "$made" "$runtime"
+mkdir "$made"
 files=$(for source in $sources; do echo "$here/$source.sv"; done)
 defines=$(for define in "$@"; do echo "+define+$define"; done)
 # shellcheck disable=SC2086
 verilator --cc $options -Wall -Wno-UNUSEDSIGNAL --output-split 0 --top-module "$top" \
   --Mdir "$made" $defines $files
-for file in "$made"/V"$top"*.cpp; do echo "#include \"$file\""; done >"$made/all.cpp"
+(cd "$made" && for file in V"$top"*.cpp; do echo "#include \"$file\""; done >all.cpp)
 
-compile() {  # compile SOURCE OBJECT
+# From within, so that no path of this build is part of a command: a cache knows it again in another folder.
+compile() (  # compile SOURCE OBJECT
+  cd "$made"
   # shellcheck disable=SC2086
-  "$cxx" -std=c++20 -O0 -fPIC -w ${CXXFLAGS:-} -I "$made" -I "$include" -isystem "$root/include" \
+  ${LAUNCHER:-} "$cxx" -std=c++20 -O0 -fPIC -w ${CXXFLAGS:-} -I . -I "$include" -isystem "$root/include" \
     -isystem "$root/include/vltstd" -c -o "$2" "$1"
-}
+)
 objects=
 for name in $brings; do
   [ -f "$runtime/$name.o" ] || compile "$root/include/$name.cpp" "$runtime/$name.o"
   objects="$objects $runtime/$name.o"
 done
-compile "$made/all.cpp" "$made/all.o"
+compile all.cpp "$made/all.o"
 
 if [ "$kind" = device ]; then
   compile "$here/bypass_device.cpp" "$made/device.o"
