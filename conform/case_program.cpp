@@ -3,20 +3,13 @@
 
 #include <fmt/format.h>
 
-#include "base/bits.h"
-#include "conform/case.h"
+#include "conform/case_lines.h"
 #include "conform/dut/tester_memory.h"
 #include "conform/fill_in.h"
-#include "conform/runner.h"
-#include "iommucheck/device.h"
-#include "spec/smmu/queue.h"
-#include "spec/smmu/registers.h"
 
 namespace iommucheck::oracle {
 
 namespace {
-
-namespace reg = spec::reg;
 
 /// What comes before the table of steps: @…@ are filled in.
 constexpr const char* program_head = R"(/* SPDX-License-Identifier: MIT
@@ -246,10 +239,14 @@ int main(int argc, char **argv) {
 }
 )";
 
-std::string line(const char* kind, unsigned bytes, unsigned attributes, u64 where, u64 ssid,
-                 unsigned passes, u64 address, u64 value) {
-  return fmt::format("    {{{}, {}, {:#x}, {:#x}, {:#x}, {}, {:#x}, {:#x}}},\n", kind, bytes,
-                     attributes, where, ssid, passes, address, value);
+constexpr const char* kind_names[] = {"STORE", "FILL",    "LOAD",   "WRITE",   "READ", "DMA",
+                                      "SAVE",  "REQUEST", "ANSWER", "SILENCE", "PAGE"};
+
+std::string row(const CaseLine& line) {
+  return fmt::format("    {{{}, {}, {:#x}, {:#x}, {:#x}, {}, {:#x}, {:#x}}},\n",
+                     kind_names[static_cast<std::size_t>(line.kind)], line.bytes, line.attributes,
+                     line.where, line.ssid, static_cast<unsigned>(line.passes), line.address,
+                     line.value);
 }
 
 /// No comment ends within a comment.
@@ -263,130 +260,17 @@ std::string c_comment(const std::string& text) {
   return lines + '\n';
 }
 
-/// The table, event by event; records of events are words of memory.
-class Table {
- public:
-  explicit Table(const QueueLayout& queues) : queues_(queues) {}
-
-  std::string of(const trace::Event& event) {
-    if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
-      return line("STORE", 8, 0, 0, 0, 0, store->pa, store->value.value_or(0));
-    }
-    if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
-      return line("FILL", 8, 0, fill->words, 0, 0, fill->pa, fill->value);
-    }
-    if (const auto* load = std::get_if<trace::Load>(&event.payload)) {
-      return line("LOAD", 8, 0, 0, 0, 0, load->pa, load->value.value_or(0));
-    }
-    if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
-      const u64 entries = pow2(queues_.eventq_lg2);
-      if (write->offset == reg::eventq_cons) event_ = write->value % entries;
-      return line("WRITE", write->size, 0, write->offset, 0, 0, 0, write->value);
-    }
-    if (const auto* read = std::get_if<trace::MmioRead>(&event.payload)) {
-      return line("READ", read->size, 0, read->offset, 0, 0, 0, read->value);
-    }
-    if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) return access(*dma);
-    if (const auto* one = std::get_if<trace::AtsRequest>(&event.payload)) return request(*one);
-    if (std::holds_alternative<trace::AtcInvalidated>(event.payload)) {
-      return line("ANSWER", 0, 0, 0, 0, 0, 0, 0);
-    }
-    if (const auto* one = std::get_if<trace::PageRequest>(&event.payload)) return page(*one);
-    if (const auto* queued = std::get_if<trace::PageRequestQueued>(&event.payload)) {
-      return queued->record && queued->slot ? words(*queued->slot, *queued->record) : std::string();
-    }
-    if (const auto* record = std::get_if<trace::EventRecorded>(&event.payload)) {
-      return record->record ? words(*record->record) : std::string();
-    }
-    return {};
-  }
-
- private:
-  static std::string access(const trace::Dma& dma) {
-    const bool substream = dma.ssid && dma.ssid->valid;
-    unsigned attributes = 0;
-    if (dma.direction == trace::Direction::write) attributes |= 1;
-    if (dma.privileged.value_or(false)) attributes |= 2;
-    if (dma.direction == trace::Direction::execute) attributes |= 4;
-    if (substream) attributes |= 8;
-    if (dma.kind == trace::TransactionKind::translated) attributes |= 0x10;
-    return line("DMA", 4, attributes, dma.sid, substream ? dma.ssid->value : 0,
-                dma.result != trace::DmaResult::ok ? 0
-                : dma.pa                           ? 2
-                                                   : 1,
-                dma.iova, dma.pa.value_or(0));
-  }
-  /// The answer in one word: where it leads, with the rights in bits 1:0, and its status on top.
-  static std::string request(const trace::AtsRequest& one) {
-    const bool substream = one.ssid && one.ssid->valid;
-    const trace::Rights rights = one.rights.value_or(trace::Rights{});
-    unsigned attributes = 0;
-    if (!one.no_write.value_or(true)) attributes |= 1;
-    if (one.privileged.value_or(false)) attributes |= 2;
-    if (substream) attributes |= 8;
-    u64 status = IOMMUCHECK_DUT_DONE;
-    if (one.result == trace::AtsResult::unsupported) status = IOMMUCHECK_DUT_UNSUPPORTED;
-    if (one.result == trace::AtsResult::completer_abort) status = IOMMUCHECK_DUT_COMPLETER_ABORT;
-    return line(
-        "REQUEST", 0, attributes, one.sid, substream ? one.ssid->value : 0, 0, one.iova,
-        one.pa.value_or(0) | (rights.read ? 1U : 0U) | (rights.write ? 2U : 0U) | (status << 56));
-  }
-  static std::string page(const trace::PageRequest& one) {
-    const bool substream = one.ssid && one.ssid->valid;
-    const trace::Rights rights = one.rights.value_or(trace::Rights{});
-    unsigned attributes = 0;
-    if (rights.write) attributes |= IOMMUCHECK_DUT_IS_WRITE;
-    if (one.privileged.value_or(false)) attributes |= IOMMUCHECK_DUT_IS_PRIVILEGED;
-    if (rights.execute) attributes |= IOMMUCHECK_DUT_IS_INSTRUCTION;
-    if (substream) attributes |= IOMMUCHECK_DUT_HAS_SUBSTREAM;
-    if (rights.read) attributes |= IOMMUCHECK_DUT_IS_READ;
-    if (one.last) attributes |= IOMMUCHECK_DUT_IS_LAST;
-    return line("PAGE", 0, attributes, one.sid, substream ? one.ssid->value : 0, 0, one.iova,
-                one.page_group);
-  }
-  [[nodiscard]] std::string words(u64 slot, const trace::PageRequestRecord& record) const {
-    const u64 place = queues_.priq + 16 * slot;
-    return line("LOAD", 8, 0, 0, 0, 0, place, record[0]) +
-           line("LOAD", 8, 0, 0, 0, 0, place + 8, record[1]);
-  }
-  std::string words(const trace::EventRecord& record) {
-    const u64 place = queues_.eventq + 32 * event_;
-    event_ = (event_ + 1) % pow2(queues_.eventq_lg2);
-    std::string text;
-    for (unsigned i = 0; i < 4; ++i) {
-      text += line("LOAD", 8, 0, 0, 0, 0, place + 8 * i, record[i]);
-    }
-    return text;
-  }
-
-  QueueLayout queues_;
-  u64 event_ = 0;  // index of the next record
-};
-
 }  // namespace
 
 Expected<std::string> case_program(const trace::Trace& trace, const std::string& about) {
-  const auto what = case_of(trace, "a program");
-  if (!what) return std::unexpected(what.error());
-  if (trace.header.profile->contains("delegates")) {
-    return fail(ErrorCode::bad_input,
-                "its device delegates translation: a program would need the SMMU of its host, "
-                "which conform --replay has");
-  }
+  const auto lines = case_lines(trace);
+  if (!lines) return std::unexpected(lines.error());
   std::string text = program_head;
   fill_in(text, "@ABOUT@", c_comment(about));
   fill_in(text, "@MEMORY_PA@", fmt::format("{:#x}", TesterMemory::pa));
   fill_in(text, "@MEMORY_BYTES@", fmt::format("{:#x}", TesterMemory::bytes));
   fill_in(text, "@DATA_PA@", fmt::format("{:#x}", TesterMemory::data_pa));
-  Table table(what->queues);
-  for (const trace::Event& event : trace.events) {
-    const auto* note = std::get_if<trace::Note>(&event.payload);
-    const bool saves = note != nullptr && note->text == saved_note;
-    const bool silent = note != nullptr && note->text == silence_note;
-    text += saves    ? line("SAVE", 0, 0, 0, 0, 0, 0, 0)
-            : silent ? line("SILENCE", 0, 0, 0, 0, 0, 0, 0)
-                     : table.of(event);
-  }
+  for (const CaseLine& line : *lines) text += row(line);
   return text + tail;
 }
 

@@ -21,17 +21,21 @@ void add_import(Commands& commands) {
 
 void add_export(Commands& commands) {
   auto [app, options] = commands.add<ExportCommand>(
-      "export", "Write a trace of conform as a program that runs by itself",
+      "export", "Write a finding as a program or a test that runs without iommucheck",
+      "  iommucheck export out/finding-PAGE_REUSE-1.trace.jsonl -o finding.c\n"
       "  iommucheck export out/mine/mymodel-1/NAME.jsonl -o case.c\n"
+      "  iommucheck export --as rust out/mine/mymodel-1/NAME.jsonl -o case.rs\n"
       "  iommucheck export --as qtest data/known/qemu-7.2/global-nh-va.jsonl -o case.sh\n");
-  app.add_option("trace", options.trace, "a trace that conform wrote")
+  app.add_option("trace", options.trace, "a trace that check or conform wrote")
       ->required()
       ->type_name("TRACE")
       ->check(readable());
   app.add_option("--as", options.form,
-                 "c: for a device behind iommucheck/device.h; qtest: a script for QEMU")
+                 "c: over iommucheck/driver.h or device.h; of conform, too: rust: a #[test] over "
+                 "the crate in "
+                 "rust/; libqos: a test of QEMU's tree; qtest: a script for QEMU")
       ->type_name("FORM")
-      ->check(CLI::IsMember({"c", "qtest"}))
+      ->check(CLI::IsMember({"c", "rust", "libqos", "qtest"}))
       ->capture_default_str();
   app.add_option("-o,--output", options.out, "the program; without it stdout")->type_name("FILE");
 }
