@@ -144,6 +144,66 @@ TEST_F(Page, OfOneTrace) {
   EXPECT_EQ(run("explain --html /nowhere").status, 3);
 }
 
+/// In a browser: no error, keys step, what a step changes is marked, and the shade is switched.
+TEST_F(Page, StepsByKeyboardInABrowser) {
+  std::string browser;
+  for (const char* name : {"chromium-headless-shell", "chromium"}) {
+    const std::string has = "command -v " + std::string(name);
+    if (browser.empty() && shell(has).status == 0) browser = name;
+  }
+  if (browser.empty()) GTEST_SKIP() << "there is no Chromium";
+  ASSERT_EQ(run(buggy("--findings 1 --out " + path("d") + " --report " + path("a.html"))).status,
+            1);
+  std::string page = slurp(path("a.html"));
+  const auto put_in_front = [&page](const std::string& of, const std::string& text) {
+    const auto at = page.rfind(of);
+    ASSERT_NE(at, std::string::npos) << of;
+    page.insert(at, text);
+  };
+  put_in_front("<style",
+               "<script>var wrong = [];"
+               "addEventListener('error', function (e) { wrong.push(e.message); });"
+               "console.error = function (e) { wrong.push(e); };</script>");
+  put_in_front("</body>", R"(<pre id="tried"></pre><script>
+    const figure = document.querySelector('.timeline'), said = [];
+    function say(what) {
+      said.push(what + ': ' + figure.querySelector('.now').textContent.split(':')[0] + ', ' +
+                figure.querySelectorAll('.at').length + ' at, ' +
+                (figure.querySelector('.memory mark') ? 'marked' : 'plain') + ', ' +
+                document.documentElement.className);
+    }
+    function key(name) {
+      document.dispatchEvent(new KeyboardEvent('keydown', { key: name, bubbles: true }));
+      say(name);
+    }
+    say('begin');
+    for (const name of ['Home', 'ArrowRight', 'ArrowRight', 'ArrowLeft', 'PageDown', 'End', 'x']) key(name);
+    const steps = Number(figure.querySelector('svg').dataset.steps);
+    let marked = 0;
+    for (let i = 0; i < steps; ++i) { key('ArrowLeft'); marked += figure.querySelectorAll('mark').length; }
+    document.getElementById('shade').click();
+    say('shade');
+    document.getElementById('tried').textContent = said.join('|') + '|' + marked + ' marks|wrong: ' + wrong.join(' ');
+  </script>)");
+  const std::string flags = " --headless --no-sandbox --disable-gpu --virtual-time-budget=2000 ";
+  const Ran ran = shell(browser + flags + "--dump-dom --screenshot=" + path("shot.png") +
+                        " --window-size=1200,1600 file://" + write("page.html", page));
+  ASSERT_EQ(ran.status, 0) << ran.err;
+  const auto begin = ran.out.find("<pre id=\"tried\">");
+  ASSERT_NE(begin, std::string::npos) << ran.out.substr(0, 1000);
+  const std::string tried = ran.out.substr(begin, ran.out.find("</pre>", begin) - begin);
+  EXPECT_THAT(tried, HasSubstr("wrong: ")) << tried;
+  EXPECT_TRUE(tried.ends_with("wrong: ")) << tried;
+  EXPECT_THAT(tried, HasSubstr("Home: Step 1 of "));
+  EXPECT_THAT(tried, HasSubstr("ArrowRight: Step 2 of "));
+  EXPECT_THAT(tried, HasSubstr("ArrowRight: Step 3 of "));
+  EXPECT_THAT(tried, HasSubstr("ArrowLeft: Step 2 of "));
+  EXPECT_THAT(tried, HasSubstr("PageDown: Step 12 of "));
+  EXPECT_THAT(tried, HasSubstr(", 1 at, marked"));
+  EXPECT_THAT(tried, Not(HasSubstr("|0 marks")));
+  EXPECT_TRUE(tried.find("dark") != std::string::npos || tried.find("light") != std::string::npos);
+}
+
 TEST_F(Page, OfTestsAndOfRunsWithoutAVerdict) {
   (void)write("bad.scenario", "nonsense <&>\n");
   EXPECT_EQ(run("scenario " + path("bad.scenario") + " --report " + path("a.html")).status, 2);

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "tests/places.h"
 #include "tests/report/json_schema_support.h"
@@ -59,6 +61,28 @@ class ReportFiles : public ::testing::Test {
         trace::parse_json(content(test::in_tree("tests/data/sarif/sarif-2.1.0.schema.json")));
     ASSERT_TRUE(schema.has_value());
     EXPECT_THAT(oracle::validate(json("a.sarif"), *schema), IsEmpty());
+    for (const std::string& one : schemas()) EXPECT_EQ(validated("a.sarif", one), "");
+  }
+  /// Ours, by somebody else's validator; and the official one, where IOMMUCHECK_SARIF_SCHEMA says
+  /// where that lies: it is not in the tree. None where there is no validator.
+  static std::vector<std::string> schemas() {
+    if (std::system("/usr/bin/python3 -c 'import jsonschema' 2>/dev/null") != 0) return {};
+    std::vector<std::string> all = {test::in_tree("tests/data/sarif/sarif-2.1.0.schema.json")};
+    const char* official = std::getenv("IOMMUCHECK_SARIF_SCHEMA");
+    if (official != nullptr) all.emplace_back(official);
+    return all;
+  }
+  /// What python3-jsonschema has against it.
+  [[nodiscard]] std::string validated(const std::string& name, const std::string& schema) const {
+    const std::string line =
+        "/usr/bin/python3 -c 'import json, jsonschema, sys; schema, log = (json.load(open(f)) for "
+        "f in "
+        "sys.argv[1:]); print(*(e.message for e in "
+        "jsonschema.Draft7Validator(schema).iter_errors(log)), "
+        "sep=\"\\n\", end=\"\")' " +
+        schema + " " + path(name) + " >" + path("wrong") + " 2>&1";
+    EXPECT_EQ(std::system(line.c_str()), 0) << read("wrong");
+    return read("wrong");
   }
   [[nodiscard]] std::string junit_number(const char* name) const {
     const auto document = oracle::parse_xml(read("b"));
@@ -98,6 +122,15 @@ TEST_F(ReportFiles, OfCheckAndOfTheReplayOfItsTrace) {
   ASSERT_TRUE(std::filesystem::exists(trace)) << trace;
   run("replay " + trace, 1);
   EXPECT_EQ(expect_one_finding(), headline);
+}
+
+/// The twin: a log that misses what each schema asks for.
+TEST_F(ReportFiles, WhatIsNoSarifIsNoticed) {
+  if (schemas().empty()) GTEST_SKIP() << "there is no python3-jsonschema";
+  std::ofstream(path("a.sarif")) << R"({"version": "2.1.0", "runs": [{"results": []}]})";
+  for (const std::string& one : schemas()) {
+    EXPECT_THAT(validated("a.sarif", one), HasSubstr("'tool' is a required property")) << one;
+  }
 }
 
 TEST_F(ReportFiles, OfARunThatHolds) {
