@@ -23,9 +23,13 @@ struct StoreWord {
   unsigned word = 0;
   u64 value = 0;
 };
+/// A store of 16 bytes: to an SMMU two words, since it need not read more than 8 bytes as one.
+struct StorePair {
+  StoreWord low, high;
+};
 struct Barrier {};
 struct Sync {};
-using HitlessAction = std::variant<StoreWord, Barrier, Sync>;
+using HitlessAction = std::variant<StoreWord, StorePair, Barrier, Sync>;
 
 spec::StreamWorld world_of(const HitlessQuestion& question) {
   return spec::stream_world(question.ste, question.caps, false);
@@ -64,10 +68,27 @@ u64 valid_bit(const HitlessQuestion& question) { return u64{1} << (question.cd ?
 
 // ---- orders -------------------------------------------------------------------------------------
 
+/// N+M, of words that 16 bytes hold.
+Expected<HitlessAction> pair_of(const HitlessQuestion& question, std::string_view text,
+                                std::size_t column) {
+  const std::size_t plus = text.find('+');
+  const auto low = parse_number(text.substr(0, plus));
+  const auto high = parse_number(text.substr(plus + 1));
+  if (!low || !high || *low >= spec::ste_words || *low % 2 != 0 || *high != *low + 1) {
+    return fail(ErrorCode::bad_input,
+                fmt::format("the order:1:{}: '{}': a store of 16 bytes is of an even word and the "
+                            "next one: 0+1, 2+3, 4+5, 6+7",
+                            column, text));
+  }
+  return StorePair{.low = {static_cast<unsigned>(*low), question.to[*low]},
+                   .high = {static_cast<unsigned>(*high), question.to[*high]}};
+}
+
 Expected<HitlessAction> action_of(const HitlessQuestion& question, std::string_view text,
                                   std::size_t column) {
   if (text == "sync") return Sync{};
   if (text == "barrier") return Barrier{};
+  if (text.contains('+')) return pair_of(question, text, column);
   const std::size_t equals = text.find('=');
   const auto word = parse_number(text.substr(0, equals));
   if (!word || *word >= spec::ste_words) {
@@ -98,6 +119,9 @@ Expected<std::vector<HitlessAction>> actions_of(const HitlessQuestion& question,
     auto action = action_of(question, order.substr(at, end - at), at + 1);
     if (!action) return std::unexpected(std::move(action.error()));
     if (const auto* store = std::get_if<StoreWord>(&*action)) memory[store->word] = store->value;
+    if (const auto* pair = std::get_if<StorePair>(&*action)) {
+      for (const StoreWord& one : {pair->low, pair->high}) memory[one.word] = one.value;
+    }
     actions.push_back(*action);
     at = end + 1;
   }
@@ -191,6 +215,10 @@ class HitlessRun {
   void perform(const StoreWord& store) {
     caches_.store(AgentId::cpu0, place_ + u64{8} * store.word, store.value);
   }
+  void perform(const StorePair& pair) {
+    perform(pair.low);
+    perform(pair.high);
+  }
   void perform(const Barrier&) {
     if (!question_.caps.cohacc) caches_.clean(AgentId::cpu0, place_);
     caches_.barrier(AgentId::cpu0);
@@ -241,6 +269,10 @@ class HitlessRun {
 std::string text_of(const HitlessQuestion& question, const HitlessAction& action) {
   if (const auto* store = std::get_if<StoreWord>(&action)) {
     return fmt::format("store word {} = {:#x}", store->word, store->value);
+  }
+  if (const auto* pair = std::get_if<StorePair>(&action)) {
+    return fmt::format("store words {} and {}, 16 bytes = {:#x}, {:#x}", pair->low.word,
+                       pair->high.word, pair->low.value, pair->high.value);
   }
   if (std::holds_alternative<Barrier>(action)) return "barrier";
   return fmt::format("barrier, {}, CMD_SYNC, complete", question.cd ? "CFGI_CD" : "CFGI_STE");

@@ -23,8 +23,9 @@ struct HitlessQuestion {
   bool cd = false;          ///< of CDs; else of STEs
   spec::Ste<u64> ste{};     ///< by which the CD is reached; where it leads to does not count
   spec::Capabilities caps;  ///< of the SMMU
-  /// N: store word N of `to`; N=VALUE: another value; barrier; sync: a barrier, CFGI_STE or CFGI_CD
-  /// and CMD_SYNC, seen complete. With commas between; empty: see plan_of().
+  /// N: store word N of `to`; N+M: both by one store of 16 bytes; N=VALUE: another value; barrier;
+  /// sync: a barrier, CFGI_STE or CFGI_CD and CMD_SYNC, seen complete. With commas between; empty:
+  /// see plan_of().
   std::string order;
 };
 

@@ -27,10 +27,12 @@ void add_ask(Commands& commands) {
       ->type_name("WORD,...")
       ->expected(2)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
-  app.add_option("--order", options.order,
-                 "with --hitless: the steps, with commas between: N stores word N of NEW, "
-                 "N=VALUE another value, barrier, sync (barrier, CFGI, CMD_SYNC). Without it "
-                 "the shortest that is hitless, if there is one")
+  app.add_option(
+         "--order", options.order,
+         "with --hitless: the steps, with commas between: N stores word N of NEW, N+M both by one "
+         "store of 16 bytes, N=VALUE another value, barrier, sync (barrier, CFGI, CMD_SYNC). "
+         "Without it "
+         "the shortest that is hitless, if there is one")
       ->type_name("STEP,...");
   app.add_option_function<std::string>(
          "--of", [&options](const std::string& name) { options.of_cds = name == "cd"; },

@@ -45,6 +45,26 @@ const StructureWords stage1_ste = spec::make_stage1_ste({.s1contextptr = 0x80001
 const StructureWords stage2_ste =
     spec::with_stage2(spec::make_bypass_ste(), {.s2ttb = 0x90000000, .s2vmid = 7}).dw;
 
+/// One store of 16 bytes is no better than two: the SMMU may meet the one word without the other.
+/// Where only one of them changes it is hitless all the same.
+TEST(Hitless, AStoreOf16BytesIsTwoWords) {
+  const auto torn = answer(asked(abort_ste, stage1_ste, "0+1,sync"));
+  const auto apart = answer(asked(abort_ste, stage1_ste, "0,1,sync"));
+  ASSERT_TRUE(torn) << torn.error().message;
+  ASSERT_TRUE(apart);
+  EXPECT_FALSE(torn->hitless);
+  EXPECT_THAT(torn->steps[1].step, StartsWith("store words 0 and 1, 16 bytes = "));
+  EXPECT_EQ(torn->steps[1].may_see.size(), apart->steps[2].may_see.size());
+  StructureWords abort_beside = abort_ste;
+  abort_beside[1] = bypass_ste[1];
+  EXPECT_TRUE(answer(asked(bypass_ste, abort_beside, "0+1,sync"))->hitless);
+  for (const char* wrong : {"1+2", "0+2", "0+", "8+9", "+1"}) {
+    const auto got = answer(asked(abort_ste, stage1_ste, wrong));
+    ASSERT_FALSE(got) << wrong;
+    EXPECT_THAT(got.error().message, HasSubstr("a store of 16 bytes is of an even word"));
+  }
+}
+
 TEST(Hitless, WordsThatDoNotCountYetComeFirst) {
   const auto got = answer(asked(abort_ste, stage1_ste));
   ASSERT_TRUE(got) << got.error().message;
