@@ -11,13 +11,24 @@ install(DIRECTORY "${PROJECT_SOURCE_DIR}/examples/kernel_shim" DESTINATION share
 install(FILES "${PROJECT_SOURCE_DIR}/include/iommucheck/driver.h" "${PROJECT_SOURCE_DIR}/include/iommucheck/hooks.h"
               "${PROJECT_SOURCE_DIR}/include/iommucheck/words.h"
         DESTINATION share/iommucheck/include/iommucheck COMPONENT command)
-install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION share/doc/iommucheck RENAME copyright COMPONENT command)
+# What a package of Debian has to have beside that.
+set(extras "${CMAKE_BINARY_DIR}/package")
+set(templates "${CMAKE_CURRENT_LIST_DIR}/package")
+file(MAKE_DIRECTORY "${extras}")
+file(READ "${PROJECT_SOURCE_DIR}/LICENSE" iommucheck_license)
+configure_file("${templates}/copyright.in" "${extras}/copyright" @ONLY)
+configure_file("${templates}/changelog.in" "${extras}/changelog" @ONLY)
+configure_file("${templates}/iommucheck.1.in" "${extras}/iommucheck.1" @ONLY)
+configure_file("${PROJECT_SOURCE_DIR}/CHANGELOG.md" "${extras}/CHANGELOG.md" COPYONLY)
+install(FILES "${extras}/copyright" DESTINATION share/doc/iommucheck COMPONENT command)
+install(FILES "${templates}/lintian-overrides" DESTINATION share/lintian/overrides RENAME iommucheck COMPONENT command)
 find_program(iommucheck_gzip gzip)
 if(iommucheck_gzip)
-  set(changelog "${CMAKE_BINARY_DIR}/package/changelog.gz")
-  file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/package")
-  execute_process(COMMAND "${iommucheck_gzip}" -9nc "${PROJECT_SOURCE_DIR}/CHANGELOG.md" OUTPUT_FILE "${changelog}")
-  install(FILES "${changelog}" DESTINATION share/doc/iommucheck COMPONENT command)
+  foreach(file IN ITEMS changelog CHANGELOG.md iommucheck.1)
+    execute_process(COMMAND "${iommucheck_gzip}" -9nc "${extras}/${file}" OUTPUT_FILE "${extras}/${file}.gz")
+  endforeach()
+  install(FILES "${extras}/changelog.gz" "${extras}/CHANGELOG.md.gz" DESTINATION share/doc/iommucheck COMPONENT command)
+  install(FILES "${extras}/iommucheck.1.gz" DESTINATION share/man/man1 COMPONENT command)
 endif()
 
 # What is built says `./dev package`.
@@ -31,6 +42,8 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION devel)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${templates}/triggers")
 # cc; linux; conform --device qemu.
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "clang-19")
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "lld-19, llvm-19, make, flex, bison, bc, qemu-system-arm")

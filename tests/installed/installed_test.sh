@@ -61,6 +61,9 @@ for file in "$scripts/drivers/linux/glue.c" "$scripts/kernel_shim/kernel_shim.c"
   "$work/moved/share/iommucheck/include/iommucheck/driver.h"; do
   [ -f "$file" ] || fail "$file is not installed"
 done
+grep -q '^Copyright (c) 20' "$work/moved/share/doc/iommucheck/copyright" || fail "the copyright has no year and holder"
+gzip -dc "$work/moved/share/man/man1/iommucheck.1.gz" | grep -q '^\.SH SYNOPSIS' || fail "there is no manual page"
+gzip -dc "$work/moved/share/doc/iommucheck/changelog.gz" | grep -qE '^iommucheck \([0-9.]+\) ' || fail "no changelog of Debian's form"
 known=$work/moved/share/iommucheck/known
 [ -f "$known/qemu-7.2.json" ] || fail "the known divergences are not installed"
 # They are looked for beside the command: one that cannot be read is told by its name.
