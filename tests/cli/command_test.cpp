@@ -61,7 +61,7 @@ TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
       {"litmus", "files is required"},
       {"import /dev/null", "--output is required"},
       {"export /nowhere", "/nowhere: there is no such file"},
-      {"export --as pdf /dev/null", "--as: pdf not in {c,qtest}"},
+      {"export --as pdf /dev/null", "--as: pdf not in {c,rust,libqos,qtest}"},
       {"import /nowhere -o x", "/nowhere: there is no such file"},
       {"replay /nowhere", "/nowhere: there is no such file"},
       {"replay /", "/: is a folder"},
