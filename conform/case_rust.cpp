@@ -25,6 +25,7 @@ constexpr const char* head = R"(// SPDX-License-Identifier: MIT
 //     mod case { use crate::Mine as Model; include!("case.rs"); }
 #[test]
 fn @NAME@() {
+    #[allow(unused_imports)]
     use iommucheck::case::{is_mended, Memory, Step::*, Went::*};
     const MEMORY: Memory = Memory { pa: @MEMORY_PA@, bytes: @MEMORY_BYTES@, data_pa: @DATA_PA@ };
     is_mended::<Model>(

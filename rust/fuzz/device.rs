@@ -86,22 +86,38 @@ impl Bench {
         op
     }
     fn write(&mut self, offset: u32, value: u32) {
-        self.judged(&format!(r#"{{"event":"MmioWrite","agent":"cpu0","offset":"{:#x}","size":"0x4","value":"{:#x}","ordered":true}}"#, offset, value));
+        self.judged(&format!(
+            r#"{{"event":"MmioWrite","agent":"cpu0","offset":"{:#x}","size":"0x4","value":"{:#x}","ordered":true}}"#,
+            offset, value
+        ));
         self.answer(Op { kind: kind::WRITE, bytes: 4, r#where: offset, value: u64::from(value), ..Op::default() });
     }
     fn read(&mut self, offset: u32) -> u32 {
         let value = self.answer(Op { kind: kind::READ, bytes: 4, r#where: offset, ..Op::default() }).value;
-        self.judged(&format!(r#"{{"event":"MmioRead","agent":"cpu0","offset":"{:#x}","size":"0x4","value":"{:#x}","ordered":true}}"#, offset, value));
+        self.judged(&format!(
+            r#"{{"event":"MmioRead","agent":"cpu0","offset":"{:#x}","size":"0x4","value":"{:#x}","ordered":true}}"#,
+            offset, value
+        ));
         value as u32
     }
     fn store(&mut self, at: u64, value: u64) {
-        self.judged(&format!(r#"{{"event":"Store","agent":"cpu0","pa":"{:#x}","size":"0x8","value":"{:#x}"}}"#, MEMORY_PA + at, value));
-        unsafe { (*self.system).memory[at as usize / 8] = value };
+        self.judged(&format!(
+            r#"{{"event":"Store","agent":"cpu0","pa":"{:#x}","size":"0x8","value":"{:#x}"}}"#,
+            MEMORY_PA + at,
+            value
+        ));
+        let memory = unsafe { &mut (*self.system).memory };
+        memory[at as usize / 8] = value;
     }
     fn access(&mut self, sid: u32, iova: u64, writes: bool) {
         let attributes = if writes { attribute::WRITE } else { 0 };
-        let done = self.answer(Op { kind: kind::DMA, bytes: 4, attributes, r#where: sid, address: iova, ..Op::default() });
-        let went = if done.status == status::DONE { format!(r#""result":"ok","pa":"{:#x}""#, done.pa) } else { r#""result":"abort""#.into() };
+        let done =
+            self.answer(Op { kind: kind::DMA, bytes: 4, attributes, r#where: sid, address: iova, ..Op::default() });
+        let went = if done.status == status::DONE {
+            format!(r#""result":"ok","pa":"{:#x}""#, done.pa)
+        } else {
+            r#""result":"abort""#.into()
+        };
         let direction = if writes { "write" } else { "read" };
         self.judged(&format!(r#"{{"event":"Dma","agent":"device0","sid":"{:#x}","ssid":"none","iova":"{:#x}","direction":"{}","privileged":false,"length":"0x4","kind":"untranslated",{}}}"#, sid, iova, direction, went));
     }
@@ -122,8 +138,21 @@ impl Bench {
     }
     /// Stream table, command queue, SMMUEN, as a driver does it.
     fn bring_up(&mut self) {
-        self.judged(&format!(r#"{{"event":"Fill","agent":"cpu0","pa":"{:#x}","words":"0x200","value":"0x0"}}"#, MEMORY_PA));
-        for (offset, value) in [(0x80, MEMORY_PA as u32), (0x84, 0), (0x88, 6), (0x90, MEMORY_PA as u32 + 0x8000 | 4), (0x94, 0), (0x98, 0), (0x9c, 0), (0x2c, 0), (0x20, 8)] {
+        self.judged(&format!(
+            r#"{{"event":"Fill","agent":"cpu0","pa":"{:#x}","words":"0x200","value":"0x0"}}"#,
+            MEMORY_PA
+        ));
+        for (offset, value) in [
+            (0x80, MEMORY_PA as u32),
+            (0x84, 0),
+            (0x88, 6),
+            (0x90, MEMORY_PA as u32 + 0x8000 | 4),
+            (0x94, 0),
+            (0x98, 0),
+            (0x9c, 0),
+            (0x2c, 0),
+            (0x20, 8),
+        ] {
             self.write(offset, value);
         }
         self.read(0x24);

@@ -8,22 +8,59 @@ use std::os::raw::c_void;
 /// One line of a case. Of an answer: what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    Store { pa: u64, value: u64 },
+    Store {
+        pa: u64,
+        value: u64,
+    },
     /// `words` of one value.
-    Fill { pa: u64, words: u64, value: u64 },
+    Fill {
+        pa: u64,
+        words: u64,
+        value: u64,
+    },
     /// A word of memory, as the driver sees it.
-    Load { pa: u64, answer: u64 },
-    Write { offset: u32, bytes: u8, value: u64 },
-    Read { offset: u32, bytes: u8, answer: u64 },
+    Load {
+        pa: u64,
+        answer: u64,
+    },
+    Write {
+        offset: u32,
+        bytes: u8,
+        value: u64,
+    },
+    Read {
+        offset: u32,
+        bytes: u8,
+        answer: u64,
+    },
     /// An access of four bytes: where it went, or nowhere.
-    Dma { sid: u32, ssid: u32, attributes: u8, iova: u64, answer: Went },
+    Dma {
+        sid: u32,
+        ssid: u32,
+        attributes: u8,
+        iova: u64,
+        answer: Went,
+    },
     Save,
     /// ATS: the status, and of one that is done where it leads and the rights (bits 1:0).
-    Request { sid: u32, ssid: u32, attributes: u8, iova: u64, status: u8, answer: u64 },
+    Request {
+        sid: u32,
+        ssid: u32,
+        attributes: u8,
+        iova: u64,
+        status: u8,
+        answer: u64,
+    },
     /// The oldest invalidation that an endpoint was sent is done; or none is, and the time is over.
     AtcDone,
     AtcTimeOut,
-    Page { sid: u32, ssid: u32, attributes: u8, iova: u64, index: u64 },
+    Page {
+        sid: u32,
+        ssid: u32,
+        attributes: u8,
+        iova: u64,
+        index: u64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +194,8 @@ impl<D: Device> Player<D> {
     fn dma(&mut self, sid: u32, ssid: u32, attributes: u8, iova: u64, was: Went) -> Went {
         let writes = attributes & attribute::WRITE != 0;
         let value = if writes { u64::from(MARK) } else { 0 };
-        let op = Op { kind: kind::DMA, bytes: 4, attributes, r#where: sid, ssid, address: iova, value, ..Op::default() };
+        let op =
+            Op { kind: kind::DMA, bytes: 4, attributes, r#where: sid, ssid, address: iova, value, ..Op::default() };
         let done = self.run(op);
         match was {
             _ if done.status != status::DONE => Went::Nowhere,
@@ -203,7 +241,15 @@ impl<D: Device> Player<D> {
                 self.run(Op { kind: kind::ATC_TIME_OUT, ..Op::default() });
             }
             Step::Page { sid, ssid, attributes, iova, index } => {
-                let op = Op { kind: kind::PAGE_REQUEST, attributes, r#where: sid, ssid, address: iova, value: index, ..Op::default() };
+                let op = Op {
+                    kind: kind::PAGE_REQUEST,
+                    attributes,
+                    r#where: sid,
+                    ssid,
+                    address: iova,
+                    value: index,
+                    ..Op::default()
+                };
                 self.run(op);
             }
         }

@@ -211,7 +211,7 @@ TEST_F(RustCrate, AFuzzTargetFindsByRule) {
     EXPECT_EQ(built.status, 0) << built.err;
     return path(name);
   };
-  const Ran right = shell("cd " + path("") + " && " + build("right", "") + " -runs=2000 -seed=1");
+  const Ran right = shell("cd " + path("") + " && " + build("right", "") + " -runs=500 -seed=1");
   EXPECT_EQ(right.status, 0) << right.err;
   const Ran found = shell("cd " + path("") + " && " + build("wrong", "BYPASS_FORGETS_V=1") +
                           " -runs=100000 -seed=1");
