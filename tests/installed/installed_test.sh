@@ -27,6 +27,11 @@ package=$(find "$prefix" -name iommucheck-config.cmake -printf '%h\n')
 pc=$(find "$prefix" -name iommucheck.pc -printf '%h\n')
 library=$(dirname "$pc")
 
+# In the place of the fuzzer, which only release builds have, what says how it is called.
+mkdir -p "$prefix/libexec/iommucheck"
+printf '#!/bin/sh\nprintf "fuzzes %%s\\n" "$*"\n' >"$work/fuzz_driver"
+install -m 755 "$work/fuzz_driver" "$prefix/libexec/iommucheck/fuzz_driver"
+
 # By CMake, with nothing of this tree but two sources.
 cmake -S "$source/tests/installed/outside" -B "$work/outside" -G Ninja "-Diommucheck_DIR=$package" \
   "-DEXAMPLES=$source/examples" "-DCMAKE_C_COMPILER=$cc" "-DCMAKE_CXX_COMPILER=$cxx" \
@@ -36,6 +41,12 @@ cmake -S "$source/tests/installed/outside" -B "$work/outside" -G Ninja "-Diommuc
   fail "a program outside is not built"
 }
 "$work/outside/monitor_in_c" | grep -q 'verdict: ok' || fail "the program that CMake built does not run"
+if cmake --build "$work/outside" --target help | grep -q fuzz_fuzzed; then
+  cmake --build "$work/outside" --target fuzz_fuzzed >"$work/fuzz.log" 2>&1 || fail "iommucheck_add_fuzzer: $(cat "$work/fuzz.log")"
+  grep -q "fuzzes --driver=$work/outside/fuzzers/fuzzed.so $work/outside/fuzzers/fuzzed-corpus" "$work/fuzz.log" ||
+    fail "the fuzzer is called otherwise: $(cat "$work/fuzz.log")"
+  nm "$work/outside/fuzzers/fuzzed.so" | grep -q __sanitizer_cov || fail "the plug-in guides nobody"
+fi
 
 # By pkg-config.
 read -ra compile <<<"$flags $(PKG_CONFIG_PATH=$pc pkg-config --cflags iommucheck)"
