@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Domains at PASIDs, for glue.c: numbers are the caller's, and a device's RID is attached first. */
+ * Domains at PASIDs, for glue.c: numbers are the caller's, out of the kernel's own (build.sh makes
+ * iommu.c's ida a global name), and a device's RID is attached first. */
+#include <linux/idr.h>
+extern struct ida iommu_global_pasid_ida;
 
-enum { NUMBERS = 64, PLACES = 64, PASID_BITS = 20 };
+enum { NUMBERS = 256, PLACES = 64, PASID_BITS = 20 };
 
 static struct {
   u32 numbers[NUMBERS]; /* 0: none */
@@ -57,23 +60,40 @@ static void leave_pasids(u32 device) {
   }
 }
 
-/* A number that nobody has had; else the one that has been free for longest. */
-static int door_pasid_alloc(void* self, u32 min, u32 max, u32* pasid) {
-  const u32 most = max == 0 ? (1u << PASID_BITS) - 1 : max;
-  u32 at = min == 0 ? 1 : min;
-  int i, room = find_number(0);
-  if (min > most || most >> PASID_BITS != 0) return -IOMMUCHECK_EINVAL;
-  while (at <= most && (find_number(at) >= 0 || find_freed(at) >= 0)) ++at;
-  for (i = 0; at > most && i < NUMBERS && pasids.freed[i] != 0; ++i) {
-    if (pasids.freed[i] >= min && pasids.freed[i] <= most) at = pasids.freed[i];
-  }
-  if (at > most) return -IOMMUCHECK_ENOSPC;
-  if (room < 0) return IOMMUCHECK_NOT_BUILT;
-  i = find_freed(at);
-  if (i >= 0) {
+static int take_number(u32 pasid) {
+  return ida_alloc_range(&iommu_global_pasid_ida, pasid, pasid, GFP_KERNEL) >= 0;
+}
+
+/* Takes a number that nobody has had; else the one that has been free for longest. 0: none. */
+static u32 take_any_number(u32 min, u32 most) {
+  u32 at = min;
+  int i;
+  while (at <= most && (find_number(at) >= 0 || find_freed(at) >= 0 || !take_number(at))) ++at;
+  if (at <= most) return at;
+  for (i = 0; i < NUMBERS && pasids.freed[i] != 0; ++i) {
+    at = pasids.freed[i];
+    if (at < min || at > most || !take_number(at)) continue;
     for (; i + 1 < NUMBERS; ++i) pasids.freed[i] = pasids.freed[i + 1];
     pasids.freed[NUMBERS - 1] = 0;
+    return at;
   }
+  return 0;
+}
+/* It is free, and the last one to come again. */
+static void number_is_free(u32 pasid) {
+  const int last = find_freed(0);
+  if (last < 0) shim_panic("more PASIDs than pasids.h can count");
+  pasids.freed[last] = pasid;
+}
+
+static int door_pasid_alloc(void* self, u32 min, u32 max, u32* pasid) {
+  const u32 most = max == 0 ? (1u << PASID_BITS) - 1 : max;
+  const int room = find_number(0);
+  u32 at;
+  if (min > most || most >> PASID_BITS != 0) return -IOMMUCHECK_EINVAL;
+  if (room < 0) return IOMMUCHECK_NOT_BUILT;
+  at = take_any_number(min == 0 ? 1 : min, most);
+  if (at == 0) return -IOMMUCHECK_ENOSPC;
   pasids.numbers[room] = *pasid = at;
   return 0;
 }
@@ -86,11 +106,12 @@ static int door_pasid_free(void* self, u32 pasid) {
     if (pasids.places[i].domain != 0 && pasids.places[i].pasid == pasid) return -IOMMUCHECK_EBUSY;
   }
   pasids.numbers[number] = 0;
-  number = find_freed(0);
-  if (number < 0) shim_panic("more PASIDs than pasids.h can count");
-  pasids.freed[number] = pasid;
+  ida_free(&iommu_global_pasid_ida, pasid);
+  number_is_free(pasid);
   return 0;
 }
+
+static int is_of_process(u32 pasid); /* sva.h */
 
 static int door_attach_pasid(void* self, iommucheck_handle handle, u32 number, u32 pasid) {
   struct iommucheck_pci* one = find_device(number);
@@ -98,6 +119,7 @@ static int door_attach_pasid(void* self, iommucheck_handle handle, u32 number, u
   u32 i;
   int found, place = 0, error;
   if (one == NULL) return -IOMMUCHECK_ENODEV;
+  if (is_of_process(pasid)) return -IOMMUCHECK_EBUSY;
   if (domain == NULL || one->domain == 0 || pasid == 0 || find_number(pasid) < 0 ||
       pasid >> one->config->ssid_bits != 0) {
     return -IOMMUCHECK_EINVAL;
