@@ -82,7 +82,7 @@ struct Endian {
 };
 constexpr Endian endians[] = {{true, true}, {true, false}, {false, true}};
 
-void look_at(CaseBuilder& b, const std::set<u64>& places) {
+void look_at_tables(CaseBuilder& b, const std::set<u64>& places) {
   b.sync();
   for (const u64 place : places) b.look(place);
 }
@@ -107,7 +107,7 @@ void stage1_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule
   b.ste(0, b.stage1_ste(0));
   b.enable();
   pages.use(upper ? ~mask(63 - Pages::tsz, 0) : 0);
-  if (updates) look_at(b, pages.places());
+  if (updates) look_at_tables(b, pages.places());
   cases.push_back(b.take());
 }
 
@@ -145,7 +145,7 @@ void stage2_case(const DeviceIdentity& device, std::vector<Case>& cases, bool ne
     b.both((nested ? GuestTables::va : GuestTables::data_ipa) + 0x1000 * i);
   }
   b.poll();
-  if (updates) look_at(b, places);
+  if (updates) look_at_tables(b, places);
   cases.push_back(b.take());
 }
 

@@ -34,15 +34,18 @@ constexpr Leaf leaves2[] = {
     {}, {.af = false}, {.clean = true}, {.af = false, .clean = true}, {.writable = false}};
 constexpr u64 page_count = std::size(leaves1) * std::size(leaves2);
 
+constexpr u64 softwares = u64{9} << 55;  ///< of bits 58:55, which are no field
+
 LeafBits bits1(const Leaf& leaf) {
   LeafBits bits;
   bits.af = leaf.af;
   bits.writable = leaf.writable && !leaf.clean;
-  if (leaf.clean) bits.extra = bits_of::dbm;
+  bits.extra = softwares;
+  if (leaf.clean) bits.extra |= bits_of::dbm;
   return bits;
 }
 u64 bits2(const Leaf& leaf) {
-  u64 bits = Stage2Tables::all;
+  u64 bits = Stage2Tables::all | softwares;
   if (!leaf.af) bits &= ~Stage2Tables::af;
   if (leaf.clean || !leaf.writable) bits &= ~Stage2Tables::may_write;
   return leaf.clean ? bits | bits_of::dbm : bits;
@@ -62,7 +65,7 @@ spec::Ste<u64> updating(spec::Ste<u64> ste, unsigned level) {
 }
 
 /// Behind a CMD_SYNC all of it is to be seen.
-void look_at(CaseBuilder& b, const std::vector<u64>& places) {
+void look_behind_sync(CaseBuilder& b, const std::vector<u64>& places) {
   b.poll();
   b.sync();
   for (const u64 place : places) b.look(place);
@@ -118,7 +121,7 @@ void pair_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
   f.map_tables({.af = two == 0, .clean = two >= 2});
   f.enable(one, two);
   for (u64 i = 0; i < page_count; ++i) f.b.access(FlaggedGuest::at(i) + 4, writes);
-  look_at(f.b, f.places);
+  look_behind_sync(f.b, f.places);
   cases.push_back(f.b.take());
 }
 
@@ -130,7 +133,7 @@ void forbidden_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
   f.map_tables({.writable = false});
   f.enable(one, two);
   for (u64 i = 0; i < std::size(leaves1); ++i) f.b.both(FlaggedGuest::at(i));
-  look_at(f.b, f.places);
+  look_behind_sync(f.b, f.places);
   cases.push_back(f.b.take());
 }
 
@@ -165,7 +168,7 @@ void block_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned
   b.ste(0, updating(spec::with_stage2(b.stage1_ste(0), stage2.fields()), two));
   b.enable();
   for (u64 i = 0; i < std::size(leaves1); ++i) b.both(0x10000 + 0x1000 * i);
-  look_at(b, places);
+  look_behind_sync(b, places);
   cases.push_back(b.take());
 }
 
@@ -178,7 +181,7 @@ void nested_requests(const DeviceIdentity& device, std::vector<Case>& cases, uns
   f.map_tables({});
   f.enable(one, two, 1);
   for (u64 i = 0; i < page_count; ++i) f.b.request(FlaggedGuest::at(i), writes);
-  look_at(f.b, f.places);
+  look_behind_sync(f.b, f.places);
   cases.push_back(f.b.take());
 }
 
@@ -212,7 +215,7 @@ void request_case(const DeviceIdentity& device, std::vector<Case>& cases, unsign
   b.ste(0, ste);
   b.enable();
   for (u64 i = 0; i < std::size(leaves1); ++i) b.request(0x1000 * (1 + i), writes);
-  look_at(b, places);
+  look_behind_sync(b, places);
   cases.push_back(b.take());
 }
 
