@@ -302,8 +302,8 @@ class RandomCase {
   /// What begins where a contiguous group may, and has no other page where that would be, is one in
   /// two times. Not where flags are updated, of which one stands for the group.
   unsigned group(const Page& page) {
-    if (page.level != 3 || page.va % group_bytes() != 0 || updates_.dw0 != 0 ||
-        shape_engine_() % 2 != 0) {
+    if (granule_ == Granule::g16k || page.level != 3 || page.va % group_bytes() != 0 ||
+        updates_.dw0 != 0 || shape_engine_() % 2 != 0) {
       return 0;
     }
     const bool alone = std::ranges::none_of(pages_, [&](const Page& p) {
