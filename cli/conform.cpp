@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <vector>
 
 #include "cli/options.h"
 #include "cli/reports.h"
@@ -15,20 +19,58 @@ namespace {
 using oracle::ConformResult;
 using oracle::RuleVerdict;
 
-void print_divergences(const ConformResult& result) {
-  for (const auto& found : result.divergences) {
-    const spec::RuleInfo& rule = spec::rule_info(found.divergence.rule);
-    if (!found.known_id.empty()) {
-      fmt::print("  known   {:<24} {} [{}], {} times\n", rule.name, found.divergence.kind,
-                 found.known_id, grouped(found.times));
-      continue;
+void print_in_full(const oracle::FoundDivergence& found, const ConformResult& result) {
+  const spec::RuleInfo& rule = spec::rule_info(found.divergence.rule);
+  const oracle::Violation violation = finding_of(found, result);
+  fmt::print("NEW DIVERGENCE {} ({}), at fault: {}\n  {}\n  rule: {} [{}]\n", rule.name,
+             spec::family_name(rule.family), spec::keeper_name(violation.party),
+             oracle::headline(violation), rule.text, rule.section);
+  for (const std::string& line : oracle::details(violation)) fmt::print("  {}\n", line);
+}
+
+/// New ones of one cause together: the first in full, and of the others their kinds.
+void print_new(const ConformResult& result, const std::string& explain) {
+  using Found = oracle::FoundDivergence;
+  std::vector<std::vector<const Found*>> groups;
+  for (const Found& found : result.divergences) {
+    if (!found.known_id.empty()) continue;
+    const auto its = std::ranges::find_if(groups, [&](const auto& group) {
+      return !found.cause.empty() && group.front()->cause == found.cause &&
+             group.front()->behind == found.behind;
+    });
+    if (its != groups.end()) {
+      its->push_back(&found);
+    } else {
+      groups.push_back({&found});
     }
-    const oracle::Violation violation = finding_of(found, result);
-    fmt::print("NEW DIVERGENCE {} ({}), at fault: {}\n  {}\n  rule: {} [{}]\n", rule.name,
-               spec::family_name(rule.family), spec::keeper_name(violation.party),
-               oracle::headline(violation), rule.text, rule.section);
-    for (const std::string& line : oracle::details(violation)) fmt::print("  {}\n", line);
   }
+  const auto is_asked = [&](const Found& found) {
+    return !explain.empty() && ::fnmatch(explain.c_str(), found.divergence.kind.c_str(), 0) == 0;
+  };
+  for (const auto& group : groups) {
+    print_in_full(*group.front(), result);
+    if (group.size() > 1) {
+      fmt::print("  right with the same: {} further kinds (--explain KIND)\n", group.size() - 1);
+    }
+    for (const Found* found : group) {
+      if (found == group.front()) continue;
+      if (is_asked(*found)) {
+        print_in_full(*found, result);
+      } else {
+        fmt::print("    {:<24} {}, {} times\n", spec::rule_name(found->divergence.rule),
+                   found->divergence.kind, grouped(found->times));
+      }
+    }
+  }
+}
+
+void print_divergences(const ConformResult& result, const std::string& explain) {
+  for (const auto& found : result.divergences) {
+    if (found.known_id.empty()) continue;
+    fmt::print("  known   {:<24} {} [{}], {} times\n", spec::rule_name(found.divergence.rule),
+               found.divergence.kind, found.known_id, grouped(found.times));
+  }
+  print_new(result, explain);
   for (const auto& found : result.not_reproduced) {
     fmt::print(
         "NOT REPRODUCED {}: {}\n  first in: {}; {} times; its case alone showed it in {} of {} "
@@ -98,7 +140,7 @@ std::string verdict_line(const ConformResult& result, const oracle::RunEnd& end)
 
 void print_text(const ConformCommand& options, const ConformResult& result,
                 const oracle::RunEnd& end) {
-  print_divergences(result);
+  print_divergences(result, options.explain);
   print_conform_rules(result, options.all_rules);
   print_claims(result);
   fmt::print(

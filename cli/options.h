@@ -106,6 +106,7 @@ struct ConformCommand {
   bool list = false;
   double hang_seconds = 5;
   bool all_rules = false;
+  std::string explain;  ///< kinds that are told in full, as a pattern
 };
 
 struct ReplayCommand {

@@ -14,6 +14,7 @@
 #include "conform/case_program.h"
 #include "conform/case_qtest.h"
 #include "conform/cases/directed.h"
+#include "conform/causes.h"
 #include "conform/dut/door_device.h"
 #include "conform/dut/qemu.h"
 #include "conform/dut/spec_device.h"
@@ -37,6 +38,8 @@ constexpr u32 confirm_shown = 2, confirm_runs = 5, confirm_cases = 3;
 
 /// How long a device may take to die: of one finding that is made short, and of a whole run.
 constexpr double dying_shrink_seconds = 20, dying_run_seconds = 60;
+/// How long is looked for what makes findings right, and for what hides behind that.
+constexpr double causes_seconds = 60, behind_seconds = 60;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -82,6 +85,7 @@ class Conform {
     }
     if (options_.one_case) {
       if (auto ok = run_one(*options_.one_case); !ok) return std::unexpected(ok.error());
+      if (auto ok = find_causes(); !ok) return std::unexpected(ok.error());
       return finish();
     }
     for (const KnownFinding& known : known_.entries) {
@@ -91,6 +95,7 @@ class Conform {
       }
     }
     if (auto ok = run_cases(); !ok) return std::unexpected(ok.error());
+    if (auto ok = find_causes(); !ok) return std::unexpected(ok.error());
     return finish();
   }
 
@@ -164,6 +169,74 @@ class Conform {
       if (!*result) return std::unexpected(result->error());
       ++(result_.directed < directed.size() ? result_.directed : result_.random);
       if (auto ok = take(**result); !ok) return ok;
+    }
+    return {};
+  }
+  /// New findings by what makes them right; then what hides behind that.
+  Expected<void> find_causes() {
+    if (!options_.causes || stopped() || shortest_.empty()) return {};
+    std::vector<ShownFinding> findings;
+    std::vector<std::size_t> places;
+    for (const auto& [place, what] : shortest_) {
+      findings.push_back({&what, &result_.divergences[place].divergence});
+      places.push_back(place);
+    }
+    const double began = now();
+    const auto groups =
+        causes_of(findings, identity_, [&](const Case& what, const Divergence& found) {
+          // What is not asked for want of time is not right.
+          return now() - began > causes_seconds ? Expected<bool>(true) : shows(what, found);
+        });
+    if (!groups) return std::unexpected(groups.error());
+    for (const CauseGroup& group : *groups) {
+      for (const std::size_t i : group.members) {
+        result_.divergences[places[i]].cause = intervention_name(group.intervention);
+      }
+    }
+    // One field of records is one cause, whatever record it is in.
+    for (const std::size_t place : places) {
+      FoundDivergence& found = result_.divergences[place];
+      const std::size_t field = found.divergence.kind.rfind('.');
+      const bool of_record = found.divergence.rule == Rule::EVENT_RECORD;
+      if (!found.cause.empty() || !of_record || field == std::string::npos) continue;
+      found.cause = "another " + found.divergence.kind.substr(field + 1) + " in records";
+    }
+    unnoted_.clear();  // a device dies as it is known to, or as a case that nobody would write
+    if (groups->empty() || !options_.only.empty() || options_.one_case) return {};
+    return look_behind(*groups);
+  }
+  Expected<bool> shows(const Case& what, const Divergence& wanted) {
+    auto result = worker_.run(what, false);
+    if (!result) return std::unexpected(result.error());
+    count_deaths(*result);
+    // What is not judged is not right.
+    if (!result->decided()) return true;
+    return std::ranges::any_of(result->found,
+                               [&](const Divergence& one) { return one.same(wanted); });
+  }
+  /// The directed cases once more with all that was found to make findings right.
+  Expected<void> look_behind(const std::vector<CauseGroup>& groups) {
+    const double began = now();
+    const std::size_t before = result_.divergences.size();
+    for (const Case& one : directed_cases(identity_)) {
+      if (stopped() || now() - began > behind_seconds) break;
+      Case changed = one;
+      for (const CauseGroup& group : groups) {
+        if (auto next = intervene(group.intervention, changed, identity_)) {
+          changed = std::move(*next);
+        }
+      }
+      if (changed.steps == one.steps) continue;
+      auto found = look(changed);
+      if (!found) return std::unexpected(found.error());
+      for (const Divergence& its : *found) {
+        if (found_before(its) != nullptr) continue;
+        if (auto ok = note(changed, its); !ok) return ok;
+      }
+      unnoted_.clear();
+    }
+    for (std::size_t i = before; i < result_.divergences.size(); ++i) {
+      result_.divergences[i].behind = true;
     }
     return {};
   }
@@ -281,7 +354,7 @@ class Conform {
       result_.divergences.push_back(std::move(fresh));
       return {};
     }
-    const Confirmed& its = **confirmed;
+    Confirmed& its = **confirmed;
     for (std::size_t i = its.what.fixed; i < its.what.steps.size(); ++i) {
       fresh.steps.push_back(step_text(its.what.steps[i]));
     }
@@ -294,6 +367,7 @@ class Conform {
       fresh.trace_path = path;
       if (auto ok = write_program(its.run.trace, fresh.divergence); !ok) return ok;
     }
+    shortest_.emplace(result_.divergences.size(), std::move(its.what));
     result_.divergences.push_back(std::move(fresh));
     return {};
   }
@@ -538,6 +612,7 @@ class Conform {
     u32 cases = 0;
   };
   std::map<std::pair<Rule, std::string>, Unconfirmed> unconfirmed_;
+  std::map<std::size_t, Case> shortest_;  // of new findings, by their place among all
 };
 
 }  // namespace
@@ -551,6 +626,8 @@ Violation violation_of(const FoundDivergence& found) {
   violation.promised.clear();
   violation.kind = divergence.kind;
   violation.remarks.push_back("kind: " + divergence.kind);
+  if (!found.cause.empty()) violation.remarks.push_back("right with: " + found.cause);
+  if (found.behind) violation.remarks.emplace_back("behind: with all of these in the cases");
   violation.remarks.push_back(fmt::format("first in: {}; {} times", found.first_case, found.times));
   if (found.runs > found.shown) {
     violation.remarks.push_back(

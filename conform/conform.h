@@ -34,6 +34,7 @@ struct ConformOptions {
   std::optional<u64> one_case;  ///< the random case of that number, and nothing else
   u64 from = 0;                 ///< number of the first random case: to go on with a run
   u32 jobs = 1;                 ///< devices side by side; the result is the same for any number
+  bool causes = true;           ///< what is new is grouped by what makes it right
   double hang_seconds = 5;      ///< a device behind the door that does not answer for so long hangs
   std::string known;            ///< a file, or empty: the one that fits the device, if there is one
   bool use_known = true;
@@ -51,6 +52,9 @@ struct FoundDivergence {
   std::vector<std::string> steps;  ///< of the shortest case found; empty for known ones
   std::string trace_path;          ///< if it was written
   u32 shown = 0, runs = 0;         ///< so often in so many further runs of its case, alone
+  /// What makes it right, if anything does: findings that have that in common are of one cause.
+  std::string cause{};
+  bool behind = false;  ///< it shows where the causes of all others are taken out of the cases
 };
 
 /// As a finding, like any other.

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "monitor/device_rules.h"
-#include "spec/smmu/flag_updates.h"
 
 namespace iommucheck::oracle {
 
@@ -29,8 +28,10 @@ struct NewestWords {
 }  // namespace
 
 void FlagRules::begin() {
-  enabled_once_ = open_ = requested_ = false;
+  enabled_once_ = open_ = requested_ = both_ = big_endian_ = false;
   changed_.clear();
+  leaves_.clear();
+  leaves_of_tables_.clear();
   may_be_dirty_.clear();
   due_.clear();
   stored_.clear();
@@ -47,9 +48,7 @@ void FlagRules::feed(const trace::Event& event) {
   } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
     if (dma->kind != trace::TransactionKind::translated) access(*dma);
   } else if (const auto* request = std::get_if<trace::AtsRequest>(&event.payload)) {
-    requested_ = true;
-    // One that asks for no writing leaves clean what is clean. IHI 0070 3.13.7.1.
-    if (!request->no_write.value_or(false)) request_to_write(*request);
+    this->request(*request);
   }
 }
 
@@ -62,48 +61,106 @@ void FlagRules::stored(u64 first, u64 words) {
   for (u64 pa = first; pa != end; pa += 8) changed_.insert(pa);
 }
 
-void FlagRules::access(const trace::Dma& dma) {
-  if (!smmu_.surely_enabled()) return;
-  const spec::Access access = access_in(dma);
+/// By memory as it is, which may be another thing than what a cache says.
+spec::FlagUpdates FlagRules::updates(const spec::Access& access, bool by_ats) {
   NewestWords memory{caches_.memory()};
   const spec::SmmuState state{.caps = caches_.capabilities(),
                               .streams = caches_.stream_table(),
                               .smmuen = true,
                               .e2h = caches_.e2h()};
-  const spec::FlagUpdates made = spec::flag_updates(memory, state, access);
+  spec::FlagUpdates made = spec::flag_updates(memory, state, access, by_ats);
+  made.known &= !memory.unknown;
+  both_ |= made.both;
+  big_endian_ |= made.endi;
+  if (made.both) {
+    leaves_.insert(made.leaves.begin(), made.leaves.end());
+    leaves_of_tables_.insert(made.leaves_of_tables.begin(), made.leaves_of_tables.end());
+  }
+  return made;
+}
+
+/// No cache has anything else of what it was translated by.
+bool FlagRules::is_unchanged(const spec::FlagUpdates& made) const {
+  return made.known &&
+         std::ranges::none_of(made.words, [&](u64 pa) { return changed_.contains(pa); });
+}
+
+void FlagRules::owe(const spec::FlagUpdates& made) {
+  for (const spec::FlagUpdate& one : made.all) {
+    Due& due = due_.try_emplace(one.pa, Due{.from = one.from, .to = one.from}).first->second;
+    due.to = due.from ^ ((due.from ^ due.to) | (one.from ^ one.to));
+    due.group = caches_.next_group();
+  }
+}
+
+/// All of it is in memory from here on, and in caches.
+void FlagRules::settle(const spec::FlagUpdates& made) {
+  owe(made);
+  constexpr u64 dirty = bits_of::ap2 | __builtin_bswap64(bits_of::ap2);
+  for (const spec::FlagUpdate& one : made.all) {
+    if (((one.from ^ one.to) & dirty) != 0) may_be_dirty_.insert(one.pa);
+    write(one.pa, one.to);
+  }
+}
+
+void FlagRules::access(const trace::Dma& dma) {
+  if (!smmu_.surely_enabled()) return;
+  const spec::Access access = access_in(dma);
+  const spec::FlagUpdates made = updates(access, false);
+  if (made.both || made.endi || !caches_.unsupported().empty()) {
+    if (!is_unchanged(made)) {
+      open_ = true;
+    } else if (dma.result == trace::DmaResult::ok &&
+               dma.pa.value_or(made.outcome.pa) == made.outcome.pa) {
+      settle(made);
+    }
+    return;
+  }
   std::vector<Outcome> allowed;
   const bool all = caches_.outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
   const bool followed = std::ranges::none_of(allowed, [](const Outcome& o) {
     return o.kind == OutcomeKind::any || o.kind == OutcomeKind::within;
   });
-  if (!all || !followed || !made.known || memory.unknown || !caches_.unsupported().empty()) {
+  if (!all || !followed || !made.known) {
     open_ = true;
     return;
   }
   if (dma.result != trace::DmaResult::ok) return;
   make_dirty(allowed, dma.pa);
   // Surely only where it cannot have been translated by anything but this.
-  const bool sure = allowed.size() == 1 && (!dma.pa || *dma.pa == made.outcome.pa) &&
-                    std::ranges::none_of(made.words, [&](u64 pa) { return changed_.contains(pa); });
-  if (!sure) return;
+  const bool sure = allowed.size() == 1 && (!dma.pa || *dma.pa == made.outcome.pa);
+  if (!sure || !is_unchanged(made)) return;
+  owe(made);
   for (const spec::FlagUpdate& one : made.all) {
-    Due& due = due_.try_emplace(one.pa, Due{.from = one.from, .to = one.from}).first->second;
-    due.to = due.from ^ ((due.from ^ due.to) | (one.from ^ one.to));
-    due.group = caches_.next_group();
     write(one.pa, caches_.memory().newest(one.pa).value | (one.to & bits_of::af));
   }
 }
 
-/// What it is granted is dirty from then on, in memory and in caches; which flags are to be seen is
-/// not followed.
-void FlagRules::request_to_write(const trace::AtsRequest& request) {
-  open_ = true;
-  if (request.result != trace::AtsResult::success) return;
+/// What is granted is accessed, and what is granted to be written is dirty, as by an access. One
+/// that asks for no writing leaves clean what is clean. IHI 0070 3.13.7.1.
+void FlagRules::request(const trace::AtsRequest& request) {
+  requested_ = true;
+  if (!smmu_.surely_enabled()) return;
+  const trace::Rights rights = request.rights.value_or(trace::Rights{});
+  const bool granted = request.result == trace::AtsResult::success;
   spec::Access access = access_in(request);
-  access.type = spec::AccessType::write;
-  std::vector<Outcome> allowed;
-  caches_.outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
-  make_dirty(allowed, std::nullopt);
+  access.route = spec::Route::translated;
+  for (const bool writes : {false, true}) {
+    if (writes && request.no_write.value_or(false)) break;
+    access.type = writes ? spec::AccessType::write : spec::AccessType::read;
+    const spec::FlagUpdates made = updates(access, true);
+    if (is_unchanged(made)) {
+      if (granted && (writes ? rights.write : rights.read)) settle(made);
+      continue;
+    }
+    if (!writes) continue;
+    open_ = true;
+    if (!granted) continue;
+    access.route = spec::Route::untranslated;
+    std::vector<Outcome> allowed;
+    caches_.outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
+    make_dirty(allowed, std::nullopt);
+  }
 }
 
 /// Whether or not it was by this access: it is cached as dirty then, which memory will not explain.
@@ -130,15 +187,26 @@ u64 FlagRules::as_stored(u64 pa, u64 word) const {
   return found == stored_.end() ? word : found->second;
 }
 
-u64 FlagRules::may_change(u64 pa, u64 stored) const {
-  if (caches_.capabilities().httu == 0 || (stored & bits_of::valid) == 0) return 0;
+/// Of a descriptor that is that word.
+u64 FlagRules::flags_of(u64 pa, u64 word) const {
+  if ((word & bits_of::valid) == 0) return 0;
   u64 may = 0;
-  if (open_ || requested_ || caches_.memory().became(pa, stored)) may |= bits_of::af;
-  const bool dirty = open_ || may_be_dirty_.contains(pa);
-  if (dirty && (stored & bits_of::dbm) != 0) may |= bits_of::ap2;
-  if ((stored & bits_of::af) != 0) may &= ~bits_of::af;  // the SMMU never clears it
-  // Of big-endian tables the same bits lie elsewhere.
-  return open_ && caches_.capabilities().ttendian != 2 ? may | __builtin_bswap64(may) : may;
+  const bool met = open_ || requested_ || both_ || big_endian_ || caches_.memory().became(pa, word);
+  if (met && (word & bits_of::af) == 0) may |= bits_of::af;  // the SMMU never clears it
+  // What maps tables of stage 1 may become dirty by speculation. IHI 0070 3.13.4.
+  const bool leaf = leaves_.contains(pa) && !leaves_of_tables_.contains(pa);
+  const bool dirty = open_ || may_be_dirty_.contains(pa) || (both_ && !leaf);
+  if (dirty && (word & bits_of::dbm) != 0) may |= bits_of::ap2;
+  return may;
+}
+
+u64 FlagRules::may_change(u64 pa, u64 stored) const {
+  if (caches_.capabilities().httu == 0) return 0;
+  u64 may = flags_of(pa, stored);
+  if (caches_.capabilities().ttendian != 2 && (open_ || big_endian_)) {
+    may |= __builtin_bswap64(flags_of(pa, __builtin_bswap64(stored)));
+  }
+  return may;
 }
 
 u64 FlagRules::unset(u64 pa, u64 seen) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What an SMMU writes into descriptors (HTTU): the flags that an access had to set are in memory
-// once a CMD_SYNC that was submitted after it is complete, and no others are ever written. IHI 0070
-// 3.13. Of both stages, of big-endian tables and of ATS any flag may be.
+// What an SMMU writes into descriptors (HTTU): the flags that an access or a request of ATS had to
+// set are in memory once a CMD_SYNC that was submitted after it is complete, and no others are ever
+// written. IHI 0070 3.13. Under both stages, in big-endian tables and of requests that is asked
+// where no word on the way has changed since SMMUEN was 1.
 #pragma once
 
 #include <map>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "spec/smmu/caches.h"
+#include "spec/smmu/flag_updates.h"
 #include "spec/smmu/smmu.h"
 #include "trace/event.h"
 
@@ -41,16 +43,25 @@ class FlagRules {
   };
   void stored(u64 first, u64 words);
   void access(const trace::Dma& dma);
-  void request_to_write(const trace::AtsRequest& request);
+  void request(const trace::AtsRequest& request);
+  [[nodiscard]] spec::FlagUpdates updates(const spec::Access& access, bool by_ats);
+  [[nodiscard]] bool is_unchanged(const spec::FlagUpdates& made) const;
+  void settle(const spec::FlagUpdates& made);
+  void owe(const spec::FlagUpdates& made);
   void make_dirty(const std::vector<spec::Outcome>& allowed, std::optional<u64> pa);
   void write(u64 pa, u64 value);
+  [[nodiscard]] u64 flags_of(u64 pa, u64 word) const;
 
   spec::Caches& caches_;
   const spec::Smmu& smmu_;
   bool enabled_once_ = false;
-  bool open_ = false;       // what was written is not followed any more
-  bool requested_ = false;  // nor which Access flags, of what was asked for by ATS
+  bool open_ = false;        // what was written is not followed any more
+  bool requested_ = false;   // nor which Access flags, of what was asked for by ATS
+  bool both_ = false;        // nor of both stages, and which pages that map tables are dirty
+  bool big_endian_ = false;  // flags may lie in words the other way round
   std::set<u64> changed_;  // words stored since SMMUEN was 1: what caches hold of them is not asked
+  // What was met under both stages: leaves of accesses, and those that map tables.
+  std::set<u64> leaves_, leaves_of_tables_;
   std::set<u64> may_be_dirty_;
   std::map<u64, Due> due_;
   std::map<u64, u64> stored_;  // words that were written since, as the tester stored them

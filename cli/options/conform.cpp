@@ -59,6 +59,9 @@ void add_conform(Commands& commands) {
       ->check(CLI::Range(0.05, 3600.0).description(""))
       ->capture_default_str();
   app.add_flag("--rules", options.all_rules, "the verdict of each rule");
+  app.add_option("--explain", options.explain,
+                 "findings of a kind like this in full; without it the first of each cause")
+      ->type_name("GLOB");
   add_report_format(app, options.format);
   add_reports(app, options.reports);
   commands.add_bisect(app);

@@ -30,6 +30,12 @@ void register_content_cases(const DeviceIdentity& device, std::vector<Case>& cas
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices that set Access flags or dirty state.
 void flag_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of these with both stages, or whose engines ask by ATS.
+void nested_flag_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of devices with big-endian tables.
+void endian_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Contiguous groups, filled by each of their members.
+void contiguous_group_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices with stage 2, alone and under stage 1.
 void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// What both stages keep for each other.

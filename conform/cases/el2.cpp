@@ -101,6 +101,34 @@ void tag_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h)
   }
 }
 
+/// The top byte is none of the address where TBI says so. IHI 0070 5.4 (TBI).
+void top_byte_case(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h) {
+  for (const bool tbi : {false, true}) {
+    CaseBuilder b(device, el2_title(e2h, fmt::format("TBI0 = {}", tbi ? 1 : 0)), el2_options(e2h));
+    const u64 root = b.root(Granule::g4k, el2_tsz);
+    b.map(root, el2_page, b.data());
+    el2_stream(b, 0, root, 1);
+    if (tbi) b.store(b.cd_place(0), b.word(b.cd_place(0)) | u64{1} << 38);
+    b.enable();
+    for (const u64 tag : {0x00U, 0x5aU, 0x01U, 0x80U}) b.both(el2_page | tag << 56);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// With one half its walks cannot be switched off. IHI 0070 5.4 (EPD0).
+void walk_disabled_case(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h) {
+  CaseBuilder b(device, el2_title(e2h, "EPD0 = 1"), el2_options(e2h));
+  const u64 root = b.root(Granule::g4k, el2_tsz);
+  b.map(root, el2_page, b.data());
+  el2_stream(b, 0, root, 1);
+  b.store(b.cd_place(0), b.word(b.cd_place(0)) | u64{1} << 14);
+  b.enable();
+  b.both(el2_page);
+  b.poll();
+  cases.push_back(b.take());
+}
+
 struct El2Command {
   const char* name;
   Opcode op;
@@ -202,6 +230,8 @@ void el2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const bool e2h : {false, true}) {
     right_cases(device, cases, e2h);
     tag_cases(device, cases, e2h);
+    walk_disabled_case(device, cases, e2h);
+    if (device.iova_end == 0) top_byte_case(device, cases, e2h);
     sequences(device, cases, e2h);
     apart_case(device, cases, e2h);
   }

@@ -22,7 +22,7 @@ constexpr u32 event_payload = 0x5a5a5a5a, error_payload = 0x12345678, sync_paylo
 
 void enable(CaseBuilder& b, u64 fields) {
   b.write(reg::irq_ctrl, fields);
-  for (unsigned i = 0; i < 4; ++i) b.read(reg::irq_ctrlack);
+  for (unsigned i = 0; i < 8; ++i) b.read(reg::irq_ctrlack);
 }
 
 /// What interrupts are sent as: where there are messages, an address of 0 leaves the wire alone.
@@ -104,11 +104,12 @@ void sync_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       if (message && !msi) continue;
       CaseBuilder b = begin(
           device, fmt::format("CMD_SYNC with CS = {}{}", cs, message ? " and a message" : ""), 0);
-      for (unsigned i = 0; i < 2; ++i) {
-        b.command(spec::cmd_sync(cs, message ? b.data(0xc0) : 0, message ? sync_payload : 0));
+      for (const u64 at : {0xc0U, 0xc0U, 0xd4U}) {
+        b.command(spec::cmd_sync(cs, message ? b.data(at) : 0, message ? sync_payload : 0));
         b.sync();
       }
       for (unsigned i = 0; i < 8; ++i) b.read(reg::cmdq_cons);
+      for (const u64 at : {0xc0U, 0xd0U}) b.look(b.data(at));
       cases.push_back(end(b));
     }
   }

@@ -9,6 +9,9 @@ namespace iommucheck::oracle {
 
 namespace {
 
+/// "In finite time".
+constexpr unsigned polls_max = 8;
+
 namespace reg = spec::reg;
 using spec::Guard;
 
@@ -122,6 +125,7 @@ void RegisterContents::control_written(u32 offset, u64 value) {
   Control& control = offset == reg::cr0 ? cr0_ : irq_ctrl_;
   control.settled &= ~(control.value ^ value);
   control.value = value;
+  control.waits = 0;
 }
 
 void RegisterContents::write(const trace::MmioWrite& write) {
@@ -157,7 +161,15 @@ std::optional<RegisterContents::Mismatch> RegisterContents::read(const trace::Mm
   if (offset == reg::cr0ack || offset == reg::irq_ctrlack) {
     Control& control = offset == reg::cr0ack ? cr0_ : irq_ctrl_;
     control.settled |= ~(control.value ^ read.value);
-    return std::nullopt;
+    // That of CR0 is the monitor's.
+    const u64 fields = offset == reg::irq_ctrlack ? spec::irq_ctrl_fields(caps_) : 0;
+    if ((control.value & fields & ~read.value) == 0 || ++control.waits != polls_max) {
+      return std::nullopt;
+    }
+    return Mismatch{
+        "IRQ_CTRLACK does not follow IRQ_CTRL",
+        fmt::format("IRQ_CTRLACK reads as {:#x} and {:#x} was written to IRQ_CTRL, within {} reads",
+                    read.value, control.value, polls_max)};
   }
   const auto info = spec::register_at(offset);
   if (!info) return std::nullopt;

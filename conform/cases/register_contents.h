@@ -45,6 +45,7 @@ class RegisterContents {
   /// CR0 or IRQ_CTRL: what was written, and the fields of it that are acknowledged.
   struct Control {
     u64 value = 0, settled = ~u64{0};
+    unsigned waits = 0;  ///< reads of the acknowledgement that did not show it
   };
   spec::Capabilities caps_;
   Control cr0_, irq_ctrl_;

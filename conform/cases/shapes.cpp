@@ -157,11 +157,14 @@ class OtherGranule {
 };
 
 /// Pages and a block of stage 1 over pages of stage 2, in both orders: what is filled first answers
-/// for no more than both say.
+/// for no more than both say. And requests of ATS, whose answer covers no more.
+enum class Order : u8 { forwards, backwards, requests };
+constexpr const char* order_names[] = {"", ", backwards", ", requests of ATS"};
+
 void granules_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule one, Granule two,
-                   bool backwards) {
+                   Order order) {
   CaseBuilder b(device, fmt::format("shapes: {} KiB over {} KiB{}", kib_of(one), kib_of(two),
-                                    backwards ? ", backwards" : ""));
+                                    order_names[static_cast<u8>(order)]));
   const OtherGranule below(b, two);
   const u64 page = pow2(page_shift(one)), block = pow2(level_shift(one, 2));
   const u64 root = b.root(one, guest_tsz);
@@ -172,13 +175,21 @@ void granules_case(const DeviceIdentity& device, std::vector<Case>& cases, Granu
   spec::Cd<u64> cd = b.plain_cd(root, guest_tsz);
   cd.dw[0] |= tg0_of(one) << 6;
   b.cd(0, cd);
-  b.ste(0, below.ste(b));
+  spec::Ste<u64> ste = below.ste(b);
+  if (order == Order::requests) ste.dw[1] = with_bits(ste.dw[1], 29, 28, 1);
+  b.ste(0, ste);
   b.enable();
   std::vector<u64> offsets = {0x10,   0x1010,  0x3010,  0x4010,  0x5010,
                               0xf010, 0x10010, 0x11010, 0x2f010, 0x3f010};
-  if (backwards) std::ranges::reverse(offsets);
+  if (order == Order::backwards) std::ranges::reverse(offsets);
   for (const u64 first : {5 * block, 4 * block}) {
-    for (const u64 offset : offsets) b.both(first + offset);
+    for (const u64 offset : offsets) {
+      if (order != Order::requests) {
+        b.both(first + offset);
+        continue;
+      }
+      for (const bool writes : {false, true}) b.request(first + offset, writes);
+    }
   }
   b.poll();
   cases.push_back(b.take());
@@ -227,7 +238,10 @@ void shape_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const Granule two : granules) {
     if (!OtherGranule::fits(caps, two)) continue;
     for (const Granule one : granules) {
-      for (const bool backwards : {false, true}) granules_case(device, cases, one, two, backwards);
+      for (const Order order : {Order::forwards, Order::backwards, Order::requests}) {
+        if (order == Order::requests && !(device.ats && caps.ats)) continue;
+        granules_case(device, cases, one, two, order);
+      }
     }
   }
   if (!caps.gran4k) return;

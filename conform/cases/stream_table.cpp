@@ -2,6 +2,8 @@
 // Stream tables and STEs. IHI 0070 3.3, 5.1, 5.2; arch 2.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "spec/smmu/stream_table.h"
@@ -43,6 +45,8 @@ void ste_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     one(fmt::format("Config = {}", config), 0, 3, 1, config);
   }
   for (const u64 max : {1U, 5U, 20U, 31U}) one(fmt::format("S1CDMax = {}", max), 0, 63, 59, max);
+  one("S1CDMax of one more than SSIDSIZE", 0, 63, 59,
+      std::min(spec::parse_capabilities(device.id).ssidsize + 1, 31U));
   for (u64 format = 1; format < 4; ++format) {
     one(fmt::format("S1Fmt = {}", format), 0, 5, 4, format);
   }

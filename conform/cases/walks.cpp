@@ -282,6 +282,9 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   attribute_cases(device, cases);
   substream_cases(device, cases);
   flag_cases(device, cases);
+  nested_flag_cases(device, cases);
+  endian_cases(device, cases);
+  contiguous_group_cases(device, cases);
   stage2_cases(device, cases);
   cached_stage2_cases(device, cases);
   stage2_sequences(device, cases);

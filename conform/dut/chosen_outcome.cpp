@@ -31,6 +31,8 @@ std::optional<spec::Outcome> chosen_outcome(const spec::Caches& caches, const sp
   if (smmu.smmuen) now = spec::untranslated_transaction(memory, smmu, access);
   // What caches hold of what is not modelled is not followed.
   if (memory.aborted || (now && !caches.unsupported().empty())) return now;
+  // What is cached as clean has to be written, and stage 2 refuses that as it is now.
+  if (now && now->stage2 && now->input == spec::Stage2Input::stage1_update) return now;
   std::vector<spec::Outcome> outcomes;
   (void)caches.outcomes(access, [&](const spec::Outcome& o) { outcomes.push_back(o); });
   if (outcomes.empty()) return std::nullopt;

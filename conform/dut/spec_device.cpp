@@ -321,6 +321,9 @@ Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttribu
   seen.rights.write = write && written.status == AtsStatus::success && passes(written);
   seen.pa = seen.rights.read ? read.granted.pa : written.granted.pa;
   seen.bytes = 4096;
+  if (seen.rights.write) write_flags(access);
+  access.type = spec::AccessType::read;
+  if (seen.rights.read) write_flags(access);
   return ticket;
 }
 
@@ -431,8 +434,8 @@ std::optional<spec::Outcome> SpecDevice::outcome_of(spec::Access& access) {
   return chosen_outcome(caches_, state_now(), access, is_there, choices_);
 }
 
-/// As memory has it, all of them; by an entry that is cached, which has its Access flag, the dirty
-/// state of the word as it is now. Of both stages none.
+/// As memory has it, all of them, which a walk may make at any time; by an entry that is cached,
+/// which has its Access flag, the dirty state of the word as it is now.
 std::vector<spec::FlagUpdate> SpecDevice::updates_of(const spec::Access& access,
                                                      const spec::Outcome& outcome) {
   const bool translated = outcome.kind == spec::OutcomeKind::translation;
@@ -440,12 +443,22 @@ std::vector<spec::FlagUpdate> SpecDevice::updates_of(const spec::Access& access,
   MemoryNow memory{caches_.memory(), is_there};
   const spec::FlagUpdates made = spec::flag_updates(memory, state_now(), access);
   if (!made.known) return {};
-  if (made.outcome.same(outcome)) return made.all;
+  const bool as_walked = made.outcome.kind == outcome.kind && made.outcome.pa == outcome.pa;
+  if (as_walked && (made.both || made.outcome.same(outcome))) return made.all;
   if (!outcome.dirty) return {};
   const u64 word = caches_.memory().newest(outcome.origin).value;
   if (((word ^ outcome.value) & ~spec::descriptor_bits::af) != 0) return {};
   const u64 dirty = (word | spec::descriptor_bits::af) ^ spec::descriptor_bits::ap2;
   return {{outcome.origin, word, dirty}};
+}
+
+/// Of what a request is granted. IHI 0070 3.13.7.1.
+void SpecDevice::write_flags(const spec::Access& granted) {
+  if (caches_.capabilities().httu == 0) return;
+  MemoryNow memory{caches_.memory(), is_there};
+  for (const spec::FlagUpdate& one : spec::flag_updates(memory, state_now(), granted, true).all) {
+    caches_.device_store(one.pa, one.to);
+  }
 }
 
 /// Into the event queue; where no memory is the abort is told in its place. IHI 0070 7.2.2.

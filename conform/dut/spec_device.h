@@ -82,6 +82,7 @@ class SpecDevice : public DeviceUnderTest {
   void send(trace::IrqKind kind, u64 message_pa, u32 payload);
   void send_page_interrupt();
   void message(u64 pa, u32 payload);
+  void write_flags(const spec::Access& granted);
   struct Answer {
     u64 value = 0;
     DmaSeen seen;

@@ -30,6 +30,9 @@ bool may_stall(bool stalls, const Features& f) {
   if (f.stalls == Stalls::never) return !stalls;
   return f.stalls != Stalls::always || stalls;
 }
+bool endian_legal(bool big, const Features& f) {
+  return f.endian == Endian::both || big == (f.endian == Endian::big);
+}
 bool flags_legal(bool ha, bool hd, bool haft, const Features& f) {
   if (f.httu == 0 && (ha || hd)) return false;
   if (f.httu == 1 && hd) return false;
@@ -84,7 +87,8 @@ bool decode_stage2(SteFields ste, const Features& f, Context& out) {
   const u64 w = ste.w[2];
   const bool ha = bit(w, 56), hd = bit(w, 55), haft = bit(w, 59);
   const bool aarch64 = bit(w, 51), big = bit(w, 52);
-  if (!may_stall(ste.s2s(), f) || !aarch64 || big || !flags_legal(ha, hd, haft, f)) return false;
+  if (!may_stall(ste.s2s(), f) || !aarch64 || !flags_legal(ha, hd, haft, f)) return false;
+  if (!endian_legal(big, f)) return false;
   const unsigned page = page_of_tg0(bits(w, 47, 46), f);
   if (page == 0) return false;
   const unsigned output = size_of(bits(w, 50, 48), f);
@@ -113,6 +117,7 @@ bool decode_stage2(SteFields ste, const Features& f, Context& out) {
   s2.haft = haft && f.httu == 3;
   s2.affd = bit(w, 53) && !ha;
   s2.ptw = bit(w, 54);
+  s2.big = big;
   s2.fwb = f.fwb && bit(ste.w[1], 25);
   s2.reaction = {.stall = ste.s2s(), .record = ste.s2s() || bit(w, 58), .abort = true};
   out.stage2_tag = tag::base(World::el1, out.vmid) | tag::stage2 | tag::of_page(page);
@@ -144,8 +149,8 @@ bool cd_legal(const Words& cd, SteFields ste, const Features& f, World world) {
   if (!aborts && f.term_model) return false;
   if (!may_stall(stalls, f)) return false;
   const bool no_walks = world != World::el2 && bit(w, 14) && bit(w, 30);
-  if (bit(w, 15) && !no_walks) return false;  // ENDI
-  if (!bit(w, 41)) return false;              // AA64
+  if (!endian_legal(bit(w, 15), f) && !no_walks) return false;
+  if (!bit(w, 41)) return false;  // AA64
   if (!flags_legal(bit(w, 43), bit(w, 42), bit(cd[1], 3), f)) return false;
   return world == World::el2 || f.asid16 || bits(w, 63, 56) == 0;
 }
@@ -225,6 +230,7 @@ bool decode_cd(const Words& cd, const Words& words, const Decoding& by, Context&
   s1.haft = bit(cd[1], 3) && s1.ha && f.httu == 3;
   s1.affd = bit(w, 35) && !s1.ha;
   s1.wxn = bit(w, 36);
+  s1.big = bit(w, 15);
   s1.pan = bit(w, 40) && !out.one_privilege;
   s1.epan = f.epan && bit(cd[1], 59) && !out.one_privilege;
   s1.mair = cd[3];

@@ -36,7 +36,8 @@ struct Tables {
 struct Stage1 {
   std::array<Tables, 2> half{};
   u64 mair = 0;
-  u8 output = 48;  ///< bits of an output address
+  u8 output = 48;    ///< bits of an output address
+  bool big = false;  ///< descriptors are big-endian
   bool affd = false, ha = false, hd = false, haft = false, wxn = false, pan = false, epan = false;
   Reaction reaction;
 };
@@ -44,6 +45,7 @@ struct Stage1 {
 struct Stage2 {
   Tables tables;
   u8 output = 48;
+  bool big = false;
   bool affd = false, ha = false, hd = false, haft = false, ptw = false, fwb = false;
   Reaction reaction;
 };

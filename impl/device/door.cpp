@@ -267,6 +267,7 @@ Features drawn_features(u64 seed) {
   const bool wide = f.minor >= 1 && f.gran64k;
   f.oas = outputs[draw.below(wide ? 7 : 6)];
   f.vax = wide && draw.one_in(2);
+  f.endian = draw.one_in(3) ? Endian::both : Endian::little;
   return f;
 }
 

@@ -39,12 +39,13 @@ std::optional<std::string_view> wrong_version(const Features& f) {
 
 IdWords id_words(const Features& f) {
   IdWords id{};
-  constexpr u32 aarch64 = 1U << 3, little_endian = 2U << 21;
+  constexpr u32 aarch64 = 1U << 3;
   id[0] = put(f.s2p, 0) | put(f.s1p, 1) | aarch64 | put(f.cohacc, 4) | put(f.httu, 6) |
           put(f.hyp, 9) | put(f.ats, 10) | put(f.ats && f.s1p && f.s2p, 11) | put(f.asid16, 12) |
           put(f.msi, 13) | put(f.pri, 16) | put(f.vmw, 17) | put(f.vmid16, 18) | put(f.cd2l, 19) |
-          little_endian | put(f.atsrecerr, 23) | put(static_cast<unsigned>(f.stalls), 24) |
-          put(f.term_model, 26) | put(f.two_level_streams, 27);
+          put(static_cast<unsigned>(f.endian), 21) | put(f.atsrecerr, 23) |
+          put(static_cast<unsigned>(f.stalls), 24) | put(f.term_model, 26) |
+          put(f.two_level_streams, 27);
   id[1] = put(f.sidsize, 0) | put(f.ssidsize, 6) | put(f.pri ? f.priqs : 0, 11) |
           put(f.eventqs, 16) | put(f.cmdqs, 21) | put(f.attr_perms_ovr, 26);
   id[3] = put(f.had, 2) | put(f.xnx, 4) | put(f.pps, 5) | put(f.fwb, 8) | put(f.stt, 9) |

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the model claims: each feature can be left out, and the ID registers say what is there.
 // IHI 0070 6.3.1 to 6.3.8. What is not named here is not there: AArch32 tables, 52-bit addresses
-// with 4 and 16 KiB granules, big-endian tables, split-stage ATS, broadcast TLB maintenance,
+// with 4 and 16 KiB granules, split-stage ATS, broadcast TLB maintenance,
 // ATOS, MPAM, DPT, ECMDQ, Secure and Realm state.
 #pragma once
 
@@ -14,6 +14,8 @@
 namespace iommucheck::device {
 
 enum class Stalls : u8 { optional = 0, never = 1, always = 2 };  ///< IDR0.STALL_MODEL
+
+enum class Endian : u8 { both = 0, little = 2, big = 3 };  ///< IDR0.TTENDIAN
 
 /// Names are the manual's; sizes are in bits, those of queues log2 of entries.
 struct Features {
@@ -34,7 +36,8 @@ struct Features {
   unsigned bbml = 2;
   unsigned oas = 48;  ///< 32, 36, 40, 42, 44, 48 or 52
   bool gran4k = true, gran16k = true, gran64k = true;
-  bool vax = false;  ///< 52-bit input addresses, of the 64 KiB granule
+  Endian endian = Endian::both;  ///< of translation tables
+  bool vax = false;              ///< 52-bit input addresses, of the 64 KiB granule
   unsigned stall_max = 16;
   friend bool operator==(const Features&, const Features&) = default;
 };

@@ -18,7 +18,16 @@ constexpr u64 pxn_table = 1, uxn_table = 2, no_user = 4, read_only = 8;
 
 constexpr u64 offset_in(u64 address, unsigned lg2) { return address & low_mask(lg2); }
 
+/// A descriptor in memory: of big-endian tables (CD.ENDI, STE.S2ENDI) with its bytes turned.
+constexpr u64 as_stored(u64 word, bool big) { return big ? __builtin_bswap64(word) : word; }
+
 }  // namespace
+
+std::optional<u64> Walker::load(u64 place, bool big) const {
+  auto word = bus_.word(place);
+  if (word && big) word = as_stored(*word, true);
+  return word;
+}
 
 Walker::Step Walker::fail(Event event, u64 fetch) {
   fault_ = {.event = event, .fetch = fetch};
@@ -65,7 +74,7 @@ Walker::Step Walker::stage2(u64 ipa, Of of, u32 needs, u32 may_dirty, Entry& out
   for (; level <= 3; ++level) {
     const u64 place =
         entry_address(tables.page, level, level == tables.start, tables.input, table, ipa);
-    const auto word = bus_.word(place);
+    const auto word = load(place, s2.big);
     if (!word) return fail2(Event::f_walk_eabt, ipa, of, place);
     const Form form = form_of(tables.page, level, *word, wide);
     if (form == Form::invalid) return fail2(Event::f_translation, ipa, of);
@@ -73,11 +82,12 @@ Walker::Step Walker::stage2(u64 ipa, Of of, u32 needs, u32 may_dirty, Entry& out
     const u64 next = descriptor_address(tables.page, tables.page, *word, wide);
     if ((next & ~low_mask(s2.output)) != 0) return fail2(Event::f_addr_size, ipa, of);
     if (s2.haft && (*word & af) == 0) {
-      u64 there = *word;
-      if (!bus_.compare_exchange(place, there, *word | af)) {
+      const u64 was = as_stored(*word, s2.big);
+      u64 there = was;
+      if (!bus_.compare_exchange(place, there, as_stored(*word | af, s2.big))) {
         return fail2(Event::f_walk_eabt, ipa, of, place);
       }
-      if (there != *word) return Step::again;
+      if (there != was) return Step::again;
     }
     table = next;
     found_.table(context_.stage2_tag, level + 1, level_shift(tables.page, level), ipa,
@@ -105,11 +115,12 @@ Walker::Step Walker::leaf2(u64 word, u64 place, unsigned level, u64 ipa, Of of, 
   const bool dirties = clean && (rights & may_dirty & writes) != 0;
   const u64 with = word | (s2.ha ? af : 0) | (dirties ? s2ap1 : 0);
   if (with != word) {
-    u64 there = word;
-    if (!bus_.compare_exchange(place, there, with)) {
+    const u64 was = as_stored(word, s2.big);
+    u64 there = was;
+    if (!bus_.compare_exchange(place, there, as_stored(with, s2.big))) {
       return fail2(Event::f_walk_eabt, ipa, of, place);
     }
-    if (there != word) return Step::again;
+    if (there != was) return Step::again;
   }
   out = {.output = output,
          .rights = clean && !dirties ? rights & ~writes : rights,
@@ -142,7 +153,7 @@ std::optional<u64> Walker::descriptor(u64 address, Step& step) {
     if (step != Step::done) return std::nullopt;
     place_ = page.output | offset_in(address, page.lg2);
   }
-  const auto word = bus_.word(place_);
+  const auto word = load(place_, context_.s1.big);
   step = word ? Step::done : fail(Event::f_walk_eabt, place_);
   read_ = word.value_or(0);
   return word;
@@ -244,8 +255,8 @@ Walker::Step Walker::stage1(u64 input, const Request& request, Entry& out) {
 
 /// Into the descriptor that was read last. Stage 2 has to permit the write. IHI 0070 3.13.5.
 Walker::Step Walker::write_flags() {
-  const u64 with = (read_ | flags_) & ~clears_;
-  if (with == read_) return Step::done;
+  const u64 now = (read_ | flags_) & ~clears_;
+  if (now == read_) return Step::done;
   if (context_.stage2) {
     Entry page;
     const u32 write = right::of({Type::write, false});
@@ -254,9 +265,10 @@ Walker::Step Walker::write_flags() {
     }
     place_ = page.output | offset_in(ipa_, page.lg2);
   }
-  u64 there = read_;
+  const u64 was = as_stored(read_, context_.s1.big), with = as_stored(now, context_.s1.big);
+  u64 there = was;
   if (!bus_.compare_exchange(place_, there, with)) return fail(Event::f_walk_eabt, place_);
-  return there == read_ ? Step::done : Step::again;
+  return there == was ? Step::done : Step::again;
 }
 
 // ---- both ---------------------------------------------------------------------------------------

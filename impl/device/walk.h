@@ -87,6 +87,7 @@ class Walker {
   Step stage2(u64 ipa, Of of, u32 needs, u32 may_dirty, Entry& out);
   Step leaf2(u64 word, u64 place, unsigned level, u64 ipa, Of of, u32 needs, u32 may_dirty,
              Entry& out);
+  [[nodiscard]] std::optional<u64> load(u64 place, bool big) const;
   std::optional<u64> descriptor(u64 address, Step& step);
   Step write_flags();
   Step fail(Event event, u64 fetch = 0);

@@ -32,6 +32,10 @@ enum class OutcomeKind : u8 { translation, bypass, fault, abort, any, denied, wi
 /// Parts of the architecture that decide about an access and that who answers has not got: then
 /// `any` says nothing of what hardware may do, and nobody is judged by it.
 enum class NotModelled : u8 { no, stage2, aarch32, big_endian, nested_ats };
+/// What an access meets there is described by memory alone, and what caches hold of it is not.
+constexpr bool is_described(NotModelled what) {
+  return what == NotModelled::no || what == NotModelled::big_endian;
+}
 constexpr std::string_view text_of(NotModelled what) {
   switch (what) {
     case NotModelled::no: break;

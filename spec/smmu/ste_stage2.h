@@ -99,14 +99,19 @@ constexpr Regime<W> stage2_regime_of(const Ste<W>& ste, const Capabilities& caps
   return regime;
 }
 
-/// Tables that this specification does not describe: AArch32 and big-endian ones, those whose
-/// rights come by indirection (6.3.4 S2PI, S2PO), and a VMS (5.6), which S1MPAM has fetched and
-/// checked.
+/// Tables that this specification does not describe: AArch32 ones, those whose rights come by
+/// indirection (6.3.4 S2PI, S2PO), and a VMS (5.6), which S1MPAM has fetched and checked.
 template <Word W>
-constexpr Flag<W> stage2_unsupported(const Ste<W>& ste, const Capabilities& caps) {
+constexpr Flag<W> stage2_undescribed(const Ste<W>& ste, const Capabilities& caps) {
   const Flag<W> indirect = (Flag<W>(caps.s2pi) & ste.s2pie()) | (Flag<W>(caps.s2po) & ste.s2poe());
   const Flag<W> vms = Flag<W>(caps.mpam) & ste.stage1() & ste.s1mpam();
-  return (!ste.s2aa64()) | ste.s2endi() | indirect | vms;
+  return (!ste.s2aa64()) | indirect | vms;
+}
+
+/// What of them caches hold is not described either of big-endian ones.
+template <Word W>
+constexpr Flag<W> stage2_unsupported(const Ste<W>& ste, const Capabilities& caps) {
+  return stage2_undescribed(ste, caps) | ste.s2endi();
 }
 
 }  // namespace iommucheck::spec

@@ -24,8 +24,9 @@ StreamDecision decide_stream(const Ste<u64>& ste, const Capabilities& caps, bool
   stream.input = input_overrides_of(ste, caps);
   stream.stage2 = legal.has_stage2();
   if (stream.stage2 && stage2_unsupported(ste, caps)) {
-    stream.not_modelled = NotModelled::stage2;
-    return stream;
+    const bool described = !stage2_undescribed(ste, caps).value;
+    stream.not_modelled = described ? NotModelled::big_endian : NotModelled::stage2;
+    if (!described) return stream;
   }
   const SubstreamDecision<u64> substream = select_substream(ste, caps, ssv, ssid);
   stream.event = substream.event();

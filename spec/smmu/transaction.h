@@ -191,14 +191,17 @@ std::expected<Cd<u64>, Outcome> find_cd(Source& source, const Ste<u64>& ste,
   return *cd;
 }
 
-/// The descriptors of a walk, and which of them was the last.
+/// The descriptors of a walk, and which of them was the last. Of big-endian tables (`swaps`:
+/// CD.ENDI, STE.S2ENDI) each is what its bytes say the other way round. IHI 0070 5.2, 5.4.
 template <WordSource Source>
 struct DescriptorReader {
   Source& source;
   u64 place = 0;
   u64 value = 0;
+  bool swaps = false;
   std::optional<u64> read(u64 pa) {
-    const std::optional<u64> word = source.read(Structure::descriptor, pa);
+    std::optional<u64> word = source.read(Structure::descriptor, pa);
+    if (word && swaps) word = __builtin_bswap64(*word);
     place = pa;
     value = word.value_or(0);
     return word;
@@ -224,6 +227,7 @@ class Intermediate {
     if (!stage2) return;
     stage2_ = stage2_of(ste, caps);
     reaction_ = stage2_reaction(ste);
+    swaps_ = ste.s2endi().value;
   }
 
   std::optional<u64> read(Structure kind, u64 address) {
@@ -245,6 +249,11 @@ class Intermediate {
     const Outcome reached = translate(address, seen_, Stage2Input::stage1_update);
     if (reached.kind == OutcomeKind::fault) refused_ = reached;
     return reached.kind != OutcomeKind::fault;
+  }
+
+  /// Stage 1 lets the transaction pass: `dirties`, its leaf becomes dirty. For sources that ask.
+  void stage1_passed(bool dirties) {
+    if constexpr (requires(Source s) { s.stage1_passed(true); }) source_.stage1_passed(dirties);
   }
 
   /// A fetch failed, and `met` says which: what stage 2 had against it, or the same of the physical
@@ -275,7 +284,9 @@ class Intermediate {
 
  private:
   Outcome translate(u64 ipa, AccessKind kind, Stage2Input input) {
-    DescriptorReader<Source> descriptors{source_};
+    DescriptorReader<Source> descriptors{.source = source_, .swaps = swaps_};
+    constexpr bool asks = requires(Source s) { s.stage2_begins(); };
+    if constexpr (asks) source_.stage2_begins();
     const auto walked = walk_stage2(descriptors, *stage2_, ipa, kind, input);
     Outcome outcome;
     if (const auto* fault = std::get_if<Fault>(&walked)) {
@@ -290,6 +301,11 @@ class Intermediate {
                  .attr = mair_of_stage2(memattr_of(descriptors.value), stage2_->fwb.value),
                  .dirty = kind.type == AccessType::write && found.leaf.writable_clean.value,
                  .rule = Rule::TRANSLATION_RESULT};
+      const bool writes = input == Stage2Input::stage1_update ||
+                          (input == Stage2Input::transaction && kind.type == AccessType::write);
+      if constexpr (asks) {
+        source_.stage2_passed(input, writes && found.leaf.writable_clean.value);
+      }
     }
     outcome.origin = descriptors.place;
     outcome.value = descriptors.value;
@@ -299,6 +315,7 @@ class Intermediate {
   Source& source_;
   std::optional<Stage2<u64>> stage2_{};
   FaultReaction reaction_{};
+  bool swaps_ = false;
   AccessKind seen_;
   std::optional<Outcome> refused_{};
   u64 page_ = 0;
@@ -317,7 +334,7 @@ Outcome translate_stage1(Intermediate<Source>& memory, const ContextDecision& co
                          Overrides overrides, const Access& access, AccessKind kind, bool by_ats) {
   const Regime<u64>& regime = context.regime;
   const AccessKind incoming{access.type, access.privileged};
-  DescriptorReader<Intermediate<Source>> descriptors{memory};
+  DescriptorReader<Intermediate<Source>> descriptors{.source = memory, .swaps = regime.endi.value};
   const auto walked = walk_stage1(descriptors, regime, access.va, kind, [&](const Leaf<u64>& leaf) {
     return by_ats ? check_ats_access(leaf, incoming, access.ssv, overrides, regime)
                   : check_access(leaf, kind, regime);
@@ -333,6 +350,7 @@ Outcome translate_stage1(Intermediate<Source>& memory, const ContextDecision& co
                .memory = attributes_of_mair(found.leaf.attr, found.leaf.sh),
                .dirty = found.access.sets_dirty.value,
                .rule = Rule::TRANSLATION_RESULT};
+    memory.stage1_passed(outcome.dirty);
   }
   outcome.origin = descriptors.place;
   outcome.value = descriptors.value;
@@ -357,8 +375,9 @@ template <WordSource Source>
 Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
                     const Access& access, bool by_ats) {
   const StreamDecision stream = decide_stream(ste, smmu.caps, access.ssv, access.ssid);
-  if (stream.not_modelled != NotModelled::no)
+  if (!is_described(stream.not_modelled)) {
     return unmodelled_outcome(stream.not_modelled, stream.rule);
+  }
   if (stream.event != EventType::none) return fault_outcome(stream.event, stream.rule);
   if (stream.kind == SteKind::abort) return {.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT};
   const AccessKind incoming{access.type, access.privileged};
@@ -383,7 +402,7 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
   if (!cd) return memory.failed(cd.error());
   const ContextDecision context = decide_context(ste, *cd, smmu.caps, smmu.e2h);
   if (context.illegal) return fault_outcome(EventType::c_bad_cd, *context.illegal);
-  if (context.not_modelled != NotModelled::no) {
+  if (!is_described(context.not_modelled)) {
     return unmodelled_outcome(context.not_modelled, Rule::CD_AA64);
   }
   return translate(memory, context, stream.overrides, access, kind, by_ats);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A run of conform as tests ask for it: as long as it takes, with nothing known.
+// A run of conform as tests ask for it: as long as it takes, with nothing known, each kind for
+// itself.
 #pragma once
 
 #include <string>
@@ -17,6 +18,7 @@ inline ConformOptions options_of(u64 seed, u64 cases, const std::string& only = 
   options.random = only.empty();
   options.only = only;
   options.use_known = false;
+  options.causes = false;
   return options;
 }
 

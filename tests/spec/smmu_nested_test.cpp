@@ -238,9 +238,30 @@ TEST_F(Nested, AContextPointerBeyondTheInputSizeIsOpen) {
   EXPECT_EQ(outcome().kind, OutcomeKind::any);
 }
 
-TEST_F(Nested, TablesThatAreNotDescribedAreOpen) {
+/// S2ENDI and ENDI turn what a descriptor says, each of its own tables. 5.2, 5.4.
+TEST_F(Nested, BigEndianTablesAreTheOtherWayRound) {
   state_.caps.ttendian = 0;
+  const Outcome little = outcome();
+  ASSERT_EQ(little.kind, OutcomeKind::translation);
   ste_.dw[2] |= u64{1} << 52;  // S2ENDI
+  EXPECT_EQ(outcome().event, EventType::f_translation);
+  const auto turn = [&](u64 first, u64 bytes) {
+    for (auto& [pa, word] : words_) {
+      if (pa - first < bytes) word = __builtin_bswap64(word);
+    }
+  };
+  turn(level1, 0x3000);
+  EXPECT_TRUE(outcome().same(little));
+  words_[far + cd_ipa] |= u64{1} << 15;  // ENDI
+  EXPECT_EQ(outcome().event, EventType::f_translation);
+  EXPECT_FALSE(outcome().stage2);
+  turn(far + tables, 0x3000);
+  EXPECT_TRUE(outcome().same(little));
+}
+
+TEST_F(Nested, TablesThatAreNotDescribedAreOpen) {
+  state_.caps.aarch32 = true;
+  ste_.dw[2] &= ~(u64{1} << 51);  // S2AA64
   EXPECT_EQ(outcome().kind, OutcomeKind::any);
 }
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "conform/causes.h"
+
+#include <algorithm>
+
+namespace iommucheck::oracle {
+
+Expected<std::vector<CauseGroup>> causes_of(std::span<const ShownFinding> findings,
+                                            const DeviceIdentity& device, const StillShows& shows) {
+  // Of a device that does everything wrong the first ones say enough.
+  constexpr std::size_t findings_most = 64;
+  std::vector<std::vector<std::size_t>> right(intervention_count());
+  for (std::size_t i = 0; i < std::min(findings.size(), findings_most); ++i) {
+    for (std::size_t number = 0; number < right.size(); ++number) {
+      const auto changed = intervene(number, *findings[i].what, device);
+      if (!changed) continue;
+      const auto still = shows(*changed, *findings[i].found);
+      if (!still) return std::unexpected(still.error());
+      if (!*still) right[number].push_back(i);
+    }
+  }
+  std::vector<CauseGroup> groups;
+  for (;;) {
+    const auto most = std::ranges::max_element(
+        right, [](const auto& one, const auto& other) { return one.size() < other.size(); });
+    if (most == right.end() || most->empty()) return groups;
+    groups.push_back({static_cast<std::size_t>(most - right.begin()), *most});
+    for (auto& its : right) {
+      std::erase_if(its, [&](std::size_t i) {
+        return std::ranges::find(groups.back().members, i) != groups.back().members.end();
+      });
+    }
+  }
+}
+
+}  // namespace iommucheck::oracle

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// Findings of one cause are one group: what makes them right. Of devices that are wrong in one
+// thing, and by an oracle that says of each case whether it shows a finding.
+#include "conform/causes.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "conform/case_words.h"
+#include "conform/cases/directed.h"
+#include "conform/dut/spec_device.h"
+#include "spec/smmu/command.h"
+
+namespace iommucheck::oracle::causes_test {
+namespace {
+
+/// A machine that has all of it.
+DeviceIdentity everything() {
+  spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+  caps.minor = 3;
+  caps.s1p = caps.s2p = caps.hyp = true;
+  caps.httu = 3;
+  caps.ats = caps.pri = caps.atsrecerr = true;
+  caps.priqs = 4;
+  caps.vmw = caps.vmid16 = caps.asid16 = caps.msi = true;
+  caps.ttendian = 0;
+  caps.ssidsize = 8;
+  caps.cd2l = caps.two_level_stream_table = true;
+  caps.stall_model = spec::StallModel::both;
+  caps.term_model = false;
+  caps.e0pd = caps.epan = caps.had = caps.xnx = caps.fwb = caps.ril = true;
+  caps.attr_perms_ovr = true;
+  caps.gran4k = caps.gran16k = caps.gran64k = true;
+  return SpecDevice(1, spec::make_id_registers(caps)).identity();
+}
+
+std::size_t number_of(const std::string& name) {
+  for (std::size_t i = 0; i < intervention_count(); ++i) {
+    if (intervention_name(i) == name) return i;
+  }
+  ADD_FAILURE() << "no intervention is called " << name;
+  return 0;
+}
+
+TEST(Interventions, EachHasANameOfItsOwn) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < intervention_count(); ++i) names.insert(intervention_name(i));
+  EXPECT_EQ(names.size(), intervention_count());
+}
+
+/// One that no case has anything of would say nothing, ever.
+TEST(Interventions, EachChangesSomeCase) {
+  const DeviceIdentity device = everything();
+  const std::vector<Case> cases = directed_cases(device);
+  for (std::size_t i = 0; i < intervention_count(); ++i) {
+    const bool changes = std::ranges::any_of(
+        cases, [&](const Case& one) { return intervene(i, one, device).has_value(); });
+    EXPECT_TRUE(changes) << intervention_name(i);
+  }
+}
+
+/// What was changed is not changed again, and nothing but the words that it names is.
+TEST(Interventions, AFieldIsPlainBehindIt) {
+  const DeviceIdentity device = everything();
+  CaseBuilder b(device, "a case");
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  spec::Cd<u64> cd = b.plain_cd(root);
+  cd.dw[0] |= u64{1} << 36 | u64{1} << 40;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  b.access(0x1000);
+  const Case what = b.take();
+  const std::size_t wxn = number_of("CD.WXN = 0");
+  const auto changed = intervene(wxn, what, device);
+  ASSERT_TRUE(changed);
+  EXPECT_FALSE(intervene(wxn, *changed, device));
+  ASSERT_EQ(changed->steps.size(), what.steps.size());
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < what.steps.size(); ++i) {
+    if (changed->steps[i] == what.steps[i]) continue;
+    ++others;
+    EXPECT_EQ(changed->steps[i].b ^ what.steps[i].b, u64{1} << 36);
+  }
+  EXPECT_EQ(others, 1U);
+}
+
+TEST(Interventions, WordsAreWhatAccessesMeet) {
+  const DeviceIdentity device = everything();
+  CaseBuilder b(device, "a case");
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  b.cd(0, b.plain_cd(root));
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  b.access(0x1000);
+  const u64 leaf = b.entry(root, spec::Granule::g4k, 25, 0x1000, 3);
+  const u64 ste = b.ste_place(b.sid(0)), cd = b.cd_place(0);
+  const auto words = words_of(b.take(), device);
+  EXPECT_EQ(words.at(leaf), WordKind::stage1);
+  EXPECT_EQ(words.at(ste), WordKind::ste);
+  EXPECT_EQ(words.at(cd + 8), WordKind::cd);
+  EXPECT_FALSE(words.contains(leaf + 8));
+}
+
+// ---- groups -------------------------------------------------------------------------------------
+
+struct Told {
+  std::vector<Case> cases;
+  std::vector<Divergence> findings;
+  void add(Case what, std::string kind) {
+    cases.push_back(std::move(what));
+    findings.push_back({.kind = std::move(kind), .text = {}});
+  }
+  [[nodiscard]] std::vector<ShownFinding> all() const {
+    std::vector<ShownFinding> shown;
+    for (std::size_t i = 0; i < cases.size(); ++i) shown.push_back({&cases[i], &findings[i]});
+    return shown;
+  }
+};
+
+Case case_with(const DeviceIdentity& device, u64 cd_bits, bool write) {
+  CaseBuilder b(device, "a case");
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  spec::Cd<u64> cd = b.plain_cd(root);
+  cd.dw[0] |= cd_bits;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  b.access(0x1000, write);
+  return b.take();
+}
+
+bool any_cd_has(const Case& what, const DeviceIdentity& device, u64 cd_bits) {
+  const auto words = words_of(what, device);
+  return std::ranges::any_of(what.steps, [&](const Step& step) {
+    const auto found = words.find(step.a);
+    return step.kind == StepKind::store && found != words.end() && found->second == WordKind::cd &&
+           step.a / 8 % 8 == 0 && (step.b & cd_bits) != 0;
+  });
+}
+
+/// A device that is wrong wherever a CD has WXN, and one that is also wrong where it has PAN.
+TEST(Causes, WhatOneThingMakesRightIsOneGroup) {
+  const DeviceIdentity device = everything();
+  constexpr u64 wxn = u64{1} << 36, pan = u64{1} << 40, tbi = u64{1} << 38;
+  Told told;
+  told.add(case_with(device, wxn, false), "a read");
+  told.add(case_with(device, wxn | tbi, true), "a write");
+  told.add(case_with(device, wxn, true), "another write");
+  const auto one = causes_of(told.all(), device, [&](const Case& what, const Divergence&) {
+    return Expected<bool>(any_cd_has(what, device, wxn));
+  });
+  ASSERT_TRUE(one);
+  ASSERT_EQ(one->size(), 1U);
+  EXPECT_EQ(intervention_name(one->front().intervention), "CD.WXN = 0");
+  EXPECT_EQ(one->front().members.size(), 3U);
+
+  told.add(case_with(device, pan, false), "a privileged read");
+  told.add(case_with(device, pan | tbi, true), "a privileged write");
+  const auto two = causes_of(told.all(), device, [&](const Case& what, const Divergence& found) {
+    return Expected<bool>(
+        any_cd_has(what, device, found.kind.starts_with("a privileged") ? pan : wxn));
+  });
+  ASSERT_TRUE(two);
+  ASSERT_EQ(two->size(), 2U);
+  EXPECT_EQ(intervention_name((*two)[0].intervention), "CD.WXN = 0");
+  EXPECT_EQ(intervention_name((*two)[1].intervention), "CD.PAN = 0");
+}
+
+TEST(Causes, WhatNothingMakesRightIsInNoGroup) {
+  const DeviceIdentity device = everything();
+  Told told;
+  told.add(case_with(device, 0, true), "always");
+  const auto none = causes_of(told.all(), device,
+                              [](const Case&, const Divergence&) { return Expected<bool>(true); });
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(none->empty());
+}
+
+TEST(Causes, ADeviceThatCannotBeBroughtBackIsAnError) {
+  const DeviceIdentity device = everything();
+  Told told;
+  told.add(case_with(device, u64{1} << 36, true), "a write");
+  const auto lost = causes_of(told.all(), device, [](const Case&, const Divergence&) {
+    return Expected<bool>(fail(ErrorCode::environment, "it is gone"));
+  });
+  ASSERT_FALSE(lost);
+  EXPECT_EQ(lost.error().message, "it is gone");
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::causes_test
