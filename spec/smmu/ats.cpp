@@ -124,26 +124,10 @@ std::pair<u64, u64> Ats::word_for(const Candidate& c) {
   return {c.value + (steps << shift), c.origin + 8 * steps};
 }
 
-namespace {
-
-/// A request with a tag in its top byte is answered by it too: so says the regime that asks or the
-/// one that filled it, or another one that is formed under its tag, whose walks fill the same
-/// through the cached pointers of any of them.
-bool is_met_with_tags(const Regimes& regimes, u32 asking, const Space& space) {
-  const unsigned half = space.half;
-  if (regimes[asking].regime.half[half].tbi | regimes.of(space).half[half].tbi) return true;
-  const TagState& tag = regimes.tag(regimes[space.regime].tag);
-  for (u64 r = tag.first_regime; r != 0; r = regimes[r - 1].next) {
-    if (regimes[r - 1].formed != 0 && regimes[r - 1].regime.half[half].tbi) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
 /// Entries for [c.at, c.at + bytes), which requests were answered with until the end of `until`.
 void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group until, u32 stored_at,
                bool unreplaced) {
+  const Half<u64>& asking = regimes_[source.regime].regime.half[c.space.half];
   const Half<u64>& filled_by = regimes_.of(c.space).half[c.space.half];
   if (c.kind != Candidate::Kind::leaf && c.kind != Candidate::Kind::unknown) return;
   if (c.kind == Candidate::Kind::leaf && !grants_anything(source, c)) return;
@@ -169,7 +153,7 @@ void Ats::fill(const AtsSource& source, const Candidate& c, u64 bytes, Group unt
     item.hierarchical = c.hierarchical;
     item.clean_only = c.clean_only ? 1 : 0;
   }
-  if (is_met_with_tags(regimes_, source.regime, c.space)) item.alias_count = 256;
+  if (asking.tbi | filled_by.tbi) item.alias_count = 256;
   // Tables below a cached pointer may translate more than the half has.
   const u64 input = low_mask(64 - filled_by.tsz);
   const u64 first = std::max(item.first, c.space.half == 0 ? 0 : ~input);
