@@ -39,8 +39,8 @@ bool leaf_and_pointer_conflict(const Item& leaf, const Item& pointer, unsigned b
 
 bool conflict(const Item& a, const Item& b, unsigned bbml) {
   if (a.unknown || b.unknown || (a.pointer && b.pointer)) return false;
-  // An IPA and a PA cannot differ.
-  if (!a.pointer && !b.pointer && a.stage != b.stage) return false;
+  // An IPA and a PA cannot differ; a combined entry ends in a PA as one of stage 1 alone does.
+  if (!a.pointer && !b.pointer && a.leads_to_ipa() != b.leads_to_ipa()) return false;
   if (a.pointer) return leaf_and_pointer_conflict(b, a, bbml);
   if (b.pointer) return leaf_and_pointer_conflict(a, b, bbml);
   return leaves_conflict(a, b, bbml);

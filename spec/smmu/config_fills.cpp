@@ -193,7 +193,7 @@ bool ConfigFills::may_be_fetched_again(const ConfigItem& item, const std::vector
 /// as memory has them now, invalid ones too.
 void ConfigFills::leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
                               std::vector<StreamPart>& streams) {
-  const DescriptorIndex index(config_);
+  DescriptorIndex index(config_);  // what is left below is no descriptor
   std::vector<u32> descriptors;
   // It is gone with the first later group that was exposed already and removes it, as far as
   // nothing else that is cached leads there.
@@ -273,7 +273,7 @@ void ConfigFills::add_streams(const ConfigItem& item, std::vector<StreamPart>& s
 
 void ConfigFills::kill(const InFlight& command, std::vector<StreamPart>& streams) {
   std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
-  const DescriptorIndex index(config_);
+  DescriptorIndex index(config_);
   std::vector<u32> descriptors;
   for (u32 i = 0; i < config_.size(); ++i) {
     const ConfigItem& item = config_[i];

@@ -4,8 +4,8 @@
 #pragma once
 
 #include <algorithm>
-#include <map>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "spec/smmu/config_cache.h"
@@ -31,35 +31,45 @@ class ConfigIndex {
   std::unordered_multimap<u64, u32> numbers_;
 };
 
-/// Cached L1STDs and L1CDs by the StreamIDs and SubstreamIDs that they stand for.
+/// Cached L1STDs and L1CDs by the StreamIDs and SubstreamIDs that they stand for; read when first
+/// asked, and right as long as no descriptor comes or goes and no word changes its number.
 class DescriptorIndex {
  public:
-  explicit DescriptorIndex(const ConfigCache& items) {
-    for (u32 i = 0; i < items.size(); ++i) {
-      const ConfigItem& item = items[i];
-      if (item.kind == ConfigKind::l1std) {
-        streams_.emplace(item.sid, i);
-        widest_ = std::max(widest_, item.sid_count);
-      } else if (item.kind == ConfigKind::l1cd) {
-        substreams_.emplace(item.sid, i);
-      }
-    }
-  }
+  explicit DescriptorIndex(const ConfigCache& items) : items_(items) {}
   /// Numbers of those that a fetch of `item`, an STE or a CD, may have gone through; perhaps
   /// others.
-  void above(const ConfigItem& item, std::vector<u32>& found) const {
+  void above(const ConfigItem& item, std::vector<u32>& found) {
+    if (!read_) read();
     found.clear();
     const bool ste = item.kind == ConfigKind::ste;
     const auto& all = ste ? streams_ : substreams_;
     const u32 first = ste ? item.sid - std::min(item.sid, widest_) : item.sid;
-    for (auto it = all.lower_bound(first); it != all.end() && it->first <= item.sid; ++it) {
-      found.push_back(it->second);
-    }
+    auto it = std::lower_bound(all.begin(), all.end(), Entry{first, 0});
+    for (; it != all.end() && it->first <= item.sid; ++it) found.push_back(it->second);
   }
 
  private:
-  std::multimap<u32, u32> streams_, substreams_;
+  using Entry = std::pair<u32, u32>;  ///< first StreamID, number
+
+  void read() {
+    read_ = true;
+    for (u32 i = 0; i < items_.size(); ++i) {
+      const ConfigItem& item = items_[i];
+      if (item.kind == ConfigKind::l1std) {
+        streams_.emplace_back(item.sid, i);
+        widest_ = std::max(widest_, item.sid_count);
+      } else if (item.kind == ConfigKind::l1cd) {
+        substreams_.emplace_back(item.sid, i);
+      }
+    }
+    std::ranges::sort(streams_);
+    std::ranges::sort(substreams_);
+  }
+
+  const ConfigCache& items_;
+  std::vector<Entry> streams_, substreams_;
   u32 widest_ = 1;
+  bool read_ = false;
 };
 
 }  // namespace iommucheck::spec

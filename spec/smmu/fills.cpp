@@ -7,12 +7,17 @@
 
 namespace iommucheck::spec {
 
-/// visit(const Path&), through what is filled on the way: below a cached pointer through each
-/// regime that walks now, whatever the pointer was filled through.
+/// visit(const Path&), through what is filled on the way: below a pointer, which may be cached,
+/// through each regime that walks now, whatever the pointer was filled through.
 template <class Visit>
 void Fills::for_each_filling(const Path& path, Visit&& visit) const {
-  if (path.item == 0) return visit(path);
+  if (path.item == 0) {
+    visit(path);
+    const unsigned root = first_table(regimes_.of(path.space), path.space.half).level;
+    if (regimes_.tag(path.tag).formed < 2 || path.level == root) return;
+  }
   regimes_.for_each_space_like(path.tag, path.space, [&](const Space& space) {
+    if (path.item == 0 && space == path.space) return;
     Path filling = path;
     filling.space = space;
     if (va_in_range(regimes_.of(space), space.half, path.va)) visit(filling);
@@ -34,7 +39,11 @@ void Fills::vanish(Frame& frame, const Vanished& what) {
     });
     for (const Path& path : found) {
       if (!work_.spend(1)) return;
+      // A pointer has the tag only: one of them serves all.
+      const bool once =
+          path.item == 0 && !what.content.unknown && Geometry::is_table(what.content.value, level);
       for_each_filling(path, [&](const Path& filling) {
+        if (once && !(filling.space == path.space)) return;
         add_item(filling, pa, what.content, what.at);
         if (atcs_.any_on()) ats_.leave_dirty(filling, pa, what.content, what.at);
       });

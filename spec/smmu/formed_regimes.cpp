@@ -115,6 +115,7 @@ void FormedRegimes::come(u32 id) {
       makes_.probe_table(state.tag, root);
     });
   }
+  makes_.probe_globals(state.tag, 0, ~u64{0});
 }
 
 void FormedRegimes::unlink_roots(u32 id) {

@@ -28,6 +28,7 @@ void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned leve
         probe_table(path.tag, root, first, last);
       });
     }
+    probe_globals(path.tag, first, last);
     const bool several = others || items_.count(path.tag) != 0;
     if (Geometry::is_table(value, level)) {
       const TableExtent table = table_below(geometry, value, level, path.va);
@@ -62,6 +63,28 @@ void Makes::probe(u32 tag, u64 va, u64 origin) {
     if (other != tag && regimes_.tag(other).formed != 0 && regimes_.meets_globals_of(other, tag)) {
       probe_tag(other, va, origin);
     }
+  }
+}
+
+void Makes::probe_globals(u32 tag, u64 first, u64 last) {
+  if (!regimes_.any_globals() || !work_.spend(regimes_.active())) return;
+  for (u32 t = 0; t < regimes_.active(); ++t) {
+    const u32 other = regimes_.active_tag(t);
+    if (other == tag || !regimes_.meets_globals_of(tag, other)) continue;
+    for (u64 r = regimes_.tag(other).first_regime; r != 0; r = regimes_[r - 1].next) {
+      if (regimes_[r - 1].formed == 0) continue;
+      regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
+        probe_table(tag, root, first, last);
+      });
+    }
+    items_.for_each_in(other, first, last, [&](u32 i) {
+      const Item& item = items_[i];
+      if (item.kind == ItemKind::pointer) probe_table(tag, item.table(), first, last);
+      for (u64 k = 0; k < item.count && work_.spend(1); ++k) {
+        const u64 va = item.va + k * item.entry_bytes();
+        if (va <= last) probe(tag, std::max(va, first), item.origin + 8 * k);
+      }
+    });
   }
 }
 

@@ -33,6 +33,9 @@ class Makes {
   /// What the table may translate within [first, last]; of contiguous entries all that begin
   /// before.
   void probe_table(u32 tag, const TableExtent& table, u64 first = 0, u64 last = ~u64{0});
+  /// What is global under other tags within [first, last], which may be less than what it meets
+  /// there, a block of this tag, is no conflict.
+  void probe_globals(u32 tag, u64 first, u64 last);
   /// Some word of the table, or of those below it, has more than one visible version.
   [[nodiscard]] bool pending_below(const TableExtent& table) const;
 
