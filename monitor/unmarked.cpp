@@ -56,7 +56,8 @@ void Monitor::for_each_tag_of(u64 domain, Visit visit) {
 
 void Monitor::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
   const char* in_memory = "";
-  bool is_on_its_way = false;
+  std::optional<spec::Cause> leaf;
+  bool is_on_its_way = false, is_marked = false;
   for_each_tag_of(domain, [&](u32 tag) {
     scratch_.clear();
     caches_.lookups().collect(tag, iova, scratch_);
@@ -68,13 +69,19 @@ void Monitor::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
       if (finding.causes.empty() && writes_unmarked(c, caches_.memory())) {
         finding.causes.push_back(cause_of(caches_.view(), c, iova));
       }
-      if (c.item == 0 && !c.from_atc()) in_memory = state_of(c.leaf);
+      if (c.item != 0 || c.from_atc()) continue;
+      in_memory = state_of(c.leaf);
+      is_marked = c.leaf.dbm.value && !c.leaf.writable_clean.value;
+      leaf = cause_of(caches_.view(), c, iova);
     }
   });
+  // Its mark is there: what was cached is none of it.
+  if (is_marked) finding.causes.clear();
   if (is_on_its_way) {
     finding.causes.clear();
     in_memory = ", by a mark that no completed CMD_SYNC has brought to memory yet";
   }
+  if (leaf) finding.causes.push_back(*std::move(leaf));
   finding.wrong += in_memory;
   finding.statement += in_memory;
 }
