@@ -2,6 +2,7 @@
 #include "check/finding_kind.h"
 
 #include <algorithm>
+#include <cctype>
 #include <vector>
 
 #include "base/hash.h"
@@ -214,6 +215,12 @@ std::string in_kinds_words(std::string_view text) {
     if (open == std::string_view::npos || close == std::string_view::npos) break;
     at = close + 1;
   }
+  // Nor which PASID it is; but that there is none.
+  constexpr std::string_view rid = "substream 0x0";
+  for (std::size_t at = kind.find(rid); at != std::string::npos; at = kind.find(rid, at)) {
+    const bool number_ends = !std::isxdigit(static_cast<unsigned char>(kind[at + rid.size()]));
+    kind.replace(at, rid.size(), number_ends ? "no substream" : "substream 0x1");
+  }
   std::ranges::replace(kind, ';', ',');  // what stands behind one is a cause
   return without_repetitions(without_numbers(kind));
 }
@@ -253,6 +260,7 @@ std::string kind_of(const Finding& finding, std::string_view doing, const Doing&
   // What is wrong in the attributes is so wherever something is mapped.
   const bool in_attributes = !wrong.empty() && wrong == finding.hardware.front().memory;
   std::string kind(in_attributes ? "memory attributes" : doing);
+  if (finding.where.walker && !in_attributes) kind += " by a walker";
   kind += ": " + joined(std::move(hardware));
   if (!wrong.empty()) return kind + " " + wrong;
   if (!promised.empty()) kind += ", promised " + joined(std::move(promised));

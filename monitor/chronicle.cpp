@@ -13,6 +13,43 @@ constexpr std::size_t entries_max = std::size_t{1} << 18;
 constexpr std::size_t story_entries_max = std::size_t{1} << 12;
 constexpr std::size_t story_max = 200;
 
+/// Bytes from an address on.
+struct Bytes {
+  u64 first = 0;
+  u64 size = 0;
+  [[nodiscard]] bool meets(u64 pa, u64 bytes) const {
+    return pa < first + size && first < pa + bytes;
+  }
+};
+
+/// What memory holds now, by what the cause says.
+Bytes read_for(const spec::Cause& cause) {
+  using Kind = spec::Cause::Kind;
+  const bool word =
+      cause.kind == Kind::word || cause.kind == Kind::global_word || cause.kind == Kind::table_link;
+  if (word) return {cause.pa, sizeof(u64)};
+  if (cause.kind != Kind::structure) return {};
+  const bool whole =
+      cause.structure == spec::ConfigKind::ste || cause.structure == spec::ConfigKind::cd;
+  return {cause.pa, (whole ? 8 : 1) * sizeof(u64)};
+}
+
+bool stores_into(const trace::Event& event, const Bytes& bytes) {
+  return std::visit(
+      [&]<class Payload>(const Payload& payload) {
+        if constexpr (std::is_same_v<Payload, trace::Fill>) {
+          return bytes.meets(payload.pa, payload.words * sizeof(u64));
+        }
+        if constexpr (std::is_same_v<Payload, trace::Store> ||
+                      std::is_same_v<Payload, trace::Rmw> ||
+                      std::is_same_v<Payload, trace::DeviceStore>) {
+          return bytes.meets(payload.pa, payload.size);
+        }
+        return false;
+      },
+      event.payload);
+}
+
 trace::Event decoded(const std::vector<u8>& bytes) {
   trace::ByteReader in{.bytes = bytes, .offset = 0};
   auto event = trace::decode(in);
@@ -108,9 +145,29 @@ u64 Chronicle::line_of(EventIndex number) const {
   return first == entries.end() ? 0 : first->line;
 }
 
+/// The newest stores to what the causes say that memory holds.
+void Chronicle::name_last_stores(const Finding& finding, std::vector<EventIndex>& named) const {
+  std::vector<Bytes> wanted;
+  for (const spec::Cause& cause : finding.causes) {
+    if (const Bytes bytes = read_for(cause); bytes.size != 0) wanted.push_back(bytes);
+  }
+  const std::deque<Entry>& entries = all_.entries();
+  auto entry = std::ranges::upper_bound(entries, finding.at, {}, &Entry::number);
+  while (!wanted.empty() && entry != entries.begin()) {
+    const trace::Event event = decoded((--entry)->bytes);
+    const auto met = [&](const Bytes& bytes) { return stores_into(event, bytes); };
+    if (std::erase_if(wanted, met) != 0) named.push_back(entry->number);
+  }
+  std::ranges::sort(named);
+  const auto doubled = std::ranges::unique(named);
+  named.erase(doubled.begin(), doubled.end());
+}
+
 Violation Chronicle::tell(Finding finding) const {
   Violation violation(std::move(finding));
-  for (const EventIndex number : events_named(violation)) {
+  std::vector<EventIndex> numbers = events_named(violation);
+  name_last_stores(violation, numbers);
+  for (const EventIndex number : numbers) {
     const Entry* entry = find(number);
     if (entry == nullptr) continue;
     violation.named.push_back({.number = number,

@@ -50,6 +50,7 @@ class Chronicle {
   };
 
   [[nodiscard]] const Entry* find(EventIndex number) const;
+  void name_last_stores(const Finding& finding, std::vector<EventIndex>& named) const;
   void tell_story(Violation& violation) const;
 
   bool calls_are_known_;

@@ -11,6 +11,9 @@ namespace iommucheck::oracle {
 
 /// Empty: it does. Else what does not, in words.
 std::string Monitor::consistent() const {
+  if (const std::string wrong = interface_.consistent(); !wrong.empty()) {
+    return "the interface: " + wrong;
+  }
   u64 before = 0;
   for (const StalledAccess& one : case_.stalled_accesses) {
     if (one.id <= before || one.id > case_.stalls_seen) {

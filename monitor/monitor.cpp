@@ -645,9 +645,15 @@ void Monitor::account(u64 blocks_held, u64 pins_held) {
   check_shut_down();
   count(spec::Rule::LEAK_NOTHING);
   gather();
+  // Where nothing is consumed any more, nothing can be given back.
+  const char* why = !hardware_ && smmu_.stopped_by_error()
+                        ? ": the command queue has stopped with a command error, which nobody has "
+                          "acknowledged (GERROR.CMDQ_ERR)"
+                        : "";
   if (pins_held != 0) {
     find(spec::Rule::LEAK_NOTHING,
-         fmt::format("{} of the ASIDs that mm_pin gave are not given back by shutdown", pins_held));
+         fmt::format("{} of the ASIDs that mm_pin gave are not given back by shutdown{}", pins_held,
+                     why));
   }
   if (blocks_held == 0) return;
   Finding finding = finding_of(
@@ -661,6 +667,7 @@ void Monitor::account(u64 blocks_held, u64 pins_held) {
     finding.events.push_back(block.at);
     if (finding.events.size() == enough) break;
   }
+  finding.statement += why;
   find(std::move(finding));
 }
 

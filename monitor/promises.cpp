@@ -249,8 +249,13 @@ bool Monitor::check_option(const Place& place, const spec::StreamOption& option,
     finding.causes.push_back(cause_of(caches_.view(), end));
   } else {
     finding.causes = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
-    finding.causes.push_back(
-        cause_in_memory(caches_.view(), place.sid, finding.where.pasid, option));
+    if (option.event == spec::EventType::none) {
+      const auto path = path_in_memory(caches_.view(), place.sid, finding.where.pasid);
+      finding.causes.insert(finding.causes.end(), path.begin(), path.end());
+    } else {
+      finding.causes.push_back(
+          cause_in_memory(caches_.view(), place.sid, finding.where.pasid, option));
+    }
   }
   find(std::move(finding));
   return findings_.empty();
@@ -464,6 +469,14 @@ bool is_cached(spec::Cause::Kind kind) {
          kind == Kind::cached_unknown || kind == Kind::cached_combined;
 }
 
+/// A word of a table that is there now, or where the tables end.
+bool stands_in_memory(const spec::Cause& cause) {
+  using Kind = spec::Cause::Kind;
+  return cause.kind == Kind::word || cause.kind == Kind::global_word ||
+         cause.kind == Kind::unknown_word || cause.kind == Kind::beyond_input ||
+         cause.kind == Kind::half_disabled;
+}
+
 }  // namespace
 
 void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u64 va, u64 sent,
@@ -541,6 +554,12 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
         causes.empty() || (!is_cached(causes.front().kind) && !leads_where_promised);
     const auto ways = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
     causes.insert(from_memory ? causes.begin() : causes.end(), ways.begin(), ways.end());
+  }
+  // Where all of it stands in memory, what is wrong may stand in any word on the way.
+  const bool by_tables = !place.walker && !spec::is_atc_tag(tag) && !causes.empty();
+  if (by_tables && std::ranges::all_of(causes, stands_in_memory)) {
+    const auto path = path_in_memory(caches_.view(), place.sid, finding.where.pasid);
+    causes.insert(causes.begin(), path.begin(), path.end());
   }
   finding.hardware.push_back(std::move(may));
   promise(finding, allowed);

@@ -28,26 +28,30 @@ const char* not_claimed(Rule rule, std::span<const spec::Capabilities> machines)
   }
 }
 
-std::string_view not_exercised(Rule rule) {
-  if (const auto why = spec::not_modelled(rule); !why.empty()) return why;
+/// What a rule's count is of, where there was none of it.
+std::string_view nothing_counted(Rule rule) {
   switch (rule) {
-    case Rule::CONFLICT_CONTIGUOUS: return "the driver stored no descriptor with contiguous hint";
-    case Rule::QUEUE_CONS_RANGE: return "the driver moved the index of no output queue";
+    case Rule::CONFLICT_CONTIGUOUS:
+      return "no descriptor was stored beside one with the contiguous hint in its group";
+    case Rule::QUEUE_CONS_RANGE: return "CONS of no output queue that is enabled was written";
     case Rule::QUEUE_RECORD_ORDER:
-      return "the driver loaded no record of an output queue in a way that is told (load64, load)";
-    case Rule::REGISTER_GBPA_UPDATE: return "the driver did not write GBPA";
-    case Rule::REGISTER_GERRORN: return "the driver did not write GERRORN";
-    case Rule::REGISTER_PAGE0_ALIAS: return "the driver accessed no index of an output queue";
-    case Rule::CONFIG_MIXTURE:
-    case Rule::CONFIG_STALE_ACCESS:
-    case Rule::TRANSLATION_STALE_ACCESS:
-      return "judged where calls are not known (recordings); here the promises are";
-    case Rule::TORN_STE: return "the driver changed no two words of a valid STE";
-    case Rule::TORN_CD: return "the driver changed no two words of a valid CD";
-    case Rule::STATE_RETURNS: return "no case was run twice (each has a process of its own)";
-    case Rule::LEAK_NOTHING: return "no sequence ended with a teardown";
+      return "no load of a record that waits in an output queue was told (load64, load)";
+    case Rule::REGISTER_GBPA_UPDATE: return "GBPA was not written";
+    case Rule::REGISTER_GERRORN: return "GERRORN was not written";
+    case Rule::REGISTER_PAGE0_ALIAS: return "no index of an output queue was accessed";
+    case Rule::TORN_STE: return "no STE could be met with old and new words at once";
+    case Rule::TORN_CD: return "no CD could be met with old and new words at once";
+    case Rule::STATE_RETURNS: return "no case was run twice";
+    case Rule::LEAK_NOTHING: return "what the driver still held was not looked at";
     default: return "no sequence came to a point where it could have been broken";
   }
+}
+
+/// Of a rule that was never asked where breaking it would have shown: by what was counted.
+std::string not_exercised(Rule rule, u64 asked) {
+  if (const auto why = spec::not_modelled(rule); !why.empty()) return std::string(why);
+  if (asked == 0) return std::string(nothing_counted(rule));
+  return "asked " + std::to_string(asked) + " times, never where it could have been broken";
 }
 
 }  // namespace
@@ -102,7 +106,7 @@ std::vector<RuleCount> rule_counts(const RuleTally& tally,
     } else if (count.verdict == RuleVerdict::not_exercised) {
       const char* why = not_claimed(info.rule, machines);
       if (why != nullptr) count.verdict = RuleVerdict::not_claimed;
-      count.why = why != nullptr ? why : not_exercised(info.rule);
+      count.why = why != nullptr ? std::string(why) : not_exercised(info.rule, count.kept);
     }
     counts.push_back(std::move(count));
   }

@@ -29,6 +29,12 @@ const char* state_of(const spec::Leaf<u64>& leaf) {
   return leaf.dbm.value ? ", which is dirty in memory" : ", which hardware does not mark";
 }
 
+/// The leaf translates more than the window of the call has.
+bool leaves_window(const Candidate& leaf, const spec::sva::Call& call) {
+  const u64 last = leaf.va + ((u64{1} << leaf.extent_lg2) - 1);
+  return leaf.va < call.iova || last - call.iova >= call.size;
+}
+
 }  // namespace
 
 /// visit(tag) of all that looks up the domain's tables, or has cached of them. One may come again.
@@ -55,8 +61,9 @@ void Monitor::for_each_tag_of(u64 domain, Visit visit) {
 }
 
 void Monitor::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
-  const char* in_memory = "";
-  bool is_on_its_way = false;
+  std::string in_memory;
+  std::optional<spec::Cause> leaf;
+  bool is_on_its_way = false, is_marked = false;
   for_each_tag_of(domain, [&](u32 tag) {
     scratch_.clear();
     caches_.lookups().collect(tag, iova, scratch_);
@@ -68,13 +75,20 @@ void Monitor::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
       if (finding.causes.empty() && writes_unmarked(c, caches_.memory())) {
         finding.causes.push_back(cause_of(caches_.view(), c, iova));
       }
-      if (c.item == 0 && !c.from_atc()) in_memory = state_of(c.leaf);
+      if (c.item != 0 || c.from_atc()) continue;
+      in_memory = state_of(c.leaf);
+      if (leaves_window(c, running_.call)) in_memory += ", by a leaf that leaves the window";
+      is_marked = c.leaf.dbm.value && !c.leaf.writable_clean.value;
+      leaf = cause_of(caches_.view(), c, iova);
     }
   });
+  // Its mark is there: what was cached is none of it.
+  if (is_marked) finding.causes.clear();
   if (is_on_its_way) {
     finding.causes.clear();
     in_memory = ", by a mark that no completed CMD_SYNC has brought to memory yet";
   }
+  if (leaf) finding.causes.push_back(*std::move(leaf));
   finding.wrong += in_memory;
   finding.statement += in_memory;
 }

@@ -148,6 +148,9 @@ void Monitor::user_probed(u32 sid, spec::sva::Substream at, u64 va) {
   finding.where.access = wrong->type;
   finding.hardware.push_back(may_of(wrong->outcome));
   finding.promised = promised_of(wrong->allowed);
+  finding.causes = causes_of_stream(caches_.view(), sid, finding.where.pasid);
+  const auto path = path_in_memory(caches_.view(), sid, finding.where.pasid);
+  finding.causes.insert(finding.causes.end(), path.begin(), path.end());
   finding.causes.push_back(cause_of(caches_.view(), wrong->outcome));
   find(std::move(finding));
 }

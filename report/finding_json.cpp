@@ -213,9 +213,10 @@ JsonTree to_json(const spec::Cause& cause) {
     for (const spec::CachedWord& word : cause.words) {
       JsonTree one = JsonTree::object();
       one.set("word", word.index);
-      if (!word.unknown) one.set("cached", address(word.value));
+      const bool cached = cause.kind == spec::Cause::Kind::cached_structure;
+      if (cached && !word.unknown) one.set("cached", address(word.value));
       one.set("memory", address(word.now));
-      one.set("stored_at", word.stored_at);
+      if (cached) one.set("stored_at", word.stored_at);
       words.add(std::move(one));
     }
     json.set("words", std::move(words));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/bits.h"
 #include "report/event_text.h"
 #include "spec/sva/call.h"
 
@@ -129,6 +130,36 @@ std::string unfinished(const Finding& finding) {
   return death ? "it did not return" : "not returned yet";
 }
 
+/// What refuses or allows, and which attributes it asks for, where that is what is wrong: the
+/// access leads where it should.
+std::string leaf_text(const Finding& finding) {
+  using Kind = spec::Cause::Kind;
+  if (finding.hardware.size() != 1 || finding.hardware[0].kind != May::Kind::reach) return {};
+  const May& may = finding.hardware[0];
+  const auto leads_there = [&](const Promised& promised) {
+    return promised.state == State::mapped && promised.pa == may.pa;
+  };
+  if (std::ranges::none_of(finding.promised, leads_there)) return {};
+  const auto is_leaf = [](const spec::Cause& cause) {
+    return cause.kind == Kind::word || cause.kind == Kind::global_word ||
+           cause.kind == Kind::cached_translation || cause.kind == Kind::cached_combined;
+  };
+  const auto leaf = std::ranges::find_if(finding.causes, is_leaf);
+  if (leaf == finding.causes.end()) return {};
+  const u64 word = leaf->value;
+  const auto at = [&](unsigned high, unsigned low) { return bits(word, high, low); };
+  if (leaf->vmid) {
+    return fmt::format(
+        "that leaf, of stage 2: S2AP {}, XN[1:0] {}, SH {}, MemAttr {:#x}, DBM {}, Contiguous {}",
+        at(7, 6), at(54, 53), at(9, 8), at(5, 2), at(51, 51), at(52, 52));
+  }
+  return fmt::format(
+      "that leaf: AP[2:1] {}, UXN {}, PXN {}, nG {}, SH {}, AttrIndx {} (MAIR has {:#x} there), "
+      "DBM {}, Contiguous {}",
+      at(7, 6), at(54, 54), at(53, 53), at(11, 11), at(9, 8), at(4, 2), may.attr, at(51, 51),
+      at(52, 52));
+}
+
 /// The nearest miss is a line of its own.
 void add_cause(const spec::Cause& cause, std::vector<std::string>& lines) {
   std::string text = spec::cause_text(cause);
@@ -192,6 +223,7 @@ std::vector<std::string> evidence(const Violation& violation) {
                                 spec::cause_text(*may.because)));
   }
   for (const spec::Cause& cause : violation.causes) add_cause(cause, lines);
+  if (std::string leaf = leaf_text(violation); !leaf.empty()) lines.push_back(std::move(leaf));
   for (const ObjectState& object : violation.objects) {
     lines.push_back(
         object.domain == 0

@@ -133,6 +133,7 @@ void add_check(Commands& commands) {
          "builtin, builtin-per-device, or the path of a plug-in (driver.h); given twice, the two "
          "are "
          "compared. Default: builtin")
+      ->allow_extra_args(false)  // a file of operations may stand behind it
       ->type_name("DRIVER")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

@@ -2,6 +2,8 @@
 // The words of causes. Whoever prints one calls this, so that it reads the same everywhere.
 #include "base/text.h"
 #include "spec/smmu/cause.h"
+#include "spec/smmu/cd.h"
+#include "spec/smmu/ste.h"
 
 namespace iommucheck::spec {
 namespace {
@@ -98,6 +100,70 @@ std::string cached_structure(const Cause& cause, const Namer& namer) {
   return text + ending(cause, "no CFGI that concerns it was issued since");
 }
 
+/// What the fields of a CD say that decide where an access goes, how, and how it faults.
+std::string deciding_fields(const Cd<u64>& cd) {
+  std::string text;
+  if (!cd.v().value) text += "V 0, ";
+  text += number("ASID", cd.asid());
+  for (unsigned half = 0; half < 2; ++half) {
+    const std::string x = std::to_string(half);
+    if (cd.epd(half).value) {
+      if (half == 0) text += ", EPD0 1";
+      continue;
+    }
+    text += ", " + number("T" + x + "SZ", cd.tsz(half)) + ", TTB" + x + " " + hex(cd.ttb(half));
+  }
+  return text + ", MAIR " + hex(cd.mair()) + ", " + number("IPS", cd.ips()) + ", " +
+         number("S", cd.s().value) + ", " + number("HA", cd.ha().value) + ", " +
+         number("HD", cd.hd().value);
+}
+
+std::string deciding_fields(const Ste<u64>& ste) {
+  std::string text;
+  if (!ste.v().value) text += "V 0, ";
+  text += number("Config", ste.config());
+  if (ste.stage1().value) {
+    text += ", " + number("S1CDMax", ste.s1cdmax()) + ", " + number("S1DSS", ste.s1dss()) + ", " +
+            number("S1STALLD", ste.s1stalld().value);
+  }
+  text += ", " + number("EATS", ste.eats()) + ", " + number("SHCFG", ste.shcfg());
+  if (ste.mtcfg().value) text += ", " + number("MemAttr", ste.memattr());
+  if (!ste.stage2().value) {
+    return ste.s2vmid() == 0 ? text : text + ", " + number("S2VMID", ste.s2vmid());
+  }
+  return text + ", " + number("S2VMID", ste.s2vmid()) + ", " + number("S2T0SZ", ste.s2t0sz()) +
+         ", " + number("S2SL0", ste.s2sl0()) + ", " + number("S2PS", ste.s2ps()) + ", S2TTB " +
+         hex(ste.s2ttb()) + ", " + number("S2S", ste.s2s().value) + ", " +
+         number("S2HA", ste.s2ha().value) + ", " + number("S2HD", ste.s2hd().value);
+}
+
+template <class Structure>
+std::string deciding_fields(const std::vector<CachedWord>& words) {
+  Structure structure;
+  for (const CachedWord& word : words) {
+    if (word.index < structure.dw.size()) structure.dw[word.index] = word.now;
+  }
+  return deciding_fields(structure);
+}
+
+/// "memory: the CD of stream 0x1 at 0x80006000: ASID 1, ...", or its first word.
+std::string structure_in_memory(const Cause& cause, const Namer& namer) {
+  std::string text = "memory: the " + std::string(structure_name(cause.structure)) + " of " +
+                     stream_of(cause) + " at " + named(namer, cause.pa);
+  if (cause.words.empty()) {
+    text += " has " + hex(cause.value) + " as its first word";
+  } else {
+    text += ": " + (cause.structure == ConfigKind::cd ? deciding_fields<Cd<u64>>(cause.words)
+                                                      : deciding_fields<Ste<u64>>(cause.words));
+  }
+  if (cause.stored_at != 0) {
+    return text + ", and the store at " + event(cause.stored_at) +
+           " to it may not be visible yet: no barrier or clean has made it so";
+  }
+  if (cause.rule) text += ", where this has to hold: " + std::string(rule_info(*cause.rule).text);
+  return text;
+}
+
 }  // namespace
 
 std::string tag_text(const Tag<u64>& tag) {
@@ -166,7 +232,9 @@ std::string miss_text(const NearestMiss& miss) {
   switch (miss.kind) {
     case NearestMiss::Kind::not_covering: return text + " covers " + not_covered_text(miss.why);
     case NearestMiss::Kind::too_early:
-      return text + " covers it, but was exposed before the store was visible";
+      return text +
+             " covers it, but was exposed before the store was visible; none that concerns it was "
+             "sent since";
     case NearestMiss::Kind::not_complete:
       return text + " covers it, but no completed CMD_SYNC after it was observed";
     case NearestMiss::Kind::fetched_again:
@@ -213,15 +281,7 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
     case Kind::atc_unknown:
     case Kind::atc_reset: return atc_entry(cause, namer);
     case Kind::cached_structure: return cached_structure(cause, namer);
-    case Kind::structure:
-      return "memory: the " + std::string(structure_name(cause.structure)) + " of " +
-             stream_of(cause) + " at " + named(namer, cause.pa) + " has " + hex(cause.value) +
-             " as its first word" +
-             (cause.stored_at != 0
-                  ? ", and the store at " + event(cause.stored_at) +
-                        " to it may not be visible yet: no barrier or clean has made it so"
-              : cause.rule ? ", where this has to hold: " + by_rule()
-                           : std::string());
+    case Kind::structure: return structure_in_memory(cause, namer);
     case Kind::beyond_input:
       return (cause.vmid ? std::string("S2T0SZ of the STE is ")
                          : "T" + std::to_string(cause.value) + "SZ of the CD is ") +
@@ -232,7 +292,10 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
     case Kind::table_root: return "it is the root of the translation regime of " + space_of(cause);
     case Kind::table_link: return named(namer, cause.pa) + " points to it";
     case Kind::configuration: return "it holds configuration structures that can be fetched";
-    case Kind::rule: return by_rule();
+    case Kind::rule:
+      if (cause.rule != Rule::STREAM_ID_RANGE || cause.txsz == 0) return by_rule();
+      return by_rule() + " STRTAB_BASE_CFG.LOG2SIZE is " + std::to_string(cause.txsz) +
+             ", and the StreamID " + hex(cause.sid);
     case Kind::bypass: return "the SMMU does not translate";
     case Kind::terminated: return "terminated by STE.Config or GBPA, or silently by ATS";
     case Kind::from_reset: return "an entry from before reset may live: it was never invalidated";

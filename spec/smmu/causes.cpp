@@ -287,6 +287,9 @@ Cause cause_of(const CachesView& of, const Candidate& c, u64 va) {
   const bool global = of.lookups.is_global(c);
   if (global && cause.kind == Cause::Kind::word) cause.kind = Cause::Kind::global_word;
   cause.va = va;
+  if (is_stage2(of.regimes[c.space.regime].regime)) {
+    name_space(of.regimes.tag(of.regimes[c.space.regime].tag).tag, cause);
+  }
   if (c.kind == Candidate::Kind::fault) cause.rule = c.fault.rule;
   return cause;
 }
@@ -461,7 +464,11 @@ Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
   Cause cause;
   cause.rule = option.rule;
   const std::vector<PlacedStructure> all = structures_of(of, sid, ssid);
-  if (all.empty()) return cause;
+  if (all.empty()) {
+    cause.sid = sid;
+    cause.txsz = of.controls.stream_table().log2size;
+    return cause;
+  }
   if (option.event == EventType::none) cause.rule.reset();  // no rule made it fail
   // Where a store may not be visible yet, that is the one. Else a stream that has no STE fails at
   // its L1STD, and so on.
@@ -480,6 +487,29 @@ Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
   if (of_substreams(last.kind)) cause.ssid = ssid;
   cause.value = of.memory.newest(last.place).value;
   return cause;
+}
+
+std::vector<Cause> path_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid) {
+  std::vector<Cause> path;
+  for (const PlacedStructure& its : structures_of(of, sid, ssid)) {
+    const std::optional<EventIndex> pending = pending_in(of, its);
+    const bool first_level = its.kind == ConfigKind::l1std || its.kind == ConfigKind::l1cd;
+    if (first_level && !pending) continue;
+    Cause cause;
+    cause.kind = Cause::Kind::structure;
+    cause.structure = its.kind;
+    cause.pa = its.place;
+    cause.sid = sid;
+    if (of_substreams(its.kind)) cause.ssid = ssid;
+    cause.stored_at = pending.value_or(0);
+    cause.value = of.memory.newest(its.place).value;
+    for (unsigned w = 0; w < words_of(its.kind) && !first_level; ++w) {
+      const Content now = of.memory.newest(its.place + 8 * w);
+      cause.words.push_back({w, now.unknown, now.value, now.value, 0});
+    }
+    path.push_back(std::move(cause));
+  }
+  return path;
 }
 
 std::vector<Cause> causes_of_regime(const CachesView& of, u32 regime) {

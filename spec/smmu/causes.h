@@ -32,6 +32,9 @@ std::vector<Cause> causes_of_regime(const CachesView& of, u32 regime);
 /// The structure in memory by which the stream gets that option.
 Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
                       const StreamOption& option);
+/// The STE and the CD by which memory has the stream translated, or let through: all their words.
+/// An L1STD or L1CD where a store to it may not be visible yet.
+std::vector<Cause> path_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid);
 
 /// The cause in words, addresses as the namer has them.
 template <class... What>

@@ -32,6 +32,9 @@ class Interface {
   Interface(const Interface&) = delete;
   Interface& operator=(const Interface&) = delete;
 
+  /// What it counts of its state agrees with that: empty. Else what does not.
+  [[nodiscard]] std::string consistent() const { return state_.consistent(); }
+
   [[nodiscard]] u32 device_count() const { return state_.devices.size(); }
   [[nodiscard]] const std::vector<u32>& stream_ids(u32 device) const;
   /// The device of a stream ID; device_count() if there is none.

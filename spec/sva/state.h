@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -208,6 +209,9 @@ struct InterfaceState {
       if (!visit(next)) return;
     }
   }
+
+  /// What must hold of it, recounted (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
 
   /// A rule was asked where breaking it would have shown.
   void count(Rule rule) const { ++exercised[static_cast<std::size_t>(rule)]; }

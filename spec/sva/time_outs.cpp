@@ -46,6 +46,7 @@ void drop_ghosts_of_domain(InterfaceState& s, u32 domain) {
       const u32 next = s.ghosts[g].next;
       if (s.ghosts[g].domain == domain) {
         s.ghosts.release(s.trail, g);
+        --s.spaces.edit(s.trail, domain).ghosts;
       } else {
         s.ghosts.edit(s.trail, g).next = kept;
         kept = g;
@@ -54,7 +55,6 @@ void drop_ghosts_of_domain(InterfaceState& s, u32 domain) {
     }
     record.ghosts = kept;
   }
-  s.spaces.edit(s.trail, domain).ghosts = 0;
 }
 
 // --- Devices that do not answer ---

@@ -134,6 +134,9 @@ TEST_F(CampaignCommand, SequencesAreRunFromFiles) {
   ran = run("check " + seeds + "/* --machine default" + out());
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("3 sequences"));
+  // In any order: an option takes what belongs to it.
+  ran = run("check --driver builtin " + ops + " --machine default" + out());
+  EXPECT_EQ(ran.status, 0) << ran.err;
   ran = run("check " + write("bad.ops", "map\nmop\n") + out());
   EXPECT_EQ(ran.status, 2);
   EXPECT_THAT(ran.err, HasSubstr("bad.ops:2:1: 'mop'"));
