@@ -60,6 +60,22 @@ TEST_F(Export, AFindingOfADriverIsAProgram) {
   EXPECT_THAT(other.err, HasSubstr("a finding of check: --as c"));
 }
 
+/// Of a driver that stores through pointers the calls and registers tell.
+TEST_F(Export, AFindingOfADriverThatStoresThroughPointersIsOneToo) {
+  const std::string buggy = driver("buggy.so", "-DPLAIN_STORES -DFORGET_THE_INVALIDATION");
+  const std::string right = driver("right.so", "-DPLAIN_STORES");
+  ASSERT_EQ(run("check --driver " + buggy +
+                " --seed 1 --runs 300 --findings 1 --machine default --out " + path("found"))
+                .status,
+            1);
+  ASSERT_EQ(run("export " + trace_in("found") + " -o " + path("finding.c")).status, 0);
+  const Ran built = shell("gcc-12 -std=gnu11 -Wall -Wextra -Werror" + include() + "-o " +
+                          path("finding") + " " + path("finding.c") + " -ldl");
+  ASSERT_EQ(built.status, 0) << built.err;
+  EXPECT_EQ(shell(path("finding") + " " + buggy).status, 0);
+  EXPECT_EQ(shell(path("finding") + " " + right).status, 1);
+}
+
 /// Against headers of our own, in which no QEMU is: each read is answered by what the test was
 /// written with, or by something else.
 TEST_F(Export, ACaseIsATestOfQemusTree) {
