@@ -76,7 +76,11 @@ void DriverHost::bind_process_callbacks() {
   };
   p.ats_enable = [](void* ctx, uint32_t device, uint32_t on) {
     DriverHost& host = self(ctx);
-    if (!host.abandoned_) host.monitor_.endpoint_ats(device, on != 0);
+    if (host.abandoned_) return;
+    const std::size_t devices = host.monitor_.setup().devices.size();
+    if (device < devices) return host.monitor_.endpoint_ats(device, on != 0);
+    host.monitor_.driver_error(
+        fmt::format("ats_enable({}): there are {} devices, from 0", device, devices));
   };
   processes_.set_invalidate(
       [this](u64 mm, u64 va, u64 bytes) { return invalidate(mm, va, bytes); });

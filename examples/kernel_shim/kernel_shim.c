@@ -211,6 +211,16 @@ void shim_clean(const volatile void* address, size_t bytes) {
   shim.p->dma_clean(shim.p->ctx, shim_pa(address), bytes);
 }
 
+/* ---- devices ---- */
+
+void shim_ats_enable(const struct iommucheck_config* config, uint32_t device, int on) {
+  if (!IOMMUCHECK_HAS(struct iommucheck_platform, shim.p, ats_enable) || !shim.p->ats_enable)
+    return;
+  if (device >= config->device_count) shim_panic("ATS of device %u, which is not there", device);
+  if (!(config->devices[device]->flags & IOMMUCHECK_DEVICE_ATS)) return;
+  shim.p->ats_enable(shim.p->ctx, device, on != 0);
+}
+
 /* ---- locks ---- */
 
 void shim_lock(struct shim_lock* lock) {

@@ -93,6 +93,12 @@ void shim_barrier(uint32_t kind);
 /* dma_sync_*, cpu_dcache_wb_range: cleans by address for SMMUs whose fetches are not coherent. */
 void shim_clean(const volatile void* address, size_t bytes);
 
+/* ---- devices ---- */
+
+/* pci_enable_ats, pci_disable_ats: ATS at the device itself (platform->ats_enable), by its number
+ * in `config`. Nothing where the device has none, or the checker does not know of it. */
+void shim_ats_enable(const struct iommucheck_config* config, uint32_t device, int on);
+
 /* ---- locks: one context at a time, so they only look for mistakes ---- */
 
 struct shim_lock {

@@ -68,6 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
         Nonsense{"load_wide", Rule::CRASH_NEVER, "has to be a power of two up to 8"},
         Nonsense{"atomic_unknown", Rule::CRASH_NEVER, "there is no operation 77"},
         Nonsense{"barrier_unknown", Rule::CRASH_NEVER, "barrier(0x205): there is no such kind"},
+        Nonsense{"ats_unknown", Rule::CRASH_NEVER, "ats_enable(1000): there are"},
         Nonsense{"register_unaligned", Rule::REGISTER_WIDTH, "CR1 is written at 0x29"},
         Nonsense{"result_bytes", Rule::RESULT_EXACT, "value 0xffffffffffffffff"},
         Nonsense{"result_error", Rule::RESULT_EXACT, "returned -12345"},

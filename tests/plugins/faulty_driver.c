@@ -183,6 +183,8 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   p->atomic(p->ctx, 77, d->streams, 8, 0, 0, 0, 0);
 #elif defined(FAULT_barrier_unknown)
   p->barrier(p->ctx, 0x205);
+#elif defined(FAULT_ats_unknown)
+  p->ats_enable(p->ctx, 1000, 1);
 #elif defined(FAULT_register_beyond)
   p->mmio_write32(p->ctx, 0x20000 + CR0, 0, 1);
   p->mmio_read64(p->ctx, ~0ull - 7);

@@ -147,8 +147,7 @@ bool of_dma_is_coherent(void* node) {
 }
 bool dev_is_pci(struct device* device) { return to_pci_dev(device)->has_ats != 0; }
 void ats_enable(struct pci_dev* pci, int on) {
-  const struct iommucheck_platform* platform = shim_platform();
-  if (pci->has_ats) platform->ats_enable(platform->ctx, pci - it.devices, on);
+  shim_ats_enable(it.config, (uint32_t)(pci - it.devices), on);
 }
 
 void* dmam_alloc_coherent(struct device* device, size_t bytes, dma_addr_t* dma, gfp_t flags) {
