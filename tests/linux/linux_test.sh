@@ -27,11 +27,13 @@ rm -rf "$work"
 mkdir -p "$work/no-tree"
 for script in "$example"/*.sh; do
   bash -n "$script" || fail "$script is no script"
-  if command -v shellcheck >/dev/null; then shellcheck "$script" || fail "$script: see above"; fi
+  if command -v shellcheck >/dev/null; then shellcheck -x -P "$2" "$script" || fail "$script: see above"; fi
 done
 says 2 'DIR: a Linux tree' "$example/run.sh"
 says 2 'DIR: a Linux tree' "$example/build.sh" "$work/no-tree"
 says 2 'is no Linux tree' "$example/build.sh" "$work/no-tree" "$work/linux.so"
+says 2 'DIR: a Linux tree' "$example/kunit.sh"
+says 125 'is no Linux tree' "$example/kunit.sh" "$work/no-tree"
 says 125 'is no Linux tree' "$example/run.sh" "$work/no-tree" "$work/out"
 says 125 'is no Linux tree' "$example/run.sh" --bisect "$work/no-tree" "$work/out"
 

@@ -21,6 +21,11 @@ for tree in "${trees[@]}"; do
   touch "$work-$number/before"
   "$2/examples/drivers/linux/run.sh" "$tree" "$work-$number" >"$work-$number/report.txt" 2>&1 ||
     { cat "$work-$number/report.txt"; printf 'linux_trees: %s: see above\n' "$tree"; exit 1; }
+  # KUnit cases, from 6.10 on.
+  if [ -f "$tree/drivers/iommu/arm/arm-smmu-v3/arm-smmu-v3-test.c" ]; then
+    "$2/examples/drivers/linux/kunit.sh" "$tree" "$work-$number/kunit" >"$work-$number/kunit.txt" 2>&1 ||
+      { cat "$work-$number/kunit.txt"; printf 'linux_trees: KUnit of %s: see above\n' "$tree"; exit 1; }
+  fi
   touched=$(find "$tree" -newer "$work-$number/before" -not -path '*/.git/*' | head -n 1)
   [ -z "$touched" ] || { printf 'linux_trees: %s was written to\n' "$touched"; exit 1; }
   tail -n 1 "$work-$number/report.txt"

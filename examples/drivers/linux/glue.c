@@ -58,6 +58,13 @@ static void sync_gathered(iommucheck_handle handle) {
 static int domain_has_pasids(iommucheck_handle domain) { return 0; }
 static void leave_pasids(u32 device) {}
 #endif
+#ifdef HAVE_SVA
+#include "sva.h"
+#else
+static int is_bound(u32 device) { return 0; }
+static void unbind_all(u32 device) {}
+static void leave_processes(u32 device) {}
+#endif
 
 /* ---- life ---- */
 
@@ -98,7 +105,7 @@ static int door_reset(void* self) {
  */
 static int plug(struct iommucheck_pci* one, const struct iommucheck_device* config) {
   int error = iommucheck_begin_device(one, config);
-  if (error == 0) iommucheck_ats_enable(one, 0);
+  if (error == 0) shim_ats_enable(machine.config, one - machine.devices, 0);
   if (error == 0) error = iommu_probe_device(&one->pci.dev);
 #ifdef HAVE_BLOCKED_DOMAIN
   if (error == 0) {
@@ -161,6 +168,7 @@ static int door_device_remove(void* self, u32 number) {
   }
   shim_enter();
   leave_pasids(number);
+  leave_processes(number);
   if (one->domain != 0) sync_gathered(one->domain);
   if (alone && one->domain != 0) door_detach(self, one->domain, number);
   unplug(one, alone);
@@ -314,6 +322,7 @@ static int door_detach(void* self, iommucheck_handle handle, u32 number) {
   if (find_domain(handle) == NULL || one->domain != handle) return -IOMMUCHECK_EINVAL;
   shim_enter();
   leave_pasids(number);
+  unbind_all(number);
   sync_gathered(handle);
   block(one, find_domain(handle));
   moved(one, 0);
@@ -343,6 +352,7 @@ static int door_attach(void* self, iommucheck_handle handle, u32 number) {
   if (one == NULL) return -IOMMUCHECK_ENODEV;
   if (domain == NULL) return -IOMMUCHECK_EINVAL;
   if (one->domain == handle) return 0;
+  if (is_bound(number)) return -IOMMUCHECK_EBUSY; /* nobody moves a device that is in use */
   shim_enter();
   if (one->domain != 0) sync_gathered(one->domain);
   group = iommu_group_get(&one->pci.dev);
@@ -451,6 +461,15 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
                                                   .pasid_free = door_pasid_free,
                                                   .attach_pasid = door_attach_pasid,
                                                   .detach_pasid = door_detach_pasid,
+#endif
+#ifdef HAVE_SVA
+                                                  .sva_device_init = door_sva_device_init,
+                                                  .sva_device_shutdown = door_sva_device_shutdown,
+                                                  .bind_device = door_bind_device,
+                                                  .unbind_device = door_unbind_device,
+                                                  .unbind_dev_all = door_unbind_dev_all,
+                                                  .mm_invalidate = door_mm_invalidate,
+                                                  .mm_release = door_mm_release,
 #endif
                                                   .map = door_map,
                                                   .unmap = door_unmap,

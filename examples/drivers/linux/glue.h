@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What glue.c and kernel.c share: the machine that the driver finds itself on. */
+ * What glue.c, kernel.c and mm.c share: the machine that the driver finds itself on. */
 #ifndef IOMMUCHECK_LINUX_GLUE_H
 #define IOMMUCHECK_LINUX_GLUE_H
 
@@ -47,10 +47,18 @@ extern struct iommucheck_machine machine;
 void iommucheck_pages(const struct iommucheck_platform* platform);
 int iommucheck_initcalls(void);
 int iommucheck_begin_device(struct iommucheck_pci* one, const struct iommucheck_device* config);
-void iommucheck_ats_enable(const struct iommucheck_pci* one, int on);
+u32 iommucheck_number(const struct device* device);
 int iommucheck_notify(struct device* device, unsigned long action);
 void iommucheck_irq(int irq);
 void iommucheck_work(void);
+
+#ifdef HAVE_SVA /* mm.c */
+struct mm_struct* iommucheck_mm(const struct iommucheck_mm* given);
+void iommucheck_bury(void);
+void iommucheck_mm_release(iommucheck_handle mm);
+void iommucheck_mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes);
+void iommucheck_begin_work(struct work_struct* work);
+#endif
 
 /* symbols.c */
 void iommucheck_devres_release(void);

@@ -127,6 +127,9 @@ void iommucheck_work(void) {
   while (!list_empty(&queued)) {
     struct work_struct* work = list_first_entry(&queued, struct work_struct, entry);
     list_del_init(&work->entry);
+#ifdef HAVE_SVA
+    iommucheck_begin_work(work);
+#endif
     work->func(work);
   }
 }
@@ -208,6 +211,9 @@ int iommucheck_notify(struct device* device, unsigned long action) {
 static struct iommucheck_pci* of_pci(const struct pci_dev* pci) {
   return container_of((struct pci_dev*)pci, struct iommucheck_pci, pci);
 }
+u32 iommucheck_number(const struct device* device) {
+  return of_pci(to_pci_dev((struct device*)device)) - machine.devices;
+}
 bool our_device_property_present(const struct device* device, const char* name) {
   return of_pci(to_pci_dev((struct device*)device))->config->flags & IOMMUCHECK_DEVICE_STALL &&
          strcmp(name, "dma-can-stall") == 0;
@@ -222,21 +228,14 @@ int our_device_property_read_u32_array(const struct device* device, const char* 
 bool our_pci_ats_supported(struct pci_dev* pci) {
   return of_pci(pci)->config->flags & IOMMUCHECK_DEVICE_ATS;
 }
-void iommucheck_ats_enable(const struct iommucheck_pci* one, int on) {
-  const struct iommucheck_platform* platform = shim_platform();
-  if (platform->size < IOMMUCHECK_PLATFORM_SIZE_VER1) return;
-  if (one->config->flags & IOMMUCHECK_DEVICE_ATS) {
-    platform->ats_enable(platform->ctx, one - machine.devices, on);
-  }
-}
 int our_pci_enable_ats(struct pci_dev* pci, int stu) {
   pci->ats_enabled = 1;
-  iommucheck_ats_enable(of_pci(pci), 1);
+  shim_ats_enable(machine.config, of_pci(pci) - machine.devices, 1);
   return 0;
 }
 void our_pci_disable_ats(struct pci_dev* pci) {
   pci->ats_enabled = 0;
-  iommucheck_ats_enable(of_pci(pci), 0);
+  shim_ats_enable(machine.config, of_pci(pci) - machine.devices, 0);
 }
 int our_pci_pasid_features(struct pci_dev* pci) {
   return of_pci(pci)->config->ssid_bits != 0 ? 0 : -EINVAL;
@@ -303,6 +302,7 @@ IS(kmem_cache_alloc_lru, our_alloc_node)
 IS(kmem_cache_alloc_lru_noprof, our_alloc_node)
 IS(kmem_cache_free, our_free_node)
 IS(kset_create_and_add, our_kset)
+IS(__flush_workqueue, iommucheck_work)
 IS(alloc_workqueue, our_workqueue)
 IS(alloc_workqueue_noprof, our_workqueue)
 OURS(kobject_get)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Domains at PASIDs, for glue.c: numbers are the caller's, and a device's RID is attached first. */
+ * Domains at PASIDs, for glue.c: numbers are the caller's, out of the kernel's own (build.sh makes
+ * iommu.c's ida a global name), and a device's RID is attached first. */
+#include <linux/idr.h>
+extern struct ida iommu_global_pasid_ida;
 
 enum { NUMBERS = 64, PLACES = 64, PASID_BITS = 20 };
 
@@ -57,18 +60,23 @@ static void leave_pasids(u32 device) {
   }
 }
 
+static int take_number(u32 pasid) {
+  return ida_alloc_range(&iommu_global_pasid_ida, pasid, pasid, GFP_KERNEL) >= 0;
+}
+
 /* A number that nobody has had; else the one that has been free for longest. */
 static int door_pasid_alloc(void* self, u32 min, u32 max, u32* pasid) {
   const u32 most = max == 0 ? (1u << PASID_BITS) - 1 : max;
   u32 at = min == 0 ? 1 : min;
   int i, room = find_number(0);
   if (min > most || most >> PASID_BITS != 0) return -IOMMUCHECK_EINVAL;
-  while (at <= most && (find_number(at) >= 0 || find_freed(at) >= 0)) ++at;
+  if (room < 0) return IOMMUCHECK_NOT_BUILT;
+  while (at <= most && (find_number(at) >= 0 || find_freed(at) >= 0 || !take_number(at))) ++at;
   for (i = 0; at > most && i < NUMBERS && pasids.freed[i] != 0; ++i) {
-    if (pasids.freed[i] >= min && pasids.freed[i] <= most) at = pasids.freed[i];
+    if (pasids.freed[i] < min || pasids.freed[i] > most || !take_number(pasids.freed[i])) continue;
+    at = pasids.freed[i];
   }
   if (at > most) return -IOMMUCHECK_ENOSPC;
-  if (room < 0) return IOMMUCHECK_NOT_BUILT;
   i = find_freed(at);
   if (i >= 0) {
     for (; i + 1 < NUMBERS; ++i) pasids.freed[i] = pasids.freed[i + 1];
@@ -86,6 +94,7 @@ static int door_pasid_free(void* self, u32 pasid) {
     if (pasids.places[i].domain != 0 && pasids.places[i].pasid == pasid) return -IOMMUCHECK_EBUSY;
   }
   pasids.numbers[number] = 0;
+  ida_free(&iommu_global_pasid_ida, pasid);
   number = find_freed(0);
   if (number < 0) shim_panic("more PASIDs than pasids.h can count");
   pasids.freed[number] = pasid;
