@@ -13,7 +13,10 @@
 #include "check/finding_files.h"
 #include "check/given.h"
 #include "check/parts.h"
+#include "host/store_count.h"
+#include "host/untold_stores.h"
 #include "impl/driver.h"
+#include "process/source_lines.h"
 
 namespace iommucheck::oracle {
 
@@ -120,6 +123,50 @@ std::string objection(const CheckOptions& options) {
 
 }  // namespace
 
+namespace {
+
+/// A few sequences once more, with the processor as a witness: where the stores stand.
+std::string places_of_untold(CheckOptions options) {
+  auto count = StoreCount::create();
+  if (!count) return {};
+  options.store_count = *count;
+  options.found = nullptr;
+  options.progress = nullptr;
+  options.given = nullptr;
+  options.of_given = false;
+  options.corpus.clear();
+  options.out_directory.clear();
+  options.seconds = 0;
+  options.sequences = 8;
+  options.jobs = 1;
+  (void)check_plugin(options);
+  std::string text;
+  for (const StoreCount::Place& place : (*count)->totals().places) {
+    text += place.in_driver ? ", at " + source_line_in(options.driver, place.pc)
+                            : ", in a library that the driver called";
+  }
+  return text;
+}
+
+/// What is made of stores that nobody told is no finding: their order is not known.
+Expected<CheckResult> check_hooked(const CheckOptions& options) {
+  untold_stores::begin();
+  auto result = check_plugin(options);
+  const u64 words = untold_stores::words();
+  if (!result || words == 0) return result;
+  result->not_looked_at.push_back(fmt::format(
+      "{} stores were not told{}: not all of the driver was built by iommucheck cc, and what comes "
+      "of them is not judged",
+      words, options.store_count ? "" : places_of_untold(options)));
+  if (!result->findings.empty()) return result;
+  for (RuleCount& count : result->rules) {
+    if (count.verdict == RuleVerdict::broken) count.verdict = RuleVerdict::undetermined;
+  }
+  return result;
+}
+
+}  // namespace
+
 Expected<CheckResult> run_check(const CheckOptions& options) {
   if (const std::string what = objection(options); !what.empty()) {
     return fail(ErrorCode::bad_input, what);
@@ -131,7 +178,7 @@ Expected<CheckResult> run_check(const CheckOptions& options) {
     }
   }
   if (!options.backend.empty() || impl::builtin_driver(options.driver) == nullptr) {
-    return check_plugin(options);
+    return check_hooked(options);
   }
   if (auto fits = known_is_of(options, options.driver); !fits) {
     return std::unexpected(std::move(fits.error()));

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "host/untold_stores.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -98,6 +100,7 @@ void ScanDoor::settle() {
   if (hooks_ == nullptr) return look(given());
   hooks_->settle();
   if (witness_) witness_->settled();
+  if (untold_stores::are_likely()) look(given());
 }
 
 void ScanDoor::leave() {
@@ -121,7 +124,9 @@ void ScanDoor::look(u64 bytes) {
       if (of_driver[i] != of_spec[i]) found_.push_back({pa + 8 * i, of_driver[i]});
     }
   });
-  if (!found_.empty()) monitor_.sweep(agent_, found_);
+  if (found_.empty()) return;
+  if (hooks_ != nullptr) untold_stores::add(found_.size());
+  monitor_.sweep(agent_, found_);
 }
 
 /// Compared before; and after it where it changed memory itself.

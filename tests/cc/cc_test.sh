@@ -123,6 +123,52 @@ if [ "$(uname -m)" = x86_64 ]; then
   }
 fi
 
+# An object without hooks, here in Rust's place: what it stores is no violation, and it is said where. Twin: with hooks a verdict.
+cat >put.c <<'END'
+void their_put(volatile unsigned long* at, unsigned long word);
+void their_put(volatile unsigned long* at, unsigned long word) { *at = word; }
+END
+sed 's|^static void put(struct driver\* d, u64 pa, u64 word) { \*at(d, pa) = word; }|void their_put(volatile u64*, u64);\
+static void put(struct driver* d, u64 pa, u64 word) { their_put(at(d, pa), word); }|' "$source/examples/simple_driver.c" >mixed.c
+grep -q '^void their_put' mixed.c || fail "the example has no put of that form"
+mixed() {  # mixed NAME OBJECT: what comes of the driver with it
+  "$command" cc -O2 -w -DPLAIN_STORES -I "$source" -shared -o "$1.so" mixed.c "$2" || fail "$1 does not link"
+  status=0
+  "$command" check --driver "./$1.so" --seed 1 --runs 60 --out "" -j 1 >"$1.txt" 2>&1 || status=$?
+}
+undecided() {  # undecided NAME PLACE
+  [ "$status" -eq 2 ] && ! grep -q '^VIOLATION' "$1.txt" && grep -qE "[0-9]+ stores were not told$2" "$1.txt" || {
+    cat "$1.txt"
+    fail "$1: stores that nobody told are not said, or are taken for a violation (status $status)"
+  }
+}
+place=
+if [ "$(uname -m)" = x86_64 ]; then place=', at .*put.* at '; fi
+"$cc" -O2 -g -fPIC -c -o plain_put.o put.c
+mixed plain_put plain_put.o
+undecided plain_put "${place:+${place}put.c:2}"
+"$command" cc -O2 -g -c -o told_put.o put.c
+mixed told_put told_put.o
+[ "$status" -eq 0 ] || { cat told_put.txt; fail "with hooks the driver does not hold"; }
+if command -v rustc >/dev/null && rustc --version >/dev/null 2>&1; then
+  cat >put.rs <<'END'
+#![no_std]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! { loop {} }
+#[no_mangle]
+pub unsafe extern "C" fn their_put(at: *mut u64, word: u64) { core::ptr::write_volatile(at, word) }
+END
+  if rustc -O -g -C panic=abort --crate-type staticlib -o libput.a put.rs; then
+    mixed plain_rust libput.a
+    undecided plain_rust "${place:+${place}put.rs:5}"
+  fi
+  if RUSTC_BOOTSTRAP=1 rustc -O -g -C panic=abort -Zsanitizer=thread -Zexternal-clangrt -Cunsafe-allow-abi-mismatch=sanitizer \
+    --crate-type staticlib -o libput_hooks.a put.rs 2>/dev/null; then
+    mixed told_rust libput_hooks.a
+    [ "$status" -eq 0 ] || { cat told_rust.txt; fail "Rust with hooks does not hold"; }
+  fi
+fi
+
 # What was never entered: a function that nobody calls, and a block that no sequence comes to.
 cat >"never.c" <<'END'
 #include "examples/simple_driver.c"
