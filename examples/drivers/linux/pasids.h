@@ -5,7 +5,7 @@
 #include <linux/idr.h>
 extern struct ida iommu_global_pasid_ida;
 
-enum { NUMBERS = 64, PLACES = 64, PASID_BITS = 20 };
+enum { NUMBERS = 256, PLACES = 64, PASID_BITS = 20 };
 
 static struct {
   u32 numbers[NUMBERS]; /* 0: none */
@@ -64,24 +64,36 @@ static int take_number(u32 pasid) {
   return ida_alloc_range(&iommu_global_pasid_ida, pasid, pasid, GFP_KERNEL) >= 0;
 }
 
-/* A number that nobody has had; else the one that has been free for longest. */
-static int door_pasid_alloc(void* self, u32 min, u32 max, u32* pasid) {
-  const u32 most = max == 0 ? (1u << PASID_BITS) - 1 : max;
-  u32 at = min == 0 ? 1 : min;
-  int i, room = find_number(0);
-  if (min > most || most >> PASID_BITS != 0) return -IOMMUCHECK_EINVAL;
-  if (room < 0) return IOMMUCHECK_NOT_BUILT;
+/* Takes a number that nobody has had; else the one that has been free for longest. 0: none. */
+static u32 take_any_number(u32 min, u32 most) {
+  u32 at = min;
+  int i;
   while (at <= most && (find_number(at) >= 0 || find_freed(at) >= 0 || !take_number(at))) ++at;
-  for (i = 0; at > most && i < NUMBERS && pasids.freed[i] != 0; ++i) {
-    if (pasids.freed[i] < min || pasids.freed[i] > most || !take_number(pasids.freed[i])) continue;
+  if (at <= most) return at;
+  for (i = 0; i < NUMBERS && pasids.freed[i] != 0; ++i) {
     at = pasids.freed[i];
-  }
-  if (at > most) return -IOMMUCHECK_ENOSPC;
-  i = find_freed(at);
-  if (i >= 0) {
+    if (at < min || at > most || !take_number(at)) continue;
     for (; i + 1 < NUMBERS; ++i) pasids.freed[i] = pasids.freed[i + 1];
     pasids.freed[NUMBERS - 1] = 0;
+    return at;
   }
+  return 0;
+}
+/* It is free, and the last one to come again. */
+static void number_is_free(u32 pasid) {
+  const int last = find_freed(0);
+  if (last < 0) shim_panic("more PASIDs than pasids.h can count");
+  pasids.freed[last] = pasid;
+}
+
+static int door_pasid_alloc(void* self, u32 min, u32 max, u32* pasid) {
+  const u32 most = max == 0 ? (1u << PASID_BITS) - 1 : max;
+  const int room = find_number(0);
+  u32 at;
+  if (min > most || most >> PASID_BITS != 0) return -IOMMUCHECK_EINVAL;
+  if (room < 0) return IOMMUCHECK_NOT_BUILT;
+  at = take_any_number(min == 0 ? 1 : min, most);
+  if (at == 0) return -IOMMUCHECK_ENOSPC;
   pasids.numbers[room] = *pasid = at;
   return 0;
 }
@@ -95,9 +107,7 @@ static int door_pasid_free(void* self, u32 pasid) {
   }
   pasids.numbers[number] = 0;
   ida_free(&iommu_global_pasid_ida, pasid);
-  number = find_freed(0);
-  if (number < 0) shim_panic("more PASIDs than pasids.h can count");
-  pasids.freed[number] = pasid;
+  number_is_free(pasid);
   return 0;
 }
 

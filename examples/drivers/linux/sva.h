@@ -3,12 +3,17 @@
  * Processes, for glue.c: what drivers of devices (uacce, idxd) do around iommu_sva_bind_device and
  * iommu_sva_unbind_device, by the tree's own iommu-sva.c and io-pgfault.c. What Linux has no word
  * for is not built: a range of numbers of the caller's, mm_exit, a further PASID, private PASIDs,
- * queues and handlers of the caller's. A group of several devices has no PASIDs. */
+ * queues and handlers of the caller's. A group of several devices has no PASIDs.
+ *
+ * Linux's processes keep their number until they are freed, and get the lowest one, so that it may
+ * be another's at once (docs/findings.md, PASID_CYCLIC). Of that nothing is judged here: a number
+ * goes with a process's last bond, and the one that has been free for longest comes next. */
 
 enum { BONDS = 64 };
 
 static struct {
   struct iommu_sva* handle; /* NULL: free */
+  struct mm_struct* mm;
   u32 device, pasid, refs;
 } bonds[BONDS];
 static struct {
@@ -23,8 +28,18 @@ static int is_bound(u32 device) {
 
 static void unbind(int i) {
   struct iommu_sva* handle = bonds[i].handle;
+  struct mm_struct* mm = bonds[i].mm;
+  const u32 pasid = bonds[i].pasid;
   if (--bonds[i].refs == 0) bonds[i].handle = NULL;
+  mmgrab(mm);
   iommu_sva_unbind_device(handle);
+  for (i = 0; i < BONDS && (bonds[i].handle == NULL || bonds[i].mm != mm);) ++i;
+  if (i == BONDS) {
+    mm_pasid_drop(mm);
+    mm->iommu_mm = NULL;
+    number_is_free(pasid);
+  }
+  mmdrop(mm);
 }
 static void unbind_all(u32 device) {
   int i;
@@ -76,8 +91,7 @@ static int door_sva_device_init(void* self, u32 number, u32 features, u32 min_pa
   if (iopf && !(one->config->flags & IOMMUCHECK_DEVICE_STALL)) return -IOMMUCHECK_EINVAL;
   if ((max_pasid != 0 && min_pasid > max_pasid) || min_pasid > limit) return -IOMMUCHECK_EINVAL;
   if (sva_devices[number].enabled) return -IOMMUCHECK_EEXIST;
-  if (min_pasid > 1 || (max_pasid != 0 && max_pasid < limit) || has_mm_exit ||
-      features & IOMMUCHECK_SVA_PRIVATE) {
+  if (min_pasid > 1 || (max_pasid != 0 && max_pasid < limit) || has_mm_exit) {
     return IOMMUCHECK_NOT_BUILT;
   }
   for (i = 0; i < machine.config->device_count; ++i) {
@@ -109,6 +123,27 @@ static int refused(int error) {
   return error == -EBUSY || error == -EINVAL || error == -EOPNOTSUPP ? IOMMUCHECK_NOT_BUILT : error;
 }
 
+/* iommu_sva_bind_device takes the lowest free number: the others are taken for as long. */
+static struct iommu_sva* bind(struct device* device, struct mm_struct* mm) {
+  const u32 number = mm->iommu_mm != NULL ? 0 : take_any_number(1, device->iommu->max_pasids - 1);
+  struct iommu_sva* handle;
+  struct ida lower;
+  u32 i;
+  if (number == 0) return iommu_sva_bind_device(device, mm);
+  ida_init(&lower);
+  for (i = 1; i < number; ++i) {
+    if (take_number(i)) (void)ida_alloc_range(&lower, i, i, GFP_KERNEL);
+  }
+  ida_free(&iommu_global_pasid_ida, number);
+  handle = iommu_sva_bind_device(device, mm);
+  for (i = 1; i < number; ++i) {
+    if (ida_alloc_range(&lower, i, i, GFP_KERNEL) < 0) ida_free(&iommu_global_pasid_ida, i);
+  }
+  ida_destroy(&lower);
+  if (IS_ERR(handle)) number_is_free(number);
+  return handle;
+}
+
 static int door_bind_device(void* self, u32 number, const struct iommucheck_mm* given, u32 flags,
                             u64 drvdata, u32* pasid) {
   struct iommucheck_pci* one = find_device(number);
@@ -125,7 +160,7 @@ static int door_bind_device(void* self, u32 number, const struct iommucheck_mm* 
   iommucheck_bury();
   mm = iommucheck_mm(given);
   if (mm == NULL || !mmget_not_zero(mm)) return -IOMMUCHECK_ESRCH;
-  handle = iommu_sva_bind_device(&one->pci.dev, mm);
+  handle = bind(&one->pci.dev, mm);
   mmput(mm);
   if (IS_ERR(handle)) return refused(PTR_ERR(handle));
   *pasid = iommu_sva_get_pasid(handle);
@@ -136,6 +171,7 @@ static int door_bind_device(void* self, u32 number, const struct iommucheck_mm* 
     if (free < 0) shim_panic("more bonds than sva.h can count");
     i = free;
     bonds[i].handle = handle;
+    bonds[i].mm = mm;
     bonds[i].device = number;
     bonds[i].pasid = *pasid;
     bonds[i].refs = 0;
