@@ -153,8 +153,14 @@ std::string_view word_of(KnownFile::Subject of) {
 
 bool KnownFinding::covers(std::string_view rule_name, std::string_view its_kind) const {
   if (rule != rule_name) return false;
-  if (!kind.ends_with('*')) return kind == its_kind;
-  return its_kind.starts_with(std::string_view(kind).substr(0, kind.size() - 1));
+  std::string_view part = kind;
+  const bool any_end = part.ends_with('*');
+  if (any_end) part.remove_suffix(1);
+  const bool any_beginning = part.starts_with('*');
+  if (any_beginning) part.remove_prefix(1);
+  if (any_beginning && any_end) return its_kind.find(part) != std::string_view::npos;
+  if (any_beginning) return its_kind.ends_with(part);
+  return any_end ? its_kind.starts_with(part) : its_kind == part;
 }
 
 bool KnownFinding::expired(std::string_view today) const {

@@ -18,7 +18,7 @@ namespace iommucheck::oracle {
 struct KnownFinding {
   std::string id;       ///< of a device also the trace's name: <id>.jsonl in the folder of the file
   std::string rule;     ///< its name
-  std::string kind;     ///< as Finding has it; "...*": all that begin so
+  std::string kind;     ///< as Finding has it; "...*": all that begin so; "*...": that end so
   std::string section;  ///< of the manual
   std::string why;      ///< one line: what the device or driver does, and why that is left so
   std::string correct;  ///< what a correct one would do

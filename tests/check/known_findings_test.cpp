@@ -118,6 +118,22 @@ TEST_F(Known, AnEntryExcusesUntilItExpires) {
   EXPECT_EQ(end_of(options_, expired).verdict(), Verdict::violated);
 }
 
+TEST(KnownKinds, AStarStandsForWhatABeginningOrAnEndMayBe) {
+  const auto covers = [](const char* kind, const char* its) {
+    const KnownFinding one{
+        .id = "a", .rule = "PAGE_REUSE", .kind = kind, .section = {}, .why = "w", .correct = {}};
+    return one.covers("PAGE_REUSE", its) && !one.covers("TABLE_FREE", its);
+  };
+  EXPECT_TRUE(covers("*; L1STD, leaf only", "attach; L1STD, leaf only"));
+  EXPECT_FALSE(covers("*; L1STD, leaf only", "attach; L1STD, leaf only, twice"));
+  EXPECT_TRUE(covers("attach; *", "attach; L1STD, leaf only"));
+  EXPECT_FALSE(covers("attach; *", "detach; L1STD, leaf only"));
+  EXPECT_TRUE(covers("*L1STD*", "attach; L1STD, leaf only"));
+  EXPECT_FALSE(covers("*L1CD*", "attach; L1STD, leaf only"));
+  EXPECT_TRUE(covers("*", "attach; L1STD, leaf only"));
+  EXPECT_FALSE(covers("attach", "attach; L1STD, leaf only"));
+}
+
 /// The twin: an entry for another rule, or another kind, or another driver excuses nothing.
 TEST_F(Known, OnlyWhatAnEntryNamesIsExcused) {
   options_.findings_max = 1;
