@@ -111,12 +111,15 @@ static int door_pasid_free(void* self, u32 pasid) {
   return 0;
 }
 
+static int is_of_process(u32 pasid); /* sva.h */
+
 static int door_attach_pasid(void* self, iommucheck_handle handle, u32 number, u32 pasid) {
   struct iommucheck_pci* one = find_device(number);
   struct iommu_domain* domain = find_domain(handle);
   u32 i;
   int found, place = 0, error;
   if (one == NULL) return -IOMMUCHECK_ENODEV;
+  if (is_of_process(pasid)) return -IOMMUCHECK_EBUSY;
   if (domain == NULL || one->domain == 0 || pasid == 0 || find_number(pasid) < 0 ||
       pasid >> one->config->ssid_bits != 0) {
     return -IOMMUCHECK_EINVAL;

@@ -26,6 +26,12 @@ static int is_bound(u32 device) {
   return i < BONDS;
 }
 
+static int is_of_process(u32 pasid) {
+  int i = 0;
+  while (i < BONDS && (bonds[i].handle == NULL || bonds[i].pasid != pasid)) ++i;
+  return i < BONDS;
+}
+
 static void unbind(int i) {
   struct iommu_sva* handle = bonds[i].handle;
   struct mm_struct* mm = bonds[i].mm;
