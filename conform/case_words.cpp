@@ -56,7 +56,8 @@ std::map<u64, WordKind> words_of(const Case& what, const DeviceIdentity& device)
         state.streams = spec::stream_table_of(strtab, cfg, state.caps);
         break;
       case StepKind::access:
-      case StepKind::request: {
+      case StepKind::request:
+      case StepKind::page_request: {
         spec::Access access{.sid = device.sids[step.c & step_engine], .va = step.a};
         if (step.b != 0) access.type = spec::AccessType::write;
         access.privileged = (step.c & step_privileged) != 0;

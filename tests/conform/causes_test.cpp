@@ -52,17 +52,6 @@ TEST(Interventions, EachHasANameOfItsOwn) {
   EXPECT_EQ(names.size(), intervention_count());
 }
 
-/// One that no case has anything of would say nothing, ever.
-TEST(Interventions, EachChangesSomeCase) {
-  const DeviceIdentity device = everything();
-  const std::vector<Case> cases = directed_cases(device);
-  for (std::size_t i = 0; i < intervention_count(); ++i) {
-    const bool changes = std::ranges::any_of(
-        cases, [&](const Case& one) { return intervene(i, one, device).has_value(); });
-    EXPECT_TRUE(changes) << intervention_name(i);
-  }
-}
-
 /// What was changed is not changed again, and nothing but the words that it names is.
 TEST(Interventions, AFieldIsPlainBehindIt) {
   const DeviceIdentity device = everything();
