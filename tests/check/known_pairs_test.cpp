@@ -104,10 +104,10 @@ constexpr Alike alike[] = {
     {"no_answer_to_some_faults", "faults_left_at_unbind"},
     {"no_answer_to_some_faults", "fault_left_at_unbind"},
     // What the first breaks is never given back.
-    {"command_error_not_acknowledged", "asid_pinned_for_ever"},
-    {"command_error_not_acknowledged", "last_level_never_freed"},
     {"stream_id_shift_of_32_bits", "last_level_never_freed"},
     {"no_answer_to_some_faults", "pasid_reference_per_process"},
+    // Whoever waits for no CMD_SYNC has writes that leave no mark, by such leaves too.
+    {"no_cmd_sync", "dirty_clear_beyond_window"},
     // A table that is walked from another level, and a mapping that was left: both lead somewhere.
     {"t0sz_of_the_smmu", "map_failure_not_unrolled"}};
 
