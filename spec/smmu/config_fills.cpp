@@ -2,6 +2,7 @@
 #include "spec/smmu/config_fills.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "spec/smmu/config_index.h"
 
@@ -193,13 +194,13 @@ bool ConfigFills::may_be_fetched_again(const ConfigItem& item, const std::vector
 /// as memory has them now, invalid ones too.
 void ConfigFills::leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
                               std::vector<StreamPart>& streams) {
-  const DescriptorIndex index(config_);
+  std::optional<DescriptorIndex> index;  // made where it is asked: most have nothing below
   std::vector<u32> descriptors;
   // It is gone with the first later group that was exposed already and removes it, as far as
   // nothing else that is cached leads there.
   const auto end_by_later_groups = [&](ConfigItem& word) {
-    descriptors.clear();
-    index.above(word, descriptors);
+    if (!index) index.emplace(config_);
+    index->above(word, descriptors);
     commands_.for_each([&](const InFlight& sent) {
       if (sent.group <= item.dies || sent.group >= word.dies) return;
       if (!removes(sent.command, word) || may_be_fetched_again(word, descriptors, sent)) return;
