@@ -130,6 +130,7 @@ class Lockstep {
     bool dynamic = false;   ///< of a dynamic domain
     bool gathered = false;  ///< an unmap_fast is not synchronised
     std::vector<fuzz::Mapped> mappings;
+    std::vector<fuzz::Mapped> left;  ///< the last that were taken away
   };
   struct SvmTask {
     u64 token = 0;
@@ -223,6 +224,8 @@ class Lockstep {
                    const spec::sva::Observed& observed);
   std::size_t pick_space(const fuzz::Operation& operation);
   [[nodiscard]] bool fits(const fuzz::Operation& operation, std::size_t index) const;
+  static void note_mapped(Space& space, u64 iova, u64 bytes);
+  static void note_left(Space& space, u64 iova, u64 bytes);
   static void note_unmapped(Space& space, u64 iova, u64 bytes);
   [[nodiscard]] fuzz::SpaceView empty_view() const;
   fuzz::SpaceView space_of(const Space& space) const;
@@ -274,6 +277,7 @@ class Lockstep {
   /// What a user has changed: an entry of its PASID table, or a page.
   struct UsersChange {
     std::optional<u64> entry = std::nullopt;
+    u64 root = 0;
     u64 va = 0;
   };
   void user_forgets(u64 parent, u64 domain, const UsersChange& change, u64 how);

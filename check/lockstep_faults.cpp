@@ -224,6 +224,19 @@ void Lockstep::answer(const fuzz::Operation& operation) {
   if (may_call(call)) make_call(call);
 }
 
+namespace {
+
+/// Of the n-th page that is asked for, where one wants something else than another.
+spec::AccessType type_of_page(const fuzz::Operation& operation, u32 n) {
+  using spec::AccessType;
+  const auto first = (operation.choices & 1) != 0 ? AccessType::write : AccessType::read;
+  constexpr AccessType types[] = {AccessType::read, AccessType::write, AccessType::execute};
+  const u32 step = (operation.choices >> 5) & 3;
+  return step == 3 ? first : types[(static_cast<u32>(first) + (n + 1) * step) % std::size(types)];
+}
+
+}  // namespace
+
 /// An access that most likely waits. The driver hears of its record `now`, or with the next one.
 void Lockstep::fault(const fuzz::Operation& operation, bool now) {
   const auto device = prepare_faults(operation);
@@ -237,7 +250,6 @@ void Lockstep::fault(const fuzz::Operation& operation, bool now) {
   const u32 pasid = pasids[operation.mapping % pasids.size()];
   if (monitor_.interface().duty_of_dma(*device, pasid).blames_caller) return;
   spec::Access access{.sid = sids[operation.choices % sids.size()], .ssid = pasid, .ssv = true};
-  if ((operation.choices & 1) != 0) access.type = spec::AccessType::write;
   access.va = nowhere + (u64{operation.mapping} << 12) + (operation.choices & 0xff8U);
   access.route = spec::Route::untranslated;
   // Several fill a queue.
@@ -247,8 +259,18 @@ void Lockstep::fault(const fuzz::Operation& operation, bool now) {
   const bool goes_on = (operation.choices & 0x18) == 0x18;  // its last page comes with another
   for (u32 n = 0; n < times; ++n, access.va += u64{1} << 12) {
     ++accesses_;
+    access.type = type_of_page(operation, n);
     const Monitor::PageAsked asked{group, n + 1 == times && !goes_on};
     recorded |= monitor_.device_access(access, host_.choices(), asked);
+  }
+  // Now and then a device says beside its requests that it is done with a PASID.
+  const bool asks = monitor_.interface().asks_for_pages(*device);
+  if (asks && (operation.choices & 0x300) == 0x300) {
+    recorded |= monitor_.stop_marker(access.sid, pasid);
+  }
+  if (asks && (operation.choices & 0x380) == 0x200) {
+    recorded |= monitor_.page_requested_untagged(access.sid, access.va, !goes_on,
+                                                 {operation.mapping % 4U, true});
   }
   if (recorded && now) host_.irq(interrupt_for(monitor_, *device));
 }

@@ -95,6 +95,7 @@ fuzz::SpaceView Lockstep::space_of(const Space& space) const {
     view.leaf_max = u64{1} << (63 - std::countl_zero(space.facts.page_sizes));
   }
   view.mappings = space.mappings;
+  view.left = space.left;
   return view;
 }
 
@@ -341,7 +342,21 @@ bool Lockstep::interrupts_now(const fuzz::Operation& operation, bool recorded) {
 
 // ---- calls --------------------------------------------------------------------------------------
 
+void Lockstep::note_mapped(Space& space, u64 iova, u64 bytes) {
+  space.mappings.push_back({iova, bytes});
+  std::erase_if(space.left, [&](const fuzz::Mapped& gone) {
+    return gone.iova >= iova && gone.iova - iova < bytes;
+  });
+}
+
+void Lockstep::note_left(Space& space, u64 iova, u64 bytes) {
+  constexpr std::size_t left_max = 4;
+  if (space.left.size() == left_max) space.left.erase(space.left.begin());
+  space.left.push_back({iova, bytes});
+}
+
 void Lockstep::note_unmapped(Space& space, u64 iova, u64 bytes) {
+  note_left(space, iova, bytes);
   std::vector<fuzz::Mapped> left;
   for (const fuzz::Mapped& m : space.mappings) {
     const u64 last = m.iova + (m.bytes - 1);
@@ -376,7 +391,7 @@ void Lockstep::perform_map_sg(Call& call) {
   if (observed.status != Status::ok || observed.value != bytes || bytes == 0) return;
   for (Space& space : spaces_) {
     const bool is_it = space.io_mm ? space.handle == call.io_mm : space.handle == call.domain;
-    if (is_it && !space.task) space.mappings.push_back({iova, bytes});
+    if (is_it && !space.task) note_mapped(space, iova, bytes);
   }
 }
 
@@ -415,13 +430,18 @@ void Lockstep::perform_on_space(const fuzz::Operation& operation) {
 void Lockstep::note_result(std::size_t index, const Call& call, const Observed& observed) {
   // Cleared, though it may still be reached: who keeps the ranges takes it away once.
   const bool gone = observed.status == Status::etimedout && !claims(Claim::ranges);
+  const bool unmaps = call.kind == CallKind::unmap || call.kind == CallKind::sva_unmap;
+  if (observed.status == Status::etimedout && unmaps && observed.value != 0 &&
+      index < spaces_.size()) {
+    note_left(spaces_[index], call.iova, observed.value);
+  }
   if ((observed.status != Status::ok && !gone) || index >= spaces_.size()) return;
   Space& space = spaces_[index];
   switch (call.kind) {
     case CallKind::map:
     case CallKind::task_map:
     case CallKind::sva_map:
-      if (call.size != 0) space.mappings.push_back({call.iova, call.size});
+      if (call.size != 0) note_mapped(space, call.iova, call.size);
       break;
     case CallKind::unmap:
     case CallKind::task_unmap:

@@ -38,10 +38,16 @@ void Lockstep::user_forgets(u64 parent, u64 domain, const UsersChange& change, u
   if (change.entry) {
     for (const u64 number : numbers) commands.push_back(words.entry(number, *change.entry));
   }
-  forget_pages(words, pages, all, commands);
+  if (change.entry || all) {
+    forget_pages(words, pages, all, commands);
+  } else {
+    const bool ranges = monitor_.smmu().capabilities().ril;
+    commands.push_back(
+        words.page(users_->memory.asid_of(change.root), change.va, ranges, how >> 1));
+  }
   const auto pasid = change.entry.value_or(0) != 0 ? change.entry : std::nullopt;  // S1DSS = 2
   for (const u64 number : numbers) {
-    for (const u64 va : pages) commands.push_back(words.device(number, pasid, va));
+    for (const u64 va : pages) commands.push_back(words.device_by(number, pasid, va, how >> 11));
   }
   Call call{.kind = CallKind::cache_invalidate, .domain = domain};
   call.commands = commands;

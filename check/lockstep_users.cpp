@@ -246,7 +246,7 @@ void Lockstep::user_writes(u64 parent, u64 domain, const fuzz::Operation& operat
     const u32 rights = spec::sva::prot_read | ((how >> 5 & 1) != 0 ? spec::sva::prot_write : 0);
     memory.map(root, va, ipa, rights);
   }
-  if (keeps_rules) user_forgets(parent, domain, {.va = va}, how >> 42);
+  if (keeps_rules) user_forgets(parent, domain, {.root = root, .va = va}, how >> 42);
 }
 
 void Lockstep::user_commands(u64 domain, const fuzz::Operation& operation) {

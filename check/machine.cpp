@@ -549,9 +549,10 @@ Machine machine_with(Features features, Draw& draw) {
     const u32 left = draw.of({0, 0, 0, 0, 0, 1, 1, 2});
     machine.hooks.mm_alloc = left == 1;
     machine.hooks.mm_free = left == 2;
+    // Without one of these nobody is ever bound.
+    machine.hooks.mm_attach = !draw.one_in(8);
+    machine.hooks.mm_detach = !draw.one_in(8);
   }
-  machine.hooks.mm_attach = !draw.one_in(4);
-  machine.hooks.mm_detach = !draw.one_in(4);
   machine.dirty = has(features, Feature::left_on);
   return machine;
 }

@@ -173,11 +173,13 @@ Operation of_kind(OperationKind kind, u64 word) {
   return fuzz::random_operation((word & ~fuzz::kind_mask) | named);
 }
 
-/// A table full of pages at a place of its own: an unmap of all of it takes the table out.
-void fill_a_table(Operation& map) {
+/// A table full of pages, one beside the other: an unmap of all of it takes the table out. Some go
+/// on in the next one.
+void fill_a_table(Operation& map, u64 draw) {
   map.aim = static_cast<u16>(fuzz::Aim::absolute);
   map.window = static_cast<u16>(fuzz::Window::spots_2m);
-  map.size = static_cast<u16>(fuzz::Size::m2);
+  map.page %= 4;
+  map.size = static_cast<u16>(draw % 4 == 0 ? fuzz::Size::m2_4k : fuzz::Size::m2);
   map.pa = static_cast<u16>(fuzz::Pa::page);
 }
 
@@ -186,7 +188,8 @@ constexpr std::span<const Weight> themes[] = {process_kinds, exit_kinds, walker_
 
 // Of 16 families, by what they are made of; the rest is of some groups.
 constexpr u64 of_everything = 4, of_a_theme = 3;
-constexpr u64 of_users = 8;  // one of so many: half of it is about users of stage 2 domains
+constexpr u64 of_full_tables = 16;  // one of so many has them
+constexpr u64 of_users = 8;         // one of so many: half of it is about users of stage 2 domains
 // Likewise, by how often something fails; the rest as the kinds' words have it.
 constexpr u64 without_time_outs = 4, full_of_time_outs = 4;
 constexpr u64 with_enough_memory = 8, with_short_memory = 2;
@@ -273,6 +276,7 @@ Mix Mix::drawn(SplitMix64& words, Kinds kinds) {
   const auto often = [](u64 draw, u64 never, u64 dense) {
     return draw < never ? Often::never : draw < never + dense ? Often::dense : Often::as_words;
   };
+  mix.fills_tables_ |= (shape >> 40) % of_full_tables == 0;
   mix.of_users_ = mix.has(OperationKind::user) && (shape >> 32) % of_users == 0;
   mix.time_outs_ = often((shape >> 16) % 16, without_time_outs, full_of_time_outs);
   mix.short_memory_ = often((shape >> 24) % 16, with_enough_memory, with_short_memory);
@@ -311,7 +315,9 @@ fuzz::Operation Mix::next(SplitMix64& words) const {
     left -= weights_[i];
   }
   Operation operation = of_kind(kind, word);
-  if (fills_tables_ && kind == OperationKind::map && (draw >> 48) % 4 == 0) fill_a_table(operation);
+  if (fills_tables_ && kind == OperationKind::map && (draw >> 48) % 4 == 0) {
+    fill_a_table(operation, draw >> 46);
+  }
   if (short_memory_ == Often::never) operation.fail = 0;
   // The n-th allocation or a hook: in the middle of what a call does to several objects.
   if (short_memory_ == Often::dense && (draw >> 50) % 2 == 0) {

@@ -35,11 +35,11 @@ void DriverHost::bind_process_callbacks() {
   p.cpu = [](void* /*ctx*/) -> uint32_t { return 0; };
   p.mm_pin = [](void* ctx, iommucheck_handle mm) -> uint32_t {
     DriverHost& host = self(ctx);
-    return host.abandoned_ ? 0 : host.processes_.pin(mm);
+    return host.abandoned_ ? 0 : host.processes_.pin(host.processes_.of_handle(mm));
   };
   p.mm_unpin = [](void* ctx, iommucheck_handle mm) {
     DriverHost& host = self(ctx);
-    if (!host.abandoned_) host.processes_.unpin(mm);
+    if (!host.abandoned_) host.processes_.unpin(host.processes_.of_handle(mm));
   };
   p.hook = [](void* ctx, uint32_t hook, uint64_t io_mm, uint32_t device) -> int {
     DriverHost& host = self(ctx);
@@ -119,7 +119,7 @@ bool DriverHost::invalidate(u64 mm, u64 va, u64 bytes) {
   begin_steps();
   monitor_.invalidate_begins(mm, va, bytes);
   enter();
-  const int error = driver_.mm_invalidate(state_, mm, va, bytes);
+  const int error = driver_.mm_invalidate(state_, processes_.handle_of(mm), va, bytes);
   leave();
   if (error != 0 && error != -IOMMUCHECK_ETIMEDOUT) {
     monitor_.driver_error(fmt::format("mm_invalidate answered {}", error));
@@ -143,7 +143,7 @@ iommucheck_mm DriverHost::process(u64 number) const {
   iommucheck_mm mm{};
   mm.size = sizeof(mm);
   mm.abi = IOMMUCHECK_DRIVER_ABI;
-  mm.mm = number;
+  mm.mm = processes_.handle_of(number);
   mm.table_pa = processes_.root(number);
   mm.mair = Processes::mair;
   mm.input_bits = Processes::input_bits;
@@ -224,8 +224,8 @@ void DriverHost::work(Thread& thread) {
   switch (thread.kind) {
     case Thread::Kind::call: thread.observed = dispatch(thread.call); break;
     case Thread::Kind::release:
-      thread.observed.status =
-          spec::sva::status_from_driver(driver_.mm_release(state_, thread.call.mm));
+      thread.observed.status = spec::sva::status_from_driver(
+          driver_.mm_release(state_, processes_.handle_of(thread.call.mm)));
       break;
     case Thread::Kind::removal:
       thread.observed.status =

@@ -89,8 +89,33 @@ u64 Processes::make() {
   const u64 root = elsewhere ? 0 : new_table();
   if (root == 0 && !elsewhere) return 0;
   monitor_.trail().set(count_, count_ + 1);
-  edit(count_) = {.root = root, .living = 1, .asid = 0, .pins = 0};
+  const u64 handle = free_handle().value_or(count_);
+  edit(count_) = {.root = root, .living = 1, .asid = 0, .pins = 0, .handle = handle, .over = 0};
   return count_;
+}
+
+/// Of a process that is over, and to which no driver can come back.
+std::optional<u64> Processes::free_handle() const {
+  for (u64 mm = 1; mm < count_; ++mm) {
+    const Process& process = processes_[mm - 1];
+    const bool is_free = process.over != 0 && process.pins == 0;
+    if (is_free && of_handle(process.handle) == mm) return process.handle;
+  }
+  return std::nullopt;
+}
+
+u64 Processes::of_handle(u64 handle) const {
+  for (u64 mm = count_; mm > 0; --mm) {
+    if (processes_[mm - 1].handle == handle) return mm;
+  }
+  return 0;
+}
+
+u64 Processes::handle_of(u64 mm) const {
+  constexpr u64 nobodys = 0x1000;  // beyond all that there are: it was another's since
+  const Process* process = find(mm);
+  if (process == nullptr) return mm;
+  return of_handle(process->handle) == mm ? process->handle : nobodys + mm;
 }
 
 bool Processes::alive(u64 mm) const {
@@ -302,6 +327,7 @@ void Processes::free_tables(u64 table, unsigned level) {
 }
 
 void Processes::exit_ends(u64 mm, bool timed_out) {
+  edit(mm).over = 1;
   if (of_hardware() != nullptr) return;  // the monitor has told it
   const u64 table = root(mm);
   edit(mm).root = 0;

@@ -55,6 +55,12 @@ class Processes {
   /// Its tables are freed, whoever still walks them; after a time-out they are kept for good.
   void exit_ends(u64 mm, bool timed_out = false);
 
+  /// By what the driver knows it. Of a process that is over and has no pin left it comes again, as
+  /// an address does: the next process has it.
+  [[nodiscard]] u64 handle_of(u64 mm) const;
+  /// The process that has it; 0: none.
+  [[nodiscard]] u64 of_handle(u64 handle) const;
+
   [[nodiscard]] bool alive(u64 mm) const;  ///< exit_begins() has not been told
   [[nodiscard]] u64 root(u64 mm) const;
   [[nodiscard]] u32 count() const { return static_cast<u32>(count_); }
@@ -94,6 +100,8 @@ class Processes {
     u64 living = 0;  ///< 1: created; 0 once exit_begins() was told
     u64 asid = 0;
     u64 pins = 0;
+    u64 handle = 0;
+    u64 over = 0;  ///< 1: exit_ends() was told
   };
   struct Leaf {
     u64 place = 0;  ///< of its descriptor
@@ -103,6 +111,7 @@ class Processes {
   };
 
   u64 make();
+  [[nodiscard]] std::optional<u64> free_handle() const;
   // processes_of_hardware.cpp: where the hardware's model keeps the tables
   [[nodiscard]] HardwareProcesses* of_hardware() const;
   bool map_page_by_page(u64 mm, u64 va, u64 pa, u64 bytes, ProcessRights rights);

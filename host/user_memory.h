@@ -58,6 +58,8 @@ class UserMemory {
 
   /// An empty table.
   u64 new_table();
+  /// Of a table: its entries have it.
+  [[nodiscard]] u64 asid_of(u64 root) const;
   // Entries (CDs) there are where the words have any.
 
   /// `count` of them, all of them empty.
@@ -77,7 +79,6 @@ class UserMemory {
   void write(u64 ipa, u64 value);
   /// Of the last level; 0: there is none, and none was made.
   u64 slot_of(u64 root, u64 va, bool make);
-  [[nodiscard]] u64 asid_of(u64 root) const;
   template <class Tell>
   void tell(Tell tell_one);
 

@@ -29,12 +29,35 @@ class Smmuv3Words final : public UserWords {
   }
 
   [[nodiscard]] CommandWords va(u64 va) const override { return user_command::nh_vaa(va); }
+  [[nodiscard]] CommandWords page(u64 asid, u64 va, bool ranges, u64 how) const override {
+    using namespace user_command;
+    const bool leaf = (how & 1) != 0;  // of pages no pointer has changed
+    const bool of_all = (how >> 1 & 1) != 0;
+    CommandWords one = of_all ? nh_vaa(va) : nh_va(asid, va, false);
+    if (leaf) one.high |= 1;
+    switch (how >> 2 & 7) {
+      case 0: return nh_asid(asid);
+      case 1:
+      case 2:
+      case 3: return ranges ? as_range(one, how >> 5) : one;
+      default: return one;
+    }
+  }
   [[nodiscard]] CommandWords all() const override { return user_command::nh_all(); }
   [[nodiscard]] CommandWords entry(u64 number, u64 pasid) const override {
     return user_command::cfgi_cd(number, pasid);
   }
   [[nodiscard]] CommandWords device(u64 number, std::optional<u64> pasid, u64 va) const override {
     return pasid ? user_command::atc_inv(number, *pasid, va) : user_command::atc_inv(number, va);
+  }
+  [[nodiscard]] CommandWords device_by(u64 number, std::optional<u64> pasid, u64 va,
+                                       u64 how) const override {
+    constexpr u64 global = u64{1} << 9;
+    constexpr u64 sizes[] = {0, 0, 1, 52};
+    CommandWords one = device(number, pasid, va);
+    one.high |= sizes[how & 3];
+    if (pasid && (how >> 2 & 3) == 0) one.low |= global;
+    return one;
   }
   [[nodiscard]] CommandWords all_of_host() const override { return user_command::el2_all(); }
   [[nodiscard]] CommandWords sync() const override { return user_command::sync(); }
@@ -61,6 +84,10 @@ class TwoWords final : public UserWords {
 
   [[nodiscard]] CommandWords va(u64 va) const override {
     return two_user_command::drop_range(0, user_command::page_of(va), 0);
+  }
+  [[nodiscard]] CommandWords page(u64 /*asid*/, u64 at, bool /*ranges*/,
+                                  u64 /*how*/) const override {
+    return va(at);
   }
   [[nodiscard]] CommandWords all() const override { return two_user_command::drop_all(); }
   [[nodiscard]] CommandWords entry(u64 number, u64 pasid) const override {

@@ -32,12 +32,21 @@ class UserWords {
 
   // ---- commands ----
   [[nodiscard]] virtual spec::sva::CommandWords va(u64 va) const = 0;  ///< of every table
+  /// A page of the table with that ASID, in one of the forms that do; `how` says which. `ranges`:
+  /// of several pages too.
+  [[nodiscard]] virtual spec::sva::CommandWords page(u64 asid, u64 va, bool ranges,
+                                                     u64 how) const = 0;
   [[nodiscard]] virtual spec::sva::CommandWords all() const = 0;
   /// Of an entry; what is no command where there are none.
   [[nodiscard]] virtual spec::sva::CommandWords entry(u64 number, u64 pasid) const = 0;
   /// What the device itself has cached. nullopt: without a PASID.
   [[nodiscard]] virtual spec::sva::CommandWords device(u64 number, std::optional<u64> pasid,
                                                        u64 va) const = 0;
+  /// The same in one of the forms that do; `how` says which.
+  [[nodiscard]] virtual spec::sva::CommandWords device_by(u64 number, std::optional<u64> pasid,
+                                                          u64 va, u64 /*how*/) const {
+    return device(number, pasid, va);
+  }
   // What a user may not give.
   [[nodiscard]] virtual spec::sva::CommandWords all_of_host() const = 0;
   [[nodiscard]] virtual spec::sva::CommandWords sync() const = 0;

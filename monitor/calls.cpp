@@ -243,6 +243,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   if (verdict.ok && observed.status == Status::ok) check_ended_faults();
   in_call_ = false;
   if (!declined) judge_result(verdict, observed);
+  if (verdict.ok && call.kind == CallKind::cache_invalidate) check_users_atcs(observed);
   const bool worked = verdict.ok && observed.status == Status::ok;
   const bool paging = call.kind == CallKind::domain_alloc &&
                       call.domain_kind == static_cast<u32>(spec::sva::DomainKind::paging);
@@ -254,6 +255,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
     finding.answer = spec::sva::status_text(observed.status);
     find(std::move(finding));
   }
+  if (worked && call.kind == CallKind::attach) check_users_routes(call.domain);
   if (worked && changed_something(call, observed)) ++statistics_.calls_changing;
   // A number that this call made reachable.
   const bool bound = call.kind == CallKind::bind_device;

@@ -78,6 +78,7 @@ void Monitor::check_ended_faults() {
 /// handler.
 void Monitor::check_refused() {
   if (!case_.promises_on) return;
+  check_untagged();
   interface_.for_each_refused([&](u32 device, u32 pasid, u32 sid, u32 stag) {
     count(spec::Rule::FAULT_REFUSED);
     if (!findings_.empty() || !still_waits_for(sid, stag)) return;

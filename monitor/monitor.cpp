@@ -192,6 +192,7 @@ void Monitor::Case::begin(EventIndex at, bool judged) {
   stalled_accesses.clear();
   answered.clear();
   stalled.clear();
+  untagged.clear();
 }
 
 void Monitor::begin_case(EventIndex now) {

@@ -157,6 +157,12 @@ class Monitor {
   };
   bool device_access(const spec::Access& access, spec::Choices& choices,
                      std::optional<PageAsked> asked = {});
+  /// As a device that is done with a PASID: it asks for no more pages there, and waits for nothing
+  /// (IHI 0070 8). Whether there was a record.
+  bool stop_marker(u32 sid, u32 pasid);
+  /// The same of one that asks for a page without a PASID. No process has that: whoever reads it
+  /// has to answer it.
+  bool page_requested_untagged(u32 sid, u64 va, bool write, PageAsked asked);
   /// An access that device_access() left waiting for an answer.
   /// In `stag`: it is the name of a group of page requests (spec::sva::request_name).
   static constexpr u32 request_bit = u32{1} << 31;
@@ -553,6 +559,9 @@ class Monitor {
   void owe_device(u32 device);
   void owe_all(u32 device);
   void switch_ats(u32 device, bool on);
+  void check_users_atcs(const spec::sva::Observed& observed);
+  void check_users_atc(const spec::Command& given, u32 device);
+  void check_users_routes(u64 domain);
   void check_after_call();
   void check_shut_down();
   void check_faults_ended(const Place& place);
@@ -564,6 +573,8 @@ class Monitor {
   void groups_end();
   void end_group(const spec::PageResponse& response, bool by_driver);
   void lose_begun_groups();
+  bool end_untagged(u32 sid, u32 group);
+  void check_untagged();
   void remember_waiting() { waited_before_ = interface_.waiting_faults(); }
   void check_ended_faults();
   void check_refused();
@@ -643,6 +654,15 @@ class Monitor {
     std::vector<StalledAccess> answered;
     u64 stalls_seen = 0;
     std::vector<spec::StreamPart> stalled;  ///< where an access began to wait
+    /// A group of page requests without a PASID that is not answered.
+    struct Untagged {
+      u32 sid = 0;
+      u32 group = 0;
+      bool whole = false;
+      bool told = false;    ///< there was an interrupt since
+      bool unsure = false;  ///< the queue has stuck since: which answers got through nobody knows
+    };
+    std::vector<Untagged> untagged;
     void begin(EventIndex at, bool judged);
   };
   Case case_;

@@ -88,9 +88,99 @@ bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
   return true;
 }
 
+bool Monitor::stop_marker(u32 sid, u32 pasid) {
+  const u32 device = interface_.device_of(sid);
+  if (hardware_ || !interface_.requests_are_on(device).value_or(true)) return false;
+  tick();
+  const spec::PageRequest marker{.sid = sid, .ssid = pasid, .last = true};
+  const auto ends = spec::page_request_outcomes(marker, smmu_.page_queue(), caches_.capabilities(),
+                                                {.ppar = spec::Ppar::pasid});
+  const spec::PageRequestOutcome& end = ends.front();
+  if (sink_ != nullptr) {
+    trace::PageRequest sent{.sid = sid, .iova = 0};
+    sent.ssid = trace::substream(pasid);
+    sent.rights = trace::Rights{};
+    sent.last = true;
+    emit(trace::device_agent(static_cast<u16>(device)), sent);
+  }
+  smmu_.take_page_request(marker, end);
+  if (end.overflows) lose_begun_groups();
+  if (end.end != spec::PageRequestEnd::recorded) return false;
+  emit(trace::smmu_agent(), trace::PageRequestQueued{});
+  return true;
+}
+
+bool Monitor::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked asked) {
+  const u32 device = interface_.device_of(sid);
+  if (hardware_ || !interface_.requests_are_on(device).value_or(true)) return false;
+  // No device gives the index of a group that waits to another.
+  const auto waits = [&](const Case::Untagged& one) {
+    return one.sid == sid && one.group == asked.group && one.whole;
+  };
+  if (std::ranges::any_of(case_.untagged, waits)) return false;
+  tick();
+  const spec::PageRequest request{.sid = sid,
+                                  .address = va & ~u64{0xfff},
+                                  .prg_index = asked.group,
+                                  .last = asked.last,
+                                  .write = write,
+                                  .read = !write};
+  const auto ends = spec::page_request_outcomes(request, smmu_.page_queue(), caches_.capabilities(),
+                                                {.ppar = spec::Ppar::pasid});
+  const spec::PageRequestOutcome& end = ends.front();
+  if (sink_ != nullptr) {
+    trace::PageRequest sent{.sid = sid, .iova = request.address};
+    sent.rights = trace::Rights{request.read, request.write, false};
+    sent.page_group = static_cast<u16>(asked.group);
+    sent.last = asked.last;
+    emit(trace::device_agent(static_cast<u16>(device)), sent);
+  }
+  smmu_.take_page_request(request, end);
+  if (end.overflows) lose_begun_groups();
+  if (end.response) end_group(*end.response, false);
+  if (end.end != spec::PageRequestEnd::recorded) return false;
+  const auto its = [&](const Case::Untagged& one) {
+    return one.sid == sid && one.group == asked.group && !one.whole;
+  };
+  const auto begun = std::ranges::find_if(case_.untagged, its);
+  if (begun == case_.untagged.end()) {
+    case_.untagged.push_back({.sid = sid, .group = asked.group, .whole = asked.last});
+  } else {
+    begun->whole = asked.last;
+  }
+  emit(trace::smmu_agent(), trace::PageRequestQueued{});
+  return true;
+}
+
+/// False: there is no such group.
+bool Monitor::end_untagged(u32 sid, u32 group) {
+  return std::erase_if(case_.untagged, [&](const Case::Untagged& one) {
+           return one.sid == sid && one.group == group && one.whole;
+         }) != 0;
+}
+
+/// Of those that were read before.
+void Monitor::check_untagged() {
+  for (const Case::Untagged& one : case_.untagged) {
+    const u32 device = interface_.device_of(one.sid);
+    const bool owed = one.told && one.whole && !one.unsure;
+    if (!owed || !interface_.device_exists(device)) continue;
+    if (!findings_.empty()) return;
+    count(spec::Rule::FAULT_REFUSED);
+    Finding finding = finding_of(
+        spec::Rule::FAULT_REFUSED,
+        fmt::format("a group of page requests of stream {:#x} without a PASID, index {}, still "
+                    "waits for an answer",
+                    one.sid, one.group));
+    finding.where = {.sid = one.sid, .device = device};
+    find(std::move(finding));
+  }
+}
+
 /// Nobody can know of them whether they go on.
 void Monitor::lose_begun_groups() {
   interface_.begun_groups_are_lost();
+  std::erase_if(case_.untagged, [](const Case::Untagged& one) { return !one.whole; });
   const auto still = interface_.waiting_names();
   for (StalledAccess& one : case_.stalled_accesses) {
     const bool is_request = (one.stag & request_bit) != 0;
@@ -113,7 +203,8 @@ void Monitor::end_group(const spec::PageResponse& response, bool by_driver) {
   const u32 device = interface_.device_of(response.sid);
   const u32 name =
       spec::sva::request_name(response.ssid.value_or(~u32{0} >> 12) & 0xfffff, response.prg_index);
-  bool any = false;
+  bool any = !response.ssid && end_untagged(response.sid, response.prg_index);
+  if (any) return;
   for (auto at = case_.stalled_accesses.begin(); at != case_.stalled_accesses.end();) {
     if (!response.ssid || at->sid != response.sid || at->stag != name) {
       ++at;
@@ -155,8 +246,19 @@ void Monitor::observe_page_request(const trace::PageRequest& request) {
                 : rights.execute ? spec::AccessType::execute
                                  : spec::AccessType::read;
   access.privileged = request.privileged.value_or(false);
-  if (!access.ssv || !interface_.asks_for_pages(interface_.device_of(request.sid))) {
+  const bool asks = interface_.asks_for_pages(interface_.device_of(request.sid));
+  if (!access.ssv && asks) {
+    page_requested_untagged(request.sid, request.iova, rights.write,
+                            {request.page_group, request.last});
+    return;
+  }
+  if (!access.ssv || !asks) {
     return undetermined("a page request of a device that has none");
+  }
+  const bool marks = request.last && !rights.read && !rights.write && !rights.execute;
+  if (marks) {
+    stop_marker(access.sid, access.ssid);
+    return;
   }
   page_requested(access, {request.page_group, request.last});
 }

@@ -249,6 +249,8 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
 
 void Monitor::device_vanishes(u32 device) {
   window_ends();
+  std::erase_if(case_.untagged,
+                [&](const Case::Untagged& one) { return interface_.device_of(one.sid) == device; });
   tick();
   Running running;
   running.kind = Running::Kind::removal;
@@ -357,7 +359,11 @@ void Monitor::interrupt_of_page_queue() {
   smmu_.interrupt_of_page_queue();
   check_refused();
   interface_.faults_are_read(false, true);
-  if (smmu_.is_stuck()) interface_.forget_refused();
+  for (Case::Untagged& one : case_.untagged) one.told = true;
+  if (smmu_.is_stuck()) {
+    interface_.forget_refused();
+    for (Case::Untagged& one : case_.untagged) one.unsure = true;
+  }
   gather();
 }
 
@@ -377,7 +383,9 @@ void Monitor::queue_stuck(bool stuck) {
   emit(environment, trace::StuckQueue{.stuck = stuck});
   smmu_.set_stuck(stuck);
   if (hardware_) hardware_->hardware().set_stuck(stuck);
-  if (stuck) interface_.forget_refused();
+  if (!stuck) return;
+  interface_.forget_refused();
+  for (Case::Untagged& one : case_.untagged) one.unsure = true;
 }
 
 }  // namespace iommucheck::oracle

@@ -2,6 +2,7 @@
 #include "operations/resolve.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/bits.h"
 #include "iommucheck/driver.h"
@@ -46,7 +47,33 @@ struct Begin {
   u64 left = 4 * k4;
 };
 
+bool maps_there(OperationKind kind) {
+  return kind == OperationKind::map || kind == OperationKind::map_sg ||
+         kind == OperationKind::process_map;
+}
+
+/// What the aim `behind` leaves of `page` says it: a map comes back to what was taken away, an
+/// unmap goes on with what is mapped beside that.
+std::optional<Begin> beside_what_left(const Operation& operation, const SpaceView& space) {
+  const bool aims = static_cast<Aim>(operation.aim) == Aim::behind && operation.page % 2 == 1;
+  if (!aims || space.left.empty()) return std::nullopt;
+  const Mapped& gone = space.left[operation.mapping % space.left.size()];
+  if (maps_there(operation.kind)) {
+    // Over its beginning, from there, or within it.
+    const u64 place = operation.page / 2 % 4;
+    if (place == 0 && gone.iova >= k4) return Begin{gone.iova - k4, gone.bytes + k4};
+    if (place == 1 && gone.bytes > k4) return Begin{gone.iova + k4, gone.bytes - k4};
+    return Begin{gone.iova, gone.bytes};
+  }
+  for (const Mapped& m : space.mappings) {
+    const bool beside = m.iova == gone.iova + gone.bytes || m.iova + m.bytes == gone.iova;
+    if (beside) return Begin{m.iova, m.bytes};
+  }
+  return std::nullopt;
+}
+
 Begin begin_of(const Operation& operation, const SpaceView& space) {
+  if (const auto beside = beside_what_left(operation, space)) return *beside;
   const Mapped* mapped = aimed_at(operation, space);
   if (mapped == nullptr) return {.iova = absolute_iova(operation, last_address(space.input_bits))};
   switch (static_cast<Aim>(operation.aim)) {
@@ -126,8 +153,7 @@ Target resolve(const Operation& operation, const SpaceView& space) {
   Target target{.iova = begin.iova,
                 .bytes = bytes_of(static_cast<Size>(operation.size), begin.left),
                 .pa = 0};
-  if (operation.kind == OperationKind::map || operation.kind == OperationKind::map_sg ||
-      operation.kind == OperationKind::process_map) {
+  if (maps_there(operation.kind)) {
     // Large ranges only in leaves that are large, so that no map takes 262144 of them.
     const u64 most = space.leaf_max >= m2 ? g1 + m2 : 2 * m2;
     target.bytes = std::min(target.bytes, most);

@@ -24,6 +24,7 @@ struct SpaceView {
   u64 pa_base = u64{0x10} << 32;     ///< memory of callers begins here; a multiple of 1 GiB
   u32 pa_regions = 8;                ///< of it, 2 GiB apart
   std::span<const Mapped> mappings;  ///< any order; the caller keeps it the same in each run
+  std::span<const Mapped> left{};    ///< what was taken away lately, and was not there again
 };
 
 struct Target {

@@ -26,7 +26,11 @@ GroupPage page_to_tell(const InterfaceState& s, const Waiting& group) {
 }
 
 bool is_page(const GroupPage& page, u64 iova, u32 prot) {
-  return (page.iova & page_mask) == (iova & page_mask) && page.prot == (prot & asked_rights);
+  // Whoever executes reads as well.
+  const u32 told = prot & asked_rights;
+  const bool same =
+      page.prot == told || (page.prot == prot_exec && told == (prot_exec | prot_read));
+  return (page.iova & page_mask) == (iova & page_mask) && same;
 }
 
 void add_page(InterfaceState& s, u32 group, u64 iova, u32 prot) {

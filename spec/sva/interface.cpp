@@ -118,6 +118,12 @@ u32 Interface::pasid_bits_of_user(u64 handle) const {
   return route ? route->pasid_bits : 0;
 }
 
+std::optional<std::array<u64, 2>> Interface::structure_of_user(u64 handle) const {
+  const u32 index = state_.find(handle);
+  if (index == 0 || !is_nested(state_.spaces[index])) return std::nullopt;
+  return state_.spaces[index].structure;
+}
+
 std::optional<u64> Interface::number_of(u64 parent, u32 device) const {
   return sva::number_of(state_, state_.find_stage2(parent), device);
 }

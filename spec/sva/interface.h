@@ -296,6 +296,8 @@ class Interface {
   [[nodiscard]] u64 parent_of(u64 handle) const;
   /// Width of the PASIDs that its structure has entries for; 0: none, or it is no user's domain.
   [[nodiscard]] u32 pasid_bits_of_user(u64 handle) const;
+  /// What was given for it; nothing: it is no user's domain.
+  [[nodiscard]] std::optional<std::array<u64, 2>> structure_of_user(u64 handle) const;
   /// The number by which the user of a parent calls the device.
   [[nodiscard]] std::optional<u64> number_of(u64 parent, u32 device) const;
 

@@ -104,6 +104,26 @@ TEST(Processes, AsidsArePinnedAndGivenAnewAtOnce) {
   EXPECT_EQ(p.pin(a), 0U) << "it is dying";
 }
 
+TEST(Processes, WhatADriverKnowsOneByIsAnothersWhenItIsOver) {
+  World world;
+  Processes& p = world.processes;
+  const u64 a = p.create();
+  const u64 b = p.create();
+  const u64 handle = p.handle_of(a);
+  EXPECT_NE(p.handle_of(b), handle);
+  p.pin(a);
+  p.exit_begins(a);
+  EXPECT_NE(p.handle_of(p.create()), handle) << "it is not over";
+  p.exit_ends(a);
+  EXPECT_NE(p.handle_of(p.create()), handle) << "it is pinned";
+  EXPECT_EQ(p.of_handle(handle), a);
+  p.unpin(a);
+  const u64 next = p.create();
+  EXPECT_EQ(p.handle_of(next), handle);
+  EXPECT_EQ(p.of_handle(handle), next);
+  EXPECT_EQ(p.of_handle(p.handle_of(a)), 0U) << "the dead one has none that anybody has";
+}
+
 TEST(Processes, ADriverThatUnpinsTooOftenIsFound) {
   World world;
   const u64 mm = world.processes.create();

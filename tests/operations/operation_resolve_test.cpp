@@ -244,6 +244,26 @@ TEST(OperationResolve, Places) {
   EXPECT_EQ(at("map pa=odd pa_page=1").pa, pow2(output_bits));
 }
 
+/// Behind with an odd page: to what was taken away lately, and beside it.
+TEST(OperationResolve, WhatWasTakenAwayIsComeBackTo) {
+  const Mapped mapped[] = {{0x5000, 0x2000}, {0x9'0000, 0x1000}};
+  const Mapped left[] = {{0x7000, 0x2000}};
+  const auto at = [&](std::string_view text) {
+    const auto operation = parse_operation(text);
+    if (!operation) ADD_FAILURE() << operation.error().message;
+    return resolve(
+        *operation,
+        {.input_bits = 39, .output_bits = output_bits, .mappings = mapped, .left = left});
+  };
+  EXPECT_EQ(at("map aim=behind page=5 size=whole").iova, 0x7000U);
+  EXPECT_EQ(at("map aim=behind page=5 size=whole").bytes, 0x2000U);
+  EXPECT_EQ(at("map aim=behind page=1 size=whole").iova, 0x6000U) << "over its beginning";
+  EXPECT_EQ(at("map aim=behind page=3 size=whole").iova, 0x8000U) << "within it";
+  EXPECT_EQ(at("map aim=behind page=4 size=whole").iova, 0x7000U) << "behind a mapping, as ever";
+  EXPECT_EQ(at("unmap_fast aim=behind page=5 size=whole").iova, 0x5000U) << "its neighbour";
+  EXPECT_EQ(at("unmap_fast aim=behind page=5 size=whole").bytes, 0x2000U);
+}
+
 /// Where the smallest page is larger, what is aligned to 4 KiB is aligned to it; the rest stays.
 TEST(OperationResolve, RangesAreOfTheSpacesPages) {
   const auto at = [](std::string_view text) {
