@@ -15,7 +15,7 @@ namespace iommucheck::oracle {
 namespace {
 
 /// @…@ are filled in.
-constexpr const char* head = R"(/* SPDX-License-Identifier: GPL-2.0-or-later
+constexpr const char* libqos_head = R"(/* SPDX-License-Identifier: GPL-2.0-or-later
  *
 @ABOUT@ *
  * Written by iommucheck, for QEMU's tests/qtest (add it to qtests_aarch64 of its meson.build). It
@@ -95,7 +95,7 @@ static void test_case(void)
     qpci_init_generic(&bus, qts, NULL, false);
 )";
 
-constexpr const char* tail = R"(
+constexpr const char* libqos_tail = R"(
     for (unsigned i = 0; i < ENGINES; i++) {
         g_free(engine[i]);
     }
@@ -180,11 +180,11 @@ Expected<std::string> case_libqos(const trace::Trace& trace, const std::string& 
     if (auto written = write_qtest(trace, with); !written) return std::unexpected(written.error());
     std::swap(body, with);
   }
-  std::string text = head;
+  std::string text = libqos_head;
   fill_in(text, "@ABOUT@", c_lines(about));
   fill_in(text, "@ENGINES@", std::to_string(body.engines()));
   fill_in(text, "@DEVICES@", body.devices());
-  return text + body.text() + tail;
+  return text + body.text() + libqos_tail;
 }
 
 }  // namespace iommucheck::oracle

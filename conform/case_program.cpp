@@ -50,7 +50,7 @@ static const struct step steps[] = {
 )";
 
 /// What comes behind it.
-constexpr const char* tail = R"(};
+constexpr const char* program_tail = R"(};
 
 static unsigned char *memory;
 
@@ -271,7 +271,7 @@ Expected<std::string> case_program(const trace::Trace& trace, const std::string&
   fill_in(text, "@MEMORY_BYTES@", fmt::format("{:#x}", TesterMemory::bytes));
   fill_in(text, "@DATA_PA@", fmt::format("{:#x}", TesterMemory::data_pa));
   for (const CaseLine& line : *lines) text += row(line);
-  return text + tail;
+  return text + program_tail;
 }
 
 }  // namespace iommucheck::oracle

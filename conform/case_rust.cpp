@@ -16,7 +16,7 @@ namespace {
 using Kind = CaseLineKind;
 
 /// @…@ are filled in.
-constexpr const char* head = R"(// SPDX-License-Identifier: MIT
+constexpr const char* rust_head = R"(// SPDX-License-Identifier: MIT
 //
 @ABOUT@//
 // Written by iommucheck: a test of a model that implements iommucheck::device::Device, with the crate
@@ -33,7 +33,7 @@ fn @NAME@() {
         MEMORY,
         &[
 )";
-constexpr const char* tail = R"(        ],
+constexpr const char* rust_tail = R"(        ],
     );
 }
 )";
@@ -126,7 +126,7 @@ Expected<std::string> case_rust(const trace::Trace& trace, const std::string& ab
     const auto name = trace.header.about->find("case");
     if (name != trace.header.about->end()) what = name->second;
   }
-  std::string text = head;
+  std::string text = rust_head;
   fill_in(text, "@ABOUT@", comment(about));
   fill_in(text, "@NAME@", name_of(what));
   fill_in(text, "@WHAT@", rust_text(what));
@@ -134,7 +134,7 @@ Expected<std::string> case_rust(const trace::Trace& trace, const std::string& ab
   fill_in(text, "@MEMORY_BYTES@", fmt::format("{:#x}", TesterMemory::bytes));
   fill_in(text, "@DATA_PA@", fmt::format("{:#x}", TesterMemory::data_pa));
   for (const CaseLine& line : *lines) text += "            " + step(line) + ",\n";
-  return text + tail;
+  return text + rust_tail;
 }
 
 }  // namespace iommucheck::oracle
