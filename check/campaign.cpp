@@ -22,6 +22,8 @@
 #include "process/child.h"
 #include "report/event_text.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -29,6 +31,8 @@ namespace iommucheck::oracle {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 
 constexpr u64 twice_in = 64;  // one case of so many is run twice
 
@@ -106,8 +110,8 @@ std::string_view judged_stages(const RuleTally& rules) {
   const auto formed = [&](spec::Rule rule) {
     return rules.asked[static_cast<std::size_t>(rule)] != 0;
   };
-  const bool stage1 = formed(spec::Rule::TAG_REGIMES);
-  if (!formed(spec::Rule::TAG_STAGE2)) return stage1 ? "stage 1" : "no translation";
+  const bool stage1 = formed(spec::rule::TAG_REGIMES);
+  if (!formed(spec::rule::TAG_STAGE2)) return stage1 ? "stage 1" : "no translation";
   return stage1 ? "stages 1 and 2" : "stage 2";
 }
 
@@ -524,8 +528,9 @@ Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool co
   std::istringstream numbers(known);
   for (u32 entry = 0, rule = 0; numbers >> entry >> rule;) {
     const bool is_entry = entry == told_already || entry < tally_.excused.size();
-    if (!is_entry || rule >= spec::all_rules().size()) return damaged();
-    end.passed_over.push_back({entry, static_cast<Rule>(rule)});
+    const std::optional<Rule> known_rule = spec::rule_of(rule);
+    if (!is_entry || !known_rule) return damaged();
+    end.passed_over.push_back({entry, *known_rule});
   }
   if (!text.empty()) {
     auto finding = decode_violation(text);
@@ -551,7 +556,7 @@ Expected<void> Campaign::run_again(const Sequence& sequence, u64 hash) {
   lockstep_->monitor().set_sink(nullptr);
   if (!end) return std::unexpected(end.error());
   forget_counts();
-  const auto i = static_cast<std::size_t>(Rule::STATE_RETURNS);
+  const auto i = static_cast<std::size_t>(rule::STATE_RETURNS);
   ++tally_.rules.asked[i];
   ++tally_.rules.discriminating[i];
   if (again.value() == hash) return {};
@@ -563,7 +568,7 @@ Expected<void> Campaign::run_again(const Sequence& sequence, u64 hash) {
 
 /// Cases and their traces that show it are found by who can begin anew (check_plugin.cpp).
 Expected<void> Campaign::report_state(std::string headline, const Sequence& sequence) {
-  Violation violation(finding_of(Rule::STATE_RETURNS, std::move(headline)));
+  Violation violation(finding_of(rule::STATE_RETURNS, std::move(headline)));
   if (!is_to_tell(violation)) return {};
   told_.push_back(key_of(violation));
   violation.operations = sequence.operations;

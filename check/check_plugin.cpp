@@ -25,6 +25,7 @@
 #include "process/isolate.h"
 #include "report/event_text.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -32,6 +33,8 @@ namespace iommucheck::oracle {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 
 // ---- shared numbers -----------------------------------------------------------------------------
 
@@ -525,8 +528,8 @@ void Supervisor::complete_state(Violation& violation) {
 
 /// A finding that a fresh process does not show is one of state, not of the rule that it broke.
 void Supervisor::see_again(Violation& violation) {
-  if (violation.rule == Rule::STATE_RETURNS) return complete_state(violation);
-  const bool death = violation.rule == Rule::CRASH_NEVER || violation.rule == Rule::HANG_RETURNS;
+  if (violation.rule == rule::STATE_RETURNS) return complete_state(violation);
+  const bool death = violation.rule == rule::CRASH_NEVER || violation.rule == rule::HANG_RETURNS;
   if (death || violation.operations.empty() || violation.trace_path.empty()) return;
   auto reader = trace::TraceReader::open(violation.trace_path);
   if (!reader) return;
@@ -544,7 +547,7 @@ void Supervisor::see_again(Violation& violation) {
   states_.push_back(violation.rule);
   replaced_.push_back(key_of(violation));
   static_cast<Finding&>(violation) = finding_of(
-      Rule::STATE_RETURNS,
+      rule::STATE_RETURNS,
       fmt::format("{} breaks {} in the process that ran others before, and not in a new one: {}",
                   source_.name_of(violation.sequence), spec::rule_name(violation.rule),
                   headline(violation)));
@@ -592,7 +595,7 @@ bool Supervisor::died(const Outcome& outcome) {
     return false;
   }
   const bool hang = outcome.ended == Ended::timed_out;
-  const Rule rule = hang ? Rule::HANG_RETURNS : Rule::CRASH_NEVER;
+  const Rule rule = hang ? rule::HANG_RETURNS : rule::CRASH_NEVER;
   const SharedReport::Sequence running = report_.sequence();
   const auto phase = static_cast<Campaign::Phase>(report_.counter(slot_phase).load());
   Sequence sequence;
@@ -733,7 +736,7 @@ Expected<Part> Supervisor::run(std::string name) {
     states_excused += excused_[i];
   }
   for (const Rule rule : states_) --tally.rules.broken[static_cast<std::size_t>(rule)];
-  tally.rules.broken[static_cast<std::size_t>(Rule::STATE_RETURNS)] +=
+  tally.rules.broken[static_cast<std::size_t>(rule::STATE_RETURNS)] +=
       states_.size() - states_excused;
   fill(result, tally, options_);
   result.driver_name = std::move(name);

@@ -6,12 +6,17 @@
 #include <algorithm>
 
 #include "iommucheck/driver.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 
 namespace iommucheck::oracle {
 
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 using spec::sva::CallKind;
 
 /// Claims up to groups have the flags from here on, the others those from second_row on.
@@ -52,30 +57,30 @@ struct Need {
   std::string_view text;
 };
 constexpr Need needs[] = {
-    {Rule::PASID_REUSE, with_pasids | bit_of(CallKind::pasid_alloc),
+    {rule::PASID_REUSE, with_pasids | bit_of(CallKind::pasid_alloc),
      "the driver gives no PASIDs: it has neither bind_device nor sva_alloc_pasid nor pasid_alloc"},
-    {Rule::PASID_CYCLIC, with_pasids | bit_of(CallKind::pasid_alloc),
+    {rule::PASID_CYCLIC, with_pasids | bit_of(CallKind::pasid_alloc),
      "the driver gives no PASIDs: it has neither bind_device nor sva_alloc_pasid nor pasid_alloc"},
-    {Rule::EXIT_HANDLERS, has_mm_release, "the driver has no mm_release"},
-    {Rule::EXIT_WAITS, has_mm_release, "the driver has no mm_release"},
-    {Rule::FAULT_ENDED, with_pasids, "the driver has no bind_device: no access waits"},
-    {Rule::FAULT_HANDLED, bit_of(CallKind::fault_handler_set),
+    {rule::EXIT_HANDLERS, has_mm_release, "the driver has no mm_release"},
+    {rule::EXIT_WAITS, has_mm_release, "the driver has no mm_release"},
+    {rule::FAULT_ENDED, with_pasids, "the driver has no bind_device: no access waits"},
+    {rule::FAULT_HANDLED, bit_of(CallKind::fault_handler_set),
      "the driver has no fault_handler_set"},
-    {Rule::QUEUE_CONS_RANGE, has_handle_irq, "the driver has no handle_irq"},
-    {Rule::QUEUE_RECORD_ORDER, has_handle_irq, "the driver has no handle_irq"},
-    {Rule::EVENT_LEFT, has_handle_irq, "the driver has no handle_irq"},
-    {Rule::EVENT_OVERFLOW_ACK, has_handle_irq, "the driver has no handle_irq"},
-    {Rule::LEAK_NOTHING, has_shutdown, "the driver has no shutdown"},
-    {Rule::PAGE_REUSE, with_domains, no_domains},
-    {Rule::TABLE_FREE, with_domains, no_domains},
-    {Rule::CONFLICT_BBM, with_domains, no_domains},
-    {Rule::CONFLICT_CONTIGUOUS, with_domains, no_domains},
-    {Rule::CONFLICT_TLB, with_domains, no_domains},
-    {Rule::TAG_REGIMES, with_domains, no_domains},
-    {Rule::PROMISE_TRANSIENT, with_domains, no_domains},
-    {Rule::PROMISE_UNDISTURBED, with_domains, no_domains},
-    {Rule::WILD_WALK, with_domains, no_domains},
-    {Rule::TORN_CD, with_domains, no_domains},
+    {rule::QUEUE_CONS_RANGE, has_handle_irq, "the driver has no handle_irq"},
+    {rule::QUEUE_RECORD_ORDER, has_handle_irq, "the driver has no handle_irq"},
+    {rule::EVENT_LEFT, has_handle_irq, "the driver has no handle_irq"},
+    {rule::EVENT_OVERFLOW_ACK, has_handle_irq, "the driver has no handle_irq"},
+    {rule::LEAK_NOTHING, has_shutdown, "the driver has no shutdown"},
+    {rule::PAGE_REUSE, with_domains, no_domains},
+    {rule::TABLE_FREE, with_domains, no_domains},
+    {rule::CONFLICT_BBM, with_domains, no_domains},
+    {rule::CONFLICT_CONTIGUOUS, with_domains, no_domains},
+    {rule::CONFLICT_TLB, with_domains, no_domains},
+    {rule::TAG_REGIMES, with_domains, no_domains},
+    {rule::PROMISE_TRANSIENT, with_domains, no_domains},
+    {rule::PROMISE_UNDISTURBED, with_domains, no_domains},
+    {rule::WILD_WALK, with_domains, no_domains},
+    {rule::TORN_CD, with_domains, no_domains},
 };
 
 }  // namespace
@@ -114,8 +119,8 @@ void tell_other_hardware(std::vector<RuleCount>& rules) {
     const bool manuals = section.contains("IHI ") || section.contains("DDI ");
     // Where all is compared by what may be reached, these come out as PROMISE_OUTCOME or
     // PROMISE_TRANSIENT.
-    const bool joined = count.rule == Rule::WILD_WALK || count.rule == Rule::WILD_STRUCTURE ||
-                        count.rule == Rule::PROMISE_UNDISTURBED;
+    const bool joined = count.rule == rule::WILD_WALK || count.rule == rule::WILD_STRUCTURE ||
+                        count.rule == rule::PROMISE_UNDISTURBED;
     if (!manuals && !joined) continue;
     count.verdict = RuleVerdict::not_claimed;
     count.why = "it is said of SMMUv3, and the hardware is another";

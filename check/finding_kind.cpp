@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "report/finding_json.h"
+#include "spec/rules/promises.h"
 #include "spec/sva/call.h"
 
 namespace iommucheck::oracle {
@@ -17,6 +18,7 @@ using spec::Cause;
 using spec::NearestMiss;
 using spec::NotCovered;
 using spec::Rule;
+namespace rule = spec::rule;
 
 constexpr unsigned hash_bits = 48;
 constexpr u64 page = u64{1} << 12;
@@ -275,10 +277,10 @@ namespace {
 /// Where the cause is named, which of these rules shows it first is luck.
 bool tells_of_reach(Rule rule) {
   switch (rule) {
-    case Rule::PAGE_REUSE:
-    case Rule::PROMISE_OUTCOME:
-    case Rule::PROMISE_TRANSIENT:
-    case Rule::PROMISE_UNDISTURBED: return true;
+    case rule::PAGE_REUSE:
+    case rule::PROMISE_OUTCOME:
+    case rule::PROMISE_TRANSIENT:
+    case rule::PROMISE_UNDISTURBED: return true;
     default: return false;
   }
 }
@@ -287,7 +289,7 @@ bool tells_of_reach(Rule rule) {
 
 spec::Rule rule_of_cause(Rule rule, std::string_view kind) {
   const bool has_cause = kind.contains("; ");
-  return has_cause && tells_of_reach(rule) ? Rule::PAGE_REUSE : rule;
+  return has_cause && tells_of_reach(rule) ? rule::PAGE_REUSE : rule;
 }
 
 bool break_one_rule(const Finding& a, const Finding& b) {

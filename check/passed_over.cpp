@@ -7,6 +7,8 @@
 #include "check/check.h"
 #include "check/finding_kind.h"
 #include "check/known_findings.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 
 namespace iommucheck::oracle {
 
@@ -16,11 +18,11 @@ namespace {
 /// what cannot be.
 bool can_go_on_behind(const Finding& finding) {
   switch (finding.rule) {
-    case spec::Rule::HANG_RETURNS:
-    case spec::Rule::CRASH_NEVER:
-    case spec::Rule::STATE_RETURNS:
-    case spec::Rule::PASID_REUSE: return false;
-    case spec::Rule::RESULT_EXACT: return finding.changed_nothing;
+    case spec::rule::HANG_RETURNS:
+    case spec::rule::CRASH_NEVER:
+    case spec::rule::STATE_RETURNS:
+    case spec::rule::PASID_REUSE: return false;
+    case spec::rule::RESULT_EXACT: return finding.changed_nothing;
     default: return true;
   }
 }
@@ -102,8 +104,8 @@ namespace {
 /// What cannot but follow where something stale is met: it differs from what is made there next,
 /// and what it leads to belongs to somebody else by then.
 bool follows_from_staleness(spec::Rule rule) {
-  return rule == spec::Rule::CONFLICT_BBM || rule == spec::Rule::CONFLICT_TLB ||
-         rule == spec::Rule::WILD_WALK || rule == spec::Rule::TABLE_FREE;
+  return rule == spec::rule::CONFLICT_BBM || rule == spec::rule::CONFLICT_TLB ||
+         rule == spec::rule::WILD_WALK || rule == spec::rule::TABLE_FREE;
 }
 
 }  // namespace
@@ -125,7 +127,7 @@ bool PassedOver::excuses(Finding& finding) {
   for (const spec::Cause& cause : finding.causes) {
     if (const auto thing = thing_of(cause)) things_.push_back(*thing);
   }
-  stale_ |= finding.kind.contains("; ") || finding.rule == spec::Rule::TABLE_FREE;
+  stale_ |= finding.kind.contains("; ") || finding.rule == spec::rule::TABLE_FREE;
   const One one{*entry, *entry == told_already ? finding.rule : spec::Rule{}};
   if (std::ranges::find(of_case_, one) == of_case_.end()) of_case_.push_back(one);
   return true;

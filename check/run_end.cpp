@@ -5,6 +5,8 @@
 
 #include "check/check.h"
 
+#include "spec/rules/interface.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -17,7 +19,7 @@ std::string bound_text(const GaveUp& gave_up, u64 seed) {
 /// Sequences that came to no end: the driver crashed in them, or did not return, known or not.
 u64 died(const CheckResult& result) {
   u64 times = 0;
-  for (const spec::Rule rule : {spec::Rule::CRASH_NEVER, spec::Rule::HANG_RETURNS}) {
+  for (const spec::Rule rule : {spec::rule::CRASH_NEVER, spec::rule::HANG_RETURNS}) {
     for (const RuleCount& count : result.rules) {
       if (count.rule == rule) times += count.broken;
     }

@@ -15,6 +15,7 @@
 #include "cli/options.h"
 #include "cli/program.h"
 #include "cli/reports.h"
+#include "spec/rules/interface.h"
 #include "trace/file.h"
 
 namespace iommucheck::cli {
@@ -167,10 +168,10 @@ class Linux {
     if (!again) return false;
     const oracle::Alone& end = again->end;
     if (end.outcome.ended == oracle::Ended::crashed) {
-      return finding.rule == spec::Rule::CRASH_NEVER && end.outcome.party == oracle::Party::driver;
+      return finding.rule == spec::rule::CRASH_NEVER && end.outcome.party == oracle::Party::driver;
     }
     if (end.outcome.ended == oracle::Ended::timed_out) {
-      return finding.rule == spec::Rule::HANG_RETURNS;
+      return finding.rule == spec::rule::HANG_RETURNS;
     }
     return end.broken && end.broken->rule == finding.rule;
   }

@@ -10,6 +10,7 @@
 #include "cli/verdicts.h"
 #include "report/finding_text.h"
 #include "report/junit.h"
+#include "spec/rules/interface.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -59,7 +60,7 @@ DriverRun end_with_driver(const oracle::Alone& alone) {
         outcome.describe();
     run.end.environment(run.what);
   } else if (crashed || outcome.ended == oracle::Ended::timed_out) {
-    found(oracle::finding_of(crashed ? spec::Rule::CRASH_NEVER : spec::Rule::HANG_RETURNS,
+    found(oracle::finding_of(crashed ? spec::rule::CRASH_NEVER : spec::rule::HANG_RETURNS,
                              "the driver " + outcome.describe()));
   } else if (alone.broken) {
     found(*alone.broken);

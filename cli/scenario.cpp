@@ -23,6 +23,7 @@
 #include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
+#include "spec/rules/interface.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -213,7 +214,7 @@ class ScenarioRun {
         return;
       }
       note(scenario, *result, path);
-      const bool hung = result->failure && result->failure->rule == spec::Rule::HANG_RETURNS;
+      const bool hung = result->failure && result->failure->rule == spec::rule::HANG_RETURNS;
       if (hung && ++hung_ == hangs_max) {
         end_.undecided(fmt::format("it hung in {} scenarios; the others are left out", hangs_max));
       }

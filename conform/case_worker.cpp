@@ -7,6 +7,7 @@
 
 #include "conform/afresh.h"
 #include "conform/dut/last_words.h"
+#include "spec/rules/records.h"
 
 namespace iommucheck::oracle {
 
@@ -25,11 +26,11 @@ Divergence death_of(const Run& run) {
   std::string text = "the device died: " + how;
   const std::string printed = end == std::string::npos ? "" : run.death.substr(end + 1);
   if (!printed.empty()) text += "; it printed: " + printed;
-  Finding finding = finding_of(spec::Rule::DEVICE_SURVIVES, text);
+  Finding finding = finding_of(spec::rule::DEVICE_SURVIVES, text);
   finding.kind = without_numbers(how);
   if (const std::string place = source_place(printed); !place.empty())
     finding.kind += " at " + place;
-  return {.rule = spec::Rule::DEVICE_SURVIVES,
+  return {.rule = spec::rule::DEVICE_SURVIVES,
           .kind = finding.kind,
           .text = std::move(text),
           .event = run.trace.events.size() - 1,

@@ -19,6 +19,7 @@
 #include "conform/dut/qemu.h"
 #include "conform/dut/spec_device.h"
 #include "conform/verdicts.h"
+#include "spec/rules/records.h"
 #include "trace/file.h"
 #include "trace/trace_file.h"
 
@@ -27,6 +28,8 @@ namespace iommucheck::oracle {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 
 /// Of so many random cases one is run without its invalidations, too, which may take the judge as
 /// long as hundreds of cases.
@@ -197,7 +200,7 @@ class Conform {
     for (const std::size_t place : places) {
       FoundDivergence& found = result_.divergences[place];
       const std::size_t field = found.divergence.kind.rfind('.');
-      const bool of_record = found.divergence.rule == Rule::EVENT_RECORD;
+      const bool of_record = found.divergence.rule == rule::EVENT_RECORD;
       if (!found.cause.empty() || !of_record || field == std::string::npos) continue;
       found.cause = "another " + found.divergence.kind.substr(field + 1) + " in records";
     }
@@ -343,7 +346,7 @@ class Conform {
     auto confirmed = confirm(what, fresh);
     if (!confirmed) return std::unexpected(confirmed.error());
     // A death is a fact, though it may need what cases before have left in the device.
-    const bool died = found.rule == Rule::DEVICE_SURVIVES;
+    const bool died = found.rule == rule::DEVICE_SURVIVES;
     if (!*confirmed && !died) {
       ++before.cases;
       return not_reproduced(std::move(fresh));
@@ -467,7 +470,7 @@ class Conform {
     auto before = look(shortest, &whole);
     if (!before) return std::unexpected(before.error());
     const std::vector<Rule> drivers = worker_.judge().drivers();
-    if (!whole.death.empty() && wanted.rule == Rule::DEVICE_SURVIVES) {  // no step came after it
+    if (!whole.death.empty() && wanted.rule == rule::DEVICE_SURVIVES) {  // no step came after it
       const std::size_t last = std::max(whole.step_of.back() + 1, shortest.fixed);
       if (last < shortest.steps.size()) shortest.steps.resize(last);
     }

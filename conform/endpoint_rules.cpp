@@ -8,6 +8,8 @@
 
 #include "base/bits.h"
 #include "conform/runner.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::oracle {
@@ -17,6 +19,7 @@ namespace {
 namespace reg = spec::reg;
 using spec::Opcode;
 using spec::Rule;
+namespace rule = spec::rule;
 
 constexpr u64 whole_space = 52;  // CMD_ATC_INV.Size: 2^64 bytes
 
@@ -134,7 +137,7 @@ std::optional<EndpointRules::Wrong> EndpointRules::consumed(u64 cons) {
     const auto waits = [](const Sent& sent) { return sent.asks == Asks::surely && !sent.answered; };
     const auto its = std::ranges::find_if(open_, waits);
     if (its != open_.end() && !wrong) {
-      wrong = Wrong{.rule = Rule::CMD_SYNC_COMPLETES,
+      wrong = Wrong{.rule = rule::CMD_SYNC_COMPLETES,
                     .kind = "a CMD_SYNC is consumed before the endpoint answered CMD_ATC_INV",
                     .text = fmt::format("CMDQ_CONS is past the CMD_SYNC in slot {}, and the "
                                         "endpoint has not answered CMD_{}",
@@ -164,7 +167,7 @@ std::optional<EndpointRules::Wrong> EndpointRules::stopped() {
   if (!active || code != spec::CommandError::atc_inv_sync) return std::nullopt;
   not_waited_for();
   if (timed_out_) return std::nullopt;
-  return Wrong{.rule = Rule::COMMAND_LEGAL,
+  return Wrong{.rule = rule::COMMAND_LEGAL,
                .kind = "CERROR_ATC_INV_SYNC although every endpoint answers in time",
                .text = "CMDQ_CONS.ERR is CERROR_ATC_INV_SYNC, and the time of no endpoint is over"};
 }
@@ -194,7 +197,7 @@ std::optional<EndpointRules::Wrong> EndpointRules::came(const trace::AtcInvalida
       return std::nullopt;
     }
   }
-  return Wrong{.rule = Rule::QUEUE_CONSUMED_ORDER,
+  return Wrong{.rule = rule::QUEUE_CONSUMED_ORDER,
                .kind = "an invalidation is sent that no CMD_ATC_INV asks for",
                .text = invalidation_text(event) + " belongs to no CMD_ATC_INV that waits"};
 }

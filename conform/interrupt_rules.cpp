@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "spec/rules/records.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/queue.h"
 
@@ -17,6 +18,7 @@ namespace {
 
 namespace reg = spec::reg;
 using spec::Rule;
+namespace rule = spec::rule;
 
 /// CMD_SYNC.CS: SIG_IRQ.
 constexpr u64 signals_by_interrupt = 1;
@@ -261,7 +263,7 @@ std::optional<WrongInterrupt> InterruptRules::too_many(Source source) const {
   if (its.came <= its.causes || unsure) return std::nullopt;
   const std::string kind = fmt::format("an interrupt of {} without its cause", name_of(source));
   return WrongInterrupt{
-      Rule::INTERRUPT_CAUSE, kind,
+      rule::INTERRUPT_CAUSE, kind,
       fmt::format("{}: {} came, and {} causes can be observed", kind, its.came, its.causes)};
 }
 
@@ -279,7 +281,7 @@ std::optional<WrongInterrupt> InterruptRules::irq(trace::IrqKind kind) {
   const std::string text =
       fmt::format("an interrupt of {} {}", name_of(source),
                   none ? "although IDR0.PRI = 0" : "although it is disabled in IRQ_CTRL");
-  return WrongInterrupt{Rule::INTERRUPT_CAUSE, text, text};
+  return WrongInterrupt{rule::INTERRUPT_CAUSE, text, text};
 }
 
 /// A message that met an external abort, as was seen at that event: its bit of GERROR says so.
@@ -294,7 +296,7 @@ std::optional<WrongInterrupt> InterruptRules::abort_not_shown(Source source, u64
   if (gerror_at_ <= at || (errors_ & field) != 0) return std::nullopt;
   const std::string kind = fmt::format("GERROR.{} does not show a message that aborts", name);
   return WrongInterrupt{
-      Rule::INTERRUPT_SENT, kind,
+      rule::INTERRUPT_SENT, kind,
       fmt::format("{}: one of {} was sent to where no memory is, and GERROR is {:#x} behind it",
                   kind, name_of(source), gerror_)};
 }
@@ -319,7 +321,7 @@ std::vector<WrongInterrupt> InterruptRules::finish() const {
     if (!its.due_since || (its.last_came && *its.last_came > *its.due_since)) continue;
     if (caps_.msi && its.message_pa != 0) continue;  // it may be a message alone
     const std::string kind = fmt::format("no interrupt of {}", name_of(source));
-    wrong.push_back({Rule::INTERRUPT_SENT, kind,
+    wrong.push_back({rule::INTERRUPT_SENT, kind,
                      fmt::format("{}: it is enabled, its condition arose {} times, and {} came",
                                  kind, its.causes, its.came)});
   }

@@ -34,7 +34,7 @@ constexpr u64 epd0 = u64{1} << 14, epd1 = u64{1} << 30;
 constexpr u64 valid = 1;
 
 /// IHI 0070 5.2, 5.4; DDI 0487 D8.3. Of words of descriptors `word` says nothing.
-constexpr Field fields[] = {
+constexpr Field word_fields[] = {
     {"CD.T1SZ and TG1 = 0, with EPD1 = 1", WordKind::cd, 0, mask(23, 16), 0, epd1, epd1},
     {"CD.T1SZ and TG1 legal, with EPD1 = 1", WordKind::cd, 0, mask(23, 16),
      u64{2} << 22 | u64{25} << 16, epd1, epd1},
@@ -379,12 +379,12 @@ bool within(std::size_t& number, const All& all) {
 }  // namespace
 
 std::size_t intervention_count() {
-  return std::size(fields) + std::size(registers) + std::size(command_fields) +
+  return std::size(word_fields) + std::size(registers) + std::size(command_fields) +
          std::size(access_bits) + std::size(tags) + std::size(more_steps);
 }
 
 std::string intervention_name(std::size_t number) {
-  if (within(number, fields)) return fields[number].name;
+  if (within(number, word_fields)) return word_fields[number].name;
   if (within(number, registers)) return registers[number].name;
   if (within(number, command_fields)) return command_fields[number].name;
   if (within(number, access_bits)) return access_bits[number].name;
@@ -395,8 +395,8 @@ std::string intervention_name(std::size_t number) {
 std::optional<Case> intervene(std::size_t number, const Case& what, const DeviceIdentity& device) {
   Case changed = what;
   bool any = false;
-  if (within(number, fields)) {
-    any = apply(fields[number], changed, words_of(what, device));
+  if (within(number, word_fields)) {
+    any = apply(word_fields[number], changed, words_of(what, device));
   } else if (within(number, registers)) {
     any = apply(registers[number], changed);
   } else if (within(number, command_fields)) {

@@ -9,6 +9,9 @@
 #include "monitor/trace_setup.h"
 #include "report/finding_text.h"
 #include "spec/arch/descriptor.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
 #include "spec/smmu/id_registers.h"
 
 namespace iommucheck::oracle {
@@ -17,6 +20,7 @@ namespace {
 
 using spec::Opcode;
 using spec::Rule;
+namespace rule = spec::rule;
 
 Setup judge_setup(const DeviceIdentity& device) {
   Setup setup;
@@ -77,7 +81,7 @@ Divergence divergence(Rule rule, std::string kind, std::string text, std::size_t
 
 Divergence lost_message(const trace::Load& load, const InterruptRules::Message& message,
                         std::size_t at) {
-  return divergence(Rule::INTERRUPT_SENT, "the message of an interrupt does not come",
+  return divergence(rule::INTERRUPT_SENT, "the message of an interrupt does not come",
                     fmt::format("where an interrupt's message goes, {:#x} has {:#x}; {:#x} was to "
                                 "be written there",
                                 load.pa, load.value.value_or(0), message.payload),
@@ -253,7 +257,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
                        finding};
       const spec::Family family = spec::rule_info(found.rule).family;
       goes_on &= finding.access || found.kind.starts_with("GBPA reads") ||
-                 (family == spec::Family::event && found.rule != Rule::EVENT_OVERFLOW);
+                 (family == spec::Family::event && found.rule != rule::EVENT_OVERFLOW);
       bool known = false;
       for (const Divergence& other : result) known |= other.same(found);
       if (!known) result.push_back(std::move(found));
@@ -296,9 +300,9 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     end_of_page_requests(last, result);
   }
   count_endpoints();
-  monitor_.caches().exercised()[static_cast<std::size_t>(Rule::COMMAND_ERROR_STOPS)] +=
+  monitor_.caches().exercised()[static_cast<std::size_t>(rule::COMMAND_ERROR_STOPS)] +=
       queue_aborts_.shown();
-  monitor_.caches().exercised()[static_cast<std::size_t>(Rule::FLAG_UPDATES)] += flags_.asked();
+  monitor_.caches().exercised()[static_cast<std::size_t>(rule::FLAG_UPDATES)] += flags_.asked();
   if (monitor_.gave_up()) ++gave_up_;
   return result;
 }
@@ -317,8 +321,8 @@ void CaseJudge::judge_endpoints(const trace::Event& event, std::size_t at,
 /// Each could have been wrong.
 void CaseJudge::count_endpoints() {
   auto& exercised = monitor_.caches().exercised();
-  exercised[static_cast<std::size_t>(Rule::CMD_SYNC_COMPLETES)] += endpoints_.waits();
-  exercised[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)] += endpoints_.came();
+  exercised[static_cast<std::size_t>(rule::CMD_SYNC_COMPLETES)] += endpoints_.waits();
+  exercised[static_cast<std::size_t>(rule::QUEUE_CONSUMED_ORDER)] += endpoints_.came();
 }
 
 void CaseJudge::judge_page_requests(const trace::Event& event, std::size_t at,
@@ -330,16 +334,16 @@ void CaseJudge::judge_page_requests(const trace::Event& event, std::size_t at,
 void CaseJudge::end_of_page_requests(std::size_t at, std::vector<Divergence>& found) {
   if (const auto wrong = page_requests_.finish()) add(*wrong, at, found);
   auto& exercised = monitor_.caches().exercised();
-  exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_RECORD)] += page_requests_.records();
-  exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_OVERFLOW)] += page_requests_.overflows();
-  exercised[static_cast<std::size_t>(Rule::PAGE_REQUEST_RESPONSE)] += page_requests_.responses();
+  exercised[static_cast<std::size_t>(rule::PAGE_REQUEST_RECORD)] += page_requests_.records();
+  exercised[static_cast<std::size_t>(rule::PAGE_REQUEST_OVERFLOW)] += page_requests_.overflows();
+  exercised[static_cast<std::size_t>(rule::PAGE_REQUEST_RESPONSE)] += page_requests_.responses();
 }
 
 void CaseJudge::end_of_interrupts(std::size_t at, std::vector<Divergence>& found) {
   for (const WrongInterrupt& wrong : interrupts_.finish()) add(wrong, at, found);
   auto& exercised = monitor_.caches().exercised();
-  exercised[static_cast<std::size_t>(Rule::INTERRUPT_SENT)] += interrupts_.due();
-  exercised[static_cast<std::size_t>(Rule::INTERRUPT_CAUSE)] += interrupts_.could_be_wrong();
+  exercised[static_cast<std::size_t>(rule::INTERRUPT_SENT)] += interrupts_.due();
+  exercised[static_cast<std::size_t>(rule::INTERRUPT_CAUSE)] += interrupts_.could_be_wrong();
 }
 
 /// What the monitor does not follow: registers that hold what a driver wrote.
@@ -349,7 +353,7 @@ std::optional<Divergence> CaseJudge::wrong_contents(const trace::Event& event, s
   if (read == nullptr) return std::nullopt;
   auto wrong = contents_.read(*read);
   if (!wrong) return std::nullopt;
-  return divergence(Rule::REGISTER_READ, std::move(wrong->kind), std::move(wrong->text), at);
+  return divergence(rule::REGISTER_READ, std::move(wrong->kind), std::move(wrong->text), at);
 }
 
 /// Where the record stands that was read.
@@ -392,7 +396,7 @@ std::optional<Divergence> CaseJudge::wrong_flags(const trace::Load& load, u64 ex
                        "{} of the descriptor at {:#x} changed: it reads as {:#x} and was "
                        "stored as {:#x}, and no access may have done that",
                        what, load.pa, *load.value, expected);
-  return divergence(Rule::FLAG_UPDATES,
+  return divergence(rule::FLAG_UPDATES,
                     std::string(what) + (unset != 0 ? " is not set" : " is set by no access"), text,
                     at);
 }
@@ -434,7 +438,7 @@ std::optional<Divergence> CaseJudge::wrong_memory(const trace::Event& event, std
                       : is_data                      ? "data"
                                                      : "a structure";
   return divergence(
-      Rule::DEVICE_OUTCOME, std::string("memory is written that nobody may write: ") + where,
+      rule::DEVICE_OUTCOME, std::string("memory is written that nobody may write: ") + where,
       fmt::format(
           "the word at {:#x} ({}) is {:#x} and was {:#x}: no access that is allowed wrote it",
           load->pa, where, *load->value, expected),
@@ -507,9 +511,9 @@ void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
     // Then it is a global entry that it has to remove.
     const bool tagged = last->command.op == Opcode::tlbi_nh_va;
     if (tagged && asid && *asid != last->command.asid) names += " with another ASID";
-    const Rule rule = !tlbi                     ? Rule::CFGI_SCOPE
-                      : is_range(last->command) ? Rule::TLBI_RANGE
-                                                : Rule::TLBI_TAGS;
+    const Rule rule = !tlbi                     ? rule::CFGI_SCOPE
+                      : is_range(last->command) ? rule::TLBI_RANGE
+                                                : rule::TLBI_TAGS;
     found.text = "what " + names + " has to remove is still in use: " + found.text;
     found.kind = names + " leaves what it covers";
     found.rule = rule;
@@ -536,13 +540,13 @@ void CaseJudge::judge_identity(std::vector<Divergence>& found) const {
     for (const unsigned i : {0U, 1U, 2U, 3U, 5U})
       text += fmt::format(", IDR{} = {:#x}", i, identity_.idr[i]);
     text += fmt::format(") break: {} (IHI 0070 {})", one.text, one.section);
-    found.push_back(divergence(Rule::ID_REGISTERS, std::string(one.text), std::move(text), 0));
+    found.push_back(divergence(rule::ID_REGISTERS, std::string(one.text), std::move(text), 0));
   }
 }
 
 std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace, const Ask& ask) {
   std::vector<Divergence> found = all(trace);
-  if (rule_asked(trace.header, Rule::DEVICE_SURVIVES) == Rule::ID_REGISTERS) judge_identity(found);
+  if (rule_asked(trace.header, rule::DEVICE_SURVIVES) == rule::ID_REGISTERS) judge_identity(found);
   for (Divergence& one : found) one.plain_kind = one.kind;
   const std::vector<Rule> drivers = drivers_;
   if (found.empty() || ask.plain) return found;

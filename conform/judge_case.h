@@ -44,7 +44,7 @@ struct Divergence {
 /// What a judge has counted over some cases.
 struct JudgeTally {
   DeviceRules::Numbers numbers;
-  std::array<u64, 256> exercised{};  ///< by number of the rule
+  std::array<u64, spec::rule_numbers> exercised{};  ///< by number of the rule
   /// Accesses for which more would have been allowed without commands of that kind.
   struct Invalidations {
     u64 tlbi = 0, range = 0, cfgi = 0;

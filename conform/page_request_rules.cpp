@@ -8,6 +8,8 @@
 
 #include "base/bits.h"
 #include "conform/runner.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/records.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::oracle {
@@ -19,6 +21,7 @@ using spec::Opcode;
 using spec::PageRequestEnd;
 using spec::PageRequestOutcome;
 using spec::Rule;
+namespace rule = spec::rule;
 
 /// What has not been seen after so many looks at the queue does not come.
 constexpr u64 looks_until_late = 3;
@@ -176,7 +179,7 @@ std::optional<PageRequestRules::Wrong> PageRequestRules::prod_shown(u64 prod) {
     least_ = std::min(shown, most_);
     if (shown_flag_ == flag_ || shown_flag_ == ack_) return std::nullopt;
     return Wrong{
-        .rule = Rule::PAGE_REQUEST_OVERFLOW,
+        .rule = rule::PAGE_REQUEST_OVERFLOW,
         .kind = "PRIQ_PROD.OVFLG toggles without an overflow",
         .text = fmt::format("PRIQ_PROD is {:#x}, and no page request has met a full queue", prod)};
   }
@@ -289,7 +292,7 @@ std::optional<PageRequestRules::Wrong> PageRequestRules::recorded(
       continue;
     }
     if (!later.recorded || its->request.last || order_unsure_) return std::nullopt;
-    return Wrong{.rule = Rule::PAGE_REQUEST_RECORD,
+    return Wrong{.rule = rule::PAGE_REQUEST_RECORD,
                  .kind = "a record stands behind the Last one of its group",
                  .text = fmt::format("the record of {} comes behind that of {}, which was sent "
                                      "after it",
@@ -315,9 +318,9 @@ PageRequestRules::Wrong PageRequestRules::wrong_record(const spec::PageRequestWo
     fewest = fields.size();
     like = &one;
   }
-  Wrong wrong{.rule = Rule::PAGE_REQUEST_RECORD, .kind = {}, .text = {}};
+  Wrong wrong{.rule = rule::PAGE_REQUEST_RECORD, .kind = {}, .text = {}};
   if (refused != nullptr) {
-    if (refused->may.front().section == "8.1") wrong.rule = Rule::PAGE_REQUEST_OVERFLOW;
+    if (refused->may.front().section == "8.1") wrong.rule = rule::PAGE_REQUEST_OVERFLOW;
     wrong.kind = refused->answered
                      ? "a page request is answered and recorded"
                      : std::string("a page request is recorded ") + why_not(refused->may.front());
@@ -396,7 +399,7 @@ std::optional<PageRequestRules::Wrong> PageRequestRules::answered(
 
 /// Nothing asks for it: what would if one thing were otherwise.
 PageRequestRules::Wrong PageRequestRules::wrong_response(const spec::PageResponse& response) const {
-  Wrong wrong{.rule = Rule::PAGE_REQUEST_RESPONSE, .kind = {}, .text = {}};
+  Wrong wrong{.rule = rule::PAGE_REQUEST_RESPONSE, .kind = {}, .text = {}};
   const std::string what = "the response " + spec::describe(response);
   const auto differs_from = [&](const spec::PageResponse& due) {
     std::string kind;
@@ -463,20 +466,20 @@ PageRequestRules::Wrong PageRequestRules::wrong_response(const spec::PageRespons
 std::optional<PageRequestRules::Wrong> PageRequestRules::missing() const {
   const auto is_late = [&](u64 polls) { return polls_ >= polls + looks_until_late; };
   if (!unsure_ && flag_ != shown_flag_ && is_late(flag_since_)) {
-    return Wrong{.rule = Rule::PAGE_REQUEST_OVERFLOW,
+    return Wrong{.rule = rule::PAGE_REQUEST_OVERFLOW,
                  .kind = "PRIQ_PROD.OVFLG does not toggle in an overflow",
                  .text = "a page request met a full PRI queue, and PRIQ_PROD.OVFLG stays"};
   }
   for (const Message& one : messages_) {
     if (one.is_over() || one.may_end(PageRequestEnd::discarded) || !is_late(one.polls)) continue;
     if (one.may_end(PageRequestEnd::recorded)) {
-      return Wrong{.rule = Rule::PAGE_REQUEST_RECORD,
+      return Wrong{.rule = rule::PAGE_REQUEST_RECORD,
                    .kind = "no record of a page request",
                    .text = fmt::format("{} has no record in the PRI queue, which has room for it",
                                        spec::describe(one.request))};
     }
     const PageRequestOutcome& due = one.may.front();
-    return Wrong{.rule = Rule::PAGE_REQUEST_RESPONSE,
+    return Wrong{.rule = rule::PAGE_REQUEST_RESPONSE,
                  .kind = std::string("no response to a page request ") +
                          (due.section == "8.1" ? "in an overflow" : "that is not recorded"),
                  .text = fmt::format("{} is not answered; {} was due", spec::describe(one.request),
@@ -484,7 +487,7 @@ std::optional<PageRequestRules::Wrong> PageRequestRules::missing() const {
   }
   for (const Command& one : open_) {
     if (one.sent || one.sends != yes || !is_late(one.polls)) continue;
-    return Wrong{.rule = Rule::PAGE_REQUEST_RESPONSE,
+    return Wrong{.rule = rule::PAGE_REQUEST_RESPONSE,
                  .kind = "CMD_PRI_RESP sends no response",
                  .text = fmt::format("CMDQ_CONS is past a CMD_PRI_RESP, and the response {} has "
                                      "not come",

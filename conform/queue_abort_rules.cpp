@@ -8,6 +8,8 @@
 
 #include "base/bits.h"
 #include "monitor/device_rules.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/records.h"
 #include "spec/smmu/event_rules.h"
 
 namespace iommucheck::oracle {
@@ -17,6 +19,7 @@ namespace {
 namespace reg = spec::reg;
 using spec::Outcome;
 using spec::Rule;
+namespace rule = spec::rule;
 
 /// "In finite time".
 constexpr unsigned reads_max = 8;
@@ -30,11 +33,11 @@ struct Shown {
 };
 constexpr std::array<Shown, 3> shown_as = {
     {{spec::gerror::cmdq_err, "CMDQ_ERR", "a command that cannot be fetched",
-      Rule::COMMAND_ERROR_STOPS},
+      rule::COMMAND_ERROR_STOPS},
      {spec::gerror::eventq_abt_err, "EVENTQ_ABT_ERR", "a record that cannot be written",
-      Rule::EVENT_LOST},
+      rule::EVENT_LOST},
      {spec::gerror::priq_abt_err, "PRIQ_ABT_ERR", "a page request that cannot be recorded",
-      Rule::PAGE_REQUEST_RECORD}}};
+      rule::PAGE_REQUEST_RECORD}}};
 
 }  // namespace
 
@@ -150,14 +153,14 @@ std::optional<WrongQueueAbort> QueueAbortRules::cons_read(u64 value) {
   if ((value & 0xfffff) != cons_) {
     const std::string kind = "a command is consumed that cannot be fetched";
     return WrongQueueAbort{
-        Rule::COMMAND_ERROR_STOPS, kind,
+        rule::COMMAND_ERROR_STOPS, kind,
         fmt::format("{}: the command queue lies where no memory is, and CMDQ_CONS is {:#x}", kind,
                     value)};
   }
   const u64 code = spec::cmdq_cons_err(static_cast<u32>(value));
   if (!is_active(commands) || code == cerror_abt) return std::nullopt;
   const std::string kind = "CMDQ_CONS.ERR is not CERROR_ABT for a command that cannot be fetched";
-  return WrongQueueAbort{Rule::COMMAND_ERROR_STOPS, kind, fmt::format("{}: it is {}", kind, code)};
+  return WrongQueueAbort{rule::COMMAND_ERROR_STOPS, kind, fmt::format("{}: it is {}", kind, code)};
 }
 
 }  // namespace iommucheck::oracle

@@ -14,9 +14,10 @@ namespace iommucheck::oracle {
 /// By number of the rule, over a run.
 struct CaseCounts {
   u64 cases = 0;
-  std::array<u64, 256> named{};    ///< cases that ask for it by name
-  std::array<u64, 256> decided{};  ///< of these, ones in which everything could be judged
-  std::array<u64, 256> broken{};   ///< cases that broke it
+  std::array<u64, spec::rule_numbers> named{};  ///< cases that ask for it by name
+  std::array<u64, spec::rule_numbers>
+      decided{};  ///< of these, ones in which everything could be judged
+  std::array<u64, spec::rule_numbers> broken{};  ///< cases that broke it
 };
 
 /// Every rule of the catalogue whose keeper is an SMMU or a device, in its order. One holds only

@@ -2,6 +2,8 @@
 // IHI 0070 5.2, 5.4.
 #include "explain/structure_text.h"
 
+#include "spec/rules/structures.h"
+
 #include <fmt/format.h>
 
 namespace iommucheck::oracle {
@@ -48,11 +50,11 @@ std::string cd_fields(const spec::Cd<u64>& cd, unsigned word) {
 StructureMeaning meaning_of(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
   const spec::SteDecision decision = spec::decode_ste(ste, caps);
   switch (decision.kind) {
-    case spec::SteKind::abort: return {"abort", spec::Rule::STE_ABORT};
-    case spec::SteKind::bypass: return {"bypass", spec::Rule::STE_BYPASS};
-    case spec::SteKind::stage1: return {"stage 1", spec::Rule::STE_CONFIG_STAGE1};
-    case spec::SteKind::stage2: return {"stage 2", spec::Rule::STE_CONFIG_STAGE2};
-    case spec::SteKind::nested: return {"nested", spec::Rule::STE_CONFIG_STAGE2};
+    case spec::SteKind::abort: return {"abort", spec::rule::STE_ABORT};
+    case spec::SteKind::bypass: return {"bypass", spec::rule::STE_BYPASS};
+    case spec::SteKind::stage1: return {"stage 1", spec::rule::STE_CONFIG_STAGE1};
+    case spec::SteKind::stage2: return {"stage 2", spec::rule::STE_CONFIG_STAGE2};
+    case spec::SteKind::nested: return {"nested", spec::rule::STE_CONFIG_STAGE2};
     case spec::SteKind::bad: break;
   }
   return {ste.v() ? "ILLEGAL" : "invalid", decision.rule, false};
@@ -63,7 +65,7 @@ StructureMeaning meaning_of(const spec::Cd<u64>& cd, const spec::Ste<u64>& ste,
   if (const auto rule = spec::decode_cd(cd, ste, caps)) {
     return {cd.v() ? "ILLEGAL" : "invalid", *rule, false};
   }
-  return {fmt::format("context of ASID {:#x}", cd.asid()), spec::Rule::CD_VALID};
+  return {fmt::format("context of ASID {:#x}", cd.asid()), spec::rule::CD_VALID};
 }
 
 }  // namespace iommucheck::oracle

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "spec/rules/structures.h"
 #include "spec/smmu/cd.h"
 
 namespace iommucheck::oracle {
@@ -18,7 +19,7 @@ std::string cd_fields(const spec::Cd<u64>& cd, unsigned word);
 struct StructureMeaning {
   std::string kind;  ///< abort, bypass, stage 1, stage 2, nested, context; invalid, ILLEGAL
   /// That says so: of what is not legal the requirement that it does not keep.
-  spec::Rule rule = spec::Rule::STE_VALID;
+  spec::Rule rule = spec::rule::STE_VALID;
   bool legal = true;  ///< else C_BAD_STE, C_BAD_CD
   friend bool operator==(const StructureMeaning&, const StructureMeaning&) = default;
 };

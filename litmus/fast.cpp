@@ -8,6 +8,10 @@
 #include "base/text.h"
 #include "litmus/layout.h"
 #include "litmus/names.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/caches.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/visits.h"
@@ -120,13 +124,13 @@ std::string to_text(const Outcome& outcome, const Layout& layout) {
     case OutcomeKind::within: return "within";  // not asked: see unsupported_feature()
     case OutcomeKind::abort:
       // GBPA.ABORT is 0, and output sizes never limit.
-      return outcome.rule == spec::Rule::DISABLED_PASSES ? "bypass" : "abort";
+      return outcome.rule == spec::rule::DISABLED_PASSES ? "bypass" : "abort";
     case OutcomeKind::bypass: return "bypass";
     case OutcomeKind::denied: return "denied";
     case OutcomeKind::fault:
       // Output sizes never limit: README of the format.
-      if (outcome.rule == spec::Rule::STE_BYPASS_SIZE) return "bypass";
-      if (outcome.rule == spec::Rule::S1_BYPASS_SIZE) return "bypass";
+      if (outcome.rule == spec::rule::STE_BYPASS_SIZE) return "bypass";
+      if (outcome.rule == spec::rule::S1_BYPASS_SIZE) return "bypass";
       return std::string(spec::event_name(outcome.event));
     case OutcomeKind::translation: break;
   }
@@ -467,7 +471,7 @@ class Runner {
   void perform(const StrtabAction& action) {
     caches_.barrier(agent_);
     if (caches_.enabled()) {
-      caches_.violations().push_back({spec::Rule::REGISTER_GUARDED, caches_.now(),
+      caches_.violations().push_back({spec::rule::REGISTER_GUARDED, caches_.now(),
                                       "STRTAB_BASE is written while SMMUEN is 1"});
       return;
     }
@@ -486,7 +490,7 @@ class Runner {
       for (const ReleaseAction& page : released_) {
         if (last < page.pa || first > page.pa + (page.bytes - 1)) continue;
         caches_.violations().push_back(
-            {spec::Rule::PAGE_REUSE, caches_.now(),
+            {spec::rule::PAGE_REUSE, caches_.now(),
              layout_.name_of(page.pa) + " was given back, and can still be reached at " +
                  hex(c.at) +
                  (c.item != 0 ? ": " + explained(caches_.view(), caches_.item(c.item - 1))
@@ -500,7 +504,7 @@ class Runner {
         if (item.output + (item.last - item.first) < page.pa) continue;
         if (item.output > page.pa + (page.bytes - 1)) continue;
         const u64 va = item.first + (page.pa > item.output ? page.pa - item.output : 0);
-        caches_.violations().push_back({spec::Rule::PAGE_REUSE, caches_.now(),
+        caches_.violations().push_back({spec::rule::PAGE_REUSE, caches_.now(),
                                         layout_.name_of(page.pa) +
                                             " was given back, and can still be reached: " +
                                             explained(caches_.view(), item, va)});
@@ -555,15 +559,15 @@ class Runner {
     };
     const bool done = caches_.outcomes(asked, [&](const Outcome& outcome) {
       const bool too_large =
-          outcome.kind == OutcomeKind::fault && (outcome.rule == spec::Rule::STE_BYPASS_SIZE ||
-                                                 outcome.rule == spec::Rule::S1_BYPASS_SIZE);
+          outcome.kind == OutcomeKind::fault && (outcome.rule == spec::rule::STE_BYPASS_SIZE ||
+                                                 outcome.rule == spec::rule::S1_BYPASS_SIZE);
       // Only what stage 2 is to translate can be too large: what ends alike is one outcome.
       const bool ipa = too_large && may_be(asked, spec::SteKind::stage2);
       if (ipa) add(std::string(spec::event_name(outcome.event)), outcome);
       if (!ipa || may_be(asked, spec::SteKind::bypass)) add(to_text(outcome, layout_), outcome);
       // Likewise what GBPA does with an address that no bus has, and an STE that terminates.
       const bool beyond =
-          outcome.kind == OutcomeKind::abort && outcome.rule == spec::Rule::DISABLED_PASSES;
+          outcome.kind == OutcomeKind::abort && outcome.rule == spec::rule::DISABLED_PASSES;
       if (beyond && may_be(asked, spec::SteKind::abort)) add("abort", outcome);
       // What an access meets is broken, too, if no step has been blamed for it.
       if (outcome.kind == OutcomeKind::any) note(outcome.rule, explained(caches_.view(), outcome));
@@ -573,7 +577,7 @@ class Runner {
       for (const std::string& text : allowed) {
         const bool promised = std::ranges::any_of(
             *access.promised, [&](const OutcomeText& o) { return o.text == text; });
-        if (!promised) note(spec::Rule::PROMISE_OUTCOME, text + " is possible and not promised");
+        if (!promised) note(spec::rule::PROMISE_OUTCOME, text + " is possible and not promised");
       }
     }
     judgement_.allowed.push_back(std::move(allowed));

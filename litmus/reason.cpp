@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "litmus/reason.h"
 
+#include "spec/rules/promises.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
+
 namespace iommucheck::litmus {
 namespace {
 
@@ -11,12 +15,12 @@ std::optional<spec::Rule> rule_of(const spec::Cause& cause) {
   if (cause.rule) return cause.rule;
   switch (cause.kind) {
     case Kind::word:
-    case Kind::global_word: return spec::Rule::TRANSLATION_RESULT;
-    case Kind::bypass: return spec::Rule::STE_BYPASS;
-    case Kind::unknown_word: return spec::Rule::WILD_WALK;
-    case Kind::from_reset: return spec::Rule::UNKNOWN_AFTER_RESET;
-    case Kind::tags_differ: return spec::Rule::TAG_REGIMES;
-    case Kind::entries_differ: return spec::Rule::CONFLICT_TLB;
+    case Kind::global_word: return spec::rule::TRANSLATION_RESULT;
+    case Kind::bypass: return spec::rule::STE_BYPASS;
+    case Kind::unknown_word: return spec::rule::WILD_WALK;
+    case Kind::from_reset: return spec::rule::UNKNOWN_AFTER_RESET;
+    case Kind::tags_differ: return spec::rule::TAG_REGIMES;
+    case Kind::entries_differ: return spec::rule::CONFLICT_TLB;
     default: return std::nullopt;
   }
 }

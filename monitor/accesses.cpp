@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "monitor/monitor.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
 #include "spec/smmu/causes.h"
 #include "trace/agent.h"
 
@@ -50,7 +52,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
   spec::Access access = access_in(dma);
   check_dma_duty(access);
   ++statistics_.outcomes_judged;
-  count(spec::Rule::DEVICE_OUTCOME);
+  count(spec::rule::DEVICE_OUTCOME);
   if (dma.kind == trace::TransactionKind::translated) access.route = spec::Route::translated;
   if (dma.kind == trace::TransactionKind::untranslated) access.route = spec::Route::untranslated;
   bool complete = true;
@@ -99,7 +101,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
       return;
     }
     Finding finding =
-        finding_of(spec::Rule::DEVICE_OUTCOME,
+        finding_of(spec::rule::DEVICE_OUTCOME,
                    fmt::format("the access of stream {:#x} at {:#x} was seen as {}{}", dma.sid,
                                dma.iova, trace::to_string(dma.result),
                                dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string()));
@@ -131,7 +133,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
       return seen.any || (right ? seen.reaches : seen.forbidden);
     };
     if (!fits(dma.rights->read, read) || !fits(dma.rights->write, write)) {
-      find(spec::Rule::DEVICE_OUTCOME,
+      find(spec::rule::DEVICE_OUTCOME,
            fmt::format("the access of stream {:#x} at {:#x} used an entry with the rights {}; "
                        "allowed is one that {} and {}",
                        dma.sid, dma.iova, trace::to_string(*dma.rights),
@@ -166,7 +168,7 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
     gather_device();
     return;
   }
-  count(spec::Rule::EVENT_RECORD);
+  count(spec::rule::EVENT_RECORD);
   const spec::EventType type = spec::event_type_of(dw);
   const spec::Access access = spec::access_in(dw);
   if (const auto stag = spec::stall_in(dw)) {

@@ -10,6 +10,8 @@
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
 #include "spec/arch/granule.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/visits.h"
 #include "trace/agent.h"
 
@@ -170,7 +172,7 @@ u64 Monitor::call_begins(const Call& call) {
     emit(AgentId::cpu0, event);
   }
   if (duty.blames_caller) blame_caller(duty.rule, in_trace_numbers(duty.message, call));
-  settle_walkers(running_.call, duty.blames_caller ? duty.rule : spec::Rule::RESULT_EXACT);
+  settle_walkers(running_.call, duty.blames_caller ? duty.rule : spec::rule::RESULT_EXACT);
   caches_.tolerate_disabled_halves(true);
   running_.ticket = interface_.begin_call(running_.call);
   owe(running_.call);
@@ -235,7 +237,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
   }
   // "Not built" is no result: nothing is said of the call, and nothing may have changed.
   const bool declined = observed.status == Status::not_built;
-  count(spec::Rule::RESULT_EXACT, !declined);
+  count(spec::rule::RESULT_EXACT, !declined);
   remember_waiting();
   around.hooks = running_.hooks;
   around.hooks.are_told = setup_.hooks.has_value();
@@ -249,7 +251,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
                       call.domain_kind == static_cast<u32>(spec::sva::DomainKind::paging);
   if (worked && paging && !hardware_ && !sizes_of_one_granule(observed.facts.page_sizes)) {
     Finding finding =
-        finding_of(spec::Rule::RESULT_EXACT,
+        finding_of(spec::rule::RESULT_EXACT,
                    fmt::format("domain_alloc: page sizes {:#x} are not those of one granule",
                                observed.facts.page_sizes));
     finding.answer = spec::sva::status_text(observed.status);
@@ -285,12 +287,12 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
     if (verdict.blames_caller) blame_caller(verdict.rule, in_trace_numbers(verdict.message, call));
     return;
   }
-  if (running_.breach == spec::Rule::FREED_OBJECT) {
+  if (running_.breach == spec::rule::FREED_OBJECT) {
     case_.stands_aside = true;
     case_.promises_on = false;
   } else if (!running_.breach || observed.status == Status::ok) {
     Finding finding = finding_of(verdict.rule, in_trace_numbers(verdict.message, call));
-    if (verdict.rule == spec::Rule::RESULT_EXACT) {
+    if (verdict.rule == spec::rule::RESULT_EXACT) {
       finding.answer = spec::sva::status_text(observed.status);
       finding.wrong = verdict.why;
       finding.changed_nothing =
@@ -305,8 +307,8 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
 /// over what is not synchronised stores a descriptor over living translations, whoever makes it.
 bool Monitor::is_callers_doing(spec::Rule rule) const {
   if (case_.stands_aside) return spec::rule_info(rule).keeper == spec::Keeper::driver;
-  return in_call_ && running_.breach == spec::Rule::RANGE_UNSYNCED &&
-         (rule == spec::Rule::CONFLICT_BBM || rule == spec::Rule::CONFLICT_TLB);
+  return in_call_ && running_.breach == spec::rule::RANGE_UNSYNCED &&
+         (rule == spec::rule::CONFLICT_BBM || rule == spec::rule::CONFLICT_TLB);
 }
 
 /// Everything that the call touched, now against what it left promised; and what may no longer be
@@ -360,10 +362,10 @@ void Monitor::check_faults_ended(const Place& place) {
   const auto its = [&](const spec::StreamPart& part) {
     return part.sid == place.sid && part.first == place.at.number;
   };
-  count(spec::Rule::FAULT_ENDED, std::ranges::any_of(case_.stalled, its));
+  count(spec::rule::FAULT_ENDED, std::ranges::any_of(case_.stalled, its));
   if (!waits) return;
   Finding finding =
-      finding_of(spec::Rule::FAULT_ENDED, "an access of " + where_text(where(place)) +
+      finding_of(spec::rule::FAULT_ENDED, "an access of " + where_text(where(place)) +
                                               " still waits for the answer to its fault");
   finding.where = where(place);
   find(std::move(finding));

@@ -9,6 +9,9 @@
 #include "base/bits.h"
 #include "monitor/device_rules.h"
 #include "monitor/device_text.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
@@ -21,6 +24,7 @@ using spec::EventType;
 using spec::Outcome;
 using spec::OutcomeKind;
 using spec::Rule;
+namespace rule = spec::rule;
 using spec::SteKind;
 using trace::AtsResult;
 using StreamOption = spec::StreamOption;
@@ -88,7 +92,7 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
       allowed.push_back(spec::translated_error(spec::fault_outcome(option.event, option.rule, seen),
                                                smmu_.rec_cfg_ats()));
     } else if (option.kind == SteKind::abort) {
-      allowed.push_back({.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT});
+      allowed.push_back({.kind = OutcomeKind::abort, .rule = rule::STE_ABORT});
     } else {
       const bool disabled = !access.ssv && option.event == EventType::f_stream_disabled;
       if (option.ats && disabled) {  // S1DSS = 0: as refused_translated() has it
@@ -98,7 +102,7 @@ bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>
         passes_by();
       }
       if (option.no_ats) {
-        allowed.push_back(spec::fault_outcome(EventType::f_transl_forbidden, Rule::STE_EATS, seen));
+        allowed.push_back(spec::fault_outcome(EventType::f_transl_forbidden, rule::STE_EATS, seen));
       }
     }
   }
@@ -132,7 +136,7 @@ void DeviceRules::translated(const trace::Dma& dma) {
     return;
   }
   for (const Outcome& o : allowed) ask(o.rule, allowed.size() == 1);
-  ask(Rule::DEVICE_OUTCOME, true);
+  ask(rule::DEVICE_OUTCOME, true);
   Plain memory;
   memory.detail = "translated";
   if (dma.result == trace::DmaResult::ok || dma.result == trace::DmaResult::bypass) {
@@ -142,7 +146,7 @@ void DeviceRules::translated(const trace::Dma& dma) {
   judge_terminated(access, dma, allowed, memory);
   Open& open = open_.back();
   open.detail = in_brackets(memory.detail);
-  if (open.wrong) open.rule = Rule::STE_EATS;
+  if (open.wrong) open.rule = rule::STE_EATS;
 }
 
 // ---- translation requests, IHI 0070 3.9.1.2 -----------------------------------------------------
@@ -153,7 +157,7 @@ std::vector<DeviceRules::AtsAnswer> DeviceRules::ats_answers(const Access& acces
                                                              bool& any) const {
   std::vector<AtsAnswer> answers;
   if (!smmu_.surely_enabled()) {
-    answers.push_back({AtsResult::unsupported, EventType::f_bad_ats_treq, Rule::DISABLED_PASSES});
+    answers.push_back({AtsResult::unsupported, EventType::f_bad_ats_treq, rule::DISABLED_PASSES});
   }
   if (surely_disabled_) return answers;
   if (!caches_.unsupported().empty() || plain(access).aborts) return {};
@@ -172,13 +176,13 @@ std::vector<DeviceRules::AtsAnswer> DeviceRules::ats_answers(const Access& acces
     if (is_before_eats(option.event)) {
       aborts(option);
     } else if (option.kind == SteKind::abort) {
-      answers.push_back({AtsResult::unsupported, EventType::none, Rule::STE_ABORT});
+      answers.push_back({AtsResult::unsupported, EventType::none, rule::STE_ABORT});
     } else {
       if (option.no_ats) {
-        answers.push_back({AtsResult::unsupported, EventType::f_bad_ats_treq, Rule::STE_EATS});
+        answers.push_back({AtsResult::unsupported, EventType::f_bad_ats_treq, rule::STE_EATS});
       }
       if (option.ats && option.event == EventType::none) {
-        answers.push_back({AtsResult::success, EventType::none, Rule::TRANSLATION_RESULT});
+        answers.push_back({AtsResult::success, EventType::none, rule::TRANSLATION_RESULT});
       } else if (option.ats) {
         aborts(option);
       }
@@ -275,7 +279,7 @@ void DeviceRules::ats_request(const trace::AtsRequest& request) {
   } else {
     const auto its = [&](const AtsAnswer& one) { return one.result == request.result; };
     for (const AtsAnswer& one : answers) ask(one.rule, answers.size() == 1);
-    ask(Rule::DEVICE_OUTCOME, true);
+    ask(rule::DEVICE_OUTCOME, true);
     if (std::ranges::none_of(answers, its)) {
       const AtsAnswer& first = answers.front();
       find_of(before_ - 1, first.rule,
@@ -313,13 +317,13 @@ void DeviceRules::judge_right(const trace::AtsRequest& request, Access access, c
   if (now.empty()) return undetermined("which translations a request may be answered with");
   const char* name = right.type == AccessType::write ? "writing" : "reading";
   const auto denied = std::ranges::find_if(now, is_denied);
-  ask(denied != now.end() ? denied->rule : Rule::TRANSLATION_RESULT, now.size() == 1);
+  ask(denied != now.end() ? denied->rule : rule::TRANSLATION_RESULT, now.size() == 1);
   const auto leads = [&](const Outcome& o) { return passes(o) && request.pa == o.pa; };
   if (right.granted ? std::ranges::any_of(now, leads) : denied != now.end()) return;
   const auto reached = std::ranges::find_if(now, passes);
   const u32 which = before_ - 1;
   if (!right.granted) {
-    find_of(which, Rule::TRANSLATION_RESULT,
+    find_of(which, rule::TRANSLATION_RESULT,
             fmt::format("a translation request is not granted {}", name),
             fmt::format("{} is not granted {}; {:#x} may be reached so", request_text(request),
                         name, reached->pa));
@@ -328,7 +332,7 @@ void DeviceRules::judge_right(const trace::AtsRequest& request, Access access, c
             fmt::format("{} is granted {} at {:#x}; allowed is no such right",
                         request_text(request), name, request.pa.value_or(0)));
   } else {
-    find_of(which, Rule::TRANSLATION_RESULT,
+    find_of(which, rule::TRANSLATION_RESULT,
             "a translation request is answered with another address",
             fmt::format("{} is granted {} at {:#x}; it leads to {:#x}", request_text(request), name,
                         request.pa.value_or(0), reached->pa));
@@ -340,7 +344,7 @@ void DeviceRules::judge_extent(const trace::AtsRequest& request, const Access& a
   const u64 bytes = request.length.value_or(0);
   const u32 which = before_ - 1;
   if (bytes < ats_page_bytes || (bytes & (bytes - 1)) != 0 || !request.pa) {
-    find_of(which, Rule::TRANSLATION_RESULT, "a translation request is answered with no such size",
+    find_of(which, rule::TRANSLATION_RESULT, "a translation request is answered with no such size",
             fmt::format("{} is answered for {:#x} bytes", request_text(request), bytes));
     return;
   }
@@ -353,7 +357,7 @@ void DeviceRules::judge_extent(const trace::AtsRequest& request, const Access& a
     const u64 pa = *request.pa + (at - request.iova);
     const auto leads = [&](const Outcome& o) { return is_any(o) || (passes(o) && o.pa == pa); };
     if (now.empty() || std::ranges::any_of(now, leads)) continue;
-    find_of(which, Rule::TRANSLATION_RESULT, "a translation request is answered for too much",
+    find_of(which, rule::TRANSLATION_RESULT, "a translation request is answered for too much",
             fmt::format("{} is answered for {:#x} bytes, of which {:#x} is not at {:#x}",
                         request_text(request), bytes, at, pa));
     return;

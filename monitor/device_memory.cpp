@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "monitor/device_rules.h"
 #include "monitor/device_text.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
@@ -17,6 +18,7 @@ using spec::Access;
 using spec::AccessType;
 using spec::OutcomeKind;
 using spec::Rule;
+namespace rule = spec::rule;
 
 const char* granule_name(spec::Granule granule) {
   switch (granule) {
@@ -91,14 +93,14 @@ std::string at_descriptor(const TableReader& reader, const spec::Outcome& outcom
   const bool valid = bit(reader.last, 0);
   const bool block = valid && !bit(reader.last, 1);
   switch (outcome.rule) {
-    case Rule::S1_OUTPUT_SIZE:
+    case rule::S1_OUTPUT_SIZE:
       return !block && level != spec::last_level ? "of the next table" : "of the leaf";
-    case Rule::S1_DESCRIPTOR_VALID:
+    case rule::S1_DESCRIPTOR_VALID:
       if (!block) return {};
       return level == spec::last_level
                  ? "bits 01 at level 3"
                  : fmt::format("a block at level {}, {}", level, granule_name(half.tg));
-    case Rule::S1_PERMISSION: return why_not_permitted(reader.last, reader.tables, access);
+    case rule::S1_PERMISSION: return why_not_permitted(reader.last, reader.tables, access);
     default: return {};
   }
 }
@@ -108,7 +110,7 @@ std::string at_descriptor(const TableReader& reader, const spec::Outcome& outcom
 const spec::Outcome* DeviceRules::refused_at(const std::vector<spec::Outcome>& allowed,
                                              const Access& access, u64 pa) {
   const auto refuses = [&](const spec::Outcome& o) {
-    const bool of_leaf = o.rule == Rule::S1_PERMISSION || o.rule == Rule::S1_ACCESS_FLAG;
+    const bool of_leaf = o.rule == rule::S1_PERMISSION || o.rule == rule::S1_ACCESS_FLAG;
     return o.kind == OutcomeKind::fault && of_leaf && leads_to(o.value, access.va, pa);
   };
   const auto found = std::ranges::find_if(allowed, refuses);
@@ -116,7 +118,7 @@ const spec::Outcome* DeviceRules::refused_at(const std::vector<spec::Outcome>& a
 }
 
 std::string DeviceRules::why_refused(const spec::Outcome& refusal, const Access& access) {
-  return refusal.rule == Rule::S1_PERMISSION ? why_not_permitted(refusal.value, 0, access) : "";
+  return refusal.rule == rule::S1_PERMISSION ? why_not_permitted(refusal.value, 0, access) : "";
 }
 
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.

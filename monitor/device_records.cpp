@@ -9,6 +9,9 @@
 #include "base/bits.h"
 #include "monitor/device_rules.h"
 #include "monitor/device_text.h"
+#include "spec/rules/records.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/event_rules.h"
 
@@ -20,6 +23,7 @@ using spec::AccessType;
 using spec::Outcome;
 using spec::OutcomeKind;
 using spec::Rule;
+namespace rule = spec::rule;
 
 /// "In finite time": what did not come within so many looks is said not to come.
 constexpr unsigned looks_max = 3;
@@ -85,13 +89,13 @@ void DeviceRules::forget_accesses() {
 void DeviceRules::overflow_seen(bool flag, u64 fresh, bool full) {
   const bool toggled = flag != smmu_.event_overflow();
   if (toggled && !overflow_possible_) {
-    find(Rule::EVENT_OVERFLOW, "OVFLG toggles by itself",
+    find(rule::EVENT_OVERFLOW, "OVFLG toggles by itself",
          fmt::format("EVENTQ_PROD.OVFLG is {}, expected {}: no record met a full queue",
                      flag ? 1 : 0, flag ? 0 : 1));
   }
   if (toggled) {
     const auto sure = [](const Open& open) { return open.overflows; };
-    ask(Rule::EVENT_OVERFLOW, std::ranges::any_of(open_, sure));
+    ask(rule::EVENT_OVERFLOW, std::ranges::any_of(open_, sure));
     ++overflows_;
     smmu_.observe_event_overflow();
   }
@@ -108,7 +112,7 @@ void DeviceRules::events_shown(u64 prod) {
   new_records_ = fresh;
   shown_at_ = before_;
   if (fresh > open_.size() && forgotten_ == 0) {
-    find(Rule::EVENT_ONCE, "more records than terminated accesses",
+    find(rule::EVENT_ONCE, "more records than terminated accesses",
          fmt::format("EVENTQ_PROD shows {} new records, but only {} accesses were terminated "
                      "that have none yet",
                      fresh, open_.size()));
@@ -134,7 +138,7 @@ void DeviceRules::check_stag(u32 which, const trace::EventRecord& words) {
   if (which < stalls_from_) return;
   const u64 sid = bits(words[0], 63, 32), stag = bits(words[1], 15, 0);
   if (stags_.emplace(sid, stag).second) return;
-  find(Rule::EVENT_RECORD, "two stalls with one STAG",
+  find(rule::EVENT_RECORD, "two stalls with one STAG",
        fmt::format("a transaction of StreamID {:#x} stalls with the STAG {:#x}, and the one before "
                    "with that STAG waits still: no CMD_RESUME can name one of them",
                    sid, stag));
@@ -219,7 +223,7 @@ void DeviceRules::nobodys(const SeenRecord& record) {
     undetermined("which of so many accesses each event record is of");
     return;
   }
-  find(Rule::EVENT_ONCE,
+  find(rule::EVENT_ONCE,
        std::string(spec::event_name(spec::event_type_of(record.words))) +
            " without an access that was terminated",
        record_text(record.words) + " belongs to no access that was terminated and has none yet");
@@ -241,9 +245,9 @@ void DeviceRules::settle(const SeenRecord& record, const Open& open, bool fresh)
   if (!wrong.empty()) {
     wrong_fields(open, record.words, wrong);
   } else if (fresh) {
-    ask(Rule::EVENT_RECORD, true);
-    ask(Rule::EVENT_ONCE, true);
-    ask(Rule::EVENT_LOST, true);
+    ask(rule::EVENT_RECORD, true);
+    ask(rule::EVENT_ONCE, true);
+    ask(rule::EVENT_LOST, true);
     if (open.stalled) check_stag(open.which, record.words);
   }
   settled_.push_back({record, open});
@@ -262,7 +266,7 @@ void DeviceRules::wrong_fields(const Open& open, const trace::EventRecord& words
   }
   for (const spec::FieldDifference& one : wrong) {
     const std::string kind = name + "." + std::string(one.name);
-    if (named_.insert(kind).second) find(Rule::EVENT_RECORD, kind, text);
+    if (named_.insert(kind).second) find(rule::EVENT_RECORD, kind, text);
   }
 }
 
@@ -281,9 +285,9 @@ bool is_of_the_walk(spec::EventType event) {
 }
 
 bool is_of_the_walk(Rule rule) {
-  return rule == Rule::S1_VA_IN_RANGE || rule == Rule::S1_DESCRIPTOR_VALID ||
-         rule == Rule::S1_OUTPUT_SIZE || rule == Rule::S1_ACCESS_FLAG ||
-         rule == Rule::S1_PERMISSION || rule == Rule::S1_WALK_FETCH;
+  return rule == rule::S1_VA_IN_RANGE || rule == rule::S1_DESCRIPTOR_VALID ||
+         rule == rule::S1_OUTPUT_SIZE || rule == rule::S1_ACCESS_FLAG ||
+         rule == rule::S1_PERMISSION || rule == rule::S1_WALK_FETCH;
 }
 
 /// An STE that is refused, where a legal one leads to a CD that has to be refused, or to a walk:
@@ -322,14 +326,14 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   }
   // It has looked at what memory has now, and a cache that still refuses is no reason for that.
   if (open.translates && (refuses || is_of_the_walk(type))) {
-    find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + detail,
+    find_of(open.which, rule::TRANSLATION_RESULT, "terminated as " + name + detail,
             text + ": it is to pass, or to be refused by what was there before");
     return;
   }
   const Outcome& o = open.candidates.front();
   const bool silent = !records(open, o);
   if (!silent && ((refuses && is_of_the_walk(o.rule)) || refuses_before_cd(type, o))) {
-    find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + detail,
+    find_of(open.which, rule::TRANSLATION_RESULT, "terminated as " + name + detail,
             text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
     return;
   }
@@ -341,7 +345,7 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   }
   if (silent && o.kind == OutcomeKind::fault && o.event == type &&
       spec::is_translation_fault(type)) {
-    find_of(open.which, Rule::EVENT_ONCE, "a fault is recorded although CD.R = 0",
+    find_of(open.which, rule::EVENT_ONCE, "a fault is recorded although CD.R = 0",
             text + ": allowed is " + outcome_name(o) + " without a record (" +
                 explained(caches_.view(), o) + ")");
     return;
@@ -350,14 +354,14 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   const std::string features = in_brackets(features_needed(open.access));
   if (!features.empty() && type == spec::EventType::f_translation && is_of_the_walk(o.rule) &&
       o.event != type && o.event != spec::EventType::f_walk_eabt) {
-    find_of(open.which, Rule::TRANSLATION_RESULT, "terminated as " + name + features,
+    find_of(open.which, rule::TRANSLATION_RESULT, "terminated as " + name + features,
             text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
     return;
   }
   // A configuration error of ATS is silent, too: CR2.REC_CFG_ATS.
-  const bool aborts = o.rule == Rule::STE_ABORT || o.rule == Rule::DISABLED_PASSES;
-  const Rule rule = o.kind == OutcomeKind::abort && aborts   ? Rule::STE_ABORT
-                    : o.kind == OutcomeKind::abort || silent ? Rule::EVENT_ONCE
+  const bool aborts = o.rule == rule::STE_ABORT || o.rule == rule::DISABLED_PASSES;
+  const Rule rule = o.kind == OutcomeKind::abort && aborts   ? rule::STE_ABORT
+                    : o.kind == OutcomeKind::abort || silent ? rule::EVENT_ONCE
                                                              : o.rule;
   const std::string expected =
       outcome_name(o) + (silent && o.kind == OutcomeKind::fault ? " without a record" : "");
@@ -391,14 +395,14 @@ void DeviceRules::missing(const Open& open) {
     return;
   }
   if (open.overflows && overflows_ == open.overflows_before) {
-    find(Rule::EVENT_OVERFLOW, "OVFLG does not toggle",
+    find(rule::EVENT_OVERFLOW, "OVFLG does not toggle",
          access_text(open.access) + " met a full event queue, and EVENTQ_PROD.OVFLG is still " +
              (smmu_.event_overflow() ? "1" : "0"));
     return;
   }
   if (!surely_records(open) || !open.has_room || is_merged(open)) return;
-  ask(Rule::EVENT_LOST, true);
-  find(Rule::EVENT_LOST, "no " + outcome_name(open.candidates.front()) + open.detail,
+  ask(rule::EVENT_LOST, true);
+  find(rule::EVENT_LOST, "no " + outcome_name(open.candidates.front()) + open.detail,
        access_text(open.access) + " is terminated, and its record (" +
            outcome_name(open.candidates.front()) + ") was not seen within " +
            std::to_string(looks_max) + " looks at the event queue");

@@ -9,6 +9,11 @@
 #include <utility>
 
 #include "monitor/device_text.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/event_record.h"
 
@@ -21,6 +26,7 @@ using spec::AccessType;
 using spec::Outcome;
 using spec::OutcomeKind;
 using spec::Rule;
+namespace rule = spec::rule;
 namespace reg = spec::reg;
 
 /// "In finite time".
@@ -120,15 +126,15 @@ void DeviceRules::register_write(u32 offset, u64 value) {
 /// Which rule an access asks for: each outcome's, discriminating where it is the only one.
 void DeviceRules::ask_rules(const std::vector<Outcome>& allowed) {
   for (const Outcome& o : allowed) {
-    Rule rule = Rule::TRANSLATION_RESULT;
+    Rule rule = rule::TRANSLATION_RESULT;
     if (!smmu_.surely_enabled()) {
-      rule = Rule::DISABLED_PASSES;
+      rule = rule::DISABLED_PASSES;
     } else if (o.kind == OutcomeKind::fault) {
       rule = o.rule;
     } else if (o.kind == OutcomeKind::abort) {
-      rule = Rule::STE_ABORT;
+      rule = rule::STE_ABORT;
     } else if (o.kind == OutcomeKind::bypass) {
-      rule = Rule::STE_BYPASS;
+      rule = rule::STE_BYPASS;
     }
     ask(rule, allowed.size() == 1);
   }
@@ -226,7 +232,7 @@ void DeviceRules::access(const trace::Dma& dma) {
     }
   }
   ask_rules(allowed);
-  ask(Rule::DEVICE_OUTCOME, true);
+  ask(rule::DEVICE_OUTCOME, true);
   judge_outcome(access, dma, allowed, memory);
 }
 
@@ -293,7 +299,7 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
   }
   if (!smmu_.surely_enabled()) {
     const bool beyond = (access.va >> caches_.capabilities().oas_lg2) != 0;
-    find_of(which, Rule::DISABLED_PASSES,
+    find_of(which, rule::DISABLED_PASSES,
             "reached memory with SMMUEN = 0" +
                 (first.kind != OutcomeKind::abort ? ": " + outcome_name(first) + " is allowed"
                  : beyond                         ? std::string(" beyond the output address size")
@@ -301,10 +307,10 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
             std::move(text));
   } else if (passes && refused == nullptr) {
     const bool bypass = first.kind == OutcomeKind::bypass;
-    find_of(which, bypass ? Rule::STE_BYPASS : Rule::TRANSLATION_RESULT,
+    find_of(which, bypass ? rule::STE_BYPASS : rule::TRANSLATION_RESULT,
             "reached another address" + detail, std::move(text));
   } else {
-    const Rule rule = first.kind == OutcomeKind::abort ? Rule::STE_ABORT : first.rule;
+    const Rule rule = first.kind == OutcomeKind::abort ? rule::STE_ABORT : first.rule;
     const std::string used = used_instead_of(first);
     const std::string kind =
         used.empty() ? "reached memory instead of " + outcome_name(first) : used;
@@ -339,7 +345,7 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
   }
   if (!keep_fitting(open.candidates, open.stalled)) {
     const Outcome& first = open.candidates.front();
-    find_of(open.which, Rule::DEVICE_OUTCOME,
+    find_of(open.which, rule::DEVICE_OUTCOME,
             open.stalled ? "waits though nothing stalls it" : "is terminated instead of waiting",
             fmt::format("{} {}; allowed is {}, which {} it ({})", access_text(access),
                         open.stalled ? "waits" : "is terminated", outcome_name(first),
@@ -358,11 +364,11 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
     // Its record, if it comes, says more: it is reported then.
     open.wrong = true;
     const bool disabled = !smmu_.surely_enabled();
-    open.rule = disabled                                      ? Rule::DISABLED_PASSES
-                : allowed.front().kind == OutcomeKind::bypass ? Rule::STE_BYPASS
-                                                              : Rule::TRANSLATION_RESULT;
+    open.rule = disabled                                      ? rule::DISABLED_PASSES
+                : allowed.front().kind == OutcomeKind::bypass ? rule::STE_BYPASS
+                                                              : rule::TRANSLATION_RESULT;
   } else if (!may_record(open) && memory.known && smmu_.surely_enabled()) {
-    ask(Rule::EVENT_ONCE, true);
+    ask(rule::EVENT_ONCE, true);
   }
   push_open(std::move(open));
 }
@@ -371,9 +377,9 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
 
 bool DeviceRules::register_read(u32 offset, u64 value) {
   const auto late = [&](unsigned& waits, const char* what) {
-    ask(Rule::REGISTER_PROGRESS, true);
+    ask(rule::REGISTER_PROGRESS, true);
     if (++waits != polls_max) return;
-    find(Rule::REGISTER_PROGRESS, std::string(what) + " does not follow",
+    find(rule::REGISTER_PROGRESS, std::string(what) + " does not follow",
          std::string(what) + " does not show what was asked within " + std::to_string(polls_max) +
              " reads");
   };
@@ -383,13 +389,13 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
   }
   if (offset == reg::gbpa && (value & spec::gbpa::update) != 0) late(waits_gbpa_, "GBPA.Update");
   if (offset == reg::cmdq_cons) {
-    ask(Rule::CMD_ORDER, true);
+    ask(rule::CMD_ORDER, true);
     // Commands may be consumed one by one: it waits where nothing moves.
     if (value != last_cons_) waits_cons_ = 0;
     last_cons_ = value;
     const bool there = (value & 0xfffff) == smmu_.commands_end();
     if (!there && (smmu_.cr0() & spec::cr0::cmdqen) != 0) late(waits_cons_, "CMDQ_CONS");
-    if (there) ask(Rule::REGISTER_PROGRESS, true);
+    if (there) ask(rule::REGISTER_PROGRESS, true);
     error_shown_ =
         there && smmu_.stopped_by_error() && spec::cmdq_cons_err(static_cast<u32>(value)) != 0;
     // It is at the command, and has still to say what is wrong with it.
@@ -402,7 +408,7 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
   }
   if (offset == reg::gerror && (value & spec::gerror::eventq_abt_err) != 0 &&
       (met_full_queue_ || smmu_.event_slots() == 0)) {
-    find(Rule::EVENT_OVERFLOW, "GERROR.EVENTQ_ABT_ERR instead of OVFLG",
+    find(rule::EVENT_OVERFLOW, "GERROR.EVENTQ_ABT_ERR instead of OVFLG",
          "a record met a full event queue: GERROR.EVENTQ_ABT_ERR is active, which stands for an "
          "external abort of a queue access");
     return true;

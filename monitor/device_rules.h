@@ -65,8 +65,8 @@ class DeviceRules {
   void expect_accesses(const std::vector<spec::Access>& accesses) { nested_.begin(accesses); }
 
   struct Numbers {
-    std::array<u64, 256> asked{};
-    std::array<u64, 256> discriminating{};
+    std::array<u64, spec::rule_numbers> asked{};
+    std::array<u64, spec::rule_numbers> discriminating{};
     u64 accesses = 0;
     u64 any = 0;            ///< of these, accesses to which anything may happen
     u64 open = 0;           ///< of these, ones with several allowed outcomes

@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "monitor/monitor.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/recordings.h"
 
 namespace iommucheck::oracle {
@@ -436,7 +437,7 @@ class Feeder {
       return;
     }
     if (!bounded(reach.length, range_max)) return;
-    m_.count(spec::Rule::TABLE_FREE);
+    m_.count(spec::rule::TABLE_FREE);
     std::vector<Monitor::Left>& left = m_.fed_.left;
     for (std::size_t i = left.size(); i-- != 0;) {
       const Monitor::Left& old = left[i];
@@ -614,7 +615,7 @@ class Feeder {
     }
   }
   void reused(const Monitor::Left& page, const std::string& how) {
-    m_.find(spec::Rule::TABLE_FREE, "hardware may still fetch " + m_.caches_.name(page.first) +
+    m_.find(spec::rule::TABLE_FREE, "hardware may still fetch " + m_.caches_.name(page.first) +
                                         " as " + std::string(trace::to_string(page.kind)) +
                                         " by something cached, but " + how);
   }

@@ -6,6 +6,7 @@
 
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
+#include "spec/rules/interface.h"
 
 namespace iommucheck::oracle {
 
@@ -58,7 +59,7 @@ void Monitor::still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::
 void Monitor::check_ended_faults() {
   if (waited_before_.empty() || !case_.promises_on || !findings_.empty()) return;
   const bool answers = running_.call.kind == spec::sva::CallKind::fault_queue_respond;
-  const auto rule = answers ? spec::Rule::FAULT_ANSWERED : spec::Rule::FAULT_ENDED;
+  const auto rule = answers ? spec::rule::FAULT_ANSWERED : spec::rule::FAULT_ENDED;
   const auto now = interface_.waiting_faults();
   for (const auto& before : waited_before_) {
     const auto same = [&](const auto& one) {
@@ -80,9 +81,9 @@ void Monitor::check_refused() {
   if (!case_.promises_on) return;
   check_untagged();
   interface_.for_each_refused([&](u32 device, u32 pasid, u32 sid, u32 stag) {
-    count(spec::Rule::FAULT_REFUSED);
+    count(spec::rule::FAULT_REFUSED);
     if (!findings_.empty() || !still_waits_for(sid, stag)) return;
-    still_waits(spec::Rule::FAULT_REFUSED, sid, device, pasid,
+    still_waits(spec::rule::FAULT_REFUSED, sid, device, pasid,
                 "found its queue full, and still waits for an answer");
   });
   interface_.forget_refused();

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "monitor/monitor.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
@@ -74,9 +75,9 @@ void Monitor::check_attributes_of_registers() {
   const Field fields[] = {{"queues (CR1.QUEUE_*)", of_cr1(cr1_)},
                           {"the stream table (CR1.TABLE_*)", of_cr1(cr1_ >> table_lsb)}};
   for (const Field& field : fields) {
-    count(spec::Rule::WILD_STRUCTURE);
+    count(spec::rule::WILD_STRUCTURE);
     if (field.its.coherent()) continue;
-    find(spec::Rule::WILD_STRUCTURE,
+    find(spec::rule::WILD_STRUCTURE,
          fmt::format("accesses to {} are {}: they do not look into the CPUs' caches, in which "
                      "what the driver stores lies, and it cleans nothing. IDR0.COHACC",
                      field.what, field.its.text()));
@@ -84,9 +85,9 @@ void Monitor::check_attributes_of_registers() {
   const auto message = smmu_.message_attributes();
   // Elsewhere it is an interrupt controller that hears it.
   if (!message || message->pa - setup_.window_pa >= setup_.window_bytes) return;
-  count(spec::Rule::WILD_STRUCTURE);
+  count(spec::rule::WILD_STRUCTURE);
   if (const Attributes its = of_message(*message); !its.coherent()) {
-    find(spec::Rule::WILD_STRUCTURE,
+    find(spec::rule::WILD_STRUCTURE,
          fmt::format(
              "messages of CMD_SYNCs (MSH, MSIAttr) are {}: they go past the CPUs' caches, in "
              "which the driver looks for them, and it drops nothing of those. IDR0.COHACC",
@@ -134,11 +135,11 @@ bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
   };
   if (stream.stage2) {
     const Attributes of_walks{ste->s2ir0(), ste->s2or0(), ste->s2sh0()};
-    return !broken(spec::Rule::WILD_WALK, "walks", "STE.S2IR0, S2OR0, S2SH0", of_walks);
+    return !broken(spec::rule::WILD_WALK, "walks", "STE.S2IR0, S2OR0, S2SH0", of_walks);
   }
   if (!stream.cd) return true;
   const Attributes of_cds{ste->s1cir(), ste->s1cor(), ste->s1csh()};
-  if (broken(spec::Rule::WILD_STRUCTURE, "fetches of CDs", "STE.S1CIR, S1COR, S1CSH", of_cds)) {
+  if (broken(spec::rule::WILD_STRUCTURE, "fetches of CDs", "STE.S1CIR, S1COR, S1CSH", of_cds)) {
     return false;
   }
   const auto cd = spec::find_cd(words, *ste, caps, *stream.cd);
@@ -147,7 +148,7 @@ bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
     if (cd->epd(half).value) continue;
     const Attributes of_walks{cd->ir(half), cd->or_(half), cd->sh(half)};
     const char* fields = half == 0 ? "CD.IR0, OR0, SH0" : "CD.IR1, OR1, SH1";
-    if (broken(spec::Rule::WILD_WALK, "walks", fields, of_walks)) return false;
+    if (broken(spec::rule::WILD_WALK, "walks", fields, of_walks)) return false;
   }
   return true;
 }
@@ -157,9 +158,9 @@ bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
 /// denied to a stream on which nobody has turned ATS on.
 void Monitor::check_translated_traffic() {
   if (!caches_.capabilities().ats || !smmu_.surely_enabled()) return;
-  count(spec::Rule::PROMISE_OUTCOME);
+  count(spec::rule::PROMISE_OUTCOME);
   if ((smmu_.cr0() & spec::cr0::atschk) != 0) return;
-  find(spec::Rule::PROMISE_OUTCOME,
+  find(spec::rule::PROMISE_OUTCOME,
        "an access that says of itself that it is translated may pass, from any stream: CR0.ATSCHK "
        "is 0, and what such accesses say is not checked against STE.EATS");
 }

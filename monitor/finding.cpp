@@ -73,8 +73,9 @@ class FindingReader {
   void operator()(bool& value) { value = number() != 0; }
   void operator()(spec::Rule& rule) {
     const u64 value = number();
-    ok_ &= value < spec::all_rules().size();
-    rule = ok_ ? static_cast<spec::Rule>(value) : spec::Rule{};
+    const std::optional<spec::Rule> known = spec::rule_of(value);
+    ok_ &= known.has_value();
+    rule = known.value_or(spec::Rule{});
   }
   void operator()(spec::Keeper& keeper) {
     const u64 value = number();

@@ -9,6 +9,9 @@
 #include "base/bits.h"
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -57,7 +60,7 @@ void Monitor::hardware_marks(u64 pa) {
 
 void Monitor::gather_hardware() {
   for (std::string& text : hardware_->hardware().take_nonsense()) {
-    find(spec::Rule::CRASH_NEVER, std::move(text));
+    find(spec::rule::CRASH_NEVER, std::move(text));
   }
 }
 
@@ -74,7 +77,7 @@ void Monitor::compare_hardware() {
       hardware_->compare(in_call_, [this](u32 device) { return vanishes(device); });
   if (compared.judged == 0) return;
   statistics_.outcomes_judged += compared.judged;
-  count(in_call_ ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME);
+  count(in_call_ ? spec::rule::PROMISE_TRANSIENT : spec::rule::PROMISE_OUTCOME);
   if (compared.gave_up) give_up("more is promised at once than is kept");
   if (compared.finding) find(std::move(*compared.finding));
   gather_hardware();
@@ -82,7 +85,7 @@ void Monitor::compare_hardware() {
 
 /// A page of a table that nobody may be led to any more.
 void Monitor::may_still_lead(std::string what) {
-  if (findings_.empty()) find(spec::Rule::TABLE_FREE, std::move(what));
+  if (findings_.empty()) find(spec::rule::TABLE_FREE, std::move(what));
 }
 
 // ---- accesses -----------------------------------------------------------------------------------
@@ -159,13 +162,13 @@ void Monitor::observe_hardware_access(const trace::Dma& dma) {
   const std::set<MayGet> may = hardware_->answers(*asked);
   gather_hardware();
   ++statistics_.outcomes_judged;
-  count(spec::Rule::DEVICE_OUTCOME);
+  count(spec::rule::DEVICE_OUTCOME);
   const auto is_it = [&](const MayGet& one) {
     const bool there = !dma.pa || one.kind != MayGet::Kind::address || one.pa == *dma.pa;
     return result_of(one.kind) == dma.result && there;
   };
   if (std::ranges::none_of(may, is_it)) {
-    return find(spec::Rule::DEVICE_OUTCOME,
+    return find(spec::rule::DEVICE_OUTCOME,
                 fmt::format("the access of stream {:#x} at {:#x} was seen as {}", dma.sid, dma.iova,
                             trace::to_string(dma.result)));
   }
@@ -192,9 +195,9 @@ void Monitor::observe_hardware_request(AgentId by, const trace::PageRequest& req
   if (!asked) return undetermined("the device of the request");
   asked->group = request.page_group;
   asked->last = request.last;
-  count(spec::Rule::DEVICE_OUTCOME);
+  count(spec::rule::DEVICE_OUTCOME);
   if (!hardware_->answers(*asked).contains({MayGet::Kind::waits, 0})) {
-    find(spec::Rule::DEVICE_OUTCOME,
+    find(spec::rule::DEVICE_OUTCOME,
          fmt::format("stream {:#x} asks for the page at {:#x}, and an access there does not wait",
                      request.sid, request.iova));
     return;
@@ -225,7 +228,7 @@ void Monitor::responses_come() {
   for (const u64 group : hardware.take_strays()) {
     const u32 device = interface_.device_of(hardware_->stream_of(group));
     if (!interface_.device_exists(device) || !case_.promises_on) continue;
-    find(spec::Rule::FAULT_ANSWERED,
+    find(spec::rule::FAULT_ANSWERED,
          fmt::format("a group of page requests of device {} is responded to, and none waits: it "
                      "was answered before",
                      device));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/hardware_judge.h"
 
+#include "spec/rules/promises.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -240,7 +242,7 @@ void HardwareJudge::compare_place(const Place& place, bool within, Compared& res
       for (const MayGet& one : may) {
         if (fits(place, one, allowed, within)) continue;
         Finding finding =
-            finding_of(within ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME, {});
+            finding_of(within ? spec::rule::PROMISE_TRANSIENT : spec::rule::PROMISE_OUTCOME, {});
         finding.where = where(place, iova, access);
         finding.hardware.push_back(may_of(one, iova));
         finding.promised = promised_of(promised_at(iova));
@@ -279,7 +281,7 @@ std::optional<Finding> HardwareJudge::reaches(u64 pa, u64 bytes) {
         for (const MayGet& one : hardware_.answers({device, place.stream, place.at, iova, 'r'})) {
           if (one.kind != Gets::address || one.pa - pa >= bytes) continue;
           Finding finding = finding_of(
-              spec::Rule::PAGE_REUSE,
+              spec::rule::PAGE_REUSE,
               fmt::format("the page at {:#x} is given back, and an access of device {} to {:#x} "
                           "may still reach it",
                           pa, device, iova));
@@ -301,7 +303,7 @@ std::optional<Finding> HardwareJudge::passes() {
         continue;
       }
       Finding finding =
-          finding_of(spec::Rule::PROMISE_OUTCOME,
+          finding_of(spec::rule::PROMISE_OUTCOME,
                      fmt::format("after shutdown an access of device {} passes", device));
       finding.where = where(place, 0, 'r');
       return finding;

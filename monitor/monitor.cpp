@@ -8,6 +8,8 @@
 #include "base/bits.h"
 #include "base/text.h"
 #include "monitor/call_conversion.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -379,7 +381,7 @@ void Monitor::free(AgentId by, u64 pa, u64 bytes) {
   window_ends();
   tick();
   emit(by, trace::Free{.pa = pa, .length = bytes});
-  count(spec::Rule::TABLE_FREE);
+  count(spec::rule::TABLE_FREE);
   for (std::size_t i = allocations_.size(); i-- != 0;) {
     if (allocations_[i].pa != pa || allocations_[i].freed != 0) continue;
     allocations_[i].freed = case_.now;
@@ -500,7 +502,7 @@ void Monitor::note(const std::string& text) {
 /// A device sends no PASID after its driver said that it is done with it.
 void Monitor::check_dma_duty(const spec::Access& access) {
   if (!access.ssv || !setup_.calls_are_known) return;
-  count(spec::Rule::DMA_AFTER_DONE);
+  count(spec::rule::DMA_AFTER_DONE);
   const spec::sva::Verdict duty =
       interface_.duty_of_dma(interface_.device_of(access.sid), access.ssid);
   if (duty.blames_caller) blame_caller(duty.rule, duty.message);
@@ -610,13 +612,13 @@ void Monitor::driver_ready() {
   check_translated_traffic();
 }
 
-void Monitor::driver_error(const std::string& text) { find(spec::Rule::CRASH_NEVER, text); }
+void Monitor::driver_error(const std::string& text) { find(spec::rule::CRASH_NEVER, text); }
 
 /// After shutdown the SMMU is off, and GBPA.ABORT decides: nothing passes any more (driver.h), or
 /// untranslated, where what is on no domain may.
 void Monitor::check_shut_down() {
   if (hardware_) {
-    count(spec::Rule::PROMISE_OUTCOME);
+    count(spec::rule::PROMISE_OUTCOME);
     const bool blocks = !setup_.not_claimed.has(Claim::blocking);
     if (auto finding = hardware_->passes(); finding && blocks) find(std::move(*finding));
     return;
@@ -624,7 +626,7 @@ void Monitor::check_shut_down() {
   const bool bypass_is_right = setup_.not_claimed.has(Claim::blocking);
   for (u32 device = 0; device < interface_.device_count(); ++device) {
     for (const u32 sid : interface_.stream_ids(device)) {
-      count(spec::Rule::PROMISE_OUTCOME);
+      count(spec::rule::PROMISE_OUTCOME);
       bool passes = false;
       const spec::Access access{.sid = sid, .route = spec::Route::untranslated};
       caches_.outcomes(access, [&](const spec::Outcome& outcome) {
@@ -632,7 +634,7 @@ void Monitor::check_shut_down() {
                   (outcome.kind == spec::OutcomeKind::bypass && !bypass_is_right);
       });
       if (!passes) continue;
-      find(spec::Rule::PROMISE_OUTCOME,
+      find(spec::rule::PROMISE_OUTCOME,
            fmt::format("after shutdown an access of stream {:#x} (device {}) passes: {}", sid,
                        device,
                        smmu_.smmuen() ? "SMMUEN is 1, and its STE lets it"
@@ -644,7 +646,7 @@ void Monitor::check_shut_down() {
 
 void Monitor::account(u64 blocks_held, u64 pins_held) {
   check_shut_down();
-  count(spec::Rule::LEAK_NOTHING);
+  count(spec::rule::LEAK_NOTHING);
   gather();
   // Where nothing is consumed any more, nothing can be given back.
   const char* why = !hardware_ && smmu_.stopped_by_error()
@@ -652,13 +654,13 @@ void Monitor::account(u64 blocks_held, u64 pins_held) {
                           "acknowledged (GERROR.CMDQ_ERR)"
                         : "";
   if (pins_held != 0) {
-    find(spec::Rule::LEAK_NOTHING,
+    find(spec::rule::LEAK_NOTHING,
          fmt::format("{} of the ASIDs that mm_pin gave are not given back by shutdown{}", pins_held,
                      why));
   }
   if (blocks_held == 0) return;
   Finding finding = finding_of(
-      spec::Rule::LEAK_NOTHING,
+      spec::rule::LEAK_NOTHING,
       fmt::format("{} blocks of table memory are not given back by shutdown", blocks_held));
   constexpr std::size_t enough = 4;
   for (const Allocation& block : allocations_) {
@@ -675,11 +677,11 @@ void Monitor::account(u64 blocks_held, u64 pins_held) {
 void Monitor::driver_holds(const trace::Held& held) {
   tick();
   emit(AgentId::cpu0, held);
-  count(spec::Rule::LEAK_NOTHING);
+  count(spec::rule::LEAK_NOTHING);
   const spec::sva::Held expected = interface_.held();
   const auto compare = [&](const char* what, u32 its, u32 promised, u32 doubtful) {
     if (its >= promised && its <= promised + doubtful) return;
-    find(spec::Rule::LEAK_NOTHING,
+    find(spec::rule::LEAK_NOTHING,
          fmt::format("the driver holds {} {}, and the interface {}", its, what, promised));
   };
   compare("domains", held.domains, expected.domains, 0);
@@ -711,7 +713,7 @@ void Monitor::hangs() {
   if (const std::string why = smmu_.reserved_in_cr0(); !why.empty() && !hardware_) {
     text += "; " + why;
   }
-  find(spec::Rule::HANG_RETURNS, std::move(text));
+  find(spec::rule::HANG_RETURNS, std::move(text));
 }
 
 }  // namespace iommucheck::oracle

@@ -76,10 +76,11 @@ struct Statistics {
   u64 calls = 0;
   u64 calls_changing = 0;   ///< successful, and they changed something
   u64 outcomes_judged = 0;  ///< pieces of address space and single accesses compared with promises
-  std::array<u64, 256> asked{};  ///< how often each rule was asked
-  std::array<u64, 256> rules{};  ///< how often it was discriminating: it could have been broken
+  std::array<u64, spec::rule_numbers> asked{};  ///< how often each rule was asked
+  std::array<u64, spec::rule_numbers>
+      rules{};  ///< how often it was discriminating: it could have been broken
   /// How often its verdict depended on the order of stores that were found together.
-  std::array<u64, 256> order_unknown{};
+  std::array<u64, spec::rule_numbers> order_unknown{};
 };
 
 class Monitor {

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/not_claimed.h"
 
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,44 +15,46 @@ namespace {
 
 using spec::Rule;
 
-constexpr Rule of_time_outs[] = {Rule::PAGE_REUSE,   Rule::TABLE_FREE,   Rule::PROMISE_OUTCOME,
-                                 Rule::RESULT_EXACT, Rule::HANG_RETURNS, Rule::LEAK_NOTHING,
-                                 Rule::PASID_REUSE,  Rule::EXIT_WAITS};
-constexpr Rule of_memory_type[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT,
-                                   Rule::PROMISE_UNDISTURBED};
-constexpr Rule of_moves[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT,
-                             Rule::PROMISE_UNDISTURBED, Rule::PAGE_REUSE, Rule::TORN_STE};
-constexpr Rule of_ranges[] = {Rule::RESULT_EXACT,       Rule::PROMISE_TRANSIENT, Rule::PAGE_REUSE,
-                              Rule::PROMISE_OUTCOME,    Rule::CONFLICT_BBM,      Rule::LEAK_NOTHING,
-                              Rule::PROMISE_UNDISTURBED};
-constexpr Rule of_unrolling[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT, Rule::PAGE_REUSE,
-                                 Rule::RESULT_EXACT};
-constexpr Rule of_short_memory[] = {Rule::RESULT_EXACT, Rule::PROMISE_OUTCOME,
-                                    Rule::PROMISE_TRANSIENT, Rule::LEAK_NOTHING, Rule::CRASH_NEVER};
-constexpr Rule of_structures[] = {
-    Rule::TAG_REGIMES,          Rule::TAG_STAGE2,        Rule::WILD_STRUCTURE,
-    Rule::UNKNOWN_AFTER_RESET,  Rule::TORN_STE,          Rule::TORN_CD,
-    Rule::QUEUE_OVERRUN,        Rule::QUEUE_PROD_BACK,   Rule::QUEUE_SLOT_LIVE,
-    Rule::QUEUE_SLOT_ORDER,     Rule::QUEUE_CONS_RANGE,  Rule::QUEUE_RECORD_ORDER,
-    Rule::EVENT_OVERFLOW_ACK,   Rule::EVENT_LEFT,        Rule::QUEUE_SIZE,
-    Rule::COMMAND_RESERVED,     Rule::STALL_TERM_ABORTS, Rule::QUEUE_COMMAND_ILLEGAL,
-    Rule::REGISTER_GUARDED,     Rule::REGISTER_ACK,      Rule::REGISTER_WIDTH,
-    Rule::REGISTER_GBPA_UPDATE, Rule::REGISTER_GERRORN,  Rule::REGISTER_PAGE0_ALIAS};
-constexpr Rule of_domains[] = {
-    Rule::PAGE_REUSE,          Rule::TABLE_FREE,        Rule::CONFLICT_BBM,
-    Rule::CONFLICT_CONTIGUOUS, Rule::CONFLICT_TLB,      Rule::TAG_REGIMES,
-    Rule::TAG_STAGE2,          Rule::PROMISE_TRANSIENT, Rule::PROMISE_UNDISTURBED,
-    Rule::LOST_UPDATE_STORE,   Rule::WILD_WALK,         Rule::TORN_CD,
-    Rule::RESULT_EXACT,        Rule::PASID_REUSE,       Rule::PASID_CYCLIC,
-    Rule::EXIT_HANDLERS,       Rule::EXIT_WAITS,        Rule::FAULT_ENDED,
-    Rule::FAULT_ANSWERED,      Rule::FAULT_REFUSED,     Rule::FAULT_HANDLED};
-constexpr Rule of_stage_2[] = {Rule::TAG_STAGE2};
-constexpr Rule of_groups[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_UNDISTURBED,
-                              Rule::PROMISE_TRANSIENT, Rule::RESULT_EXACT, Rule::PAGE_REUSE};
+namespace rule = spec::rule;
 
-constexpr Rule of_blocking[] = {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT,
-                                Rule::PROMISE_UNDISTURBED};
-constexpr Rule of_interrupts[] = {Rule::EVENT_LEFT};
+constexpr Rule of_time_outs[] = {rule::PAGE_REUSE,   rule::TABLE_FREE,   rule::PROMISE_OUTCOME,
+                                 rule::RESULT_EXACT, rule::HANG_RETURNS, rule::LEAK_NOTHING,
+                                 rule::PASID_REUSE,  rule::EXIT_WAITS};
+constexpr Rule of_memory_type[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
+                                   rule::PROMISE_UNDISTURBED};
+constexpr Rule of_moves[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
+                             rule::PROMISE_UNDISTURBED, rule::PAGE_REUSE, rule::TORN_STE};
+constexpr Rule of_ranges[] = {rule::RESULT_EXACT,       rule::PROMISE_TRANSIENT, rule::PAGE_REUSE,
+                              rule::PROMISE_OUTCOME,    rule::CONFLICT_BBM,      rule::LEAK_NOTHING,
+                              rule::PROMISE_UNDISTURBED};
+constexpr Rule of_unrolling[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT, rule::PAGE_REUSE,
+                                 rule::RESULT_EXACT};
+constexpr Rule of_short_memory[] = {rule::RESULT_EXACT, rule::PROMISE_OUTCOME,
+                                    rule::PROMISE_TRANSIENT, rule::LEAK_NOTHING, rule::CRASH_NEVER};
+constexpr Rule of_structures[] = {
+    rule::TAG_REGIMES,          rule::TAG_STAGE2,        rule::WILD_STRUCTURE,
+    rule::UNKNOWN_AFTER_RESET,  rule::TORN_STE,          rule::TORN_CD,
+    rule::QUEUE_OVERRUN,        rule::QUEUE_PROD_BACK,   rule::QUEUE_SLOT_LIVE,
+    rule::QUEUE_SLOT_ORDER,     rule::QUEUE_CONS_RANGE,  rule::QUEUE_RECORD_ORDER,
+    rule::EVENT_OVERFLOW_ACK,   rule::EVENT_LEFT,        rule::QUEUE_SIZE,
+    rule::COMMAND_RESERVED,     rule::STALL_TERM_ABORTS, rule::QUEUE_COMMAND_ILLEGAL,
+    rule::REGISTER_GUARDED,     rule::REGISTER_ACK,      rule::REGISTER_WIDTH,
+    rule::REGISTER_GBPA_UPDATE, rule::REGISTER_GERRORN,  rule::REGISTER_PAGE0_ALIAS};
+constexpr Rule of_domains[] = {
+    rule::PAGE_REUSE,          rule::TABLE_FREE,        rule::CONFLICT_BBM,
+    rule::CONFLICT_CONTIGUOUS, rule::CONFLICT_TLB,      rule::TAG_REGIMES,
+    rule::TAG_STAGE2,          rule::PROMISE_TRANSIENT, rule::PROMISE_UNDISTURBED,
+    rule::LOST_UPDATE_STORE,   rule::WILD_WALK,         rule::TORN_CD,
+    rule::RESULT_EXACT,        rule::PASID_REUSE,       rule::PASID_CYCLIC,
+    rule::EXIT_HANDLERS,       rule::EXIT_WAITS,        rule::FAULT_ENDED,
+    rule::FAULT_ANSWERED,      rule::FAULT_REFUSED,     rule::FAULT_HANDLED};
+constexpr Rule of_stage_2[] = {rule::TAG_STAGE2};
+constexpr Rule of_groups[] = {rule::PROMISE_OUTCOME, rule::PROMISE_UNDISTURBED,
+                              rule::PROMISE_TRANSIENT, rule::RESULT_EXACT, rule::PAGE_REUSE};
+
+constexpr Rule of_blocking[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
+                                rule::PROMISE_UNDISTURBED};
+constexpr Rule of_interrupts[] = {rule::EVENT_LEFT};
 
 constexpr ClaimInfo infos[] = {
     {Claim::time_outs, "time-outs", "no time-outs",

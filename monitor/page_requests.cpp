@@ -7,6 +7,7 @@
 
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
+#include "spec/rules/interface.h"
 
 namespace iommucheck::oracle {
 
@@ -166,9 +167,9 @@ void Monitor::check_untagged() {
     const bool owed = one.told && one.whole && !one.unsure;
     if (!owed || !interface_.device_exists(device)) continue;
     if (!findings_.empty()) return;
-    count(spec::Rule::FAULT_REFUSED);
+    count(spec::rule::FAULT_REFUSED);
     Finding finding = finding_of(
-        spec::Rule::FAULT_REFUSED,
+        spec::rule::FAULT_REFUSED,
         fmt::format("a group of page requests of stream {:#x} without a PASID, index {}, still "
                     "waits for an answer",
                     one.sid, one.group));
@@ -217,9 +218,9 @@ void Monitor::end_group(const spec::PageResponse& response, bool by_driver) {
   }
   if (!by_driver || !case_.promises_on || !interface_.asks_for_pages(device)) return;
   if (!any && interface_.device_exists(device)) {
-    count(spec::Rule::FAULT_ANSWERED);
+    count(spec::rule::FAULT_ANSWERED);
     Finding finding = finding_of(
-        spec::Rule::FAULT_ANSWERED,
+        spec::rule::FAULT_ANSWERED,
         fmt::format("{}: no such group waits; it was answered before, or is another PASID's",
                     spec::describe(response)));
     finding.where = {.sid = response.sid, .device = device};

@@ -5,6 +5,8 @@
 #include <span>
 #include <string>
 
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/event_type.h"
 #include "spec/sva/call.h"
 
@@ -57,8 +59,8 @@ bool permits_fault(const Alternatives& allowed, bool at_pasid, bool asks, spec::
   if (!spec::is_translation_fault(outcome.event)) return promises_no_tables(allowed);
   // Beyond the output size nothing passes untranslated, and beyond the intermediate one stage 2
   // without stage 1 translates nothing.
-  const bool is_ipa = outcome.rule == spec::Rule::S1_BYPASS_SIZE;
-  if (outcome.rule == spec::Rule::STE_BYPASS_SIZE || is_ipa) {
+  const bool is_ipa = outcome.rule == spec::rule::S1_BYPASS_SIZE;
+  if (outcome.rule == spec::rule::STE_BYPASS_SIZE || is_ipa) {
     return promises_state(allowed, State::identity) || (is_ipa && tables && promises_end(allowed));
   }
   if (asks && at_pasid && promises_state(allowed, State::waits)) return true;

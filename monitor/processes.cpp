@@ -5,6 +5,8 @@
 
 #include "monitor/call_conversion.h"
 #include "monitor/monitor.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/causes.h"
 
 namespace iommucheck::oracle {
@@ -222,9 +224,9 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::PageRelease{.pa = pa, .length = bytes});
   const spec::sva::Verdict duty = interface_.duty_of_page(pa, bytes);
-  count(spec::Rule::PAGE_IN_FLIGHT);
+  count(spec::rule::PAGE_IN_FLIGHT);
   if (duty.blames_caller) return blame_caller(duty.rule, duty.message);
-  count(spec::Rule::PAGE_REUSE);
+  count(spec::rule::PAGE_REUSE);
   if (hardware_) {
     if (auto finding = hardware_->reaches(pa, bytes)) find(std::move(*finding));
     return;
@@ -235,7 +237,7 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
     if (c.leaf.output - pa >= bytes && pa - c.leaf.output >= pow2(c.extent_lg2)) return;
     found = true;
     Finding finding = finding_of(
-        spec::Rule::PAGE_REUSE,
+        spec::rule::PAGE_REUSE,
         fmt::format("the page at {:#x} is given back, and an access to {:#x} may still reach it",
                     pa, c.va));
     finding.where.address = c.va;

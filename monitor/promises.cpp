@@ -15,6 +15,7 @@
 #include "base/inline_vector.h"
 #include "monitor/monitor.h"
 #include "monitor/permits.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/pieces.h"
 #include "spec/smmu/visits.h"
@@ -133,8 +134,8 @@ void Monitor::check_changes() {
 }
 
 spec::Rule Monitor::rule_for(const Alternatives& allowed) const {
-  if (allowed.concerned) return spec::Rule::PROMISE_TRANSIENT;
-  return in_call_ ? spec::Rule::PROMISE_UNDISTURBED : spec::Rule::PROMISE_OUTCOME;
+  if (allowed.concerned) return spec::rule::PROMISE_TRANSIENT;
+  return in_call_ ? spec::rule::PROMISE_UNDISTURBED : spec::rule::PROMISE_OUTCOME;
 }
 
 // ---- streams ------------------------------------------------------------------------------------
@@ -277,7 +278,7 @@ void Monitor::check_place(const Place& place) {
     if (option.not_modelled != spec::NotModelled::no) return meets_unmodelled(option.not_modelled);
   }
   ++statistics_.outcomes_judged;
-  count(in_call_ ? spec::Rule::PROMISE_TRANSIENT : spec::Rule::PROMISE_OUTCOME);
+  count(in_call_ ? spec::rule::PROMISE_TRANSIENT : spec::rule::PROMISE_OUTCOME);
   InlineVector<u32, 8> tags;
   for (const spec::StreamOption& option : known.options) {
     if (!check_option(place, option, allowed)) return;
@@ -448,8 +449,8 @@ bool Monitor::check_piece(const Question& asked, u64 va, const Alternatives& all
   const bool touched = !case_.touched.empty();
   const bool transient = allowed.concerned || in_call_;
   count(rule_for(allowed), mapped || touched);
-  if (!transient && !mapped) count(spec::Rule::PAGE_REUSE, touched);
-  if (scratch_.size() > 1) count(spec::Rule::CONFLICT_TLB);
+  if (!transient && !mapped) count(spec::rule::PAGE_REUSE, touched);
+  if (scratch_.size() > 1) count(spec::rule::CONFLICT_TLB);
   if (breach_of(asked, va, allowed).kind == Breach::Kind::none) return true;
   // The finding says all that a look-up of this very address may meet.
   scratch_.clear();
@@ -495,18 +496,18 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
       causes.back().va = va;
       break;
     case Breach::Kind::from_reset:
-      rule = spec::Rule::UNKNOWN_AFTER_RESET;
+      rule = spec::rule::UNKNOWN_AFTER_RESET;
       may.rule = rule;
       causes.push_back(cause_of(caches_.view(), breach.outcome));
       break;
     case Breach::Kind::unknown:
-      rule = spec::Rule::WILD_WALK;
+      rule = spec::rule::WILD_WALK;
       causes.push_back(breach.candidate != nullptr ? cause_of(caches_.view(), *breach.candidate, va)
                                                    : cause_of(caches_.view(), breach.outcome));
       break;
     case Breach::Kind::reaches: {
       const Candidate& c = *breach.candidate;
-      if (settled && (c.item != 0 || c.from_atc())) rule = spec::Rule::PAGE_REUSE;
+      if (settled && (c.item != 0 || c.from_atc())) rule = spec::rule::PAGE_REUSE;
       may = reached(c, va);
       may.memory = attributes_text(breach.outcome.kind == spec::OutcomeKind::translation
                                        ? breach.outcome.memory
@@ -515,7 +516,7 @@ void Monitor::report_breach(const Breach& breach, u32 tag, const Place& place, u
       break;
     }
     case Breach::Kind::conflict:
-      rule = spec::Rule::CONFLICT_TLB;
+      rule = spec::rule::CONFLICT_TLB;
       for (const Candidate& c : scratch_) {
         if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(caches_.view(), c, va));
       }
@@ -601,7 +602,7 @@ Monitor::Breach Monitor::breach_of(const Question& asked, u64 va, const Alternat
   }
   if (atc || allowed.callers || scratch_.size() < 2) return {};
   ask({}, true);
-  const auto conflict = [](const spec::Outcome& o) { return o.rule == spec::Rule::CONFLICT_TLB; };
+  const auto conflict = [](const spec::Outcome& o) { return o.rule == spec::rule::CONFLICT_TLB; };
   if (std::ranges::any_of(outcomes_, conflict)) return {.kind = Breach::Kind::conflict};
   return {};
 }
@@ -619,9 +620,9 @@ Monitor::Breach Monitor::breach_by(const spec::Outcome& outcome,
   Breach breach{.kind = Kind::fault, .candidate = its(Candidate::Kind::leaf), .outcome = outcome};
   if (outcome.kind == spec::OutcomeKind::any) {
     breach.candidate = its(Candidate::Kind::unknown);
-    breach.kind = outcome.rule == spec::Rule::TAG_REGIMES           ? Kind::tags_differ
-                  : outcome.rule == spec::Rule::TAG_STAGE2          ? Kind::tags_differ
-                  : outcome.rule == spec::Rule::UNKNOWN_AFTER_RESET ? Kind::from_reset
+    breach.kind = outcome.rule == spec::rule::TAG_REGIMES           ? Kind::tags_differ
+                  : outcome.rule == spec::rule::TAG_STAGE2          ? Kind::tags_differ
+                  : outcome.rule == spec::rule::UNKNOWN_AFTER_RESET ? Kind::from_reset
                                                                     : Kind::unknown;
     return breach;
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "spec/rules/promises.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/cd.h"
 #include "spec/smmu/recordings.h"
@@ -18,6 +19,7 @@ namespace {
 using spec::ConfigItem;
 using spec::ConfigKind;
 using spec::Rule;
+namespace rule = spec::rule;
 
 constexpr u64 access_flag_bit = u64{1} << 10;
 
@@ -76,7 +78,7 @@ void RecordingRules::add(Hazard hazard) {
 
 void RecordingRules::found(const Hazard& hazard, const std::string& how) {
   found_.push_back(
-      {hazard.configuration ? Rule::CONFIG_STALE_ACCESS : Rule::TRANSLATION_STALE_ACCESS, hazard.at,
+      {hazard.configuration ? rule::CONFIG_STALE_ACCESS : rule::TRANSLATION_STALE_ACCESS, hazard.at,
        hazard.text + "; " + how});
 }
 
@@ -107,8 +109,8 @@ void RecordingRules::accessed_configuration(const spec::Access& access, EventInd
 }
 
 void RecordingRules::accessed(const spec::Access& access, EventIndex now) {
-  ++counts_[Rule::CONFIG_STALE_ACCESS].asked;
-  ++counts_[Rule::TRANSLATION_STALE_ACCESS].asked;
+  ++counts_[rule::CONFIG_STALE_ACCESS].asked;
+  ++counts_[rule::TRANSLATION_STALE_ACCESS].asked;
   accessed_configuration(access, now);
   if (caches_.items_alive() == 0) return;
   for (const spec::AccessType type : {spec::AccessType::read, spec::AccessType::write}) {
@@ -142,9 +144,9 @@ void RecordingRules::accessed(const spec::Access& access, EventIndex now) {
 void RecordingRules::commands_changed() {
   // What an invalidation removed would have been stale without it.
   const u64 items = caches_.items_alive();
-  if (items < items_) counts_[Rule::TRANSLATION_STALE_ACCESS].discriminating += items_ - items;
+  if (items < items_) counts_[rule::TRANSLATION_STALE_ACCESS].discriminating += items_ - items;
   items_ = items;
-  counts_[Rule::CONFIG_STALE_ACCESS].discriminating += std::exchange(changes_, 0);
+  counts_[rule::CONFIG_STALE_ACCESS].discriminating += std::exchange(changes_, 0);
   std::erase_if(hazards_, [&](const Hazard& hazard) { return !is_open(hazard); });
   keep_stale_l1stds();
 }
@@ -165,13 +167,13 @@ void RecordingRules::ends() {
     if (caches_.completed_groups() > hazard.group) {
       found(hazard, "no invalidation that covers it came until the end of the recording");
     } else {
-      found_.push_back({Rule::TRANSLATION_STALE_ACCESS, hazard.at,
+      found_.push_back({rule::TRANSLATION_STALE_ACCESS, hazard.at,
                         "whether an invalidation follows the end of the recording", true});
     }
   }
   hazards_.clear();
   for (const L1StdChange& change : l1stds_) {
-    found_.push_back({Rule::CONFIG_STALE_ACCESS, change.at,
+    found_.push_back({rule::CONFIG_STALE_ACCESS, change.at,
                       "whether the SMMU keeps an L1STD of Span 0: the driver made it valid and "
                       "invalidated it by CMD_CFGI_STE with Leaf = 1 at most (IHI 0070 5.1.1)",
                       true});
@@ -210,7 +212,7 @@ void RecordingRules::check_mixture(const spec::PlacedStructure& structure, Event
   if (known == wholes_.end()) return;
   std::vector<Content> versions;
   if (!versions_of(caches_.view(), structure, versions)) return;
-  if (known->second.size() > 1) ++counts_[Rule::CONFIG_MIXTURE].discriminating;
+  if (known->second.size() > 1) ++counts_[rule::CONFIG_MIXTURE].discriminating;
   for (const Content& version : versions) {
     if (std::ranges::find(known->second, version) != known->second.end()) continue;
     std::string text = fmt::format(
@@ -220,7 +222,7 @@ void RecordingRules::check_mixture(const spec::PlacedStructure& structure, Event
     std::vector<ConfigItem> stale;
     stale_configuration(caches_.view(), structure.sid, structure.ssid, stale);
     for (const ConfigItem& word : stale) text += "; " + text_of(word);
-    found_.push_back({Rule::CONFIG_MIXTURE, now, std::move(text)});
+    found_.push_back({rule::CONFIG_MIXTURE, now, std::move(text)});
     known->second = std::move(versions);  // one report
     return;
   }
@@ -249,7 +251,7 @@ void RecordingRules::after_store(u64 pa, u64 /*bytes*/, EventIndex now) {
     l1stds_.push_back({structure->place, now});
     keep_stale_l1stds();
   }
-  ++counts_[Rule::CONFIG_MIXTURE].asked;
+  ++counts_[rule::CONFIG_MIXTURE].asked;
   if (const auto content = whole(*structure)) {
     std::vector<Content>& known = wholes_[structure->place];
     if (std::ranges::find(known, *content) == known.end()) known.push_back(*content);

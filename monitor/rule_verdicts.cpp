@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/rule_verdicts.h"
 
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
+
 #include <algorithm>
 #include <string>
 
@@ -10,19 +14,21 @@ namespace {
 
 using spec::Rule;
 
+namespace rule = spec::rule;
+
 /// Why the rule says nothing of a driver of such SMMUs; null if it does.
 const char* not_claimed(Rule rule, std::span<const spec::Capabilities> machines) {
   const auto any = [&](auto has) { return std::ranges::any_of(machines, has); };
   switch (rule) {
-    case Rule::LOST_UPDATE_STORE:
+    case rule::LOST_UPDATE_STORE:
       return any([](const auto& caps) { return caps.httu != 0; })
                  ? nullptr
                  : "IDR0.HTTU = 0: hardware updates no descriptor";
-    case Rule::TAG_STAGE2:
+    case rule::TAG_STAGE2:
       return any([](const auto& caps) { return caps.s2p; }) ? nullptr : "IDR0.S2P = 0: no stage 2";
-    case Rule::CONFIG_MIXTURE:
-    case Rule::CONFIG_STALE_ACCESS:
-    case Rule::TRANSLATION_STALE_ACCESS:
+    case rule::CONFIG_MIXTURE:
+    case rule::CONFIG_STALE_ACCESS:
+    case rule::TRANSLATION_STALE_ACCESS:
       return "judged where calls are not known (recordings); here the promises are";
     default: return nullptr;
   }
@@ -31,18 +37,18 @@ const char* not_claimed(Rule rule, std::span<const spec::Capabilities> machines)
 /// What a rule's count is of, where there was none of it.
 std::string_view nothing_counted(Rule rule) {
   switch (rule) {
-    case Rule::CONFLICT_CONTIGUOUS:
+    case rule::CONFLICT_CONTIGUOUS:
       return "no descriptor was stored beside one with the contiguous hint in its group";
-    case Rule::QUEUE_CONS_RANGE: return "CONS of no output queue that is enabled was written";
-    case Rule::QUEUE_RECORD_ORDER:
+    case rule::QUEUE_CONS_RANGE: return "CONS of no output queue that is enabled was written";
+    case rule::QUEUE_RECORD_ORDER:
       return "no load of a record that waits in an output queue was told (load64, load)";
-    case Rule::REGISTER_GBPA_UPDATE: return "GBPA was not written";
-    case Rule::REGISTER_GERRORN: return "GERRORN was not written";
-    case Rule::REGISTER_PAGE0_ALIAS: return "no index of an output queue was accessed";
-    case Rule::TORN_STE: return "no STE could be met with old and new words at once";
-    case Rule::TORN_CD: return "no CD could be met with old and new words at once";
-    case Rule::STATE_RETURNS: return "no case was run twice";
-    case Rule::LEAK_NOTHING: return "what the driver still held was not looked at";
+    case rule::REGISTER_GBPA_UPDATE: return "GBPA was not written";
+    case rule::REGISTER_GERRORN: return "GERRORN was not written";
+    case rule::REGISTER_PAGE0_ALIAS: return "no index of an output queue was accessed";
+    case rule::TORN_STE: return "no STE could be met with old and new words at once";
+    case rule::TORN_CD: return "no CD could be met with old and new words at once";
+    case rule::STATE_RETURNS: return "no case was run twice";
+    case rule::LEAK_NOTHING: return "what the driver still held was not looked at";
     default: return "no sequence came to a point where it could have been broken";
   }
 }
@@ -69,7 +75,7 @@ void RuleTally::add(Monitor& monitor) {
 }
 
 void RuleTally::add_calls(u64 calls) {
-  for (const Rule rule : {Rule::CRASH_NEVER, Rule::HANG_RETURNS}) {
+  for (const Rule rule : {rule::CRASH_NEVER, rule::HANG_RETURNS}) {
     asked[static_cast<std::size_t>(rule)] += calls;
     discriminating[static_cast<std::size_t>(rule)] += calls;
   }

@@ -69,7 +69,7 @@ class Sweep {
     std::vector<spec::DirtyInterval> touched;
     decltype(Monitor::case_.touched_streams) touched_streams;
     Statistics statistics;
-    std::array<u64, 256> exercised;
+    std::array<u64, spec::rule_numbers> exercised;
   };
   Kept keep() const {
     return {m_.caches_.trail().mark(), m_.case_.now,   m_.caches_.changes(),  m_.case_.touched,

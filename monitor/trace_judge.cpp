@@ -7,12 +7,17 @@
 #include <filesystem>
 
 #include "monitor/trace_setup.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 
 namespace iommucheck::oracle {
 
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 using trace::Event;
 
 std::string source_of(const trace::Header& header) {
@@ -40,7 +45,7 @@ void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events)
 
 /// Duties of the caller's of which the interface says what a driver does when they are broken: a
 /// campaign breaks them to see that, so they are no finding of a trace.
-bool is_answered(Rule rule) { return rule == Rule::HANDLER_BOUND || rule == Rule::DOMAIN_IN_USE; }
+bool is_answered(Rule rule) { return rule == rule::HANDLER_BOUND || rule == rule::DOMAIN_IN_USE; }
 
 Setup setup_over(const trace::Header& header, Hardware* hardware) {
   Setup setup = setup_of(header);
@@ -176,21 +181,21 @@ Violation Judge::told(const Finding& finding) const {
 /// Why a recording cannot say anything of a rule; null if it can.
 const char* Judge::out_of_sight(Rule rule) const {
   switch (rule) {
-    case Rule::PROMISE_OUTCOME:
-    case Rule::PROMISE_TRANSIENT:
-    case Rule::PROMISE_UNDISTURBED:
-    case Rule::RESULT_EXACT:
-    case Rule::LEAK_NOTHING:
-    case Rule::HANG_RETURNS:
-    case Rule::CRASH_NEVER:
+    case rule::PROMISE_OUTCOME:
+    case rule::PROMISE_TRANSIENT:
+    case rule::PROMISE_UNDISTURBED:
+    case rule::RESULT_EXACT:
+    case rule::LEAK_NOTHING:
+    case rule::HANG_RETURNS:
+    case rule::CRASH_NEVER:
       return setup_.calls_are_known ? nullptr : "the recording shows no calls";
-    case Rule::CONFIG_MIXTURE:
-    case Rule::CONFIG_STALE_ACCESS:
-    case Rule::TRANSLATION_STALE_ACCESS:
+    case rule::CONFIG_MIXTURE:
+    case rule::CONFIG_STALE_ACCESS:
+    case rule::TRANSLATION_STALE_ACCESS:
       return setup_.calls_are_known ? "calls are known: promises say more" : nullptr;
-    case Rule::QUEUE_SLOT_ORDER:
-    case Rule::QUEUE_SLOT_LIVE:
-    case Rule::QUEUE_RECORD_ORDER:
+    case rule::QUEUE_SLOT_ORDER:
+    case rule::QUEUE_SLOT_LIVE:
+    case rule::QUEUE_RECORD_ORDER:
       return setup_.calls_are_known ? nullptr : "the recording shows no stores to the queue";
     default: return nullptr;
   }
@@ -240,7 +245,7 @@ std::vector<RuleCount> Judge::rules() {
     count.verdict = RuleVerdict::not_claimed;
     count.why = why;
   }
-  for (const Rule rule : {Rule::DEVICE_OUTCOME, Rule::REGISTER_READ, Rule::QUEUE_CONSUMED_ORDER}) {
+  for (const Rule rule : {rule::DEVICE_OUTCOME, rule::REGISTER_READ, rule::QUEUE_CONSUMED_ORDER}) {
     RuleCount count = counted.count(rule);
     if (count.verdict == RuleVerdict::not_exercised && count.kept != 0) {
       count.verdict = RuleVerdict::holds;

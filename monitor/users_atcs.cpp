@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "base/word.h"
 #include "monitor/monitor.h"
+#include "spec/rules/interface.h"
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/view.h"
 
@@ -85,7 +86,7 @@ void Monitor::check_users_atc(const Command& given, u32 device) {
     // Where ATS is off, or nothing leads to its tables, it has cached nothing of them.
     const auto asks = [](const spec::StreamOption& way) { return way.contained && way.ats; };
     if (std::ranges::none_of(ways_at({device, sid, {}}).options, asks)) continue;
-    count(spec::Rule::RESULT_EXACT);
+    count(spec::rule::RESULT_EXACT);
     std::vector<Range> parts;
     std::optional<Command> nearest;
     of.commands.for_each_sent([&](const spec::InFlight& sent) {
@@ -97,7 +98,7 @@ void Monitor::check_users_atc(const Command& given, u32 device) {
     });
     if (covers_whole(std::move(parts), range_of(given))) continue;
     Finding finding = finding_of(
-        spec::Rule::RESULT_EXACT,
+        spec::rule::RESULT_EXACT,
         fmt::format("cache_invalidate: {} is said to be done, and {}", describe(given),
                     nearest ? "stream got " + describe(*nearest) : "no CMD_ATC_INV was complete"));
     finding.where = {.sid = sid, .device = device};

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "monitor/monitor.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/ste.h"
 
 namespace iommucheck::oracle {
@@ -58,7 +59,7 @@ void Monitor::check_users_routes(u64 domain) {
         const auto other = other_field(users, one.ste, setup_.devices[device], may_stall);
         if (!other || !findings_.empty()) continue;
         Finding finding =
-            finding_of(spec::Rule::PROMISE_OUTCOME,
+            finding_of(spec::rule::PROMISE_OUTCOME,
                        fmt::format("{} of the STE of stream {:#x} is {}; its user has said {}",
                                    other->name, sid, other->hosts, other->users));
         finding.where = {.sid = sid, .device = device};

@@ -4,6 +4,7 @@
 #include "spec/smmu/walker.h"
 
 #include "monitor/monitor.h"
+#include "spec/rules/interface.h"
 
 namespace iommucheck::oracle {
 
@@ -76,7 +77,7 @@ void Monitor::walker_flushes(u32 walker) {
 /// A call by which tables may be given back. What its caller says wrongly of its walkers, or does
 /// not wait for, is nothing that the driver can be blamed for.
 void Monitor::settle_walkers(const Call& call, spec::Rule broken) {
-  if (broken == spec::Rule::WALKER_UNFLUSHED) {
+  if (broken == spec::rule::WALKER_UNFLUSHED) {
     interface_.for_each_walker_of(call, [&](u32 walker) {
       hardware_ ? hardware_->hardware().walker_flushes(walker) : caches_.walkers().fix(walker);
     });

@@ -6,6 +6,7 @@
 #include "proofs/permission_table.h"
 #include "proofs/properties.h"
 #include "spec/arch/walk.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::proofs {
 namespace {
@@ -103,7 +104,7 @@ struct AccessCheck {
       const Flag<W> dirties = Flag<W>(around.write) & is_cleaned(word, around);
       proof.claim("done: updates AF and the dirty state as HA and HD ask",
                   Flag<W>(result.sets_af == sets) & Flag<W>(result.sets_dirty == dirties));
-    } else if (result.fault->rule == spec::Rule::S1_ACCESS_FLAG) {
+    } else if (result.fault->rule == spec::rule::S1_ACCESS_FLAG) {
       proof.claim("access flag: faults exactly without it", needs_flag);
     } else {
       proof.claim("permission: faults exactly where the table refuses", (!needs_flag) & refused);

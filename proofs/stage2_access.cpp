@@ -4,6 +4,7 @@
 // 4.5. The code: stage2_step(), stage2_leaf(), check_stage2_access().
 #include "proofs/properties.h"
 #include "spec/arch/stage2.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::proofs {
 namespace {
@@ -77,13 +78,13 @@ struct Stage2Access {
     const Flag<W> kept = Flag<W>(question.fetch) & flag(ste, 3) & device;
     if (!fault) {
       proof.claim("done: exactly where nothing refuses it", (!needs_flag) & (!refused) & !kept);
-    } else if (fault->rule == spec::Rule::S2_ACCESS_FLAG) {
+    } else if (fault->rule == spec::rule::S2_ACCESS_FLAG) {
       proof.claim("access flag: faults exactly without it", needs_flag);
-    } else if (fault->rule == spec::Rule::S2_PERMISSION) {
+    } else if (fault->rule == spec::rule::S2_PERMISSION) {
       proof.claim("permission: faults exactly where S2AP or XN refuse", (!needs_flag) & refused);
     } else {
       proof.claim("S2PTW: of fetches from Device pages that are not refused anyway",
-                  Flag<W>(fault->rule == spec::Rule::S2_PTW) & kept & (!needs_flag) & !refused);
+                  Flag<W>(fault->rule == spec::rule::S2_PTW) & kept & (!needs_flag) & !refused);
     }
   }
 };

@@ -6,6 +6,7 @@
 #include "proofs/permission_table.h"
 #include "proofs/properties.h"
 #include "spec/arch/walk.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::proofs {
 namespace {
@@ -176,29 +177,30 @@ struct WalkOutput {
   static void faulted(Proof& proof, const spec::Fault& fault, const AnyMemory<Proof>& memory,
                       const Walked<W>& w, const spec::Regime<W>& regime) {
     using spec::Rule;
+    namespace rule = spec::rule;
     const bool valid_only = fault.level == 3;
     const Flag<W> is_table = flag(memory.word, 1) & Flag<W>(!valid_only);
     switch (fault.rule) {
-      case Rule::S1_VA_IN_RANGE:
+      case rule::S1_VA_IN_RANGE:
         // A half that is disabled refuses addresses by that alone.
         proof.claim("range: before any fetch, and only outside of the half",
                     Flag<W>(memory.reads == 0) & (!in_range(w)) & !regime.half[w.half].epd);
         break;
-      case Rule::S1_E0PD:
+      case rule::S1_E0PD:
         proof.claim("E0PD: exactly where it is set",
                     Flag<W>(memory.reads == 0) & regime.half[w.half].e0pd);
         break;
-      case Rule::S1_EPD:
+      case rule::S1_EPD:
         proof.claim("EPD: exactly where it is set",
                     Flag<W>(memory.reads == 0) & regime.half[w.half].epd);
         break;
-      case Rule::S1_DESCRIPTOR_VALID: {
+      case rule::S1_DESCRIPTOR_VALID: {
         const bool no_block = !has_block(w, fault.level);
         proof.claim("invalid: bit 0 clear, or reserved at its level",
                     (Flag<W>(no_block) & !flag(memory.word, 1)) | !flag(memory.word, 0));
         break;
       }
-      case Rule::S1_OUTPUT_SIZE: {
+      case rule::S1_OUTPUT_SIZE: {
         const unsigned bits = page_lg2(w.granule) - 3;
         const unsigned size = page_lg2(w.granule) + (3 - fault.level) * bits;
         const W table = address_in(memory.word, page_lg2(w.granule), w);
@@ -207,13 +209,13 @@ struct WalkOutput {
                     !is_zero(select(is_table, table, leaf) & ~low_mask(w.ips)));
         break;
       }
-      case Rule::S1_ACCESS_FLAG:
+      case rule::S1_ACCESS_FLAG:
         proof.claim("access flag: faults exactly without it",
                     needs_access_flag(memory.word, w.around));
         break;
       default:
         proof.claim("permission: faults exactly where the tables refuse",
-                    Flag<W>(fault.rule == Rule::S1_PERMISSION) &
+                    Flag<W>(fault.rule == rule::S1_PERMISSION) &
                         (!needs_access_flag(memory.word, w.around)) &
                         is_refused(memory.word, memory.tables, w.around));
     }

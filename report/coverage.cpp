@@ -105,7 +105,7 @@ RuleCoverage RuleCoverage::of(const RuleTally& tally) {
   RuleCoverage coverage;
   coverage.runs = 1;
   for (const spec::RuleInfo& info : spec::all_rules()) {
-    const auto i = static_cast<std::size_t>(info.rule);
+    const std::size_t i = spec::number_of(info.rule);
     coverage.rules[std::string(info.name)] = {tally.asked[i], tally.discriminating[i],
                                               tally.broken[i]};
   }

@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "report/event_text.h"
+#include "spec/rules/interface.h"
 #include "spec/sva/call.h"
 
 namespace iommucheck::oracle {
@@ -126,7 +127,7 @@ std::string as_text(const std::optional<spec::AccessType>& type) {
 
 std::string unfinished(const Finding& finding) {
   const bool death =
-      finding.rule == spec::Rule::CRASH_NEVER || finding.rule == spec::Rule::HANG_RETURNS;
+      finding.rule == spec::rule::CRASH_NEVER || finding.rule == spec::rule::HANG_RETURNS;
   return death ? "it did not return" : "not returned yet";
 }
 

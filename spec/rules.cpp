@@ -2,17 +2,41 @@
 #include "spec/rules.h"
 
 #include <array>
+#include <iterator>
 #include <utility>
+
+#include "spec/rules/commands.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::spec {
 namespace {
 
 constexpr RuleInfo catalogue[] = {
 #define RULE(id, family, keeper, section, text) \
-  {Rule::id, #id, Family::family, Keeper::keeper, section, text},
-#include "spec/rules.def"
+  {rule::id, #id, Family::family, Keeper::keeper, section, text},
+#include "spec/rules/all.def"
 #undef RULE
 };
+
+constexpr u8 no_place = 0xff;
+static_assert(std::size(catalogue) < no_place);
+
+/// Where the rule of each number stands in the catalogue.
+constexpr auto places = [] {
+  std::array<u8, rule_numbers> all{};
+  all.fill(no_place);
+  for (std::size_t i = 0; i < std::size(catalogue); ++i) {
+    u8& place = all[number_of(catalogue[i].rule)];
+    if (place != no_place) throw "two rules have one number: an area is full";
+    place = static_cast<u8>(i);
+  }
+  return all;
+}();
 
 constexpr std::pair<Family, std::string_view> families[] = {
     {Family::page_reuse, "page-reuse"},
@@ -44,7 +68,12 @@ constexpr std::pair<Family, std::string_view> families[] = {
 
 std::span<const RuleInfo> all_rules() { return catalogue; }
 
-const RuleInfo& rule_info(Rule rule) { return catalogue[static_cast<std::size_t>(rule)]; }
+const RuleInfo& rule_info(Rule rule) { return catalogue[places[number_of(rule)]]; }
+
+std::optional<Rule> rule_of(std::size_t number) {
+  if (number >= rule_numbers || places[number] == no_place) return std::nullopt;
+  return static_cast<Rule>(number);
+}
 
 std::string_view not_modelled(Rule rule) {
   switch (rule) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The catalogue of rules: what is checked, where the architecture or interface says so, who must
-// keep it. The entries are in rules.def; everything that names a rule names one of them.
+// keep it. The entries are in rules/*.def; everything that names a rule names one of them.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -41,11 +42,28 @@ enum class Family : u8 {
   coverage,
 };
 
-enum class Rule : u16 {
-#define RULE(id, family, keeper, section, text) id,
-#include "spec/rules.def"
-#undef RULE
-};
+/// A rule, by its number. Its name, rule::PAGE_REUSE, is in the header of its area, spec/rules/*.h,
+/// so that a new one concerns who names rules of that area and nobody else.
+enum class Rule : u16;
+
+/// The first number of each area: what is between two of them is room for new rules.
+namespace area {
+inline constexpr u16 promises = 0;
+inline constexpr u16 protocol = 32;
+inline constexpr u16 structures = 64;
+inline constexpr u16 translation = 128;
+inline constexpr u16 commands = 160;
+inline constexpr u16 records = 192;
+inline constexpr u16 interface = 224;
+inline constexpr u16 end = 256;
+}  // namespace area
+constexpr std::size_t rule_numbers = area::end;
+
+/// The number, as an index into arrays of `rule_numbers`.
+constexpr std::size_t number_of(Rule rule) { return static_cast<std::size_t>(rule); }
+
+/// The rule of that number, where there is one.
+std::optional<Rule> rule_of(std::size_t number);
 
 struct RuleInfo {
   Rule rule;
@@ -56,7 +74,7 @@ struct RuleInfo {
   std::string_view text;     ///< one sentence
 };
 
-/// All rules, in the order of their enumerators.
+/// All rules, in the order of their numbers.
 std::span<const RuleInfo> all_rules();
 
 const RuleInfo& rule_info(Rule rule);

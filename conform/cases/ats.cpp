@@ -6,6 +6,8 @@
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "conform/cases/stage2_tables.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/structures.h"
 
 namespace iommucheck::oracle {
 
@@ -13,6 +15,7 @@ namespace {
 
 using spec::Granule;
 using spec::Rule;
+namespace rule = spec::rule;
 
 constexpr u64 page_there = 0x1000, read_only = 0x2000, privileged_page = 0x3000,
               page_missing = 0x5000;
@@ -55,7 +58,7 @@ u64 plain_table(CaseBuilder& b) {
 /// Each EATS, with translated accesses checked and not.
 void eats_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned eats, bool check) {
   CaseBuilder b(device, fmt::format("ats: EATS = {}, ATSCHK = {}", eats, check ? 1 : 0));
-  b.asks(Rule::STE_EATS);
+  b.asks(rule::STE_EATS);
   b.cd(0, b.plain_cd(plain_table(b), table_tsz));
   b.ste(0, ste_with(b, eats));
   b.enable(check);
@@ -247,7 +250,7 @@ void stage2_requests(const DeviceIdentity& device, std::vector<Case>& cases, boo
 
 CaseBuilder invalidations(const DeviceIdentity& device, const std::string& name) {
   CaseBuilder b(device, "ats: " + name);
-  b.asks(Rule::CMD_SYNC_COMPLETES);
+  b.asks(rule::CMD_SYNC_COMPLETES);
   b.cd(0, b.plain_cd(plain_table(b), table_tsz));
   b.ste(0, ste_with(b, 1));
   b.enable();
@@ -312,7 +315,7 @@ void silent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
   // What stands behind it is read when it is mended, when SMMUEN = 1. IHI 0070 7.1.
   CaseBuilder l(device, "ats: an invalidation behind an illegal command, SMMUEN = 0 in between");
-  l.asks(Rule::CMD_SYNC_COMPLETES);
+  l.asks(rule::CMD_SYNC_COMPLETES);
   l.cd(0, l.plain_cd(plain_table(l), table_tsz));
   l.ste(0, ste_with(l, 1));
   l.command_words(0xff, 0);

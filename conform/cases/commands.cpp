@@ -7,6 +7,8 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/records.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::oracle {
@@ -198,7 +200,7 @@ void restart_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
         device,
         fmt::format("command queue: commands of while it was off{}", wraps ? ", over its end" : ""),
         {.cmdq_lg2 = wraps ? 2U : 8U});
-    b.asks(spec::Rule::REGISTER_PROGRESS);
+    b.asks(spec::rule::REGISTER_PROGRESS);
     for (unsigned round = 0; round < 3; ++round) {
       control(b, off);
       for (unsigned i = 0; i < 3; ++i) b.command(spec::cmd_tlbi_nsnh_all());
@@ -209,7 +211,7 @@ void restart_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     cases.push_back(b.take());
   }
   CaseBuilder e(device, "command queue: off and on while a command is in error");
-  e.asks(spec::Rule::COMMAND_ERROR_STOPS);
+  e.asks(spec::rule::COMMAND_ERROR_STOPS);
   e.command_words(0xff, 0);
   e.command(spec::cmd_tlbi_nsnh_all());
   look(e);
@@ -262,7 +264,7 @@ void no_message_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 /// What the ID registers claim together is judged as it is read.
 void identity_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder b(device, "registers: what the ID registers claim together");
-  b.asks(spec::Rule::ID_REGISTERS);
+  b.asks(spec::rule::ID_REGISTERS);
   for (u32 offset = reg::idr0; offset <= reg::aidr; offset += 4) b.read(offset);
   cases.push_back(b.take());
 }

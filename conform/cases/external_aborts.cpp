@@ -14,7 +14,7 @@ namespace {
 namespace reg = spec::reg;
 using spec::Granule;
 
-constexpr u64 address = 0x1000;
+constexpr u64 aborting_page = 0x1000;
 
 /// A case whose first stream is to be broken: the second one has tables and stays as it is.
 struct Two {
@@ -24,15 +24,15 @@ struct Two {
       : b(device, "external abort: " + name, options) {}
   void good_neighbour() {
     const u64 own = b.root(Granule::g4k, 25);
-    b.map(own, address, b.data(0x1000));
+    b.map(own, aborting_page, b.data(0x1000));
     b.cd(1, b.plain_cd(own, 25, 2));
     b.ste(1, b.stage1_ste(1));
   }
   Case ask() {
     b.enable();
-    for (const unsigned engine : {0U, 1U, 0U}) b.both(address, engine);
+    for (const unsigned engine : {0U, 1U, 0U}) b.both(aborting_page, engine);
     // By another entry of a first level, where there is one.
-    b.both(address, static_cast<unsigned>(b.device().sids.size()) - 1);
+    b.both(aborting_page, static_cast<unsigned>(b.device().sids.size()) - 1);
     b.poll();
     return b.take();
   }
@@ -79,7 +79,7 @@ void descriptor_cases_of(const DeviceIdentity& device, std::vector<Case>& cases,
     u64 root = device.absent_pa + 0x2000;
     if (level != 0) {
       root = two.b.root(Granule::g4k, tsz);
-      two.b.store(two.b.entry(root, Granule::g4k, tsz, address, level - 1),
+      two.b.store(two.b.entry(root, Granule::g4k, tsz, aborting_page, level - 1),
                   (device.absent_pa + 0x3000) | 3);
     }
     spec::Cd<u64> cd = two.b.plain_cd(root, tsz);

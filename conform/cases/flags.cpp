@@ -7,6 +7,7 @@
 #include "conform/cases/directed.h"
 #include "conform/cases/stage2_tables.h"
 #include "spec/arch/descriptor.h"
+#include "spec/rules/protocol.h"
 #include "spec/smmu/command.h"
 
 namespace iommucheck::oracle {
@@ -16,6 +17,7 @@ namespace {
 namespace bits_of = spec::descriptor_bits;
 using spec::Granule;
 using spec::Rule;
+namespace rule = spec::rule;
 
 /// What is switched on for the tables of a stage.
 struct Updates {
@@ -114,7 +116,7 @@ struct FlaggedPages {
 
   FlaggedPages(const DeviceIdentity& device, const std::string& name, Shape its = {})
       : b(device, "flags: " + name + its.text()), shape(its), root(b.root(its.granule, tsz)) {
-    b.asks(Rule::FLAG_UPDATES);
+    b.asks(rule::FLAG_UPDATES);
     for (const Page& page : kinds_of_page) {
       b.store(place(page), word_of(page, shape.granule, spec::last_level, b.data(at(page.va))));
       places.push_back(place(page));
@@ -173,7 +175,7 @@ void page_cases(const DeviceIdentity& device, std::vector<Case>& cases, const Up
 void block_case(const DeviceIdentity& device, std::vector<Case>& cases, const Updates& updates) {
   constexpr u64 block = u64{1} << 21;
   CaseBuilder b(device, fmt::format("flags: {}, blocks", updates.name));
-  b.asks(Rule::FLAG_UPDATES);
+  b.asks(rule::FLAG_UPDATES);
   const u64 root = b.root(Granule::g4k, 25);
   std::vector<u64> places;
   const u64 data = align_down(b.data(), 21);
@@ -239,7 +241,7 @@ void stage2_case(const DeviceIdentity& device, std::vector<Case>& cases, const U
                  Use how) {
   CaseBuilder b(
       device, fmt::format("flags: stage 2, {}, {}", updates.name, use_names[static_cast<u8>(how)]));
-  b.asks(Rule::FLAG_UPDATES);
+  b.asks(rule::FLAG_UPDATES);
   Stage2Tables tables(b, plain_shape(b.capabilities()));
   std::vector<u64> places;
   for (const Page& page : kinds_of_page) {

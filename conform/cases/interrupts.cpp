@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "spec/rules/protocol.h"
 
 namespace iommucheck::oracle {
 
@@ -14,6 +15,7 @@ namespace {
 
 namespace reg = spec::reg;
 using spec::Rule;
+namespace rule = spec::rule;
 
 constexpr u64 events = spec::irq_ctrl::eventq_irqen, errors = spec::irq_ctrl::gerror_irqen,
               page_requests = spec::irq_ctrl::priq_irqen;
@@ -210,7 +212,7 @@ void two_error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const bool command_first : {true, false}) {
     CaseBuilder b(device, fmt::format("interrupts: a command error {} a message that aborts",
                                       command_first ? "and" : "behind"));
-    b.asks(Rule::REGISTER_READ);
+    b.asks(rule::REGISTER_READ);
     b.write(reg::eventq_irq_cfg0, device.absent_pa + 0x40, 8);
     enable(b, events | errors);
     b.translate(0, b.root(spec::Granule::g4k, 25));

@@ -8,6 +8,7 @@
 #include "conform/cases/directed.h"
 #include "conform/cases/stage2_tables.h"
 #include "spec/arch/descriptor.h"
+#include "spec/rules/protocol.h"
 
 namespace iommucheck::oracle {
 
@@ -16,6 +17,7 @@ namespace {
 namespace bits_of = spec::descriptor_bits;
 using spec::Granule;
 using spec::Rule;
+namespace rule = spec::rule;
 
 /// HA, HD, HAFT of one stage, each with those before it.
 constexpr const char* level_names[] = {"off", "HA", "HA and HD", "HA, HD and HAFT"};
@@ -79,7 +81,7 @@ struct FlaggedGuest {
 
   FlaggedGuest(const DeviceIdentity& device, const std::string& name)
       : b(device, "flags: " + name), guest(b) {
-    b.asks(Rule::FLAG_UPDATES);
+    b.asks(rule::FLAG_UPDATES);
     for (u64 i = 0; i < page_count; ++i) {
       const u64 ipa = GuestTables::data_ipa + 0x1000 * i;
       guest.stage2.map(ipa, b.data(0x1000 * i), bits2(leaves2[i / std::size(leaves1)]));
@@ -143,7 +145,7 @@ void block_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned
   constexpr u64 block = u64{1} << 21;
   CaseBuilder b(device, fmt::format("flags: both stages, {} over {}, tables below blocks",
                                     level_names[one], level_names[two]));
-  b.asks(Rule::FLAG_UPDATES);
+  b.asks(rule::FLAG_UPDATES);
   Stage2Tables stage2(b, plain_shape(b.capabilities()));
   std::vector<u64> places;
   const u64 first = align_down(device.structures_pa, 21);
@@ -191,7 +193,7 @@ void request_case(const DeviceIdentity& device, std::vector<Case>& cases, unsign
   CaseBuilder b(device, fmt::format("flags: {}{}, requests of ATS for {}, each leaf",
                                     stage2 ? "stage 2, " : "", level_names[level],
                                     writes ? "writing" : "reading"));
-  b.asks(Rule::FLAG_UPDATES);
+  b.asks(rule::FLAG_UPDATES);
   std::vector<u64> places;
   spec::Ste<u64> ste;
   if (stage2) {

@@ -5,6 +5,8 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/records.h"
 
 namespace iommucheck::oracle {
 
@@ -13,6 +15,7 @@ namespace {
 namespace reg = spec::reg;
 using spec::PageRequest;
 using spec::Rule;
+namespace rule = spec::rule;
 
 constexpr unsigned queue_lg2 = 2;
 constexpr unsigned queue_size = 4;
@@ -81,7 +84,7 @@ void enable(Messages& m, unsigned ppar = 0) {
 
 /// Field by field.
 void record_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
-  Messages m(device, "records", Rule::PAGE_REQUEST_RECORD);
+  Messages m(device, "records", rule::PAGE_REQUEST_RECORD);
   enable(m);
   unsigned sent = 0;
   const auto send = [&](const PageRequest& request, unsigned engine = 0) {
@@ -111,7 +114,7 @@ void record_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 }
 
 void substream_case(const DeviceIdentity& device, std::vector<Case>& cases) {
-  Messages m(device, "records with a PASID", Rule::PAGE_REQUEST_RECORD);
+  Messages m(device, "records with a PASID", rule::PAGE_REQUEST_RECORD);
   if (!m.has_pasids()) return;
   enable(m);
   for (unsigned wants = 0; wants < 32; ++wants) {
@@ -139,7 +142,7 @@ void substream_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 /// Several groups of several endpoints, answered when their last one is there.
 void group_case(const DeviceIdentity& device, std::vector<Case>& cases) {
-  Messages m(device, "groups and their answers", Rule::PAGE_REQUEST_RESPONSE);
+  Messages m(device, "groups and their answers", rule::PAGE_REQUEST_RESPONSE);
   enable(m);
   for (u32 round = 0; round < 4; ++round) {
     for (const bool last : {false, true}) {
@@ -161,7 +164,7 @@ void group_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 // ---- a queue that takes none --------------------------------------------------------------------
 
 void disabled_page_requests(const DeviceIdentity& device, std::vector<Case>& cases) {
-  Messages m(device, "PRIQEN = 0", Rule::PAGE_REQUEST_RESPONSE, {.priqen = false});
+  Messages m(device, "PRIQEN = 0", rule::PAGE_REQUEST_RESPONSE, {.priqen = false});
   enable(m, 1);
   m.send_all();
   m.b.page_poll();
@@ -172,7 +175,7 @@ void disabled_page_requests(const DeviceIdentity& device, std::vector<Case>& cas
   m.send_all();
   m.add_to(cases);
 
-  Messages s(device, "SMMUEN = 0", Rule::PAGE_REQUEST_RESPONSE);
+  Messages s(device, "SMMUEN = 0", rule::PAGE_REQUEST_RESPONSE);
   s.send_all();
   s.b.page_poll();
   enable(s, 1);
@@ -187,7 +190,7 @@ void disabled_page_requests(const DeviceIdentity& device, std::vector<Case>& cas
 /// What the queue holds when it is disabled stays; and a full queue that is disabled answers as one
 /// that is disabled.
 void disabled_full_case(const DeviceIdentity& device, std::vector<Case>& cases) {
-  Messages m(device, "PRIQEN = 0 with a full queue", Rule::PAGE_REQUEST_RESPONSE);
+  Messages m(device, "PRIQEN = 0 with a full queue", rule::PAGE_REQUEST_RESPONSE);
   enable(m);
   for (unsigned i = 0; i < queue_size; ++i) m.send(i % 2 != 0);
   m.b.enable_page_queue(false);
@@ -203,7 +206,7 @@ void disabled_full_case(const DeviceIdentity& device, std::vector<Case>& cases) 
 /// Its records go where no memory is.
 void absent_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.absent_bytes < u64{16} << queue_lg2) return;
-  Messages m(device, "the queue is where no memory is", Rule::PAGE_REQUEST_RESPONSE,
+  Messages m(device, "the queue is where no memory is", rule::PAGE_REQUEST_RESPONSE,
              {.priq_absent = true});
   enable(m, 1);
   m.send(false);
@@ -217,7 +220,7 @@ void absent_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void overflow_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned lg2) {
   Messages m(device, fmt::format("overflow of a queue of {}", pow2(lg2)),
-             Rule::PAGE_REQUEST_OVERFLOW, {.priq_lg2 = lg2});
+             rule::PAGE_REQUEST_OVERFLOW, {.priq_lg2 = lg2});
   enable(m);
   for (unsigned round = 0; round < 3; ++round) {
     for (u64 i = 0; i < pow2(lg2); ++i) m.send(i % 2 != 0);
@@ -242,7 +245,7 @@ void overflow_case(const DeviceIdentity& device, std::vector<Case>& cases, unsig
 /// The PASID of a response to an overflow is STE.PPAR's, or IDR3.PPS's.
 void ppar_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const auto one = [&](const std::string& name, auto&& ste_of) {
-    Messages m(device, "overflow, " + name, Rule::PAGE_REQUEST_RESPONSE);
+    Messages m(device, "overflow, " + name, rule::PAGE_REQUEST_RESPONSE);
     m.b.ste(0, ste_of(m.b));
     m.b.enable();
     for (unsigned i = 0; i < queue_size; ++i) m.send(true, true);
@@ -269,7 +272,7 @@ void ppar_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 // ---- responses ----------------------------------------------------------------------------------
 
 void response_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
-  Messages m(device, "CMD_PRI_RESP", Rule::PAGE_REQUEST_RESPONSE);
+  Messages m(device, "CMD_PRI_RESP", rule::PAGE_REQUEST_RESPONSE);
   m.b.command(pri_resp(m.b.sid(0), 1, resp_success));  // ignored: SMMUEN = 0
   m.b.sync();
   enable(m);
@@ -288,7 +291,7 @@ void response_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   m.b.page_poll();
   m.add_to(cases);
 
-  Messages e(device, "CMD_PRI_RESP behind an illegal command", Rule::PAGE_REQUEST_RESPONSE);
+  Messages e(device, "CMD_PRI_RESP behind an illegal command", rule::PAGE_REQUEST_RESPONSE);
   enable(e);
   e.b.command(pri_resp(e.b.sid(0), 1, resp_reserved));
   e.b.command(pri_resp(e.b.sid(0), 2, resp_success));

@@ -5,6 +5,8 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/records.h"
 
 namespace iommucheck::oracle {
 
@@ -49,7 +51,7 @@ void look(CaseBuilder& b) {
 
 void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder c(device, "command queue: it lies where no memory is", {.cmdq_absent = true});
-  c.asks(spec::Rule::COMMAND_ERROR_STOPS);
+  c.asks(spec::rule::COMMAND_ERROR_STOPS);
   c.write(reg::cmdq_prod, 2);
   look(c);
   c.write(reg::gerrorn, spec::gerror::cmdq_err);  // fetched again
@@ -58,7 +60,7 @@ void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
   // Records are read nowhere: EVENTQ_PROD says nothing of them. Commands go on meanwhile.
   CaseBuilder e(device, "event queue: it lies where no memory is", {.eventq_absent = true});
-  e.asks(spec::Rule::EVENT_LOST);
+  e.asks(spec::rule::EVENT_LOST);
   e.translate(0, e.root(Granule::g4k, 25));
   u64 acknowledged = 0;
   for (u64 round = 0; round < 2; ++round) {
@@ -80,7 +82,7 @@ void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!device.pri) return;
   CaseBuilder p(device, "pages: the queue lies where no memory is, and GERROR says so",
                 {.page_queue = true, .priq_absent = true});
-  p.asks(spec::Rule::PAGE_REQUEST_RECORD);
+  p.asks(spec::rule::PAGE_REQUEST_RECORD);
   p.ste(0, spec::make_abort_ste());
   p.enable();
   for (u64 round = 0; round < 2; ++round) {

@@ -5,6 +5,8 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
 
 namespace iommucheck::oracle {
 
@@ -145,7 +147,7 @@ void guarded_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 void index_in_use_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (spec::parse_capabilities(device.id).minor < 2) return;
   CaseBuilder b(device, "registers: EVENTQ_PROD is written while it is in use");
-  b.asks(spec::Rule::REGISTER_READ);
+  b.asks(spec::rule::REGISTER_READ);
   b.translate(0, b.root(spec::Granule::g4k, 25));
   for (u64 i = 1; i < 4; ++i) b.access(0x1000 * i);
   b.sync();
@@ -155,7 +157,7 @@ void index_in_use_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   b.poll();
   cases.push_back(b.take());
   CaseBuilder c(device, "registers: CMDQ_CONS is written while it is in use");
-  c.asks(spec::Rule::REGISTER_READ);
+  c.asks(spec::rule::REGISTER_READ);
   for (unsigned i = 0; i < 3; ++i) c.command(spec::cmd_tlbi_nsnh_all());
   c.sync();
   c.write(reg::cmdq_cons, 0);
@@ -173,7 +175,7 @@ void acknowledgement_cases(const DeviceIdentity& device, std::vector<Case>& case
     const u32 fields = interrupts ? spec::irq_ctrl_fields(caps) : spec::cr0_fields(caps);
     CaseBuilder b = off(
         device, fmt::format("each field of {} is acknowledged", interrupts ? "IRQ_CTRL" : "CR0"));
-    b.asks(spec::Rule::REGISTER_PROGRESS);
+    b.asks(spec::rule::REGISTER_PROGRESS);
     // CR0.VMW is one field.
     for (u32 left = fields; left != 0;) {
       u32 field = left & (~left + 1);
@@ -226,7 +228,7 @@ void commands_begin_case(const DeviceIdentity& device, std::vector<Case>& cases,
                 fmt::format("registers: CMDQ_CONS is written while the queue is off{}",
                             wrapped ? ", with its wrap bit" : ""),
                 {.cmdq_lg2 = lg2});
-  b.asks(spec::Rule::REGISTER_READ);
+  b.asks(spec::rule::REGISTER_READ);
   b.write(reg::cr0, spec::cr0::eventqen);
   for (unsigned i = 0; i < 4; ++i) b.read(reg::cr0ack);
   b.write(reg::cmdq_prod, begin);

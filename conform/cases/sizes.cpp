@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "conform/cases/stage2_tables.h"
+#include "spec/rules/structures.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::oracle {
@@ -94,7 +95,7 @@ void small_stream_tables(const DeviceIdentity& device, std::vector<Case>& cases)
   for (const unsigned lg2 : {5U, 6U, 7U}) {
     CaseBuilder b(device, fmt::format("sizes: a stream table of {} STEs beside its size", 1 << lg2),
                   {.log2size = lg2});
-    b.asks(spec::Rule::STREAM_TABLE_FORMAT);
+    b.asks(spec::rule::STREAM_TABLE_FORMAT);
     if (device.sids[0] >> lg2 != 0) continue;
     const u64 bytes = u64{64} << lg2;
     const u64 table = b.memory(2 * bytes, 2 * bytes) + bytes;
@@ -120,7 +121,7 @@ void first_level_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       CaseBuilder b(device,
                     fmt::format("sizes: two levels, SPLIT {}, LOG2SIZE {}", split, log2size),
                     {.log2size = log2size, .two_level = true, .split = split});
-      b.asks(spec::Rule::STREAM_TABLE_FORMAT);
+      b.asks(spec::rule::STREAM_TABLE_FORMAT);
       const u64 bytes = u64{8} << (log2size - split);
       const u64 table = b.memory(2 * bytes, 2 * bytes) + bytes;
       const spec::StreamTable of =

@@ -10,6 +10,7 @@
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "conform/cases/stage2_tables.h"
+#include "spec/rules/structures.h"
 
 namespace iommucheck::oracle {
 
@@ -17,6 +18,7 @@ namespace {
 
 using spec::Granule;
 using spec::Rule;
+namespace rule = spec::rule;
 
 /// The least and the most that each start level may translate.
 std::vector<Stage2Shape> shapes_of(const spec::Capabilities& caps) {
@@ -194,29 +196,29 @@ void legality_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const auto field = [&](const char* name, Rule rule, unsigned hi, unsigned lo, u64 value) {
     one(name, rule, [&](spec::Ste<u64>& ste) { ste.dw[2] = with_bits(ste.dw[2], hi, lo, value); });
   };
-  field("S2T0SZ is too small", Rule::STE_S2T0SZ, 37, 32, 15);
+  field("S2T0SZ is too small", rule::STE_S2T0SZ, 37, 32, 15);
   if (caps.oas_lg2 < 48) {
-    field("S2T0SZ is beyond the input size", Rule::STE_S2T0SZ, 37, 32, 63 - ias_lg2(caps));
+    field("S2T0SZ is beyond the input size", rule::STE_S2T0SZ, 37, 32, 63 - ias_lg2(caps));
   }
-  field("S2T0SZ is too large", Rule::STE_S2T0SZ, 37, 32, 49);
+  field("S2T0SZ is too large", rule::STE_S2T0SZ, 37, 32, 49);
   if (!spec::stage2_start_legal<u64>(Granule::g4k, 2, plain_shape(caps).t0sz)) {
-    field("S2SL0 = 0 does not fit", Rule::STE_S2SL0, 39, 38, 0);
+    field("S2SL0 = 0 does not fit", rule::STE_S2SL0, 39, 38, 0);
   }
-  field("S2SL0 = 3", Rule::STE_S2SL0, 39, 38, 3);
-  field("S2TG = 3", Rule::STE_S2TG, 47, 46, 3);
-  if (!caps.gran16k) field("S2TG = 2", Rule::STE_S2TG, 47, 46, 2);
-  if (!caps.gran64k) field("S2TG = 1", Rule::STE_S2TG, 47, 46, 1);
-  if (!caps.aarch32) field("S2AA64 = 0", Rule::STE_S2AA64, 51, 51, 0);
-  if (caps.ttendian == 2) field("S2ENDI = 1", Rule::STE_S2ENDI, 52, 52, 1);
-  if (caps.httu == 0) field("S2HA = 1", Rule::STE_S2HTTU, 56, 56, 1);
+  field("S2SL0 = 3", rule::STE_S2SL0, 39, 38, 3);
+  field("S2TG = 3", rule::STE_S2TG, 47, 46, 3);
+  if (!caps.gran16k) field("S2TG = 2", rule::STE_S2TG, 47, 46, 2);
+  if (!caps.gran64k) field("S2TG = 1", rule::STE_S2TG, 47, 46, 1);
+  if (!caps.aarch32) field("S2AA64 = 0", rule::STE_S2AA64, 51, 51, 0);
+  if (caps.ttendian == 2) field("S2ENDI = 1", rule::STE_S2ENDI, 52, 52, 1);
+  if (caps.httu == 0) field("S2HA = 1", rule::STE_S2HTTU, 56, 56, 1);
   if (caps.httu < 2) {
-    field("S2HD = 1", caps.httu == 0 ? Rule::STE_S2HTTU : Rule::STE_S2HD, 56, 55, 3);
+    field("S2HD = 1", caps.httu == 0 ? rule::STE_S2HTTU : rule::STE_S2HD, 56, 55, 3);
   }
-  if (caps.httu == 3) field("S2HAFT without S2HA", Rule::STE_S2HAFT, 59, 59, 1);
-  if (caps.stall_model == spec::StallModel::never) field("S2S = 1", Rule::STE_S2S, 57, 57, 1);
-  if (!caps.vmid16) field("S2VMID of 9 bits", Rule::STE_S2VMID, 15, 0, 0x101);
+  if (caps.httu == 3) field("S2HAFT without S2HA", rule::STE_S2HAFT, 59, 59, 1);
+  if (caps.stall_model == spec::StallModel::never) field("S2S = 1", rule::STE_S2S, 57, 57, 1);
+  if (!caps.vmid16) field("S2VMID of 9 bits", rule::STE_S2VMID, 15, 0, 0x101);
   if (caps.oas_lg2 < 48) {
-    one("S2TTB beyond S2PS", Rule::STE_S2TTB,
+    one("S2TTB beyond S2PS", rule::STE_S2TTB,
         [&](spec::Ste<u64>& ste) { ste.dw[3] |= u64{1} << caps.oas_lg2; });
   }
 }

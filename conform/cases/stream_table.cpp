@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "spec/rules/structures.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::oracle {
@@ -118,7 +119,7 @@ void range_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 void alignment_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const unsigned bit : {6U, 11U}) {  // 64 STEs are 2^12 bytes
     CaseBuilder b(device, fmt::format("stream table: bit {} of STRTAB_BASE is set", bit));
-    b.asks(spec::Rule::STREAM_TABLE_FORMAT);
+    b.asks(spec::rule::STREAM_TABLE_FORMAT);
     b.ste(0, spec::make_bypass_ste());
     b.write(reg::strtab_base, device.structures_pa | u64{1} << bit, 8);
     b.enable();
@@ -129,7 +130,7 @@ void alignment_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!spec::parse_capabilities(device.id).two_level_stream_table) return;
   CaseBuilder b(device, "stream table: two levels, bit 6 of L2Ptr is set",
                 {.log2size = 10, .two_level = true, .split = 6});
-  b.asks(spec::Rule::L1STD_SPAN);
+  b.asks(spec::rule::L1STD_SPAN);
   const u64 array = b.memory(64 << 6, 64 << 6);
   b.store(device.structures_pa, array | 64 | 7);
   b.ste(0, spec::make_bypass_ste());
@@ -189,7 +190,7 @@ void two_level_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   // From two levels to a linear table, and back, with SMMUEN = 0 in between.
   CaseBuilder b(device, "stream table: two levels, then linear",
                 {.log2size = 10, .two_level = true, .split = 6});
-  b.asks(spec::Rule::STREAM_TABLE_FORMAT);
+  b.asks(spec::rule::STREAM_TABLE_FORMAT);
   const u64 array = b.memory(64 << 6, 64 << 6);
   b.store(device.structures_pa, array | 7);
   b.ste(0, spec::make_bypass_ste());

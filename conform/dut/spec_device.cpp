@@ -20,11 +20,11 @@ namespace reg = spec::reg;
 
 constexpr u64 structures = 0x40000000, structures_bytes = u64{8} << 20;
 constexpr u64 data = 0x40800000, data_bytes = u64{4} << 20;
-constexpr u64 absent = 0x70000000, absent_bytes = u64{1} << 16;
+constexpr u64 absent_from = 0x70000000, absent_bytes = u64{1} << 16;
 constexpr unsigned engines = 4;
 constexpr unsigned engine_sid_bits = 6;
 
-bool is_there(u64 pa) { return pa - absent >= absent_bytes; }
+bool is_there(u64 pa) { return pa - absent_from >= absent_bytes; }
 
 }  // namespace
 
@@ -70,7 +70,7 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.structures_bytes = structures_bytes;
   identity_.data_pa = data;
   identity_.data_bytes = data_bytes;
-  identity_.absent_pa = absent;
+  identity_.absent_pa = absent_from;
   identity_.absent_bytes = absent_bytes;
   identity_.every_pa = true;
   identity_.wires_interrupts = true;
@@ -78,9 +78,9 @@ SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
   identity_.pri = identity_.ats && caches_.capabilities().pri;
   identity_.sends_privileged = identity_.sends_instructions = identity_.sends_substreams = true;
   caches_.stores_bypass_caches();
-  for (u64 at = 0; at < absent_bytes; at += 8) caches_.assume(absent + at, 0);
-  smmu_.no_memory_at(absent, absent_bytes);
-  smmu_.memory_is(0, absent);  // accesses to what lies beyond may abort
+  for (u64 at = 0; at < absent_bytes; at += 8) caches_.assume(absent_from + at, 0);
+  smmu_.no_memory_at(absent_from, absent_bytes);
+  smmu_.memory_is(0, absent_from);  // accesses to what lies beyond may abort
   smmu_.reset(false);
   booted_ = caches_.trail().mark();
 }

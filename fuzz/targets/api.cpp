@@ -28,6 +28,13 @@
 #include "operations/mutate.h"
 #include "report/finding_text.h"
 #include "spec/rules.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "trace/trace_file.h"
 
 #if defined(__has_feature)
@@ -259,7 +266,7 @@ void watch_deaths() {
 // stands for the cause.
 #define RULE(id, family, keeper, section, text) \
   [[gnu::noinline]] void violation_##id() { std::abort(); }
-#include "spec/rules.def"
+#include "spec/rules/all.def"
 #undef RULE
 
 using Abort = void (*)();
@@ -267,8 +274,8 @@ using Abort = void (*)();
 Abort abort_of(spec::Rule rule) {
   switch (rule) {
 #define RULE(id, family, keeper, section, text) \
-  case spec::Rule::id: return violation_##id;
-#include "spec/rules.def"
+  case spec::rule::id: return violation_##id;
+#include "spec/rules/all.def"
 #undef RULE
   }
   return std::abort;

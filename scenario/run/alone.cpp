@@ -7,6 +7,7 @@
 
 #include "process/isolate.h"
 #include "scenario/run/driver_subject.h"
+#include "spec/rules/interface.h"
 
 namespace iommucheck::oracle::stories {
 namespace {
@@ -98,8 +99,10 @@ std::optional<ScenarioResult> unpacked(std::string_view text) {
     failure.observed = all.text();
     failure.evidence = all.texts();
     const u64 rule = all.number();
-    if (rule > spec::all_rules().size()) return std::nullopt;
-    if (rule != 0) failure.rule = static_cast<spec::Rule>(rule - 1);
+    if (rule != 0) {
+      failure.rule = spec::rule_of(rule - 1);
+      if (!failure.rule) return std::nullopt;
+    }
     result.failure = std::move(failure);
   }
   if (!all.ok()) return std::nullopt;
@@ -159,12 +162,12 @@ Expected<ScenarioResult> run_alone(const scenario::Scenario& scenario,
   switch (outcome->ended) {
     case Ended::stopped: return fail(ErrorCode::unsupported, "stopped");
     case Ended::timed_out:
-      return broken(scenario, spec::Rule::HANG_RETURNS, outcome->describe(), *outcome);
+      return broken(scenario, spec::rule::HANG_RETURNS, outcome->describe(), *outcome);
     case Ended::crashed:
       if (outcome->party == Party::outside) {
         return fail(ErrorCode::environment, "its process " + outcome->describe());
       }
-      return broken(scenario, spec::Rule::CRASH_NEVER, outcome->describe(), *outcome);
+      return broken(scenario, spec::rule::CRASH_NEVER, outcome->describe(), *outcome);
     case Ended::returned: break;
   }
   if (outcome->result == no_subject) {
@@ -172,7 +175,7 @@ Expected<ScenarioResult> run_alone(const scenario::Scenario& scenario,
   }
   auto result = sent.empty() ? std::nullopt : unpacked(sent.front());
   if (!result) {
-    return broken(scenario, spec::Rule::CRASH_NEVER, "its process destroyed its own result",
+    return broken(scenario, spec::rule::CRASH_NEVER, "its process destroyed its own result",
                   *outcome);
   }
   result->seconds = outcome->seconds;

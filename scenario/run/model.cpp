@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spec/rules/interface.h"
 #include "spec/smmu/event_record.h"
 
 namespace iommucheck::oracle::stories {
@@ -216,7 +217,7 @@ Answer Model::end_call(Running& running) {
   std::vector<Status> errors(all_errors.begin(), all_errors.end());
   errors.push_back(running.around.hooks.failed);
   if (try_errors(running, errors, observed)) return answer;
-  troubles_.push_back({spec::Rule::RESULT_EXACT, spec::Keeper::driver,
+  troubles_.push_back({spec::rule::RESULT_EXACT, spec::Keeper::driver,
                        "no result is permitted: " + answer.permitted});
   return answer;
 }

@@ -6,6 +6,7 @@
 #include "spec/arch/descriptor.h"
 #include "spec/arch/regime.h"
 #include "spec/check.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::spec {
 
@@ -143,12 +144,12 @@ constexpr AccessResult<W> check_access(const Leaf<W>& leaf, AccessKind access,
                                        const Regime<W>& regime) {
   AccessResult<W> result;
   const Flag<W> flag_counts = leaf.af | regime.ha | regime.affd;
-  if (auto fault = check(Rule::S1_ACCESS_FLAG, EventType::f_access, flag_counts, leaf.level)) {
+  if (auto fault = check(rule::S1_ACCESS_FLAG, EventType::f_access, flag_counts, leaf.level)) {
     result.fault = fault;
     return result;
   }
   const Flag<W> updates_af = regime.ha & !leaf.af;
-  if (auto fault = check(Rule::S1_PERMISSION, EventType::f_permission,
+  if (auto fault = check(rule::S1_PERMISSION, EventType::f_permission,
                          permitted(leaf, access, regime), leaf.level)) {
     result.fault = fault;
     result.may_set_af = updates_af;

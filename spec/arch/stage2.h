@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "spec/arch/permissions.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::spec {
 
@@ -132,14 +133,14 @@ constexpr Stage2Step<W> stage2_step(const Stage2<W>& stage2, unsigned level, W w
   bool wide = false;
   if (stage2.tg == Granule::g64k) wide = static_cast<bool>(less_equal(W(52), stage2.ps_lg2));
   const DescriptorType type = descriptor_type(stage2.tg, level, word, wide);
-  if (auto f = check(Rule::S2_DESCRIPTOR_VALID, EventType::f_translation,
+  if (auto f = check(rule::S2_DESCRIPTOR_VALID, EventType::f_translation,
                      type != DescriptorType::invalid, level)) {
     return *f;
   }
   const bool is_table = type == DescriptorType::table;
   const W output = is_table ? next_table_address(stage2.tg, word, wide)
                             : output_address(stage2.tg, level, word, wide);
-  if (auto f = check(Rule::S2_OUTPUT_SIZE, EventType::f_addr_size,
+  if (auto f = check(rule::S2_OUTPUT_SIZE, EventType::f_addr_size,
                      is_zero(output & ~low_mask(stage2.ps_lg2)), level)) {
     return *f;
   }
@@ -163,7 +164,7 @@ template <Word W>
 constexpr std::optional<Fault> check_stage2_access(const Stage2<W>& stage2,
                                                    const Stage2Leaf<W>& leaf, AccessKind access,
                                                    Stage2Input input) {
-  if (auto f = check(Rule::S2_ACCESS_FLAG, EventType::f_access, leaf.af | stage2.ha | stage2.affd,
+  if (auto f = check(rule::S2_ACCESS_FLAG, EventType::f_access, leaf.af | stage2.ha | stage2.affd,
                      leaf.level)) {
     return f;
   }
@@ -171,12 +172,12 @@ constexpr std::optional<Fault> check_stage2_access(const Stage2<W>& stage2,
   const bool updates = input == Stage2Input::stage1_update;
   const AccessKind own{updates ? AccessType::write : AccessType::read};
   const AccessKind kind = fetched ? own : access;
-  if (auto f = check(Rule::S2_PERMISSION, EventType::f_permission, stage2_permits(leaf, kind),
+  if (auto f = check(rule::S2_PERMISSION, EventType::f_permission, stage2_permits(leaf, kind),
                      leaf.level)) {
     return f;
   }
   if (!fetched) return std::nullopt;
-  return check(Rule::S2_PTW, EventType::f_permission, !(stage2.ptw & leaf.device), leaf.level);
+  return check(rule::S2_PTW, EventType::f_permission, !(stage2.ptw & leaf.device), leaf.level);
 }
 
 template <Word W>
@@ -192,14 +193,14 @@ using Stage2Result = std::variant<Fault, Stage2Translation<W>>;
 template <Word W, class Memory>
 constexpr Stage2Result<W> walk_stage2(Memory& memory, const Stage2<W>& stage2, W ipa,
                                       AccessKind access, Stage2Input input) {
-  if (auto f = check(Rule::S2_IPA_RANGE, EventType::f_translation, ipa_in_range(stage2, ipa))) {
+  if (auto f = check(rule::S2_IPA_RANGE, EventType::f_translation, ipa_in_range(stage2, ipa))) {
     return *f;
   }
   W table = stage2_start_table(stage2);
   for (unsigned level = stage2.start; level <= last_level; ++level) {
     const W index = table_index(stage2.tg, stage2.start, level, stage2.t0sz, ipa);
     const std::optional<W> word = memory.read(table + (index << 3));
-    if (auto f = check(Rule::S2_WALK_FETCH, EventType::f_walk_eabt, word.has_value(), level)) {
+    if (auto f = check(rule::S2_WALK_FETCH, EventType::f_walk_eabt, word.has_value(), level)) {
       return *f;
     }
     const Stage2Step<W> next = stage2_step(stage2, level, *word);
@@ -210,7 +211,7 @@ constexpr Stage2Result<W> walk_stage2(Memory& memory, const Stage2<W>& stage2, W
     }
     table = std::get<W>(next);
   }
-  return Fault{Rule::S2_DESCRIPTOR_VALID, EventType::f_translation, last_level};  // not reached
+  return Fault{rule::S2_DESCRIPTOR_VALID, EventType::f_translation, last_level};  // not reached
 }
 
 }  // namespace iommucheck::spec

@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "spec/arch/permissions.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::spec {
 
@@ -34,7 +35,7 @@ template <Word W>
 constexpr std::optional<Fault> check_e0pd(const Regime<W>& regime, unsigned half,
                                           AccessKind access) {
   if (access.privileged || !has_unprivileged(regime.world)) return std::nullopt;
-  return check(Rule::S1_E0PD, EventType::f_translation, !regime.half[half].e0pd);
+  return check(rule::S1_E0PD, EventType::f_translation, !regime.half[half].e0pd);
 }
 
 /// The checks on the input address that hold with and without a TLB hit.
@@ -42,7 +43,7 @@ template <Word W>
 constexpr std::optional<Fault> check_input(const Regime<W>& regime, unsigned half, W va,
                                            AccessKind access) {
   if (auto f =
-          check(Rule::S1_VA_IN_RANGE, EventType::f_translation, va_in_range(regime, half, va))) {
+          check(rule::S1_VA_IN_RANGE, EventType::f_translation, va_in_range(regime, half, va))) {
     return f;
   }
   return check_e0pd(regime, half, access);
@@ -51,7 +52,7 @@ constexpr std::optional<Fault> check_input(const Regime<W>& regime, unsigned hal
 /// The check that a TLB hit skips: walks of this half are enabled.
 template <Word W>
 constexpr std::optional<Fault> check_walk_enabled(const Regime<W>& regime, unsigned half) {
-  return check(Rule::S1_EPD, EventType::f_translation, !regime.half[half].epd);
+  return check(rule::S1_EPD, EventType::f_translation, !regime.half[half].epd);
 }
 
 /// What of the va a walk or a TLB entry is told apart by: bits [N-1:0], N = 64 - TxSZ; the half is
@@ -133,14 +134,14 @@ constexpr Step<W> step(const Regime<W>& regime, unsigned half, unsigned level, W
   bool wide = false;
   if (granule == Granule::g64k) wide = static_cast<bool>(less_equal(W(52), regime.ips_lg2));
   const DescriptorType type = descriptor_type(granule, level, word, wide);
-  if (auto f = check(Rule::S1_DESCRIPTOR_VALID, EventType::f_translation,
+  if (auto f = check(rule::S1_DESCRIPTOR_VALID, EventType::f_translation,
                      type != DescriptorType::invalid, level)) {
     return *f;
   }
   const bool is_table = type == DescriptorType::table;
   const W output = is_table ? next_table_address(granule, word, wide)
                             : output_address(granule, level, word, wide);
-  if (auto f = check(Rule::S1_OUTPUT_SIZE, EventType::f_addr_size,
+  if (auto f = check(rule::S1_OUTPUT_SIZE, EventType::f_addr_size,
                      within_output_size(regime, output), level)) {
     return *f;
   }
@@ -186,7 +187,7 @@ constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W v
   for (unsigned level = start; level <= last_level; ++level) {
     const std::optional<W> word =
         memory.read(descriptor_position(h, start, level, table.address, va));
-    if (auto f = check(Rule::S1_WALK_FETCH, EventType::f_walk_eabt, word.has_value(), level)) {
+    if (auto f = check(rule::S1_WALK_FETCH, EventType::f_walk_eabt, word.has_value(), level)) {
       return *f;
     }
     const Step<W> next = step(regime, half, level, *word, hierarchical);
@@ -196,7 +197,7 @@ constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W v
       if (result.fault) return *result.fault;
       if constexpr (std::is_same_v<W, u64>) {
         if (!takes_update(memory, result.sets_af | result.sets_dirty)) {
-          return Fault{Rule::S1_WALK_FETCH, EventType::f_walk_eabt, level};
+          return Fault{rule::S1_WALK_FETCH, EventType::f_walk_eabt, level};
         }
       }
       return Translation<W>{leaf->output | leaf_offset(h.tg, level, va), *leaf, result};
@@ -204,13 +205,13 @@ constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W v
     const auto& pointer = std::get<TableStep<W>>(next);
     if constexpr (std::is_same_v<W, u64>) {
       if (!takes_update(memory, regime.haft & !pointer.af)) {
-        return Fault{Rule::S1_WALK_FETCH, EventType::f_walk_eabt, level};
+        return Fault{rule::S1_WALK_FETCH, EventType::f_walk_eabt, level};
       }
     }
     table = {pointer.address, pointer.level};
     hierarchical = pointer.hierarchical;
   }
-  return Fault{Rule::S1_DESCRIPTOR_VALID, EventType::f_translation, last_level};  // not reached
+  return Fault{rule::S1_DESCRIPTOR_VALID, EventType::f_translation, last_level};  // not reached
 }
 
 template <Word W, class Memory>

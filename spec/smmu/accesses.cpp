@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <iterator>
 
+#include "spec/rules/promises.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
@@ -59,13 +62,13 @@ bool Accesses::ends_before_lookup(const StreamOption& option, const Access& acce
 Outcome Accesses::contained(u32 tag) const {
   if (const auto rule = lookups_.unpredictable(tag))
     return {.kind = OutcomeKind::any, .rule = *rule};
-  return {.kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = tag};
+  return {.kind = OutcomeKind::within, .rule = rule::TRANSLATION_RESULT, .tag = tag};
 }
 
 Outcome Accesses::contained(const Fetches::SteOption& ste) const {
   const Fetches::Forming2 forms = fetches_.forming2(ste.ste);
   if (forms.not_modelled != NotModelled::no) {
-    return unmodelled_outcome(forms.not_modelled, Rule::STE_EATS);
+    return unmodelled_outcome(forms.not_modelled, rule::STE_EATS);
   }
   return contained(regimes_[forms.regime].tag);
 }
@@ -145,11 +148,11 @@ void Accesses::add_met(const Access& access, const StreamOption& option, bool by
   for (const Candidate& c : candidates) {
     if (c.kind != Candidate::Kind::unknown || refused_by(c)) continue;
     add(found,
-        {.kind = OutcomeKind::any, .rule = Rule::WILD_WALK, .item = c.item, .origin = c.origin});
+        {.kind = OutcomeKind::any, .rule = rule::WILD_WALK, .item = c.item, .origin = c.origin});
     return;
   }
   if (heed_conflicts && lookups_.in_conflict(candidates)) {
-    add(found, {.kind = OutcomeKind::any, .rule = Rule::CONFLICT_TLB});
+    add(found, {.kind = OutcomeKind::any, .rule = rule::CONFLICT_TLB});
     return;
   }
   const auto disabled = check_walk_enabled(r, half);

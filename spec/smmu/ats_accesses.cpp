@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "spec/rules/promises.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
@@ -21,10 +24,10 @@ Outcome denied(Rule rule) { return {.kind = OutcomeKind::denied, .rule = rule}; 
 bool AtsAccesses::collect(const Access& access, std::vector<Outcome>& found) const {
   std::vector<Outcome> here;
   if (!atcs_.is_on(access.sid)) {
-    add_by_ats(here, denied(Rule::STE_EATS));
+    add_by_ats(here, denied(rule::STE_EATS));
   } else {
     // SMMUEN = 0, or its change not acknowledged: Unsupported Request.
-    if (controls_.may_be_off()) add_by_ats(here, denied(Rule::DISABLED_PASSES));
+    if (controls_.may_be_off()) add_by_ats(here, denied(rule::DISABLED_PASSES));
     if (controls_.may_be_on() && !ask(access, here)) return false;
     for (u32 i = 0; i < atcs_.owners(); ++i) {
       const AtcOwner& owner = atcs_.owner(i);
@@ -56,7 +59,7 @@ bool AtsAccesses::collect(const Access& access, std::vector<Outcome>& found) con
 void AtsAccesses::use_contained(const Access& access, u32 owner,
                                 std::vector<Outcome>& found) const {
   const Outcome within{
-      .kind = OutcomeKind::within, .rule = Rule::TRANSLATION_RESULT, .tag = owner | atc_tag_bit};
+      .kind = OutcomeKind::within, .rule = rule::TRANSLATION_RESULT, .tag = owner | atc_tag_bit};
   if (controls_.may_be_off()) {
     add_by_ats(found, disabled_translated({access.type, access.privileged}));
   }
@@ -76,11 +79,11 @@ void AtsAccesses::use(const Access& sent, u32 owner, std::vector<Outcome>& found
     if (!item.holds(va)) return;
     const Candidate c = lookups_.candidate_of(item, index, va);
     Outcome outcome{.kind = OutcomeKind::any,
-                    .rule = Rule::WILD_WALK,
+                    .rule = rule::WILD_WALK,
                     .origin = c.origin,
                     .value = c.value,
                     .atc = index};
-    if (item.from_reset != 0) outcome.rule = Rule::UNKNOWN_AFTER_RESET;
+    if (item.from_reset != 0) outcome.rule = rule::UNKNOWN_AFTER_RESET;
     if (c.kind == Candidate::Kind::leaf && c.identity) {
       outcome.kind = OutcomeKind::bypass;
       outcome.pa = va;
@@ -144,14 +147,14 @@ bool AtsAccesses::ask(const Access& access, std::vector<Outcome>& found) const {
   const StreamOptions& known = fetches_.options_of(access.sid, access.ssid, access.ssv);
   if (!known.complete) return false;
   for (const StreamOption& option : known.options) {
-    if (option.no_ats) add_by_ats(found, denied(Rule::STE_EATS));  // and no CD is read
+    if (option.no_ats) add_by_ats(found, denied(rule::STE_EATS));  // and no CD is read
     if (option.any && (option.ats || !option.no_ats)) {
       add_by_ats(found, accesses_.end_of(option, access));
       continue;
     }
     if (option.event != EventType::none) add_by_ats(found, denied(option.rule));
     if (option.contained && option.ats) {
-      add_by_ats(found, denied(Rule::TRANSLATION_RESULT));
+      add_by_ats(found, denied(rule::TRANSLATION_RESULT));
       const Outcome within = accesses_.contained(option.tag);
       // By split-stage ATS the device sends an intermediate address, and stage 2 is asked.
       if (option.no_ats) {

@@ -223,8 +223,10 @@ class Caches {
   /// first disagreement, which is this program's mistake and nobody else's, or nothing.
   [[nodiscard]] std::string consistent() const { return spec::consistent(view_); }
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
-  std::array<u64, 256>& exercised() { return findings_.exercised(); }
-  [[nodiscard]] const std::array<u64, 256>& exercised() const { return findings_.exercised(); }
+  std::array<u64, rule_numbers>& exercised() { return findings_.exercised(); }
+  [[nodiscard]] const std::array<u64, rule_numbers>& exercised() const {
+    return findings_.exercised();
+  }
 
   // ---- words ------------------------------------------------------------------------------------
   /// Names addresses for people; default: hex.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The words of causes. Whoever prints one calls this, so that it reads the same everywhere.
 #include "base/text.h"
+#include "spec/rules/structures.h"
 #include "spec/smmu/cause.h"
 #include "spec/smmu/cd.h"
 #include "spec/smmu/ste.h"
@@ -293,7 +294,7 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
     case Kind::table_link: return named(namer, cause.pa) + " points to it";
     case Kind::configuration: return "it holds configuration structures that can be fetched";
     case Kind::rule:
-      if (cause.rule != Rule::STREAM_ID_RANGE || cause.txsz == 0) return by_rule();
+      if (cause.rule != rule::STREAM_ID_RANGE || cause.txsz == 0) return by_rule();
       return by_rule() + " STRTAB_BASE_CFG.LOG2SIZE is " + std::to_string(cause.txsz) +
              ", and the StreamID " + hex(cause.sid);
     case Kind::bypass: return "the SMMU does not translate";

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/paths.h"
 #include "spec/smmu/recordings.h"
 #include "spec/smmu/transaction.h"
@@ -304,10 +306,10 @@ Cause cause_of(const CachesView& of, const Outcome& outcome) {
   Cause cause;
   cause.rule = outcome.rule;
   if (outcome.kind == OutcomeKind::any && outcome.item == 0) {
-    cause.kind = outcome.rule == Rule::UNKNOWN_AFTER_RESET ? Kind::from_reset
-                 : outcome.rule == Rule::TAG_REGIMES       ? Kind::tags_differ
-                 : outcome.rule == Rule::TAG_STAGE2        ? Kind::tags_differ
-                 : outcome.rule == Rule::CONFLICT_TLB      ? Kind::entries_differ
+    cause.kind = outcome.rule == rule::UNKNOWN_AFTER_RESET ? Kind::from_reset
+                 : outcome.rule == rule::TAG_REGIMES       ? Kind::tags_differ
+                 : outcome.rule == rule::TAG_STAGE2        ? Kind::tags_differ
+                 : outcome.rule == rule::CONFLICT_TLB      ? Kind::entries_differ
                                                            : Kind::unknown_word;
     cause.pa = outcome.origin;
     return cause;
@@ -331,11 +333,11 @@ Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Ca
     if (c.kind == Candidate::Kind::fault) return cause_of(of, c, va);
   }
   Cause cause;
-  cause.rule = Rule::S1_DESCRIPTOR_VALID;
+  cause.rule = rule::S1_DESCRIPTOR_VALID;
   cause.va = va;
   if (is_atc_tag(tag)) return cause;
   const bool stage2 = of.regimes.tag(tag).tag.stage == Stage::stage2;
-  if (stage2) cause.rule = Rule::S2_DESCRIPTOR_VALID;
+  if (stage2) cause.rule = rule::S2_DESCRIPTOR_VALID;
   for (u64 r = of.regimes.tag(tag).first_regime; r != 0; r = of.regimes[r - 1].next) {
     const RegimeState& state = of.regimes[r - 1];
     if (state.formed == 0) continue;
@@ -345,7 +347,7 @@ Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Ca
     cause.kind = disabled ? Cause::Kind::half_disabled : Cause::Kind::beyond_input;
     cause.value = half;
     cause.txsz = static_cast<unsigned>(state.regime.half[half].tsz);
-    cause.rule = disabled ? Rule::S1_EPD : stage2 ? Rule::S2_IPA_RANGE : Rule::S1_VA_IN_RANGE;
+    cause.rule = disabled ? rule::S1_EPD : stage2 ? rule::S2_IPA_RANGE : rule::S1_VA_IN_RANGE;
     if (stage2) name_space(of.regimes.tag(tag).tag, cause);
     return cause;
   }

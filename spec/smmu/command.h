@@ -9,6 +9,7 @@
 
 #include "base/word.h"
 #include "spec/check.h"
+#include "spec/rules/commands.h"
 #include "spec/smmu/registers.h"
 
 namespace iommucheck::spec {
@@ -210,8 +211,8 @@ constexpr CommandOf<W> decode_command(W dw0, W dw1, const Capabilities& caps) {
 template <Word W>
 constexpr std::optional<Rule> check_command(const CommandOf<W>& command, const Capabilities& caps) {
   const Opcode op = command.op;
-  if (auto r = require(Rule::CMD_OPCODE, op != Opcode::reserved)) return r;
-  if (auto r = require(Rule::CMD_SSEC, !command.ssec)) return r;
+  if (auto r = require(rule::CMD_OPCODE, op != Opcode::reserved)) return r;
+  if (auto r = require(rule::CMD_SSEC, !command.ssec)) return r;
   const bool needs_s1 = op == Opcode::cfgi_cd || op == Opcode::cfgi_cd_all ||
                         (op >= Opcode::tlbi_nh_all && op <= Opcode::tlbi_nh_vaa) ||
                         (op >= Opcode::tlbi_el2_all && op <= Opcode::tlbi_el2_vaa);
@@ -224,14 +225,14 @@ constexpr std::optional<Rule> check_command(const CommandOf<W>& command, const C
                       (op != Opcode::atc_inv || caps.ats) && (op != Opcode::pri_resp || caps.pri) &&
                       (op != Opcode::cfgi_vms_pidm || caps.mpam) && op != Opcode::tlbi_el3_all &&
                       op != Opcode::tlbi_el3_va;
-  if (auto r = require(Rule::CMD_NOT_IMPLEMENTED, exists)) return r;
+  if (auto r = require(rule::CMD_NOT_IMPLEMENTED, exists)) return r;
   if (is_tlbi_by_address(op)) {
     const Flag<W> pointless =
         is_zero(command.num) & is_zero(command.scale) & is_zero(command.ttl) & !is_zero(command.tg);
-    return require(Rule::CMD_TLBI_RANGE_RESERVED, !pointless);
+    return require(rule::CMD_TLBI_RANGE_RESERVED, !pointless);
   }
-  if (op == Opcode::sync) return require(Rule::CMD_SYNC_CS, !equal(command.cs, W(3)));
-  if (op == Opcode::pri_resp) return require(Rule::CMD_PRI_RESP, !equal(command.resp, W(3)));
+  if (op == Opcode::sync) return require(rule::CMD_SYNC_CS, !equal(command.cs, W(3)));
+  if (op == Opcode::pri_resp) return require(rule::CMD_PRI_RESP, !equal(command.resp, W(3)));
   return std::nullopt;
 }
 

@@ -7,6 +7,8 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
 #include "spec/smmu/visits.h"
 
 namespace iommucheck::spec {
@@ -15,7 +17,7 @@ namespace {
 
 /// The ID field without which there is no such command; of other mistakes the rule's sentence.
 std::string why_illegal(const Command& command, Rule rule, const Capabilities& caps) {
-  if (rule != Rule::CMD_NOT_IMPLEMENTED) return std::string(rule_info(rule).text);
+  if (rule != rule::CMD_NOT_IMPLEMENTED) return std::string(rule_info(rule).text);
   switch (command.op) {
     case Opcode::tlbi_el2_all:
     case Opcode::tlbi_el2_asid:
@@ -47,7 +49,7 @@ void Smmu::enable_queue() {
   const u64 open = r_.exposed_total - r_.cons_total;
   if (r_.queue_changed != 0) {
     if (open != 0 && r_.cons_known == 0) {
-      report(Rule::QUEUE_PROD_BACK,
+      report(rule::QUEUE_PROD_BACK,
              "the command queue is enabled with indices or slots that are not those of before, but "
              "CMDQ_CONS was neither read nor written since it was disabled: which commands were "
              "consumed is not known");
@@ -73,17 +75,17 @@ void Smmu::write_prod(u64 value) {
   const u64 before = queue_used(queue.lg2, r_.cmdq_prod, cons);
   const u64 after = queue_used(queue.lg2, value, cons);
   const bool running = (r_.cr0 & cr0::cmdqen) != 0;
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_OVERRUN)];
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_PROD_BACK)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_OVERRUN)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_PROD_BACK)];
   if (running && after > pow2(queue.lg2)) {
-    report(Rule::QUEUE_OVERRUN, "CMDQ_PROD = " + hex(value) +
+    report(rule::QUEUE_OVERRUN, "CMDQ_PROD = " + hex(value) +
                                     " exposes more than the queue holds "
                                     "(CONS was last seen at " +
                                     hex(cons) + ")");
     return;
   }
   if (running && after < before && !command_error()) {
-    report(Rule::QUEUE_PROD_BACK, "CMDQ_PROD moves back from " + hex(r_.cmdq_prod) + " to " +
+    report(rule::QUEUE_PROD_BACK, "CMDQ_PROD moves back from " + hex(r_.cmdq_prod) + " to " +
                                       hex(value) + " while no command error is active");
     return;
   }
@@ -107,7 +109,7 @@ void Smmu::process_queue() {
     const Content dw1 = memory.newest(slot + 8);
     const bool certain = !memory.is_pending(slot) && !memory.is_pending(slot + 8);
     if (!certain || dw0.unknown || dw1.unknown) {
-      report(Rule::QUEUE_SLOT_ORDER,
+      report(rule::QUEUE_SLOT_ORDER,
              "the command in the slot at " + caches_.name(slot) +
                  (certain ? " was never written"
                           : " is exposed by CMDQ_PROD before its stores are ordered: what the slot "
@@ -119,11 +121,11 @@ void Smmu::process_queue() {
 
 /// The next command of the queue. False: it stops the queue.
 bool Smmu::execute(const CommandWords& words, bool certain) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_COMMAND_ILLEGAL)];
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_SLOT_ORDER)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_COMMAND_ILLEGAL)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_SLOT_ORDER)];
   const Command command = decode_command<u64>(words.dw0, words.dw1, capabilities());
   if (const auto illegal = check_command(command, capabilities()); illegal && certain) {
-    report(Rule::QUEUE_COMMAND_ILLEGAL, "CERROR_ILL: " + describe(command) + " (" +
+    report(rule::QUEUE_COMMAND_ILLEGAL, "CERROR_ILL: " + describe(command) + " (" +
                                             std::string(rule_name(*illegal)) + ": " +
                                             why_illegal(command, *illegal, capabilities()) + ")");
     set(r_.error_rule, static_cast<u64>(*illegal) + 1);
@@ -181,10 +183,10 @@ std::string Smmu::why_stopped() const {
 
 /// Whether it is refused or not is the device's. IHI 0070 4.1.5.
 void Smmu::check_reserved(const Command& command, const CommandWords& words) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::COMMAND_RESERVED)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::COMMAND_RESERVED)];
   if (!has_reserved_bits(words, capabilities())) return;
   const CommandWords defined = defined_bits(command.op, capabilities());
-  report(Rule::COMMAND_RESERVED, "CMD_" + describe(command) +
+  report(rule::COMMAND_RESERVED, "CMD_" + describe(command) +
                                      " sets reserved bits: " + hex(words.dw0 & ~defined.dw0) +
                                      " of its first word, " + hex(words.dw1 & ~defined.dw1) +
                                      " of its second; the device may raise CERROR_ILL");
@@ -193,7 +195,7 @@ void Smmu::check_reserved(const Command& command, const CommandWords& words) {
 /// No STE that the SMMU may use lets a transaction stall any more. IHI 0070 4.7.2.
 void Smmu::check_stall_term(const Command& command) {
   if (command.op != Opcode::stall_term) return;
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::STALL_TERM_ABORTS)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::STALL_TERM_ABORTS)];
   if (!smmuen()) return;
   std::vector<StreamOption> options;
   const bool all =
@@ -202,7 +204,7 @@ void Smmu::check_stall_term(const Command& command) {
     return !option.any && (option.kind == SteKind::abort || option.kind == SteKind::bad);
   };
   if (!all || std::ranges::all_of(options, aborts)) return;
-  report(Rule::STALL_TERM_ABORTS, "CMD_" + describe(command) +
+  report(rule::STALL_TERM_ABORTS, "CMD_" + describe(command) +
                                       " while a transaction of the stream may still be translated "
                                       "or stall, by an STE in memory or in a cache");
 }
@@ -386,11 +388,11 @@ void Smmu::raise_command_error(u64 code) {
 }
 
 void Smmu::command_consumed(u32 slot, const std::optional<CommandWords>& words) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_CONSUMED_ORDER)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_CONSUMED_ORDER)];
   const QueueGeometry queue = cmdq();
   if (!slots_from_events_) return command_taken(queue, slot);  // executed already
   if (queue_index(queue.lg2, r_.exposed) != slot) {
-    report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
+    report(rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
                                            " is consumed, but the next in order is in slot " +
                                            std::to_string(queue_index(queue.lg2, r_.exposed)));
     // Goes on where the device is, so that one gap is one finding.
@@ -398,7 +400,7 @@ void Smmu::command_consumed(u32 slot, const std::optional<CommandWords>& words) 
     set(r_.exposed, queue_bits(queue.lg2, r_.exposed + skipped));
     set(r_.exposed_total, r_.exposed_total + skipped);
   } else if (queue_empty(queue.lg2, r_.cmdq_prod, r_.exposed)) {
-    report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
+    report(rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
                                            " is consumed before CMDQ_PROD exposed it");
   }
   if (!words) {
@@ -412,13 +414,13 @@ void Smmu::command_consumed(u32 slot, const std::optional<CommandWords>& words) 
 /// A command whose effect CMDQ_PROD began: only the order can be wrong.
 void Smmu::command_taken(const QueueGeometry& queue, u32 slot) {
   if (queue_index(queue.lg2, r_.taken) != slot) {
-    report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
+    report(rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
                                            " is consumed, but the next in order is in slot " +
                                            std::to_string(queue_index(queue.lg2, r_.taken)));
     const u64 skipped = (slot - queue_index(queue.lg2, r_.taken)) & (pow2(queue.lg2) - 1);
     set(r_.taken, queue_bits(queue.lg2, r_.taken + skipped));
   } else if (queue_empty(queue.lg2, r_.exposed, r_.taken)) {
-    report(Rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
+    report(rule::QUEUE_CONSUMED_ORDER, "the command in slot " + std::to_string(slot) +
                                            " is consumed before CMDQ_PROD exposed it");
   }
   set(r_.taken, queue_next(queue.lg2, r_.taken));
@@ -434,9 +436,9 @@ void Smmu::check_slot(u64 pa) {
     set(r_.queue_changed, 1);
   }
   if ((r_.cr0 & cr0::cmdqen) == 0 || command_error()) return;
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_SLOT_LIVE)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_SLOT_LIVE)];
   if (distance >= queue_used(queue.lg2, r_.cmdq_prod, cons)) return;
-  report(Rule::QUEUE_SLOT_LIVE, "slot " + std::to_string(index) +
+  report(rule::QUEUE_SLOT_LIVE, "slot " + std::to_string(index) +
                                     " is rewritten while it is exposed and not seen as consumed");
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
 
 namespace iommucheck::spec {
 
@@ -86,17 +87,17 @@ void Configuration::form_cd(u32 sid, u32 number, const Fetches::SteOption& ste,
   fetches_.look_at_cds(sid, number, options);
   for (const Fetches::CdOption& cd : options.cds_of(number)) {
     if (cd.unknown) {
-      findings_.report(Rule::WILD_STRUCTURE,
+      findings_.report(rule::WILD_STRUCTURE,
                        "the CD of stream " + hex(sid) + ", substream " + hex(number) +
                            " is memory of unknown content: " + findings_.name(cd.place));
       continue;
     }
     if (cd.bad_substreamid) continue;
     const Fetches::Forming& forms = fetches_.forming(ste.ste, cd.cd);
-    if (cd.words > 1) findings_.count(Rule::TORN_CD);
+    if (cd.words > 1) findings_.count(rule::TORN_CD);
     if (forms.bad) {
       if (cd.cd.v() && cd.words > 1) {
-        findings_.report(Rule::TORN_CD, "a mixture of old and new words of the CD at " +
+        findings_.report(rule::TORN_CD, "a mixture of old and new words of the CD at " +
                                             findings_.name(cd.place) + " is illegal (" +
                                             std::string(rule_name(*forms.bad)) + ")");
       }
@@ -188,18 +189,18 @@ void Configuration::reform_unseen(const StreamPart& part) {
   if (controls_.enabled()) {
     if (!fetches_.ste_options(sid, options.stes)) findings_.give_up_unasked();
     if (part.whole()) refresh_regions(sid, stes);
-    findings_.count(Rule::WILD_STRUCTURE);
+    findings_.count(rule::WILD_STRUCTURE);
     for (const Fetches::SteOption& ste : stes) {
-      if (ste.words > 1) findings_.count(Rule::TORN_STE);
+      if (ste.words > 1) findings_.count(rule::TORN_STE);
       if (ste.unknown) {
-        findings_.report(Rule::WILD_STRUCTURE,
+        findings_.report(rule::WILD_STRUCTURE,
                          "the STE of stream " + hex(sid) + " is memory of unknown content");
       }
       if (ste.unknown || ste.bad_streamid) continue;
       const SteDecision& decision = ste.decision;
       translates |= decision.kind != SteKind::abort;
       if (decision.kind == SteKind::bad && ste.ste.v() && ste.words > 1) {
-        findings_.report(Rule::TORN_STE, "a mixture of old and new words of the STE of stream " +
+        findings_.report(rule::TORN_STE, "a mixture of old and new words of the STE of stream " +
                                              hex(sid) + " is illegal (" +
                                              std::string(rule_name(decision.rule)) + ")");
       }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/caches.h"
 
 namespace iommucheck::spec {
@@ -32,11 +33,11 @@ void Caches::write_smmuen(bool enable) {
   changes_.mark_all_streams();
   if (!enable || controls_.enabled()) return;
   controls_.enable(true);
-  findings_.count(Rule::UNKNOWN_AFTER_RESET);
+  findings_.count(rule::UNKNOWN_AFTER_RESET);
   configuration_.begin();
   if (from_reset_.refill()) {
     findings_.report(
-        Rule::UNKNOWN_AFTER_RESET,
+        rule::UNKNOWN_AFTER_RESET,
         "SMMUEN is set while cached configuration from before reset may live: no completed "
         "CFGI_ALL");
   }

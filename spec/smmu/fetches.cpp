@@ -8,6 +8,9 @@
 #include <string>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::spec {
 
@@ -379,7 +382,7 @@ bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
     options.push_back(option);
   };
   if (from_reset_.has_config(sid)) {
-    add({.rule = Rule::UNKNOWN_AFTER_RESET, .any = true});
+    add({.rule = rule::UNKNOWN_AFTER_RESET, .any = true});
     return true;
   }
   SteOptions stes;
@@ -388,13 +391,13 @@ bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
     StreamOption option{.dies = ste.dies};
     if (ste.unknown) {
       option.any = true;
-      option.rule = Rule::WILD_STRUCTURE;
+      option.rule = rule::WILD_STRUCTURE;
       add(option);
       continue;
     }
     if (ste.bad_streamid) {
       option.event = EventType::c_bad_streamid;
-      option.rule = Rule::STREAM_ID_RANGE;
+      option.rule = rule::STREAM_ID_RANGE;
       add(option);
       continue;
     }
@@ -427,13 +430,13 @@ bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
       with_cd.dies = std::min(ste.dies, cd.dies);
       if (cd.unknown) {
         with_cd.any = true;
-        with_cd.rule = Rule::WILD_STRUCTURE;
+        with_cd.rule = rule::WILD_STRUCTURE;
         add(with_cd);
         continue;
       }
       if (cd.bad_substreamid) {
         with_cd.event = EventType::c_bad_substreamid;
-        with_cd.rule = Rule::L1CD_VALID;
+        with_cd.rule = rule::L1CD_VALID;
         add(with_cd);
         continue;
       }
@@ -502,7 +505,7 @@ const StreamOptions& Fetches::ways_of(u32 sid, u32 ssid, bool ssv) const {
   scratch_ways_ = {.complete = true, .options = {}};
   const auto add = [&](SteKind kind) {
     scratch_ways_.options.push_back(
-        {.kind = kind, .rule = Rule::DISABLED_PASSES, .disabled = true, .no_ats = true});
+        {.kind = kind, .rule = rule::DISABLED_PASSES, .disabled = true, .no_ats = true});
   };
   if (controls_.may_bypass()) add(SteKind::bypass);
   if (controls_.may_abort()) add(SteKind::abort);

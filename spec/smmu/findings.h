@@ -36,11 +36,11 @@ class Findings {
   // ---- rules ------------------------------------------------------------------------------------
   void report(Rule rule, std::string text, std::vector<Cause> causes = {});
   /// The rule is asked where breaking it would show.
-  void count(Rule rule) { ++exercised_[static_cast<std::size_t>(rule)]; }
+  void count(Rule rule) { ++exercised_[number_of(rule)]; }
   [[nodiscard]] std::vector<Violation>& violations() { return violations_; }
   [[nodiscard]] const std::vector<Violation>& violations() const { return violations_; }
-  [[nodiscard]] std::array<u64, 256>& exercised() { return exercised_; }
-  [[nodiscard]] const std::array<u64, 256>& exercised() const { return exercised_; }
+  [[nodiscard]] std::array<u64, rule_numbers>& exercised() { return exercised_; }
+  [[nodiscard]] const std::array<u64, rule_numbers>& exercised() const { return exercised_; }
 
   // ---- bounds -----------------------------------------------------------------------------------
   /// An event hit a bound: there is no verdict.
@@ -72,7 +72,7 @@ class Findings {
  private:
   const Work& work_;
   EventIndex now_ = 0;
-  std::array<u64, 256> exercised_{};
+  std::array<u64, rule_numbers> exercised_{};
   std::string bound_;            // the first that an event hit
   mutable std::string unasked_;  // the last that a question hit
   std::string unsupported_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/paths.h"
 
 namespace iommucheck::spec {
@@ -90,7 +91,7 @@ void FormedRegimes::come(u32 id) {
   changes_.mark_extent(state.tag, 0, 64);
   if (!from_reset_.has_config() && from_reset_.has_translations(tag.tag)) {
     const bool stage1 = tag.tag.stage != Stage::stage2;
-    findings_.report(Rule::UNKNOWN_AFTER_RESET,
+    findings_.report(rule::UNKNOWN_AFTER_RESET,
                      "translations from before reset may live under " + tag_text(tag.tag) +
                          (stage1 ? ", VMID " + hex(tag.tag.vmid) : std::string()) +
                          ", which comes into use");
@@ -342,7 +343,7 @@ void FormedRegimes::check_world(const Formed& entry) {
         regimes_[other.regime].regime.world == regimes_[entry.regime].regime.world) {
       continue;
     }
-    findings_.report(Rule::TAG_REGIMES, "the CD at " + findings_.name(entry.place) +
+    findings_.report(rule::TAG_REGIMES, "the CD at " + findings_.name(entry.place) +
                                             " serves streams " + hex(other.sid) + " and " +
                                             hex(entry.sid) + ", whose stream worlds differ");
     return;

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/inline_vector.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/paths.h"
 #include "spec/smmu/transaction.h"
 
@@ -471,9 +472,9 @@ u64 Lookups::looked_up(const Regime<u64>& regime, u64 va) {
 
 std::optional<Rule> Lookups::unpredictable(u32 tag) const {
   const TagState& state = regimes_.tag(tag);
-  if (from_reset_.has_translations(state.tag)) return Rule::UNKNOWN_AFTER_RESET;
+  if (from_reset_.has_translations(state.tag)) return rule::UNKNOWN_AFTER_RESET;
   if (state.broken != 0) return tag_rule(state.tag);
-  if (regimes_.has_broken_stage2(state.tag)) return Rule::TAG_STAGE2;
+  if (regimes_.has_broken_stage2(state.tag)) return rule::TAG_STAGE2;
   return std::nullopt;
 }
 

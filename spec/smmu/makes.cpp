@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/causes.h"
 
 namespace iommucheck::spec {
@@ -13,7 +14,7 @@ void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned leve
   graph_.for_each_path(frame, index, geometry, level, [&](const TableGraph::Path& path) {
     const TagState& tag = regimes_.tag(path.tag);
     if (tag.formed == 0) return;
-    findings_.count(Rule::CONFLICT_BBM);
+    findings_.count(rule::CONFLICT_BBM);
     const u64 pa = frame.address() + 8 * index;
     const bool others = versions || path.several || tag.formed > 1 || regimes_.any_globals();
     if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
@@ -94,7 +95,7 @@ void Makes::probe_tag(u32 tag, u64 va, u64 origin) {
   lookups_.collect(tag, va, found);
   if (!lookups_.in_conflict(found)) return;
   for (const Violation& violation : findings_.violations()) {
-    if (violation.rule == Rule::CONFLICT_BBM && violation.at == findings_.now()) return;
+    if (violation.rule == rule::CONFLICT_BBM && violation.at == findings_.now()) return;
   }
   std::string text = "two translations that differ may both be alive at input address " +
                      findings_.name(va) + " under one tag; the last store was to " +
@@ -103,7 +104,7 @@ void Makes::probe_tag(u32 tag, u64 va, u64 origin) {
   for (const Candidate& c : found) {
     if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(view_, c, va));
   }
-  findings_.report(Rule::CONFLICT_BBM, text, std::move(causes));
+  findings_.report(rule::CONFLICT_BBM, text, std::move(causes));
 }
 
 bool Makes::pending_below(const TableExtent& table) const {
@@ -178,7 +179,7 @@ void Makes::check_contiguous(Frame& frame, unsigned index, Geometry geometry, un
     const Content other = frame.newest(i);
     if (i == index || other.unknown || !geometry.is_leaf(other.value, level)) continue;
     if (!contiguous_hint(other.value).value) continue;
-    findings_.count(Rule::CONFLICT_CONTIGUOUS);
+    findings_.count(rule::CONFLICT_CONTIGUOUS);
     const u64 differs = expected(other.value, i - first) ^ expected(value, index - first);
     if (differs == 0) continue;
     if (differs == descriptor_bits::ap2 && dirty_bit_modifier(value).value &&
@@ -186,7 +187,7 @@ void Makes::check_contiguous(Frame& frame, unsigned index, Geometry geometry, un
       continue;
     }
     findings_.report(
-        Rule::CONFLICT_CONTIGUOUS,
+        rule::CONFLICT_CONTIGUOUS,
         "members of one contiguous group disagree: " + findings_.name(frame.address() + 8 * index) +
             " and " + findings_.name(frame.address() + 8 * i));
     return;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
@@ -23,8 +25,8 @@ void add_distinct(std::vector<Outcome>& found, const Outcome& outcome) {
 /// One end of those that are legal where either_end() or tables of another format leave it open.
 Outcome one_end(const Outcome& met) {
   if (met.kind != OutcomeKind::any) return met;
-  const EventType event = met.rule == Rule::L1CD_L2PTR         ? EventType::c_bad_substreamid
-                          : met.rule == Rule::STE_S1CONTEXTPTR ? EventType::c_bad_ste
+  const EventType event = met.rule == rule::L1CD_L2PTR         ? EventType::c_bad_substreamid
+                          : met.rule == rule::STE_S1CONTEXTPTR ? EventType::c_bad_ste
                                                                : EventType::c_bad_cd;
   return fault_outcome(event, met.rule);
 }
@@ -112,19 +114,19 @@ void NestedAccesses::through_both(const Access& access, const Fetches::SteOption
     if (context.illegal) {
       add_distinct(found, fault_outcome(EventType::c_bad_cd, *context.illegal));
     } else if (context.not_modelled != NotModelled::no) {
-      add_distinct(found, unmodelled_outcome(context.not_modelled, Rule::CD_AA64));
+      add_distinct(found, unmodelled_outcome(context.not_modelled, rule::CD_AA64));
     } else {
       through_its_stage1(access, ste, context, way, found);
     }
   };
   told_cds_.for_each_of(access.sid, static_cast<u32>(*stream.cd), by);
   if ((ste.s1contextptr() & ~low_mask(u64{ias_lg2(caps_)})) != 0) {
-    return add_distinct(found, one_end(either_end(Rule::STE_S1CONTEXTPTR)));
+    return add_distinct(found, one_end(either_end(rule::STE_S1CONTEXTPTR)));
   }
   const auto cd = find_cd(memory, ste, caps_, *stream.cd);
   if (cd) return by(*cd);
-  const bool open = cd.error().rule == Rule::L1CD_L2PTR;
-  add_distinct(found, open ? one_end(either_end(Rule::L1CD_L2PTR)) : memory.failed(cd.error()));
+  const bool open = cd.error().rule == rule::L1CD_L2PTR;
+  add_distinct(found, open ? one_end(either_end(rule::L1CD_L2PTR)) : memory.failed(cd.error()));
 }
 
 /// The walk by memory as it is, and what is told to be cached.
@@ -146,7 +148,7 @@ void NestedAccesses::through_its_stage1(const Access& access, const Ste<u64>& st
     const Regime<u64>& filled_by = regimes_.of(c.space);
     if (!lookups_.is_found_at(regime, c, access.va)) continue;
     const AccessResult<u64> result = check_access(c.leaf, kind, filled_by);
-    Outcome passed{.kind = OutcomeKind::translation, .rule = Rule::TRANSLATION_RESULT};
+    Outcome passed{.kind = OutcomeKind::translation, .rule = rule::TRANSLATION_RESULT};
     if (result.fault) {
       passed = fault_outcome(result.fault->event, result.fault->rule, kind, context.reaction);
     } else {

@@ -5,13 +5,14 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/protocol.h"
 
 namespace iommucheck::spec {
 
 /// CONS moves forward, over records that the driver can know of: those that were seen to be
 /// recorded, and those that PROD showed when it was read.
 void Smmu::check_cons(unsigned lg2, u64 cons, u64 prod, u64 seen, u64 value, const char* name) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_CONS_RANGE)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_CONS_RANGE)];
   if (slots_from_events_ && r_.prod_followed == 0) return;
   u64 there = 0;
   for (const u64 known : {prod, seen}) {
@@ -19,7 +20,7 @@ void Smmu::check_cons(unsigned lg2, u64 cons, u64 prod, u64 seen, u64 value, con
     if (used <= pow2(lg2)) there = std::max(there, used);
   }
   if (queue_used(lg2, value, cons) <= there) return;
-  report(Rule::QUEUE_CONS_RANGE,
+  report(rule::QUEUE_CONS_RANGE,
          std::string(name) + " = " + hex(value) + " is not between its last value and PROD");
 }
 
@@ -78,10 +79,10 @@ void Smmu::note_left() {
 
 void Smmu::interrupt_of_event_queue() {
   set(r_.event_told, 0);
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::EVENT_LEFT)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::EVENT_LEFT)];
   if (r_.event_left != 0) {
     set(r_.event_left, 0);
-    report(Rule::EVENT_LEFT, "EVENTQ_CONS was written as " + hex(r_.eventq_cons) +
+    report(rule::EVENT_LEFT, "EVENTQ_CONS was written as " + hex(r_.eventq_cons) +
                                  ", and the record there came before that to a queue that was not "
                                  "empty: no interrupt was sent for it");
   }
@@ -91,11 +92,11 @@ void Smmu::interrupt_of_event_queue() {
 void Smmu::interrupt_of_page_queue() { check_overflow(pri_queue(), r_.page_overflow_drained); }
 
 void Smmu::check_overflow(const OutputQueue& queue, u64& drained) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::EVENT_OVERFLOW_ACK)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::EVENT_OVERFLOW_ACK)];
   if (drained == 0) return;
   set(drained, 0);
   const std::string name(queue.name);
-  report(Rule::EVENT_OVERFLOW_ACK,
+  report(rule::EVENT_OVERFLOW_ACK,
          name + "_PROD.OVFLG was read as " + std::to_string(bit(queue.seen, 31) ? 1 : 0) +
              ", the queue was emptied, and " + name + "_CONS.OVACKFLG is still " +
              std::to_string(bit(queue.cons, 31) ? 1 : 0) + ": the next overflow cannot be seen");

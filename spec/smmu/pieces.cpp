@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/pieces.h"
 
+#include "spec/rules/translation.h"
+
 #include <algorithm>
 
 namespace iommucheck::spec {
@@ -237,8 +239,8 @@ void Pieces::meet_nothing(unsigned entry, u64 word, u64 limit, Reach reach) {
   found_.push_back({.kind = Candidate::Kind::fault,
                     .level = static_cast<u8>(level_),
                     .space = space_,
-                    .fault = {is_stage2(lookups_.regimes().of(space_)) ? Rule::S2_DESCRIPTOR_VALID
-                                                                       : Rule::S1_DESCRIPTOR_VALID,
+                    .fault = {is_stage2(lookups_.regimes().of(space_)) ? rule::S2_DESCRIPTOR_VALID
+                                                                       : rule::S1_DESCRIPTOR_VALID,
                               EventType::f_translation, level_},
                     .value = word});
   const Geometry geometry = space_.geometry;

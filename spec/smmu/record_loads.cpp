@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/protocol.h"
 #include "spec/smmu/smmu.h"
 
 namespace iommucheck::spec {
@@ -55,7 +56,7 @@ void Smmu::load_of_record(const OutputQueue& its, RecordLoads& loads, u64 pa) {
   const u64 word = u64{1} << (offset % its.record_bytes / 8);
   const u64 ahead = queue_index(lg2, slot - its.cons);
   const auto blame = [&](const char* what) {
-    report(Rule::QUEUE_RECORD_ORDER,
+    report(rule::QUEUE_RECORD_ORDER,
            "slot " + std::to_string(slot) + " of the " + std::string(its.name) + " " + what);
   };
   if (ahead >= records_until(lg2, its.seen, its.cons)) {
@@ -67,7 +68,7 @@ void Smmu::load_of_record(const OutputQueue& its, RecordLoads& loads, u64 pa) {
     if (unread || partly) blame("is loaded after CONS gave it back: the next record may be there");
     return;
   }
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_RECORD_ORDER)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_RECORD_ORDER)];
   if (ahead >= records_until(lg2, loads.ordered, its.cons)) {
     blame(
         "is loaded, and no barrier orders that behind the read of PROD: it may be what was there "
@@ -89,7 +90,7 @@ void Smmu::records_given_back(const OutputQueue& its, RecordLoads& loads, u64 va
   const u64 loaded = records_until(lg2, loads.loaded, its.cons);
   const u64 settled = records_until(lg2, loads.settled, its.cons);
   if (settled < std::min(given, loaded)) {
-    report(Rule::QUEUE_RECORD_ORDER,
+    report(rule::QUEUE_RECORD_ORDER,
            std::string(its.name) + "_CONS = " + hex(value) + " gives back slot " +
                std::to_string(queue_index(lg2, its.cons + settled)) +
                ", and no barrier orders the loads of its record before that");

@@ -13,6 +13,7 @@
 
 #include "base/inline_vector.h"
 #include "base/pool.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/items.h"
 
 namespace iommucheck::spec {
@@ -59,7 +60,7 @@ using FormedList = InlineVector<Formed, 4>;
 
 /// That configurations of one tag agree.
 inline Rule tag_rule(const Tag<u64>& tag) {
-  return tag.stage == Stage::stage2 ? Rule::TAG_STAGE2 : Rule::TAG_REGIMES;
+  return tag.stage == Stage::stage2 ? rule::TAG_STAGE2 : rule::TAG_REGIMES;
 }
 
 class Regimes {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/configuration.h"
 
 namespace iommucheck::spec {
@@ -24,7 +25,7 @@ void Configuration::refresh_l2_arrays(u32 first_sid) {
   for (const Fetches::Word& word : words) {
     const L1Std<u64> l1std{word.value};
     if (word.unknown) {
-      findings_.report(Rule::WILD_STRUCTURE,
+      findings_.report(rule::WILD_STRUCTURE,
                        "the L1STD of stream " + hex(first_sid) + " is memory of unknown content");
       continue;
     }

@@ -3,6 +3,8 @@
 #include "spec/smmu/smmu.h"
 
 #include "base/text.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
 
 namespace iommucheck::spec {
 
@@ -39,7 +41,7 @@ bool Smmu::progress(ChoiceSite site, u32 alternatives, Choices& choices, u32& ch
 u64 Smmu::read(u32 offset, unsigned size, Choices& choices) {
   const auto info = register_at(offset);
   if (offset != reg::cmdq_cons) {  // that one is polled
-    ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_WIDTH)];
+    ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_WIDTH)];
     check_alias(offset);
   }
   if (info) has_width(*info, offset, size, "read");
@@ -125,9 +127,9 @@ bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
   if (!info) return true;
   if (!has_width(*info, offset, size, "read")) return true;
   if (size != info->bytes) return true;  // halves of what the driver stored
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_READ)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_READ)];
   if (admit_register(offset, value)) return true;
-  report(Rule::REGISTER_READ,
+  report(rule::REGISTER_READ,
          std::string(info->name) + " reads as " + hex(value) + ", which no device may answer now");
   return false;
 }
@@ -225,7 +227,7 @@ bool Smmu::admit_cmdq_cons(u64 value) {
                                  queue_used(queue.lg2, r_.cmdq_prod, r_.cmdq_cons)) {
     return false;
   }
-  report(Rule::QUEUE_CONSUMED_ORDER, "CMDQ_CONS moved past slot " +
+  report(rule::QUEUE_CONSUMED_ORDER, "CMDQ_CONS moved past slot " +
                                          std::to_string(queue_index(queue.lg2, r_.exposed)) +
                                          ", whose command is not in the recording");
   const u64 skipped = queue_used(queue.lg2, cons, r_.exposed);
@@ -253,7 +255,7 @@ void Smmu::report_refused(const QueueGeometry& queue, u64 cons, u64 code) {
   const Memory& memory = caches_.memory();
   const Command command =
       decode_command<u64>(memory.newest(slot).value, memory.newest(slot + 8).value, capabilities());
-  report(Rule::COMMAND_LEGAL, "CMDQ_CONS.ERR is " + std::to_string(code) + " at CMD_" +
+  report(rule::COMMAND_LEGAL, "CMDQ_CONS.ERR is " + std::to_string(code) + " at CMD_" +
                                   std::string(opcode_name(command.op)) +
                                   ", which gives no reason for it");
 }
@@ -261,11 +263,11 @@ void Smmu::report_refused(const QueueGeometry& queue, u64 cons, u64 code) {
 /// CMDQ_CONS while a command error is active: RD stays at the command, and when it is there ERR
 /// has the code. arch 5.6.
 bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::COMMAND_ERROR_STOPS)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::COMMAND_ERROR_STOPS)];
   const auto rule = static_cast<Rule>(r_.error_rule - 1);
   const u64 moved = queue_used(queue.lg2, value & 0xfffff, r_.cmdq_cons);
   if (moved > queue_used(queue.lg2, r_.cmdq_prod, r_.cmdq_cons)) {
-    report(Rule::COMMAND_ERROR_STOPS, "CMDQ_CONS is " + hex(value) +
+    report(rule::COMMAND_ERROR_STOPS, "CMDQ_CONS is " + hex(value) +
                                           " at a command error, where no command is that was "
                                           "not consumed before");
     return false;
@@ -289,7 +291,7 @@ bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
     return false;
   }
   if (moved < limit && shown) {
-    report(Rule::COMMAND_ERROR_STOPS, "CMDQ_CONS is " + hex(value) +
+    report(rule::COMMAND_ERROR_STOPS, "CMDQ_CONS is " + hex(value) +
                                           " while GERROR.CMDQ_ERR is active: not at the command "
                                           "that raises CERROR_ILL");
     return false;
@@ -298,11 +300,11 @@ bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
   // has looked at it ERR is UNKNOWN. IHI 0070 6.3.28, 7.1.
   if (moved == limit && !shown && code != r_.error) return true;
   if (moved == limit && code != r_.error) {
-    report(Rule::COMMAND_ERROR_STOPS,
+    report(rule::COMMAND_ERROR_STOPS,
            "CMDQ_CONS.ERR is " + std::to_string(code) + " at the command that raises CERROR_ILL");
     return false;
   }
-  if (moved == limit) ++caches_.exercised()[static_cast<std::size_t>(rule)];
+  if (moved == limit) ++caches_.exercised()[number_of(rule)];
   return true;
 }
 
@@ -320,7 +322,7 @@ bool Smmu::admit_gerror(u64 value) {
   if (may_abort(priq().base)) allowed |= gerror::priq_abt_err;
   const bool stops = (found & gerror::cmdq_err) != 0;
   if (stops && !may_stop()) {
-    report(Rule::COMMAND_LEGAL, "GERROR.CMDQ_ERR is active although every command is legal");
+    report(rule::COMMAND_LEGAL, "GERROR.CMDQ_ERR is active although every command is legal");
     return true;
   }
   if ((found & ~allowed & ~u64{gerror::cmdq_err}) != 0) return false;

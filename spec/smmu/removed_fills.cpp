@@ -4,6 +4,8 @@
 
 #include "spec/smmu/fills.h"
 
+#include "spec/rules/promises.h"
+
 namespace iommucheck::spec {
 
 void Fills::kill(const InFlight& command) {
@@ -171,7 +173,7 @@ void Fills::drop(Group group) {
   std::vector<Item>& shadows = scratch_shadows_;
   shadows.clear();
   items_.drop(group, [&](u32 index, const Item& item) {
-    findings_.count(Rule::PAGE_REUSE);
+    findings_.count(rule::PAGE_REUSE);
     if (atcs_.any_on() && item.kind != ItemKind::pointer) ats_.leave(item);
     changes_.mark(item.tag, item.va, item.last());
     const bool combined = regimes_.tag(item.tag).combines != 0 && item.shadow == 0;

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 
 namespace iommucheck::spec {
 namespace {
@@ -92,17 +94,17 @@ void Smmu::check_alias(u32 offset) {
   const bool in_page1 = offset == reg::eventq_prod || offset == reg::eventq_cons ||
                         offset == reg::priq_prod || offset == reg::priq_cons;
   if (in_page0 || in_page1)
-    ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_PAGE0_ALIAS)];
+    ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_PAGE0_ALIAS)];
   if (in_page0) {
-    report(Rule::REGISTER_PAGE0_ALIAS, "the index of a queue is accessed at " + hex(offset) +
+    report(rule::REGISTER_PAGE0_ALIAS, "the index of a queue is accessed at " + hex(offset) +
                                            " and not at " + hex(offset + reg::page1));
   }
 }
 
 bool Smmu::guarded(Guard guard, const char* name) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_GUARDED)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_GUARDED)];
   if (guard_is_open(guard)) return false;
-  report(Rule::REGISTER_GUARDED,
+  report(rule::REGISTER_GUARDED,
          std::string(name) +
              " is written while what it belongs to is enabled, or its disabling is "
              "not acknowledged: the write is ignored from v3.2 on, and before that "
@@ -115,7 +117,7 @@ bool Smmu::has_width(const RegisterInfo& info, u32 offset, unsigned size, const 
   const bool whole = offset == info.offset && size == info.bytes;
   const bool half = info.bytes == 8 && size == 4 && offset % 4 == 0;
   if (whole || half) return true;
-  report(Rule::REGISTER_WIDTH, std::string(info.name) + " is " + what + " at " + hex(offset) +
+  report(rule::REGISTER_WIDTH, std::string(info.name) + " is " + what + " at " + hex(offset) +
                                    " with " + std::to_string(size) + " bytes");
   return false;
 }
@@ -126,7 +128,7 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
     write_prod(value);
     return;
   }
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_WIDTH)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_WIDTH)];
   check_alias(offset);
   const auto info = register_at(offset);
   if (!info) return;  // RES0 or implementation defined
@@ -194,10 +196,10 @@ void Smmu::write_register(u32 offset, u64 value) {
 
 /// A larger size is taken as the largest: the driver would use slots that do not exist.
 void Smmu::check_size(const char* name, u64 value, unsigned largest) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::QUEUE_SIZE)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_SIZE)];
   const u64 literal = bits(value, 4, 0);
   if (literal <= largest) return;
-  report(Rule::QUEUE_SIZE, std::string(name) + ".LOG2SIZE = " + std::to_string(literal) +
+  report(rule::QUEUE_SIZE, std::string(name) + ".LOG2SIZE = " + std::to_string(literal) +
                                ", but IDR1 has " + std::to_string(largest));
 }
 
@@ -213,14 +215,14 @@ void Smmu::update_stream_table() {
 }
 
 void Smmu::write_cr0(u64 value) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_ACK)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_ACK)];
   const u32 fields = cr0_fields(capabilities());
   set(r_.cr0_reserved, value & ~u64{fields});
   value &= fields;
   const u64 changed = r_.cr0 ^ value;
   const u64 open = r_.cr0 ^ r_.cr0ack;
   if ((changed & open) != 0) {
-    report(Rule::REGISTER_ACK, "CR0 bits " + hex(changed & open) +
+    report(rule::REGISTER_ACK, "CR0 bits " + hex(changed & open) +
                                    " are changed before CR0ACK showed their last change");
   }
   set(r_.cr0, value);
@@ -265,13 +267,13 @@ void Smmu::check_irq_cfg(u64 enabled) {
   if (!capabilities().msi) return;
   for (unsigned i = 0; i < irq_sources; ++i) {
     if ((enabled & irq_cfgs[i].enable) == 0) continue;
-    ++caches_.exercised()[static_cast<std::size_t>(Rule::UNKNOWN_AFTER_RESET)];
+    ++caches_.exercised()[static_cast<std::size_t>(rule::UNKNOWN_AFTER_RESET)];
     const u64 unknown = r_.irq_cfg_unknown >> i * irq_cfg_words & low_mask(u64{irq_cfg_words});
     const bool of_address = (unknown & 3) != 0;
     if (!of_address && (unknown == 0 || r_.irq_cfg[3 * i] == 0)) continue;
     const std::string name(irq_cfgs[i].name);
     report(
-        Rule::UNKNOWN_AFTER_RESET,
+        rule::UNKNOWN_AFTER_RESET,
         name + " interrupts are enabled where IDR0.MSI = 1, and " + name +
             (of_address ? "_IRQ_CFG0 was not written: it resets to an UNKNOWN value, so messages "
                           "may be written to any address"
@@ -282,11 +284,11 @@ void Smmu::check_irq_cfg(u64 enabled) {
 
 /// Its fields are updated as those of CR0. IHI 0070 6.3.16.
 void Smmu::write_irq_ctrl(u64 value) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_ACK)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_ACK)];
   value &= irq_ctrl_fields(capabilities());
   const u64 early = (r_.irq_ctrl ^ value) & (r_.irq_ctrl ^ r_.irq_ctrlack);
   if (early != 0) {
-    report(Rule::REGISTER_ACK, "IRQ_CTRL bits " + hex(early) +
+    report(rule::REGISTER_ACK, "IRQ_CTRL bits " + hex(early) +
                                    " are changed before IRQ_CTRLACK showed their last change");
   }
   check_irq_cfg(value & ~r_.irq_ctrl);
@@ -294,9 +296,9 @@ void Smmu::write_irq_ctrl(u64 value) {
 }
 
 void Smmu::write_gbpa(u64 value) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_GBPA_UPDATE)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_GBPA_UPDATE)];
   if ((value & gbpa::update) == 0 || r_.gbpa_updating != 0) {
-    report(Rule::REGISTER_GBPA_UPDATE,
+    report(rule::REGISTER_GBPA_UPDATE,
            r_.gbpa_updating != 0 ? "GBPA is written while its last Update is not done"
                                  : "GBPA is written without Update = 1: the write may be ignored");
     return;
@@ -314,12 +316,12 @@ void Smmu::acknowledge_gbpa() {
 }
 
 void Smmu::write_gerrorn(u64 value) {
-  ++caches_.exercised()[static_cast<std::size_t>(Rule::REGISTER_GERRORN)];
+  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_GERRORN)];
   const u64 active = r_.gerror ^ r_.gerrorn;
   const u64 fields = gerror_fields(capabilities());
   const u64 toggled = r_.gerrorn ^ (value & fields);
   if ((toggled & ~active) != 0) {
-    report(Rule::REGISTER_GERRORN,
+    report(rule::REGISTER_GERRORN,
            "GERRORN toggles bits " + hex(toggled & ~active) + " of errors that are not active");
   }
   set(r_.gerrorn, value & fields);

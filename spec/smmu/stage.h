@@ -7,6 +7,7 @@
 #include "spec/arch/attributes.h"
 #include "spec/arch/stage2.h"
 #include "spec/arch/walk.h"
+#include "spec/rules/translation.h"
 
 namespace iommucheck::spec {
 
@@ -49,7 +50,7 @@ inline Step<u64> step_at(const Regime<u64>& regime, unsigned half, unsigned leve
 
 /// The rule by which AF = 0 of a leaf is F_ACCESS.
 inline Rule access_flag_rule(const Regime<u64>& regime) {
-  return is_stage2(regime) ? Rule::S2_ACCESS_FLAG : Rule::S1_ACCESS_FLAG;
+  return is_stage2(regime) ? rule::S2_ACCESS_FLAG : rule::S1_ACCESS_FLAG;
 }
 
 /// Access flag, then rights.
@@ -58,7 +59,7 @@ inline AccessResult<u64> check_rights(const Leaf<u64>& leaf, AccessKind access,
   AccessResult<u64> result = check_access(leaf, access, regime);
   if (!is_stage2(regime) || !result.fault) return result;
   result.fault->rule =
-      result.fault->rule == Rule::S1_ACCESS_FLAG ? Rule::S2_ACCESS_FLAG : Rule::S2_PERMISSION;
+      result.fault->rule == rule::S1_ACCESS_FLAG ? rule::S2_ACCESS_FLAG : rule::S2_PERMISSION;
   return result;
 }
 
@@ -66,7 +67,7 @@ inline AccessResult<u64> check_rights(const Leaf<u64>& leaf, AccessKind access,
 inline std::optional<Fault> check_address(const Regime<u64>& regime, unsigned half, u64 va,
                                           AccessKind access) {
   if (!is_stage2(regime)) return check_input(regime, half, va, access);
-  return check(Rule::S2_IPA_RANGE, EventType::f_translation, ipa_in_range(stage2_of(regime), va));
+  return check(rule::S2_IPA_RANGE, EventType::f_translation, ipa_in_range(stage2_of(regime), va));
 }
 
 /// The table at which walks of the half begin. `half` has EPD = 0.

@@ -3,6 +3,7 @@
 // each in tables, caches and configuration.
 #include <algorithm>
 
+#include "spec/rules/promises.h"
 #include "spec/smmu/caches.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/paths.h"
@@ -211,7 +212,7 @@ void Caches::settle(std::vector<Vanished>& vanished) {
 
 void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
-  if (given_back) findings_.count(Rule::TABLE_FREE);
+  if (given_back) findings_.count(rule::TABLE_FREE);
   if (stands_still()) return memory_.forget(frame);
   if (given_back && (tables_.may_be_walked_to(frame) || is_configuration(view_, pa))) {
     std::vector<Cause> causes;
@@ -230,13 +231,13 @@ void Caches::recycle(u64 pa, bool given_back) {
       causes.back().kind = Cause::Kind::configuration;
       causes.back().pa = pa;
     }
-    findings_.report(Rule::TABLE_FREE,
+    findings_.report(rule::TABLE_FREE,
                      "hardware may still walk the table page " + findings_.name(frame.address()) +
                          " that is given back",
                      std::move(causes));
   }
   if (given_back && tables_.is_walked(frame, false)) {
-    findings_.report(Rule::WILD_WALK,
+    findings_.report(rule::WILD_WALK,
                      "a walk may read the page " + findings_.name(frame.address()) +
                          " after it was given back, when its content is anybody's");
     tables_.for_each_way(frame, [&](const TableGraph::End& end, unsigned /*level*/) {

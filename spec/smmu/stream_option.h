@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "spec/rules/structures.h"
 #include "spec/smmu/outcome.h"
 #include "spec/smmu/regimes.h"
 #include "spec/smmu/ste.h"
@@ -14,7 +15,7 @@ namespace iommucheck::spec {
 struct StreamOption {
   SteKind kind = SteKind::bad;
   EventType event = EventType::none;  ///< fault, where no regime
-  Rule rule = Rule::STE_VALID;
+  Rule rule = rule::STE_VALID;
   u32 regime = 0;  ///< 1 + regime, 0: none
   u32 tag = 0;
   FaultReaction reaction{};

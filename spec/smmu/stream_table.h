@@ -8,6 +8,7 @@
 
 #include <expected>
 
+#include "spec/rules/structures.h"
 #include "spec/smmu/ste.h"
 
 namespace iommucheck::spec {
@@ -56,11 +57,11 @@ struct L1Std {
 template <Word W>
 constexpr std::optional<Rule> l1std_illegal(const StreamTable& table, L1Std<W> l1std, W sid) {
   const W span = l1std.span();
-  if (auto r = require(Rule::L1STD_SPAN_ZERO, !is_zero(span))) return r;
+  if (auto r = require(rule::L1STD_SPAN_ZERO, !is_zero(span))) return r;
   const Flag<W> legal = less(span, W(12)) & less_equal(span, W(table.split + 1));
-  if (auto r = require(Rule::L1STD_SPAN_RESERVED, legal)) return r;
+  if (auto r = require(rule::L1STD_SPAN_RESERVED, legal)) return r;
   const W index = field(sid, table.split - 1, 0);
-  return require(Rule::L1STD_SPAN, is_zero(shift_right(index, span - W(1))));
+  return require(rule::L1STD_SPAN, is_zero(shift_right(index, span - W(1))));
 }
 
 /// Where a legal L1STD has the STE of `sid`.
@@ -101,7 +102,7 @@ template <Word W>
 struct SubstreamDecision {
   SubstreamKind kind = SubstreamKind::no_stage1;
   W number{0};
-  Rule rule = Rule::SSID_NOT_ALLOWED;  ///< of the two faults
+  Rule rule = rule::SSID_NOT_ALLOWED;  ///< of the two faults
   constexpr EventType event() const {
     if (kind == SubstreamKind::bad_substreamid) return EventType::c_bad_substreamid;
     if (kind == SubstreamKind::stream_disabled) return EventType::f_stream_disabled;
@@ -117,11 +118,11 @@ constexpr SubstreamDecision<W> select_substream(const Ste<W>& ste, const Capabil
   using K = SubstreamKind;
   const Flag<W> substreams = substreams_used(ste, caps);
   if (ssv) {
-    if (auto r = require(Rule::SSID_NOT_ALLOWED, substreams)) return {K::bad_substreamid, ssid, *r};
+    if (auto r = require(rule::SSID_NOT_ALLOWED, substreams)) return {K::bad_substreamid, ssid, *r};
     const Flag<W> in_range = is_zero(shift_right(ssid, ste.s1cdmax()));
-    if (auto r = require(Rule::SSID_RANGE, in_range)) return {K::bad_substreamid, ssid, *r};
+    if (auto r = require(rule::SSID_RANGE, in_range)) return {K::bad_substreamid, ssid, *r};
     const Flag<W> reserved_zero = is_zero(ssid) & equal(ste.s1dss(), W(2));
-    if (auto r = require(Rule::SSID_ZERO_RESERVED, !reserved_zero)) {
+    if (auto r = require(rule::SSID_ZERO_RESERVED, !reserved_zero)) {
       return {K::stream_disabled, ssid, *r};
     }
     return {K::cd, ssid};
@@ -129,7 +130,7 @@ constexpr SubstreamDecision<W> select_substream(const Ste<W>& ste, const Capabil
   if (!ste.stage1()) return {K::no_stage1, W(0)};
   if (!substreams) return {K::cd, W(0)};
   if (equal(ste.s1dss(), W(1))) return {K::bypass_stage1, W(0)};
-  if (auto r = require(Rule::SSID_REQUIRED, equal(ste.s1dss(), W(2)))) {
+  if (auto r = require(rule::SSID_REQUIRED, equal(ste.s1dss(), W(2)))) {
     return {K::stream_disabled, W(0), *r};
   }
   return {K::cd, W(0)};
@@ -168,9 +169,9 @@ struct L1Cd {
 template <Word W>
 constexpr std::optional<Rule> l1cd_illegal(L1Cd<W> l1cd, const Capabilities& caps,
                                            bool nested = false) {
-  if (auto r = require(Rule::L1CD_VALID, l1cd.v())) return r;
+  if (auto r = require(rule::L1CD_VALID, l1cd.v())) return r;
   if (nested) return std::nullopt;
-  return require(Rule::L1CD_L2PTR, is_zero(l1cd.l2ptr() & ~low_mask(W(caps.oas_lg2))));
+  return require(rule::L1CD_L2PTR, is_zero(l1cd.l2ptr() & ~low_mask(W(caps.oas_lg2))));
 }
 
 template <Word W>

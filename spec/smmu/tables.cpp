@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/rules/promises.h"
 
 namespace iommucheck::spec {
 
@@ -28,7 +29,7 @@ void Tables::link_part(Frame& frame, const Edge& edge, bool& known) {
                       findings_.name(frame.address()) + " than are counted (65,535)");
     return;
   }
-  findings_.count(Rule::WILD_WALK);
+  findings_.count(rule::WILD_WALK);
   check_unknown(frame, edge, known);
   if (first) {
     link_children(frame, edge.geometry, edge.level);
@@ -257,7 +258,7 @@ void Tables::check_unknown(const Frame& frame, const Edge& edge, bool& known) {
     if (!walker || !known) return;
     known = false;
     findings_.report(
-        Rule::WILD_WALK,
+        rule::WILD_WALK,
         "a walk of " + tag_text(regimes_.tag(walker->tag).tag) + root_text(*walker) +
             " can now reach " + findings_.name(frame.address() + 8 * i) + " as an entry of level " +
             std::to_string(level) +
@@ -291,7 +292,7 @@ void Tables::check_lost_update(Frame& frame, unsigned index, u64 value) {
   });
   if (!lost) return;
   findings_.report(
-      Rule::LOST_UPDATE_STORE,
+      rule::LOST_UPDATE_STORE,
       "a plain store replaces the valid descriptor at " +
           findings_.name(frame.address() + 8 * index) +
           ", which hardware may be updating (HTTU): an access or dirty flag may be lost; use "

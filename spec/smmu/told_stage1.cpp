@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spec/rules/translation.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
@@ -90,7 +91,7 @@ bool ToldStage1::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, 
   const auto cacheable = [&](const Leaf<u64>& leaf) {
     AccessResult<u64> result;
     if (!(leaf.af | regime.ha | regime.affd)) {
-      result.fault = Fault{Rule::S1_ACCESS_FLAG, EventType::f_access, leaf.level};
+      result.fault = Fault{rule::S1_ACCESS_FLAG, EventType::f_access, leaf.level};
     }
     return result;
   };

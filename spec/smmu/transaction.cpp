@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/transaction.h"
 
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
+
 namespace iommucheck::spec {
 
 Outcome fault_outcome(EventType event, Rule rule, AccessKind seen, FaultReaction reaction) {
@@ -11,8 +14,8 @@ Outcome fault_outcome(EventType event, Rule rule, AccessKind seen, FaultReaction
 
 Outcome disabled_outcome(const Capabilities& caps, bool gbpa_abort, u64 va) {
   const bool beyond = (va & ~low_mask(u64{caps.oas_lg2})) != 0;
-  if (gbpa_abort || beyond) return {.kind = OutcomeKind::abort, .rule = Rule::DISABLED_PASSES};
-  return {.kind = OutcomeKind::bypass, .pa = va, .rule = Rule::DISABLED_PASSES};
+  if (gbpa_abort || beyond) return {.kind = OutcomeKind::abort, .rule = rule::DISABLED_PASSES};
+  return {.kind = OutcomeKind::bypass, .pa = va, .rule = rule::DISABLED_PASSES};
 }
 
 StreamDecision decide_stream(const Ste<u64>& ste, const Capabilities& caps, bool ssv, u64 ssid) {
@@ -61,13 +64,13 @@ Outcome bypass_outcome(const Capabilities& caps, bool skips_stage1, Overrides ov
   const unsigned size = skips_stage1 ? ias_lg2(caps) : caps.oas_lg2;
   if ((access.va & ~low_mask(u64{size})) != 0) {
     return fault_outcome(EventType::f_addr_size,
-                         skips_stage1 ? Rule::S1_BYPASS_SIZE : Rule::STE_BYPASS_SIZE,
+                         skips_stage1 ? rule::S1_BYPASS_SIZE : rule::STE_BYPASS_SIZE,
                          effective_access({access.type, access.privileged}, overrides));
   }
   return {.kind = OutcomeKind::bypass,
           .pa = access.va & low_mask(u64{caps.oas_lg2}),
           .memory = attributes_of_input(input),
-          .rule = Rule::STE_BYPASS};
+          .rule = rule::STE_BYPASS};
 }
 
 FaultReaction stage2_reaction(const Ste<u64>& ste) {
@@ -84,11 +87,11 @@ std::optional<Outcome> refused_translated(const Ste<u64>& ste, const Capabilitie
     return translated_error(fault_outcome(EventType::c_bad_ste, legal.rule), rec_cfg_ats);
   }
   if (legal.kind == SteKind::nested && split_ats(ste, caps)) {
-    return Outcome{.kind = OutcomeKind::any, .rule = Rule::STE_EATS};
+    return Outcome{.kind = OutcomeKind::any, .rule = rule::STE_EATS};
   }
   if (!full_ats(ste, caps)) {
     const AccessKind seen{access.type, access.privileged};
-    return fault_outcome(EventType::f_transl_forbidden, Rule::STE_EATS, seen);
+    return fault_outcome(EventType::f_transl_forbidden, rule::STE_EATS, seen);
   }
   if (access.ssv) return std::nullopt;
   const SubstreamDecision<u64> substream = select_substream(ste, caps, false, u64{0});
@@ -101,7 +104,7 @@ Outcome translated_error(const Outcome& met, bool rec_cfg_ats) {
 }
 
 Outcome disabled_translated(AccessKind seen) {
-  return fault_outcome(EventType::f_transl_forbidden, Rule::DISABLED_PASSES, seen);
+  return fault_outcome(EventType::f_transl_forbidden, rule::DISABLED_PASSES, seen);
 }
 
 AtsCompletion ats_completion(const Outcome& met, const SmmuState& smmu) {

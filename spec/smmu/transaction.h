@@ -20,6 +20,8 @@
 #include <expected>
 
 #include "spec/arch/walk.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/outcome.h"
 #include "spec/smmu/stage.h"
 #include "spec/smmu/stream_table.h"
@@ -67,7 +69,7 @@ Outcome disabled_outcome(const Capabilities& caps, bool gbpa_abort, u64 va);
 struct StreamDecision {
   SteKind kind = SteKind::bad;        ///< bypass: by Config or by S1DSS
   EventType event = EventType::none;  ///< it ends with that
-  Rule rule = Rule::STE_VALID;
+  Rule rule = rule::STE_VALID;
   NotModelled not_modelled = NotModelled::no;  ///< of stage 2 tables
   bool stage2 = false;
   bool skips_stage1 = false;  ///< bypass by S1DSS
@@ -106,8 +108,8 @@ Outcome disabled_translated(AccessKind seen);
 template <class Visit>
 void translated_passes(u64 address, const Capabilities& caps, Visit&& visit) {
   const u64 within = address & mask(caps.oas_lg2 - 1, 0);
-  if (within != address) visit(Outcome{.kind = OutcomeKind::abort, .rule = Rule::STE_EATS});
-  visit(Outcome{.kind = OutcomeKind::bypass, .pa = within, .rule = Rule::STE_EATS});
+  if (within != address) visit(Outcome{.kind = OutcomeKind::abort, .rule = rule::STE_EATS});
+  visit(Outcome{.kind = OutcomeKind::bypass, .pa = within, .rule = rule::STE_EATS});
 }
 
 /// How a request is answered. IHI 0070 3.9.1.2.
@@ -151,9 +153,9 @@ std::expected<Ste<u64>, Outcome> find_ste(Source& source, const StreamTable& tab
     return std::unexpected(fault_outcome(EventType::c_bad_streamid, rule));
   };
   const auto aborts = [](u64 at) {
-    return std::unexpected(fetch_aborts(EventType::f_ste_fetch, Rule::STE_FETCH, at));
+    return std::unexpected(fetch_aborts(EventType::f_ste_fetch, rule::STE_FETCH, at));
   };
-  if (auto rule = require(Rule::STREAM_ID_RANGE, sid_in_range(table, sid))) return bad(*rule);
+  if (auto rule = require(rule::STREAM_ID_RANGE, sid_in_range(table, sid))) return bad(*rule);
   u64 place = linear_ste_address(table, sid);
   if (table.two_level) {
     const u64 at = l1std_address(table, sid);
@@ -173,7 +175,7 @@ template <WordSource Source>
 std::expected<Cd<u64>, Outcome> find_cd(Source& source, const Ste<u64>& ste,
                                         const Capabilities& caps, u64 number) {
   const auto aborts = [](u64 at) {
-    return std::unexpected(fetch_aborts(EventType::f_cd_fetch, Rule::CD_FETCH, at));
+    return std::unexpected(fetch_aborts(EventType::f_cd_fetch, rule::CD_FETCH, at));
   };
   u64 place = linear_cd_address(ste, number);
   if (const unsigned leaf_bits = cd_leaf_bits(ste, caps); leaf_bits != 0) {
@@ -300,7 +302,7 @@ class Intermediate {
                  .pa = found.output,
                  .attr = mair_of_stage2(memattr_of(descriptors.value), stage2_->fwb.value),
                  .dirty = kind.type == AccessType::write && found.leaf.writable_clean.value,
-                 .rule = Rule::TRANSLATION_RESULT};
+                 .rule = rule::TRANSLATION_RESULT};
       const bool writes = input == Stage2Input::stage1_update ||
                           (input == Stage2Input::transaction && kind.type == AccessType::write);
       if constexpr (asks) {
@@ -349,7 +351,7 @@ Outcome translate_stage1(Intermediate<Source>& memory, const ContextDecision& co
                .attr = found.leaf.attr,
                .memory = attributes_of_mair(found.leaf.attr, found.leaf.sh),
                .dirty = found.access.sets_dirty.value,
-               .rule = Rule::TRANSLATION_RESULT};
+               .rule = rule::TRANSLATION_RESULT};
     memory.stage1_passed(outcome.dirty);
   }
   outcome.origin = descriptors.place;
@@ -379,7 +381,7 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
     return unmodelled_outcome(stream.not_modelled, stream.rule);
   }
   if (stream.event != EventType::none) return fault_outcome(stream.event, stream.rule);
-  if (stream.kind == SteKind::abort) return {.kind = OutcomeKind::abort, .rule = Rule::STE_ABORT};
+  if (stream.kind == SteKind::abort) return {.kind = OutcomeKind::abort, .rule = rule::STE_ABORT};
   const AccessKind incoming{access.type, access.privileged};
   const AccessKind kind =
       effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, stream.overrides);
@@ -393,17 +395,17 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
   }
   const u64 beyond = ~low_mask(u64{ias_lg2(smmu.caps)});
   if (stream.stage2 && (ste.s1contextptr() & beyond) != 0) {
-    return either_end(Rule::STE_S1CONTEXTPTR);
+    return either_end(rule::STE_S1CONTEXTPTR);
   }
   const auto cd = find_cd(memory, ste, smmu.caps, *stream.cd);
-  if (!cd && stream.stage2 && cd.error().rule == Rule::L1CD_L2PTR) {
-    return either_end(Rule::L1CD_L2PTR);
+  if (!cd && stream.stage2 && cd.error().rule == rule::L1CD_L2PTR) {
+    return either_end(rule::L1CD_L2PTR);
   }
   if (!cd) return memory.failed(cd.error());
   const ContextDecision context = decide_context(ste, *cd, smmu.caps, smmu.e2h);
   if (context.illegal) return fault_outcome(EventType::c_bad_cd, *context.illegal);
   if (!is_described(context.not_modelled)) {
-    return unmodelled_outcome(context.not_modelled, Rule::CD_AA64);
+    return unmodelled_outcome(context.not_modelled, rule::CD_AA64);
   }
   return translate(memory, context, stream.overrides, access, kind, by_ats);
 }
@@ -424,7 +426,7 @@ AtsCompletion ats_request(Source& source, const SmmuState& smmu, const Access& a
   const auto unsupported = [](EventType event) {
     return AtsCompletion{.status = AtsStatus::unsupported_request,
                          .event = event,
-                         .granted = {.kind = OutcomeKind::denied, .rule = Rule::STE_EATS}};
+                         .granted = {.kind = OutcomeKind::denied, .rule = rule::STE_EATS}};
   };
   if (!smmu.smmuen) return unsupported(EventType::f_bad_ats_treq);
   const auto ste = find_ste(source, smmu.streams, access.sid);
@@ -433,7 +435,7 @@ AtsCompletion ats_request(Source& source, const SmmuState& smmu, const Access& a
   if (kind == SteKind::abort) return unsupported(EventType::none);
   // Split-stage ATS answers with an IPA, which is not described; with ATSCHK = 0 it is off.
   if (kind == SteKind::nested && smmu.atschk && split_ats(*ste, smmu.caps)) {
-    return {.granted = {.kind = OutcomeKind::any, .rule = Rule::STE_EATS}};
+    return {.granted = {.kind = OutcomeKind::any, .rule = rule::STE_EATS}};
   }
   if (kind != SteKind::bad && !full_ats(*ste, smmu.caps)) {
     return unsupported(EventType::f_bad_ats_treq);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "spec/rules/interface.h"
 #include "spec/sva/answers.h"
 #include "spec/sva/attach.h"
 #include "spec/sva/attachments.h"
@@ -229,7 +230,7 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
     got += ", value " + hex(observed.value);
   }
   return {.ok = false,
-          .rule = Rule::RESULT_EXACT,
+          .rule = rule::RESULT_EXACT,
           .message = call_text(call) + " returned " + got + "; " + why,
           .why = why,
           .unmarked = unmarked};

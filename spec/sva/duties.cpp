@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "spec/rules/interface.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
 #include "spec/sva/walkers.h"
@@ -59,14 +60,14 @@ Unready unready_for_map(const InterfaceState& s, const Call& call) {
       page |= meets && !same;
     });
   });
-  if (range) return {Rule::RANGE_UNSYNCED, "the range is unmapped but not synchronised"};
-  if (page) return {Rule::PAGE_IN_FLIGHT, "a page is unmapped but may still be reached"};
+  if (range) return {rule::RANGE_UNSYNCED, "the range is unmapped but not synchronised"};
+  if (page) return {rule::PAGE_IN_FLIGHT, "a page is unmapped but may still be reached"};
   return {};
 }
 
 Verdict duty_of_call(const InterfaceState& s, const Call& call) {
   if (const char* reason = freed_object(s, call)) {
-    return callers(Rule::FREED_OBJECT, call_text(call) + ": " + reason);
+    return callers(rule::FREED_OBJECT, call_text(call) + ": " + reason);
   }
   if (const WalkerDuty duty = walker_duty(s, call); duty.reason != nullptr) {
     return callers(duty.rule, call_text(call) + ": " + duty.reason);
@@ -83,7 +84,7 @@ Verdict duty_of_page(const InterfaceState& s, u64 pa, u64 size) {
     return "the page at " + hex(pa) + " is given to somebody else: " + reason;
   };
   if (page_in_flight(s, pa, size)) {
-    return callers(Rule::PAGE_IN_FLIGHT, text("it is unmapped but may still be reached"));
+    return callers(rule::PAGE_IN_FLIGHT, text("it is unmapped but may still be reached"));
   }
   bool mapped = false;
   s.for_each_space([&](u32 i) {
@@ -93,14 +94,14 @@ Verdict duty_of_page(const InterfaceState& s, u64 pa, u64 size) {
       mapped |= piece.pa <= pa + (size - 1) && pa <= piece_last;
     });
   });
-  if (mapped) return callers(Rule::PAGE_IN_FLIGHT, text("it is mapped"));
+  if (mapped) return callers(rule::PAGE_IN_FLIGHT, text("it is mapped"));
   return {};
 }
 
 Verdict duty_of_dma(const InterfaceState& s, u32 device, u32 pasid) {
   if (device >= s.devices.size() || pasid >= pasid_limit) return {};
   if (!s.forest.lookup(s.said_done, key_of(device, pasid)).mapped) return {};
-  return callers(Rule::DMA_AFTER_DONE, "device " + std::to_string(device) + " sends PASID " +
+  return callers(rule::DMA_AFTER_DONE, "device " + std::to_string(device) + " sends PASID " +
                                            hex(pasid) + ", of which its driver said \"done\"");
 }
 

@@ -3,13 +3,14 @@
 // unmap_fast and Blame; INTERFACE "Gather", "Free", "Exit".
 #pragma once
 
+#include "spec/rules/interface.h"
 #include "spec/sva/permitted.h"
 #include "spec/sva/state.h"
 
 namespace iommucheck::spec::sva {
 
 struct Unready {
-  Rule rule = Rule::RANGE_UNSYNCED;
+  Rule rule = rule::RANGE_UNSYNCED;
   const char* reason = nullptr;  ///< null: nothing is in the way
 };
 

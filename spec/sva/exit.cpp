@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "spec/rules/interface.h"
 #include "spec/sva/bind.h"
 #include "spec/sva/calls.h"
 #include "spec/sva/duties.h"
@@ -50,7 +51,7 @@ Verdict release_waits(const InterfaceState& s, Ticket ticket) {
   if (pending == nullptr || pending->kind != records::release_in_progress) return verdict;
   s.for_each_bond_of(pending->space, [&](u32 i) {
     if (s.bonds[i].state != BondState::owed || !verdict.ok || may_have_ended(s, i)) return;
-    verdict = broken(Rule::EXIT_HANDLERS,
+    verdict = broken(rule::EXIT_HANDLERS,
                      "Release waits before mm_exit was called for " +
                          at_text(s.bonds[i].device, s.numbers[s.bonds[i].number].value));
   });
@@ -71,14 +72,14 @@ Verdict release_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
   s.for_each_bond_of(process, [&](u32 i) {
     const BondState state = s.bonds[i].state;
     const std::string at = at_text(s.bonds[i].device, s.numbers[s.bonds[i].number].value);
-    if (state != BondState::without) s.count(Rule::EXIT_WAITS);
+    if (state != BondState::without) s.count(rule::EXIT_WAITS);
     if (state == BondState::owed && may_have_ended(s, i)) {
       return set_bond_state(s, i, BondState::without);
     }
     if (state == BondState::owed && verdict.ok) {
-      verdict = broken(Rule::EXIT_HANDLERS, "Release returned without mm_exit for " + at);
+      verdict = broken(rule::EXIT_HANDLERS, "Release returned without mm_exit for " + at);
     } else if (state == BondState::running && verdict.ok) {
-      verdict = broken(Rule::EXIT_WAITS, "Release returned while mm_exit runs for " + at);
+      verdict = broken(rule::EXIT_WAITS, "Release returned while mm_exit runs for " + at);
     }
     if (state == BondState::owed || state == BondState::running) {
       set_bond_state(s, i, BondState::overdue);
@@ -117,7 +118,7 @@ Verdict early_handler(InterfaceState& s, u32 device, u32 pasid, u64 drvdata) {
     u32 number = s.find_number(pasid);
     const bool is_free = is_free_or_in_doubt(s, number);
     if (!is_free && s.numbers[number].space != pending.space) {
-      verdict = broken(Rule::PASID_REUSE, "mm_exit for " + at_text(device, pasid) +
+      verdict = broken(rule::PASID_REUSE, "mm_exit for " + at_text(device, pasid) +
                                               ": the number is held by somebody else");
       return;
     }
@@ -130,27 +131,27 @@ Verdict early_handler(InterfaceState& s, u32 device, u32 pasid, u64 drvdata) {
     pending.last_pasid = pasid;
   });
   if (found) return verdict;
-  return broken(Rule::EXIT_HANDLERS,
+  return broken(rule::EXIT_HANDLERS,
                 "mm_exit for " + at_text(device, pasid) + ", at which nothing is bound");
 }
 
 }  // namespace
 
 Verdict handler_called(InterfaceState& s, u32 device, u32 pasid, u64 drvdata) {
-  s.count(Rule::EXIT_HANDLERS);
+  s.count(rule::EXIT_HANDLERS);
   const std::string at = "mm_exit for " + at_text(device, pasid);
   const u32 bond = s.find_bond(device, pasid);
   if (bond == 0) return early_handler(s, device, pasid, drvdata);
   const Bond& record = s.bonds[bond];
   switch (record.state) {
     case BondState::owed: break;
-    case BondState::active: return broken(Rule::EXIT_HANDLERS, at + ": the process lives");
+    case BondState::active: return broken(rule::EXIT_HANDLERS, at + ": the process lives");
     case BondState::without:
-      return broken(Rule::EXIT_HANDLERS, at + ", which the device has not got");
-    default: return broken(Rule::EXIT_HANDLERS, at + " a second time");
+      return broken(rule::EXIT_HANDLERS, at + ", which the device has not got");
+    default: return broken(rule::EXIT_HANDLERS, at + " a second time");
   }
   if (record.drvdata != drvdata) {
-    return broken(Rule::EXIT_HANDLERS, at + " with drvdata " + std::to_string(drvdata) +
+    return broken(rule::EXIT_HANDLERS, at + " with drvdata " + std::to_string(drvdata) +
                                            " instead of " + std::to_string(record.drvdata));
   }
   set_bond_state(s, bond, BondState::running);
@@ -187,7 +188,7 @@ Verdict bound_passes(InterfaceState& s, u32 device, u32 pasid) {
   set_bond_state(s, bond, BondState::overdue);
   return {.ok = true,
           .blames_caller = true,
-          .rule = Rule::HANDLER_BOUND,
+          .rule = rule::HANDLER_BOUND,
           .message = "mm_exit for " + at_text(device, pasid) + " is past its bound"};
 }
 
@@ -236,7 +237,7 @@ Verdict check_waiting(const InterfaceState& s, const Call& call, const Observed&
                       const Pending* begun) {
   if (observed.status == Status::ebusy && call.kind == CallKind::domain_free) {
     return {.blames_caller = true,
-            .rule = Rule::DOMAIN_IN_USE,
+            .rule = rule::DOMAIN_IN_USE,
             .message = call_text(call) + ": something is still on it"};
   }
   if (observed.status != Status::ok || !ends_bonds(call.kind)) return {};
@@ -250,7 +251,7 @@ Verdict check_waiting(const InterfaceState& s, const Call& call, const Observed&
   }
   if (!waits_for_handlers(s, now)) return {};
   return {.ok = false,
-          .rule = Rule::EXIT_WAITS,
+          .rule = rule::EXIT_WAITS,
           .message = call_text(call) + " returned while mm_exit of the device runs"};
 }
 

@@ -2,6 +2,7 @@
 #include "spec/sva/fault_queues.h"
 
 #include "base/text.h"
+#include "spec/rules/interface.h"
 #include "spec/sva/devices.h"
 #include "spec/sva/fault_groups.h"
 #include "spec/sva/faults.h"
@@ -409,7 +410,7 @@ namespace {
 
 Verdict mishandled(const FaultRecord& fault, const std::string& what) {
   return {.ok = false,
-          .rule = Rule::FAULT_HANDLED,
+          .rule = rule::FAULT_HANDLED,
           .message = "the fault handler of device " + std::to_string(fault.device) + ", PASID " +
                      std::to_string(fault.pasid) + " " + what};
 }
@@ -449,7 +450,7 @@ u32 find_told(const InterfaceState& s, const FaultRecord& told, std::optional<u6
 
 Verdict fault_handler_called(InterfaceState& s, const FaultRecord& told, std::optional<u64> iova,
                              u64 word) {
-  s.count(Rule::FAULT_HANDLED);
+  s.count(rule::FAULT_HANDLED);
   const u32 bond = s.find_bond(told.device, told.pasid);
   if (bond == 0) return mishandled(told, "is called, and no process is bound there");
   if (!is_handlers_word(s, bond, word)) {
@@ -492,7 +493,7 @@ Verdict handlers_were_called(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
     const Waiting fault = s.waitings[i];
     if (fault.queue != records::by_handler || fault.state != FaultState::unread) return;
-    s.count(Rule::FAULT_HANDLED);
+    s.count(rule::FAULT_HANDLED);
     if (fault.unsure == 0 && !is_contested(s, fault)) {
       verdict = mishandled({.device = fault.device, .pasid = fault.pasid},
                            "was not told of the access at " + hex(fault.iova));
@@ -668,7 +669,7 @@ Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response, bool a
   const Waiting fault = s.waitings[index];
   const auto broken = [&](const std::string& what) {
     return Verdict{.ok = false,
-                   .rule = Rule::FAULT_ANSWERED,
+                   .rule = rule::FAULT_ANSWERED,
                    .message = "the access of device " + std::to_string(fault.device) + ", PASID " +
                               std::to_string(fault.pasid) + ", at " + hex(fault.iova) + " " + what};
   };
@@ -685,7 +686,7 @@ Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response, bool a
   });
   const bool begun = fault.state == FaultState::begun;
   if (begun && fault.unsure == 0 && !is_contested(s, fault)) {
-    s.count(Rule::FAULT_ANSWERED);
+    s.count(rule::FAULT_ANSWERED);
     drop_group(s, index);
     return broken("is of a group that is answered before its last page has come");
   }
@@ -693,7 +694,7 @@ Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response, bool a
   const bool asked_for = (s.devices[fault.device].features & feature_iopf) != 0;
   if (fault.queue == 0 && fault.request == 0 && is_sure && asked_for &&
       is_routed(s, fault.device, fault.pasid)) {
-    s.count(Rule::FAULT_ANSWERED);
+    s.count(rule::FAULT_ANSWERED);
     drop_group(s, index);
     const std::string what = against_the_process(fault, again, alone);
     return what.empty() ? Verdict{} : broken(what);
@@ -707,10 +708,10 @@ Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response, bool a
     }
     return {};
   }
-  s.count(Rule::FAULT_ANSWERED);
+  s.count(rule::FAULT_ANSWERED);
   if (fault.state == FaultState::refused ||
       (fault.state == FaultState::reported && fault.tight != 0)) {
-    s.count(Rule::FAULT_REFUSED);
+    s.count(rule::FAULT_REFUSED);
     drop_group(s, index);
     if (again) return broken("found its queue full, and is made again instead of \"invalid\"");
     if (fault.request != 0 && response == response_failure) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/hooks.h"
 
+#include "spec/rules/interface.h"
+
 #include <string>
 
 namespace iommucheck::spec::sva {
@@ -55,7 +57,7 @@ std::string free_called(InterfaceState& s, u64 io_mm) {
 
 Verdict hook_called(InterfaceState& s, Hook hook, u64 io_mm, u32 device, bool failed) {
   const bool lives = s.forest.lookup(s.hooked_io_mms, io_mm).mapped;
-  Verdict verdict{.ok = false, .rule = Rule::CRASH_NEVER, .message = ""};
+  Verdict verdict{.ok = false, .rule = rule::CRASH_NEVER, .message = ""};
   if (hook == Hook::mm_alloc) {
     if (lives) {
       verdict.message = "mm_alloc has made an io_mm with this number, which is not given back";

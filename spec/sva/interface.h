@@ -427,7 +427,7 @@ class Interface {
   void log_answers(AnswerLog* log) { state_.log = log; }
 
   /// How often each rule was asked where breaking it would have shown. Not part of the state.
-  [[nodiscard]] const std::array<u64, 256>& exercised() const { return state_.exercised; }
+  [[nodiscard]] const std::array<u64, rule_numbers>& exercised() const { return state_.exercised; }
   /// The state with its history: the whole of it.
   [[nodiscard]] std::string dump_with_history() const;
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spec/rules/interface.h"
 #include "spec/sva/attachments.h"
 #include "spec/sva/unbind.h"
 
@@ -116,14 +117,14 @@ Verdict check_number(const InterfaceState& s, const Call& call, const Permitted&
   const Range range{set.first_pasid(), set.last_pasid()};
   if (number >= pasid_limit || !range.has(static_cast<u32>(number))) {
     return {.ok = false,
-            .rule = Rule::RESULT_EXACT,
+            .rule = rule::RESULT_EXACT,
             .message = text + ", which is not in " + std::to_string(range.first) + " to " +
                        std::to_string(range.last)};
   }
   const auto pasid = static_cast<u32>(number);
-  if (any_number(s, range, false)) s.count(Rule::PASID_REUSE);
+  if (any_number(s, range, false)) s.count(rule::PASID_REUSE);
   if (!holders_of(s, pasid).nobody) {
-    return {.ok = false, .rule = Rule::PASID_REUSE, .message = text + ", which is held"};
+    return {.ok = false, .rule = rule::PASID_REUSE, .message = text + ", which is held"};
   }
   // Who asks without a device may or may not be cut to the IOMMU's numbers.
   Range cyclic = range;
@@ -131,11 +132,11 @@ Verdict check_number(const InterfaceState& s, const Call& call, const Permitted&
     const Range within = plain_range(s, call.min_pasid, call.max_pasid, true);
     if (within.has(pasid)) cyclic = within;
   }
-  if (s.turns_lost == 0 && any_number(s, cyclic, true)) s.count(Rule::PASID_CYCLIC);
+  if (s.turns_lost == 0 && any_number(s, cyclic, true)) s.count(rule::PASID_CYCLIC);
   const u32 wanted = wanted_before(s, cyclic, pasid);
   if (wanted == pasid_unknown || any_doubtful(s, cyclic)) return {};
   return {.ok = false,
-          .rule = Rule::PASID_CYCLIC,
+          .rule = rule::PASID_CYCLIC,
           .message = text + " before " + std::to_string(wanted) + ", which is free for longer"};
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/types.h"
 #include "spec/rules.h"
+#include "spec/rules/interface.h"
 #include "spec/sva/call.h"
 #include "spec/sva/reasons.h"
 
@@ -94,7 +95,7 @@ void may_time_out(Permitted& set, Circumstances around, ValueRule rule = ValueRu
 struct Verdict {
   bool ok = true;
   bool blames_caller = false;
-  Rule rule = Rule::RESULT_EXACT;
+  Rule rule = rule::RESULT_EXACT;
   std::string message;
   std::string why{};  ///< of a wrong result, the part of `message` that says what is wrong
   std::optional<u64> unmarked{};  ///< dirty_read: what was written, and its bit is 0

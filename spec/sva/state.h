@@ -214,7 +214,7 @@ struct InterfaceState {
   [[nodiscard]] std::string consistent() const;
 
   /// A rule was asked where breaking it would have shown.
-  void count(Rule rule) const { ++exercised[static_cast<std::size_t>(rule)]; }
+  void count(Rule rule) const { ++exercised[number_of(rule)]; }
 
   Trail& trail;
   std::vector<Constants> constants;                   // constant
@@ -267,8 +267,8 @@ struct InterfaceState {
   u64 silent = 0;         // how many devices are not Silence::none
   u64 turns_lost = 0;     // 1: nobody saw which PASID a call that gives one had before it failed
   u64 changes = 0;        // of the environment, and of PASIDs that became free: a clock
-  mutable std::array<u64, 256> exercised{};  // no part of the state
-  AnswerLog* log = nullptr;                  // the same; null: nobody wants it
+  mutable std::array<u64, rule_numbers> exercised{};  // no part of the state
+  AnswerLog* log = nullptr;                           // the same; null: nobody wants it
 };
 
 }  // namespace iommucheck::spec::sva

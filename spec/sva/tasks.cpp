@@ -2,6 +2,7 @@
 #include "spec/sva/tasks.h"
 
 #include "base/text.h"
+#include "spec/rules/interface.h"
 #include "spec/sva/bind.h"
 #include "spec/sva/devices.h"
 #include "spec/sva/domains.h"
@@ -90,7 +91,7 @@ Verdict check_task(const InterfaceState& s, const Call& call, const Observed& ob
   if (call.flags != task_svm) return {};
   if (observed.pasid == pasid_unknown) {
     return {.ok = false,
-            .rule = Rule::RESULT_EXACT,
+            .rule = rule::RESULT_EXACT,
             .message = call_text(call) + " gave a token that does not tell its PASID"};
   }
   const Call own = as_bond_call(s, call);
@@ -100,7 +101,7 @@ Verdict check_task(const InterfaceState& s, const Call& call, const Observed& ob
   }
   if (bond.has_value(observed.pasid)) return {};
   return {.ok = false,
-          .rule = Rule::RESULT_EXACT,
+          .rule = rule::RESULT_EXACT,
           .message = call_text(call) + " gave a token of PASID " + std::to_string(observed.pasid) +
                      ", which is not the process's"};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/walkers.h"
 
+#include "spec/rules/interface.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/promises.h"
 
@@ -142,12 +143,12 @@ WalkerDuty walker_duty(const InterfaceState& s, const Call& call) {
   if (space == 0 || !is_dynamic(s.spaces[space])) return {};
   if (syncs) {
     if (all_flushed(s, space)) return {};
-    return {Rule::WALKER_UNFLUSHED, "a walker of its table was not flushed since the last unmap"};
+    return {rule::WALKER_UNFLUSHED, "a walker of its table was not flushed since the last unmap"};
   }
   for (u32 i = 0; i < s.walkers.size(); ++i) {
     const Walker& walker = s.walkers[i];
     if (walker.space != space || walker.number >= s.devices.size()) continue;
-    return {Rule::WALKER_REACHES, "the context bank of a device still has its table"};
+    return {rule::WALKER_REACHES, "the context bank of a device still has its table"};
   }
   return {};
 }

@@ -11,6 +11,8 @@
 #include "check/check.h"
 #include "scenario/format/parser.h"
 #include "scenario/run/alone.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "tests/cases.h"
 #include "tests/places.h"
 #include "tests/scenario/files_support.h"
@@ -19,6 +21,8 @@ namespace iommucheck::oracle::stories::door_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using Status = ScenarioResult::Status;
@@ -119,19 +123,19 @@ TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {
 
 TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
   const std::pair<const char*, std::vector<Rule>> twins[] = {
-      {"forgets_maps", {Rule::PROMISE_OUTCOME}},
-      {"forgets_unmaps", {Rule::PROMISE_OUTCOME}},
-      {"forgets_entries", {Rule::PROMISE_OUTCOME}},
-      {"forgets_entries_last", {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT, Rule::TABLE_FREE}},
-      {"forgets_routes", {Rule::PROMISE_OUTCOME}},
-      {"forgets_devices", {Rule::PROMISE_OUTCOME}},
-      {"forgets_to_wait", {Rule::PROMISE_OUTCOME}},
-      {"forgets_to_respond", {Rule::FAULT_ENDED, Rule::FAULT_ANSWERED, Rule::FAULT_REFUSED}},
-      {"frees_tables_early", {Rule::TABLE_FREE}},
-      {"forgets_streams", {Rule::PROMISE_OUTCOME}},
-      {"forgets_tags", {Rule::PROMISE_OUTCOME, Rule::TABLE_FREE}},
-      {"forgets_high_pasids", {Rule::PROMISE_OUTCOME, Rule::TABLE_FREE}},
-      {"forgets_privileged", {Rule::PROMISE_OUTCOME, Rule::PROMISE_TRANSIENT}},
+      {"forgets_maps", {rule::PROMISE_OUTCOME}},
+      {"forgets_unmaps", {rule::PROMISE_OUTCOME}},
+      {"forgets_entries", {rule::PROMISE_OUTCOME}},
+      {"forgets_entries_last", {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT, rule::TABLE_FREE}},
+      {"forgets_routes", {rule::PROMISE_OUTCOME}},
+      {"forgets_devices", {rule::PROMISE_OUTCOME}},
+      {"forgets_to_wait", {rule::PROMISE_OUTCOME}},
+      {"forgets_to_respond", {rule::FAULT_ENDED, rule::FAULT_ANSWERED, rule::FAULT_REFUSED}},
+      {"frees_tables_early", {rule::TABLE_FREE}},
+      {"forgets_streams", {rule::PROMISE_OUTCOME}},
+      {"forgets_tags", {rule::PROMISE_OUTCOME, rule::TABLE_FREE}},
+      {"forgets_high_pasids", {rule::PROMISE_OUTCOME, rule::TABLE_FREE}},
+      {"forgets_privileged", {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT}},
   };
   constexpr u64 runs_max = 2048;
   for (const auto& [name, rules] : twins) {
@@ -184,12 +188,12 @@ TEST(BackendDoor, AnswersThatCannotBeAreFindingsAndNeverTrusted) {
   const auto good = run_alone(scenario, on(examples + ".so"));
   ASSERT_TRUE(good && good->status == Status::passed);
   const std::tuple<const char*, Rule, const char*> all[] = {
-      {"kind", Rule::CRASH_NEVER, "gave an answer of kind 99"},
-      {"too_many", Rule::CRASH_NEVER, "answers: it gives 1 to 64"},
-      {"none", Rule::CRASH_NEVER, "gave 0 answers"},
-      {"unmap", Rule::CRASH_NEVER, "unmap of 0x1000 bytes did 0x3000"},
-      {"crash", Rule::CRASH_NEVER, "crashed with SIGSEGV"},
-      {"hang", Rule::HANG_RETURNS, "made no progress"},
+      {"kind", rule::CRASH_NEVER, "gave an answer of kind 99"},
+      {"too_many", rule::CRASH_NEVER, "answers: it gives 1 to 64"},
+      {"none", rule::CRASH_NEVER, "gave 0 answers"},
+      {"unmap", rule::CRASH_NEVER, "unmap of 0x1000 bytes did 0x3000"},
+      {"crash", rule::CRASH_NEVER, "crashed with SIGSEGV"},
+      {"hang", rule::HANG_RETURNS, "made no progress"},
   };
   for (const auto& [name, rule, text] : all) {
     const auto result = run_alone(scenario, on(plugins + name + ".so", 2));

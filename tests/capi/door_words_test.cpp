@@ -10,6 +10,7 @@
 #include "iommucheck/monitor_report.h"
 #include "monitor/replay.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
 #include "tests/capi/door_support.h"
 #include "tests/own_path.h"
 
@@ -294,7 +295,7 @@ TEST(DomainKindsByHand, AStrangeErrorKeepsItsNumber) {
   const ReplayResult result =
       judged(alloc("paging") + returned("0x1", R"("other","error":"0x26")"));
   ASSERT_EQ(result.findings.size(), 1u);
-  EXPECT_EQ(result.findings[0].rule, spec::Rule::RESULT_EXACT);
+  EXPECT_EQ(result.findings[0].rule, spec::rule::RESULT_EXACT);
   EXPECT_NE(headline(result.findings[0]).find("errno 38"), std::string::npos)
       << headline(result.findings[0]);
   for (const std::string& line : evidence(result.findings[0])) {

@@ -15,6 +15,7 @@
 #include "check/finding_kind.h"
 #include "monitor/replay.h"
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
 #include "tests/check/lockstep_support.h"
 #include "tests/places.h"
 #include "trace/trace_file.h"
@@ -260,7 +261,7 @@ TEST(CheckDriver, TheExamplesBugIsExplained) {
   const CheckResult result = check(options);
   ASSERT_EQ(result.findings.size(), 1U);
   const Violation& found = result.findings.front();
-  EXPECT_EQ(found.rule, spec::Rule::PAGE_REUSE);
+  EXPECT_EQ(found.rule, spec::rule::PAGE_REUSE);
   EXPECT_LE(found.calls, 5U);
   EXPECT_THAT(headline(found), HasSubstr("promised: a fault"));
   EXPECT_THAT(evidence(found), Contains(HasSubstr("a cached translation for")));

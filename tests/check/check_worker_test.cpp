@@ -13,6 +13,8 @@
 #include "check/check.h"
 #include "monitor/replay.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "tests/check/lockstep_support.h"
 #include "tests/places.h"
 #include "trace/trace_file.h"
@@ -62,7 +64,7 @@ void expect_death(const CheckOptions& options, spec::Rule rule, const std::strin
 TEST(CheckWorker, ACrashIsAFindingWithItsTrace) {
   CheckOptions options = options_for("crash");
   options.shrink = false;
-  expect_death(options, spec::Rule::CRASH_NEVER, "the driver");
+  expect_death(options, spec::rule::CRASH_NEVER, "the driver");
 }
 
 TEST(CheckWorker, ACrashIsMadeSmall) {
@@ -80,20 +82,20 @@ TEST(CheckWorker, ACrashIsMadeSmall) {
 }
 
 TEST(CheckWorker, AnExitIsACrash) {
-  expect_death(options_for("exit"), spec::Rule::CRASH_NEVER, "ended the process");
+  expect_death(options_for("exit"), spec::rule::CRASH_NEVER, "ended the process");
 }
 
 TEST(CheckWorker, ALoopWithoutEndIsAHang) {
   CheckOptions options = options_for("spin");
   options.shrink = false;  // each try costs the time to see that it hangs
-  expect_death(options, spec::Rule::HANG_RETURNS, "does not return");
+  expect_death(options, spec::rule::HANG_RETURNS, "does not return");
 }
 
 TEST(CheckWorker, PollingWithoutEndIsAHangAndNeedsNoMemory) {
   CheckOptions options = options_for("poll");
   options.shrink = false;
   options.steps_max = u64{1} << 16;
-  expect_death(options, spec::Rule::HANG_RETURNS, "does not return");
+  expect_death(options, spec::rule::HANG_RETURNS, "does not return");
 }
 
 TEST(CheckWorker, ACallThatAsksThePlatformAllTheTimeIsNoHangHoweverLongItTakes) {
@@ -112,12 +114,12 @@ TEST(CheckWorker, TheRunGoesOnAfterACrash) {
   options.shrink = false;
   const CheckResult result = check(options);
   ASSERT_FALSE(result.findings.empty());
-  for (const Violation& found : result.findings) EXPECT_EQ(found.rule, spec::Rule::CRASH_NEVER);
+  for (const Violation& found : result.findings) EXPECT_EQ(found.rule, spec::rule::CRASH_NEVER);
   // Those that crashed are missing from the number.
   EXPECT_GT(result.sequences, 10U);
   EXPECT_LT(result.sequences, 240U);
   for (const oracle::RuleCount& count : result.rules) {
-    if (count.rule != spec::Rule::CRASH_NEVER) continue;
+    if (count.rule != spec::rule::CRASH_NEVER) continue;
     EXPECT_EQ(count.verdict, oracle::RuleVerdict::broken);
     EXPECT_EQ(count.broken + result.sequences, 240U);
   }
@@ -148,7 +150,7 @@ TEST(CheckWorker, StateElsewhereIsAFindingOfItsOwn) {
     const CheckResult result = check(options);
     ASSERT_EQ(result.findings.size(), 1U) << fault;
     const Violation& found = result.findings.front();
-    EXPECT_EQ(found.rule, spec::Rule::STATE_RETURNS) << headline(found);
+    EXPECT_EQ(found.rule, spec::rule::STATE_RETURNS) << headline(found);
     // Seen at its effect, or by the case that is run twice: whichever sequence comes first.
     EXPECT_THAT(headline(found),
                 AnyOf(HasSubstr("broke PAGE_REUSE once"), HasSubstr("did not do the same twice")));
@@ -199,11 +201,11 @@ TEST(CheckWorker, InAProcessOfItsOwnBreachesAndCrashesAreFoundAsWell) {
   for (const Violation& found : result.findings) {
     rules.insert(found.rule);
     EXPECT_LE(found.operations.size(), 3U);
-    if (found.rule == spec::Rule::PAGE_REUSE) {
+    if (found.rule == spec::rule::PAGE_REUSE) {
       EXPECT_THAT(evidence(found), Contains(HasSubstr("nearest miss")));
     }
   }
-  EXPECT_TRUE(rules.contains(spec::Rule::PAGE_REUSE) && rules.contains(spec::Rule::CRASH_NEVER));
+  EXPECT_TRUE(rules.contains(spec::rule::PAGE_REUSE) && rules.contains(spec::rule::CRASH_NEVER));
   std::filesystem::remove_all(options.out_directory);
 }
 
@@ -212,7 +214,7 @@ TEST(CheckWorker, ACrashThatNeedsOthersBeforeItSaysSo) {
   const CheckResult result = check(options);
   ASSERT_EQ(result.findings.size(), 1U);
   const Violation& found = result.findings.front();
-  EXPECT_EQ(found.rule, spec::Rule::CRASH_NEVER) << headline(found);
+  EXPECT_EQ(found.rule, spec::rule::CRASH_NEVER) << headline(found);
   EXPECT_THAT(evidence(found), Contains(HasSubstr("not alone: only behind")));
   EXPECT_THAT(evidence(found), Contains(HasSubstr("= it did not return")));
   const auto trace = trace::read_trace(found.trace_path);
@@ -240,7 +242,7 @@ TEST(CheckWorker, ACrashAHangAndABreachInOneRun) {
     EXPECT_TRUE(trace.has_value()) << trace.error().message;
   }
   for (const spec::Rule rule :
-       {spec::Rule::PAGE_REUSE, spec::Rule::CRASH_NEVER, spec::Rule::HANG_RETURNS}) {
+       {spec::rule::PAGE_REUSE, spec::rule::CRASH_NEVER, spec::rule::HANG_RETURNS}) {
     EXPECT_TRUE(rules.contains(rule)) << spec::rule_name(rule);
   }
   std::filesystem::remove_all(options.out_directory);

@@ -6,6 +6,9 @@
 
 #include "check/check.h"
 #include "impl/driver.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "tests/check/lockstep_support.h"
 
 namespace iommucheck::test::claims_test {
@@ -15,6 +18,7 @@ using oracle::Abilities;
 using oracle::RuleCount;
 using oracle::RuleVerdict;
 using spec::Rule;
+namespace rule = spec::rule;
 
 Abilities of(const iommucheck_driver& driver) { return oracle::Lockstep(driver, {}).abilities(); }
 
@@ -31,7 +35,7 @@ iommucheck_driver plain_driver() {
 
 TEST(Claims, NoSuchCallIsToldFromNotReached) {
   std::vector<RuleCount> counts;
-  for (const Rule rule : {Rule::PASID_REUSE, Rule::EXIT_WAITS, Rule::QUEUE_CONS_RANGE}) {
+  for (const Rule rule : {rule::PASID_REUSE, rule::EXIT_WAITS, rule::QUEUE_CONS_RANGE}) {
     counts.push_back({.rule = rule, .why = "not reached"});
   }
   const std::vector<RuleCount> before = counts;
@@ -49,8 +53,8 @@ TEST(Claims, NoSuchCallIsToldFromNotReached) {
 
 TEST(Claims, WhatHoldsOrIsBrokenStaysSo) {
   std::vector<RuleCount> counts = {
-      {.rule = Rule::EXIT_WAITS, .verdict = RuleVerdict::broken, .why = {}},
-      {.rule = Rule::PASID_REUSE, .verdict = RuleVerdict::holds, .why = {}}};
+      {.rule = rule::EXIT_WAITS, .verdict = RuleVerdict::broken, .why = {}},
+      {.rule = rule::PASID_REUSE, .verdict = RuleVerdict::holds, .why = {}}};
   oracle::tell_missing_calls(counts, 0);
   EXPECT_EQ(counts[0].verdict, RuleVerdict::broken);
   EXPECT_EQ(counts[1].verdict, RuleVerdict::holds);
@@ -75,8 +79,8 @@ TEST(Claims, TheScopeIsWhatBothSidesHave) {
 TEST(Claims, UndeterminedIsNoVerdictWhereThatIsAsked) {
   oracle::CheckResult result;
   result.sequences = result.outcomes_judged = 1;
-  result.rules = {{.rule = Rule::PAGE_REUSE, .verdict = RuleVerdict::holds, .why = {}},
-                  {.rule = Rule::WILD_WALK, .verdict = RuleVerdict::undetermined, .why = {}}};
+  result.rules = {{.rule = rule::PAGE_REUSE, .verdict = RuleVerdict::holds, .why = {}},
+                  {.rule = rule::WILD_WALK, .verdict = RuleVerdict::undetermined, .why = {}}};
   oracle::CheckOptions options;
   EXPECT_EQ(oracle::end_of(options, result).verdict(), oracle::Verdict::held);
   options.strict = true;

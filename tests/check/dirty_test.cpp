@@ -6,6 +6,7 @@
 
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
 #include "tests/cases.h"
 #include "tests/places.h"
 
@@ -15,6 +16,7 @@ namespace {
 using oracle::CheckOptions;
 using oracle::CheckResult;
 using spec::Rule;
+namespace rule = spec::rule;
 using ::testing::HasSubstr;
 
 CheckResult check(const std::string& driver, const std::string& machine, u64 sequences, u64 seed) {
@@ -54,7 +56,7 @@ TEST(Dirty, WhatIsWrongIsFound) {
   for (const char* bug : {"no_tlbi", "no_sync", "later_pages"}) {
     const CheckResult result = check(plugin(std::string("dirty_") + bug), "httu=2", 8000, 5);
     ASSERT_FALSE(result.findings.empty()) << bug;
-    EXPECT_EQ(result.findings[0].rule, Rule::RESULT_EXACT) << bug;
+    EXPECT_EQ(result.findings[0].rule, rule::RESULT_EXACT) << bug;
     EXPECT_THAT(headline(result.findings[0]), HasSubstr("dirty_read")) << bug;
   }
 }

@@ -8,6 +8,7 @@
 #include "check/check.h"
 #include "report/finding_text.h"
 #include "spec/rules.h"
+#include "spec/rules/promises.h"
 #include "tests/places.h"
 
 namespace iommucheck::test::endpoint_ats_test {
@@ -47,7 +48,7 @@ TEST(EndpointAts, OnItIsJudged) {
   for (const u64 seed : {1U, 2U, 3U}) {
     const CheckResult result = check("forgets", seed);
     ASSERT_FALSE(result.findings.empty()) << seed;
-    EXPECT_EQ(result.findings.front().rule, spec::Rule::PAGE_REUSE) << seed;
+    EXPECT_EQ(result.findings.front().rule, spec::rule::PAGE_REUSE) << seed;
   }
 }
 

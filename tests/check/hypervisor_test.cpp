@@ -8,6 +8,8 @@
 
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "tests/places.h"
 
 namespace iommucheck::test::hypervisor_test {
@@ -16,6 +18,7 @@ namespace {
 using oracle::CheckOptions;
 using oracle::CheckResult;
 using spec::Rule;
+namespace rule = spec::rule;
 
 CheckResult check(const std::string& driver, const std::string& machine, u64 sequences) {
   CheckOptions options;
@@ -57,28 +60,28 @@ struct Bug {
   const char* words;  // that the finding has
 };
 constexpr Bug bugs[] = {
-    {1, Rule::PAGE_REUSE, "covers this VA, but VMID 0; the entry has VMID 1"},
-    {2, Rule::TABLE_FREE, "a cached table descriptor"},
-    {3, Rule::PROMISE_OUTCOME, "An invalid or reserved stage 2 descriptor is F_TRANSLATION"},
-    {4, Rule::PROMISE_OUTCOME, "STE.S2T0SZ is in range"},
-    {5, Rule::PROMISE_OUTCOME, "memory: 0x"},
-    {6, Rule::TORN_STE, "is illegal (STE_S2AA64)"},
-    {7, Rule::PROMISE_OUTCOME, "covers leaves only; the entry is a table pointer"},
-    {8, Rule::PROMISE_OUTCOME, "the L1STD of stream"},
-    {9, Rule::PAGE_REUSE, "covers other addresses"},
-    {10, Rule::PROMISE_OUTCOME, "memory: 0x"},
-    {11, Rule::PROMISE_OUTCOME, "memory: 0x"},
-    {12, Rule::PROMISE_OUTCOME, "Device memory"},
-    {13, Rule::PROMISE_OUTCOME, "AF = 0 at stage 2 is F_ACCESS"},
-    {14, Rule::PAGE_REUSE, "no completed CMD_SYNC after it was observed"},
-    {15, Rule::QUEUE_OVERRUN, "exposes more than the queue holds"},
-    {16, Rule::PROMISE_OUTCOME, "promised: terminated (blocked)"},
-    {17, Rule::UNKNOWN_AFTER_RESET, "no completed CFGI_ALL"},
-    {18, Rule::WILD_WALK, "non-shareable"},
-    {19, Rule::WILD_WALK, "written without a barrier before it was linked"},
-    {20, Rule::PAGE_REUSE, "covers this VA, but stage 1 entries only; the entry is of stage 2"},
-    {21, Rule::PROMISE_OUTCOME, "beyond the effective S2PS"},
-    {22, Rule::TABLE_FREE, "points to it"},
+    {1, rule::PAGE_REUSE, "covers this VA, but VMID 0; the entry has VMID 1"},
+    {2, rule::TABLE_FREE, "a cached table descriptor"},
+    {3, rule::PROMISE_OUTCOME, "An invalid or reserved stage 2 descriptor is F_TRANSLATION"},
+    {4, rule::PROMISE_OUTCOME, "STE.S2T0SZ is in range"},
+    {5, rule::PROMISE_OUTCOME, "memory: 0x"},
+    {6, rule::TORN_STE, "is illegal (STE_S2AA64)"},
+    {7, rule::PROMISE_OUTCOME, "covers leaves only; the entry is a table pointer"},
+    {8, rule::PROMISE_OUTCOME, "the L1STD of stream"},
+    {9, rule::PAGE_REUSE, "covers other addresses"},
+    {10, rule::PROMISE_OUTCOME, "memory: 0x"},
+    {11, rule::PROMISE_OUTCOME, "memory: 0x"},
+    {12, rule::PROMISE_OUTCOME, "Device memory"},
+    {13, rule::PROMISE_OUTCOME, "AF = 0 at stage 2 is F_ACCESS"},
+    {14, rule::PAGE_REUSE, "no completed CMD_SYNC after it was observed"},
+    {15, rule::QUEUE_OVERRUN, "exposes more than the queue holds"},
+    {16, rule::PROMISE_OUTCOME, "promised: terminated (blocked)"},
+    {17, rule::UNKNOWN_AFTER_RESET, "no completed CFGI_ALL"},
+    {18, rule::WILD_WALK, "non-shareable"},
+    {19, rule::WILD_WALK, "written without a barrier before it was linked"},
+    {20, rule::PAGE_REUSE, "covers this VA, but stage 1 entries only; the entry is of stage 2"},
+    {21, rule::PROMISE_OUTCOME, "beyond the effective S2PS"},
+    {22, rule::TABLE_FREE, "points to it"},
 };
 
 TEST(Hypervisor, WhatIsWrongIsFound) {

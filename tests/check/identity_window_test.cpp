@@ -7,6 +7,7 @@
 #include "check/check.h"
 #include "check/check_plugin.h"
 #include "host/pages.h"
+#include "spec/rules/interface.h"
 #include "tests/places.h"
 
 namespace iommucheck::oracle::identity_window_test {
@@ -76,7 +77,7 @@ TEST(IdentityWindow, AMistakeBehindItIsFound) {
   options.findings_max = 1;
   const CheckResult result = check(options);
   ASSERT_THAT(result.findings, Not(IsEmpty()));
-  EXPECT_NE(result.findings[0].rule, spec::Rule::STATE_RETURNS);
+  EXPECT_NE(result.findings[0].rule, spec::rule::STATE_RETURNS);
   EXPECT_THAT(result.findings[0].remarks, Each(Not(HasSubstr("not seen again"))));
 }
 

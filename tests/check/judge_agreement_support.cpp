@@ -7,6 +7,8 @@
 #include <set>
 
 #include "base/bits.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/visits.h"
 #include "spec/sva/call.h"
 
@@ -98,7 +100,7 @@ bool is_promised(const Alternatives& allowed, bool at_pasid, AccessKind kind, co
   if (o.kind != OutcomeKind::fault) return false;
   if (o.event == spec::EventType::f_transl_forbidden) return true;
   if (!spec::is_translation_fault(o.event)) return nothing;
-  const bool beyond = o.rule == spec::Rule::STE_BYPASS_SIZE || o.rule == spec::Rule::S1_BYPASS_SIZE;
+  const bool beyond = o.rule == spec::rule::STE_BYPASS_SIZE || o.rule == spec::rule::S1_BYPASS_SIZE;
   if (beyond) return identity;
   return tables && (nothing || unmapped) &&
          (!o.stalled() || o.event == spec::EventType::f_permission);

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
 #include "tests/check/lockstep_support.h"
 
 namespace iommucheck::test::judge_agreement_test {
@@ -88,7 +89,7 @@ TEST(JudgeAgreement, AJudgeThatMissesIsCaught) {
 TEST(JudgeAgreement, AJudgeThatAccusesIsCaught) {
   const auto asks_no_gbpa = [](oracle::Monitor& monitor, std::vector<Finding>& found) {
     if (monitor.smmu().surely_enabled() || !found.empty()) return;
-    found.push_back(oracle::finding_of(spec::Rule::PROMISE_OUTCOME, "the STE has it"));
+    found.push_back(oracle::finding_of(spec::rule::PROMISE_OUTCOME, "the STE has it"));
   };
   EXPECT_NE(compare("default", 1, 4000, asks_no_gbpa).first, "");
 }

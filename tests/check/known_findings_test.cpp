@@ -11,6 +11,8 @@
 
 #include "check/finding_kind.h"
 #include "check/merge.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "tests/own_path.h"
 #include "tests/places.h"
 
@@ -171,7 +173,7 @@ TEST_F(Known, ACrashIsKnownByItsSignalAndOperation) {
   options_.sequences = 100;
   options_.hang_seconds = 1;  // it hangs, too: more than once
   const CheckResult first = check(options_);
-  const auto crash = std::ranges::find(first.findings, spec::Rule::CRASH_NEVER, &Finding::rule);
+  const auto crash = std::ranges::find(first.findings, spec::rule::CRASH_NEVER, &Finding::rule);
   ASSERT_NE(crash, first.findings.end());
   EXPECT_THAT(crash->kind, HasSubstr(": signal "));
   know(known_after(options_, first));
@@ -249,7 +251,7 @@ TEST_F(KnownFiles, ComeBackAsTheyWereWritten) {
 }
 
 TEST(FindingKind, NamesWhatHappensAndNotWhere) {
-  Finding finding = finding_of(spec::Rule::PAGE_REUSE, {});
+  Finding finding = finding_of(spec::rule::PAGE_REUSE, {});
   finding.hardware = {{.kind = May::Kind::reach, .pa = 0x1000},
                       {.kind = May::Kind::fault},
                       {.kind = May::Kind::reach, .pa = 0x2000}};
@@ -259,14 +261,14 @@ TEST(FindingKind, NamesWhatHappensAndNotWhere) {
   finding.hardware[0].pa = 0x9000;
   EXPECT_EQ(kind_of(finding, "unmap"), kind);
   EXPECT_NE(kind_of(finding, "detach"), kind);
-  Finding result = finding_of(spec::Rule::RESULT_EXACT, "it says 0x17");
+  Finding result = finding_of(spec::rule::RESULT_EXACT, "it says 0x17");
   result.answer = "EINVAL";
   result.wrong = "permitted: ok with 0x17; ENOMEM (of 2 pages)";
   EXPECT_EQ(kind_of(result, "map"), "map: EINVAL, permitted: ok with #, ENOMEM (of # pages)");
-  const u64 key = key_of(spec::Rule::PAGE_REUSE, kind);
-  EXPECT_EQ(rule_of(key), spec::Rule::PAGE_REUSE);
-  EXPECT_NE(key, key_of(spec::Rule::TABLE_FREE, kind));
-  EXPECT_NE(key, key_of(spec::Rule::PAGE_REUSE, "unmap"));
+  const u64 key = key_of(spec::rule::PAGE_REUSE, kind);
+  EXPECT_EQ(rule_of(key), spec::rule::PAGE_REUSE);
+  EXPECT_NE(key, key_of(spec::rule::TABLE_FREE, kind));
+  EXPECT_NE(key, key_of(spec::rule::PAGE_REUSE, "unmap"));
 }
 
 /// What was cached, and what the nearest command lacked, tells two mistakes apart.
@@ -274,7 +276,7 @@ TEST(FindingKind, NamesTheCause) {
   using spec::Cause;
   using spec::NearestMiss;
   using spec::NotCovered;
-  Finding finding = finding_of(spec::Rule::PAGE_REUSE, {});
+  Finding finding = finding_of(spec::rule::PAGE_REUSE, {});
   finding.hardware = {{.kind = May::Kind::reach}};
   finding.promised = {{.state = spec::sva::State::unmapped}};
   Cause& cause = finding.causes.emplace_back();
@@ -312,15 +314,15 @@ TEST(FindingKind, NamesTheCause) {
 /// Which of the rules about reach shows a cause first is luck; others are others.
 TEST(FindingKind, OfACauseIsOneForTheRulesAboutReach) {
   const std::string caused = "unmap; leaf cached, level";
-  EXPECT_EQ(key_of(spec::Rule::PAGE_REUSE, caused), key_of(spec::Rule::PROMISE_OUTCOME, caused));
-  EXPECT_NE(key_of(spec::Rule::PAGE_REUSE, caused), key_of(spec::Rule::TABLE_FREE, caused));
+  EXPECT_EQ(key_of(spec::rule::PAGE_REUSE, caused), key_of(spec::rule::PROMISE_OUTCOME, caused));
+  EXPECT_NE(key_of(spec::rule::PAGE_REUSE, caused), key_of(spec::rule::TABLE_FREE, caused));
   const std::string plain = "unmap: reach, promised unmapped";
-  EXPECT_NE(key_of(spec::Rule::PAGE_REUSE, plain), key_of(spec::Rule::PROMISE_OUTCOME, plain));
+  EXPECT_NE(key_of(spec::rule::PAGE_REUSE, plain), key_of(spec::rule::PROMISE_OUTCOME, plain));
 }
 
 /// A wrong MAIR is met by each call that maps or moves something: it is one thing all the same.
 TEST(FindingKind, OfMemoryAttributesNamesNoCall) {
-  Finding finding = finding_of(spec::Rule::PROMISE_OUTCOME, {});
+  Finding finding = finding_of(spec::rule::PROMISE_OUTCOME, {});
   finding.hardware = {{.kind = May::Kind::reach, .pa = 0x1000, .memory = "Normal-iNC-oNC"}};
   finding.promised = {{.state = spec::sva::State::mapped, .pa = 0x1000}};
   EXPECT_EQ(kind_of(finding, "map"), kind_of(finding, "attach"));

@@ -33,9 +33,9 @@ struct Counts {
   u64 calls = 0;
   u64 changing = 0;
   u64 outcomes = 0;
-  std::array<u64, 256> asked{};
-  std::array<u64, 256> rules{};
-  std::array<u64, 256> exercised{};
+  std::array<u64, spec::rule_numbers> asked{};
+  std::array<u64, spec::rule_numbers> rules{};
+  std::array<u64, spec::rule_numbers> exercised{};
   friend bool operator==(const Counts&, const Counts&) = default;
 };
 

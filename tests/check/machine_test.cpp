@@ -14,6 +14,7 @@
 #include "check/alone.h"
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "spec/rules/protocol.h"
 #include "spec/smmu/id_registers.h"
 #include "tests/check/lockstep_support.h"
 #include "trace/trace_file.h"
@@ -323,7 +324,7 @@ TEST(Machine, ADirtyBootIsMet) {
   options.machine = "boot=dirty";
   const auto found = check(options);
   ASSERT_EQ(found.findings.size(), 1U);
-  EXPECT_EQ(found.findings.front().rule, spec::Rule::REGISTER_GUARDED);
+  EXPECT_EQ(found.findings.front().rule, spec::rule::REGISTER_GUARDED);
   options.machine = "default";
   EXPECT_TRUE(check(options).findings.empty());
 }

@@ -6,6 +6,7 @@
 
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
 #include "tests/places.h"
 
 namespace iommucheck::test::message_test {
@@ -14,6 +15,7 @@ namespace {
 using oracle::CheckOptions;
 using oracle::CheckResult;
 using spec::Rule;
+namespace rule = spec::rule;
 
 CheckResult check(const std::string& driver, const std::string& machine) {
   CheckOptions options;
@@ -52,11 +54,11 @@ TEST(Messages, AreCompletion) {
 
 /// The value that the message before it left proves nothing.
 TEST(Messages, ThatSomethingElseWroteProveNothing) {
-  EXPECT_THAT(broken(check("message_stale", "msi=1")), ::testing::Contains(Rule::PAGE_REUSE));
+  EXPECT_THAT(broken(check("message_stale", "msi=1")), ::testing::Contains(rule::PAGE_REUSE));
 }
 
 TEST(Messages, ThatNobodyLooksForProveNothing) {
-  EXPECT_THAT(broken(check("message_not_waited", "msi=1")), ::testing::Contains(Rule::PAGE_REUSE));
+  EXPECT_THAT(broken(check("message_not_waited", "msi=1")), ::testing::Contains(rule::PAGE_REUSE));
 }
 
 /// Nothing comes, or it is overwritten when it has come.

@@ -14,6 +14,9 @@
 #include "check/claims.h"
 #include "monitor/replay.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "tests/check/lockstep_support.h"
 #include "tests/places.h"
 
@@ -26,6 +29,7 @@ using oracle::Claim;
 using oracle::NotClaimed;
 using oracle::RuleVerdict;
 using spec::Rule;
+namespace rule = spec::rule;
 using ::testing::HasSubstr;
 
 CheckResult check(const std::string& plugin, const std::string& not_claimed) {
@@ -80,7 +84,7 @@ TEST_P(EachClaim, LeavesAllElseToBeFound) {
   if (GetParam() == Claim::domains) GTEST_SKIP() << "it leaves no unmap to be wrong";
   const auto forgetful = check("domains", std::string(oracle::claim_info(GetParam()).name));
   ASSERT_EQ(forgetful.findings.size(), 1U);
-  EXPECT_EQ(forgetful.findings.front().rule, Rule::PAGE_REUSE);
+  EXPECT_EQ(forgetful.findings.front().rule, rule::PAGE_REUSE);
 }
 
 std::vector<Claim> claims_with_a_driver() {
@@ -158,7 +162,7 @@ TEST(NotClaimed, WhoPollsMayLeaveARecord) {
   const auto told = oracle::run_check(options);
   ASSERT_TRUE(told.has_value());
   ASSERT_EQ(told->findings.size(), 1U);
-  EXPECT_EQ(told->findings.front().rule, Rule::EVENT_LEFT);
+  EXPECT_EQ(told->findings.front().rule, rule::EVENT_LEFT);
   options.claims = *oracle::parse_claims("interrupts");
   const auto polled = oracle::run_check(options);
   ASSERT_TRUE(polled.has_value());
@@ -195,7 +199,7 @@ TEST(NotClaimed, StreamsThatPassAreNoExcuseForThoseThatAreAttached) {
   ASSERT_TRUE(result.has_value());
   ASSERT_EQ(result->findings.size(), 1U);
   const Rule rule = result->findings.front().rule;  // the second where it comes from another domain
-  EXPECT_TRUE(rule == Rule::PROMISE_OUTCOME || rule == Rule::PROMISE_TRANSIENT)
+  EXPECT_TRUE(rule == rule::PROMISE_OUTCOME || rule == rule::PROMISE_TRANSIENT)
       << headline(result->findings.front());
 }
 
@@ -238,11 +242,11 @@ TEST(NotClaimed, NamesAreReadBack) {
 
 TEST(NotClaimed, RulesOfSomebodyElseAreNotTold) {
   const NotClaimed tables = *NotClaimed::parse("structures");
-  EXPECT_TRUE(tables.leaves_out(Rule::QUEUE_SLOT_ORDER));
-  EXPECT_FALSE(tables.leaves_out(Rule::PAGE_REUSE));
-  EXPECT_FALSE(tables.leaves_out(Rule::CRASH_NEVER));
-  EXPECT_TRUE(NotClaimed::parse("stage-2")->leaves_out(Rule::TAG_STAGE2));
-  EXPECT_FALSE(NotClaimed().leaves_out(Rule::TAG_STAGE2));
+  EXPECT_TRUE(tables.leaves_out(rule::QUEUE_SLOT_ORDER));
+  EXPECT_FALSE(tables.leaves_out(rule::PAGE_REUSE));
+  EXPECT_FALSE(tables.leaves_out(rule::CRASH_NEVER));
+  EXPECT_TRUE(NotClaimed::parse("stage-2")->leaves_out(rule::TAG_STAGE2));
+  EXPECT_FALSE(NotClaimed().leaves_out(rule::TAG_STAGE2));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
 #include "tests/check/lockstep_support.h"
 #include "tests/places.h"
 
@@ -17,6 +18,7 @@ using oracle::CheckOptions;
 using oracle::CheckResult;
 using oracle::Verdict;
 using spec::Rule;
+namespace rule = spec::rule;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -64,12 +66,12 @@ TEST(DenyByGbpa, HoldsWhereItEndsWhatTheFormerOwnerLeft) {
 TEST(DenyByGbpa, IsFoundWhereItDoesNotDeny) {
   const Checked nothing = check("deny_none", "boot=clean", "domains");
   ASSERT_EQ(nothing.result.findings.size(), 1U);
-  EXPECT_EQ(nothing.result.findings[0].rule, Rule::PROMISE_OUTCOME);
+  EXPECT_EQ(nothing.result.findings[0].rule, rule::PROMISE_OUTCOME);
   EXPECT_THAT(headline(nothing.result.findings[0]), HasSubstr("may pass untranslated"));
   // Cold boot is its precondition, and this is none.
   const Checked left_on = check("deny_security_init", "boot=dirty", "domains");
   ASSERT_EQ(left_on.result.findings.size(), 1U);
-  EXPECT_EQ(left_on.result.findings[0].rule, Rule::PROMISE_OUTCOME);
+  EXPECT_EQ(left_on.result.findings[0].rule, rule::PROMISE_OUTCOME);
 }
 
 TEST(Stage2, HoldsAndSaysWhatWasJudged) {
@@ -98,11 +100,11 @@ TEST(Stage2, TheBuiltInDriverHolds) {
 /// What hypervisors get wrong: each is found, as what it is.
 TEST(Stage2, WhatIsWrongIsFound) {
   constexpr std::pair<const char*, Rule> bugs[] = {
-      {"wrong_vmid", Rule::PAGE_REUSE},    {"stage1_tlbi", Rule::PAGE_REUSE},
-      {"no_sync", Rule::PAGE_REUSE},       {"forgotten", Rule::PAGE_REUSE},
-      {"short_root", Rule::WILD_WALK},     {"live_change", Rule::TAG_STAGE2},
-      {"vmid_reused", Rule::TABLE_FREE},   {"not_ordered", Rule::WILD_WALK},
-      {"nested", Rule::PROMISE_TRANSIENT},
+      {"wrong_vmid", rule::PAGE_REUSE},    {"stage1_tlbi", rule::PAGE_REUSE},
+      {"no_sync", rule::PAGE_REUSE},       {"forgotten", rule::PAGE_REUSE},
+      {"short_root", rule::WILD_WALK},     {"live_change", rule::TAG_STAGE2},
+      {"vmid_reused", rule::TABLE_FREE},   {"not_ordered", rule::WILD_WALK},
+      {"nested", rule::PROMISE_TRANSIENT},
   };
   for (const auto& [name, rule] : bugs) {
     const Checked run = check(std::string("stage2_") + name, "s2p=1");
@@ -115,7 +117,7 @@ TEST(Stage2, WhatIsWrongIsFound) {
 TEST(Stage2, ATornSteIsFoundAllTheSame) {
   const Checked run = check("stage2_torn", "s2p=1");
   ASSERT_EQ(run.result.findings.size(), 1U) << why(run);
-  EXPECT_EQ(run.result.findings[0].rule, Rule::TORN_STE) << why(run);
+  EXPECT_EQ(run.result.findings[0].rule, rule::TORN_STE) << why(run);
 }
 
 /// Tables of 16 and 64 KiB, each of several pages of 4 KiB.
@@ -131,11 +133,11 @@ TEST(Granules, ADriverWithLargerTablesHolds) {
 }
 
 TEST(Granules, WhatIsWrongIsFound) {
-  constexpr std::pair<const char*, Rule> bugs[] = {{"tg_4k", Rule::PAGE_REUSE},
-                                                   {"half", Rule::PAGE_REUSE},
-                                                   {"forgotten", Rule::PAGE_REUSE},
-                                                   {"no_sync", Rule::PAGE_REUSE},
-                                                   {"zero_4k", Rule::WILD_WALK}};
+  constexpr std::pair<const char*, Rule> bugs[] = {{"tg_4k", rule::PAGE_REUSE},
+                                                   {"half", rule::PAGE_REUSE},
+                                                   {"forgotten", rule::PAGE_REUSE},
+                                                   {"no_sync", rule::PAGE_REUSE},
+                                                   {"zero_4k", rule::WILD_WALK}};
   for (const char* kib : {"16", "64"}) {
     for (const auto& [name, rule] : bugs) {
       const Checked run =

@@ -14,6 +14,7 @@
 #include "check/merge.h"
 #include "process/lanes.h"
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
 #include "tests/own_path.h"
 #include "tests/places.h"
 
@@ -110,8 +111,8 @@ class Merging : public testing::Test {
   CheckOptions options;
 };
 
-constexpr auto one = spec::Rule::PAGE_REUSE;
-constexpr auto other = spec::Rule::TABLE_FREE;
+constexpr auto one = spec::rule::PAGE_REUSE;
+constexpr auto other = spec::rule::TABLE_FREE;
 
 TEST_F(Merging, APartThatDidNotKnowWhatWasFoundIsRunAgain) {
   Merge all(options);

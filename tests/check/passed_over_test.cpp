@@ -9,6 +9,9 @@
 #include "check/check.h"
 #include "check/finding_kind.h"
 #include "check/known_findings.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "tests/places.h"
 
 namespace iommucheck::oracle::passed_over_test {
@@ -61,8 +64,8 @@ TEST(PassedOver, ABootShowsAllThatItBreaks) {
   const auto at_boot = [](spec::Rule rule) {
     return Contains(AllOf(Field(&Finding::rule, rule), Field(&Violation::calls, u64{0})));
   };
-  EXPECT_THAT(result.findings, at_boot(spec::Rule::REGISTER_WIDTH));
-  EXPECT_THAT(result.findings, at_boot(spec::Rule::PROMISE_OUTCOME));
+  EXPECT_THAT(result.findings, at_boot(spec::rule::REGISTER_WIDTH));
+  EXPECT_THAT(result.findings, at_boot(spec::rule::PROMISE_OUTCOME));
 }
 
 TEST(PassedOver, WhatFollowsFromAKnownThingIsNoFinding) {
@@ -91,7 +94,7 @@ class Excused : public testing::Test {
     finding_.causes[0].stored_at = 17;
     passed_over_.begin_case();
   }
-  Finding finding_ = finding_of(spec::Rule::PAGE_REUSE, {});
+  Finding finding_ = finding_of(spec::rule::PAGE_REUSE, {});
   std::string_view doing_ = "unmap";
   std::vector<std::string> asked_;
   PassedOver passed_over_{[this](const Finding& finding) -> std::optional<u32> {
@@ -120,14 +123,14 @@ TEST_F(Excused, IsWhatComesFromTheSameThingUnderAnyName) {
   EXPECT_THAT(passed_over_.of_case(), testing::ElementsAre(PassedOver::One{4, {}}));
   doing_ = "map";
   Finding later = finding_;
-  later.rule = spec::Rule::CONFLICT_TLB;
+  later.rule = spec::rule::CONFLICT_TLB;
   EXPECT_TRUE(passed_over_.excuses(later));
   EXPECT_EQ(asked_.size(), 1U);
   EXPECT_EQ(passed_over_.of_case().size(), 1U) << "counted once";
   // What follows from anything stale; the twins: another word under another rule, another case.
   later.causes[0].pa = 0x1008;
   EXPECT_TRUE(passed_over_.excuses(later));
-  later.rule = spec::Rule::PAGE_REUSE;
+  later.rule = spec::rule::PAGE_REUSE;
   EXPECT_FALSE(passed_over_.excuses(later));
   passed_over_.begin_case();
   EXPECT_FALSE(passed_over_.excuses(finding_));
@@ -135,11 +138,11 @@ TEST_F(Excused, IsWhatComesFromTheSameThingUnderAnyName) {
 }
 
 TEST_F(Excused, IsNothingBehindWhichNobodyKnowsWhatIsPromised) {
-  for (const spec::Rule rule : {spec::Rule::HANG_RETURNS, spec::Rule::CRASH_NEVER}) {
+  for (const spec::Rule rule : {spec::rule::HANG_RETURNS, spec::rule::CRASH_NEVER}) {
     finding_.rule = rule;
     EXPECT_FALSE(passed_over_.excuses(finding_));
   }
-  finding_.rule = spec::Rule::RESULT_EXACT;
+  finding_.rule = spec::rule::RESULT_EXACT;
   finding_.answer = "ok";
   EXPECT_FALSE(passed_over_.excuses(finding_)) << "it did what it may not";
   finding_.answer = "EIO";

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "impl/driver.h"
+#include "spec/rules/promises.h"
 
 namespace iommucheck::oracle::record_case_test {
 namespace {
@@ -18,7 +19,7 @@ TEST(RecordCase, EvidenceNamesLinesOfTheFile) {
   ASSERT_TRUE(record.findings.empty());
   ASSERT_GT(record.trace.events.size(), 2U);
   for (const std::size_t which : {std::size_t{1}, record.trace.events.size() - 1}) {
-    Finding finding = finding_of(spec::Rule::TABLE_FREE, "made up");
+    Finding finding = finding_of(spec::rule::TABLE_FREE, "made up");
     finding.at = record.at[which];
     const Violation violation = told(finding, record);
     ASSERT_FALSE(violation.named.empty());

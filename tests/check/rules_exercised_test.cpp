@@ -10,6 +10,8 @@
 
 #include "check/check.h"
 #include "spec/rules.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "tests/check/lockstep_support.h"
 
 namespace iommucheck::test {
@@ -17,16 +19,18 @@ namespace {
 
 using spec::Rule;
 
+namespace rule = spec::rule;
+
 struct OfNobody {
   Rule rule;
   const char* why;
 };
 constexpr OfNobody of_nobody[] = {
-    {Rule::CONFLICT_CONTIGUOUS, "neither our driver nor one made of it sets the contiguous hint"},
-    {Rule::STALL_TERM_ABORTS, "nor does it send CMD_STALL_TERM"},
-    {Rule::CONFIG_MIXTURE, "of recordings"},
-    {Rule::CONFIG_STALE_ACCESS, "of recordings"},
-    {Rule::TRANSLATION_STALE_ACCESS, "of recordings"},
+    {rule::CONFLICT_CONTIGUOUS, "neither our driver nor one made of it sets the contiguous hint"},
+    {rule::STALL_TERM_ABORTS, "nor does it send CMD_STALL_TERM"},
+    {rule::CONFIG_MIXTURE, "of recordings"},
+    {rule::CONFIG_STALE_ACCESS, "of recordings"},
+    {rule::TRANSLATION_STALE_ACCESS, "of recordings"},
 };
 
 /// Our own driver does it rightly in a way that asks nothing; one of the museum does not.
@@ -37,7 +41,7 @@ struct OfMuseum {
 };
 constexpr OfMuseum of_museum[] = {
     // By compare and exchange nothing is lost, and nothing asked.
-    {Rule::LOST_UPDATE_STORE, "dirty_plain_stores", "httu=2"},
+    {rule::LOST_UPDATE_STORE, "dirty_plain_stores", "httu=2"},
 };
 
 std::set<Rule> asked_of(const std::string& driver, const std::string& machine, u64 sequences) {

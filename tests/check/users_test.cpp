@@ -6,6 +6,7 @@
 
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
 #include "tests/places.h"
 
 namespace iommucheck::test::users_test {
@@ -36,7 +37,7 @@ TEST(Users, AFindingShowsAgainByItsTraceAlone) {
   const CheckResult result = check(options);
   ASSERT_THAT(result.findings, Not(IsEmpty()));
   const oracle::Violation& found = result.findings[0];
-  EXPECT_EQ(found.rule, spec::Rule::PROMISE_OUTCOME) << oracle::headline(found);
+  EXPECT_EQ(found.rule, spec::rule::PROMISE_OUTCOME) << oracle::headline(found);
   EXPECT_THAT(found.remarks, Each(Not(HasSubstr("the trace alone does not show it"))));
 }
 

@@ -5,6 +5,7 @@
 #include "check/check.h"
 #include "conform/conform.h"
 #include "monitor/replay.h"
+#include "spec/rules/promises.h"
 #include "tests/cli/command_support.h"
 #include "tests/places.h"
 #include "trace/json_value.h"
@@ -316,7 +317,7 @@ TEST_F(ExitStatus, ScenariosThatAllNeedMoreAreTwo) {
 
 oracle::RuleCount rule_with(oracle::RuleVerdict verdict) {
   oracle::RuleCount rule;
-  rule.rule = spec::Rule::PAGE_REUSE;
+  rule.rule = spec::rule::PAGE_REUSE;
   rule.verdict = verdict;
   rule.broken = verdict == oracle::RuleVerdict::broken;
   return rule;

@@ -13,6 +13,8 @@
 #include "conform/conform.h"
 #include "conform/judge_case.h"
 #include "conform/runner.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/translation.h"
 #include "tests/conform/conform_support.h"
 
 namespace iommucheck::oracle::conform_blame_test {
@@ -112,7 +114,7 @@ bool is_of_invalidation(spec::Rule rule) {
 }
 
 bool names_a_field(const std::set<spec::Rule>& rules) {
-  return rules.contains(spec::Rule::S1_EPD) || rules.contains(spec::Rule::S1_PERMISSION);
+  return rules.contains(spec::rule::S1_EPD) || rules.contains(spec::rule::S1_PERMISSION);
 }
 
 /// Rules of what a device broke in random cases alone, so that no directed case has named it
@@ -165,8 +167,8 @@ TEST_P(ConformBlameSeed, AnInvalidationThatFailsIsNoFieldThatIsIgnored) {
   for (const Fault fault : {Fault::ignores_cfgi, Fault::forgets_tlbi}) {
     std::string words;
     const auto rules = broken(fault, GetParam(), stale_cases, words);
-    EXPECT_TRUE(rules.contains(fault == Fault::ignores_cfgi ? spec::Rule::CFGI_SCOPE
-                                                            : spec::Rule::TLBI_TAGS))
+    EXPECT_TRUE(rules.contains(fault == Fault::ignores_cfgi ? spec::rule::CFGI_SCOPE
+                                                            : spec::rule::TLBI_TAGS))
         << words;
     EXPECT_FALSE(names_a_field(rules)) << words;
   }

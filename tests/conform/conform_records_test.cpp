@@ -12,6 +12,7 @@
 #include "conform/judge_case.h"
 #include "conform/runner.h"
 #include "monitor/assignment.h"
+#include "spec/rules/records.h"
 #include "tests/cases.h"
 #include "tests/conform/run_options.h"
 #include "tests/monitor/record_twin_support.h"
@@ -20,6 +21,8 @@ namespace iommucheck::oracle::conform_records_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 using Records = std::vector<trace::EventRecord>;
 
 ConformOptions some(u64 cases, u64 seed) { return options_of(seed, cases); }
@@ -106,7 +109,7 @@ TEST_P(RecordField, IsNamedAndPoisonsNothing) {
   };
   EXPECT_TRUE(std::ranges::any_of(found, named)) << words(found);
   for (const Divergence& one : found) {
-    EXPECT_EQ(one.rule, Rule::EVENT_RECORD) << words(found);
+    EXPECT_EQ(one.rule, rule::EVENT_RECORD) << words(found);
     const bool its =
         one.kind.ends_with("." + std::string(field.name)) || one.kind.ends_with(".a reserved bit");
     EXPECT_TRUE(its) << one.kind;
@@ -139,7 +142,7 @@ TEST(ConformRecords, FieldsInAnotherPlacePoisonNothing) {
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_FALSE(result->held());
     for (const Divergence& one : divergences(*result)) {
-      EXPECT_EQ(one.rule, Rule::EVENT_RECORD) << one.kind << ": " << one.text;
+      EXPECT_EQ(one.rule, rule::EVENT_RECORD) << one.kind << ": " << one.text;
     }
   }
 }
@@ -191,7 +194,7 @@ TEST(ConformRecords, ALostRecordIsFound) {
   const auto result = run_conform(device, some(100, 5));
   ASSERT_TRUE(result) << result.error().message;
   // An access that should have passed and has no record cannot be told from this device.
-  expect_only(*result, {Rule::EVENT_LOST, Rule::EVENT_OVERFLOW});
+  expect_only(*result, {rule::EVENT_LOST, rule::EVENT_OVERFLOW});
 }
 
 TEST(ConformRecords, ADoubledRecordIsFound) {
@@ -205,7 +208,7 @@ TEST(ConformRecords, ADoubledRecordIsFound) {
   // The second one may stand where a later access of the stream has none that fits better, so that
   // others are named besides; what is surely said is that there is one too many.
   EXPECT_TRUE(std::ranges::any_of(
-      divergences(*result), [](const Divergence& one) { return one.rule == Rule::EVENT_ONCE; }));
+      divergences(*result), [](const Divergence& one) { return one.rule == rule::EVENT_ONCE; }));
 }
 
 /// Where identical events before an STE may be merged, nobody can say how many records meet a full
@@ -233,7 +236,7 @@ TEST(ConformRecords, AfterAnOverflowALostRecordIsFoundAgain) {
     const std::vector<Divergence> found = judge.judge(run->trace);
     ASSERT_EQ(found.size(), loses ? 1U : 0U) << words(found);
     if (loses) {
-      EXPECT_EQ(found[0].rule, Rule::EVENT_LOST);
+      EXPECT_EQ(found[0].rule, rule::EVENT_LOST);
     }
   }
 }
@@ -267,7 +270,7 @@ TEST(ConformRecords, OneRecordMayStandForAPageWhereTheSteMergesEvents) {
     const std::vector<Divergence> found = judge.judge(run->trace);
     ASSERT_EQ(found.size(), asked.lost ? 1U : 0U) << words(found);
     if (asked.lost) {
-      EXPECT_EQ(found[0].rule, Rule::EVENT_LOST);
+      EXPECT_EQ(found[0].rule, rule::EVENT_LOST);
     }
   }
 }
@@ -287,7 +290,7 @@ TEST(ConformRecords, TheLastPlaceOfTheQueueIsRoom) {
     CaseJudge judge(device.identity());
     const std::vector<Divergence> found = judge.judge(run->trace);
     ASSERT_EQ(found.size(), 1U) << words(found);
-    EXPECT_EQ(found[0].rule, Rule::EVENT_LOST);
+    EXPECT_EQ(found[0].rule, rule::EVENT_LOST);
   }
 }
 

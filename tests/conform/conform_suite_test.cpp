@@ -12,6 +12,8 @@
 #include "conform/verdicts.h"
 #include "conform_support.h"
 #include "report/known.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/structures.h"
 #include "tests/conform/run_options.h"
 #include "tests/own_path.h"
 
@@ -19,6 +21,8 @@ namespace iommucheck::oracle::conform_suite_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 
 ConformOptions some(u64 cases) { return options_of(1, cases); }
 
@@ -31,19 +35,19 @@ RuleCount count_of(const std::vector<RuleCount>& rules, Rule rule) {
 
 TEST(ConformVerdicts, ARuleHoldsOnlyWhereItsCaseWasJudgedWhole) {
   const spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
-  const auto i = static_cast<std::size_t>(Rule::CD_TSZ);
+  const auto i = static_cast<std::size_t>(rule::CD_TSZ);
   CaseCounts counts;
   counts.cases = counts.named[i] = 3;
-  EXPECT_EQ(count_of(device_rule_counts({}, counts, caps), Rule::CD_TSZ).verdict,
+  EXPECT_EQ(count_of(device_rule_counts({}, counts, caps), rule::CD_TSZ).verdict,
             RuleVerdict::undetermined);
   counts.decided[i] = 1;
-  const RuleCount one = count_of(device_rule_counts({}, counts, caps), Rule::CD_TSZ);
+  const RuleCount one = count_of(device_rule_counts({}, counts, caps), rule::CD_TSZ);
   EXPECT_EQ(one.verdict, RuleVerdict::holds);
   EXPECT_EQ(one.discriminating, 1U);
   counts.broken[i] = 1;
-  EXPECT_EQ(count_of(device_rule_counts({}, counts, caps), Rule::CD_TSZ).verdict,
+  EXPECT_EQ(count_of(device_rule_counts({}, counts, caps), rule::CD_TSZ).verdict,
             RuleVerdict::broken);
-  EXPECT_EQ(count_of(device_rule_counts({}, {}, caps), Rule::CD_TSZ).verdict,
+  EXPECT_EQ(count_of(device_rule_counts({}, {}, caps), rule::CD_TSZ).verdict,
             RuleVerdict::not_exercised);
 }
 
@@ -96,7 +100,7 @@ TEST(ConformVerdicts, WhatCouldNotBeJudgedIsNotAccepted) {
     DeviceIdentity identity_;
   } device;
   CaseBuilder b(device.identity(), "a bypass to where no data is");
-  b.asks(Rule::STE_BYPASS);
+  b.asks(rule::STE_BYPASS);
   b.ste(0, spec::make_bypass_ste());
   b.enable();
   b.access(0x1000);
@@ -131,7 +135,7 @@ TEST(ConformVerdicts, RulesThatBecameClaimedAreNamed) {
   const auto result = run_conform(device, options);
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(result->claimed_since,
-            (std::vector<Rule>{Rule::CMD_TLBI_RANGE_RESERVED, Rule::TLBI_RANGE}));
+            (std::vector<Rule>{rule::CMD_TLBI_RANGE_RESERVED, rule::TLBI_RANGE}));
   EXPECT_TRUE(result->claimed_no_more.empty());
   ASSERT_EQ(result->changed_registers.size(), 1U);
   EXPECT_TRUE(result->changed_registers.front().starts_with("IDR3 = ")) << result->known_file;

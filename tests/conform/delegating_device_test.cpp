@@ -12,6 +12,10 @@
 #include "conform/case_program.h"
 #include "conform/conform.h"
 #include "conform/dut/door_device.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/records.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "tests/conform/door_tests.h"
 #include "tests/own_path.h"
 #include "tests/places.h"
@@ -22,6 +26,7 @@ namespace {
 
 using namespace door_tests;
 using spec::Rule;
+namespace rule = spec::rule;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -126,29 +131,29 @@ INSTANTIATE_TEST_SUITE_P(
     All, DelegatingTwin,
     testing::Values(
         // What is to be handed on. IHI 0070 4.3.7, 4.4, 4.7.3
-        Twin{"forgets TLBI", leaf, Rule::TLBI_TAGS},
-        Twin{"forgets TLBI_NH_VAA", leaf, Rule::TLBI_TAGS, "TLBI_NH_VAA"},
-        Twin{"loses the ASID", leaf, Rule::TLBI_TAGS, "TLBI_NH_ASID"},
-        Twin{"loses the address", leaf, Rule::TLBI_TAGS, "TLBI_NH_VA"},
-        Twin{"CMD_SYNC is early", leaf, Rule::TLBI_TAGS},
-        Twin{"forgets CFGI_CD", "sequence: a CD *", Rule::CFGI_SCOPE, "CFGI_CD"},
+        Twin{"forgets TLBI", leaf, rule::TLBI_TAGS},
+        Twin{"forgets TLBI_NH_VAA", leaf, rule::TLBI_TAGS, "TLBI_NH_VAA"},
+        Twin{"loses the ASID", leaf, rule::TLBI_TAGS, "TLBI_NH_ASID"},
+        Twin{"loses the address", leaf, rule::TLBI_TAGS, "TLBI_NH_VA"},
+        Twin{"CMD_SYNC is early", leaf, rule::TLBI_TAGS},
+        Twin{"forgets CFGI_CD", "sequence: a CD *", rule::CFGI_SCOPE, "CFGI_CD"},
         // What is to be installed. 4.3.1, 4.3.2, 4.3.6, 5.2, 6.3.14
-        Twin{"ignores CFGI_STE", ste_changes, Rule::CFGI_SCOPE, "CFGI_STE"},
-        Twin{"ignores CFGI_ALL", ste_changes, Rule::CFGI_SCOPE, "CFGI_STE_RANGE"},
-        Twin{"installs late", ste_changes, Rule::CFGI_SCOPE},
-        Twin{"bypass for abort", "ste*", Rule::STE_ABORT},
-        Twin{"abort for bypass", "ste*", Rule::STE_BYPASS},
-        Twin{"installs two words", "attributes: PRIVCFG*", Rule::S1_PERMISSION},
-        Twin{"ignores SMMUEN = 0", "disabled*", Rule::DISABLED_PASSES},
-        Twin{"ignores GBPA", "disabled: GBPA*", Rule::DISABLED_PASSES},
-        Twin{"aborts when disabled", "disabled*", Rule::DISABLED_PASSES},
+        Twin{"ignores CFGI_STE", ste_changes, rule::CFGI_SCOPE, "CFGI_STE"},
+        Twin{"ignores CFGI_ALL", ste_changes, rule::CFGI_SCOPE, "CFGI_STE_RANGE"},
+        Twin{"installs late", ste_changes, rule::CFGI_SCOPE},
+        Twin{"bypass for abort", "ste*", rule::STE_ABORT},
+        Twin{"abort for bypass", "ste*", rule::STE_BYPASS},
+        Twin{"installs two words", "attributes: PRIVCFG*", rule::S1_PERMISSION},
+        Twin{"ignores SMMUEN = 0", "disabled*", rule::DISABLED_PASSES},
+        Twin{"ignores GBPA", "disabled: GBPA*", rule::DISABLED_PASSES},
+        Twin{"aborts when disabled", "disabled*", rule::DISABLED_PASSES},
         // What the guest is told. 7.2, 7.3
-        Twin{"drops records", "ste*", Rule::EVENT_LOST},
-        Twin{"records twice", "walk*", Rule::EVENT_ONCE},
-        Twin{"another StreamID", "walk*", Rule::EVENT_RECORD, "SID is 0x18, expected 0x10"},
-        Twin{"loses the input address", "walk*", Rule::EVENT_RECORD, "InputAddr"},
-        Twin{"loses the SubstreamID", "substreams*", Rule::EVENT_RECORD},
-        Twin{"C_BAD_STE is C_BAD_STE", "external abort*", Rule::STE_FETCH}),
+        Twin{"drops records", "ste*", rule::EVENT_LOST},
+        Twin{"records twice", "walk*", rule::EVENT_ONCE},
+        Twin{"another StreamID", "walk*", rule::EVENT_RECORD, "SID is 0x18, expected 0x10"},
+        Twin{"loses the input address", "walk*", rule::EVENT_RECORD, "InputAddr"},
+        Twin{"loses the SubstreamID", "substreams*", rule::EVENT_RECORD},
+        Twin{"C_BAD_STE is C_BAD_STE", "external abort*", rule::STE_FETCH}),
     [](const testing::TestParamInfo<Twin>& twin) {
       std::string name = twin.param.how;
       std::ranges::replace_if(name, [](char c) { return std::isalnum(c) == 0; }, '_');
@@ -181,7 +186,7 @@ TEST(DelegatingDevice, NonsenseIsSaidInWords) {
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_GE(result->deaths, 1U) << how;
     ASSERT_EQ(result->divergences.size(), 1U) << how << "\n" << texts(*result);
-    EXPECT_EQ(result->divergences[0].divergence.rule, Rule::DEVICE_SURVIVES);
+    EXPECT_EQ(result->divergences[0].divergence.rule, rule::DEVICE_SURVIVES);
     EXPECT_THAT(result->divergences[0].divergence.text, HasSubstr(text));
   }
 }

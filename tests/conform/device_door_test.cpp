@@ -17,6 +17,8 @@
 
 #include "conform/conform.h"
 #include "conform/dut/door_device.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/records.h"
 #include "tests/cases.h"
 #include "tests/conform/conform_support.h"
 #include "tests/conform/door_tests.h"
@@ -28,6 +30,7 @@ namespace {
 
 using namespace door_tests;
 using spec::Rule;
+namespace rule = spec::rule;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -76,7 +79,7 @@ TEST(DeviceDoor, PageRequestsAreTheSameThroughIt) {
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_TRUE(result->held()) << ::testing::PrintToString(kinds(*result));
   for (const Rule rule :
-       {Rule::PAGE_REQUEST_RECORD, Rule::PAGE_REQUEST_OVERFLOW, Rule::PAGE_REQUEST_RESPONSE}) {
+       {rule::PAGE_REQUEST_RECORD, rule::PAGE_REQUEST_OVERFLOW, rule::PAGE_REQUEST_RESPONSE}) {
     const auto its = [&](const RuleCount& count) { return count.rule == rule; };
     const auto here = std::ranges::find_if(result->rules, its);
     const auto there = std::ranges::find_if(expected->rules, its);
@@ -161,10 +164,10 @@ TEST_P(DeviceDoorTwin, IsFoundAndTheRunGoesOn) {
   for (const FoundDivergence& found : result->divergences) texts += found.divergence.text + "\n";
   EXPECT_TRUE(std::ranges::any_of(result->divergences, its)) << texts;
   EXPECT_LT(took, std::chrono::seconds(120));
-  if (GetParam().rule != Rule::DEVICE_SURVIVES) return;
+  if (GetParam().rule != rule::DEVICE_SURVIVES) return;
   // It is a new one each time, so nothing else is wrong with it.
   for (const FoundDivergence& found : result->divergences) {
-    EXPECT_EQ(found.divergence.rule, Rule::DEVICE_SURVIVES) << found.divergence.text;
+    EXPECT_EQ(found.divergence.rule, rule::DEVICE_SURVIVES) << found.divergence.text;
     EXPECT_LE(found.divergence.kind.size(), 200U);
   }
   EXPECT_GE(result->deaths, 2U);
@@ -174,24 +177,24 @@ TEST_P(DeviceDoorTwin, IsFoundAndTheRunGoesOn) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, DeviceDoorTwin,
-    testing::Values(Bad{"crashes", Rule::DEVICE_SURVIVES, "it crashed with SIGSEGV"},
-                    Bad{"loops", Rule::DEVICE_SURVIVES, "it gives no answer for 0.3 s"},
-                    Bad{"exits", Rule::DEVICE_SURVIVES,
+    testing::Values(Bad{"crashes", rule::DEVICE_SURVIVES, "it crashed with SIGSEGV"},
+                    Bad{"loops", rule::DEVICE_SURVIVES, "it gives no answer for 0.3 s"},
+                    Bad{"exits", rule::DEVICE_SURVIVES,
                         "ended with exit status 3; it printed: out of patience"},
-                    Bad{"panics", Rule::DEVICE_SURVIVES, "assertion failed: tlb.len() == 0"},
-                    Bad{"counts too many", Rule::DEVICE_SURVIVES, "run() returned"},
-                    Bad{"counts below zero", Rule::DEVICE_SURVIVES, "run() returned -1 for"},
-                    Bad{"goes too far", Rule::DEVICE_SURVIVES, "it crashed with SIGSEGV"},
-                    Bad{"forgets the status", Rule::DEVICE_SURVIVES, "has no reply"},
-                    Bad{"unknown status", Rule::DEVICE_SURVIVES, "has the unknown status 77"},
-                    Bad{"refuses", Rule::DEVICE_SURVIVES, "it refuses a DMA"},
-                    Bad{"answers another", Rule::DEVICE_SURVIVES, "is to another operation"},
-                    Bad{"wide answer", Rule::DEVICE_SURVIVES,
+                    Bad{"panics", rule::DEVICE_SURVIVES, "assertion failed: tlb.len() == 0"},
+                    Bad{"counts too many", rule::DEVICE_SURVIVES, "run() returned"},
+                    Bad{"counts below zero", rule::DEVICE_SURVIVES, "run() returned -1 for"},
+                    Bad{"goes too far", rule::DEVICE_SURVIVES, "it crashed with SIGSEGV"},
+                    Bad{"forgets the status", rule::DEVICE_SURVIVES, "has no reply"},
+                    Bad{"unknown status", rule::DEVICE_SURVIVES, "has the unknown status 77"},
+                    Bad{"refuses", rule::DEVICE_SURVIVES, "it refuses a DMA"},
+                    Bad{"answers another", rule::DEVICE_SURVIVES, "is to another operation"},
+                    Bad{"wide answer", rule::DEVICE_SURVIVES,
                         "the 4-byte read of CMDQ_CONS has the value"},
-                    Bad{"beyond 52 bits", Rule::DEVICE_SURVIVES, "went to 0x1000"},
-                    Bad{"bad interrupt", Rule::DEVICE_SURVIVES, "interrupt line 9, level 1"},
-                    Bad{"reset fails", Rule::DEVICE_SURVIVES, "did not survive the reset"},
-                    Bad{"drops sync", Rule::REGISTER_PROGRESS, "CMDQ_CONS"}),
+                    Bad{"beyond 52 bits", rule::DEVICE_SURVIVES, "went to 0x1000"},
+                    Bad{"bad interrupt", rule::DEVICE_SURVIVES, "interrupt line 9, level 1"},
+                    Bad{"reset fails", rule::DEVICE_SURVIVES, "did not survive the reset"},
+                    Bad{"drops sync", rule::REGISTER_PROGRESS, "CMDQ_CONS"}),
     [](const testing::TestParamInfo<Bad>& bad) {
       std::string name = bad.param.twin;
       std::ranges::replace_if(name, [](char c) { return std::isalnum(c) == 0; }, '_');
@@ -277,7 +280,7 @@ TEST_P(DeviceDoorRude, IsFoundInTime) {
   ASSERT_TRUE(result) << result.error().message;
   ASSERT_EQ(result->divergences.size(), 1U);
   const Divergence& found = result->divergences[0].divergence;
-  EXPECT_EQ(found.rule, Rule::DEVICE_SURVIVES);
+  EXPECT_EQ(found.rule, rule::DEVICE_SURVIVES);
   EXPECT_THAT(found.text, HasSubstr(GetParam().text));
   EXPECT_GE(result->deaths, 2U);
 }

@@ -8,6 +8,11 @@
 #include "conform/dut/spec_device.h"
 #include "conform/judge_case.h"
 #include "conform/runner.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "tests/cases.h"
 #include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
@@ -16,6 +21,8 @@ namespace iommucheck::oracle::fast_device_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 
 RuleVerdict verdict(const ConformResult& result, Rule rule) {
   for (const RuleCount& count : result.rules) {
@@ -35,11 +42,11 @@ TEST(FastDevice, HoldsWithEverythingClaimed) {
   EXPECT_EQ(result->undetermined, 0U);
   EXPECT_GT(result->stale_allowed, 100U);
   for (const Rule rule :
-       {Rule::TLBI_TAGS, Rule::TLBI_RANGE, Rule::CFGI_SCOPE, Rule::S1_PERMISSION,
-        Rule::S2_PERMISSION, Rule::S2_PTW, Rule::EVENT_RECORD, Rule::EVENT_OVERFLOW,
-        Rule::COMMAND_ERROR_STOPS, Rule::L1STD_SPAN, Rule::CD_FETCH, Rule::S1_WALK_FETCH,
-        Rule::INTERRUPT_SENT, Rule::PAGE_REQUEST_RECORD, Rule::PAGE_REQUEST_OVERFLOW,
-        Rule::CMD_SYNC_COMPLETES, Rule::ID_REGISTERS, Rule::REGISTER_READ}) {
+       {rule::TLBI_TAGS, rule::TLBI_RANGE, rule::CFGI_SCOPE, rule::S1_PERMISSION,
+        rule::S2_PERMISSION, rule::S2_PTW, rule::EVENT_RECORD, rule::EVENT_OVERFLOW,
+        rule::COMMAND_ERROR_STOPS, rule::L1STD_SPAN, rule::CD_FETCH, rule::S1_WALK_FETCH,
+        rule::INTERRUPT_SENT, rule::PAGE_REQUEST_RECORD, rule::PAGE_REQUEST_OVERFLOW,
+        rule::CMD_SYNC_COMPLETES, rule::ID_REGISTERS, rule::REGISTER_READ}) {
     EXPECT_EQ(verdict(*result, rule), RuleVerdict::holds) << spec::rule_name(rule);
   }
 }

@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "spec/arch/descriptor.h"
+#include "spec/rules/protocol.h"
 #include "tests/conform/mistaken_device_support.h"
 
 namespace iommucheck::oracle {
@@ -16,6 +17,7 @@ using spec::AccessType;
 using spec::FlagUpdate;
 using spec::Outcome;
 using spec::Rule;
+namespace rule = spec::rule;
 using Context = MistakeContext;
 using Updates = std::vector<FlagUpdate>;
 
@@ -29,7 +31,7 @@ void with_updates(spec::Capabilities& caps) {
 
 Mistake mistake(const char* name, const char* section,
                 std::function<void(Context&, const Access&, const Outcome&, Updates&)> flags,
-                Rule rule = Rule::FLAG_UPDATES) {
+                Rule rule = rule::FLAG_UPDATES) {
   return {.name = name,
           .section = section,
           .rule = rule,
@@ -83,7 +85,7 @@ std::vector<Mistake> mistakes_of_flags() {
       [](Context&, const Access&, const Outcome&, Updates& u) {
         for (FlagUpdate& one : u) one = {one.pa + 8, one.from, one.to};
       },
-      Rule::DEVICE_OUTCOME));
+      rule::DEVICE_OUTCOME));
   all.back().kinds = 8;  // what is translated by what it hit is anything
   all.push_back(mistake(
       "HTTU: DBM is cleared with AP[2]", "3.13.3",
@@ -92,7 +94,7 @@ std::vector<Mistake> mistakes_of_flags() {
           if (dirties(one)) one.to &= ~bits_of::dbm;
         }
       },
-      Rule::DEVICE_OUTCOME));
+      rule::DEVICE_OUTCOME));
   all.push_back(mistake(
       "HTTU: the dirty state is written over what software stored", "3.13.3",
       [](Context& c, const Access&, const Outcome&, Updates& u) {
@@ -103,7 +105,7 @@ std::vector<Mistake> mistakes_of_flags() {
           one.to = (c.held[1] | bits_of::af) ^ bits_of::ap2;
         }
       },
-      Rule::DEVICE_OUTCOME));
+      rule::DEVICE_OUTCOME));
   all.push_back(mistake("HTTU: Access flags of tables are not written", "3.13.6",
                         [](Context&, const Access&, const Outcome& o, Updates& u) {
                           std::erase_if(u,

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/queue.h"
 
@@ -242,7 +243,7 @@ spec::Outcome MistakenDevice::through_tlb(const spec::Access& access) {
     }
     return {.kind = spec::OutcomeKind::translation,
             .pa = entry->leaf.output + (access.va & low_mask(u64{entry->bytes_lg2})),
-            .rule = spec::Rule::TRANSLATION_RESULT};
+            .rule = spec::rule::TRANSLATION_RESULT};
   }
 
   std::optional<spec::Leaf<u64>> found;

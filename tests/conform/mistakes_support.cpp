@@ -3,6 +3,11 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/queue.h"
 #include "tests/conform/mistaken_device_support.h"
@@ -16,6 +21,7 @@ namespace reg = spec::reg;
 using spec::EventType;
 using spec::Opcode;
 using spec::Rule;
+namespace rule = spec::rule;
 using spec::Structure;
 using Context = MistakeContext;
 
@@ -40,14 +46,14 @@ std::vector<Mistake> of_event_queue() {
   std::vector<Mistake> all;
   all.push_back({.name = "EVENTQ_CONS.OVACKFLG is not stored",
                  .section = "6.3.34, 7.4",
-                 .rule = Rule::EVENT_OVERFLOW,
+                 .rule = rule::EVENT_OVERFLOW,
                  .only = "event queue:*",
                  .write = [](Context&, u32 offset, u64 value) {
                    return offset == reg::eventq_cons ? value & mask(30, 0) : value;
                  }});
   all.push_back({.name = "OVFLG is set and never toggles back",
                  .section = "7.4",
-                 .rule = Rule::EVENT_OVERFLOW,
+                 .rule = rule::EVENT_OVERFLOW,
                  .only = "event queue:*",
                  .read = [](Context& c, u32 offset, u64 value) {
                    if (offset != reg::eventq_prod) return value;
@@ -61,7 +67,7 @@ std::vector<Mistake> of_control() {
   std::vector<Mistake> all;
   all.push_back({.name = "GERRORN clears what is written as 1",
                  .section = "6.3.20, 7.5",
-                 .rule = Rule::COMMAND_LEGAL,
+                 .rule = rule::COMMAND_LEGAL,
                  .only = "command queue:*",
                  .kinds = 6,  // off and on, and without memory, too
                  .read = [](Context& c, u32 offset, u64 value) {
@@ -70,7 +76,7 @@ std::vector<Mistake> of_control() {
                  }});
   all.push_back({.name = "CMDQ_CONS cannot be written",
                  .section = "6.3.28",
-                 .rule = Rule::REGISTER_READ,
+                 .rule = rule::REGISTER_READ,
                  .only = "registers: CMDQ_CONS*",
                  .kinds = 3,
                  .write = [](Context& c, u32 offset, u64 value) {
@@ -78,7 +84,7 @@ std::vector<Mistake> of_control() {
                  }});
   all.push_back({.name = "GERROR is set and not toggled",
                  .section = "6.3.19, 7.5",
-                 .rule = Rule::REGISTER_PROGRESS,
+                 .rule = rule::REGISTER_PROGRESS,
                  .only = "command queue:*",
                  .read = [](Context& c, u32 offset, u64 value) {
                    if (offset != reg::gerror) return value;
@@ -87,15 +93,15 @@ std::vector<Mistake> of_control() {
                  }});
   all.push_back({.name = "GBPA.ABORT counts with SMMUEN = 1",
                  .section = "6.3.14, 3.11",
-                 .rule = Rule::TRANSLATION_RESULT,
+                 .rule = rule::TRANSLATION_RESULT,
                  .only = "disabled:*",
                  .outcome = [](Context& c, spec::Access&, spec::Outcome& o) {
                    if ((c.written[reg::gbpa] & spec::gbpa::abort) == 0) return;
-                   o = {.kind = spec::OutcomeKind::abort, .rule = Rule::DISABLED_PASSES};
+                   o = {.kind = spec::OutcomeKind::abort, .rule = rule::DISABLED_PASSES};
                  }});
   all.push_back({.name = "CR0.PRIQEN is acknowledged without IDR0.PRI",
                  .section = "6.3.9, 6.3.10",
-                 .rule = Rule::REGISTER_READ,
+                 .rule = rule::REGISTER_READ,
                  .only = "registers: enables*",
                  .read = [](Context& c, u32 offset, u64 value) {
                    const bool its = offset == reg::cr0 || offset == reg::cr0ack;
@@ -108,7 +114,7 @@ std::vector<Mistake> of_command_errors() {
   std::vector<Mistake> all;
   all.push_back({.name = "CMDQ_CONS stops before the command in error",
                  .section = "7.1",
-                 .rule = Rule::COMMAND_ERROR_STOPS,
+                 .rule = rule::COMMAND_ERROR_STOPS,
                  .only = "command: CMD_SYNC*",
                  .read = [](Context& c, u32 offset, u64 value) {
                    if (offset != reg::cmdq_cons || bits(value, 30, 24) == 0) return value;
@@ -117,7 +123,7 @@ std::vector<Mistake> of_command_errors() {
                  }});
   all.push_back({.name = "CMDQ_CONS loses its wrap bit in an error",
                  .section = "6.3.28, 7.1",
-                 .rule = Rule::COMMAND_ERROR_STOPS,
+                 .rule = rule::COMMAND_ERROR_STOPS,
                  .only = "command queue:*",
                  .read = [](Context& c, u32 offset, u64 value) {
                    const bool error = offset == reg::cmdq_cons && bits(value, 30, 24) != 0;
@@ -125,7 +131,7 @@ std::vector<Mistake> of_command_errors() {
                  }});
   all.push_back({.name = "an acknowledged command is skipped and not read again",
                  .section = "7.1",
-                 .rule = Rule::TLBI_TAGS,
+                 .rule = rule::TLBI_TAGS,
                  .only = "command queue:*",
                  .write = [](Context& c, u32 offset, u64 value) {
                    if (offset == reg::gerrorn) skip_command(c);
@@ -141,60 +147,60 @@ std::vector<Mistake> of_invalidations() {
     all.push_back(
         {.name = name, .section = section, .rule = rule, .only = only, .command = command});
   };
-  add("CFGI_STE_RANGE has half of its StreamIDs", "4.3.2", Rule::CFGI_SCOPE, "sequence: an STE*",
+  add("CFGI_STE_RANGE has half of its StreamIDs", "4.3.2", rule::CFGI_SCOPE, "sequence: an STE*",
       [](spec::Command& c) {
         if (c.op != Opcode::cfgi_ste_range || c.range == 31) return;
         c = c.range == 0 ? spec::cmd_cfgi_ste(static_cast<u32>(c.sid), false)
                          : spec::cmd_cfgi_ste_range(static_cast<u32>(c.sid),
                                                     static_cast<unsigned>(c.range - 1));
       });
-  add("CFGI_STE_RANGE begins at its StreamID", "4.3.2", Rule::CFGI_SCOPE, "sequence: an STE*",
+  add("CFGI_STE_RANGE begins at its StreamID", "4.3.2", rule::CFGI_SCOPE, "sequence: an STE*",
       [](spec::Command& c) {
         if (c.op != Opcode::cfgi_ste_range || c.range == 31) return;
         if ((c.sid & mask(static_cast<unsigned>(c.range), 0)) == 0) return;
         c = spec::cmd_cfgi_ste(static_cast<u32>(c.sid), false);
       });
-  add("CFGI_ALL is taken with StreamID 0 alone", "4.3.6", Rule::CFGI_SCOPE, "sequence: an STE*",
+  add("CFGI_ALL is taken with StreamID 0 alone", "4.3.6", rule::CFGI_SCOPE, "sequence: an STE*",
       [](spec::Command& c) {
         if (c.op != Opcode::cfgi_ste_range || c.range != 31 || c.sid == 0) return;
         c = spec::cmd_cfgi_ste(static_cast<u32>(c.sid), false);
       });
-  add("CFGI_CD_ALL takes CD 0 alone", "4.3.4", Rule::CFGI_SCOPE, "substreams: a CD*",
+  add("CFGI_CD_ALL takes CD 0 alone", "4.3.4", rule::CFGI_SCOPE, "substreams: a CD*",
       [](spec::Command& c) {
         if (c.op == Opcode::cfgi_cd_all) c = spec::cmd_cfgi_cd(static_cast<u32>(c.sid), 0, false);
       });
-  add("CFGI_CD does not look at its SubstreamID", "4.3.3", Rule::CFGI_SCOPE, "substreams: a CD*",
+  add("CFGI_CD does not look at its SubstreamID", "4.3.3", rule::CFGI_SCOPE, "substreams: a CD*",
       [](spec::Command& c) {
         if (c.op == Opcode::cfgi_cd) c.ssid = 0;
       });
-  add("CFGI_CD with Leaf = 0 takes no CD", "4.3.3", Rule::CFGI_SCOPE, "sequence: a CD*",
+  add("CFGI_CD with Leaf = 0 takes no CD", "4.3.3", rule::CFGI_SCOPE, "sequence: a CD*",
       [](spec::Command& c) {
         if (c.op == Opcode::cfgi_cd && !c.leaf) c = spec::Command{.op = Opcode::prefetch_config};
       });
-  add("SCALE has four bits", "4.4.1.1", Rule::TLBI_RANGE, "sequence: a range*",
+  add("SCALE has four bits", "4.4.1.1", rule::TLBI_RANGE, "sequence: a range*",
       [](spec::Command& c) {
         if (!spec::is_tlbi_by_address(c.op) || c.scale < 16) return;
         c.scale -= 16;
         if (c.scale == 0 && c.num == 0) c.ttl = 3;
       });
-  add("TTL = 0 means level 3", "4.4.1.1", Rule::TLBI_RANGE, "sequence: a leaf at level 2*",
+  add("TTL = 0 means level 3", "4.4.1.1", rule::TLBI_RANGE, "sequence: a leaf at level 2*",
       [](spec::Command& c) {
         if (spec::is_tlbi_by_address(c.op) && c.tg != 0 && c.ttl == 0) c.ttl = 3;
       });
-  add("a range begins at a multiple of its size", "4.4.1.1", Rule::TLBI_RANGE, "sequence: a range*",
+  add("a range begins at a multiple of its size", "4.4.1.1", rule::TLBI_RANGE, "sequence: a range*",
       [](spec::Command& c) {
         if (!spec::is_tlbi_by_address(c.op) || c.tg == 0) return;
         c.address = align_down(c.address, static_cast<unsigned>(12 + c.scale));
       });
-  add("TLBI_NH_VAA goes by ASID 0", "4.4.2.3", Rule::TLBI_TAGS, "sequence: a leaf at level 3*",
+  add("TLBI_NH_VAA goes by ASID 0", "4.4.2.3", rule::TLBI_TAGS, "sequence: a leaf at level 3*",
       [](spec::Command& c) {
         if (c.op == Opcode::tlbi_nh_vaa) c.op = Opcode::tlbi_nh_va;
       });
-  add("TLBI_NH_ASID compares eight bits of the ASID", "4.4.2.2", Rule::TLBI_TAGS,
+  add("TLBI_NH_ASID compares eight bits of the ASID", "4.4.2.2", rule::TLBI_TAGS,
       "sequence: a leaf of TTB1*", [](spec::Command& c) {
         if (c.op == Opcode::tlbi_nh_asid) c.asid &= 0xff;
       });
-  add("TLBI by address loses what is above bit 47", "4.4.1", Rule::TLBI_TAGS,
+  add("TLBI by address loses what is above bit 47", "4.4.1", rule::TLBI_TAGS,
       "sequence: a leaf of TTB1*", [](spec::Command& c) {
         if (spec::is_tlbi_by_address(c.op)) c.address &= mask(47, 0);
       });
@@ -207,7 +213,7 @@ std::vector<Mistake> of_prefetches() {
   const auto add = [&](const char* name, const char* section, auto command) {
     all.push_back({.name = name,
                    .section = section,
-                   .rule = Rule::COMMAND_LEGAL,
+                   .rule = rule::COMMAND_LEGAL,
                    .only = "command: PREFETCH*",
                    .command = command});
   };
@@ -230,59 +236,59 @@ Mistake of_fetch(const char* name, const char* section, Rule rule, const char* o
 
 std::vector<Mistake> of_configuration() {
   std::vector<Mistake> all;
-  all.push_back(of_fetch("S1DSS = 3 bypasses stage 1", "5.2 (S1DSS)", Rule::SSID_REQUIRED,
+  all.push_back(of_fetch("S1DSS = 3 bypasses stage 1", "5.2 (S1DSS)", rule::SSID_REQUIRED,
                          "substreams: S1DSS*", [](Context&, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::ste, pa, 1);
                            return its && bits(word, 1, 0) == 3 ? word ^ 2 : word;
                          }));
-  all.push_back(of_fetch("S1Fmt = 2 is taken as 1", "5.2 (S1Fmt)", Rule::TRANSLATION_RESULT,
+  all.push_back(of_fetch("S1Fmt = 2 is taken as 1", "5.2 (S1Fmt)", rule::TRANSLATION_RESULT,
                          "substreams: S1Fmt*", [](Context&, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::ste, pa, 0);
                            return its && bits(word, 5, 4) == 2 ? word ^ 0x30 : word;
                          }));
-  all.push_back(of_fetch("an STE with CONT is refused", "5.2 (CONT)", Rule::TRANSLATION_RESULT,
+  all.push_back(of_fetch("an STE with CONT is refused", "5.2 (CONT)", rule::TRANSLATION_RESULT,
                          "ste: CONT*", [](Context& c, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::ste, pa, 0);
                            return its && bits(c.word(pa + 8), 16, 13) != 0 ? word & ~u64{1} : word;
                          }));
-  all.push_back(of_fetch("TBI0 counts for both halves", "5.4 (TBI)", Rule::TRANSLATION_RESULT,
+  all.push_back(of_fetch("TBI0 counts for both halves", "5.4 (TBI)", rule::TRANSLATION_RESULT,
                          "walk: tags*", [](Context&, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::cd, pa, 0);
                            return its ? with_bits(word, 39, 39, bits(word, 38, 38)) : word;
                          }));
-  all.push_back(of_fetch("HAD0 counts for both halves", "5.4 (HAD)", Rule::S1_PERMISSION,
+  all.push_back(of_fetch("HAD0 counts for both halves", "5.4 (HAD)", rule::S1_PERMISSION,
                          "attributes: tables*", [](Context& c, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::cd, pa, 2);
                            return its ? with_bits(word, 1, 1, bits(c.word(pa - 8), 1, 1)) : word;
                          }));
   all.back().kinds = 4;
-  all.push_back(of_fetch("TTB is a multiple of 4 KiB", "5.4 (TTB0)", Rule::TRANSLATION_RESULT,
+  all.push_back(of_fetch("TTB is a multiple of 4 KiB", "5.4 (TTB0)", rule::TRANSLATION_RESULT,
                          "walk: a root*", [](Context&, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::cd, pa, 1) ||
                                             starts(kind, Structure::cd, pa, 2);
                            return its ? word & ~mask(11, 4) : word;
                          }));
-  all.push_back(of_fetch("EPD1 is that of TTB0", "5.4 (EPD)", Rule::TRANSLATION_RESULT,
+  all.push_back(of_fetch("EPD1 is that of TTB0", "5.4 (EPD)", rule::TRANSLATION_RESULT,
                          "walk: EPD*", [](Context&, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::cd, pa, 0);
                            return its && !bit(word, 30)
                                       ? with_bits(word, 30, 30, bits(word, 14, 14))
                                       : word;
                          }));
-  all.push_back(of_fetch("S1CDMax has four bits", "5.2 (S1CDMax)", Rule::STE_S1CDMAX,
+  all.push_back(of_fetch("S1CDMax has four bits", "5.2 (S1CDMax)", rule::STE_S1CDMAX,
                          "ste: S1CDMax*", [](Context&, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::ste, pa, 0);
                            return its ? word & mask(62, 0) : word;
                          }));
   all.push_back(
-      of_fetch("IPS is compared with 48 bits at least", "5.4 (IPS)", Rule::S1_OUTPUT_SIZE,
+      of_fetch("IPS is compared with 48 bits at least", "5.4 (IPS)", rule::S1_OUTPUT_SIZE,
                "walk: output*", [](Context&, Structure kind, u64 pa, u64 word) {
                  const bool its = starts(kind, Structure::cd, pa, 0);
                  return its ? with_bits(word, 34, 32, std::max<u64>(bits(word, 34, 32), 5)) : word;
                }));
   all.back().kinds = 4;
   all.push_back(of_fetch("descriptors' XNTable bits are not looked at", "DDI 0487 D8.4",
-                         Rule::S1_PERMISSION, "attributes: tables*",
+                         rule::S1_PERMISSION, "attributes: tables*",
                          [](Context&, Structure kind, u64, u64 word) {
                            return kind == Structure::descriptor ? word & ~mask(60, 59) : word;
                          }));
@@ -294,18 +300,18 @@ std::vector<Mistake> of_attributes() {
   all.push_back(
       {.name = "the half is chosen by bit 63",
        .section = "5.4, DDI 0487 D8.2",
-       .rule = Rule::TRANSLATION_RESULT,
+       .rule = rule::TRANSLATION_RESULT,
        .only = "walk: tags*",
        .access = [](spec::Access& a) { a.va = with_bits(a.va, 55, 55, bits(a.va, 63, 63)); }});
   all.push_back({.name = "PRIVCFG is applied though ATTR_PERMS_OVR = 0",
                  .section = "5.2 (PRIVCFG), 6.3.2",
-                 .rule = Rule::S1_PERMISSION,
+                 .rule = rule::S1_PERMISSION,
                  .only = "attributes: PRIVCFG*",
                  .kinds = 6,
                  .state = [](spec::SmmuState& s) { s.caps.attr_perms_ovr = true; }});
   all.push_back({.name = "PRIVCFG is not applied though ATTR_PERMS_OVR = 1",
                  .section = "5.2 (PRIVCFG), 6.3.2",
-                 .rule = Rule::S1_PERMISSION,
+                 .rule = rule::S1_PERMISSION,
                  .only = "attributes: PRIVCFG*",
                  .kinds = 4,
                  .claims = [](spec::Capabilities& caps) { caps.attr_perms_ovr = true; },
@@ -315,7 +321,7 @@ std::vector<Mistake> of_attributes() {
                      }});
   all.push_back({.name = "INSTCFG = 2 is taken as 3",
                  .section = "5.2 (INSTCFG), 13.1.2",
-                 .rule = Rule::S1_PERMISSION,
+                 .rule = rule::S1_PERMISSION,
                  .only = "attributes: PRIVCFG*",
                  .kinds = 4,
                  .claims = [](spec::Capabilities& caps) { caps.attr_perms_ovr = true; },
@@ -334,25 +340,25 @@ std::vector<Mistake> of_events() {
   std::vector<Mistake> all;
   all.push_back({.name = "InputAddr has no tag",
                  .section = "7.3, 7.3.13",
-                 .rule = Rule::EVENT_RECORD,
+                 .rule = rule::EVENT_RECORD,
                  .only = "walk: tags*",
                  .outcome = [](Context&, spec::Access& a, spec::Outcome& o) {
                    const bool walked =
-                       spec::is_translation_fault(o.event) && o.rule != Rule::S1_VA_IN_RANGE;
+                       spec::is_translation_fault(o.event) && o.rule != rule::S1_VA_IN_RANGE;
                    if (walked) a.va = bit(a.va, 55) ? a.va | mask(63, 56) : a.va & mask(55, 0);
                  }});
   all.push_back({.name = "a SubstreamID is refused before the STE",
                  .section = "7.3.22",
-                 .rule = Rule::STE_VALID,
+                 .rule = rule::STE_VALID,
                  .only = "substreams: sent*",
                  .outcome = [](Context&, spec::Access& a, spec::Outcome& o) {
                    if (a.ssv && o.event == EventType::c_bad_ste) {
-                     o = spec::fault_outcome(EventType::c_bad_substreamid, Rule::SSID_NOT_ALLOWED);
+                     o = spec::fault_outcome(EventType::c_bad_substreamid, rule::SSID_NOT_ALLOWED);
                    }
                  }});
   all.push_back({.name = "CD.R = 0 silences F_WALK_EABT",
                  .section = "5.5",
-                 .rule = Rule::EVENT_LOST,
+                 .rule = rule::EVENT_LOST,
                  .only = "external abort:*",
                  .fetch =
                      [](Context& c, Structure kind, u64 pa, u64 word) {
@@ -366,12 +372,12 @@ std::vector<Mistake> of_events() {
                      }});
   all.push_back({.name = "what is to stall is terminated, and its record says Stall",
                  .section = "3.12.2, 5.5",
-                 .rule = Rule::DEVICE_OUTCOME,
+                 .rule = rule::DEVICE_OUTCOME,
                  .only = "cd: S*",
                  .seen = [](DmaSeen& seen) { seen.stalled = false; }});
   all.push_back({.name = "what is to be terminated waits",
                  .section = "3.12.1, 5.5",
-                 .rule = Rule::DEVICE_OUTCOME,
+                 .rule = rule::DEVICE_OUTCOME,
                  .only = "cd:*",
                  .seen = [](DmaSeen& seen) { seen.stalled = !seen.reached; }});
   return all;
@@ -381,21 +387,21 @@ std::vector<Mistake> of_records() {
   std::vector<Mistake> all;
   all.push_back({.name = "C_BAD_SUBSTREAMID has SSV",
                  .section = "7.3.9",
-                 .rule = Rule::EVENT_RECORD,
+                 .rule = rule::EVENT_RECORD,
                  .only = "substreams: S1DSS*",
                  .record = [](trace::EventRecord& r) {
                    if (bits(r[0], 7, 0) == 8) r[0] |= u64{1} << 11;
                  }});
   all.push_back({.name = "F_WALK_EABT has CLASS = IN",
                  .section = "7.3.12",
-                 .rule = Rule::EVENT_RECORD,
+                 .rule = rule::EVENT_RECORD,
                  .only = "external abort:*",
                  .record = [](trace::EventRecord& r) {
                    if (bits(r[0], 7, 0) == 0xb) r[1] = with_bits(r[1], 41, 40, 2);
                  }});
   all.push_back({.name = "a fetch of an instruction has RnW = 0",
                  .section = "7.3",
-                 .rule = Rule::EVENT_RECORD,
+                 .rule = rule::EVENT_RECORD,
                  .only = "attributes: *leaf",
                  .record = [](trace::EventRecord& r) {
                    if (bit(r[1], 34)) r[1] &= ~(u64{1} << 35);
@@ -411,19 +417,19 @@ std::vector<Mistake> of_tlb() {
                        const TlbMistake& wrong) {
     all.push_back({.name = name, .section = section, .rule = rule, .only = only, .tlb = wrong});
   };
-  add("eight bits of the ASID are compared", "3.17", Rule::TRANSLATION_RESULT, "walk: ASIDs*",
+  add("eight bits of the ASID are compared", "3.17", rule::TRANSLATION_RESULT, "walk: ASIDs*",
       {.asid_bits = 0xff});
-  add("a contiguous group goes with its first page alone", "4.4.1, DDI 0487 D8.2", Rule::TLBI_TAGS,
+  add("a contiguous group goes with its first page alone", "4.4.1, DDI 0487 D8.2", rule::TLBI_TAGS,
       "sequence: a contiguous*", {.contiguous_first = true});
-  add("a block goes with its first page alone", "4.4.1", Rule::TLBI_TAGS,
+  add("a block goes with its first page alone", "4.4.1", rule::TLBI_TAGS,
       "sequence: a leaf at level 2*", {.blocks_by_first = true});
-  add("who hits has the rights of who filled", "3.17, DDI 0487 D8.4", Rule::S1_PERMISSION,
+  add("who hits has the rights of who filled", "3.17, DDI 0487 D8.4", rule::S1_PERMISSION,
       "attributes: *leaf", {.rights_of_fill = true});
   all.back().kinds = 3;
-  add("what TTB1 maps goes with no address", "4.4.1", Rule::TLBI_TAGS, "sequence: a leaf of TTB1*",
+  add("what TTB1 maps goes with no address", "4.4.1", rule::TLBI_TAGS, "sequence: a leaf of TTB1*",
       {.upper_half_stays = true});
   all.back().kinds = 4;
-  add("both halves share entries", "5.4", Rule::TRANSLATION_RESULT, "sequence: a leaf of TTB1*",
+  add("both halves share entries", "5.4", rule::TRANSLATION_RESULT, "sequence: a leaf of TTB1*",
       {.forgets_ttb = true});
   return all;
 }
@@ -439,40 +445,40 @@ std::vector<Mistake> of_ats() {
   std::vector<Mistake> all;
   all.push_back({.name = "configuration errors of requests are never recorded",
                  .section = "3.9.1.2",
-                 .rule = Rule::EVENT_LOST,
+                 .rule = rule::EVENT_LOST,
                  .only = "ats: *REC_CFG_ATS*",
                  .kinds = 4,
                  .claims = with_ats_records,
                  .state = [](spec::SmmuState& state) { state.rec_cfg_ats = false; }});
   all.push_back({.name = "configuration errors of requests are always recorded",
                  .section = "3.9.1.2",
-                 .rule = Rule::EVENT_ONCE,
+                 .rule = rule::EVENT_ONCE,
                  .only = "ats: a stream*",
                  .kinds = 7,
                  .claims = with_ats_records,
                  .state = [](spec::SmmuState& state) { state.rec_cfg_ats = true; }});
   all.push_back({.name = "RECINVSID does not count for requests",
                  .section = "3.9.1.2",
-                 .rule = Rule::EVENT_ONCE,
+                 .rule = rule::EVENT_ONCE,
                  .only = "ats: a stream beyond*",
                  .kinds = 2,
                  .claims = with_ats_records,
                  .state = [](spec::SmmuState& state) { state.recinvsid = true; }});
   all.push_back({.name = "CMD_ATC_INV without SSV has a PASID",
                  .section = "4.5.1",
-                 .rule = Rule::QUEUE_CONSUMED_ORDER,
+                 .rule = rule::QUEUE_CONSUMED_ORDER,
                  .only = "ats: invalidations*",
                  .invalidation = [](AtcInvalidation& one) {
                    if (!one.substream) one.substream = 0;
                  }});
   all.push_back({.name = "requests are never privileged",
                  .section = "13.7",
-                 .rule = Rule::TRANSLATION_RESULT,
+                 .rule = rule::TRANSLATION_RESULT,
                  .only = "ats: requests*",
                  .request = [](spec::Access& a) { a.privileged = false; }});
   all.push_back({.name = "requests without a PASID take substream 0",
                  .section = "3.9.1.2, 5.2 (S1DSS)",
-                 .rule = Rule::TRANSLATION_RESULT,
+                 .rule = rule::TRANSLATION_RESULT,
                  .only = "ats: requests*",
                  .kinds = 5,
                  .request = [](spec::Access& a) { a.ssv = true; }});
@@ -491,7 +497,7 @@ std::vector<Mistake> of_page_records() {
   std::vector<Mistake> all;
   all.push_back({.name = "each fourth page request is lost",
                  .section = "8",
-                 .rule = Rule::PAGE_REQUEST_RECORD,
+                 .rule = rule::PAGE_REQUEST_RECORD,
                  .only = "pages: records*",
                  .claims = with_page_requests,
                  .page = [](Context& c, const spec::PageRequest&, spec::PageRequestOutcome& o) {
@@ -501,7 +507,7 @@ std::vector<Mistake> of_page_records() {
   const auto wrong_bit = [&](const char* name, unsigned word, unsigned place) {
     all.push_back({.name = name,
                    .section = "8",
-                   .rule = Rule::PAGE_REQUEST_RECORD,
+                   .rule = rule::PAGE_REQUEST_RECORD,
                    .only = "pages: records*",
                    .claims = with_page_requests,
                    .page_record = [word, place](spec::PageRequestWords& words) {
@@ -514,7 +520,7 @@ std::vector<Mistake> of_page_records() {
   wrong_bit("the record of a page request loses SSV", 0, 63);
   all.push_back({.name = "page requests are recorded while PRIQEN is 0",
                  .section = "6.3.9.5, 8.2",
-                 .rule = Rule::PAGE_REQUEST_RECORD,
+                 .rule = rule::PAGE_REQUEST_RECORD,
                  .only = "pages: PRIQEN = 0",
                  .claims = with_page_requests,
                  .page = [](Context& c, const spec::PageRequest&, spec::PageRequestOutcome& o) {
@@ -531,7 +537,7 @@ std::vector<Mistake> of_page_overflows() {
   std::vector<Mistake> all;
   all.push_back({.name = "PRIQ_PROD.OVFLG stays",
                  .section = "8.1",
-                 .rule = Rule::PAGE_REQUEST_OVERFLOW,
+                 .rule = rule::PAGE_REQUEST_OVERFLOW,
                  .only = "pages: overflow of*",
                  .claims = with_page_requests,
                  .read = [](Context&, u32 offset, u64 value) {
@@ -539,7 +545,7 @@ std::vector<Mistake> of_page_overflows() {
                  }});
   all.push_back({.name = "an overflow of page requests ends when there is room",
                  .section = "8.1",
-                 .rule = Rule::PAGE_REQUEST_OVERFLOW,
+                 .rule = rule::PAGE_REQUEST_OVERFLOW,
                  .only = "pages: overflow of*",
                  .claims = with_page_requests,
                  .page = [](Context& c, const spec::PageRequest&, spec::PageRequestOutcome& o) {
@@ -553,7 +559,7 @@ std::vector<Mistake> of_page_overflows() {
                  }});
   all.push_back({.name = "no page request is answered in an overflow",
                  .section = "8.1",
-                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .rule = rule::PAGE_REQUEST_RESPONSE,
                  .only = "pages: overflow of*",
                  .claims = with_page_requests,
                  .page = [](Context&, const spec::PageRequest&, spec::PageRequestOutcome& o) {
@@ -563,7 +569,7 @@ std::vector<Mistake> of_page_overflows() {
                  }});
   all.push_back({.name = "each page request is answered in an overflow",
                  .section = "8.1",
-                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .rule = rule::PAGE_REQUEST_RESPONSE,
                  .only = "pages: overflow of*",
                  .claims = with_page_requests,
                  .page = [](Context&, const spec::PageRequest& r, spec::PageRequestOutcome& o) {
@@ -573,7 +579,7 @@ std::vector<Mistake> of_page_overflows() {
                  }});
   all.push_back({.name = "Stop Markers are answered",
                  .section = "8.2",
-                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .rule = rule::PAGE_REQUEST_RESPONSE,
                  .only = "pages: PRIQEN = 0",
                  .claims = with_page_requests,
                  .page = [](Context&, const spec::PageRequest& r, spec::PageRequestOutcome& o) {
@@ -584,7 +590,7 @@ std::vector<Mistake> of_page_overflows() {
                  }});
   all.push_back({.name = "STE.PPAR is taken as 1",
                  .section = "8.1, 5.2 (PPAR)",
-                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .rule = rule::PAGE_REQUEST_RESPONSE,
                  .only = "pages: overflow, PPAR*",
                  .claims = with_page_requests,
                  .page = [](Context&, const spec::PageRequest& r, spec::PageRequestOutcome& o) {
@@ -600,7 +606,7 @@ std::vector<Mistake> of_page_responses() {
   const auto add = [&](const char* name, const char* section, const char* only, auto&& change) {
     all.push_back({.name = name,
                    .section = section,
-                   .rule = Rule::PAGE_REQUEST_RESPONSE,
+                   .rule = rule::PAGE_REQUEST_RESPONSE,
                    .only = only,
                    .claims = with_page_requests,
                    .page_responses = [change](std::vector<spec::PageResponse>& sent) {
@@ -619,7 +625,7 @@ std::vector<Mistake> of_page_responses() {
       });
   all.push_back({.name = "CMD_PRI_RESP sends nothing",
                  .section = "4.5.2",
-                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .rule = rule::PAGE_REQUEST_RESPONSE,
                  .only = "pages: CMD_PRI_RESP",
                  .claims = with_page_requests,
                  .command = [](spec::Command& c) {
@@ -627,7 +633,7 @@ std::vector<Mistake> of_page_responses() {
                  }});
   all.push_back({.name = "with PRIQEN = 0 the Last one alone is answered",
                  .section = "8.2",
-                 .rule = Rule::PAGE_REQUEST_RESPONSE,
+                 .rule = rule::PAGE_REQUEST_RESPONSE,
                  .only = "pages: PRIQEN = 0",
                  .claims = with_page_requests,
                  .page = [](Context&, const spec::PageRequest& r, spec::PageRequestOutcome& o) {

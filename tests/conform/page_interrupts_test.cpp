@@ -8,6 +8,7 @@
 
 #include "conform/conform.h"
 #include "conform/dut/spec_device.h"
+#include "spec/rules/records.h"
 #include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 namespace reg = spec::reg;
 using spec::Rule;
+namespace rule = spec::rule;
 
 enum class Mistake {
   none,
@@ -89,14 +91,14 @@ TEST_P(PageInterrupts, AMistakeIsFoundByItsRule) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, PageInterrupts,
-    testing::Values(Twin{Mistake::sends_none, false, Rule::INTERRUPT_SENT},
-                    Twin{Mistake::sends_none, true, Rule::INTERRUPT_SENT},
-                    Twin{Mistake::loses_message, true, Rule::INTERRUPT_SENT},
-                    Twin{Mistake::ignores_last_only, true, Rule::INTERRUPT_CAUSE},
-                    Twin{Mistake::always_last_only, false, Rule::INTERRUPT_SENT},
-                    Twin{Mistake::always_last_only, true, Rule::INTERRUPT_SENT},
-                    Twin{Mistake::sends_when_disabled, false, Rule::INTERRUPT_CAUSE},
-                    Twin{Mistake::sends_when_disabled, true, Rule::INTERRUPT_CAUSE}));
+    testing::Values(Twin{Mistake::sends_none, false, rule::INTERRUPT_SENT},
+                    Twin{Mistake::sends_none, true, rule::INTERRUPT_SENT},
+                    Twin{Mistake::loses_message, true, rule::INTERRUPT_SENT},
+                    Twin{Mistake::ignores_last_only, true, rule::INTERRUPT_CAUSE},
+                    Twin{Mistake::always_last_only, false, rule::INTERRUPT_SENT},
+                    Twin{Mistake::always_last_only, true, rule::INTERRUPT_SENT},
+                    Twin{Mistake::sends_when_disabled, false, rule::INTERRUPT_CAUSE},
+                    Twin{Mistake::sends_when_disabled, true, rule::INTERRUPT_CAUSE}));
 
 TEST(ConformPageInterrupts, ADeviceThatIsRightHolds) {
   for (const bool msi : {false, true}) {

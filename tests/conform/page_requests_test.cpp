@@ -15,6 +15,9 @@
 #include "conform/dut/spec_device.h"
 #include "conform/judge_case.h"
 #include "conform/runner.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
 #include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
 
@@ -23,8 +26,10 @@ namespace {
 
 using spec::Rule;
 
-constexpr Rule page_rules[] = {Rule::PAGE_REQUEST_RECORD, Rule::PAGE_REQUEST_OVERFLOW,
-                               Rule::PAGE_REQUEST_RESPONSE};
+namespace rule = spec::rule;
+
+constexpr Rule page_rules[] = {rule::PAGE_REQUEST_RECORD, rule::PAGE_REQUEST_OVERFLOW,
+                               rule::PAGE_REQUEST_RESPONSE};
 
 spec::IdRegisters machine(unsigned ssidsize, bool pps, unsigned priqs) {
   spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
@@ -186,7 +191,7 @@ class Group {
   std::string found() {
     std::string text;
     for (const Divergence& one : judge_.judge(trace_)) {
-      if (one.rule == Rule::DEVICE_OUTCOME) continue;  // the queue in memory is as it was
+      if (one.rule == rule::DEVICE_OUTCOME) continue;  // the queue in memory is as it was
       text += (text.empty() ? "" : "; ") + std::string(spec::rule_name(one.rule)) + ": " + one.kind;
     }
     return text;
@@ -260,7 +265,7 @@ TEST(ConformPageRequests, NothingIsSentWhileSmmuenIs0) {
     const auto found = judge.judge(run->trace);
     EXPECT_EQ(found.empty(), enabled);
     if (!found.empty()) {
-      EXPECT_EQ(found.front().rule, Rule::PAGE_REQUEST_RESPONSE);
+      EXPECT_EQ(found.front().rule, rule::PAGE_REQUEST_RESPONSE);
       EXPECT_EQ(found.front().kind, "a response that nothing asks for");
     }
   }
@@ -320,7 +325,7 @@ TEST(ConformPageRequests, OvflgTogglesForAnOverflowAlone) {
   const auto result = run_conform(device, options_of(5, 0, "pages: records"));
   ASSERT_TRUE(result) << result.error().message;
   ASSERT_EQ(result->divergences.size(), 1U) << words(*result);
-  EXPECT_EQ(result->divergences.front().divergence.rule, Rule::PAGE_REQUEST_OVERFLOW);
+  EXPECT_EQ(result->divergences.front().divergence.rule, rule::PAGE_REQUEST_OVERFLOW);
   EXPECT_EQ(result->divergences.front().divergence.kind,
             "PRIQ_PROD.OVFLG toggles without an overflow");
 }

@@ -38,7 +38,7 @@ for driver in bao jailhouse sysarch_acs tfa; do
   while IFS='|' read -r _ machine rules more; do
     [ -n "${machine// /}" ] && [ -z "$more" ] || fail "$driver/expected.txt: a line has other than three fields"
     for rule in $rules; do
-      grep -q "RULE($rule," "$2/spec/rules.def" || fail "$driver/expected.txt: there is no rule $rule"
+      grep -q "RULE($rule," "$2"/spec/rules/*.def || fail "$driver/expected.txt: there is no rule $rule"
     done
   done < <(grep -vE '^(#|$)' "$drivers/$driver/expected.txt")
 done
@@ -76,7 +76,7 @@ grep -q 'broken: PROMISE_OUTCOME' "$work/said.txt" || fail "what denies nothing 
 
 # A report of every rule that there is: each of them is read from it, whatever letters and digits its name has.
 mkdir -p "$work/all"
-rules=$(sed -n 's/^RULE(\([^,]*\),.*/\1/p' "$2/spec/rules.def" | tr '\n' ' ')
+rules=$(sed -n 's/^RULE(\([^,]*\),.*/\1/p' "$2"/spec/rules/*.def | tr '\n' ' ')
 printf '#!/bin/sh\n' >"$work/all/build.sh"
 printf '#!/bin/sh\nfor rule in %s; do echo "VIOLATION $rule (promise)"; done\n' "$rules" >"$work/all/iommucheck"
 chmod +x "$work/all/build.sh" "$work/all/iommucheck"

@@ -6,12 +6,16 @@
 
 #include "check/check.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/protocol.h"
 #include "tests/places.h"
 
 namespace iommucheck::oracle::plugin_boundary_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 using ::testing::HasSubstr;
 
 struct Nonsense {
@@ -44,37 +48,37 @@ constexpr const char* dies = "the driver ";  // a signal, or a sanitizer's exit
 INSTANTIATE_TEST_SUITE_P(
     All, PluginBoundary,
     ::testing::Values(
-        Nonsense{"store_unaligned", Rule::CRASH_NEVER, "not aligned to 8 bytes"},
-        Nonsense{"store_outside", Rule::CRASH_NEVER, not_given},
-        Nonsense{"store_freed", Rule::CRASH_NEVER, not_given},
-        Nonsense{"fill_huge", Rule::CRASH_NEVER, not_given},
-        Nonsense{"exchange_outside", Rule::CRASH_NEVER, not_given},
-        Nonsense{"clean_huge", Rule::CRASH_NEVER, not_given},
-        Nonsense{"alloc_zero", Rule::CRASH_NEVER, no_size},
-        Nonsense{"alloc_huge", Rule::CRASH_NEVER, no_size},
-        Nonsense{"free_twice", Rule::CRASH_NEVER, no_block},
-        Nonsense{"free_part", Rule::CRASH_NEVER, no_block},
-        Nonsense{"free_nowhere", Rule::CRASH_NEVER, no_block},
-        Nonsense{"arena_align", Rule::CRASH_NEVER, "has to be a power of two up to 4096"},
-        Nonsense{"arena_overflow", Rule::CRASH_NEVER, dies},
-        Nonsense{"window_write", Rule::CRASH_NEVER, dies},
-        Nonsense{"window_beyond", Rule::CRASH_NEVER, dies},
-        Nonsense{"scan_window_beyond", Rule::CRASH_NEVER, dies},
-        Nonsense{"scan_store_freed", Rule::CRASH_NEVER, "has not got (any more)"},
-        Nonsense{"register_beyond", Rule::CRASH_NEVER, "beyond the SMMU's two pages"},
-        Nonsense{"other_iommu", Rule::CRASH_NEVER, "of IOMMU 1: there is one only, 0"},
-        Nonsense{"store_size", Rule::CRASH_NEVER, "has to be a power of two up to 16"},
-        Nonsense{"store_askew", Rule::CRASH_NEVER, "not aligned to its 16 bytes"},
-        Nonsense{"load_wide", Rule::CRASH_NEVER, "has to be a power of two up to 8"},
-        Nonsense{"atomic_unknown", Rule::CRASH_NEVER, "there is no operation 77"},
-        Nonsense{"barrier_unknown", Rule::CRASH_NEVER, "barrier(0x205): there is no such kind"},
-        Nonsense{"ats_unknown", Rule::CRASH_NEVER, "ats_enable(1000): there are"},
-        Nonsense{"register_unaligned", Rule::REGISTER_WIDTH, "CR1 is written at 0x29"},
-        Nonsense{"result_bytes", Rule::RESULT_EXACT, "value 0xffffffffffffffff"},
-        Nonsense{"result_error", Rule::RESULT_EXACT, "returned -12345"},
-        Nonsense{"handle_zero", Rule::RESULT_EXACT, "domain_alloc"},
-        Nonsense{"handle_again", Rule::RESULT_EXACT, "domain_alloc"},
-        Nonsense{"info", Rule::RESULT_EXACT, "domain_alloc"}),
+        Nonsense{"store_unaligned", rule::CRASH_NEVER, "not aligned to 8 bytes"},
+        Nonsense{"store_outside", rule::CRASH_NEVER, not_given},
+        Nonsense{"store_freed", rule::CRASH_NEVER, not_given},
+        Nonsense{"fill_huge", rule::CRASH_NEVER, not_given},
+        Nonsense{"exchange_outside", rule::CRASH_NEVER, not_given},
+        Nonsense{"clean_huge", rule::CRASH_NEVER, not_given},
+        Nonsense{"alloc_zero", rule::CRASH_NEVER, no_size},
+        Nonsense{"alloc_huge", rule::CRASH_NEVER, no_size},
+        Nonsense{"free_twice", rule::CRASH_NEVER, no_block},
+        Nonsense{"free_part", rule::CRASH_NEVER, no_block},
+        Nonsense{"free_nowhere", rule::CRASH_NEVER, no_block},
+        Nonsense{"arena_align", rule::CRASH_NEVER, "has to be a power of two up to 4096"},
+        Nonsense{"arena_overflow", rule::CRASH_NEVER, dies},
+        Nonsense{"window_write", rule::CRASH_NEVER, dies},
+        Nonsense{"window_beyond", rule::CRASH_NEVER, dies},
+        Nonsense{"scan_window_beyond", rule::CRASH_NEVER, dies},
+        Nonsense{"scan_store_freed", rule::CRASH_NEVER, "has not got (any more)"},
+        Nonsense{"register_beyond", rule::CRASH_NEVER, "beyond the SMMU's two pages"},
+        Nonsense{"other_iommu", rule::CRASH_NEVER, "of IOMMU 1: there is one only, 0"},
+        Nonsense{"store_size", rule::CRASH_NEVER, "has to be a power of two up to 16"},
+        Nonsense{"store_askew", rule::CRASH_NEVER, "not aligned to its 16 bytes"},
+        Nonsense{"load_wide", rule::CRASH_NEVER, "has to be a power of two up to 8"},
+        Nonsense{"atomic_unknown", rule::CRASH_NEVER, "there is no operation 77"},
+        Nonsense{"barrier_unknown", rule::CRASH_NEVER, "barrier(0x205): there is no such kind"},
+        Nonsense{"ats_unknown", rule::CRASH_NEVER, "ats_enable(1000): there are"},
+        Nonsense{"register_unaligned", rule::REGISTER_WIDTH, "CR1 is written at 0x29"},
+        Nonsense{"result_bytes", rule::RESULT_EXACT, "value 0xffffffffffffffff"},
+        Nonsense{"result_error", rule::RESULT_EXACT, "returned -12345"},
+        Nonsense{"handle_zero", rule::RESULT_EXACT, "domain_alloc"},
+        Nonsense{"handle_again", rule::RESULT_EXACT, "domain_alloc"},
+        Nonsense{"info", rule::RESULT_EXACT, "domain_alloc"}),
     [](const auto& test) { return std::string(test.param.fault); });
 
 /// Accesses that say their size, atomics and locks are what the plain ones are: right drivers hold,

@@ -9,6 +9,9 @@
 #include "check/check.h"
 #include "monitor/replay.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "tests/places.h"
 #include "trace/trace_file.h"
 
@@ -16,6 +19,8 @@ namespace iommucheck::oracle::plugin_scan_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -51,8 +56,8 @@ TEST(PluginScan, ARightDriverIsClean) {
   const CheckResult result = check(options_for(plugin("scan_none")));
   EXPECT_TRUE(result.findings.empty()) << headline(result.findings.front());
   EXPECT_EQ(result.sequences, 1500U);
-  for (const Rule rule : {Rule::PAGE_REUSE, Rule::TABLE_FREE, Rule::WILD_WALK,
-                          Rule::QUEUE_SLOT_ORDER, Rule::PROMISE_OUTCOME, Rule::STATE_RETURNS}) {
+  for (const Rule rule : {rule::PAGE_REUSE, rule::TABLE_FREE, rule::WILD_WALK,
+                          rule::QUEUE_SLOT_ORDER, rule::PROMISE_OUTCOME, rule::STATE_RETURNS}) {
     EXPECT_EQ(count_of(result, rule).verdict, RuleVerdict::holds) << spec::rule_name(rule);
   }
 }
@@ -79,18 +84,18 @@ void expect_found(const std::string& name, Rule rule) {
   std::filesystem::remove_all(options.out_directory);
 }
 
-TEST(PluginScan, AForgottenInvalidationIsFound) { expect_found("scan_buggy", Rule::PAGE_REUSE); }
-TEST(PluginScan, ATableFreedEarlyIsFound) { expect_found("scan_early", Rule::TABLE_FREE); }
+TEST(PluginScan, AForgottenInvalidationIsFound) { expect_found("scan_buggy", rule::PAGE_REUSE); }
+TEST(PluginScan, ATableFreedEarlyIsFound) { expect_found("scan_early", rule::TABLE_FREE); }
 
 /// Where each store is seen a missing barrier is a breach; where they are found together it may
 /// have been there.
 TEST(PluginScan, WhatNeedsTheOrderIsUndetermined) {
   const CheckResult precise = check(options_for(plugin("forget_order")));
   ASSERT_EQ(precise.findings.size(), 1U);
-  EXPECT_EQ(precise.findings.front().rule, Rule::WILD_WALK) << headline(precise.findings.front());
+  EXPECT_EQ(precise.findings.front().rule, rule::WILD_WALK) << headline(precise.findings.front());
   const CheckResult scan = check(options_for(plugin("scan_forget_order")));
   EXPECT_TRUE(scan.findings.empty()) << headline(scan.findings.front());
-  const RuleCount& count = count_of(scan, Rule::WILD_WALK);
+  const RuleCount& count = count_of(scan, rule::WILD_WALK);
   EXPECT_EQ(count.verdict, RuleVerdict::undetermined);
   EXPECT_THAT(count.why, HasSubstr("order of stores found together"));
   std::filesystem::remove_all(options_for("").out_directory);
@@ -111,7 +116,7 @@ TEST(PluginScan, ACrashIsAFindingToo) {
   const CheckOptions options = options_for(plugin("scan_crash"));
   const CheckResult result = check(options);
   ASSERT_EQ(result.findings.size(), 1U);
-  EXPECT_EQ(result.findings.front().rule, Rule::CRASH_NEVER);
+  EXPECT_EQ(result.findings.front().rule, rule::CRASH_NEVER);
   std::filesystem::remove_all(options.out_directory);
 }
 

@@ -2,6 +2,8 @@
 // The environment's side of shared address spaces: it does what it owes, and no more.
 #include "host/processes.h"
 
+#include "spec/rules/interface.h"
+
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -129,7 +131,7 @@ TEST(Processes, ADriverThatUnpinsTooOftenIsFound) {
   const u64 mm = world.processes.create();
   world.processes.unpin(mm);
   ASSERT_EQ(world.monitor.findings().size(), 1U);
-  EXPECT_EQ(world.monitor.findings()[0].rule, spec::Rule::CRASH_NEVER);
+  EXPECT_EQ(world.monitor.findings()[0].rule, spec::rule::CRASH_NEVER);
 }
 
 TEST(Processes, ShortMemoryLeavesWhatIsToldAndNoChild) {

@@ -11,6 +11,7 @@
 #include "scenario/format/parser.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
+#include "spec/rules/interface.h"
 
 namespace iommucheck::oracle::caller_replay_test {
 namespace {
@@ -48,13 +49,13 @@ void only(const ReplayResult& result, spec::Rule rule) {
 
 TEST(CallerReplay, ARangeMappedBeforeTheSync) {
   const std::string again = "  map(d, 0x1000, Q, 0x1000, rw) -> ok\n";
-  only(replay_of(mapped + again + synced, "range"), spec::Rule::RANGE_UNSYNCED);
+  only(replay_of(mapped + again + synced, "range"), spec::rule::RANGE_UNSYNCED);
   EXPECT_EQ(replay_of(std::string(mapped) + synced + again, "range_kept").flagged, 0U);
 }
 
 TEST(CallerReplay, APageReusedBeforeTheSync) {
   const std::string reuse = "  page_reuse(P) -> ok\n";
-  only(replay_of(mapped + reuse + synced, "page"), spec::Rule::PAGE_IN_FLIGHT);
+  only(replay_of(mapped + reuse + synced, "page"), spec::rule::PAGE_IN_FLIGHT);
   EXPECT_EQ(replay_of(std::string(mapped) + synced + reuse, "page_kept").flagged, 0U);
 }
 
@@ -66,14 +67,14 @@ TEST(CallerReplay, ADmaAfterDone) {
   const std::string unbind = "  unbind_device(D0, 1) -> ok\n";
   EXPECT_EQ(replay_of(bound + dma + unbind, "dma_kept").flagged, 0U);
   only(replay_of(bound + unbind + "  dma D0.1 0x400000 r g=0 last=1 -> F.pasid\n", "dma"),
-       spec::Rule::DMA_AFTER_DONE);
+       spec::rule::DMA_AFTER_DONE);
 }
 
 TEST(CallerReplay, AFreedObject) {
   const std::string freed = std::string(mapped) + synced +
                             "  detach(d, D0) -> ok\n  domain_free(d) -> ok\n"
                             "  map(d, 0x1000, P, 0x1000, rw) -> EINVAL\n";
-  only(replay_of(freed, "freed"), spec::Rule::FREED_OBJECT);
+  only(replay_of(freed, "freed"), spec::rule::FREED_OBJECT);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "host/driver_host.h"
 #include "impl/driver.h"
 #include "report/finding_text.h"
+#include "spec/rules/interface.h"
 
 namespace iommucheck::oracle::faults_ended_test {
 namespace {
@@ -87,7 +88,7 @@ class FaultsEnded : public testing::TestWithParam<bool> {
       return;
     }
     ASSERT_FALSE(monitor.findings().empty());
-    EXPECT_EQ(monitor.findings()[0].rule, spec::Rule::FAULT_ENDED)
+    EXPECT_EQ(monitor.findings()[0].rule, spec::rule::FAULT_ENDED)
         << one_line(monitor.findings()[0]);
   }
 

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/command.h"
 #include "spec/sva/call.h"
 
@@ -37,7 +39,7 @@ spec::Cause cached_pointer() {
   cause.value = 0x8000'3003;
   cause.va = 0x4000'0000;
   cause.asid = 9;
-  cause.rule = spec::Rule::S1_DESCRIPTOR_VALID;
+  cause.rule = spec::rule::S1_DESCRIPTOR_VALID;
   cause.stored_at = 50;
   cause.vanished_at = 51;
   cause.lost_at = 52;
@@ -49,7 +51,7 @@ spec::Cause cached_pointer() {
 }
 
 Violation full() {
-  Violation v(finding_of(spec::Rule::TABLE_FREE, "what, where; and why\nin two lines\x1f"));
+  Violation v(finding_of(spec::rule::TABLE_FREE, "what, where; and why\nin two lines\x1f"));
   v.party = spec::Keeper::caller;
   v.at = 60;
   v.where = {

@@ -9,6 +9,9 @@
 #include <functional>
 #include <vector>
 
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "spec/smmu/command.h"
 #include "tests/monitor/monitored_driver_support.h"
 
@@ -16,6 +19,8 @@ namespace iommucheck::oracle::monitor_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 using spec::sva::Call;
 using spec::sva::CallKind;
 using spec::sva::Status;
@@ -43,7 +48,7 @@ TEST_F(MonitorTest, AWindowEndsWhereACallWaits) {
   monitor.barrier(cpu);
   nothing_is_found();
   monitor.call_waits();
-  EXPECT_TRUE(tells("device 0) at 0x2000", Rule::PROMISE_UNDISTURBED));
+  EXPECT_TRUE(tells("device 0) at 0x2000", rule::PROMISE_UNDISTURBED));
 }
 
 /// Freed memory holds nothing that is known: what it led to is compared before.
@@ -84,7 +89,7 @@ TEST_F(MonitorTest, NoExposedSlotIsWrittenByAnyKindOfStore) {
       nothing_is_found();
       stores[i](slot);
       const auto live = [](const Finding& finding) {
-        return finding.rule == Rule::QUEUE_SLOT_LIVE;
+        return finding.rule == rule::QUEUE_SLOT_LIVE;
       };
       EXPECT_EQ(std::ranges::any_of(monitor.findings(), live), exposed) << i;
       monitor.clear_findings();
@@ -179,7 +184,7 @@ TEST_F(MonitorTest, WaitsWithoutEndAreTold) {
   int waits = 0;
   while (platform->wait(platform->ctx, 0, 1000) == 0 && waits < 5000) ++waits;
   EXPECT_EQ(waits, 1000);
-  EXPECT_TRUE(tells("waits without end", Rule::HANG_RETURNS));
+  EXPECT_TRUE(tells("waits without end", rule::HANG_RETURNS));
   EXPECT_EQ(one_line(monitor.findings().front()).find("CR0"), std::string::npos);
   EXPECT_EQ(platform->wait(platform->ctx, 0, 1000), 1);
   EXPECT_EQ(monitor.findings().size(), 1U);
@@ -199,11 +204,11 @@ class MonitorOfRefusals : public MonitorTest {
     platform->mmio_write32(platform->ctx, spec::reg::cmdq_prod,
                            static_cast<u32>((prod + 1) & (2 * entries - 1)),
                            IOMMUCHECK_MMIO_ORDERED);
-    EXPECT_TRUE(tells("CERROR_ILL", Rule::QUEUE_COMMAND_ILLEGAL));
+    EXPECT_TRUE(tells("CERROR_ILL", rule::QUEUE_COMMAND_ILLEGAL));
   }
   bool hangs() {
     return std::ranges::any_of(monitor.findings(), [](const Finding& finding) {
-      return finding.rule == Rule::HANG_RETURNS;
+      return finding.rule == rule::HANG_RETURNS;
     });
   }
 };
@@ -213,7 +218,7 @@ TEST_F(MonitorOfRefusals, AWaitBehindOneNamesIt) {
   EXPECT_TRUE(
       tells("the command queue is stopped: GERROR.CMDQ_ERR is 1 and GERRORN.CMDQ_ERR 0, "
             "CMDQ_CONS.ERR is CERROR_ILL, at the command in slot",
-            Rule::HANG_RETURNS));
+            rule::HANG_RETURNS));
 }
 
 /// Whoever acknowledges it and leaves the slot as it is gets the same refusal for ever.
@@ -224,7 +229,7 @@ TEST_F(MonitorOfRefusals, OneThatIsAcknowledgedAgainAndAgainIsToldSoon) {
     platform->mmio_write32(platform->ctx, spec::reg::gerrorn, error, IOMMUCHECK_MMIO_ORDERED);
   }
   EXPECT_LT(times, 12U);
-  EXPECT_TRUE(tells("th time as it was", Rule::HANG_RETURNS));
+  EXPECT_TRUE(tells("th time as it was", rule::HANG_RETURNS));
 }
 
 /// Bits that the SMMU has not got are in no CR0ACK: whoever waits for them waits for ever.
@@ -233,7 +238,7 @@ TEST_F(MonitorTest, AWaitForReservedBitsOfCr0SaysSo) {
   platform->mmio_write32(platform->ctx, spec::reg::cr0, was | spec::cr0::priqen, 0);
   while (platform->wait(platform->ctx, 0, 1000) == 0 && monitor.findings().empty()) {
   }
-  EXPECT_TRUE(tells("0x2 in reserved bits (PRIQEN, since IDR0.PRI = 0)", Rule::HANG_RETURNS));
+  EXPECT_TRUE(tells("0x2 in reserved bits (PRIQEN, since IDR0.PRI = 0)", rule::HANG_RETURNS));
 }
 
 // ---- what is held -------------------------------------------------------------------------------
@@ -252,7 +257,7 @@ TEST_F(MonitorTest, EachThingThatADriverHoldsIsCompared) {
     ++(wrong.*member);
     monitor.driver_holds(wrong);
     EXPECT_EQ(monitor.findings().size(), 1U) << text;
-    EXPECT_TRUE(tells(text, Rule::LEAK_NOTHING));
+    EXPECT_TRUE(tells(text, rule::LEAK_NOTHING));
     monitor.clear_findings();
   }
 }
@@ -269,7 +274,7 @@ TEST_F(MonitorTest, APageInTheMiddleOfABlockIsReached) {
   plant(table(domain, page) + 8, p1 | attributes | 1);  // 2 MiB
   monitor.barrier(cpu);
   monitor.page_released(trace::environment_agent, p2, page);
-  EXPECT_TRUE(tells("the page at 0x100010000 is given back", Rule::PAGE_REUSE));
+  EXPECT_TRUE(tells("the page at 0x100010000 is given back", rule::PAGE_REUSE));
   monitor.clear_findings();
   monitor.page_released(trace::environment_agent, p1 + (2 << 20), page);
   nothing_is_found();
@@ -291,7 +296,7 @@ TEST_F(MonitorTest, WhatReadsAndWritesNeedsBothRights) {
   seen(2 * page, p2);
   nothing_is_found();
   seen(page, p1);
-  EXPECT_TRUE(tells("at 0x1000", Rule::DEVICE_OUTCOME));
+  EXPECT_TRUE(tells("at 0x1000", rule::DEVICE_OUTCOME));
 }
 
 // ---- devices' own caches ------------------------------------------------------------------------
@@ -370,7 +375,7 @@ class MonitorOfAtcs : public testing::Test {
   void is_found() {
     ASSERT_FALSE(monitor_.findings().empty());
     const Finding& finding = monitor_.findings()[0];
-    EXPECT_EQ(finding.rule, Rule::PROMISE_TRANSIENT) << one_line(finding);
+    EXPECT_EQ(finding.rule, rule::PROMISE_TRANSIENT) << one_line(finding);
     EXPECT_NE(one_line(finding).find("at 0x1000 may reach 0x100000000"), std::string::npos)
         << one_line(finding);
   }
@@ -443,7 +448,7 @@ TEST_F(MonitorOfPasids, AnAccessThatHasToWaitIsNotTerminated) {
   seen(trace::DmaResult::stall);
   nothing_is_found();
   seen(trace::DmaResult::abort);
-  EXPECT_TRUE(tells("was seen as abort", Rule::DEVICE_OUTCOME));
+  EXPECT_TRUE(tells("was seen as abort", rule::DEVICE_OUTCOME));
 }
 
 /// IHI 0070 7.2.1: a stalled access whose record finds no room waits for some; nothing is lost.
@@ -472,14 +477,14 @@ TEST_F(MonitorOfPasids, MmExitHasTheWordOfTheBind) {
 TEST_F(MonitorOfPasids, MmExitWithAnotherWordIsFound) {
   monitor.release_begins(mm);
   monitor.handler_called(0, pasid, drvdata + 1);
-  EXPECT_TRUE(tells("with drvdata 120 instead of 119", Rule::EXIT_HANDLERS));
+  EXPECT_TRUE(tells("with drvdata 120 instead of 119", rule::EXIT_HANDLERS));
 }
 
 TEST_F(MonitorOfPasids, AReleaseThatLeavesAHandlerRunningIsFound) {
   monitor.release_begins(mm);
   monitor.handler_called(0, pasid, drvdata);
   monitor.release_ends(false);
-  EXPECT_TRUE(tells("Release returned while mm_exit runs", Rule::EXIT_WAITS));
+  EXPECT_TRUE(tells("Release returned while mm_exit runs", rule::EXIT_WAITS));
 }
 
 // ---- what is fed --------------------------------------------------------------------------------
@@ -500,7 +505,7 @@ TEST_F(MonitorFed, ATimeOutIsRightThoughTheQueueMovesAgain) {
   const trace::Return timed_out{.id = trace::CallId{1}, .status = trace::Status::etimedout};
   feed(shutdown);
   feed(timed_out);
-  EXPECT_TRUE(tells("ETIMEDOUT", Rule::RESULT_EXACT));
+  EXPECT_TRUE(tells("ETIMEDOUT", rule::RESULT_EXACT));
   monitor.clear_findings();
   feed(shutdown);
   queue(true);

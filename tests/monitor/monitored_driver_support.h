@@ -10,6 +10,7 @@
 #include "host/driver_host.h"
 #include "impl/driver.h"
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::oracle {
@@ -107,7 +108,7 @@ class MonitoredDriver : public testing::Test {
     ends();
     for (const Finding& finding : monitor.findings()) ADD_FAILURE() << one_line(finding);
   }
-  void is_found(const std::string& where, spec::Rule rule = spec::Rule::PROMISE_OUTCOME) {
+  void is_found(const std::string& where, spec::Rule rule = spec::rule::PROMISE_OUTCOME) {
     ends();
     ASSERT_FALSE(monitor.findings().empty());
     EXPECT_EQ(monitor.findings()[0].rule, rule) << one_line(monitor.findings()[0]);
@@ -116,7 +117,7 @@ class MonitoredDriver : public testing::Test {
   }
 
   /// Whether one of the findings says so; others may come before it.
-  bool tells(const std::string& what, spec::Rule rule = spec::Rule::PROMISE_OUTCOME) {
+  bool tells(const std::string& what, spec::Rule rule = spec::rule::PROMISE_OUTCOME) {
     std::string all;
     for (const Finding& finding : monitor.findings()) {
       all += one_line(finding) + "\n";

@@ -7,6 +7,8 @@
 
 #include "tests/monitor/monitored_driver_support.h"
 
+#include "spec/rules/promises.h"
+
 namespace iommucheck::oracle::promises_test {
 namespace {
 
@@ -131,7 +133,7 @@ TEST_F(Promises, TranslationsThatAgreeMayBeInConflict) {
   monitor.barrier(AgentId::cpu0);
   plant(place, pages | 3);
   ends();
-  EXPECT_TRUE(tells("at 0x200000 may do anything", spec::Rule::CONFLICT_TLB));
+  EXPECT_TRUE(tells("at 0x200000 may do anything", spec::rule::CONFLICT_TLB));
 }
 
 TEST_F(Promises, ATableThatNobodyWroteIsNotWalked) {
@@ -142,7 +144,7 @@ TEST_F(Promises, ATableThatNobodyWroteIsNotWalked) {
   ASSERT_FALSE(monitor.caches().memory().newest(nobodys).value != 0);
   plant(table(d, page), nobodys | 3);
   ends();
-  EXPECT_TRUE(tells("device 0) at 0x0", spec::Rule::WILD_WALK));
+  EXPECT_TRUE(tells("device 0) at 0x0", spec::rule::WILD_WALK));
 }
 
 /// What stood there for a moment only: it is looked at where the moment ends, not after the call.
@@ -239,7 +241,7 @@ TEST_F(PromisesOfPasids, ACdThatIsNobodysIsFoundWithItsStream) {
   monitor.check_whole_space();
   // Without a CFGI_CD the words may be mixed with those from before: two configurations of the
   // ASID.
-  EXPECT_TRUE(tells("PASID 0x" + std::to_string(pasid + 1), spec::Rule::TAG_REGIMES));
+  EXPECT_TRUE(tells("PASID 0x" + std::to_string(pasid + 1), spec::rule::TAG_REGIMES));
 }
 
 // ---- streams that are nobody's ------------------------------------------------------------------

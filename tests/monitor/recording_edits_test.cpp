@@ -7,12 +7,16 @@
 #include <set>
 
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 #include "tests/monitor/replay_support.h"
 
 namespace iommucheck::oracle::recording_edits_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 
 constexpr u64 asid_shift = 48;
 constexpr u64 cmdq_prod = 0x98;
@@ -80,7 +84,7 @@ TEST_P(RecordingEdits, TlbiOfAnotherAddress) {
     EditedRecording edited = original();
     edited.cut(site.remap + behind);
     edited.set_hex(site.tlbi, "hi", edited.hex(site.tlbi, "hi") ^ 0x4000'0000);
-    expect_flagged(edited, {Rule::CONFLICT_BBM, Rule::TRANSLATION_STALE_ACCESS}, site.tlbi);
+    expect_flagged(edited, {rule::CONFLICT_BBM, rule::TRANSLATION_STALE_ACCESS}, site.tlbi);
   }
 }
 
@@ -89,7 +93,7 @@ TEST_P(RecordingEdits, TlbiOfAnotherAsid) {
     EditedRecording edited = original();
     edited.cut(site.remap + behind);
     edited.set_hex(site.tlbi, "lo", edited.hex(site.tlbi, "lo") ^ (u64{0x40} << asid_shift));
-    expect_flagged(edited, {Rule::CONFLICT_BBM, Rule::TRANSLATION_STALE_ACCESS}, site.tlbi);
+    expect_flagged(edited, {rule::CONFLICT_BBM, rule::TRANSLATION_STALE_ACCESS}, site.tlbi);
   }
 }
 
@@ -98,7 +102,7 @@ TEST_P(RecordingEdits, TlbiDropped) {
     EditedRecording edited = original();
     edited.cut(site.remap + behind);
     edited.drop_command(site.tlbi);  // the driver did not write it: the queue has no gap
-    expect_flagged(edited, {Rule::CONFLICT_BBM, Rule::TRANSLATION_STALE_ACCESS}, site.tlbi);
+    expect_flagged(edited, {rule::CONFLICT_BBM, rule::TRANSLATION_STALE_ACCESS}, site.tlbi);
   }
 }
 
@@ -107,7 +111,7 @@ TEST_P(RecordingEdits, TlbiLineLost) {
     EditedRecording edited = original();
     edited.cut(site.remap + behind);
     edited.erase(site.tlbi);  // its slot is passed over
-    expect_flagged(edited, {Rule::QUEUE_CONSUMED_ORDER}, site.tlbi);
+    expect_flagged(edited, {rule::QUEUE_CONSUMED_ORDER}, site.tlbi);
   }
 }
 
@@ -124,7 +128,7 @@ TEST_P(RecordingEdits, CmdSyncDropped) {
     EditedRecording edited = original();
     edited.cut(site.remap + behind);
     edited.drop_command(site.sync);
-    expect_flagged(edited, {Rule::CONFLICT_BBM, Rule::TRANSLATION_STALE_ACCESS}, site.sync);
+    expect_flagged(edited, {rule::CONFLICT_BBM, rule::TRANSLATION_STALE_ACCESS}, site.sync);
   }
 }
 
@@ -133,7 +137,7 @@ TEST_P(RecordingEdits, CmdSyncLineLost) {
     EditedRecording edited = original();
     edited.cut(site.remap + behind);
     edited.erase(site.sync);
-    expect_flagged(edited, {Rule::QUEUE_CONSUMED_ORDER}, site.sync);
+    expect_flagged(edited, {rule::QUEUE_CONSUMED_ORDER}, site.sync);
   }
 }
 
@@ -144,7 +148,7 @@ TEST_P(RecordingEdits, TlbiBeforeTheClear) {
     const nlohmann::json clear = edited.lines[site.clear];
     edited.erase(site.clear);
     edited.insert(site.cons, clear);  // behind what was the read of CONS
-    expect_flagged(edited, {Rule::CONFLICT_BBM, Rule::TRANSLATION_STALE_ACCESS}, site.clear);
+    expect_flagged(edited, {rule::CONFLICT_BBM, rule::TRANSLATION_STALE_ACCESS}, site.clear);
   }
 }
 
@@ -157,7 +161,7 @@ TEST_P(RecordingEdits, CfgiOfAnotherStream) {
   for (const std::size_t site : sites) {
     EditedRecording edited = original();
     edited.set_hex(site, "lo", edited.hex(site, "lo") ^ (u64{0x40} << 32));
-    expect_flagged(edited, {Rule::CONFIG_MIXTURE, Rule::CONFIG_STALE_ACCESS}, site);
+    expect_flagged(edited, {rule::CONFIG_MIXTURE, rule::CONFIG_STALE_ACCESS}, site);
   }
 }
 
@@ -170,7 +174,7 @@ TEST_P(RecordingEdits, AccessWithAnotherPa) {
     EditedRecording edited = original();
     edited.cut(site + behind);
     edited.set_hex(site, "pa", edited.hex(site, "pa") ^ 0x1000);
-    expect_flagged(edited, {Rule::DEVICE_OUTCOME}, site);
+    expect_flagged(edited, {rule::DEVICE_OUTCOME}, site);
   }
 }
 
@@ -184,7 +188,7 @@ TEST_P(RecordingEdits, AccessWithOtherRights) {
     edited.cut(site + behind);
     const bool both = edited.lines[site]["perm"] == "rw";
     edited.lines[site]["perm"] = both ? "r" : "rw";
-    expect_flagged(edited, {Rule::DEVICE_OUTCOME}, site);
+    expect_flagged(edited, {rule::DEVICE_OUTCOME}, site);
   }
 }
 
@@ -198,7 +202,7 @@ TEST_P(RecordingEdits, StreamTableMovedWhileEnabled) {
     edited.cut(site + behind);
     edited.insert(
         site, {{"t", "w"}, {"cpu", 0}, {"off", "0x80"}, {"sz", 8}, {"v", "0x4000000044000000"}});
-    expect_flagged(edited, {Rule::REGISTER_GUARDED}, site);
+    expect_flagged(edited, {rule::REGISTER_GUARDED}, site);
   }
 }
 
@@ -211,7 +215,7 @@ TEST_P(RecordingEdits, ProdMovedBack) {
     EditedRecording edited = original();
     edited.cut(site + behind);
     edited.set_hex(site, "v", edited.hex(site, "v") - 3);
-    expect_flagged(edited, {Rule::QUEUE_PROD_BACK, Rule::QUEUE_OVERRUN}, site);
+    expect_flagged(edited, {rule::QUEUE_PROD_BACK, rule::QUEUE_OVERRUN}, site);
   }
 }
 

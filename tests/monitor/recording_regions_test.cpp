@@ -10,11 +10,14 @@
 #include "import/smmu_watch.h"
 #include "monitor/replay.h"
 #include "report/finding_text.h"
+#include "spec/rules/promises.h"
 
 namespace iommucheck::oracle::recording_regions_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 
 /// T0SZ 16, 4 KiB granule, EPD1, V, 48-bit output, AA64, ASID 1.
 constexpr u64 stage1_cd = 0x1e204c0003510;
@@ -180,7 +183,7 @@ TEST(RecordingRegions, AnAccessThroughWhatIsNeverInvalidated) {
   w.dma(0x1010, 0x40000010);
   w.command(0x1000000000012, 0x9000);
   w.sync();
-  expect_broken(w, Rule::TRANSLATION_STALE_ACCESS, "until the end of the recording");
+  expect_broken(w, rule::TRANSLATION_STALE_ACCESS, "until the end of the recording");
 }
 
 TEST(RecordingRegions, RemappedToTheSamePageWithoutInvalidation) {
@@ -189,7 +192,7 @@ TEST(RecordingRegions, RemappedToTheSamePageWithoutInvalidation) {
   w.unmap(1);
   w.dma(0x1010, 0x40000010);
   w.map(1, 0x40000000);
-  expect_broken(w, Rule::TRANSLATION_STALE_ACCESS, "changed again");
+  expect_broken(w, rule::TRANSLATION_STALE_ACCESS, "changed again");
 }
 
 TEST(RecordingRegions, TheEndMayComeTooEarlyToSay) {
@@ -231,7 +234,7 @@ TEST(RecordingRegions, ATablePageIsReusedWhileAPointerToItMayBeCached) {
   w.command(0x1000000000012, 0x1001);  // Leaf = 1: pages only
   w.sync();
   w.store("PT2", 0x13008, 0x14003, [&] { w.track("PT3", 0x14000, 4096); });
-  expect_broken(w, Rule::TABLE_FREE, "a table for other addresses");
+  expect_broken(w, rule::TABLE_FREE, "a table for other addresses");
 }
 
 TEST(RecordingRegions, ATablePageBecomesAnotherKindOfTableTooEarly) {
@@ -239,7 +242,7 @@ TEST(RecordingRegions, ATablePageBecomesAnotherKindOfTableTooEarly) {
   w.map(1, 0x40000000);
   w.store("PT2", 0x13000, 0, [&] { w.untrack("PT3", 0x14000); });
   w.store("PT1", 0x12008, 0x14003, [&] { w.track("PT2", 0x14000, 4096); });
-  expect_broken(w, Rule::TABLE_FREE, "it became a PT2");
+  expect_broken(w, rule::TABLE_FREE, "it became a PT2");
 }
 
 TEST(RecordingRegions, TheSamePageComesBackToItsPlace) {
@@ -261,7 +264,7 @@ TEST(RecordingRegions, AnSteChangedInTwoWordsAtOnce) {
   w.sync();
   w.store("STE", 0x20208, 0xd6);  // cacheability of CD fetches
   w.store("STE", 0x20200, 0x1000b);
-  expect_broken(w, Rule::CONFIG_MIXTURE, "memory never held");
+  expect_broken(w, rule::CONFIG_MIXTURE, "memory never held");
 }
 
 TEST(RecordingRegions, AnSteChangedWordByWord) {
@@ -283,7 +286,7 @@ TEST(RecordingRegions, AnAccessByAnSteThatIsNeverInvalidated) {
   w.sync();
   w.dma(0x1010, 0x40000010);
   w.sync();
-  expect_broken(w, Rule::CONFIG_STALE_ACCESS, "until the end of the recording");
+  expect_broken(w, rule::CONFIG_STALE_ACCESS, "until the end of the recording");
 }
 
 TEST(RecordingRegions, SmmuenOff) {

@@ -4,10 +4,15 @@
 
 #include "monitor/rule_verdicts.h"
 
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+
 namespace iommucheck::oracle::rule_counts_test {
 namespace {
 
 using spec::Rule;
+
+namespace rule = spec::rule;
 
 constexpr spec::Capabilities one[1] = {};
 
@@ -31,7 +36,7 @@ RuleTally tally_of(Rule rule, u64 asked, u64 discriminating, u64 broken, u64 unk
 
 // Review tests 220.
 TEST(RuleCounts, ARuleThatCouldNotHaveBeenBrokenIsNotExercised) {
-  for (const Rule rule : {Rule::PAGE_REUSE, Rule::TABLE_FREE, Rule::FAULT_ENDED}) {
+  for (const Rule rule : {rule::PAGE_REUSE, rule::TABLE_FREE, rule::FAULT_ENDED}) {
     EXPECT_EQ(verdict_of({}, rule), RuleVerdict::not_exercised);
     EXPECT_EQ(verdict_of(tally_of(rule, 5, 0, 0), rule), RuleVerdict::not_exercised);
     EXPECT_EQ(verdict_of(tally_of(rule, 5, 1, 0), rule), RuleVerdict::holds);
@@ -43,9 +48,9 @@ TEST(RuleCounts, ARuleThatCouldNotHaveBeenBrokenIsNotExercised) {
 
 // Those that only broken the rule asked are no evidence that it holds elsewhere.
 TEST(RuleCounts, WhatWasBrokenIsNotKept) {
-  const RuleTally tally = tally_of(Rule::PAGE_REUSE, 5, 5, 2);
+  const RuleTally tally = tally_of(rule::PAGE_REUSE, 5, 5, 2);
   for (const RuleCount& count : rule_counts(tally, one)) {
-    if (count.rule != Rule::PAGE_REUSE) continue;
+    if (count.rule != rule::PAGE_REUSE) continue;
     EXPECT_EQ(count.kept, 3U);
     EXPECT_EQ(count.discriminating, 3U);
     EXPECT_EQ(count.broken, 2U);

@@ -10,6 +10,8 @@
 #include "host/driver_host.h"
 #include "impl/driver.h"
 #include "monitor/trace_setup.h"
+#include "spec/rules/protocol.h"
+#include "spec/rules/structures.h"
 
 namespace iommucheck::oracle::trace_judge_test {
 namespace {
@@ -84,10 +86,10 @@ TEST(Judge, CountsTheRulesOfADeviceUnderTest) {
   for (const RuleCount& count : result.rules) {
     EXPECT_TRUE(rules.emplace(count.rule, count).second) << spec::rule_name(count.rule);
   }
-  EXPECT_EQ(rules.at(spec::Rule::STE_ABORT).verdict, RuleVerdict::holds);
-  EXPECT_EQ(rules.at(spec::Rule::STE_ABORT).discriminating, 1U);
-  EXPECT_EQ(rules.at(spec::Rule::DEVICE_OUTCOME).verdict, RuleVerdict::holds);
-  EXPECT_EQ(rules.at(spec::Rule::STE_BYPASS).verdict, RuleVerdict::not_exercised);
+  EXPECT_EQ(rules.at(spec::rule::STE_ABORT).verdict, RuleVerdict::holds);
+  EXPECT_EQ(rules.at(spec::rule::STE_ABORT).discriminating, 1U);
+  EXPECT_EQ(rules.at(spec::rule::DEVICE_OUTCOME).verdict, RuleVerdict::holds);
+  EXPECT_EQ(rules.at(spec::rule::STE_BYPASS).verdict, RuleVerdict::not_exercised);
   for (const RuleCount& count : aborting_stream(false).rules) {
     EXPECT_NE(spec::rule_info(count.rule).keeper, spec::Keeper::smmu);
   }

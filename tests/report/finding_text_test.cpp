@@ -4,13 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include "spec/rules/promises.h"
 #include "spec/sva/call.h"
 
 namespace iommucheck::oracle::finding_text_test {
 namespace {
 
 Finding reached(bool device, u64 pa) {
-  Finding finding = finding_of(spec::Rule::PROMISE_OUTCOME, {});
+  Finding finding = finding_of(spec::rule::PROMISE_OUTCOME, {});
   finding.where = {.sid = 1, .device = 0, .address = 0x4000};
   May may;
   may.kind = May::Kind::reach;

@@ -10,6 +10,7 @@
 
 #include "report/finding_text.h"
 #include "report/report.h"
+#include "spec/rules/promises.h"
 #include "tests/places.h"
 #include "tests/report/json_schema_support.h"
 #include "tests/report/xml_support.h"
@@ -23,7 +24,7 @@ using ::testing::Not;
 using trace::JsonValue;
 
 Violation example() {
-  Violation found(finding_of(spec::Rule::PAGE_REUSE, {}));
+  Violation found(finding_of(spec::rule::PAGE_REUSE, {}));
   found.at = 12;
   found.where = {.sid = 1, .device = 0, .pasid = 2, .address = 0x4000};
   May may;
@@ -58,8 +59,8 @@ Report report_of(Verdict verdict) {
   report.property("seed", u64{42});
   report.property("driver", std::string("my driver.so"));
   report.rules = {
-      {.rule = spec::Rule::PAGE_REUSE, .verdict = RuleVerdict::holds, .kept = 3, .why = {}},
-      {.rule = spec::Rule::TORN_CD, .verdict = RuleVerdict::not_exercised, .why = "no"}};
+      {.rule = spec::rule::PAGE_REUSE, .verdict = RuleVerdict::holds, .kept = 3, .why = {}},
+      {.rule = spec::rule::TORN_CD, .verdict = RuleVerdict::not_exercised, .why = "no"}};
   if (verdict == Verdict::violated) {
     report.rules[0].verdict = RuleVerdict::broken;
     report.rules[0].broken = 2;

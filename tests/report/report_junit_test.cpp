@@ -6,6 +6,8 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "tests/report/xml_support.h"
 #include "trace/utf8.h"
 
@@ -113,23 +115,23 @@ TEST(Junit, TheReaderIsStrict) {
 
 TEST(Junit, RulesAreCasesByTheirVerdict) {
   const std::vector<RuleCount> rules = {
-      {.rule = spec::Rule::PAGE_REUSE,
+      {.rule = spec::rule::PAGE_REUSE,
        .verdict = RuleVerdict::broken,
        .kept = 3,
        .broken = 1,
        .why = {}},
-      {.rule = spec::Rule::TABLE_FREE,
+      {.rule = spec::rule::TABLE_FREE,
        .verdict = RuleVerdict::holds,
        .kept = 5,
        .discriminating = 2,
        .why = {}},
-      {.rule = spec::Rule::TAG_STAGE2, .verdict = RuleVerdict::not_claimed, .why = "IDR0.S2P = 0"},
-      {.rule = spec::Rule::TORN_CD, .verdict = RuleVerdict::not_exercised, .why = "no CD"},
-      {.rule = spec::Rule::TORN_STE, .verdict = RuleVerdict::undetermined, .why = "barriers"}};
-  Violation finding(finding_of(spec::Rule::PAGE_REUSE, "a page <is> reached & given back"));
+      {.rule = spec::rule::TAG_STAGE2, .verdict = RuleVerdict::not_claimed, .why = "IDR0.S2P = 0"},
+      {.rule = spec::rule::TORN_CD, .verdict = RuleVerdict::not_exercised, .why = "no CD"},
+      {.rule = spec::rule::TORN_STE, .verdict = RuleVerdict::undetermined, .why = "barriers"}};
+  Violation finding(finding_of(spec::rule::PAGE_REUSE, "a page <is> reached & given back"));
   finding.remarks = {"first line", "nearest miss: \x1b"};
   finding.trace_path = "out/x.trace";
-  const Violation other(finding_of(spec::Rule::CRASH_NEVER, "it crashed"));
+  const Violation other(finding_of(spec::rule::CRASH_NEVER, "it crashed"));
   JunitSuite suite;
   suite.name = "iommucheck check mine.so";
   suite.seconds = 1.5;

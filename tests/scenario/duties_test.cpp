@@ -19,6 +19,7 @@
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/runner.h"
 #include "spec/rules.h"
+#include "spec/rules/interface.h"
 #include "tests/places.h"
 #include "tests/scenario/files_support.h"
 
@@ -157,7 +158,7 @@ TEST(CallersDuties, CampaignsKeepAllButTwo) {
       ASSERT_TRUE(lockstep.monitor().findings().empty()) << name << ", sequence " << number;
       for (const Finding& one : lockstep.monitor().blamed_on_caller()) blamed.insert(one.rule);
     }
-    EXPECT_EQ(blamed, (std::set{spec::Rule::HANDLER_BOUND, spec::Rule::DOMAIN_IN_USE})) << name;
+    EXPECT_EQ(blamed, (std::set{spec::rule::HANDLER_BOUND, spec::rule::DOMAIN_IN_USE})) << name;
   }
 }
 
@@ -167,7 +168,7 @@ TEST(CallersDuties, AScenarioThatBlamesForSomethingElseIsNoticed) {
   EXPECT_EQ(kept.status, Status::passed);
   EXPECT_TRUE(kept.blamed.empty());
   const ScenarioResult other = on_builtin(*find("CAL-01"));
-  EXPECT_EQ(other.blamed, std::set{spec::Rule::RANGE_UNSYNCED});
+  EXPECT_EQ(other.blamed, std::set{spec::rule::RANGE_UNSYNCED});
   std::istringstream none(
       "## What the caller must keep\n\n| duty | rule | a | b |\n|---|---|---|---|\n");
   EXPECT_TRUE(duties_in(none).empty());

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "spec/rules/translation.h"
 #include "tests/spec/tables_by_hand.h"
 
 namespace iommucheck::spec::arch_stage2_test {
@@ -33,7 +34,7 @@ Fault fault(const Tables& t, const Stage2<u64>& s, u64 at, AccessKind access = r
             Stage2Input input = Stage2Input::transaction) {
   const Stage2Result<u64> result = walk_stage2(t, s, at, access, input);
   const Fault* found = std::get_if<Fault>(&result);
-  return found == nullptr ? Fault{Rule::TRANSLATION_RESULT, EventType::none} : *found;
+  return found == nullptr ? Fault{rule::TRANSLATION_RESULT, EventType::none} : *found;
 }
 u64 output(const Tables& t, const Stage2<u64>& s, u64 at, AccessKind access = read) {
   const Stage2Result<u64> result = walk_stage2(t, s, at, access, Stage2Input::transaction);
@@ -79,11 +80,11 @@ TEST(Stage2Walk, TablesOfTheStartLevelAreConcatenated) {
 }
 
 TEST(Stage2Walk, FaultsInTheirOrder) {
-  EXPECT_EQ(fault(tables(), plain(), u64{1} << 39).rule, Rule::S2_IPA_RANGE);
+  EXPECT_EQ(fault(tables(), plain(), u64{1} << 39).rule, rule::S2_IPA_RANGE);
   EXPECT_EQ(fault(tables(), plain(), u64{1} << 39).event, EventType::f_translation);
-  EXPECT_EQ(fault(tables(), plain(), ipa + 0x1000).rule, Rule::S2_DESCRIPTOR_VALID);
+  EXPECT_EQ(fault(tables(), plain(), ipa + 0x1000).rule, rule::S2_DESCRIPTOR_VALID);
   EXPECT_EQ(fault(leaf(0x5000 | (page_bits & ~u64{2})), plain(), ipa).rule,
-            Rule::S2_DESCRIPTOR_VALID);
+            rule::S2_DESCRIPTOR_VALID);
   Tables t = tables();
   t.words[0x2008] = 0xdead'0003;
   EXPECT_EQ(fault(t, plain(), ipa).event, EventType::f_walk_eabt);
@@ -91,7 +92,7 @@ TEST(Stage2Walk, FaultsInTheirOrder) {
   narrow.ps_lg2 = 32;
   EXPECT_EQ(fault(leaf(u64{1} << 32 | page_bits), narrow, ipa).event, EventType::f_addr_size);
   t.words[0x2008] = u64{1} << 32 | 3;
-  EXPECT_EQ(fault(t, narrow, ipa).rule, Rule::S2_OUTPUT_SIZE);
+  EXPECT_EQ(fault(t, narrow, ipa).rule, rule::S2_OUTPUT_SIZE);
   // Without the access flag nothing is said of rights.
   EXPECT_EQ(fault(leaf(0x5000 | 3), plain(), ipa).event, EventType::f_access);
   Stage2<u64> ignores = plain();
@@ -135,10 +136,10 @@ TEST(Stage2Walk, FetchesOfHardware) {
   Stage2<u64> s = plain();
   for (const Stage2Input input : {Stage2Input::cd, Stage2Input::stage1_descriptor}) {
     s.ptw = false;
-    EXPECT_EQ(fault(unreadable, s, ipa, write, input).rule, Rule::S2_PERMISSION);
+    EXPECT_EQ(fault(unreadable, s, ipa, write, input).rule, rule::S2_PERMISSION);
     EXPECT_EQ(fault(device, s, ipa, write, input).event, EventType::none);
     s.ptw = true;
-    EXPECT_EQ(fault(device, s, ipa, read, input).rule, Rule::S2_PTW);
+    EXPECT_EQ(fault(device, s, ipa, read, input).rule, rule::S2_PTW);
   }
   EXPECT_EQ(fault(unreadable, s, ipa, write).event, EventType::none);
   EXPECT_EQ(fault(device, s, ipa, write).event, EventType::none);
@@ -147,7 +148,7 @@ TEST(Stage2Walk, FetchesOfHardware) {
   EXPECT_EQ(fault(leaf(0x5000 | (page_bits & ~u64{0x20})), s, ipa, read, Stage2Input::cd).event,
             EventType::none);
   EXPECT_EQ(fault(leaf(0x5000 | (page_bits & ~u64{0x10})), s, ipa, read, Stage2Input::cd).rule,
-            Rule::S2_PTW);
+            rule::S2_PTW);
 }
 
 /// With S2HA hardware sets AF, and with S2HD a write makes a clean page dirty.

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "spec/rules/translation.h"
 #include "tests/spec/tables_by_hand.h"
 
 namespace iommucheck::spec::arch_walk_test {
@@ -35,7 +36,7 @@ WalkResult<u64> walk(const Tables& t, const Regime<u64>& r, u64 address,
 
 Fault fault_of(const WalkResult<u64>& result) {
   const Fault* fault = std::get_if<Fault>(&result);
-  return fault == nullptr ? Fault{Rule::TRANSLATION_RESULT, EventType::none} : *fault;
+  return fault == nullptr ? Fault{rule::TRANSLATION_RESULT, EventType::none} : *fault;
 }
 
 Translation<u64> translation_of(const WalkResult<u64>& result) {
@@ -74,13 +75,13 @@ TEST(Walk, BlocksOfTwoMebibytesAndOneGibibyte) {
 
 TEST(Walk, RangeOfTheInputAddress) {
   // N = 39: bit 39 is beyond. The half is chosen by bit 55 alone.
-  EXPECT_EQ(fault_of(walk(tables(), regime(), va | (u64{1} << 39))).rule, Rule::S1_VA_IN_RANGE);
-  EXPECT_EQ(fault_of(walk(tables(), regime(), va | (u64{1} << 63))).rule, Rule::S1_VA_IN_RANGE);
-  EXPECT_EQ(fault_of(walk(tables(), regime(), ~u64{0})).rule, Rule::S1_EPD);
+  EXPECT_EQ(fault_of(walk(tables(), regime(), va | (u64{1} << 39))).rule, rule::S1_VA_IN_RANGE);
+  EXPECT_EQ(fault_of(walk(tables(), regime(), va | (u64{1} << 63))).rule, rule::S1_VA_IN_RANGE);
+  EXPECT_EQ(fault_of(walk(tables(), regime(), ~u64{0})).rule, rule::S1_EPD);
   Regime<u64> tbi = regime();
   tbi.half[0].tbi = true;
   EXPECT_EQ(translation_of(walk(tables(), tbi, va | (u64{0xa5} << 56))).output, 0x5000u);
-  EXPECT_EQ(fault_of(walk(tables(), tbi, va | (u64{1} << 54))).rule, Rule::S1_VA_IN_RANGE);
+  EXPECT_EQ(fault_of(walk(tables(), tbi, va | (u64{1} << 54))).rule, rule::S1_VA_IN_RANGE);
 }
 
 TEST(Walk, TheUpperHalf) {
@@ -89,8 +90,8 @@ TEST(Walk, TheUpperHalf) {
   r.half[0].epd = true;
   const u64 upper = 0xffff'ff80'0000'0000 | va;  // bits 63:39 all ones
   EXPECT_EQ(translation_of(walk(tables(), r, upper)).output, 0x5000u);
-  EXPECT_EQ(fault_of(walk(tables(), r, upper & ~(u64{1} << 60))).rule, Rule::S1_VA_IN_RANGE);
-  EXPECT_EQ(fault_of(walk(tables(), r, va)).rule, Rule::S1_EPD);
+  EXPECT_EQ(fault_of(walk(tables(), r, upper & ~(u64{1} << 60))).rule, rule::S1_VA_IN_RANGE);
+  EXPECT_EQ(fault_of(walk(tables(), r, va)).rule, rule::S1_EPD);
 }
 
 TEST(Walk, El2HasOneHalfAndOnePrivilege) {
@@ -99,7 +100,7 @@ TEST(Walk, El2HasOneHalfAndOnePrivilege) {
   Tables t = tables();
   t.words[0x3018] &= ~u64{1 << 6};  // AP[1] is treated as 1
   EXPECT_EQ(translation_of(walk(t, r, va)).output, 0x5000u);
-  EXPECT_EQ(fault_of(walk(t, r, ~u64{0})).rule, Rule::S1_VA_IN_RANGE);
+  EXPECT_EQ(fault_of(walk(t, r, ~u64{0})).rule, rule::S1_VA_IN_RANGE);
 }
 
 TEST(Walk, OutputSizeCountsForTablesAndLeavesAndBeforeAccessFlag) {
@@ -139,20 +140,20 @@ TEST(Walk, HierarchicalAttributesRestrictTheLeafAndNeverFaultAbove) {
   t.words[0x1008] |= u64{1} << 62;  // APTable[1]: no writes below
   const AccessKind write{AccessType::write, false};
   EXPECT_EQ(translation_of(walk(t, regime(), va)).output, 0x5000u);
-  EXPECT_EQ(fault_of(walk(t, regime(), va, write)).rule, Rule::S1_PERMISSION);
+  EXPECT_EQ(fault_of(walk(t, regime(), va, write)).rule, rule::S1_PERMISSION);
   EXPECT_EQ(fault_of(walk(t, regime(), va + 0x1000, write)).event, EventType::f_translation);
   Regime<u64> had = regime();
   had.half[0].had = true;
   EXPECT_EQ(translation_of(walk(t, had, va, write)).output, 0x5000u);
   t.words[0x1008] = 0x2003 | (u64{1} << 61);  // APTable[0]: no unprivileged access
-  EXPECT_EQ(fault_of(walk(t, regime(), va)).rule, Rule::S1_PERMISSION);
+  EXPECT_EQ(fault_of(walk(t, regime(), va)).rule, rule::S1_PERMISSION);
   EXPECT_EQ(translation_of(walk(t, regime(), va, {AccessType::read, true})).output, 0x5000u);
 }
 
 TEST(Walk, E0pdFaultsUnprivilegedAccessBeforeTheWalk) {
   Regime<u64> r = regime();
   r.half[0].e0pd = true;
-  EXPECT_EQ(fault_of(walk(tables(), r, va)).rule, Rule::S1_E0PD);
+  EXPECT_EQ(fault_of(walk(tables(), r, va)).rule, rule::S1_E0PD);
   EXPECT_EQ(translation_of(walk(tables(), r, va, {AccessType::read, true})).output, 0x5000u);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/rules.h"
 
+#include "spec/rules/translation.h"
+
 #include <gtest/gtest.h>
 
 #include <set>
@@ -45,7 +47,7 @@ TEST(Rules, LitmusFamiliesHaveTheNamesOfTheFormat) {
 TEST(Rules, KeepersArePrinted) {
   EXPECT_EQ(keeper_name(Keeper::driver), "driver");
   EXPECT_EQ(keeper_name(Keeper::user), "user");
-  EXPECT_EQ(rule_info(Rule::S1_VA_IN_RANGE).keeper, Keeper::smmu);
+  EXPECT_EQ(rule_info(rule::S1_VA_IN_RANGE).keeper, Keeper::smmu);
 }
 
 }  // namespace

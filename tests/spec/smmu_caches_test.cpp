@@ -3,6 +3,9 @@
 // holds, where a cached entry came from).
 #include <gtest/gtest.h>
 
+#include "spec/rules/promises.h"
+#include "spec/rules/structures.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/recordings.h"
 #include "spec/smmu/view.h"
@@ -116,7 +119,7 @@ TEST(CachesBypass, SizesOfAddresses) {
     const auto found = m.outcomes({.sid = sid, .type = AccessType::write, .va = va});
     ASSERT_EQ(found.size(), 1U);
     EXPECT_EQ(found[0].event, EventType::f_addr_size);
-    EXPECT_EQ(found[0].rule, sid == 1 ? Rule::S1_BYPASS_SIZE : Rule::STE_BYPASS_SIZE);
+    EXPECT_EQ(found[0].rule, sid == 1 ? rule::S1_BYPASS_SIZE : rule::STE_BYPASS_SIZE);
     EXPECT_EQ(found[0].seen.type, AccessType::write) << "what its record says";
   }
 }
@@ -255,7 +258,7 @@ TEST(CachesStructures, AnIllegalMixtureOfACdIsTorn) {
     m.store(SmallMachine::cds + 8, after.dw[1]);
     m.store(SmallMachine::cds, after.dw[0]);
     const bool torn = std::ranges::any_of(m.caches.violations(), [](const Violation& violation) {
-      return violation.rule == Rule::TORN_CD;
+      return violation.rule == rule::TORN_CD;
     });
     EXPECT_EQ(torn, !legal);
   }

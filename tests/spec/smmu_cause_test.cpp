@@ -8,6 +8,7 @@
 
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/causes.h"
 
 namespace iommucheck::spec::smmu_cause_test {
@@ -211,7 +212,7 @@ TEST(Cause, EachKindHasItsOwnWords) {
   for (unsigned kind = 0; kind <= static_cast<unsigned>(Kind::global_word); ++kind) {
     Cause cause;
     cause.kind = static_cast<Kind>(kind);
-    cause.rule = Rule::S1_DESCRIPTOR_VALID;
+    cause.rule = rule::S1_DESCRIPTOR_VALID;
     cause.words = {{.index = 1, .value = 2, .now = 3, .stored_at = 4}};
     const std::string text = cause_text(cause);
     EXPECT_NE(text, "?") << kind;

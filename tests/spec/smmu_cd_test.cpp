@@ -3,6 +3,7 @@
 #include "spec/smmu/cd.h"
 
 #include <gtest/gtest.h>
+#include "spec/rules/structures.h"
 #include "tests/spec/random_words.h"
 #include "tests/spec/smmu_fixture.h"
 
@@ -69,10 +70,10 @@ struct Row {
 
 TEST(Cd, IllegalRows) {
   const Row rows[] = {
-      {0, 31, 31, 0, Rule::CD_VALID}, {0, 41, 41, 0, Rule::CD_AA64},
-      {0, 5, 0, 15, Rule::CD_TSZ},    {0, 5, 0, 49, Rule::CD_TSZ},
-      {0, 7, 6, 3, Rule::CD_TG},      {1, 51, 4, (u64{1} << 48) >> 4, Rule::CD_TTB},
-      {0, 30, 30, 0, Rule::CD_TG},  // EPD1 = 0: TG1 = 0 is reserved, for TTB0 accesses too
+      {0, 31, 31, 0, rule::CD_VALID}, {0, 41, 41, 0, rule::CD_AA64},
+      {0, 5, 0, 15, rule::CD_TSZ},    {0, 5, 0, 49, rule::CD_TSZ},
+      {0, 7, 6, 3, rule::CD_TG},      {1, 51, 4, (u64{1} << 48) >> 4, rule::CD_TTB},
+      {0, 30, 30, 0, rule::CD_TG},  // EPD1 = 0: TG1 = 0 is reserved, for TTB0 accesses too
   };
   for (const Row& row : rows) {
     EXPECT_EQ(why(with(good(), row.word, row.hi, row.lo, row.value)), row.rule)
@@ -85,7 +86,7 @@ TEST(Cd, EpdSuppressesTheChecksOfItsHalf) {
   cd = with(cd, 0, 5, 0, 63);
   cd = with(cd, 0, 7, 6, 3);
   EXPECT_EQ(why(cd), std::nullopt);
-  EXPECT_EQ(why(with(cd, 0, 14, 14, 0)), Rule::CD_TG);
+  EXPECT_EQ(why(with(cd, 0, 14, 14, 0)), rule::CD_TG);
 }
 
 /// IHI 0070 5.4: HA and HD need IDR0.HTTU.
@@ -93,11 +94,11 @@ TEST(Cd, HardwareUpdatesDependOnHttu) {
   Capabilities c = full_capabilities();
   c.httu = 0;
   EXPECT_EQ(why(good(), c), std::nullopt);
-  EXPECT_EQ(why(with(good(), 0, 43, 43, 1), c), Rule::CD_HTTU);
-  EXPECT_EQ(why(with(good(), 0, 42, 42, 1), c), Rule::CD_HTTU);
+  EXPECT_EQ(why(with(good(), 0, 43, 43, 1), c), rule::CD_HTTU);
+  EXPECT_EQ(why(with(good(), 0, 42, 42, 1), c), rule::CD_HTTU);
   c.httu = 1;
   EXPECT_EQ(why(with(good(), 0, 43, 43, 1), c), std::nullopt);
-  EXPECT_EQ(why(with(good(), 0, 43, 42, 3), c), Rule::CD_HD);
+  EXPECT_EQ(why(with(good(), 0, 43, 42, 3), c), rule::CD_HD);
 }
 
 /// IHI 0070 5.4.2: what AArch32 tables have not is not looked at.
@@ -110,21 +111,21 @@ TEST(Cd, Aarch32HasNoUpdatesNorGranules) {
   EXPECT_EQ(why(with(cd, 0, 43, 42, 3), c), std::nullopt) << "HA, HD";
   c.httu = 3;
   EXPECT_EQ(why(with(cd, 1, 3, 3, 1), c), std::nullopt) << "HAFT";
-  EXPECT_EQ(why(with(good(), 1, 3, 3, 1), c), Rule::CD_HAFT);
+  EXPECT_EQ(why(with(good(), 1, 3, 3, 1), c), rule::CD_HAFT);
   EXPECT_EQ(why(with(cd, 0, 7, 6, 3), c), std::nullopt) << "TG0";
   EXPECT_EQ(why(with(cd, 0, 5, 0, 7), c), std::nullopt) << "T0SZ has three bits";
   c.asid16 = false;
-  EXPECT_EQ(why(with(cd, 0, 63, 48, 0x100), c), Rule::CD_ASID);
+  EXPECT_EQ(why(with(cd, 0, 63, 48, 0x100), c), rule::CD_ASID);
 }
 
 TEST(Cd, SizesDependOnSttAndVax) {
   Capabilities c = full_capabilities();
   EXPECT_EQ(why(with(good(), 0, 5, 0, 48), c), std::nullopt);
   c.stt = false;
-  EXPECT_EQ(why(with(good(), 0, 5, 0, 40), c), Rule::CD_TSZ);
+  EXPECT_EQ(why(with(good(), 0, 5, 0, 40), c), rule::CD_TSZ);
   EXPECT_EQ(why(with(good(), 0, 5, 0, 39), c), std::nullopt);
   const C large = with(with(good(), 0, 7, 6, 1), 0, 5, 0, 12);  // 64 KiB, 52 bits
-  EXPECT_EQ(why(large, c), Rule::CD_TSZ);
+  EXPECT_EQ(why(large, c), rule::CD_TSZ);
   c.vax = 1;
   EXPECT_EQ(why(large, c), std::nullopt);
 }
@@ -132,22 +133,22 @@ TEST(Cd, SizesDependOnSttAndVax) {
 TEST(Cd, TtbWithinTheEffectiveIps) {
   const C cd = with(good(), 0, 34, 32, 0);  // 32 bits
   EXPECT_EQ(why(cd), std::nullopt);
-  EXPECT_EQ(why(with(cd, 1, 51, 4, 0x1'0000'0000 >> 4)), Rule::CD_TTB);
+  EXPECT_EQ(why(with(cd, 1, 51, 4, 0x1'0000'0000 >> 4)), rule::CD_TTB);
   Capabilities c = full_capabilities();
   c.oas_lg2 = 36;
-  EXPECT_EQ(why(with(good(), 1, 51, 4, 0x10'0000'0000 >> 4), c), Rule::CD_TTB) << "min(IPS, OAS)";
+  EXPECT_EQ(why(with(good(), 1, 51, 4, 0x10'0000'0000 >> 4), c), rule::CD_TTB) << "min(IPS, OAS)";
 }
 
 TEST(Cd, TtbOf52BitsIsFor64KiBOnly) {
   Capabilities c = full_capabilities();
   c.oas_lg2 = 52;
   const C wide = with(with(good(), 0, 34, 32, 6), 1, 51, 4, (u64{1} << 51) >> 4);
-  EXPECT_EQ(why(wide, c), Rule::CD_TTB) << "4 KiB";
-  EXPECT_EQ(why(with(wide, 0, 7, 6, 2), c), Rule::CD_TTB) << "16 KiB";
+  EXPECT_EQ(why(wide, c), rule::CD_TTB) << "4 KiB";
+  EXPECT_EQ(why(with(wide, 0, 7, 6, 2), c), rule::CD_TTB) << "16 KiB";
   EXPECT_EQ(why(with(wide, 0, 7, 6, 1), c), std::nullopt) << "64 KiB";
   C upper = with(with(good(), 0, 34, 32, 6), 0, 30, 30, 0);  // EPD1 = 0
   upper = with(with(upper, 0, 21, 16, 25), 2, 51, 4, (u64{1} << 51) >> 4);
-  EXPECT_EQ(why(with(upper, 0, 23, 22, 2), c), Rule::CD_TTB) << "4 KiB";
+  EXPECT_EQ(why(with(upper, 0, 23, 22, 2), c), rule::CD_TTB) << "4 KiB";
   EXPECT_EQ(why(with(upper, 0, 23, 22, 3), c), std::nullopt) << "64 KiB";
   EXPECT_EQ(regime_of(ste(), with(upper, 0, 23, 22, 3), c).half[1].ttb, u64{1} << 51);
 }
@@ -158,15 +159,15 @@ TEST(Cd, StallsAndTermination) {
   EXPECT_EQ(why(stalls), std::nullopt);
   Ste<u64> s = ste();
   s.dw[1] |= u64{1} << 27;
-  EXPECT_EQ(why(stalls, c, s), Rule::CD_S_STALLD);
+  EXPECT_EQ(why(stalls, c, s), rule::CD_S_STALLD);
   c.stall_model = StallModel::never;
-  EXPECT_EQ(why(stalls, c), Rule::CD_S_MODEL);
+  EXPECT_EQ(why(stalls, c), rule::CD_S_MODEL);
   EXPECT_EQ(why(good(), c), std::nullopt);
   c.stall_model = StallModel::always;
-  EXPECT_EQ(why(good(), c), Rule::CD_S_MODEL);
+  EXPECT_EQ(why(good(), c), rule::CD_S_MODEL);
   c = full_capabilities();
   c.term_model = true;
-  EXPECT_EQ(why(with(good(), 0, 46, 46, 0), c), Rule::CD_A);
+  EXPECT_EQ(why(with(good(), 0, 46, 46, 0), c), rule::CD_A);
 }
 
 TEST(Cd, UpdatesAsidAndEndianness) {
@@ -174,16 +175,16 @@ TEST(Cd, UpdatesAsidAndEndianness) {
   const C updates = make_cd({.ha = true, .hd = true});
   EXPECT_EQ(why(updates, c), std::nullopt);
   c.httu = 1;
-  EXPECT_EQ(why(updates, c), Rule::CD_HD);
+  EXPECT_EQ(why(updates, c), rule::CD_HD);
   c.httu = 0;
-  EXPECT_EQ(why(updates, c), Rule::CD_HTTU);
+  EXPECT_EQ(why(updates, c), rule::CD_HTTU);
   c = full_capabilities();
   c.asid16 = false;
-  EXPECT_EQ(why(make_cd({.asid = 0x100}), c), Rule::CD_ASID);
+  EXPECT_EQ(why(make_cd({.asid = 0x100}), c), rule::CD_ASID);
   EXPECT_EQ(why(make_cd({.asid = 0xff}), c), std::nullopt);
   c.ttendian = 2;
   C big = with(good(), 0, 15, 15, 1);
-  EXPECT_EQ(why(big, c), Rule::CD_ENDI);
+  EXPECT_EQ(why(big, c), rule::CD_ENDI);
   EXPECT_EQ(why(with(big, 0, 14, 14, 1), c), std::nullopt) << "both halves are disabled";
 }
 
@@ -193,8 +194,8 @@ TEST(Cd, El2IgnoresEpdAsidAndTheUpperHalf) {
   Ste<u64> s = make_stage1_ste({.strw = 2});
   C cd = with(make_cd({.ttb0 = 0x1000, .asid = 0x700, .t0sz = 25, .epd0 = true}), 0, 30, 30, 0);
   EXPECT_EQ(why(cd, c, s), std::nullopt);
-  EXPECT_EQ(why(with(cd, 0, 5, 0, 0), c, s), Rule::CD_TSZ) << "EPD0 suppresses nothing";
-  EXPECT_EQ(why(cd, c, s, true), Rule::CD_ASID) << "E2H has ASIDs";
+  EXPECT_EQ(why(with(cd, 0, 5, 0, 0), c, s), rule::CD_TSZ) << "EPD0 suppresses nothing";
+  EXPECT_EQ(why(cd, c, s, true), rule::CD_ASID) << "E2H has ASIDs";
   const Regime<u64> r = regime_of(s, cd, c);
   EXPECT_EQ(r.asid, 0u);
   EXPECT_EQ(r.vmid, 0u);

@@ -3,6 +3,7 @@
 #include "spec/smmu/command.h"
 
 #include <gtest/gtest.h>
+#include "spec/rules/commands.h"
 #include "tests/spec/random_words.h"
 #include "tests/spec/smmu_fixture.h"
 
@@ -45,11 +46,11 @@ TEST(Command, RangeFieldsNeedRilAndTg) {
 }
 
 TEST(Command, PointlessRangeIsIllegal) {
-  EXPECT_EQ(why(0x12, 1 << 10), Rule::CMD_TLBI_RANGE_RESERVED);
+  EXPECT_EQ(why(0x12, 1 << 10), rule::CMD_TLBI_RANGE_RESERVED);
   EXPECT_EQ(why(0x12, 1 << 10 | 3 << 8), std::nullopt) << "TTL given";
   EXPECT_EQ(why(0x12 | 1 << 12, 1 << 10), std::nullopt) << "two pages";
   EXPECT_EQ(why(0x12 | 1 << 20, 1 << 10), std::nullopt);
-  EXPECT_EQ(why(0x12, 2 << 10 | 1 << 8), Rule::CMD_TLBI_RANGE_RESERVED) << "TTL 1 counts as 0";
+  EXPECT_EQ(why(0x12, 2 << 10 | 1 << 8), rule::CMD_TLBI_RANGE_RESERVED) << "TTL 1 counts as 0";
   EXPECT_EQ(why(0x12, 0), std::nullopt);
 }
 
@@ -72,7 +73,7 @@ TEST(Command, SyncAndAtc) {
   EXPECT_EQ(sync.cs, 1u);
   EXPECT_EQ(sync.msi_data, 0xcafeu);
   EXPECT_EQ(sync.msi_address, 0x8000'0004u);
-  EXPECT_EQ(why(0x46 | 3 << 12, 0), Rule::CMD_SYNC_CS);
+  EXPECT_EQ(why(0x46 | 3 << 12, 0), rule::CMD_SYNC_CS);
   const Command atc = decode(0x40 | (1 << 11) | (u64{7} << 12) | (u64{9} << 32), 52 | 0x5000);
   EXPECT_TRUE(atc.ssv);
   EXPECT_EQ(atc.ssid, 7u);
@@ -86,7 +87,7 @@ TEST(Command, IllegalWithoutTheFeature) {
     change(c);
     return c;
   };
-  const auto none = Rule::CMD_NOT_IMPLEMENTED;
+  const auto none = rule::CMD_NOT_IMPLEMENTED;
   EXPECT_EQ(why(0x10, 0, without([](Capabilities& c) { c.s1p = false; })), none);
   EXPECT_EQ(why(0x05, 0, without([](Capabilities& c) { c.s1p = false; })), none);
   EXPECT_EQ(why(0x03, 0, without([](Capabilities& c) { c.s1p = false; })), std::nullopt);
@@ -97,9 +98,9 @@ TEST(Command, IllegalWithoutTheFeature) {
             none);
   EXPECT_EQ(why(0x30, 0, without([](Capabilities& c) { c.s1p = c.s2p = false; })), std::nullopt);
   EXPECT_EQ(why(0x18, 0), none) << "EL3 on the Non-secure queue";
-  EXPECT_EQ(why(0x00, 0), Rule::CMD_OPCODE);
-  EXPECT_EQ(why(0x99, 0), Rule::CMD_OPCODE);
-  EXPECT_EQ(why(0x03 | 1 << 10, 0), Rule::CMD_SSEC);
+  EXPECT_EQ(why(0x00, 0), rule::CMD_OPCODE);
+  EXPECT_EQ(why(0x99, 0), rule::CMD_OPCODE);
+  EXPECT_EQ(why(0x03 | 1 << 10, 0), rule::CMD_SSEC);
 }
 
 // 4.1.1, 4.2 to 4.7: what each opcode asks of the ID registers; a command that asks for what is not
@@ -138,7 +139,7 @@ TEST(Command, EachOpcodeNeedsItsFeatures) {
       feature.remove(c);
       const bool needed = row.needs.find(feature.name) != std::string_view::npos;
       EXPECT_EQ(why(row.opcode, 0, c),
-                needed ? std::optional(Rule::CMD_NOT_IMPLEMENTED) : std::nullopt)
+                needed ? std::optional(rule::CMD_NOT_IMPLEMENTED) : std::nullopt)
           << std::hex << row.opcode << " without " << feature.name;
     }
   }

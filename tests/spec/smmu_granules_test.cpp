@@ -7,6 +7,7 @@
 
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
+#include "spec/rules/promises.h"
 #include "spec/smmu/pieces.h"
 #include "spec/smmu/view.h"
 
@@ -76,12 +77,12 @@ TEST(Granules, ATableFillsSeveralPages) {
       EXPECT_EQ(m.caches.consistent(), "");
       m.store(tables, 0);
       m.caches.recycle(align_down(word, 12), true);
-      EXPECT_TRUE(m.broke(Rule::TABLE_FREE)) << "the table descriptor is cached";
+      EXPECT_TRUE(m.broke(rule::TABLE_FREE)) << "the table descriptor is cached";
       m.caches.violations().clear();
       m.run(GranuleMachine::tlbi(va, 0, false));
       EXPECT_EQ(m.caches.consistent(), "");
       m.caches.recycle(tables + 0x10000, true);
-      EXPECT_FALSE(m.broke(Rule::TABLE_FREE));
+      EXPECT_FALSE(m.broke(rule::TABLE_FREE));
     }
   }
 }

@@ -11,6 +11,7 @@
 #include <map>
 
 #include "base/bits.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/event_rules.h"
 #include "spec/smmu/transaction.h"
 
@@ -220,7 +221,7 @@ TEST_F(Nested, TheInputSizeMayBeLargerThanTheOutput) {
   ste_ = with_stage2(make_bypass_ste(), {.s2ttb = level1, .s2ps = 1});
   expect_fault(outcome(u64{1} << 36), EventType::f_translation, Stage2Input::transaction,
                u64{1} << 36, level1 + 8 * 64);
-  EXPECT_EQ(outcome(u64{1} << 40).rule, Rule::S1_BYPASS_SIZE);
+  EXPECT_EQ(outcome(u64{1} << 40).rule, rule::S1_BYPASS_SIZE);
 }
 
 /// Without a SubstreamID stage 1 is skipped, and stage 2 is not. 5.2 (S1DSS).

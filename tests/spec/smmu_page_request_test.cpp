@@ -9,6 +9,7 @@
 #include <random>
 
 #include "smmu_device_support.h"
+#include "spec/rules/commands.h"
 
 namespace iommucheck::spec::smmu_page_request_test {
 namespace {
@@ -367,9 +368,9 @@ TEST(PageResponses, WhatSendsNothing) {
   Capabilities without = caps;
   without.pri = false;
   EXPECT_EQ(sent(pri_resp(3), caps), "nothing") << "CERROR_ILL";
-  EXPECT_EQ(check_command(pri_resp(3), caps), Rule::CMD_PRI_RESP);
+  EXPECT_EQ(check_command(pri_resp(3), caps), rule::CMD_PRI_RESP);
   EXPECT_EQ(sent(pri_resp(2), without), "nothing") << "CERROR_ILL";
-  EXPECT_EQ(check_command(pri_resp(2), without), Rule::CMD_NOT_IMPLEMENTED);
+  EXPECT_EQ(check_command(pri_resp(2), without), rule::CMD_NOT_IMPLEMENTED);
   EXPECT_FALSE(check_command(pri_resp(2, 4), with_pri(0)).has_value());
   EXPECT_EQ(sent(pri_resp(2), caps, false), "nothing") << "SMMUEN = 0";
   EXPECT_EQ(sent(cmd_sync(), caps), "nothing");

@@ -7,6 +7,8 @@
 
 #include "smmu_caches_support.h"
 #include "smmu_fixture.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/view.h"
 
 namespace iommucheck::spec::smmu_stage2_test {
@@ -112,7 +114,7 @@ TEST(Stage2Engine, AfterResetNhAllIsNotEnough) {
     m.enable();
     const bool enough = op != Opcode::tlbi_nh_all;
     EXPECT_EQ(m.text(access), enough ? "0" : "any");
-    EXPECT_EQ(m.broke(Rule::UNKNOWN_AFTER_RESET), !enough);
+    EXPECT_EQ(m.broke(rule::UNKNOWN_AFTER_RESET), !enough);
   }
 }
 
@@ -138,7 +140,7 @@ TEST(Stage2Engine, TablesSideBySideAreOneRoot) {
   EXPECT_EQ(m.text(high), "F_TRANSLATION");
   m.step();
   m.caches.recycle(second, true);
-  EXPECT_TRUE(m.broke(Rule::TABLE_FREE));
+  EXPECT_TRUE(m.broke(rule::TABLE_FREE));
   EXPECT_EQ(m.caches.consistent(), "");
   EXPECT_EQ(m.text(high), "any");
   EXPECT_EQ(m.text(low), "0");
@@ -171,9 +173,9 @@ TEST(Stage2Engine, StesOfOneVmidAgree) {
   m.ste(1, Stage2Machine::plain());
   m.ste(2, Stage2Machine::plain(vmid + 1, 24));
   m.enable();
-  EXPECT_FALSE(m.broke(Rule::TAG_STAGE2));
+  EXPECT_FALSE(m.broke(rule::TAG_STAGE2));
   m.store(SmallMachine::strtab + 128 + 16, Stage2Machine::plain(vmid, 24).dw[2]);
-  EXPECT_TRUE(m.broke(Rule::TAG_STAGE2));
+  EXPECT_TRUE(m.broke(rule::TAG_STAGE2));
   EXPECT_EQ(m.text(access), "any");
 }
 
@@ -184,7 +186,7 @@ TEST(Stage2Engine, AFaultSaysThatItIsOfStage2) {
   const auto found = m.outcomes({.sid = 1, .va = 0x5000});
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].event, EventType::f_translation);
-  EXPECT_EQ(found[0].rule, Rule::S2_DESCRIPTOR_VALID);
+  EXPECT_EQ(found[0].rule, rule::S2_DESCRIPTOR_VALID);
   EXPECT_TRUE(found[0].stage2);
   EXPECT_EQ(found[0].input, Stage2Input::transaction);
   EXPECT_EQ(found[0].ipa, 0x5000U);

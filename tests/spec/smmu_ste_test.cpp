@@ -3,6 +3,7 @@
 #include "spec/smmu/ste.h"
 
 #include <gtest/gtest.h>
+#include "spec/rules/structures.h"
 #include "tests/spec/random_words.h"
 #include "tests/spec/smmu_fixture.h"
 
@@ -87,17 +88,17 @@ TEST(Ste, KindsByConfig) {
   EXPECT_EQ(kind(stage1()), SteKind::stage1);
   EXPECT_EQ(kind(stage2()), SteKind::stage2);
   EXPECT_EQ(kind(nested()), SteKind::nested);
-  EXPECT_TRUE(bad(S{}, full_capabilities(), Rule::STE_VALID));
+  EXPECT_TRUE(bad(S{}, full_capabilities(), rule::STE_VALID));
 }
 
 TEST(Ste, StagesHaveToExist) {
   Capabilities c = full_capabilities();
   c.s1p = false;
-  EXPECT_TRUE(bad(stage1(), c, Rule::STE_CONFIG_STAGE1));
+  EXPECT_TRUE(bad(stage1(), c, rule::STE_CONFIG_STAGE1));
   EXPECT_EQ(kind(stage2(), c), SteKind::stage2);
   c = full_capabilities();
   c.s2p = false;
-  EXPECT_TRUE(bad(stage2(), c, Rule::STE_CONFIG_STAGE2));
+  EXPECT_TRUE(bad(stage2(), c, rule::STE_CONFIG_STAGE2));
   EXPECT_EQ(kind(stage1(), c), SteKind::stage1);
 }
 
@@ -105,7 +106,7 @@ TEST(Ste, Strw) {
   Capabilities c = full_capabilities();
   S s = stage1();
   s.dw[1] |= u64{1} << 30;
-  EXPECT_TRUE(bad(s, c, Rule::STE_STRW));
+  EXPECT_TRUE(bad(s, c, rule::STE_STRW));
   s.dw[1] ^= u64{3} << 30;  // 2
   EXPECT_EQ(kind(s, c), SteKind::stage1);
   EXPECT_EQ(stream_world(s, c, false), StreamWorld::el2);
@@ -123,16 +124,16 @@ TEST(Ste, StallsAndSubstreams) {
   s.dw[1] |= u64{1} << 27;
   EXPECT_EQ(kind(s, c), SteKind::stage1);
   c.stall_model = StallModel::never;
-  EXPECT_TRUE(bad(s, c, Rule::STE_S1STALLD));
+  EXPECT_TRUE(bad(s, c, rule::STE_S1STALLD));
 
   c = full_capabilities();
   EXPECT_EQ(kind(make_stage1_ste({.s1cdmax = 10}), c), SteKind::stage1);
-  EXPECT_TRUE(bad(make_stage1_ste({.s1cdmax = 11}), c, Rule::STE_S1CDMAX));
+  EXPECT_TRUE(bad(make_stage1_ste({.s1cdmax = 11}), c, rule::STE_S1CDMAX));
   c.ssidsize = 0;
   EXPECT_EQ(kind(make_stage1_ste({.s1cdmax = 11}), c), SteKind::stage1) << "ignored";
   c = full_capabilities();
   c.cd2l = false;
-  EXPECT_TRUE(bad(make_stage1_ste({.s1cdmax = 4, .s1fmt = 1}), c, Rule::STE_S1FMT));
+  EXPECT_TRUE(bad(make_stage1_ste({.s1cdmax = 4, .s1fmt = 1}), c, rule::STE_S1FMT));
   EXPECT_EQ(kind(make_stage1_ste({.s1cdmax = 4, .s1fmt = 3}), c), SteKind::stage1) << "acts as 0";
   EXPECT_EQ(kind(make_stage1_ste({.s1cdmax = 0, .s1fmt = 1}), c), SteKind::stage1) << "ignored";
 }
@@ -141,23 +142,23 @@ TEST(Ste, ContextPointerWithinTheOutputSize) {
   Capabilities c = full_capabilities();
   c.oas_lg2 = 40;
   EXPECT_EQ(kind(make_stage1_ste({.s1contextptr = 0xff'ffff'ffc0}), c), SteKind::stage1);
-  EXPECT_TRUE(bad(make_stage1_ste({.s1contextptr = 0x100'0000'0000}), c, Rule::STE_S1CONTEXTPTR));
+  EXPECT_TRUE(bad(make_stage1_ste({.s1contextptr = 0x100'0000'0000}), c, rule::STE_S1CONTEXTPTR));
 }
 
 TEST(Ste, Eats) {
   const Capabilities c = full_capabilities();
   EXPECT_EQ(kind(make_stage1_ste({.eats = 1}), c), SteKind::stage1);
-  EXPECT_TRUE(bad(make_stage1_ste({.eats = 2}), c, Rule::STE_EATS)) << "split-stage needs nesting";
+  EXPECT_TRUE(bad(make_stage1_ste({.eats = 2}), c, rule::STE_EATS)) << "split-stage needs nesting";
   S s = nested();
   s.dw[1] |= u64{2} << 28;
   EXPECT_EQ(kind(s, c), SteKind::nested);
   Capabilities only_one = c;
   only_one.ns1ats = true;
-  EXPECT_TRUE(bad(s, only_one, Rule::STE_EATS)) << "no split-stage ATS";
+  EXPECT_TRUE(bad(s, only_one, rule::STE_EATS)) << "no split-stage ATS";
   s.dw[2] |= u64{1} << 57;  // S2S
-  EXPECT_TRUE(bad(s, c, Rule::STE_EATS));
+  EXPECT_TRUE(bad(s, c, rule::STE_EATS));
   s.dw[1] ^= u64{3} << 28;  // EATS = 1
-  EXPECT_TRUE(bad(s, c, Rule::STE_EATS)) << "full ATS over a stage 2 that stalls";
+  EXPECT_TRUE(bad(s, c, rule::STE_EATS)) << "full ATS over a stage 2 that stalls";
   Capabilities without = c;
   without.ats = false;
   EXPECT_EQ(kind(make_stage1_ste({.eats = 2}), without), SteKind::stage1) << "ignored";
@@ -167,7 +168,7 @@ TEST(Ste, Vmid) {
   Capabilities c = full_capabilities();
   c.vmid16 = false;
   EXPECT_EQ(kind(make_stage1_ste({.s2vmid = 0xff}), c), SteKind::stage1);
-  EXPECT_TRUE(bad(make_stage1_ste({.s2vmid = 0x100}), c, Rule::STE_S2VMID));
+  EXPECT_TRUE(bad(make_stage1_ste({.s2vmid = 0x100}), c, rule::STE_S2VMID));
   c.s2p = false;
   EXPECT_EQ(kind(make_stage1_ste({.s2vmid = 0x100}), c), SteKind::stage1) << "ignored without S2P";
 }
@@ -180,12 +181,12 @@ struct Stage2Row {
 
 TEST(Ste, Stage2RowsOfDoublewordTwo) {
   const Stage2Row rows[] = {
-      {51, 51, 0, Rule::STE_S2AA64},   // AArch32 tables do not exist
-      {47, 46, 3, Rule::STE_S2TG},     // reserved
-      {37, 32, 15, Rule::STE_S2T0SZ},  // 49 bits
-      {37, 32, 49, Rule::STE_S2T0SZ},
-      {39, 38, 2, Rule::STE_S2SL0},   // level 0 with 39 bits resolves nothing
-      {37, 32, 20, Rule::STE_S2SL0},  // level 1 with 44 bits: 14 bits, more than 13
+      {51, 51, 0, rule::STE_S2AA64},   // AArch32 tables do not exist
+      {47, 46, 3, rule::STE_S2TG},     // reserved
+      {37, 32, 15, rule::STE_S2T0SZ},  // 49 bits
+      {37, 32, 49, rule::STE_S2T0SZ},
+      {39, 38, 2, rule::STE_S2SL0},   // level 0 with 39 bits resolves nothing
+      {37, 32, 20, rule::STE_S2SL0},  // level 1 with 44 bits: 14 bits, more than 13
   };
   for (const Stage2Row& row : rows) {
     S s = stage2();
@@ -205,7 +206,7 @@ TEST(Ste, Aarch32Stage2AndForcedWriteBack) {
   s.dw[2] &= ~(u64{1} << 51);  // S2AA64
   s.dw[1] |= u64{1} << 25;     // S2FWB
   c.fwb = true;
-  EXPECT_TRUE(bad(s, c, Rule::STE_S2AA64));
+  EXPECT_TRUE(bad(s, c, rule::STE_S2AA64));
   c.fwb = false;
   EXPECT_EQ(kind(s, c), SteKind::stage2);
 }
@@ -216,15 +217,15 @@ TEST(Ste, Stage2Updates) {
   s.dw[2] |= u64{1} << 55 | u64{1} << 56;
   EXPECT_EQ(kind(s, c), SteKind::stage2);
   c.httu = 1;
-  EXPECT_TRUE(bad(s, c, Rule::STE_S2HD));
+  EXPECT_TRUE(bad(s, c, rule::STE_S2HD));
   c.httu = 0;
-  EXPECT_TRUE(bad(s, c, Rule::STE_S2HTTU));
+  EXPECT_TRUE(bad(s, c, rule::STE_S2HTTU));
   c = full_capabilities();
   c.stall_model = StallModel::always;
-  EXPECT_TRUE(bad(stage2(), c, Rule::STE_S2S));
+  EXPECT_TRUE(bad(stage2(), c, rule::STE_S2S));
   c = full_capabilities();
   c.ttendian = 3;
-  EXPECT_TRUE(bad(stage2(), c, Rule::STE_S2ENDI));
+  EXPECT_TRUE(bad(stage2(), c, rule::STE_S2ENDI));
 }
 
 TEST(Ste, Stage2TableWithinItsSize) {
@@ -233,7 +234,7 @@ TEST(Ste, Stage2TableWithinItsSize) {
   s.dw[3] = 0xf'ffff'f000;
   EXPECT_EQ(kind(s), SteKind::stage2);
   s.dw[3] = 0x10'0000'0000;
-  EXPECT_TRUE(bad(s, full_capabilities(), Rule::STE_S2TTB));
+  EXPECT_TRUE(bad(s, full_capabilities(), rule::STE_S2TTB));
 }
 
 TEST(Ste, Stage2StartLevels) {

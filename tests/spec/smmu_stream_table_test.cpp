@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "spec/rules/structures.h"
 #include "tests/spec/smmu_fixture.h"
 
 namespace iommucheck::spec::smmu_stream_table_test {
@@ -43,14 +44,14 @@ TEST(StreamTable, TwoLevelExampleOfTheHeader) {
 TEST(StreamTable, SpanRows) {
   const StreamTable t = stream_table_of(0x8000'0000, two_level_8, full_capabilities());
   const auto illegal = [&](u64 span, u64 sid) { return l1std_illegal(t, L1Std<u64>{span}, sid); };
-  EXPECT_EQ(illegal(0, 0), Rule::L1STD_SPAN_ZERO);
+  EXPECT_EQ(illegal(0, 0), rule::L1STD_SPAN_ZERO);
   EXPECT_EQ(illegal(9, 0xff), std::nullopt) << "SPLIT + 1";
-  EXPECT_EQ(illegal(10, 0), Rule::L1STD_SPAN_RESERVED);
-  EXPECT_EQ(illegal(31, 0), Rule::L1STD_SPAN_RESERVED);
+  EXPECT_EQ(illegal(10, 0), rule::L1STD_SPAN_RESERVED);
+  EXPECT_EQ(illegal(31, 0), rule::L1STD_SPAN_RESERVED);
   EXPECT_EQ(illegal(1, 0), std::nullopt);
-  EXPECT_EQ(illegal(1, 1), Rule::L1STD_SPAN);
+  EXPECT_EQ(illegal(1, 1), rule::L1STD_SPAN);
   EXPECT_EQ(illegal(7, 0x13f), std::nullopt);
-  EXPECT_EQ(illegal(7, 0x140), Rule::L1STD_SPAN);
+  EXPECT_EQ(illegal(7, 0x140), rule::L1STD_SPAN);
 }
 
 TEST(StreamTable, SecondLevelIsAlignedToItsSize) {
@@ -134,9 +135,9 @@ TEST(CdTable, Addresses) {
 TEST(CdTable, L1cdRows) {
   Capabilities c = full_capabilities();
   c.oas_lg2 = 40;
-  EXPECT_EQ(l1cd_illegal(L1Cd<u64>{0x9000'0000}, c), Rule::L1CD_VALID);
+  EXPECT_EQ(l1cd_illegal(L1Cd<u64>{0x9000'0000}, c), rule::L1CD_VALID);
   EXPECT_EQ(l1cd_illegal(L1Cd<u64>{0x9000'0001}, c), std::nullopt);
-  EXPECT_EQ(l1cd_illegal(L1Cd<u64>{0x100'0000'0001}, c), Rule::L1CD_L2PTR);
+  EXPECT_EQ(l1cd_illegal(L1Cd<u64>{0x100'0000'0001}, c), rule::L1CD_L2PTR);
   EXPECT_EQ(l1cd_illegal(L1Cd<u64>{0x100'0000'0001}, c, true), std::nullopt);
 }
 

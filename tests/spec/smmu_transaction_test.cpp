@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <random>
 
+#include "spec/rules/promises.h"
 #include "transaction_machine.h"
 
 namespace iommucheck::spec::smmu_transaction_test {
@@ -79,8 +80,8 @@ Verdict compare(TransactionMachine& m, Source& source, const bool& unknown, cons
   const bool any = !found.empty() && found.front().kind == OutcomeKind::any;
   if (any && outcome.kind != OutcomeKind::any) {
     const Rule rule = found.front().rule;
-    const bool named = rule == Rule::TAG_REGIMES || rule == Rule::TAG_STAGE2 ||
-                       rule == Rule::CONFLICT_TLB || rule == Rule::WILD_WALK || unknown ||
+    const bool named = rule == rule::TAG_REGIMES || rule == rule::TAG_STAGE2 ||
+                       rule == rule::CONFLICT_TLB || rule == rule::WILD_WALK || unknown ||
                        found.front().not_modelled != NotModelled::no;
     return exact && !named ? Verdict::not_exact : Verdict::left_open;
   }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "spec/rules/promises.h"
 #include "tests/spec/smmu_caches_support.h"
 
 namespace iommucheck::spec::smmu_walker_test {
@@ -97,21 +98,21 @@ TEST_F(SmmuWalker, sees_a_store_when_it_is_ordered) {
 TEST_F(SmmuWalker, a_table_that_it_may_reach_is_not_given_back) {
   m.store(SmallMachine::middle, 0);
   m.caches.recycle(SmallMachine::leaves, true);
-  EXPECT_TRUE(found(Rule::TABLE_FREE));
+  EXPECT_TRUE(found(rule::TABLE_FREE));
 }
 
 TEST_F(SmmuWalker, a_table_is_given_back_after_the_flush) {
   m.store(SmallMachine::middle, 0);
   m.caches.walkers().flush(gpu);
   m.caches.recycle(SmallMachine::leaves, true);
-  EXPECT_FALSE(found(Rule::TABLE_FREE));
+  EXPECT_FALSE(found(rule::TABLE_FREE));
 }
 
 TEST_F(SmmuWalker, who_said_wrongly_that_it_was_flushed_meets_old_pages_and_blames_nobody) {
   m.store(SmallMachine::middle, 0);
   m.caches.walkers().fix(gpu);
   m.caches.recycle(SmallMachine::leaves, true);
-  EXPECT_FALSE(found(Rule::TABLE_FREE));
+  EXPECT_FALSE(found(rule::TABLE_FREE));
   EXPECT_EQ(walks(0x1000), "0 F_TRANSLATION");
   EXPECT_EQ(walks(0x2000), "1 F_TRANSLATION");
   m.caches.walkers().flush(gpu);
@@ -121,7 +122,7 @@ TEST_F(SmmuWalker, who_said_wrongly_that_it_was_flushed_meets_old_pages_and_blam
 TEST_F(SmmuWalker, a_new_page_over_one_that_it_may_have_is_no_good) {
   m.store(SmallMachine::leaves + 8, 0);
   m.store(SmallMachine::leaves + 8, (SmallMachine::page + 0x5000) | SmallMachine::rw_leaf);
-  EXPECT_TRUE(found(Rule::CONFLICT_BBM));
+  EXPECT_TRUE(found(rule::CONFLICT_BBM));
 }
 
 TEST_F(SmmuWalker, stopped_it_reaches_nothing_and_undone_it_is_as_it_was) {

@@ -3,6 +3,8 @@
 // "Attach", "Free", "sva_device_init", "Bind"; each with a result that must be refused.
 #include "tests/spec/sva_fixture.h"
 
+#include "spec/rules/interface.h"
+
 namespace iommucheck::spec::sva::sva_bind_test {
 namespace {
 
@@ -31,14 +33,14 @@ TEST_F(SvaBind, numbers_are_cyclic) {
   ok(pasid_alloc(1, 4), 1);
   ok(pasid_alloc(1, 4), 2);
   ok(pasid_free(1));
-  refused(pasid_alloc(1, 4), 1, Rule::PASID_CYCLIC);
-  refused(pasid_alloc(1, 4), 2, Rule::PASID_REUSE);
+  refused(pasid_alloc(1, 4), 1, rule::PASID_CYCLIC);
+  refused(pasid_alloc(1, 4), 2, rule::PASID_REUSE);
   refused(pasid_alloc(1, 4), 5);
   refused(pasid_alloc(1, 4), Status::enospc);
   ok(pasid_alloc(1, 4), 4);  // any that was never given
   ok(pasid_alloc(1, 4), 3);
   ok(pasid_free(4));
-  refused(pasid_alloc(1, 4), 4, Rule::PASID_CYCLIC);  // 1 is free for longer
+  refused(pasid_alloc(1, 4), 4, rule::PASID_CYCLIC);  // 1 is free for longer
   ok(pasid_alloc(1, 4), 1);
   ok(pasid_alloc(4, 4), 4);  // nothing else is in the range
   only(pasid_alloc(1, 4), Status::enospc);
@@ -168,8 +170,8 @@ TEST_F(SvaBind, every_range_cuts) {
   EXPECT_FALSE(apply(init(0, privates, 8, 100), {}).ok);
   EXPECT_TRUE(apply(init(0, privates, 6, 100), {}).ok);  // clipped
   EXPECT_TRUE(apply(alloc_private(d, 0), {.value = m, .pasid = 6}).ok);
-  EXPECT_EQ(apply(alloc_private(d, 0), {.value = n, .pasid = 8}).rule, Rule::RESULT_EXACT);
-  EXPECT_EQ(apply(alloc_private(d, 0), {.value = n, .pasid = 6}).rule, Rule::PASID_REUSE);
+  EXPECT_EQ(apply(alloc_private(d, 0), {.value = n, .pasid = 8}).rule, rule::RESULT_EXACT);
+  EXPECT_EQ(apply(alloc_private(d, 0), {.value = n, .pasid = 6}).rule, rule::PASID_REUSE);
   EXPECT_FALSE(apply(alloc_private(d, 0), {.status = Status::enospc}).ok);
   EXPECT_TRUE(apply(alloc_private(d, 0), {.value = n, .pasid = 7}).ok);
   EXPECT_FALSE(apply(alloc_private(d, 0), {.value = 0x99, .pasid = 5}).ok);
@@ -242,7 +244,7 @@ TEST_F(SvaBind, the_same_pair_again_is_one_more_reference) {
   only(unbind(0, 1), Status::einval);
   only(drvdata(0, 1), Status::enoent);
   EXPECT_EQ(state.held().pasids, 0U);
-  refused(bind(0, x), 1, Rule::PASID_CYCLIC);  // it was freed
+  refused(bind(0, x), 1, rule::PASID_CYCLIC);  // it was freed
   ok(bind(0, x), 2);
 }
 
@@ -253,7 +255,7 @@ TEST_F(SvaBind, a_further_pasid_is_a_bond_of_its_own) {
   ok(init(0, iopf));
   ok(init(1, iopf));
   ok(bind(0, x, 0xa), 1);
-  refused(bind(0, x, 0xb, further), 1, Rule::PASID_REUSE);
+  refused(bind(0, x, 0xb, further), 1, rule::PASID_REUSE);
   ok(bind(0, x, 0xb, further), 2);
   ok(bind(0, x, 0xc, further), 3);
   ok(drvdata(0, 2), 0xb);
@@ -282,7 +284,7 @@ TEST_F(SvaBind, a_plain_bind_beside_a_further_one) {
   ok(init(0, 0));
   ok(bind(0, x, 0xa, further), 1);
   EXPECT_FALSE(state.pasid_of_process(x).present);
-  refused(bind(0, x), 1, Rule::PASID_REUSE);
+  refused(bind(0, x), 1, rule::PASID_REUSE);
   ok(bind(0, x), 2);
   EXPECT_EQ(state.pasid_of_process(x), substream(2));
 }
@@ -479,7 +481,7 @@ TEST_F(SvaBind, unbind_all_takes_private_ones_too) {
   EXPECT_EQ(state.held().domains, 1U);
   ok(unbind_all(0));
   EXPECT_TRUE(state.release_ends(state.release_begins(x)).ok);
-  broken(state.handler_called(0, 3, 0), Rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 3, 0), rule::EXIT_HANDLERS);
 }
 
 TEST_F(SvaBind, a_process_s_io_mm_has_no_map_calls) {
@@ -541,7 +543,7 @@ TEST_F(SvaBind, freeing_a_domain_in_use_blames_the_caller) {
   const Verdict verdict = state.apply(free_domain(d), {.status = Status::ebusy});
   EXPECT_TRUE(verdict.ok);
   EXPECT_TRUE(verdict.blames_caller);
-  EXPECT_EQ(verdict.rule, Rule::DOMAIN_IN_USE);
+  EXPECT_EQ(verdict.rule, rule::DOMAIN_IN_USE);
   EXPECT_EQ(rule_info(verdict.rule).keeper, Keeper::caller);
   refused(free_domain(d), Status::ok);
   ok(detach(d, 0));

@@ -3,6 +3,8 @@
 // INTERFACE "Gather", "Free", "Exit".
 #include "tests/spec/sva_fixture.h"
 
+#include "spec/rules/interface.h"
+
 namespace iommucheck::spec::sva::sva_duties_test {
 namespace {
 
@@ -38,8 +40,8 @@ TEST_F(SvaDuties, a_range_is_synchronised_before_it_is_mapped_again) {
   ok(map(d, page, p1));
   kept(state.duty_of_call(map(d, page, p2)));  // EEXIST, and no duty
   ok(unmap_fast(d, page), page);
-  breached(state.duty_of_call(map(d, page, p2)), Rule::RANGE_UNSYNCED);
-  breached(state.duty_of_call(map(d, page, p1)), Rule::RANGE_UNSYNCED);
+  breached(state.duty_of_call(map(d, page, p2)), rule::RANGE_UNSYNCED);
+  breached(state.duty_of_call(map(d, page, p1)), rule::RANGE_UNSYNCED);
   kept(state.duty_of_call(map(d, 0x5000, p2)));
   EXPECT_NE(state.caller_may_not(map(d, page, p2)), nullptr);
   ok({.kind = CallKind::iotlb_sync, .domain = d});
@@ -66,12 +68,12 @@ TEST_F(SvaDuties, a_page_is_not_used_again_while_it_may_be_reached) {
   on(d, {0});
   on(e, {1});
   ok(map(d, page, p1));
-  breached(state.duty_of_page(p1, page), Rule::PAGE_IN_FLIGHT);  // it is mapped
+  breached(state.duty_of_page(p1, page), rule::PAGE_IN_FLIGHT);  // it is mapped
   kept(state.duty_of_page(p2, page));
   ok(unmap_fast(d, page), page);
-  breached(state.duty_of_page(p1 + 0x10, 1), Rule::PAGE_IN_FLIGHT);
-  breached(state.duty_of_call(map(e, page, p1)), Rule::PAGE_IN_FLIGHT);
-  breached(state.duty_of_call(map(d, 0x7000, p1)), Rule::PAGE_IN_FLIGHT);
+  breached(state.duty_of_page(p1 + 0x10, 1), rule::PAGE_IN_FLIGHT);
+  breached(state.duty_of_call(map(e, page, p1)), rule::PAGE_IN_FLIGHT);
+  breached(state.duty_of_call(map(d, 0x7000, p1)), rule::PAGE_IN_FLIGHT);
   kept(state.duty_of_call(map(e, page, p2)));
   ok({.kind = CallKind::flush_iotlb_all, .domain = d});
   kept(state.duty_of_page(p1, page));
@@ -85,8 +87,8 @@ TEST_F(SvaDuties, a_page_in_quarantine_is_not_used_again_elsewhere) {
   Call unmap = unmap_fast(d, page);
   unmap.kind = CallKind::unmap;
   returns(unmap, {.status = Status::etimedout, .value = page}, stuck);
-  breached(state.duty_of_page(p1, page), Rule::PAGE_IN_FLIGHT);
-  breached(state.duty_of_call(map(d, 0x7000, p1)), Rule::PAGE_IN_FLIGHT);
+  breached(state.duty_of_page(p1, page), rule::PAGE_IN_FLIGHT);
+  breached(state.duty_of_call(map(d, 0x7000, p1)), rule::PAGE_IN_FLIGHT);
   kept(state.duty_of_call(map(d, page, p1)));
   kept(state.duty_of_call(map(d, page, p2)));  // the driver settles it first
   ok({.kind = CallKind::recover});
@@ -104,17 +106,17 @@ TEST_F(SvaDuties, no_dma_after_unbind_until_the_next_bind) {
   ok(unbind(0, 1));
   kept(state.duty_of_dma(0, 1));  // one reference is left
   ok(unbind(0, 1));
-  breached(state.duty_of_dma(0, 1), Rule::DMA_AFTER_DONE);
+  breached(state.duty_of_dma(0, 1), rule::DMA_AFTER_DONE);
   kept(state.duty_of_dma(1, 1));
   kept(state.duty_of_dma(0, 2));
   ok(bind(1, y), 1);
-  breached(state.duty_of_dma(0, 1), Rule::DMA_AFTER_DONE);  // into somebody else's memory
+  breached(state.duty_of_dma(0, 1), rule::DMA_AFTER_DONE);  // into somebody else's memory
   kept(state.duty_of_dma(1, 1));
   ok(bind(0, y), 1);
   kept(state.duty_of_dma(0, 1));
   ok(unbind_all(0));
   ok(shutdown(1));
-  for (const u32 each : {0U, 1U}) breached(state.duty_of_dma(each, 1), Rule::DMA_AFTER_DONE);
+  for (const u32 each : {0U, 1U}) breached(state.duty_of_dma(each, 1), rule::DMA_AFTER_DONE);
   kept(state.duty_of_dma(7, 1));
   kept(state.duty_of_dma(0, ~u32{0}));
 }
@@ -131,7 +133,7 @@ TEST_F(SvaDuties, no_dma_after_mm_exit_said_done) {
   kept(state.duty_of_dma(0, 1));  // an error is no "done"
   EXPECT_TRUE(state.release_ends(release).ok);
   ok(unbind(0, 1));
-  breached(state.duty_of_dma(0, 1), Rule::DMA_AFTER_DONE);
+  breached(state.duty_of_dma(0, 1), rule::DMA_AFTER_DONE);
 }
 
 TEST_F(SvaDuties, no_dma_after_a_handler_returned) {
@@ -142,9 +144,9 @@ TEST_F(SvaDuties, no_dma_after_a_handler_returned) {
   const Ticket release = state.release_begins(x);
   calls_exit(0, 1, 7);
   EXPECT_TRUE(state.handler_returned(0, 1, Status::ok).ok);
-  breached(state.duty_of_dma(0, 1), Rule::DMA_AFTER_DONE);
+  breached(state.duty_of_dma(0, 1), rule::DMA_AFTER_DONE);
   EXPECT_TRUE(state.release_ends(release).ok);
-  breached(state.duty_of_dma(0, 1), Rule::DMA_AFTER_DONE);
+  breached(state.duty_of_dma(0, 1), rule::DMA_AFTER_DONE);
 }
 
 TEST_F(SvaDuties, no_dma_after_a_private_number_was_given_back) {
@@ -153,7 +155,7 @@ TEST_F(SvaDuties, no_dma_after_a_private_number_was_given_back) {
   made(alloc_private(d, 0), m, 1);
   kept(state.duty_of_dma(0, 1));
   ok(free_private(d, m));
-  breached(state.duty_of_dma(0, 1), Rule::DMA_AFTER_DONE);
+  breached(state.duty_of_dma(0, 1), rule::DMA_AFTER_DONE);
   made(alloc_private(d, 0), n, 1);
   kept(state.duty_of_dma(0, 1));
 }
@@ -165,7 +167,7 @@ TEST_F(SvaDuties, what_is_undone_was_never_said) {
   ok(bind(0, x), 1);
   const Trail::Mark mark = trail.mark();
   ok(unbind(0, 1));
-  breached(state.duty_of_dma(0, 1), Rule::DMA_AFTER_DONE);
+  breached(state.duty_of_dma(0, 1), rule::DMA_AFTER_DONE);
   trail.undo_to(mark);
   kept(state.duty_of_dma(0, 1));
 }
@@ -177,11 +179,11 @@ TEST_F(SvaDuties, a_freed_object_is_not_named) {
   made(alloc_private(d, 0), m, 1);
   kept(state.duty_of_call(map(e, page, p1)));
   ok(free_domain(e));
-  breached(state.duty_of_call(map(e, page, p1)), Rule::FREED_OBJECT);
-  breached(state.duty_of_call(attach(e, 1)), Rule::FREED_OBJECT);
+  breached(state.duty_of_call(map(e, page, p1)), rule::FREED_OBJECT);
+  breached(state.duty_of_call(attach(e, 1)), rule::FREED_OBJECT);
   kept(state.duty_of_call(map(0x999, page, p1)));  // never was one
   ok(free_private(d, m));
-  breached(state.duty_of_call(sva_map(m, page, p1)), Rule::FREED_OBJECT);
+  breached(state.duty_of_call(sva_map(m, page, p1)), rule::FREED_OBJECT);
   paging(e);  // the number again
   kept(state.duty_of_call(map(e, page, p1)));
 }
@@ -237,7 +239,7 @@ TEST_F(SvaDuties, a_bind_that_overtakes_exit_without_a_handler_is_owed_none) {
   state.for_each_handler(x, [&](u32, u32, u64, bool) { ++owed; });
   EXPECT_EQ(owed, 0U);
   EXPECT_TRUE(state.may_end(release));
-  broken(state.handler_called(0, 1, 7), Rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 1, 7), rule::EXIT_HANDLERS);
   EXPECT_TRUE(state.release_ends(release).ok);
   EXPECT_EQ(meets(0, 1, va), Set{"quiet"});
   ok(unbind(0, 1));

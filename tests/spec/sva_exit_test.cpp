@@ -3,6 +3,8 @@
 // INTERFACE "Exit". Each with what must be refused.
 #include "tests/spec/sva_fixture.h"
 
+#include "spec/rules/interface.h"
+
 namespace iommucheck::spec::sva::sva_exit_test {
 namespace {
 
@@ -66,15 +68,15 @@ TEST_F(SvaExit, mm_exit_and_then_nothing) {
 
 TEST_F(SvaExit, a_handler_is_called_once_and_rightly) {
   bound();
-  broken(state.handler_called(0, 1, 0x77), Rule::EXIT_HANDLERS);  // the process lives
+  broken(state.handler_called(0, 1, 0x77), rule::EXIT_HANDLERS);  // the process lives
   const Ticket release = state.release_begins(x);
-  broken(state.handler_called(0, 1, 0x78), Rule::EXIT_HANDLERS);  // another drvdata
-  broken(state.handler_called(0, 2, 0x77), Rule::EXIT_HANDLERS);  // nothing there
-  broken(state.handler_called(1, 1, 0x77), Rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 1, 0x78), rule::EXIT_HANDLERS);  // another drvdata
+  broken(state.handler_called(0, 2, 0x77), rule::EXIT_HANDLERS);  // nothing there
+  broken(state.handler_called(1, 1, 0x77), rule::EXIT_HANDLERS);
   calls_exit(0, 1, 0x77);
-  broken(state.handler_called(0, 1, 0x77), Rule::EXIT_HANDLERS);  // twice
+  broken(state.handler_called(0, 1, 0x77), rule::EXIT_HANDLERS);  // twice
   state.handler_returned(0, 1, Status::ok);
-  broken(state.handler_called(0, 1, 0x77), Rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 1, 0x77), rule::EXIT_HANDLERS);
   ends(release);
 }
 
@@ -82,12 +84,12 @@ TEST_F(SvaExit, release_does_not_return_early) {
   bound();
   const Trail::Mark mark = trail.mark();
   Ticket release = state.release_begins(x);
-  broken(state.release_ends(release), Rule::EXIT_HANDLERS);  // not called
+  broken(state.release_ends(release), rule::EXIT_HANDLERS);  // not called
   EXPECT_EQ(state.held().pasids, 1U);                        // and goes on with it in quarantine
   trail.undo_to(mark);
   release = state.release_begins(x);
   calls_exit(0, 1, 0x77);
-  broken(state.release_ends(release), Rule::EXIT_WAITS);
+  broken(state.release_ends(release), rule::EXIT_WAITS);
   EXPECT_EQ(meets(0, 1, va), Set{"quiet"});
 }
 
@@ -149,10 +151,10 @@ TEST_F(SvaExit, one_handler_for_each_bond) {
   ok(bind(0, y, 0x20), 2);
   ok(bind(1, y, 0x22), 2);
   const Ticket release = state.release_begins(y);
-  broken(state.handler_called(2, 2, 0), Rule::EXIT_HANDLERS);
-  broken(state.handler_called(0, 1, 0x10), Rule::EXIT_HANDLERS);
+  broken(state.handler_called(2, 2, 0), rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 1, 0x10), rule::EXIT_HANDLERS);
   calls_exit(0, 2, 0x20);
-  broken(state.release_waits(release), Rule::EXIT_HANDLERS);  // all are called before
+  broken(state.release_waits(release), rule::EXIT_HANDLERS);  // all are called before
   calls_exit(1, 2, 0x22);
   EXPECT_TRUE(state.release_waits(release).ok);
   EXPECT_EQ(meets(0, 1, va), Set{"0x80000000 rw"});
@@ -233,7 +235,7 @@ TEST_F(SvaExit, without_a_handler_unbind_says_done) {
   const Ticket release = state.release_begins(x);
   EXPECT_TRUE(state.may_end(release));
   EXPECT_EQ(meets(0, 1, va), (Set{"0x80000000 rw", "quiet"}));
-  broken(state.handler_called(0, 1, 0x77), Rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 1, 0x77), rule::EXIT_HANDLERS);
   ends(release);
   EXPECT_EQ(meets(0, 1, va), Set{"quiet"});
   only(pasid_alloc(1, 1), Status::enospc);
@@ -283,7 +285,7 @@ TEST_F(SvaExit, a_bond_that_a_call_in_progress_ends_has_a_handler_or_none) {
     calls_exit(0, 1, 0x77);
     const Trail::Mark before = trail.mark();
     const Ticket second_alone = state.release_begins(y);
-    broken(state.release_waits(second_alone), Rule::EXIT_HANDLERS);  // nobody ends it
+    broken(state.release_waits(second_alone), rule::EXIT_HANDLERS);  // nobody ends it
     EXPECT_FALSE(state.may_end(second_alone));
     trail.undo_to(before);
 
@@ -306,7 +308,7 @@ TEST_F(SvaExit, a_bond_that_a_call_in_progress_ends_has_a_handler_or_none) {
     trail.undo_to(exits);
     calls_exit(0, 2, 0x20);
     EXPECT_FALSE(state.may_end(second));
-    broken(state.release_ends(second), Rule::EXIT_WAITS);
+    broken(state.release_ends(second), rule::EXIT_WAITS);
     trail.undo_to(mark);
   }
 }
@@ -320,7 +322,7 @@ TEST_F(SvaExit, calls_that_drop_bonds_wait_for_the_handler) {
     Ticket ticket = state.begin_call(call);
     EXPECT_FALSE(state.may_end(ticket));
     const Trail::Mark early = trail.mark();
-    broken(state.end_call(ticket, call, {}), Rule::EXIT_WAITS);
+    broken(state.end_call(ticket, call, {}), rule::EXIT_WAITS);
     trail.undo_to(early);
     // Handler, Release, and then the call; or the other way round.
     state.handler_returned(0, 1, Status::ok);
@@ -344,7 +346,7 @@ TEST_F(SvaExit, a_bond_that_goes_before_its_handler_is_called_has_none) {
   bound();
   const Ticket release = state.release_begins(x);
   ok(unbind(0, 1));
-  broken(state.handler_called(0, 1, 0x77), Rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 1, 0x77), rule::EXIT_HANDLERS);
   ends(release);
 }
 
@@ -368,8 +370,8 @@ TEST_F(SvaExit, a_bind_that_began_before_release) {
   ends(release);
 
   trail.undo_to(mark);  // the handler comes before its return
-  broken(state.handler_called(0, 1, 0x8), Rule::EXIT_HANDLERS);
-  broken(state.handler_called(0, 0, 0x9), Rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 1, 0x8), rule::EXIT_HANDLERS);
+  broken(state.handler_called(0, 0, 0x9), rule::EXIT_HANDLERS);
   calls_exit(0, 1, 0x9);
   EXPECT_EQ(meets(0, 1, va), (Set{"0x80000000 rw", "quiet"}));
   const Trail::Mark called = trail.mark();

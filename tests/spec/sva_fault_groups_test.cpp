@@ -3,6 +3,8 @@
 // device's requests off; each with what must be refused.
 #include "tests/spec/sva_fixture.h"
 
+#include "spec/rules/interface.h"
+
 namespace iommucheck::spec::sva::sva_fault_groups_test {
 namespace {
 
@@ -57,7 +59,7 @@ TEST_F(SvaFaultGroups, appear_after_their_last_page) {
   asks(0x10000, false);
   only(read(), Status::eagain);
   only(respond(1, response_success), Status::einval);
-  broken(state.group_answered(sid, name, response_invalid), Rule::FAULT_ANSWERED);
+  broken(state.group_answered(sid, name, response_invalid), rule::FAULT_ANSWERED);
   asks(0x10000, false);
   asks(0x20000, true);
   EXPECT_FALSE(state.permitted(read(), {}).has(Status::eagain));
@@ -77,7 +79,7 @@ TEST_F(SvaFaultGroups, are_read_page_by_page_with_one_number) {
 
 TEST_F(SvaFaultGroups, are_answered_once_and_as_their_user_says) {
   is_read();
-  broken(state.group_answered(sid, name, response_success), Rule::FAULT_ANSWERED);
+  broken(state.group_answered(sid, name, response_success), rule::FAULT_ANSWERED);
   ok(respond(5, response_invalid));
   only(respond(5, response_invalid), Status::einval);
 }
@@ -97,7 +99,7 @@ TEST_F(SvaFaultGroups, failure_switches_requests_off_until_somebody_asks_for_fau
 TEST_F(SvaFaultGroups, a_full_queue_says_invalid_and_never_failure) {
   for (u32 n = 0; n < 3; ++n) asks(0x10000 + n * 0x1000, true, request_name(1, n));
   EXPECT_EQ(state.waiting_faults().size(), 2U);
-  broken(state.group_answered(sid, request_name(1, 2), response_failure), Rule::FAULT_ANSWERED);
+  broken(state.group_answered(sid, request_name(1, 2), response_failure), rule::FAULT_ANSWERED);
 }
 
 TEST_F(SvaFaultGroups, that_have_begun_end_with_their_process) {

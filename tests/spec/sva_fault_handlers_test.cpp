@@ -3,6 +3,8 @@
 // and what ends it; each with what must be refused.
 #include "tests/spec/sva_fixture.h"
 
+#include "spec/rules/interface.h"
+
 namespace iommucheck::spec::sva::sva_fault_handlers_test {
 namespace {
 
@@ -78,15 +80,15 @@ TEST_F(SvaFaultHandlers, where_a_process_is_bound_whose_faults_wait) {
 
 TEST_F(SvaFaultHandlers, it_is_told_once_with_its_word_and_a_new_number) {
   ok(set(0, 1));
-  broken(told(0x5000, 1), Rule::FAULT_HANDLED);  // of nothing
+  broken(told(0x5000, 1), rule::FAULT_HANDLED);  // of nothing
   waits(0x5000, 0);
   waits(0x6000, 1);
-  broken(told(0x5000, 1, data + 1), Rule::FAULT_HANDLED);
-  broken(told(0x6000, 1), Rule::FAULT_HANDLED);  // not the oldest
-  broken(told(0x5000, 1, data, prot_write), Rule::FAULT_HANDLED);
+  broken(told(0x5000, 1, data + 1), rule::FAULT_HANDLED);
+  broken(told(0x6000, 1), rule::FAULT_HANDLED);  // not the oldest
+  broken(told(0x5000, 1, data, prot_write), rule::FAULT_HANDLED);
   EXPECT_TRUE(told(0x5123, 1).ok);
-  broken(told(0x5000, 2), Rule::FAULT_HANDLED);  // twice
-  broken(told(0x6000, 1), Rule::FAULT_HANDLED);  // its number was given
+  broken(told(0x5000, 2), rule::FAULT_HANDLED);  // twice
+  broken(told(0x6000, 1), rule::FAULT_HANDLED);  // its number was given
   EXPECT_TRUE(told(0x6000, 2).ok);
   EXPECT_EQ(state.waiting_faults().size(), 2U);
 }
@@ -108,12 +110,12 @@ TEST_F(SvaFaultHandlers, of_what_was_there_before_the_device_was_bound) {
   waits_at_1(0x6000, 1);
   state.faults_are_read();
   EXPECT_TRUE(told_of_1(0x5000, 1).ok);
-  broken(told_of_1(0x5000, 2), Rule::FAULT_HANDLED);
+  broken(told_of_1(0x5000, 2), rule::FAULT_HANDLED);
   EXPECT_TRUE(told_of_1(0x6000, 3).ok);
   // Or it was read before: nobody knows.
   waits_at_1(0x7000, 2);
   state.faults_are_read();
-  broken(told_of_1(0x8000, 4), Rule::FAULT_HANDLED);
+  broken(told_of_1(0x8000, 4), rule::FAULT_HANDLED);
   EXPECT_TRUE(told_of_1(0x7000, 5).ok);
 }
 
@@ -122,7 +124,7 @@ TEST_F(SvaFaultHandlers, who_was_interrupted_has_told_it) {
   waits(0x5000, 0);
   EXPECT_TRUE(state.handlers_were_called().ok) << "nobody was interrupted yet";
   state.faults_are_read();
-  broken(state.handlers_were_called(), Rule::FAULT_HANDLED);
+  broken(state.handlers_were_called(), rule::FAULT_HANDLED);
   EXPECT_TRUE(state.handlers_were_called().ok) << "said once";
   comes(0x6000, 1, 1);
 }
@@ -130,11 +132,11 @@ TEST_F(SvaFaultHandlers, who_was_interrupted_has_told_it) {
 TEST_F(SvaFaultHandlers, an_answer_is_given_once_and_is_what_the_iommu_is_told) {
   ok(set(0, 1));
   comes(0x5000, 0, 1);
-  broken(state.fault_resumed(sid, 0, false), Rule::FAULT_ANSWERED);
+  broken(state.fault_resumed(sid, 0, false), rule::FAULT_ANSWERED);
   only(respond(2), Status::einval);
   only(respond(1, 3), Status::einval);
   const Ticket ticket = state.begin_call(respond(1, 1));
-  broken(state.fault_resumed(sid, 0, true), Rule::FAULT_ANSWERED);
+  broken(state.fault_resumed(sid, 0, true), rule::FAULT_ANSWERED);
   EXPECT_TRUE(state.fault_resumed(sid, 0, false).ok);
   EXPECT_TRUE(state.end_call(ticket, respond(1, 1), {}).ok);
   only(respond(1, 1), Status::einval);
@@ -144,7 +146,7 @@ TEST_F(SvaFaultHandlers, an_answer_is_given_once_and_is_what_the_iommu_is_told) 
 TEST_F(SvaFaultHandlers, nobody_answers_in_its_place) {
   ok(set(0, 1));
   waits(0x5000, 0);
-  broken(state.fault_resumed(sid, 0, false), Rule::FAULT_ANSWERED);
+  broken(state.fault_resumed(sid, 0, false), rule::FAULT_ANSWERED);
 }
 
 TEST_F(SvaFaultHandlers, a_new_one_follows_and_what_the_old_one_has_is_answered) {
@@ -159,7 +161,7 @@ TEST_F(SvaFaultHandlers, a_new_one_follows_and_what_the_old_one_has_is_answered)
   EXPECT_TRUE(told(0x6000, 2, data + 1).ok);
   trail.undo_to(mark);
   EXPECT_TRUE(state.end_call(ticket, next, {}).ok);
-  broken(told(0x6000, 2, data), Rule::FAULT_HANDLED);
+  broken(told(0x6000, 2, data), rule::FAULT_HANDLED);
   EXPECT_TRUE(told(0x6000, 2, data + 1).ok);
   refused(respond(1), Status::einval);
   ok(respond(1));
@@ -173,7 +175,7 @@ TEST_F(SvaFaultHandlers, taken_away_it_is_told_of_nothing_and_what_it_has_is_ove
   ok(take_away(0, 1));
   EXPECT_TRUE(state.waiting_faults().empty());
   only(respond(1), Status::einval);
-  broken(told(0x6000, 2), Rule::FAULT_HANDLED);
+  broken(told(0x6000, 2), rule::FAULT_HANDLED);
   state.faults_are_read();
   EXPECT_TRUE(state.handlers_were_called().ok);
   EXPECT_TRUE(state.fault_resumed(sid, 1, false).ok) << "the process's own handler answers";

@@ -3,6 +3,8 @@
 // the IOMMU may be told; each with what must be refused.
 #include "tests/spec/sva_fixture.h"
 
+#include "spec/rules/interface.h"
+
 namespace iommucheck::spec::sva::sva_fault_queues_test {
 namespace {
 
@@ -106,9 +108,9 @@ TEST_F(SvaFaultQueues, the_iommu_is_told_what_the_user_said_and_nothing_else) {
   ready();
   comes(0x5000, 0);
   returns(read(q), gives(record(0x5000, 1)));
-  broken(state.fault_resumed(sid, 0, false), Rule::FAULT_ANSWERED);
+  broken(state.fault_resumed(sid, 0, false), rule::FAULT_ANSWERED);
   const Ticket ticket = state.begin_call(respond(q, 0, 1, 1, 1));
-  broken(state.fault_resumed(sid, 0, true), Rule::FAULT_ANSWERED);
+  broken(state.fault_resumed(sid, 0, true), rule::FAULT_ANSWERED);
   EXPECT_TRUE(state.fault_resumed(sid, 0, false).ok);
   EXPECT_TRUE(state.end_call(ticket, respond(q, 0, 1, 1, 1), {}).ok);
   EXPECT_TRUE(state.fault_resumed(sid, 0, true).ok) << "no longer the user's";
@@ -121,7 +123,7 @@ TEST_F(SvaFaultQueues, who_finds_it_full_is_refused) {
   u32 refused_tag = 0;
   state.for_each_refused([&](u32, u32, u32, u32 stag) { refused_tag = stag; });
   EXPECT_EQ(refused_tag, 1U);
-  broken(state.fault_resumed(sid, 1, true), Rule::FAULT_ANSWERED);
+  broken(state.fault_resumed(sid, 1, true), rule::FAULT_ANSWERED);
   returns(read(q), gives(record(0x5000, 1)));
   fails(read(q), Status::eagain);
   comes(0x7000, 2);  // what was read is in nobody's way

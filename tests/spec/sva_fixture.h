@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "spec/rules/interface.h"
 #include "spec/sva/interface.h"
 
 namespace iommucheck::spec::sva {
@@ -141,7 +142,7 @@ class SvaWorld : public testing::Test {
   void made(const Call& call, u64 handle, u32 pasid) {
     returns(call, {.value = handle, .pasid = pasid});
   }
-  void refused(const Call& call, const Observed& observed, Rule rule = Rule::RESULT_EXACT) {
+  void refused(const Call& call, const Observed& observed, Rule rule = rule::RESULT_EXACT) {
     const std::string before = state.dump_with_history();
     const Verdict verdict = state.apply(call, observed);
     EXPECT_FALSE(verdict.ok) << call_text(call);
@@ -149,7 +150,7 @@ class SvaWorld : public testing::Test {
     EXPECT_NE(verdict.message.find(call_text(call)), std::string::npos) << verdict.message;
     EXPECT_EQ(state.dump_with_history(), before);
   }
-  void refused(const Call& call, u64 value, Rule rule = Rule::RESULT_EXACT) {
+  void refused(const Call& call, u64 value, Rule rule = rule::RESULT_EXACT) {
     refused(call, Observed{.value = value}, rule);
   }
   void refused(const Call& call, Status status) { refused(call, Observed{.status = status}); }

@@ -2,6 +2,8 @@
 // Worked sequences from INTERFACE and the scenarios; each with a result that must be refused.
 #include "spec/sva/interface.h"
 
+#include "spec/rules/interface.h"
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -84,7 +86,7 @@ class SvaInterface : public testing::Test {
     const std::string before = state.dump();
     const Verdict verdict = state.apply(call, observed, around);
     EXPECT_FALSE(verdict.ok) << call_text(call);
-    EXPECT_EQ(verdict.rule, Rule::RESULT_EXACT);
+    EXPECT_EQ(verdict.rule, rule::RESULT_EXACT);
     EXPECT_NE(verdict.message.find(call_text(call) + " returned " + status_text(observed.status)),
               std::string::npos)
         << verdict.message;

@@ -12,6 +12,8 @@
 
 #include "tests/spec/sva_fixture.h"
 
+#include "spec/rules/interface.h"
+
 namespace iommucheck::spec::sva::sva_pasid_property_test {
 namespace {
 
@@ -243,7 +245,7 @@ class Runner {
       if (!verdict.ok) {
         RC_ASSERT(dump() == before);
         if (model_.held().contains(number) && number < numbers_end) {
-          RC_ASSERT(verdict.rule == Rule::PASID_REUSE || verdict.rule == Rule::RESULT_EXACT);
+          RC_ASSERT(verdict.rule == rule::PASID_REUSE || verdict.rule == rule::RESULT_EXACT);
         }
       }
       trail_.undo_to(mark);
@@ -345,7 +347,7 @@ class Runner {
     exactly(call, {bound ? Status::ok : Status::einval});
     if (!bound) return;
     if (runs(device, number)) {
-      RC_ASSERT(state_.apply(call, {}).rule == Rule::EXIT_WAITS);
+      RC_ASSERT(state_.apply(call, {}).rule == rule::EXIT_WAITS);
       exactly(inside(call, device, number), {Status::edeadlk});
       return;
     }
@@ -363,7 +365,7 @@ class Runner {
     bool waits = false;
     for (u32 number = 0; number < numbers_end; ++number) waits |= runs(device, number);
     if (waits) {
-      RC_ASSERT(state_.apply(call, {}).rule == Rule::EXIT_WAITS);
+      RC_ASSERT(state_.apply(call, {}).rule == rule::EXIT_WAITS);
       return;
     }
     apply(call, {});

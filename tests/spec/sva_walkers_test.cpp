@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Dynamic domains, who walks them, and tokens: each sentence of INTERFACE "Dynamic domains" and
 // "bind_task", each with a result that must be refused.
+#include "spec/rules/interface.h"
 #include "spec/sva/call.h"
 #include "tests/spec/sva_fixture.h"
 
@@ -155,9 +156,9 @@ TEST_F(SvaWalkers, what_is_unmapped_may_be_met_until_the_flush) {
   EXPECT_EQ(meets(0, Substream{}, va), Set{"unmapped"});
   ok(unmap(dy, va), page);
   EXPECT_EQ(walks(0, va), (Set{hex(p1) + " rw", "unmapped"}));
-  blames(map(dy, va, p2), Rule::RANGE_UNSYNCED);
+  blames(map(dy, va, p2), rule::RANGE_UNSYNCED);
   EXPECT_TRUE(state.page_in_flight(p1, page));
-  EXPECT_EQ(state.duty_of_page(p1, page).rule, Rule::PAGE_IN_FLIGHT);
+  EXPECT_EQ(state.duty_of_page(p1, page).rule, rule::PAGE_IN_FLIGHT);
   state.walker_flushes(0);
   EXPECT_EQ(walks(0, va), Set{"unmapped"});
   EXPECT_FALSE(state.page_in_flight(p1, page));
@@ -181,9 +182,9 @@ TEST_F(SvaWalkers, all_walkers_are_flushed_before_a_sync_says_so) {
   const Call sync = on_domain(CallKind::flush_iotlb_all, dy);
   blames_nobody(sync);
   ok(unmap(dy, va), page);
-  blames(sync, Rule::WALKER_UNFLUSHED);
+  blames(sync, rule::WALKER_UNFLUSHED);
   state.walker_flushes(0);
-  blames(sync, Rule::WALKER_UNFLUSHED);
+  blames(sync, rule::WALKER_UNFLUSHED);
   ok(sync);  // a false statement changes nothing of what they have
   EXPECT_EQ(walks(7, va), (Set{hex(p1) + " rw", "unmapped"}));
   state.walker_flushes(7);
@@ -211,7 +212,7 @@ TEST_F(SvaWalkers, a_map_that_failed_may_have_been_met) {
   state.walker_switches(0, t);
   returns(map(dy, va, p1), {.status = Status::enomem}, no_memory);
   EXPECT_EQ(walks(0, va), (Set{hex(p1) + " rw", "unmapped"}));
-  blames(map(dy, va, p2), Rule::RANGE_UNSYNCED);
+  blames(map(dy, va, p2), rule::RANGE_UNSYNCED);
   state.walker_flushes(0);
   EXPECT_EQ(walks(0, va), Set{"unmapped"});
 }
@@ -223,7 +224,7 @@ TEST_F(SvaWalkers, freeing_in_the_right_order) {
   const Verdict busy = state.apply(free_domain(d), {.status = Status::ebusy});
   EXPECT_TRUE(busy.ok && busy.blames_caller);
   state.walker_switches(0, t);
-  blames(free_domain(dy), Rule::WALKER_REACHES);
+  blames(free_domain(dy), rule::WALKER_REACHES);
   ok(free_domain(dy));  // it is done all the same
   EXPECT_EQ(state.table_of_walker(0), 0U);
   EXPECT_TRUE(state.has_walker(0));
@@ -283,12 +284,12 @@ TEST_F(SvaWalkers, an_explicit_token_has_a_table_of_its_own) {
   ok(gone, page);
   EXPECT_EQ(walks(0, va), (Set{hex(p1) + " rw", "unmapped"}));
   EXPECT_EQ(state.held().tokens, 1U);
-  blames(of_token(CallKind::unbind_task, k, 0), Rule::WALKER_REACHES);
+  blames(of_token(CallKind::unbind_task, k, 0), rule::WALKER_REACHES);
   state.walker_switches(0, 0);
   only(of_token(CallKind::unbind_task, k, 1), Status::einval);
   ok(of_token(CallKind::unbind_task, k, 0));
   EXPECT_EQ(state.held().tokens, 0U);
-  EXPECT_EQ(state.duty_of_call(gone).rule, Rule::FREED_OBJECT);
+  EXPECT_EQ(state.duty_of_call(gone).rule, rule::FREED_OBJECT);
 }
 
 TEST_F(SvaWalkers, an_explicit_token_survives_its_task) {
