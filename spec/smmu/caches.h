@@ -206,7 +206,7 @@ class Caches {
   std::vector<DirtyInterval>& dirty() { return changes_.intervals(); }
   Changes& changes() { return changes_; }
   /// Streams whose configuration may have changed; StreamID ~0 stands for every stream.
-  std::vector<StreamPart>& dirty_streams() { return changes_.streams(); }
+  StreamParts& dirty_streams() { return changes_.streams(); }
   /// Some bound was hit: there is no verdict.
   [[nodiscard]] bool gave_up() const { return findings_.gave_up(); }
   /// Which one, of what, and at which event; of a question that found not all, too. Else empty.

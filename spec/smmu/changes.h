@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/types.h"
+#include "spec/smmu/stream_parts.h"
 
 namespace iommucheck::spec {
 
@@ -24,23 +25,6 @@ struct DirtyInterval {
   u64 first = 0;
   u64 last = 0;
 };
-
-/// Substreams first to last of a stream; by default all, and with them its STE.
-struct StreamPart {
-  u32 sid = 0;
-  u32 first = 0;
-  u32 last = ~u32{0};
-
-  [[nodiscard]] bool whole() const { return first == 0 && last == ~u32{0}; }
-};
-
-/// Adds a part, unless it is in one that is there.
-inline void add_part(const StreamPart& part, std::vector<StreamPart>& parts) {
-  for (const StreamPart& known : parts) {
-    if (known.sid == part.sid && known.first <= part.first && part.last <= known.last) return;
-  }
-  parts.push_back(part);
-}
 
 class Changes {
  public:
@@ -66,10 +50,10 @@ class Changes {
     mark(tag, first, first + (pow2(extent_lg2) - 1));
   }
   void mark(const StreamPart& part) {
-    if (followed_) add_part(part, streams_);
+    if (followed_) streams_.add(part);
   }
   /// StreamID ~0 stands for every stream. Whether changes are followed or not.
-  void mark_all_streams() { streams_.push_back({~u32{0}}); }
+  void mark_all_streams() { streams_.add_all(); }
 
   /// A descriptor of the word at `pa` stopped being visible. What comes after it and goes before
   /// the changes are forgotten was never looked at.
@@ -91,7 +75,7 @@ class Changes {
   }
 
   std::vector<DirtyInterval>& intervals() { return intervals_; }
-  std::vector<StreamPart>& streams() { return streams_; }
+  StreamParts& streams() { return streams_; }
   void clear() {
     intervals_.clear();
     streams_.clear();
@@ -108,7 +92,7 @@ class Changes {
 
   bool followed_ = false;
   std::vector<DirtyInterval> intervals_;
-  std::vector<StreamPart> streams_;
+  StreamParts streams_;
   std::vector<Words> replaced_;
 };
 

@@ -192,7 +192,7 @@ bool ConfigFills::may_be_fetched_again(const ConfigItem& item, const std::vector
 /// The structures that a descriptor which goes has led to, as far as `commands` leave them: cached
 /// as memory has them now, invalid ones too.
 void ConfigFills::leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
-                              std::vector<StreamPart>& streams) {
+                              StreamParts& streams) {
   DescriptorIndex index(config_);  // what is left below is no descriptor
   std::vector<u32> descriptors;
   // It is gone with the first later group that was exposed already and removes it, as far as
@@ -229,9 +229,8 @@ void ConfigFills::leave_below(const ConfigItem& item, const std::vector<const Co
       if (!leads_to(item, item.value, word) || std::ranges::any_of(commands, covered)) continue;
       end_by_later_groups(word);
       cache_structure(word);
-      add_part(word.kind == ConfigKind::cd ? StreamPart{word.sid, word.ssid, word.ssid}
-                                           : StreamPart{word.sid},
-               streams);
+      streams.add(word.kind == ConfigKind::cd ? StreamPart{word.sid, word.ssid, word.ssid}
+                                              : StreamPart{word.sid});
     }
   }
 }
@@ -259,19 +258,19 @@ void ConfigFills::cache_structure(const ConfigItem& tags) {
 }
 
 /// The streams that an item concerns; of a span those that were ever configured.
-void ConfigFills::add_streams(const ConfigItem& item, std::vector<StreamPart>& streams) {
+void ConfigFills::add_streams(const ConfigItem& item, StreamParts& streams) {
   if (item.sid_count > 1) fetches_.note_change();
   if (item.kind == ConfigKind::cd) {
-    add_part({item.sid, item.ssid, item.ssid}, streams);
+    streams.add({item.sid, item.ssid, item.ssid});
     return;
   }
   for (u32 n = 0; n < item.sid_count; ++n) {
     if (item.sid_count > 1 && !streams_.has(item.sid + n)) continue;
-    add_part({item.sid + n}, streams);
+    streams.add({item.sid + n});
   }
 }
 
-void ConfigFills::kill(const InFlight& command, std::vector<StreamPart>& streams) {
+void ConfigFills::kill(const InFlight& command, StreamParts& streams) {
   std::vector<ConfigItem> left;  // STEs and CDs that a removed L1STD or L1CD led to
   DescriptorIndex index(config_);
   std::vector<u32> descriptors;
@@ -291,8 +290,7 @@ void ConfigFills::kill(const InFlight& command, std::vector<StreamPart>& streams
   for (const ConfigItem& item : left) leave_below(item, {&command.command}, streams);
 }
 
-void ConfigFills::complete(Group group, std::vector<StreamPart>& streams,
-                           std::vector<u32>& arrays) {
+void ConfigFills::complete(Group group, StreamParts& streams, std::vector<u32>& arrays) {
   for (u32 i = 0, count = config_.size(); i < count; ++i) {
     const ConfigItem item = config_[i];
     if (item.dies > group || !leads_on(item.kind) || item.unknown != 0 || !controls_.enabled())
@@ -312,7 +310,7 @@ void ConfigFills::complete(Group group, std::vector<StreamPart>& streams,
   }
 }
 
-void ConfigFills::revive(std::vector<StreamPart>& streams) {
+void ConfigFills::revive(StreamParts& streams) {
   for (u32 i = 0; i < config_.size(); ++i) {
     const ConfigItem& item = config_[i];
     if (item.dies == immortal) continue;

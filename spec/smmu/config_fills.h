@@ -43,25 +43,25 @@ class ConfigFills {
 
   // ---- what commands remove ---------------------------------------------------------------------
   /// A CFGI that may act.
-  void kill(const InFlight& command, std::vector<StreamPart>& streams);
+  void kill(const InFlight& command, StreamParts& streams);
   /// The group is complete. `arrays`: first streams of L1STDs that are gone.
-  void complete(Group group, std::vector<StreamPart>& streams, std::vector<u32>& arrays);
+  void complete(Group group, StreamParts& streams, std::vector<u32>& arrays);
   /// Commands were lost: what they alone were to remove lives on.
-  void revive(std::vector<StreamPart>& streams);
+  void revive(StreamParts& streams);
 
  private:
   void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all,
                    ConfigIndex* index = nullptr);
   void cache_structure(const ConfigItem& tags);
   void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
-                   std::vector<StreamPart>& streams);
+                   StreamParts& streams);
   [[nodiscard]] bool may_be_fetched_again(const ConfigItem& item,
                                           const std::vector<u32>& descriptors,
                                           const InFlight& command) const;
   [[nodiscard]] bool leads_to(const ConfigItem& descriptor, u64 word,
                               const ConfigItem& below) const;
   [[nodiscard]] Group fate(const ConfigItem& item, u64 via) const;
-  void add_streams(const ConfigItem& item, std::vector<StreamPart>& streams);
+  void add_streams(const ConfigItem& item, StreamParts& streams);
 
   const Capabilities& caps_;
   const Profile& profile_;

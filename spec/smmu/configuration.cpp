@@ -9,7 +9,7 @@
 namespace iommucheck::spec {
 
 void Configuration::reform_around(u64 pa) {
-  std::vector<StreamPart> streams;
+  StreamParts streams;
   add_streams_around(pa, streams);
   for (const StreamPart& part : streams) reform(part);
 }
@@ -29,7 +29,7 @@ bool Configuration::may_be_valid(ConfigKind kind, u64 place) const {
   return may;
 }
 
-void Configuration::add_streams_around(u64 pa, std::vector<StreamPart>& streams) {
+void Configuration::add_streams_around(u64 pa, StreamParts& streams) {
   if (!controls_.enabled()) return;
   std::vector<u32> arrays;
   for (u32 i = 0; i < config_.regions(); ++i) {
@@ -44,10 +44,10 @@ void Configuration::add_streams_around(u64 pa, std::vector<StreamPart>& streams)
       case ConfigKind::l1std:
         arrays.push_back(static_cast<u32>(offset / 8) << controls_.stream_table().split);
         break;
-      case ConfigKind::ste: add_part({region.sid + number}, streams); break;
-      case ConfigKind::l1cd: add_part({region.sid}, streams); break;
+      case ConfigKind::ste: streams.add({region.sid + number}); break;
+      case ConfigKind::l1cd: streams.add({region.sid}); break;
       case ConfigKind::cd:
-        add_part({region.sid, region.ssid + number, region.ssid + number}, streams);
+        streams.add({region.sid, region.ssid + number, region.ssid + number});
         break;
     }
   }
@@ -61,7 +61,7 @@ void Configuration::add_streams_around(u64 pa, std::vector<StreamPart>& streams)
           interesting |= ste.unknown || (ste.ste.v() & ste.ste.config_translates()).value;
         }
       }
-      if (interesting) add_part({first + n}, streams);
+      if (interesting) streams.add({first + n});
     }
   }
 }
@@ -241,7 +241,7 @@ void Configuration::end() {
 
 void Configuration::kill(const InFlight& command) {
   if (config_.empty()) return;
-  std::vector<StreamPart> streams;
+  StreamParts streams;
   fills_.kill(command, streams);
   for (const StreamPart& part : streams) reform_unseen(part);
 }
@@ -249,7 +249,7 @@ void Configuration::kill(const InFlight& command) {
 /// Before anything else: a regime that goes leaves items behind, which later groups may have
 /// removed already.
 void Configuration::complete(Group group) {
-  std::vector<StreamPart> streams;
+  StreamParts streams;
   std::vector<u32> arrays;
   fills_.complete(group, streams, arrays);
   if (controls_.enabled()) {
@@ -259,7 +259,7 @@ void Configuration::complete(Group group) {
 }
 
 void Configuration::revive() {
-  std::vector<StreamPart> streams;
+  StreamParts streams;
   fills_.revive(streams);
   for (const StreamPart& part : streams) reform_unseen(part);
 }

@@ -36,7 +36,7 @@ class Configuration {
   /// The word may be fetched anew, or otherwise.
   void reform_around(u64 pa);
   /// What of which streams depends on the word; arrays that an L1STD leads to are looked up anew.
-  void add_streams_around(u64 pa, std::vector<StreamPart>& streams);
+  void add_streams_around(u64 pa, StreamParts& streams);
 
   // ---- registers --------------------------------------------------------------------------------
   /// From now on structures may be fetched: they are looked for in the stream table.

@@ -200,7 +200,7 @@ void Caches::settle(std::vector<Vanished>& vanished) {
       tables_.unlink_word(*what.frame, what.index, geometry, level, value);
     });
   }
-  std::vector<StreamPart> streams;
+  StreamParts streams;
   for (const Vanished& what : vanished) {
     if (what.frame->config == 0) continue;
     configuration_.add_streams_around(what.frame->address() + 8 * what.index, streams);

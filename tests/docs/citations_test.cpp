@@ -166,7 +166,7 @@ std::string deciding_code() {
 TEST(Rules, AreDecidedSomewhereOrSayThatTheyAreNotModelled) {
   const std::string code = deciding_code();
   for (const spec::RuleInfo& rule : spec::all_rules()) {
-    const std::string name = "Rule::" + std::string(rule.name);
+    const std::string name = "rule::" + std::string(rule.name);
     bool decided = false;
     for (std::size_t at = code.find(name); at != std::string::npos; at = code.find(name, at + 1)) {
       const char next = code[std::min(at + name.size(), code.size() - 1)];
