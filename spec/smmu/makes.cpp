@@ -68,6 +68,8 @@ void Makes::probe(u32 tag, u64 va, u64 origin) {
 }
 
 void Makes::probe_globals(u32 tag, u64 first, u64 last) {
+  constexpr u64 least_page = 0x1000;  // which has nothing less inside of it
+  if (last - first < least_page) return;
   if (!regimes_.any_globals() || !work_.spend(regimes_.active())) return;
   for (u32 t = 0; t < regimes_.active(); ++t) {
     const u32 other = regimes_.active_tag(t);

