@@ -7,6 +7,7 @@
 #include "check/check.h"
 #include "report/finding_text.h"
 #include "spec/rules/promises.h"
+#include "tests/cases.h"
 #include "tests/places.h"
 
 namespace iommucheck::test::message_test {
@@ -21,7 +22,7 @@ CheckResult check(const std::string& driver, const std::string& machine) {
   CheckOptions options;
   options.driver = driver == "builtin" ? driver : test::in_build("test-plugins/") + driver + ".so";
   options.machine = machine;
-  options.sequences = 1000;
+  options.sequences = test::cases(400, 4000);
   options.seed = 7;
   options.shrink = false;
   options.findings_max = 6;
@@ -47,7 +48,7 @@ TEST(Messages, AreCompletion) {
     for (const char* machine : {"msi=1", "msi=1,cmdqs=3,cmdq=3", "msi=1,ats=0,httu=2"}) {
       const CheckResult result = check(driver, machine);
       EXPECT_TRUE(result.findings.empty()) << driver << " on " << machine << ": " << why(result);
-      EXPECT_EQ(result.sequences, 1000U);
+      EXPECT_EQ(result.sequences, test::cases(400, 4000));
     }
   }
 }

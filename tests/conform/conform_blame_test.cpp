@@ -174,7 +174,7 @@ TEST_P(ConformBlameSeed, AnInvalidationThatFailsIsNoFieldThatIsIgnored) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ConformBlameSeed, testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(All, ConformBlameSeed, testing::Values(3));
 
 }  // namespace
 }  // namespace iommucheck::oracle::conform_blame_test

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "check/check.h"
 #include "check/lockstep.h"
@@ -32,13 +34,26 @@ std::optional<spec::Rule> broken_by(const NamedBackend& backend, const Machine& 
   return findings.empty() ? std::nullopt : std::optional(findings.front().rule);
 }
 
+/// Where the search for a twin begins: sequences before it did not show it when they were last
+/// looked at. What is not found behind it is looked for from the first on.
+u64 begin_of(std::string_view twin) {
+  constexpr std::pair<std::string_view, u64> shown_late[] = {{"table_freed_early", 390},
+                                                             {"combined_entries_left", 475},
+                                                             {"combined_entries_stay", 1405},
+                                                             {"pasid_of_another_user", 265},
+                                                             {"outer_word_late", 1405}};
+  const auto its = std::ranges::find(shown_late, twin, &std::pair<std::string_view, u64>::first);
+  return its == std::end(shown_late) ? 0 : its->second;
+}
+
 TEST(TwoCampaign, FindsEachTwin) {
   constexpr u64 runs_max = 2000;
   for (const TwoTwin& twin : stories::two_twins()) {
     const NamedBackend backend = twin.make();
     bool found = false;
     std::string others;
-    for (u64 number = 0; number < runs_max && !found; ++number) {
+    for (u64 run = 0; run < runs_max && !found; ++run) {
+      const u64 number = (begin_of(twin.name) + run) % runs_max;
       const auto rule = broken_by(backend, default_machine(), number);
       if (!rule) continue;
       found = std::ranges::find(twin.rules, *rule) != twin.rules.end();
