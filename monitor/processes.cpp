@@ -251,8 +251,10 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
 
 void Monitor::device_vanishes(u32 device) {
   window_ends();
-  std::erase_if(case_.untagged,
-                [&](const Case::Untagged& one) { return interface_.device_of(one.sid) == device; });
+  // The driver may end them, or leave them.
+  for (Case::Untagged& one : case_.untagged) {
+    one.unsure |= interface_.device_of(one.sid) == device;
+  }
   tick();
   Running running;
   running.kind = Running::Kind::removal;
@@ -303,6 +305,8 @@ void Monitor::device_vanished(bool timed_out) {
 }
 
 void Monitor::device_comes(u32 device) {
+  std::erase_if(case_.untagged,
+                [&](const Case::Untagged& one) { return interface_.device_of(one.sid) == device; });
   window_ends();
   tick();
   Running running;
