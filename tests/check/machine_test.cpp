@@ -244,7 +244,8 @@ TEST(Machine, ACampaignTakesThemInTurn) {
 TEST(Machine, OneOfTheDrawnMachinesHasStreamIdsOfMoreThanEightBits) {
   for (u64 seed = 1; seed <= 40; ++seed) {
     bool wide = false;
-    for (const Machine& machine : oracle::MachinePlan::parse("drawn", seed)->machines()) {
+    const auto plan = oracle::MachinePlan::parse("drawn", seed);
+    for (const Machine& machine : plan->machines()) {
       for (const auto& device : machine.devices) {
         wide |= std::ranges::any_of(device.stream_ids, [](u32 sid) { return sid > 0xff; });
       }
