@@ -563,7 +563,6 @@ class Monitor {
   void check_users_atcs(const spec::sva::Observed& observed);
   void check_users_atc(const spec::Command& given, u32 device);
   void check_users_routes(u64 domain);
-  [[nodiscard]] bool is_in_memory(const spec::Fetches::SteOption& option) const;
   void check_after_call();
   void check_shut_down();
   void check_faults_ended(const Place& place);

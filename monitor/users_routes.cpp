@@ -40,13 +40,6 @@ std::optional<Field> other_field(const spec::Ste<u64>& users, const spec::Ste<u6
 
 }  // namespace
 
-bool Monitor::is_in_memory(const spec::Fetches::SteOption& option) const {
-  const auto same = [&](u64 word) {
-    return caches_.memory().newest(option.place + 8 * word).value == option.ste.dw[word];
-  };
-  return same(0) && same(1);
-}
-
 /// Behind an attach that says that it is done.
 void Monitor::check_users_routes(u64 domain) {
   const auto structure = interface_.structure_of_user(domain);
@@ -59,12 +52,11 @@ void Monitor::check_users_routes(u64 domain) {
     if (interface_.domain_of(device) != domain) continue;
     for (const u32 sid : interface_.stream_ids(device)) {
       spec::Fetches::SteOptions stes;
-      if (!caches_.fetches().ste_options(sid, stes)) continue;
+      // Where more than one may be fetched, others are what a call that timed out has left.
+      if (!caches_.fetches().ste_options(sid, stes) || stes.size() != 1) continue;
       for (const spec::Fetches::SteOption& one : stes) {
-        // Anything else than a user's stage 1 shows by where its accesses end; what is cached
-        // beside memory may be of a call that timed out.
-        const bool nested = !one.unknown && one.decision.kind == spec::SteKind::nested;
-        if (!nested || !is_in_memory(one)) continue;
+        // Anything else than a user's stage 1 shows by where its accesses end.
+        if (one.unknown || one.decision.kind != spec::SteKind::nested) continue;
         const auto other = other_field(users, one.ste, setup_.devices[device], may_stall);
         if (!other || !findings_.empty()) continue;
         Finding finding =
