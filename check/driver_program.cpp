@@ -12,26 +12,13 @@
 
 #include "check/driver_program_text.h"
 #include "check/machine.h"
+#include "report/program_text.h"
 
 namespace iommucheck::oracle {
 
 namespace {
 
 using trace::CallName;
-
-std::string c_comment(const std::string& text) {
-  std::string lines = " * ";
-  for (const char c : text) {
-    if (c == '/' && lines.back() == '*') lines += ' ';
-    lines += c;
-    if (c == '\n') lines += " * ";
-  }
-  return lines + '\n';
-}
-
-void fill(std::string& text, const std::string& name, const std::string& value) {
-  text.replace(text.find(name), name.size(), value);
-}
 
 // ---- arguments, as C writes them ----------------------------------------------------------------
 
@@ -374,14 +361,14 @@ Expected<std::string> driver_program(const trace::Trace& trace, const std::strin
   if (!steps) return std::unexpected(steps.error());
   const Told its = told(trace.header);
   std::string text = driver_program_text;
-  fill(text, "@ABOUT@", c_comment(about));
-  fill(text, "@WINDOW_PA@", fmt::format("{:#x}", trace.header.ram->front().base));
-  fill(text, "@WINDOW_BYTES@", fmt::format("{:#x}", trace.header.ram->front().length));
-  fill(text, "@DEVICES@", devices_of(trace.header));
-  fill(text, "@CMDQ@", std::to_string(its.cmdq_log2size));
-  fill(text, "@FLAGS@", fmt::format("{:#x}", its.flags));
-  fill(text, "@CALLS@", steps->calls);
-  fill(text, "@STEPS@", steps->rows);
+  fill_in(text, "@ABOUT@", c_comment(about));
+  fill_in(text, "@WINDOW_PA@", fmt::format("{:#x}", trace.header.ram->front().base));
+  fill_in(text, "@WINDOW_BYTES@", fmt::format("{:#x}", trace.header.ram->front().length));
+  fill_in(text, "@DEVICES@", devices_of(trace.header));
+  fill_in(text, "@CMDQ@", std::to_string(its.cmdq_log2size));
+  fill_in(text, "@FLAGS@", fmt::format("{:#x}", its.flags));
+  fill_in(text, "@CALLS@", steps->calls);
+  fill_in(text, "@STEPS@", steps->rows);
   return text;
 }
 

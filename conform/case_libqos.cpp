@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "conform/dut/qemu_map.h"
-#include "conform/fill_in.h"
 #include "conform/qtest_log.h"
+#include "report/program_text.h"
 
 namespace iommucheck::oracle {
 
@@ -111,16 +111,6 @@ int main(int argc, char **argv)
 }
 )";
 
-std::string c_lines(const std::string& text) {
-  std::string lines = " * ";
-  for (const char c : text) {
-    if (c == '/' && lines.back() == '*') lines += ' ';
-    lines += c;
-    if (c == '\n') lines += " * ";
-  }
-  return lines + '\n';
-}
-
 class Body final : public QtestWriter {
  public:
   void open(u32 sid, bool reads) override {
@@ -181,7 +171,7 @@ Expected<std::string> case_libqos(const trace::Trace& trace, const std::string& 
     std::swap(body, with);
   }
   std::string text = libqos_head;
-  fill_in(text, "@ABOUT@", c_lines(about));
+  fill_in(text, "@ABOUT@", c_comment(about));
   fill_in(text, "@ENGINES@", std::to_string(body.engines()));
   fill_in(text, "@DEVICES@", body.devices());
   return text + body.text() + libqos_tail;

@@ -5,7 +5,7 @@
 
 #include "conform/case_lines.h"
 #include "conform/dut/tester_memory.h"
-#include "conform/fill_in.h"
+#include "report/program_text.h"
 
 namespace iommucheck::oracle {
 
@@ -247,17 +247,6 @@ std::string row(const CaseLine& line) {
                      kind_names[static_cast<std::size_t>(line.kind)], line.bytes, line.attributes,
                      line.where, line.ssid, static_cast<unsigned>(line.passes), line.address,
                      line.value);
-}
-
-/// No comment ends within a comment.
-std::string c_comment(const std::string& text) {
-  std::string lines = " * ";
-  for (const char c : text) {
-    if (c == '/' && lines.back() == '*') lines += ' ';
-    lines += c;
-    if (c == '\n') lines += " * ";
-  }
-  return lines + '\n';
 }
 
 }  // namespace

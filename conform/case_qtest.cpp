@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "conform/dut/qemu_map.h"
-#include "conform/fill_in.h"
 #include "conform/qtest_log.h"
+#include "report/program_text.h"
 
 namespace iommucheck::oracle {
 
@@ -81,15 +81,6 @@ exit 1
 log
 )";
 
-std::string shell_comment(const std::string& text) {
-  std::string lines = "# ";
-  for (const char c : text) {
-    lines += c;
-    if (c == '\n') lines += "# ";
-  }
-  return lines + '\n';
-}
-
 class Script final : public QtestWriter {
  public:
   void open(u32 sid, bool /*reads*/) override {
@@ -139,7 +130,7 @@ Expected<std::string> case_qtest(const trace::Trace& trace, const std::string& a
   Script log;
   if (auto written = write_qtest(trace, log); !written) return std::unexpected(written.error());
   std::string text = script_head;
-  fill_in(text, "@ABOUT@", shell_comment(about));
+  fill_in(text, "@ABOUT@", comment_lines("# ", about));
   fill_in(text, "@SMMU@", fmt::format("{:#x}", qemu_map::smmu));
   fill_in(text, "@RAM@", fmt::format("{:#x}", qemu_map::ram));
   fill_in(text, "@DEVICES@", log.devices());

@@ -6,8 +6,8 @@
 #include "base/bits.h"
 #include "conform/case_lines.h"
 #include "conform/dut/tester_memory.h"
-#include "conform/fill_in.h"
 #include "iommucheck/device.h"
+#include "report/program_text.h"
 
 namespace iommucheck::oracle {
 
@@ -37,15 +37,6 @@ constexpr const char* rust_tail = R"(        ],
     );
 }
 )";
-
-std::string comment(const std::string& text) {
-  std::string lines = "// ";
-  for (const char c : text) {
-    lines += c;
-    if (c == '\n') lines += "// ";
-  }
-  return lines + '\n';
-}
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
@@ -127,7 +118,7 @@ Expected<std::string> case_rust(const trace::Trace& trace, const std::string& ab
     if (name != trace.header.about->end()) what = name->second;
   }
   std::string text = rust_head;
-  fill_in(text, "@ABOUT@", comment(about));
+  fill_in(text, "@ABOUT@", comment_lines("// ", about));
   fill_in(text, "@NAME@", name_of(what));
   fill_in(text, "@WHAT@", rust_text(what));
   fill_in(text, "@MEMORY_PA@", fmt::format("{:#x}", TesterMemory::pa));
