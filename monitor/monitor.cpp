@@ -553,7 +553,12 @@ bool Monitor::one_access(const spec::Access& access, spec::Choices& choices,
   if (access.ssv && of_tables && interface_.asks_for_pages(device)) {
     // It is told so by ATS, which records nothing.
     if (!interface_.requests_are_on(device).value_or(true)) return false;
-    return page_requested(access, asked.value_or(PageAsked{free_group(access.sid), true}));
+    if (!asked) {
+      const auto group = free_group(access.sid);
+      if (!group) return false;
+      asked = PageAsked{*group, true};
+    }
+    return page_requested(access, *asked);
   }
   const bool passes = outcome.kind == OutcomeKind::translation ||
                       outcome.kind == OutcomeKind::bypass || outcome.kind == OutcomeKind::any;

@@ -403,8 +403,8 @@ class Monitor {
   void blame_caller(spec::Rule rule, std::string statement);
   std::string in_trace_numbers(std::string text, const spec::sva::Call& call);
   void count(spec::Rule rule, bool discriminating = true) {
-    ++statistics_.asked[static_cast<std::size_t>(rule)];
-    if (discriminating) ++statistics_.rules[static_cast<std::size_t>(rule)];
+    ++statistics_.asked[spec::number_of(rule)];
+    if (discriminating) ++statistics_.rules[spec::number_of(rule)];
   }
   void undetermined(const std::string& missing);
 
@@ -519,7 +519,7 @@ class Monitor {
   void give_up(std::string why);
   void give_up_on(const Place& place);
   void give_up_on_access(const spec::Access& access);
-  void give_up_on_promises(const Place& place);
+  void give_up_on_promises(const Place& place, const spec::sva::Alternatives& allowed);
   // users.cpp
   struct UsersOutcome {
     spec::AccessType type{};
@@ -570,10 +570,11 @@ class Monitor {
   void note_event(spec::Delivery delivery, u32 sid, const std::array<u64, 4>& words);
   void stalls_end();
   bool page_requested(const spec::Access& access, PageAsked asked);
-  [[nodiscard]] u32 free_group(u32 sid) const;
+  [[nodiscard]] std::optional<u32> free_group(u32 sid) const;
   void groups_end();
   void end_group(const spec::PageResponse& response, bool by_driver);
   void lose_begun_groups();
+  spec::PageRequestOutcome send(const spec::PageRequest& request);
   bool end_untagged(u32 sid, u32 group);
   void check_untagged();
   void remember_waiting() { waited_before_ = interface_.waiting_faults(); }
@@ -660,10 +661,12 @@ class Monitor {
       u32 sid = 0;
       u32 group = 0;
       bool whole = false;
-      bool told = false;    ///< there was an interrupt since
-      bool unsure = false;  ///< the queue has stuck since: which answers got through nobody knows
+      bool told = false;  ///< there was an interrupt since
+      /// The queue has stuck since, or its device has gone: it may be answered.
+      bool unsure = false;
     };
     std::vector<Untagged> untagged;
+    [[nodiscard]] std::vector<Untagged>::iterator untagged_group(u32 sid, u32 group, bool is_whole);
     void begin(EventIndex at, bool judged);
   };
   Case case_;

@@ -39,37 +39,46 @@ bool Monitor::still_waits_for(u32 sid, u32 name) const {
   });
 }
 
-/// An index of which nothing of the stream waits.
-u32 Monitor::free_group(u32 sid) const {
+/// An index of which nothing of the stream waits. A device that has used all of them does not ask.
+std::optional<u32> Monitor::free_group(u32 sid) const {
   for (u32 group = groups_begin; group < groups_behind; ++group) {
     const bool used = std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
       return one.sid == sid && (one.stag & request_bit) != 0 && (one.stag & 0x1ff) == group;
     });
     if (!used) return group;
   }
-  return groups_begin;
+  return std::nullopt;
 }
 
-/// As a device and its SMMU. True: there was a record. Where the SMMU answers by itself the
+/// A message of a device, and what becomes of it at the SMMU. Where the SMMU answers by itself the
 /// response has the PASID, as a driver says by STE.PPAR that wants to be understood.
-bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
-  const spec::PageRequest request = request_of(access, asked);
-  const u32 device = interface_.device_of(access.sid);
-  const u32 name = spec::sva::request_name(access.ssid, asked.group);
-  const auto ends = spec::page_request_outcomes(request, smmu_.page_queue(), caches_.capabilities(),
-                                                {.ppar = spec::Ppar::pasid});
-  const spec::PageRequestOutcome& end = ends.front();
+spec::PageRequestOutcome Monitor::send(const spec::PageRequest& request) {
+  const spec::PageRequestOutcome end =
+      spec::page_request_outcomes(request, smmu_.page_queue(), caches_.capabilities(),
+                                  {.ppar = spec::Ppar::pasid})
+          .front();
   if (sink_ != nullptr) {
-    trace::PageRequest sent{.sid = access.sid, .iova = request.address};
-    sent.ssid = trace::substream(access.ssid);
+    trace::PageRequest sent{.sid = request.sid, .iova = request.address};
+    if (request.ssid) sent.ssid = trace::substream(*request.ssid);
     sent.rights = trace::Rights{request.read, request.write, request.execute};
-    sent.privileged = request.privileged;
-    sent.page_group = static_cast<u16>(asked.group);
-    sent.last = asked.last;
+    // What has no PASID, or asks for nothing, says nothing of privilege.
+    if (request.ssid && !spec::is_stop_marker(request)) sent.privileged = request.privileged;
+    sent.page_group = static_cast<u16>(request.prg_index);
+    sent.last = request.last;
+    const u32 device = interface_.device_of(request.sid);
     emit(trace::device_agent(static_cast<u16>(device)), sent);
   }
   smmu_.take_page_request(request, end);
   if (end.overflows) lose_begun_groups();
+  return end;
+}
+
+/// As a device and its SMMU. True: there was a record.
+bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
+  const spec::PageRequest request = request_of(access, asked);
+  const u32 device = interface_.device_of(access.sid);
+  const u32 name = spec::sva::request_name(access.ssid, asked.group);
+  const spec::PageRequestOutcome end = send(request);
   const bool recorded = end.end == spec::PageRequestEnd::recorded;
   case_.stalled_accesses.push_back({.id = ++case_.stalls_seen,
                                     .sid = access.sid,
@@ -94,19 +103,7 @@ bool Monitor::stop_marker(u32 sid, u32 pasid) {
   if (hardware_ || !interface_.requests_are_on(device).value_or(true)) return false;
   tick();
   const spec::PageRequest marker{.sid = sid, .ssid = pasid, .last = true};
-  const auto ends = spec::page_request_outcomes(marker, smmu_.page_queue(), caches_.capabilities(),
-                                                {.ppar = spec::Ppar::pasid});
-  const spec::PageRequestOutcome& end = ends.front();
-  if (sink_ != nullptr) {
-    trace::PageRequest sent{.sid = sid, .iova = 0};
-    sent.ssid = trace::substream(pasid);
-    sent.rights = trace::Rights{};
-    sent.last = true;
-    emit(trace::device_agent(static_cast<u16>(device)), sent);
-  }
-  smmu_.take_page_request(marker, end);
-  if (end.overflows) lose_begun_groups();
-  if (end.end != spec::PageRequestEnd::recorded) return false;
+  if (send(marker).end != spec::PageRequestEnd::recorded) return false;
   emit(trace::smmu_agent(), trace::PageRequestQueued{});
   return true;
 }
@@ -115,10 +112,7 @@ bool Monitor::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked ask
   const u32 device = interface_.device_of(sid);
   if (hardware_ || !interface_.requests_are_on(device).value_or(true)) return false;
   // No device gives the index of a group that waits to another.
-  const auto waits = [&](const Case::Untagged& one) {
-    return one.sid == sid && one.group == asked.group && one.whole;
-  };
-  if (std::ranges::any_of(case_.untagged, waits)) return false;
+  if (case_.untagged_group(sid, asked.group, true) != case_.untagged.end()) return false;
   tick();
   const spec::PageRequest request{.sid = sid,
                                   .address = va & ~u64{0xfff},
@@ -126,24 +120,10 @@ bool Monitor::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked ask
                                   .last = asked.last,
                                   .write = write,
                                   .read = !write};
-  const auto ends = spec::page_request_outcomes(request, smmu_.page_queue(), caches_.capabilities(),
-                                                {.ppar = spec::Ppar::pasid});
-  const spec::PageRequestOutcome& end = ends.front();
-  if (sink_ != nullptr) {
-    trace::PageRequest sent{.sid = sid, .iova = request.address};
-    sent.rights = trace::Rights{request.read, request.write, false};
-    sent.page_group = static_cast<u16>(asked.group);
-    sent.last = asked.last;
-    emit(trace::device_agent(static_cast<u16>(device)), sent);
-  }
-  smmu_.take_page_request(request, end);
-  if (end.overflows) lose_begun_groups();
+  const spec::PageRequestOutcome end = send(request);
   if (end.response) end_group(*end.response, false);
   if (end.end != spec::PageRequestEnd::recorded) return false;
-  const auto its = [&](const Case::Untagged& one) {
-    return one.sid == sid && one.group == asked.group && !one.whole;
-  };
-  const auto begun = std::ranges::find_if(case_.untagged, its);
+  const auto begun = case_.untagged_group(sid, asked.group, false);
   if (begun == case_.untagged.end()) {
     case_.untagged.push_back({.sid = sid, .group = asked.group, .whole = asked.last});
   } else {
@@ -153,11 +133,20 @@ bool Monitor::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked ask
   return true;
 }
 
+/// One that is whole, or has begun.
+std::vector<Monitor::Case::Untagged>::iterator Monitor::Case::untagged_group(u32 sid, u32 group,
+                                                                             bool is_whole) {
+  return std::ranges::find_if(untagged, [&](const Case::Untagged& one) {
+    return one.sid == sid && one.group == group && one.whole == is_whole;
+  });
+}
+
 /// False: there is no such group.
 bool Monitor::end_untagged(u32 sid, u32 group) {
-  return std::erase_if(case_.untagged, [&](const Case::Untagged& one) {
-           return one.sid == sid && one.group == group && one.whole;
-         }) != 0;
+  const auto its = case_.untagged_group(sid, group, true);
+  if (its == case_.untagged.end()) return false;
+  case_.untagged.erase(its);
+  return true;
 }
 
 /// Of those that were read before.

@@ -36,7 +36,7 @@ bool permits_translation(const Alternatives& allowed, spec::AccessKind kind, con
                          AttributesAsked asked) {
   return std::ranges::any_of(each(allowed), [&](const Promise& promise) {
     return promise.state == State::mapped && promise.pa == outcome.pa &&
-           grant_of(promise.prot, kind) != Grant::no &&
+           grant_of(promise, kind) != Grant::no &&
            attributes_fit(promise.prot, outcome.memory, asked);
   });
 }
@@ -50,7 +50,7 @@ bool permits_fault(const Alternatives& allowed, bool at_pasid, bool asks, spec::
   if (outcome.event == spec::EventType::f_permission) {
     if (!tables) return false;
     return promises_end(allowed) || std::ranges::any_of(each(allowed), [&](const Promise& promise) {
-             return promise.state == State::mapped && grant_of(promise.prot, kind) != Grant::yes;
+             return promise.state == State::mapped && grant_of(promise, kind) != Grant::yes;
            });
   }
   // An answer by ATS that the STE forbids to use, by now or as it is cached: EATS changes while ATS
@@ -128,6 +128,15 @@ Grant grant_of(u32 prot, spec::AccessKind kind) {
   if (privileged && !kind.privileged) return Grant::no;
   if (!privileged && kind.privileged) return Grant::either;
   return as(kind.type == spec::AccessType::read || writes);
+}
+
+Grant grant_of(const Promise& promise, spec::AccessKind kind) {
+  const Grant inner = grant_of(promise.prot, kind);
+  spec::AccessKind at_stage2 = kind;
+  if (kind.type != spec::AccessType::execute) at_stage2.privileged = false;
+  const Grant outer = grant_of(promise.outer_prot & ~spec::sva::prot_privileged, at_stage2);
+  if (inner == Grant::no || outer == Grant::no) return Grant::no;
+  return inner == Grant::yes ? outer : inner;
 }
 
 bool promises_state(const Alternatives& allowed, State state) {

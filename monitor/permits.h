@@ -28,6 +28,8 @@ std::string attributes_text(const spec::MemoryAttributes& attributes);
 /// Whether a mapping with these rights lets such an access through; `either` where it says nothing.
 enum class Grant : u8 { no, yes, either };
 Grant grant_of(u32 prot, spec::AccessKind kind);
+/// What both stages of a user's mapping let through; stage 2 knows no privilege.
+Grant grant_of(const spec::sva::Promise& promise, spec::AccessKind kind);
 
 /// One of the promises lets an access of the kind end so. `at_pasid`: tables that yield nothing are
 /// as good there as none; of the RID's space they are where something may be mapped. `asks`: the

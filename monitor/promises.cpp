@@ -273,7 +273,7 @@ void Monitor::check_place(const Place& place) {
   Alternatives allowed = interface_.expected_during(device, at, 0);
   // Whatever its user writes, and where nothing is known of that.
   if (is_on_a_user(place)) allowed.add({.state = State::within});
-  if (allowed.gave_up) return give_up_on_promises(place);
+  if (allowed.gave_up) return give_up_on_promises(place, allowed);
   for (const spec::StreamOption& option : known.options) {
     if (option.not_modelled != spec::NotModelled::no) return meets_unmodelled(option.not_modelled);
   }
@@ -421,7 +421,7 @@ bool Monitor::compare(const Question& asked, u64 first, u64 last) {
     Alternatives allowed = allowed_at(asked, sent);
     if (of_stage2) forget_privilege(allowed);
     if (allowed.gave_up) {
-      give_up_on_promises(asked.place);
+      give_up_on_promises(asked.place, allowed);
       return false;
     }
     if (number == pieces_max) {
@@ -678,9 +678,14 @@ void Monitor::give_up_on_access(const spec::Access& access) {
               .at = access.ssv ? spec::sva::substream(access.ssid) : spec::sva::Substream{}});
 }
 
-void Monitor::give_up_on_promises(const Place& place) {
+void Monitor::give_up_on_promises(const Place& place, const Alternatives& allowed) {
   if (interface_.loses_calls()) {
     return give_up(fmt::format("more than {} calls run at once", spec::sva::Tickets::max));
+  }
+  if (allowed.count < Alternatives::max) {
+    return give_up(
+        fmt::format("what {} reaches was mapped otherwise more than {} times, not invalidated",
+                    where_text(where(place)), 1 + spec::sva::records::older_layers));
   }
   give_up(fmt::format("{} is promised more than {} things at once", where_text(where(place)),
                       Alternatives::max));

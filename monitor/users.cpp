@@ -85,14 +85,6 @@ using spec::sva::Alternatives;
 using spec::sva::Promise;
 using spec::sva::State;
 
-/// Whether an unprivileged access passes both stages, at an address that the user's own table
-/// maps. Stage 2 knows no privilege.
-bool passes(const Promise& promise, spec::AccessType type) {
-  const spec::AccessKind kind{.type = type};
-  const u32 outer = promise.outer_prot & ~spec::sva::prot_privileged;
-  return grant_of(promise.prot, kind) != Grant::no && grant_of(outer, kind) != Grant::no;
-}
-
 bool is_known(const Alternatives& allowed, spec::AccessType type, const spec::Outcome& outcome) {
   using Kind = spec::OutcomeKind;
   if (outcome.kind == Kind::any || outcome.kind == Kind::within) return true;
@@ -101,7 +93,7 @@ bool is_known(const Alternatives& allowed, spec::AccessType type, const spec::Ou
   for (u32 i = 0; i < allowed.count; ++i) {
     const Promise& one = allowed.promises[i];
     if (one.state == State::identity) continue;
-    const bool maps = one.state == State::mapped && passes(one, type);
+    const bool maps = one.state == State::mapped && grant_of(one, {.type = type}) != Grant::no;
     if (reaches ? maps && one.pa == outcome.pa : !maps) return true;
   }
   return false;

@@ -54,7 +54,7 @@ struct Promise {
 /// synchronised two, a call in progress up to four; only a device that repeated time-outs left
 /// between several domains has more.
 struct Alternatives {
-  static constexpr u32 max = 8;
+  static constexpr u32 max = 24;
   std::array<Promise, max> promises{};
   u32 count = 0;
   bool concerned = false;  ///< a call in progress concerns the access: its transient set

@@ -6,6 +6,7 @@
 #include "spec/sva/devices.h"
 #include "spec/sva/fault_groups.h"
 #include "spec/sva/faults.h"
+#include "spec/sva/tables.h"
 #include "spec/sva/user_events.h"
 
 namespace iommucheck::spec::sva {
@@ -747,15 +748,24 @@ bool reaches_by_others(const InterfaceState& s, const Waiting& fault) {
   return !s.per_device_tables && s.find_number(fault.pasid) != 0;
 }
 
-/// The device meets the process by the living bond of another in the table of its domain, for all
-/// that is known: until then a group that was read is its reader's to answer.
+/// The device meets the process by the living bond of another, in each table that it may look
+/// into: until then a group that was read is its reader's to answer.
 bool meets_others(const InterfaceState& s, const Waiting& fault) {
   const u32 domain = s.devices[fault.device].domain;
   if (s.per_device_tables || domain == 0 || s.devices[fault.device].ghosts != 0) return false;
-  for (u32 other = 0; other < s.devices.size(); ++other) {
-    if (s.devices[other].domain == domain && is_routed(s, other, fault.pasid)) return true;
-  }
-  return false;
+  bool in_each = true;
+  for_each_table(s, fault.device, domain, true, [&](const EntryTable& table) {
+    bool stands_there = false;
+    s.for_each_bond([&](u32 i) {
+      const Bond& bond = s.bonds[i];
+      if (s.find_bond(bond.device, fault.pasid) != i || !is_routed(s, bond.device, fault.pasid)) {
+        return;
+      }
+      stands_there |= stands(s, table, fault.device, bond.device, bond.domain, true) == Stands::yes;
+    });
+    in_each &= stands_there;
+  });
+  return in_each;
 }
 
 }  // namespace

@@ -376,7 +376,8 @@ void through_parent(const InterfaceState& s, u32 parent, const Promise& inner, u
   for (u32 i = 0; i < outer.count; ++i) {
     const Promise& one = outer.promises[i];
     const bool mapped = one.state == State::mapped;
-    out.add(mapped ? Promise{State::mapped, one.pa, inner.prot, one.prot}
+    // Where stage 2 says Device, no stage 1 makes it anything else. IHI 0070 13.1.5.
+    out.add(mapped ? Promise{State::mapped, one.pa, inner.prot | (one.prot & prot_device), one.prot}
                    : Promise{.state = State::outer_fault});
   }
 }

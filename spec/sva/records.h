@@ -29,7 +29,7 @@ enum Life : u32 {
 enum StaleTag : u32 { gathered = 0, in_quarantine = 1 };
 
 /// What may be cached at one place beside what was there first; more of it is not kept.
-inline constexpr unsigned older_layers = 3;
+inline constexpr unsigned older_layers = 7;
 /// A bit of a layer's `prot`: more layers than are kept.
 inline constexpr u32 unknown_layers = u32{1} << 31;
 

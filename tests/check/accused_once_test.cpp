@@ -215,6 +215,28 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "devices=0xe+0x0:10:ats:stall/0x4+0x16:3:ats:pri/0x2:10",
        "bind\nbind domain=1\nfaults variant=answer\nqueue\nprocess_exit\n"
        "faults mapping=1 variant=fault choices=0x400\nattach_pasid variant=selected\n"},
+      {"a group of a device that shares no table with the one that is bound still", "builtin",
+       "default",
+       "hardware at=20 variant=stop_sync\nattach_pasid device=1\nbind\nfaults device=1 "
+       "choices=0x2\n"
+       "detach\nbind\naccess device=3 pa_page=1 choices=0x400\nbind device=1\n"
+       "faults variant=read\nunbind\nbind\n"},
+      {"an address that is mapped again and again while the queue is stuck", "builtin", "default",
+       "map\nattach device=1\nqueue\nattach\nmap aim=behind\nhardware at=4 variant=stop_sync\n"
+       "flush_iotlb_all\nunmap\nqueue\nmap pa_page=1\nqueue\nmap prot=r\n"
+       "map size=8K pa_page=1 prot=r choices=0xc3\nmap size=8K pa_page=2 choices=0x30\n"},
+      {"Device memory of a parent, met by ATS where its user translates nothing", "builtin",
+       "ril=0,bbml=1,httu=2,cd2l=0,asid16=0,s2p=1,msi=1,term=1,ttendian=0,xnx=1,gran16k=1,gran64k="
+       "1,"
+       "ssidsize=11,sidsize=20,cmdqs=3,eventqs=3,cmdq=4,boot=dirty,"
+       "devices=0x74:10:ats:group=1/0x48+0x7b2:10:ats:stall:group=1/0x574:0",
+       "user choices=0x410\nmap prot=rw,device\nuser choices=0x2e6\nattach domain=1\n"},
+      {"a device that has no index of a group left", "builtin",
+       "httu=2,cd2l=0,st2l=0,asid16=0,vmid16=1,s2p=1,hyp=1,pri=1,msi=1,xnx=1,gran16k=1,sidsize=5,"
+       "cmdqs=3,priqs=8,oas=48,stall=1,cmdq=3,boot=dirty,hooks=-mm_alloc/-mm_free,"
+       "devices=0x0:8:ats:group=1/0x17:8:ats:group=1/0xb:0/0x4+0x2+0x1:8:ats:pri",
+       "faults\naccess device=3 pa_page=1 variant=read,many_times choices=0x131\n"
+       "access device=3 pa_page=1 variant=read,many_times choices=0x206\nunbind_all\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);
