@@ -77,9 +77,7 @@ bool trace_shows(const trace::Trace& trace, spec::Rule rule, const NamedBackend*
   return std::ranges::any_of(again.findings, [&](const Violation& v) { return v.rule == rule; });
 }
 
-u64& broken(Tally& tally, spec::Rule rule) {
-  return tally.rules.broken[static_cast<std::size_t>(rule)];
-}
+u64& broken(Tally& tally, spec::Rule rule) { return tally.rules.broken[spec::number_of(rule)]; }
 
 }  // namespace
 
@@ -107,9 +105,7 @@ double fraction_done(const CheckOptions& options, u64 sequences, double seconds)
 
 /// By what tables translated that could be formed.
 std::string_view judged_stages(const RuleTally& rules) {
-  const auto formed = [&](spec::Rule rule) {
-    return rules.asked[static_cast<std::size_t>(rule)] != 0;
-  };
+  const auto formed = [&](spec::Rule rule) { return rules.asked[spec::number_of(rule)] != 0; };
   const bool stage1 = formed(spec::rule::TAG_REGIMES);
   if (!formed(spec::rule::TAG_STAGE2)) return stage1 ? "stage 1" : "no translation";
   return stage1 ? "stages 1 and 2" : "stage 2";
@@ -556,7 +552,7 @@ Expected<void> Campaign::run_again(const Sequence& sequence, u64 hash) {
   lockstep_->monitor().set_sink(nullptr);
   if (!end) return std::unexpected(end.error());
   forget_counts();
-  const auto i = static_cast<std::size_t>(rule::STATE_RETURNS);
+  const auto i = spec::number_of(rule::STATE_RETURNS);
   ++tally_.rules.asked[i];
   ++tally_.rules.discriminating[i];
   if (again.value() == hash) return {};

@@ -94,7 +94,7 @@ Tally get_tally(SharedReport& report) {
 }
 
 std::atomic<u64>& broken(SharedReport& report, Rule rule) {
-  return report.counter(slot_rules + 2 * RuleTally::size + static_cast<std::size_t>(rule));
+  return report.counter(slot_rules + 2 * RuleTally::size + spec::number_of(rule));
 }
 
 // ---- the worker ---------------------------------------------------------------------------------
@@ -735,9 +735,8 @@ Expected<Part> Supervisor::run(std::string name) {
     tally.excused[i] += excused_[i];
     states_excused += excused_[i];
   }
-  for (const Rule rule : states_) --tally.rules.broken[static_cast<std::size_t>(rule)];
-  tally.rules.broken[static_cast<std::size_t>(rule::STATE_RETURNS)] +=
-      states_.size() - states_excused;
+  for (const Rule rule : states_) --tally.rules.broken[spec::number_of(rule)];
+  tally.rules.broken[spec::number_of(rule::STATE_RETURNS)] += states_.size() - states_excused;
   fill(result, tally, options_);
   result.driver_name = std::move(name);
   result.seconds = seconds_since(started_);

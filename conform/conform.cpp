@@ -324,7 +324,7 @@ class Conform {
   /// A divergence: counted; the first of its kind that shows again is made short and written.
   Expected<void> note(const Case& what, const Divergence& found) {
     if (FoundDivergence* const old = found_before(found)) {
-      ++counts_.broken[static_cast<std::size_t>(found.rule)];
+      ++counts_.broken[spec::number_of(found.rule)];
       ++old->times;
       return {};
     }
@@ -337,7 +337,7 @@ class Conform {
     if (const KnownFinding* known = excuse(found)) {
       fresh.known_id = known->id;
       fresh.trace_path = known_.trace_path(*known);
-      ++counts_.broken[static_cast<std::size_t>(found.rule)];
+      ++counts_.broken[spec::number_of(found.rule)];
       result_.divergences.push_back(std::move(fresh));
       return {};
     }
@@ -352,7 +352,7 @@ class Conform {
       return not_reproduced(std::move(fresh));
     }
     forget_not_reproduced(fresh);
-    ++counts_.broken[static_cast<std::size_t>(found.rule)];
+    ++counts_.broken[spec::number_of(found.rule)];
     if (!*confirmed) {
       result_.divergences.push_back(std::move(fresh));
       return {};
@@ -531,7 +531,7 @@ class Conform {
     for (const Divergence& one : result->found) {
       const KnownFinding* its = excuse(one);
       there |= its != nullptr && its == known;
-      ++counts_.broken[static_cast<std::size_t>(one.rule)];
+      ++counts_.broken[spec::number_of(one.rule)];
       const auto same = [&](const FoundDivergence& old) { return old.divergence.same(one); };
       const auto old = std::ranges::find_if(result_.divergences, same);
       if (old != result_.divergences.end()) {

@@ -18,7 +18,6 @@ namespace {
 
 namespace reg = spec::reg;
 using spec::Opcode;
-using spec::Rule;
 namespace rule = spec::rule;
 
 constexpr u64 whole_space = 52;  // CMD_ATC_INV.Size: 2^64 bytes

@@ -17,7 +17,6 @@ namespace iommucheck::oracle {
 namespace {
 
 namespace reg = spec::reg;
-using spec::Rule;
 namespace rule = spec::rule;
 
 /// CMD_SYNC.CS: SIG_IRQ.

@@ -300,9 +300,9 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     end_of_page_requests(last, result);
   }
   count_endpoints();
-  monitor_.caches().exercised()[static_cast<std::size_t>(rule::COMMAND_ERROR_STOPS)] +=
+  monitor_.caches().exercised()[spec::number_of(rule::COMMAND_ERROR_STOPS)] +=
       queue_aborts_.shown();
-  monitor_.caches().exercised()[static_cast<std::size_t>(rule::FLAG_UPDATES)] += flags_.asked();
+  monitor_.caches().exercised()[spec::number_of(rule::FLAG_UPDATES)] += flags_.asked();
   if (monitor_.gave_up()) ++gave_up_;
   return result;
 }
@@ -321,8 +321,8 @@ void CaseJudge::judge_endpoints(const trace::Event& event, std::size_t at,
 /// Each could have been wrong.
 void CaseJudge::count_endpoints() {
   auto& exercised = monitor_.caches().exercised();
-  exercised[static_cast<std::size_t>(rule::CMD_SYNC_COMPLETES)] += endpoints_.waits();
-  exercised[static_cast<std::size_t>(rule::QUEUE_CONSUMED_ORDER)] += endpoints_.came();
+  exercised[spec::number_of(rule::CMD_SYNC_COMPLETES)] += endpoints_.waits();
+  exercised[spec::number_of(rule::QUEUE_CONSUMED_ORDER)] += endpoints_.came();
 }
 
 void CaseJudge::judge_page_requests(const trace::Event& event, std::size_t at,
@@ -334,16 +334,16 @@ void CaseJudge::judge_page_requests(const trace::Event& event, std::size_t at,
 void CaseJudge::end_of_page_requests(std::size_t at, std::vector<Divergence>& found) {
   if (const auto wrong = page_requests_.finish()) add(*wrong, at, found);
   auto& exercised = monitor_.caches().exercised();
-  exercised[static_cast<std::size_t>(rule::PAGE_REQUEST_RECORD)] += page_requests_.records();
-  exercised[static_cast<std::size_t>(rule::PAGE_REQUEST_OVERFLOW)] += page_requests_.overflows();
-  exercised[static_cast<std::size_t>(rule::PAGE_REQUEST_RESPONSE)] += page_requests_.responses();
+  exercised[spec::number_of(rule::PAGE_REQUEST_RECORD)] += page_requests_.records();
+  exercised[spec::number_of(rule::PAGE_REQUEST_OVERFLOW)] += page_requests_.overflows();
+  exercised[spec::number_of(rule::PAGE_REQUEST_RESPONSE)] += page_requests_.responses();
 }
 
 void CaseJudge::end_of_interrupts(std::size_t at, std::vector<Divergence>& found) {
   for (const WrongInterrupt& wrong : interrupts_.finish()) add(wrong, at, found);
   auto& exercised = monitor_.caches().exercised();
-  exercised[static_cast<std::size_t>(rule::INTERRUPT_SENT)] += interrupts_.due();
-  exercised[static_cast<std::size_t>(rule::INTERRUPT_CAUSE)] += interrupts_.could_be_wrong();
+  exercised[spec::number_of(rule::INTERRUPT_SENT)] += interrupts_.due();
+  exercised[spec::number_of(rule::INTERRUPT_CAUSE)] += interrupts_.could_be_wrong();
 }
 
 /// What the monitor does not follow: registers that hold what a driver wrote.

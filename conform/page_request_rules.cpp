@@ -20,7 +20,6 @@ namespace reg = spec::reg;
 using spec::Opcode;
 using spec::PageRequestEnd;
 using spec::PageRequestOutcome;
-using spec::Rule;
 namespace rule = spec::rule;
 
 /// What has not been seen after so many looks at the queue does not come.

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "conform/verdicts.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include "spec/rules/commands.h"
 #include "spec/rules/protocol.h"
 #include "spec/rules/records.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
-
-#include <fmt/format.h>
-
-#include <algorithm>
 
 namespace iommucheck::oracle {
 
@@ -134,16 +134,14 @@ std::vector<RuleCount> device_rule_counts(const JudgeTally& tally, const CaseCou
   std::vector<RuleCount> counts;
   for (const spec::RuleInfo& info : spec::all_rules()) {
     if (info.keeper != spec::Keeper::smmu && info.keeper != spec::Keeper::device) continue;
-    const auto i = static_cast<std::size_t>(info.rule);
+    const auto i = spec::number_of(info.rule);
     u64 asked = numbers.asked[i] + tally.exercised[i] + cases.named[i];
     u64 discriminating = numbers.discriminating[i] + tally.exercised[i] + cases.decided[i];
     switch (info.rule) {
       case rule::TLBI_TAGS: asked += tally.invalidations.tlbi; break;
       case rule::TLBI_RANGE: asked += tally.invalidations.range; break;
       case rule::CFGI_SCOPE: asked += tally.invalidations.cfgi; break;
-      case rule::COMMAND_LEGAL:
-        asked += numbers.asked[static_cast<std::size_t>(rule::CMD_ORDER)];
-        break;
+      case rule::COMMAND_LEGAL: asked += numbers.asked[spec::number_of(rule::CMD_ORDER)]; break;
       case rule::DEVICE_SURVIVES: asked += cases.cases; break;
       default: break;
     }

@@ -2,9 +2,9 @@
 // IHI 0070 5.2, 5.4.
 #include "explain/structure_text.h"
 
-#include "spec/rules/structures.h"
-
 #include <fmt/format.h>
+
+#include "spec/rules/structures.h"
 
 namespace iommucheck::oracle {
 

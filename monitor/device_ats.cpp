@@ -23,7 +23,6 @@ using spec::AccessType;
 using spec::EventType;
 using spec::Outcome;
 using spec::OutcomeKind;
-using spec::Rule;
 namespace rule = spec::rule;
 using spec::SteKind;
 using trace::AtsResult;

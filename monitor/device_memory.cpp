@@ -17,7 +17,6 @@ namespace {
 using spec::Access;
 using spec::AccessType;
 using spec::OutcomeKind;
-using spec::Rule;
 namespace rule = spec::rule;
 
 const char* granule_name(spec::Granule granule) {

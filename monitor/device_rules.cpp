@@ -51,8 +51,8 @@ void DeviceRules::find_of(u32 which, Rule rule, std::string kind, std::string te
 }
 
 void DeviceRules::ask(Rule rule, bool discriminating) {
-  ++numbers_.asked[static_cast<std::size_t>(rule)];
-  if (discriminating) ++numbers_.discriminating[static_cast<std::size_t>(rule)];
+  ++numbers_.asked[spec::number_of(rule)];
+  if (discriminating) ++numbers_.discriminating[spec::number_of(rule)];
 }
 
 DeviceRules::Numbers& DeviceRules::Numbers::operator+=(const Numbers& more) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/hardware_judge.h"
 
-#include "spec/rules/promises.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
+
+#include "spec/rules/promises.h"
 
 namespace iommucheck::oracle {
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/not_claimed.h"
 
-#include "spec/rules/interface.h"
-#include "spec/rules/promises.h"
-#include "spec/rules/protocol.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
+
+#include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
+#include "spec/rules/protocol.h"
 
 namespace iommucheck::oracle {
 

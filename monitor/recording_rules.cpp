@@ -18,7 +18,6 @@ namespace {
 
 using spec::ConfigItem;
 using spec::ConfigKind;
-using spec::Rule;
 namespace rule = spec::rule;
 
 constexpr u64 access_flag_bit = u64{1} << 10;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/rule_verdicts.h"
 
+#include <algorithm>
+#include <string>
+
 #include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
 #include "spec/rules/protocol.h"
-
-#include <algorithm>
-#include <string>
 
 namespace iommucheck::oracle {
 
@@ -76,8 +76,8 @@ void RuleTally::add(Monitor& monitor) {
 
 void RuleTally::add_calls(u64 calls) {
   for (const Rule rule : {rule::CRASH_NEVER, rule::HANG_RETURNS}) {
-    asked[static_cast<std::size_t>(rule)] += calls;
-    discriminating[static_cast<std::size_t>(rule)] += calls;
+    asked[spec::number_of(rule)] += calls;
+    discriminating[spec::number_of(rule)] += calls;
   }
 }
 
@@ -92,7 +92,7 @@ RuleCount rule_count(Rule rule, u64 asked, u64 discriminating, u64 broken) {
 }
 
 RuleCount RuleTally::count(Rule rule) const {
-  const auto i = static_cast<std::size_t>(rule);
+  const auto i = spec::number_of(rule);
   return rule_count(rule, asked[i], discriminating[i], broken[i]);
 }
 
@@ -102,7 +102,7 @@ std::vector<RuleCount> rule_counts(const RuleTally& tally,
   for (const spec::RuleInfo& info : spec::all_rules()) {
     if (info.keeper != spec::Keeper::driver) continue;
     RuleCount count = tally.count(info.rule);
-    const u64 times = tally.order_unknown[static_cast<std::size_t>(info.rule)];
+    const u64 times = tally.order_unknown[spec::number_of(info.rule)];
     if (count.verdict != RuleVerdict::broken && times != 0) {
       count.verdict = RuleVerdict::undetermined;
       count.why =

@@ -120,7 +120,7 @@ class Sweep {
     put_back(kept);
     if (findings_of(Reading::careful).empty()) {
       for (const Finding& finding : together) {
-        ++m_.statistics_.order_unknown[static_cast<std::size_t>(finding.rule)];
+        ++m_.statistics_.order_unknown[spec::number_of(finding.rule)];
       }
       return;
     }

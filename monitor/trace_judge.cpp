@@ -133,7 +133,7 @@ void Judge::settle(EventIndex before, bool current) {
     } else {
       move(finding.at, EventVerdict::flagged);
     }
-    ++broken_[static_cast<std::size_t>(finding.rule)];
+    ++broken_[spec::number_of(finding.rule)];
     if (result_.findings.size() < findings_max_) {
       result_.findings.push_back(told(finding));
     }
@@ -207,8 +207,8 @@ RuleTally Judge::tally() {
   tally.broken = broken_;
   if (const RecordingRules* rules = monitor_.recording_rules()) {
     for (const auto& [rule, count] : rules->counts()) {
-      tally.asked[static_cast<std::size_t>(rule)] += count.asked;
-      tally.discriminating[static_cast<std::size_t>(rule)] += count.discriminating;
+      tally.asked[spec::number_of(rule)] += count.asked;
+      tally.discriminating[spec::number_of(rule)] += count.discriminating;
     }
   }
   if (const DeviceRules* rules = monitor_.device_rules()) {

@@ -176,7 +176,6 @@ struct WalkOutput {
   template <class Proof, class W>
   static void faulted(Proof& proof, const spec::Fault& fault, const AnyMemory<Proof>& memory,
                       const Walked<W>& w, const spec::Regime<W>& regime) {
-    using spec::Rule;
     namespace rule = spec::rule;
     const bool valid_only = fault.level == 3;
     const Flag<W> is_table = flag(memory.word, 1) & Flag<W>(!valid_only);

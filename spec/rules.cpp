@@ -27,7 +27,7 @@ constexpr u8 no_place = 0xff;
 static_assert(std::size(catalogue) < no_place);
 
 /// Where the rule of each number stands in the catalogue.
-constexpr auto places = [] {
+constexpr auto place_of = [] {
   std::array<u8, rule_numbers> all{};
   all.fill(no_place);
   for (std::size_t i = 0; i < std::size(catalogue); ++i) {
@@ -68,10 +68,10 @@ constexpr std::pair<Family, std::string_view> families[] = {
 
 std::span<const RuleInfo> all_rules() { return catalogue; }
 
-const RuleInfo& rule_info(Rule rule) { return catalogue[places[number_of(rule)]]; }
+const RuleInfo& rule_info(Rule rule) { return catalogue[place_of[number_of(rule)]]; }
 
 std::optional<Rule> rule_of(std::size_t number) {
-  if (number >= rule_numbers || places[number] == no_place) return std::nullopt;
+  if (number >= rule_numbers || place_of[number] == no_place) return std::nullopt;
   return static_cast<Rule>(number);
 }
 

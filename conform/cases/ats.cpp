@@ -14,7 +14,6 @@ namespace iommucheck::oracle {
 namespace {
 
 using spec::Granule;
-using spec::Rule;
 namespace rule = spec::rule;
 
 constexpr u64 page_there = 0x1000, read_only = 0x2000, privileged_page = 0x3000,

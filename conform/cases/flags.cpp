@@ -16,7 +16,6 @@ namespace {
 
 namespace bits_of = spec::descriptor_bits;
 using spec::Granule;
-using spec::Rule;
 namespace rule = spec::rule;
 
 /// What is switched on for the tables of a stage.

@@ -14,7 +14,6 @@ namespace iommucheck::oracle {
 namespace {
 
 namespace reg = spec::reg;
-using spec::Rule;
 namespace rule = spec::rule;
 
 constexpr u64 events = spec::irq_ctrl::eventq_irqen, errors = spec::irq_ctrl::gerror_irqen,

@@ -16,7 +16,6 @@ namespace {
 
 namespace bits_of = spec::descriptor_bits;
 using spec::Granule;
-using spec::Rule;
 namespace rule = spec::rule;
 
 /// HA, HD, HAFT of one stage, each with those before it.

@@ -4,21 +4,6 @@
 
 #include "spec/rules.h"
 
-namespace iommucheck::spec {
-
-namespace interface_rules {
-enum : u16 {
-#define RULE(id, family, keeper, section, text) id,
-#include "spec/rules/interface.def"
-#undef RULE
-};
-}  // namespace interface_rules
-
-namespace rule {
-#define RULE(id, family, keeper, section, text) \
-  inline constexpr Rule id{area::interface + interface_rules::id};
-#include "spec/rules/interface.def"
-#undef RULE
-}  // namespace rule
-
-}  // namespace iommucheck::spec
+#define RULE_AREA interface
+#define RULE_LIST "spec/rules/interface.def"
+#include "spec/rules/area.inc"

@@ -5,21 +5,6 @@
 
 #include "spec/rules.h"
 
-namespace iommucheck::spec {
-
-namespace promises_rules {
-enum : u16 {
-#define RULE(id, family, keeper, section, text) id,
-#include "spec/rules/promises.def"
-#undef RULE
-};
-}  // namespace promises_rules
-
-namespace rule {
-#define RULE(id, family, keeper, section, text) \
-  inline constexpr Rule id{area::promises + promises_rules::id};
-#include "spec/rules/promises.def"
-#undef RULE
-}  // namespace rule
-
-}  // namespace iommucheck::spec
+#define RULE_AREA promises
+#define RULE_LIST "spec/rules/promises.def"
+#include "spec/rules/area.inc"

@@ -4,21 +4,6 @@
 
 #include "spec/rules.h"
 
-namespace iommucheck::spec {
-
-namespace translation_rules {
-enum : u16 {
-#define RULE(id, family, keeper, section, text) id,
-#include "spec/rules/translation.def"
-#undef RULE
-};
-}  // namespace translation_rules
-
-namespace rule {
-#define RULE(id, family, keeper, section, text) \
-  inline constexpr Rule id{area::translation + translation_rules::id};
-#include "spec/rules/translation.def"
-#undef RULE
-}  // namespace rule
-
-}  // namespace iommucheck::spec
+#define RULE_AREA translation
+#define RULE_LIST "spec/rules/translation.def"
+#include "spec/rules/area.inc"

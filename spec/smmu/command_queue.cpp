@@ -75,8 +75,8 @@ void Smmu::write_prod(u64 value) {
   const u64 before = queue_used(queue.lg2, r_.cmdq_prod, cons);
   const u64 after = queue_used(queue.lg2, value, cons);
   const bool running = (r_.cr0 & cr0::cmdqen) != 0;
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_OVERRUN)];
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_PROD_BACK)];
+  ++caches_.exercised()[number_of(rule::QUEUE_OVERRUN)];
+  ++caches_.exercised()[number_of(rule::QUEUE_PROD_BACK)];
   if (running && after > pow2(queue.lg2)) {
     report(rule::QUEUE_OVERRUN, "CMDQ_PROD = " + hex(value) +
                                     " exposes more than the queue holds "
@@ -121,8 +121,8 @@ void Smmu::process_queue() {
 
 /// The next command of the queue. False: it stops the queue.
 bool Smmu::execute(const CommandWords& words, bool certain) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_COMMAND_ILLEGAL)];
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_SLOT_ORDER)];
+  ++caches_.exercised()[number_of(rule::QUEUE_COMMAND_ILLEGAL)];
+  ++caches_.exercised()[number_of(rule::QUEUE_SLOT_ORDER)];
   const Command command = decode_command<u64>(words.dw0, words.dw1, capabilities());
   if (const auto illegal = check_command(command, capabilities()); illegal && certain) {
     report(rule::QUEUE_COMMAND_ILLEGAL, "CERROR_ILL: " + describe(command) + " (" +
@@ -183,7 +183,7 @@ std::string Smmu::why_stopped() const {
 
 /// Whether it is refused or not is the device's. IHI 0070 4.1.5.
 void Smmu::check_reserved(const Command& command, const CommandWords& words) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::COMMAND_RESERVED)];
+  ++caches_.exercised()[number_of(rule::COMMAND_RESERVED)];
   if (!has_reserved_bits(words, capabilities())) return;
   const CommandWords defined = defined_bits(command.op, capabilities());
   report(rule::COMMAND_RESERVED, "CMD_" + describe(command) +
@@ -195,7 +195,7 @@ void Smmu::check_reserved(const Command& command, const CommandWords& words) {
 /// No STE that the SMMU may use lets a transaction stall any more. IHI 0070 4.7.2.
 void Smmu::check_stall_term(const Command& command) {
   if (command.op != Opcode::stall_term) return;
-  ++caches_.exercised()[static_cast<std::size_t>(rule::STALL_TERM_ABORTS)];
+  ++caches_.exercised()[number_of(rule::STALL_TERM_ABORTS)];
   if (!smmuen()) return;
   std::vector<StreamOption> options;
   const bool all =
@@ -388,7 +388,7 @@ void Smmu::raise_command_error(u64 code) {
 }
 
 void Smmu::command_consumed(u32 slot, const std::optional<CommandWords>& words) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_CONSUMED_ORDER)];
+  ++caches_.exercised()[number_of(rule::QUEUE_CONSUMED_ORDER)];
   const QueueGeometry queue = cmdq();
   if (!slots_from_events_) return command_taken(queue, slot);  // executed already
   if (queue_index(queue.lg2, r_.exposed) != slot) {
@@ -436,7 +436,7 @@ void Smmu::check_slot(u64 pa) {
     set(r_.queue_changed, 1);
   }
   if ((r_.cr0 & cr0::cmdqen) == 0 || command_error()) return;
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_SLOT_LIVE)];
+  ++caches_.exercised()[number_of(rule::QUEUE_SLOT_LIVE)];
   if (distance >= queue_used(queue.lg2, r_.cmdq_prod, cons)) return;
   report(rule::QUEUE_SLOT_LIVE, "slot " + std::to_string(index) +
                                     " is rewritten while it is exposed and not seen as consumed");

@@ -12,7 +12,7 @@ namespace iommucheck::spec {
 /// CONS moves forward, over records that the driver can know of: those that were seen to be
 /// recorded, and those that PROD showed when it was read.
 void Smmu::check_cons(unsigned lg2, u64 cons, u64 prod, u64 seen, u64 value, const char* name) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_CONS_RANGE)];
+  ++caches_.exercised()[number_of(rule::QUEUE_CONS_RANGE)];
   if (slots_from_events_ && r_.prod_followed == 0) return;
   u64 there = 0;
   for (const u64 known : {prod, seen}) {
@@ -79,7 +79,7 @@ void Smmu::note_left() {
 
 void Smmu::interrupt_of_event_queue() {
   set(r_.event_told, 0);
-  ++caches_.exercised()[static_cast<std::size_t>(rule::EVENT_LEFT)];
+  ++caches_.exercised()[number_of(rule::EVENT_LEFT)];
   if (r_.event_left != 0) {
     set(r_.event_left, 0);
     report(rule::EVENT_LEFT, "EVENTQ_CONS was written as " + hex(r_.eventq_cons) +
@@ -92,7 +92,7 @@ void Smmu::interrupt_of_event_queue() {
 void Smmu::interrupt_of_page_queue() { check_overflow(pri_queue(), r_.page_overflow_drained); }
 
 void Smmu::check_overflow(const OutputQueue& queue, u64& drained) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::EVENT_OVERFLOW_ACK)];
+  ++caches_.exercised()[number_of(rule::EVENT_OVERFLOW_ACK)];
   if (drained == 0) return;
   set(drained, 0);
   const std::string name(queue.name);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/pieces.h"
 
-#include "spec/rules/translation.h"
-
 #include <algorithm>
+
+#include "spec/rules/translation.h"
 
 namespace iommucheck::spec {
 

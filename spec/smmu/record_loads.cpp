@@ -68,7 +68,7 @@ void Smmu::load_of_record(const OutputQueue& its, RecordLoads& loads, u64 pa) {
     if (unread || partly) blame("is loaded after CONS gave it back: the next record may be there");
     return;
   }
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_RECORD_ORDER)];
+  ++caches_.exercised()[number_of(rule::QUEUE_RECORD_ORDER)];
   if (ahead >= records_until(lg2, loads.ordered, its.cons)) {
     blame(
         "is loaded, and no barrier orders that behind the read of PROD: it may be what was there "

@@ -41,7 +41,7 @@ bool Smmu::progress(ChoiceSite site, u32 alternatives, Choices& choices, u32& ch
 u64 Smmu::read(u32 offset, unsigned size, Choices& choices) {
   const auto info = register_at(offset);
   if (offset != reg::cmdq_cons) {  // that one is polled
-    ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_WIDTH)];
+    ++caches_.exercised()[number_of(rule::REGISTER_WIDTH)];
     check_alias(offset);
   }
   if (info) has_width(*info, offset, size, "read");
@@ -127,7 +127,7 @@ bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
   if (!info) return true;
   if (!has_width(*info, offset, size, "read")) return true;
   if (size != info->bytes) return true;  // halves of what the driver stored
-  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_READ)];
+  ++caches_.exercised()[number_of(rule::REGISTER_READ)];
   if (admit_register(offset, value)) return true;
   report(rule::REGISTER_READ,
          std::string(info->name) + " reads as " + hex(value) + ", which no device may answer now");
@@ -263,7 +263,7 @@ void Smmu::report_refused(const QueueGeometry& queue, u64 cons, u64 code) {
 /// CMDQ_CONS while a command error is active: RD stays at the command, and when it is there ERR
 /// has the code. arch 5.6.
 bool Smmu::admit_stopped(const QueueGeometry& queue, u64 value, u64 limit) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::COMMAND_ERROR_STOPS)];
+  ++caches_.exercised()[number_of(rule::COMMAND_ERROR_STOPS)];
   const auto rule = static_cast<Rule>(r_.error_rule - 1);
   const u64 moved = queue_used(queue.lg2, value & 0xfffff, r_.cmdq_cons);
   if (moved > queue_used(queue.lg2, r_.cmdq_prod, r_.cmdq_cons)) {

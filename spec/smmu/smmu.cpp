@@ -93,8 +93,7 @@ void Smmu::check_alias(u32 offset) {
                         offset == reg::priq_prod_page0 || offset == reg::priq_cons_page0;
   const bool in_page1 = offset == reg::eventq_prod || offset == reg::eventq_cons ||
                         offset == reg::priq_prod || offset == reg::priq_cons;
-  if (in_page0 || in_page1)
-    ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_PAGE0_ALIAS)];
+  if (in_page0 || in_page1) ++caches_.exercised()[number_of(rule::REGISTER_PAGE0_ALIAS)];
   if (in_page0) {
     report(rule::REGISTER_PAGE0_ALIAS, "the index of a queue is accessed at " + hex(offset) +
                                            " and not at " + hex(offset + reg::page1));
@@ -102,7 +101,7 @@ void Smmu::check_alias(u32 offset) {
 }
 
 bool Smmu::guarded(Guard guard, const char* name) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_GUARDED)];
+  ++caches_.exercised()[number_of(rule::REGISTER_GUARDED)];
   if (guard_is_open(guard)) return false;
   report(rule::REGISTER_GUARDED,
          std::string(name) +
@@ -128,7 +127,7 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
     write_prod(value);
     return;
   }
-  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_WIDTH)];
+  ++caches_.exercised()[number_of(rule::REGISTER_WIDTH)];
   check_alias(offset);
   const auto info = register_at(offset);
   if (!info) return;  // RES0 or implementation defined
@@ -196,7 +195,7 @@ void Smmu::write_register(u32 offset, u64 value) {
 
 /// A larger size is taken as the largest: the driver would use slots that do not exist.
 void Smmu::check_size(const char* name, u64 value, unsigned largest) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::QUEUE_SIZE)];
+  ++caches_.exercised()[number_of(rule::QUEUE_SIZE)];
   const u64 literal = bits(value, 4, 0);
   if (literal <= largest) return;
   report(rule::QUEUE_SIZE, std::string(name) + ".LOG2SIZE = " + std::to_string(literal) +
@@ -215,7 +214,7 @@ void Smmu::update_stream_table() {
 }
 
 void Smmu::write_cr0(u64 value) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_ACK)];
+  ++caches_.exercised()[number_of(rule::REGISTER_ACK)];
   const u32 fields = cr0_fields(capabilities());
   set(r_.cr0_reserved, value & ~u64{fields});
   value &= fields;
@@ -267,7 +266,7 @@ void Smmu::check_irq_cfg(u64 enabled) {
   if (!capabilities().msi) return;
   for (unsigned i = 0; i < irq_sources; ++i) {
     if ((enabled & irq_cfgs[i].enable) == 0) continue;
-    ++caches_.exercised()[static_cast<std::size_t>(rule::UNKNOWN_AFTER_RESET)];
+    ++caches_.exercised()[number_of(rule::UNKNOWN_AFTER_RESET)];
     const u64 unknown = r_.irq_cfg_unknown >> i * irq_cfg_words & low_mask(u64{irq_cfg_words});
     const bool of_address = (unknown & 3) != 0;
     if (!of_address && (unknown == 0 || r_.irq_cfg[3 * i] == 0)) continue;
@@ -284,7 +283,7 @@ void Smmu::check_irq_cfg(u64 enabled) {
 
 /// Its fields are updated as those of CR0. IHI 0070 6.3.16.
 void Smmu::write_irq_ctrl(u64 value) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_ACK)];
+  ++caches_.exercised()[number_of(rule::REGISTER_ACK)];
   value &= irq_ctrl_fields(capabilities());
   const u64 early = (r_.irq_ctrl ^ value) & (r_.irq_ctrl ^ r_.irq_ctrlack);
   if (early != 0) {
@@ -296,7 +295,7 @@ void Smmu::write_irq_ctrl(u64 value) {
 }
 
 void Smmu::write_gbpa(u64 value) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_GBPA_UPDATE)];
+  ++caches_.exercised()[number_of(rule::REGISTER_GBPA_UPDATE)];
   if ((value & gbpa::update) == 0 || r_.gbpa_updating != 0) {
     report(rule::REGISTER_GBPA_UPDATE,
            r_.gbpa_updating != 0 ? "GBPA is written while its last Update is not done"
@@ -316,7 +315,7 @@ void Smmu::acknowledge_gbpa() {
 }
 
 void Smmu::write_gerrorn(u64 value) {
-  ++caches_.exercised()[static_cast<std::size_t>(rule::REGISTER_GERRORN)];
+  ++caches_.exercised()[number_of(rule::REGISTER_GERRORN)];
   const u64 active = r_.gerror ^ r_.gerrorn;
   const u64 fields = gerror_fields(capabilities());
   const u64 toggled = r_.gerrorn ^ (value & fields);

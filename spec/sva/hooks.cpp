@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/hooks.h"
 
-#include "spec/rules/interface.h"
-
 #include <string>
+
+#include "spec/rules/interface.h"
 
 namespace iommucheck::spec::sva {
 

@@ -15,7 +15,6 @@ namespace {
 
 using oracle::CheckOptions;
 using oracle::CheckResult;
-using spec::Rule;
 namespace rule = spec::rule;
 using ::testing::HasSubstr;
 

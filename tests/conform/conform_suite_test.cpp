@@ -35,7 +35,7 @@ RuleCount count_of(const std::vector<RuleCount>& rules, Rule rule) {
 
 TEST(ConformVerdicts, ARuleHoldsOnlyWhereItsCaseWasJudgedWhole) {
   const spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
-  const auto i = static_cast<std::size_t>(rule::CD_TSZ);
+  const auto i = spec::number_of(rule::CD_TSZ);
   CaseCounts counts;
   counts.cases = counts.named[i] = 3;
   EXPECT_EQ(count_of(device_rule_counts({}, counts, caps), rule::CD_TSZ).verdict,

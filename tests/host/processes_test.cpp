@@ -2,13 +2,13 @@
 // The environment's side of shared address spaces: it does what it owes, and no more.
 #include "host/processes.h"
 
-#include "spec/rules/interface.h"
-
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
 #include <map>
+
+#include "spec/rules/interface.h"
 
 namespace iommucheck::oracle::processes_test {
 namespace {

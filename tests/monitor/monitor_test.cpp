@@ -18,8 +18,6 @@
 namespace iommucheck::oracle::monitor_test {
 namespace {
 
-using spec::Rule;
-
 namespace rule = spec::rule;
 using spec::sva::Call;
 using spec::sva::CallKind;

@@ -15,8 +15,6 @@
 namespace iommucheck::oracle::replay_lockstep_test {
 namespace {
 
-using spec::Rule;
-
 constexpr u64 tlbi_nh_va = 0x12;
 constexpr u64 cmd_sync = 0x46;
 constexpr u64 prefetch = 0x01;

@@ -26,7 +26,7 @@ RuleVerdict verdict_of(const RuleTally& tally, Rule rule) {
 
 RuleTally tally_of(Rule rule, u64 asked, u64 discriminating, u64 broken, u64 unknown = 0) {
   RuleTally tally;
-  const auto i = static_cast<std::size_t>(rule);
+  const auto i = spec::number_of(rule);
   tally.asked[i] = asked;
   tally.discriminating[i] = discriminating;
   tally.broken[i] = broken;

@@ -3,8 +3,6 @@
 // file is ever overwritten.
 #include "report/coverage.h"
 
-#include "spec/rules/promises.h"
-
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "spec/rules/promises.h"
 
 namespace iommucheck::oracle::report_coverage_test {
 namespace {
@@ -28,7 +28,7 @@ std::string slurp(const std::string& path) {
 }
 RuleCoverage one_run(u64 asked, u64 discriminating, u64 broken) {
   RuleTally tally;
-  const auto i = static_cast<std::size_t>(spec::rule::PAGE_REUSE);
+  const auto i = spec::number_of(spec::rule::PAGE_REUSE);
   tally.asked[i] = asked;
   tally.discriminating[i] = discriminating;
   tally.broken[i] = broken;

@@ -16,7 +16,6 @@ namespace {
 using impl::Gather;
 using impl::Space;
 using impl::Two;
-using spec::Rule;
 namespace rule = spec::rule;
 
 template <class Twin>

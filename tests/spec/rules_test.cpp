@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "spec/rules.h"
 
-#include "spec/rules/translation.h"
-
 #include <gtest/gtest.h>
 
 #include <set>
 #include <string>
+
+#include "spec/rules/translation.h"
 
 namespace iommucheck::spec::rules_test {
 namespace {

@@ -2,13 +2,13 @@
 // Worked sequences from INTERFACE and the scenarios; each with a result that must be refused.
 #include "spec/sva/interface.h"
 
-#include "spec/rules/interface.h"
-
 #include <gtest/gtest.h>
 
 #include <array>
 #include <limits>
 #include <string>
+
+#include "spec/rules/interface.h"
 
 namespace iommucheck::spec::sva::sva_interface_test {
 namespace {
