@@ -153,7 +153,8 @@ void print_text(const ConformCommand& options, const ConformResult& result,
       grouped(result.any), grouped(result.undetermined), grouped(result.records),
       grouped(result.deaths));
   if (result.gave_up != 0)
-    fmt::print("GAVE UP in {} cases: a bound of the specification\n", grouped(result.gave_up));
+    fmt::print("GAVE UP in {} cases: a bound of the specification was hit; {}\n",
+               grouped(result.gave_up), result.bound_at);
   fmt::print("{} directed cases, {} random ones from seed {}; {:.1f} s{}\n",
              grouped(result.directed), grouped(result.random), result.seed, result.seconds,
              result.stopped ? "; stopped" : "");

@@ -155,6 +155,7 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
   report.property("undetermined", result.undetermined);
   report.property("deaths", result.deaths);
   report.property("gave_up", result.gave_up);
+  report.property("bound_at", result.bound_at);
   report.property("not_reproduced", result.not_reproduced.size());
   report.property("stopped", result.stopped);
   report.property("from", result.from);

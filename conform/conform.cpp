@@ -284,10 +284,17 @@ class Conform {
     return std::move(result->found);
   }
 
+  void count(const CaseResult& result) {
+    tally_ += result.tally;
+    if (result.tally.gave_up != 0 && result_.bound_at.empty()) {
+      result_.bound_at = fmt::format("case {}: {}", result.what.name, result.tally.bound);
+    }
+    count_deaths(result);
+  }
+
   Expected<void> take(const CaseResult& result) {
     ++counts_.cases;
-    tally_ += result.tally;
-    count_deaths(result);
+    count(result);
     if (const auto rule = spec::find_rule(result.what.asks)) {
       ++counts_.named[static_cast<std::size_t>(*rule)];
       if (result.decided()) ++counts_.decided[static_cast<std::size_t>(*rule)];
@@ -524,8 +531,7 @@ class Conform {
     auto result = worker_.run(std::move(*what), false);
     if (!result) return std::unexpected(result.error());
     ++counts_.cases;
-    tally_ += result->tally;
-    count_deaths(*result);
+    count(*result);
     unnoted_.clear();  // a replay is of one trace alone
     bool there = false;
     for (const Divergence& one : result->found) {
@@ -715,7 +721,8 @@ RunEnd end_of(const ConformResult& result) {
                     result.not_reproduced.size()));
   }
   if (result.gave_up != 0) {
-    end.undecided(fmt::format("a bound of the specification was hit in {} cases", result.gave_up));
+    end.undecided(fmt::format("a bound of the specification was hit in {} cases, {}",
+                              result.gave_up, result.bound_at));
   }
   if (result.directed + result.random + result.replayed == 0) {
     end.undecided("no case was run");

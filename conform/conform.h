@@ -72,7 +72,9 @@ struct ConformResult {
   u64 stale_allowed =
       0;  ///< accesses whose outcome memory did not explain any more, and legal caches did
   u64 open = 0, any = 0, undetermined = 0;
-  u64 deaths = 0, gave_up = 0;
+  u64 deaths = 0;
+  u64 gave_up = 0;         ///< cases in which a bound of the specification was hit
+  std::string bound_at{};  ///< the first of them, and which bound
   double seconds = 0;
   bool stopped = false;
   std::vector<RuleCount> rules;

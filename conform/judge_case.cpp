@@ -303,7 +303,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   monitor_.caches().exercised()[spec::number_of(rule::COMMAND_ERROR_STOPS)] +=
       queue_aborts_.shown();
   monitor_.caches().exercised()[spec::number_of(rule::FLAG_UPDATES)] += flags_.asked();
-  if (monitor_.gave_up()) ++gave_up_;
+  if (monitor_.gave_up() && gave_up_++ == 0) bound_ = monitor_.bound();
   return result;
 }
 
@@ -585,6 +585,7 @@ JudgeTally& JudgeTally::operator+=(const JudgeTally& more) {
   invalidations.range += more.invalidations.range;
   invalidations.cfgi += more.invalidations.cfgi;
   gave_up += more.gave_up;
+  if (bound.empty()) bound = more.bound;
   return *this;
 }
 
@@ -595,6 +596,7 @@ JudgeTally CaseJudge::take_tally() {
   tally.exercised = std::exchange(monitor_.caches().exercised(), {});
   tally.invalidations = std::exchange(invalidations_, {});
   tally.gave_up = std::exchange(gave_up_, 0);
+  if (tally.gave_up != 0) tally.bound = bound_;
   return tally;
 }
 

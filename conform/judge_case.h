@@ -49,7 +49,8 @@ struct JudgeTally {
   struct Invalidations {
     u64 tlbi = 0, range = 0, cfgi = 0;
   } invalidations;
-  u64 gave_up = 0;  ///< cases in which a bound of the specification was hit
+  u64 gave_up = 0;      ///< cases in which a bound of the specification was hit
+  std::string bound{};  ///< which, in the first of them
   JudgeTally& operator+=(const JudgeTally& more);
 };
 
@@ -133,6 +134,7 @@ class CaseJudge {
   bool has_ats_;
   std::size_t booted_ = 0;
   u64 gave_up_ = 0;
+  std::string bound_;
   JudgeTally::Invalidations invalidations_;
   std::vector<spec::Rule> drivers_;
 };

@@ -111,13 +111,13 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
     const auto probed = probe_backend(path, 60);
     ASSERT_TRUE(probed) << probed.error().message;
     EXPECT_EQ(probed->stalls, waits) << name;
-    expect_held(checked(path, 5, test::cases(300, 2048)), name);
+    expect_held(checked(path, 5, test::cases(100, 2048)), name);
   }
 }
 
 TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {
   for (const u64 seed : {1U, 2U, 3U}) {
-    expect_held(checked(examples + ".so", seed, test::cases(300, 2048)), "the example");
+    expect_held(checked(examples + ".so", seed, test::cases(150, 2048)), "the example");
   }
 }
 

@@ -129,7 +129,7 @@ TEST(DoorAgreement, ARecordingWithoutItsInvalidations) {
       import_smmu_watch(test::in_tree("tests/data/recordings/linux61_boot.jsonl.zst"));
   ASSERT_TRUE(whole) << whole.error().message;
   Trace trace = *whole;
-  trace.events.resize(std::min<std::size_t>(trace.events.size(), 6000));
+  trace.events.resize(std::min<std::size_t>(trace.events.size(), 3000));
   for (Event& event : trace.events) {
     auto* consumed = std::get_if<trace::CommandConsumed>(&event.payload);
     if (consumed == nullptr || !consumed->command) continue;

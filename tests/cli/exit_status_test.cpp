@@ -239,7 +239,7 @@ TEST_F(ExitStatus, ReplayThatJudgesNothingIsTwo) {
 TEST_F(ExitStatus, ReplayOfAFindingBeatsALineThatCannotBeRead) {
   const std::string out = path("o");
   ASSERT_EQ(
-      run("check --driver " + plugin("faulty_result_bytes") + " --runs 5000 --seed 1 --out " + out)
+      run("check --driver " + plugin("faulty_result_bytes") + " --findings 1 --no-shrink --runs 5000 --seed 1 --out " + out)
           .status,
       1);
   const std::string trace = slurp(out + "/finding-RESULT_EXACT-1.trace.jsonl");

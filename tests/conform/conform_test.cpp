@@ -48,7 +48,7 @@ RuleVerdict verdict(const ConformResult& result, Rule rule) {
 TEST(Conform, TheSpecificationAsADevicePasses) {
   for (const u64 seed : {1U, 4U}) {
     SpecDevice device(seed);
-    const u64 random = test::cases(200, 600);
+    const u64 random = test::cases(80, 600);
     const auto result = run_conform(device, some(random, seed));
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_TRUE(result->held()) << words(*result);

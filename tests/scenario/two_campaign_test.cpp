@@ -69,7 +69,7 @@ TEST(TwoCampaign, HoldsWithBothFormsOfTables) {
     options.driver = form;
     options.backend = second_backend;
     options.machine = "drawn";
-    options.sequences = test::cases(600, 4096);
+    options.sequences = test::cases(200, 4096);
     options.seed = 3;
     const auto result = run_check(options);
     ASSERT_TRUE(result) << result.error().message;
