@@ -217,7 +217,8 @@ void Lookups::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
     collect_atc(tag & ~atc_tag_bit, va, found);
     return;
   }
-  work_.earn(leaves_.any_contiguous() ? Work::per_question_of_groups : Work::per_question);
+  // The members of a contiguous group answer each for all.
+  work_.earn(leaves_.any_contiguous() ? 4 * Work::per_question : Work::per_question);
   // Pointers matter for conflicts only, and memory alone has none.
   const TagState& own = regimes_.tag(tag);
   collect_pointers_ =
@@ -444,14 +445,12 @@ bool Lookups::in_conflict(const std::vector<Candidate>& found) const {
   const bool each = are_global_and_not(found);
   for (const Candidate& c : found) {
     if (c.from_atc() || is_shadow(c)) continue;
+    if (!work_.spend(distinct.size() / 16)) return false;
     const auto is_like = [&](const Candidate* other) { return are_alike(*other, c); };
-    if (each || std::ranges::none_of(distinct, is_like)) distinct.push_back(&c);
-  }
-  if (!work_.spend(found.size() * distinct.size() / 16)) return false;
-  for (std::size_t i = 0; i < distinct.size(); ++i) {
-    for (std::size_t j = i + 1; j < distinct.size(); ++j) {
-      if (conflict(*distinct[i], *distinct[j])) return true;
-    }
+    if (!each && std::ranges::any_of(distinct, is_like)) continue;
+    const auto conflicts = [&](const Candidate* other) { return conflict(*other, c); };
+    if (std::ranges::any_of(distinct, conflicts)) return true;
+    distinct.push_back(&c);
   }
   return false;
 }

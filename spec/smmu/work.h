@@ -26,9 +26,6 @@ class Work {
   static constexpr u64 per_word = 256;
   /// One look-up of one address.
   static constexpr u64 per_question = 64;
-  /// The same where leaves have the contiguous hint: each member of a group answers for each, and
-  /// the largest has 128 (level 3 of the 16 KiB granule).
-  static constexpr u64 per_question_of_groups = 128 * per_question;
 
   Work(Trail& trail, const Memory& memory) : trail_(trail), memory_(memory) {}
 

@@ -14,6 +14,7 @@ namespace iommucheck::exit_status_test {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -238,10 +239,10 @@ TEST_F(ExitStatus, ReplayThatJudgesNothingIsTwo) {
 
 TEST_F(ExitStatus, ReplayOfAFindingBeatsALineThatCannotBeRead) {
   const std::string out = path("o");
-  ASSERT_EQ(
-      run("check --driver " + plugin("faulty_result_bytes") + " --findings 1 --no-shrink --runs 5000 --seed 1 --out " + out)
-          .status,
-      1);
+  ASSERT_EQ(run("check --driver " + plugin("faulty_result_bytes") +
+                " --findings 1 --no-shrink --runs 5000 --seed 1 --out " + out)
+                .status,
+            1);
   const std::string trace = slurp(out + "/finding-RESULT_EXACT-1.trace.jsonl");
   const Ran ran = run("replay " + write("t.trace.jsonl", trace + "nonsense\n"));
   EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
@@ -449,6 +450,10 @@ TEST(ExitStatusOfConform, ByItsFacts) {
             Verdict::held);
   EXPECT_EQ(verdict([](ConformResult& r) { r.vanished.emplace_back(); }), Verdict::violated);
   EXPECT_EQ(verdict([](ConformResult& r) { r.gave_up = 1; }), Verdict::undecided);
+  ConformResult bounded;
+  bounded.gave_up = 1;
+  bounded.bound_at = "case x: too many";
+  EXPECT_THAT(oracle::end_of(bounded).why(), Contains(HasSubstr("case x: too many")));
   EXPECT_EQ(verdict([](ConformResult& r) { r.stopped = true; }), Verdict::undecided);
   EXPECT_EQ(verdict([](ConformResult& r) { r.directed = r.accesses = 0; }), Verdict::undecided);
   EXPECT_EQ(verdict([](ConformResult& r) {

@@ -135,6 +135,19 @@ TEST(Conform, MachinesThatAreDrawnHold) {
   EXPECT_TRUE(small_queue && large_granule && one_substream_bit);
 }
 
+/// Members answer each for all, and differ: what that costs is no table that leads to itself.
+TEST(Conform, ContiguousGroupsThatDisagreeReachNoBound) {
+  constexpr u64 seed = 50024;
+  SpecDevice device(seed, drawn_spec_device_id(seed));
+  ConformOptions options = options_of(seed, 1);
+  options.one_case = 75;
+  const auto result = run_conform(device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->gave_up, 0U) << result->bound_at;
+  EXPECT_EQ(result->random, 1U);
+  EXPECT_TRUE(result->divergences.empty()) << words(*result);
+}
+
 /// With messages and without, each interrupt has its cause and each cause its interrupt.
 TEST(Conform, InterruptsOfTheSpecificationHold) {
   for (const bool msi : {false, true}) {
