@@ -217,8 +217,7 @@ void Lookups::collect(u32 tag, u64 va, std::vector<Candidate>& found) const {
     collect_atc(tag & ~atc_tag_bit, va, found);
     return;
   }
-  // The members of a contiguous group answer each for all.
-  work_.earn(leaves_.any_contiguous() ? 4 * Work::per_question : Work::per_question);
+  work_.earn(Work::per_question);
   // Pointers matter for conflicts only, and memory alone has none.
   const TagState& own = regimes_.tag(tag);
   collect_pointers_ =
