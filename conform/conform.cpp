@@ -285,6 +285,7 @@ class Conform {
   }
 
   void count(const CaseResult& result) {
+    ++counts_.cases;
     tally_ += result.tally;
     if (result.tally.gave_up != 0 && result_.bound_at.empty()) {
       result_.bound_at = fmt::format("case {}: {}", result.what.name, result.tally.bound);
@@ -293,11 +294,10 @@ class Conform {
   }
 
   Expected<void> take(const CaseResult& result) {
-    ++counts_.cases;
     count(result);
     if (const auto rule = spec::find_rule(result.what.asks)) {
-      ++counts_.named[static_cast<std::size_t>(*rule)];
-      if (result.decided()) ++counts_.decided[static_cast<std::size_t>(*rule)];
+      ++counts_.named[spec::number_of(*rule)];
+      if (result.decided()) ++counts_.decided[spec::number_of(*rule)];
     }
     for (const Divergence& one : result.found) {
       if (auto ok = note(result.what, one); !ok) return ok;
@@ -530,7 +530,6 @@ class Conform {
     if (!what) return std::unexpected(what.error());
     auto result = worker_.run(std::move(*what), false);
     if (!result) return std::unexpected(result.error());
-    ++counts_.cases;
     count(*result);
     unnoted_.clear();  // a replay is of one trace alone
     bool there = false;

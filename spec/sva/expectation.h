@@ -51,10 +51,10 @@ struct Promise {
 
 /// The outcomes that are permitted now, each of them; from the address asked for up to `last`
 /// there are no others (`pa` grows with the address). Settled states have one, a range that is not
-/// synchronised two, a call in progress up to four; only a device that repeated time-outs left
-/// between several domains has more.
+/// synchronised two, a call in progress up to four. Time-outs that repeat leave more: up to eight
+/// layers of what was there (records::older_layers), and several domains that a device is between.
 struct Alternatives {
-  static constexpr u32 max = 24;
+  static constexpr u32 max = 24;  ///< eight layers in each of three domains
   std::array<Promise, max> promises{};
   u32 count = 0;
   bool concerned = false;  ///< a call in progress concerns the access: its transient set

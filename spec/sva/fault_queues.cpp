@@ -756,13 +756,11 @@ bool meets_others(const InterfaceState& s, const Waiting& fault) {
   bool in_each = true;
   for_each_table(s, fault.device, domain, true, [&](const EntryTable& table) {
     bool stands_there = false;
-    s.for_each_bond([&](u32 i) {
-      const Bond& bond = s.bonds[i];
-      if (s.find_bond(bond.device, fault.pasid) != i || !is_routed(s, bond.device, fault.pasid)) {
-        return;
-      }
-      stands_there |= stands(s, table, fault.device, bond.device, bond.domain, true) == Stands::yes;
-    });
+    for (u32 other = 0; other < s.devices.size(); ++other) {
+      if (!is_routed(s, other, fault.pasid)) continue;
+      const u32 its_domain = s.bonds[s.find_bond(other, fault.pasid)].domain;
+      stands_there |= stands(s, table, fault.device, other, its_domain, true) == Stands::yes;
+    }
     in_each &= stands_there;
   });
   return in_each;

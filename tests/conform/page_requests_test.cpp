@@ -84,7 +84,7 @@ TEST(ConformPageRequests, InRandomCases) {
     }
     const JudgeTally tally = judge.take_tally();
     for (std::size_t i = 0; i < asked.size(); ++i) {
-      asked[i] = tally.exercised[static_cast<std::size_t>(page_rules[i])];
+      asked[i] = tally.exercised[spec::number_of(page_rules[i])];
       EXPECT_GT(asked[i], 2U) << spec::rule_name(page_rules[i]);
     }
     ++seed;
