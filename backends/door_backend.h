@@ -97,6 +97,7 @@ class DoorBackend final : public impl::HookedBackend {
   bool came_from(const impl::Fault& fault, u32 device) const override;
   u32 faults_max() const override { return info_.faults_max; }
   impl::Answered answer(const impl::Fault& fault, impl::Response response) override;
+  bool wait_for_answers() override { return flush() != impl::SyncResult::timed_out; }
 
  private:
   struct DoorTable : impl::Table {

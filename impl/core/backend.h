@@ -364,6 +364,9 @@ class Backend {
   virtual void set_number(Event& /*event*/, u32 /*number*/) const {}
   /// Ends it, with all of its group, whole or not.
   virtual Answered answer(const Fault& fault, Response response) = 0;
+  /// Waits for answers that were on their way, and for nothing that others have queued: what of
+  /// that was lost its own flush() tells. False: the time was up.
+  virtual bool wait_for_answers() = 0;
 
  protected:
   ~Backend() = default;

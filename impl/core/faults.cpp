@@ -295,7 +295,7 @@ bool Faults::go_on(const Ending& ending) {
     waits |= open.state == Open::State::sent;
   });
   if (!waits) return !refused;
-  if (backend_.flush() == SyncResult::timed_out) return !refused && !on_its_way;
+  if (!backend_.wait_for_answers()) return !refused && !on_its_way;
   for_each_open([&](Open& open) {
     if (open.state == Open::State::sent) over(open);
   });

@@ -118,11 +118,18 @@ SyncResult CommandQueue::sync(const Platform& platform) {
 
 SyncResult CommandQueue::sync_alone(const Platform& platform, Command command, bool& placed) {
   const bool lost = std::exchange(lost_, false);
-  const bool skipped = std::exchange(skipped_, false);
-  const bool unanswered = std::exchange(unanswered_, false);
   const u64 before = prod_;
   add(platform, command);
   placed = prod_ != before;
+  const SyncResult result = placed ? sync_apart(platform) : SyncResult::timed_out;
+  lost_ = lost;
+  return result;
+}
+
+SyncResult CommandQueue::sync_apart(const Platform& platform) {
+  const bool lost = std::exchange(lost_, false);
+  const bool skipped = std::exchange(skipped_, false);
+  const bool unanswered = std::exchange(unanswered_, false);
   const SyncResult result = sync(platform);
   lost_ |= lost;
   skipped_ |= skipped;

@@ -36,8 +36,11 @@ class CommandQueue {
   /// a CMD_SYNC all the same.
   SyncResult sync(const Platform& platform);
 
-  /// A batch of one command, whatever is open of another: what that has lost or skipped it tells
-  /// itself. `placed`: whether the command got into the ring.
+  /// Waits for all that is in the ring, whatever is open of a batch: what that has lost or skipped
+  /// its own sync tells.
+  SyncResult sync_apart(const Platform& platform);
+
+  /// The same behind one command. `placed`: whether it got into the ring.
   SyncResult sync_alone(const Platform& platform, Command command, bool& placed);
 
   /// GERROR.CMDQ_ERR, if it is active: an illegal command becomes a CMD_SYNC and is remembered as

@@ -92,9 +92,10 @@ Answered Smmu::send_answer(const Command& command) {
   if (commands_.sync_alone(platform_, command, placed) != SyncResult::timed_out) {
     return Answered::done;
   }
-  queued_ |= placed;  // whoever wants to know waits again
   return placed ? Answered::on_its_way : Answered::no;
 }
+
+bool Smmu::wait_for_answers() { return commands_.sync_apart(platform_) != SyncResult::timed_out; }
 
 Answered Smmu::answer(const Fault& fault, Response response) {
   const u64 stream_id = (fault.id & ~is_request) >> stream_lsb;

@@ -149,6 +149,7 @@ class Smmu final : public HookedBackend {
   u32 faults_max() const override;
   void set_number(Event& event, u32 number) const override;
   Answered answer(const Fault& fault, Response response) override;
+  bool wait_for_answers() override;
 
  private:
   struct Record {

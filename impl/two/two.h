@@ -120,6 +120,7 @@ class Two : public HookedBackend {
   bool came_from(const Fault& fault, u32 device) const override;
   u32 faults_max() const override { return 512; }
   Answered answer(const Fault& fault, Response response) override;
+  bool wait_for_answers() override { return flush() == SyncResult::complete; }
 
  protected:
   virtual void send(two::Command command, u64 a, u64 b, u64 c, u64 d);

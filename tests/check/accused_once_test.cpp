@@ -237,6 +237,12 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "devices=0x0:8:ats:group=1/0x17:8:ats:group=1/0xb:0/0x4+0x2+0x1:8:ats:pri",
        "faults\naccess device=3 pa_page=1 variant=read,many_times choices=0x131\n"
        "access device=3 pa_page=1 variant=read,many_times choices=0x206\nunbind_all\n"},
+      {"an answer that is on its way does not fail of what an attach before it has lost", "builtin",
+       "ril=0,bbml=2,httu=2,cd2l=0,st2l=0,vmid16=1,s2p=1,xnx=1,gran16k=1,gran64k=1,ssidsize=10,"
+       "sidsize=6,cmdqs=3,eventqs=3,oas=42,cmdq=3,boot=dirty,"
+       "devices=0x6+0x7:10:ats:stall/0x0+0x1:10/0x2:0:ats:stall/0x4+0xd+0x15:10:ats",
+       "bind\nhardware variant=stop\nattach device=1\nhardware variant=stop\n"
+       "faults choices=0x2b0\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);

@@ -141,6 +141,18 @@ TEST(CommandQueue, a_batch_of_its_own_leaves_the_open_one_as_it_is) {
   EXPECT_EQ(q.sync(), SyncResult::complete);
 }
 
+// Nor does waiting for answers that are in the ring.
+TEST(CommandQueue, waiting_apart_leaves_the_open_batch_as_it_is) {
+  Queue q(2);
+  q.world.stuck = true;
+  for (u64 i = 0; i < 5; ++i) q.add(i);
+  EXPECT_EQ(q.queue.sync_apart(q.platform), SyncResult::timed_out);
+  q.world.stuck = false;
+  EXPECT_EQ(q.queue.sync_apart(q.platform), SyncResult::complete);
+  EXPECT_EQ(q.sync(), SyncResult::timed_out) << "one of the batch was lost";
+  EXPECT_EQ(q.sync(), SyncResult::complete);
+}
+
 TEST(CommandQueue, a_queue_that_cannot_be_read_times_out) {
   Queue q(4);
   q.world.broken_queue = true;
