@@ -99,9 +99,7 @@ void FormedRegimes::come(u32 id) {
   // Make checks of a whole regime: against items that live under its tag, and other regimes.
   for (u32 i = items_.first(state.tag); i != 0; i = items_[i].next) {
     if (items_[i].shadow != 0) continue;
-    for (u64 k = 0; k < items_[i].count; ++k) {
-      makes_.probe(state.tag, items_[i].va + k * items_[i].entry_bytes(), items_[i].origin + 8 * k);
-    }
+    makes_.probe_item(state.tag, items_[i]);
     if (items_[i].kind != ItemKind::pointer) continue;
     makes_.probe_table(state.tag, items_[i].table());
   }

@@ -2,6 +2,7 @@
 #include "spec/smmu/makes.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/text.h"
 #include "spec/rules/promises.h"
@@ -26,7 +27,7 @@ void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned leve
          r = regimes_[r - 1].next) {
       if (regimes_[r - 1].formed == 0) continue;
       regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
-        probe_table(path.tag, root, first, last);
+        probe_within(path.tag, root, {first, last});
       });
     }
     probe_globals(path.tag, first, last);
@@ -42,15 +43,19 @@ void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned leve
         probe_table(path.tag, table_below(geometry, old.value, level, path.va));
       });
     }
+    std::vector<u64> met;  // where they begin: many may at one address
     items_.for_each_in(path.tag, first, last, [&](u32 i) {
       const Item& item = items_[i];
       if (!work_.spend(1) || item.shadow != 0) return;
-      probe(path.tag, std::max(item.va, path.va), pa);
-      probe(path.tag, path.va, pa);
+      met.push_back(std::max(item.va, path.va));
       if (caps_.bbml != 0 && item.kind == ItemKind::pointer) {
-        probe_table(path.tag, item.table(), first, last);
+        probe_within(path.tag, item.table(), {first, last});
       }
     });
+    if (!met.empty()) met.push_back(path.va);
+    std::ranges::sort(met);
+    met.erase(std::ranges::unique(met).begin(), met.end());
+    for (const u64 va : met) probe(path.tag, va, pa);
   });
 }
 
@@ -67,6 +72,12 @@ void Makes::probe(u32 tag, u64 va, u64 origin) {
   }
 }
 
+void Makes::probe_item(u32 tag, const Item& item, u64 first) {
+  if (!work_.spend(1)) return;
+  const u64 skipped = first > item.va ? (first - item.va) / item.entry_bytes() : 0;
+  probe(tag, std::max(item.va, first), item.origin + 8 * skipped);
+}
+
 void Makes::probe_globals(u32 tag, u64 first, u64 last) {
   constexpr u64 least_page = 0x1000;  // which has nothing less inside of it
   if (last - first < least_page) return;
@@ -77,16 +88,13 @@ void Makes::probe_globals(u32 tag, u64 first, u64 last) {
     for (u64 r = regimes_.tag(other).first_regime; r != 0; r = regimes_[r - 1].next) {
       if (regimes_[r - 1].formed == 0) continue;
       regimes_.for_each_root(static_cast<u32>(r - 1), [&](const Space&, const TableExtent& root) {
-        probe_table(tag, root, first, last);
+        probe_within(tag, root, {first, last});
       });
     }
     items_.for_each_in(other, first, last, [&](u32 i) {
       const Item& item = items_[i];
-      if (item.kind == ItemKind::pointer) probe_table(tag, item.table(), first, last);
-      for (u64 k = 0; k < item.count && work_.spend(1); ++k) {
-        const u64 va = item.va + k * item.entry_bytes();
-        if (va <= last) probe(tag, std::max(va, first), item.origin + 8 * k);
-      }
+      if (item.kind == ItemKind::pointer) probe_within(tag, item.table(), {first, last});
+      probe_item(tag, item, first);
     });
   }
 }
@@ -125,30 +133,51 @@ bool Makes::pending_below(const TableExtent& table) const {
   return pending;
 }
 
-void Makes::probe_table(u32 tag, const TableExtent& table, u64 first, u64 last) {
-  for_each_part(table, [&](const TableExtent& part, u64) { probe_part(tag, part, first, last); });
+void Makes::probe_table(u32 tag, const TableExtent& table) {
+  for_each_part(table, [&](const TableExtent& part, u64) {
+    for_each_entry(part, {}, [&](u64 va, u64 origin, u64 value) {
+      if (part.geometry.is_leaf(value, part.level)) probe(tag, va, origin);
+      if (Geometry::is_table(value, part.level)) {
+        probe_table(tag, table_below(part.geometry, value, part.level, va));
+      }
+    });
+  });
 }
 
-void Makes::probe_part(u32 tag, const TableExtent& part, u64 first, u64 last) {
+void Makes::probe_within(u32 tag, const TableExtent& table, Range range) {
+  for_each_part(table, [&](const TableExtent& part, u64) {
+    const unsigned group = part.geometry.group_lg2(part.level) + part.shift();
+    std::optional<u64> group_probed;
+    for_each_entry(part, range, [&](u64 va, u64 origin, u64 value) {
+      if (Geometry::is_table(value, part.level)) {
+        probe_within(tag, table_below(part.geometry, value, part.level, va), range);
+      }
+      if (!part.geometry.is_leaf(value, part.level)) return;
+      const bool contiguous = contiguous_hint(value).value && group != part.shift();
+      const u64 begin = contiguous ? align_down(va, group) : va;
+      if (begin < range.first || (contiguous && group_probed == begin)) return;
+      if (contiguous) group_probed = begin;
+      probe(tag, begin, origin);
+    });
+  });
+}
+
+/// The visible versions of the entries that translate something of the range.
+template <class Visit>
+void Makes::for_each_entry(const TableExtent& part, Range range, Visit&& visit) const {
   const Frame* frame = memory_.find(part.table);
   const unsigned shift = part.shift();
-  const unsigned group_lg2 = part.geometry.group_lg2(part.level);
-  const u64 before = first > part.va ? align_down((first - part.va) >> shift, group_lg2) : 0;
+  const u64 before = range.first > part.va ? (range.first - part.va) >> shift : 0;
   if (frame == nullptr || before >= part.entries) return;
   const auto begin = static_cast<unsigned>(bits(part.table, 11, 3));
   const auto end = static_cast<unsigned>(begin + part.entries);
   for (auto i = static_cast<unsigned>(begin + before);
        (i = frame->next_used(i)) < end && work_.spend(1); ++i) {
     const u64 va = part.va + (u64{i - begin} << shift);
-    if (va > last) return;
+    if (va > range.last) return;
     memory_.visible(*frame, i, [&](Content content) {
       if (content.unknown || !bit(content.value, 0)) return;
-      if (part.geometry.is_leaf(content.value, part.level)) {
-        probe(tag, va, frame->address() + 8 * i);
-      }
-      if (Geometry::is_table(content.value, part.level)) {
-        probe_table(tag, table_below(part.geometry, content.value, part.level, va), first, last);
-      }
+      visit(va, frame->address() + 8 * i, content.value);
     });
   }
 }

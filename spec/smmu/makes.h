@@ -30,9 +30,11 @@ class Makes {
   /// What a look-up of the address may meet, under the tag or by what is global in it, is no
   /// conflict. `origin`: of the word stored last.
   void probe(u32 tag, u64 va, u64 origin);
-  /// What the table may translate within [first, last]; of contiguous entries all that begin
-  /// before.
-  void probe_table(u32 tag, const TableExtent& table, u64 first = 0, u64 last = ~u64{0});
+  /// What the table may translate.
+  void probe_table(u32 tag, const TableExtent& table);
+  /// Nor what an item, not all before `first`, holds from there on: its entries go on alike, and so
+  /// does whatever meets one of them, or it begins further on and is probed itself.
+  void probe_item(u32 tag, const Item& item, u64 first = 0);
   /// What is global under other tags within [first, last], which may be less than what it meets
   /// there, a block of this tag, is no conflict.
   void probe_globals(u32 tag, u64 first, u64 last);
@@ -40,10 +42,19 @@ class Makes {
   [[nodiscard]] bool pending_below(const TableExtent& table) const;
 
  private:
+  struct Range {
+    u64 first = 0;
+    u64 last = ~u64{0};
+  };
   void probe_tag(u32 tag, u64 va, u64 origin);
   [[nodiscard]] bool marks_dirty(const Frame& frame, unsigned index, Geometry geometry,
                                  unsigned level) const;
-  void probe_part(u32 tag, const TableExtent& part, u64 first, u64 last);
+  /// Each leaf that begins in the range, against what has come there: of what is less than such a
+  /// leaf, or lies in one that begins before, the addresses are probed themselves. Of a contiguous
+  /// group once: at each address of the group all of its members are met.
+  void probe_within(u32 tag, const TableExtent& table, Range range);
+  template <class Visit>
+  void for_each_entry(const TableExtent& part, Range range, Visit&& visit) const;
 
   const CachesView& view_;  // for causes
   const Capabilities& caps_;
