@@ -46,6 +46,11 @@ class Merge {
   /// Takes the part that comes next. True to go on.
   bool take(Expected<Part> part);
 
+  /// Nothing more is run: of a run that has parts left that is a stop, though none was cut short.
+  void stop(double seconds_gone) {
+    result_.stopped |= options_of(next_, {}, seconds_gone).has_value();
+  }
+
   [[nodiscard]] bool stopped() const { return result_.stopped; }
   [[nodiscard]] const Tally& tally() const { return tally_; }
   Expected<CheckResult> result(double seconds);

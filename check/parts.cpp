@@ -291,6 +291,7 @@ Expected<CheckResult> Run::side_by_side() {
   for (const std::string& death : lanes->end()) {
     if (more) (void)merge_.take(fail(ErrorCode::environment, death));
   }
+  if (more && options_.stop && options_.stop()) merge_.stop(gone());
   return merge_.result(gone());
 }
 

@@ -21,6 +21,7 @@
 namespace iommucheck::oracle::parts_test {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -219,6 +220,26 @@ TEST(Parts, ARunThatIsStoppedSaysSoAndKeepsWhatItHas) {
   EXPECT_GT(result->sequences, 0U);
   EXPECT_LE(result->next_sequence, result->sequences);
   EXPECT_EQ(end_of(options, *result).verdict(), Verdict::undecided);
+}
+
+TEST(Parts, ARunThatIsStoppedBetweenTwoOfThemSaysSo) {
+  CheckOptions options;
+  options.machine = "default";
+  options.jobs = 2;
+  options.sequences = u64{1} << 40;
+  const auto began = std::chrono::steady_clock::now();
+  options.stop = [&] {
+    return std::chrono::steady_clock::now() - began > std::chrono::milliseconds(200);
+  };
+  const auto result = run_parts(options, [](const CheckOptions& part) -> Expected<Part> {
+    Part done;
+    done.next = part.first_sequence + part.sequences;
+    done.tally.sequences = part.sequences;
+    return done;
+  });
+  ASSERT_TRUE(result);
+  EXPECT_TRUE(result->stopped);
+  EXPECT_THAT(end_of(options, *result).why(), Contains(HasSubstr("stopped after")));
 }
 
 TEST(Lanes, TakeEachNumberOnceAndSendWholeMessages) {
