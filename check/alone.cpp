@@ -152,9 +152,8 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       report->add_finding({reinterpret_cast<const char*>(found.data()), 8 * found.size()});
       return 0;
     };
-    const auto outcome = run_isolated(
-        *report, work,
-        {.hang_seconds = static_cast<double>(options.hang_seconds), .stop = options.stop});
+    const auto outcome =
+        run_isolated(*report, work, {.hang_seconds = options.hang_seconds, .stop = options.stop});
     if (!outcome) return std::unexpected(outcome.error());
     const auto texts = report->findings();
     if (outcome->ended != Ended::returned || texts.empty()) return std::nullopt;

@@ -117,7 +117,7 @@ std::string objection(const CheckOptions& options) {
                        options.known->entries.size(), CheckOptions::known_max);
   }
   if (options.findings_max == 0) return "0 findings wanted; it has to be 1 at least";
-  if (options.hang_seconds == 0) return "0 seconds until a hang; it has to be 1 at least";
+  if (!(options.hang_seconds > 0)) return "no time until a hang; it has to be more than 0 seconds";
   return {};
 }
 

@@ -73,7 +73,7 @@ struct CheckOptions {
   std::vector<u16> seen;  ///< features (novelty.h) that are not new any more
   static constexpr u32 jobs_max = 256;
   u32 jobs = 1;  ///< 1..jobs_max processes side by side; the result is the same for any number
-  u32 hang_seconds = 10;                     ///< without progress of a plug-in
+  double hang_seconds = 10;                  ///< without progress of a plug-in
   std::shared_ptr<DriverCoverage> coverage;  ///< where it is noted; null: nobody asks
   std::shared_ptr<StoreCount> store_count;   ///< of its stores; null: nobody asks
   bool shrink = true;

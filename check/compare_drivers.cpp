@@ -434,9 +434,9 @@ Expected<Comparison> compare_drivers(const CheckOptions& options, const std::str
   auto report = SharedReport::create();
   if (!report) return std::unexpected(std::move(report.error()));
   const auto started = Clock::now();
-  const auto outcome = run_isolated(
-      *report, [&] { return Work(options, other, *report, started).run(); },
-      {.hang_seconds = static_cast<double>(options.hang_seconds), .stop = options.stop});
+  const auto outcome =
+      run_isolated(*report, [&] { return Work(options, other, *report, started).run(); },
+                   {.hang_seconds = options.hang_seconds, .stop = options.stop});
   if (!outcome) return std::unexpected(outcome.error());
   Comparison result;
   std::size_t names = 0;

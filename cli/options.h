@@ -66,7 +66,7 @@ struct CheckCommand {
   u32 operations = 20;
   std::string out = "out";
   u32 findings = 5;
-  u32 hang_seconds = 10;
+  double hang_seconds = 10;
   u64 hang_steps = oracle::steps_max_default;
   std::string not_claimed;  ///< see oracle::parse_claims
   bool strict = false;      ///< undetermined rules leave the run undecided
@@ -113,7 +113,7 @@ struct ReplayCommand {
   std::vector<std::string> reports;
   std::string backend;  ///< whose trace it is; empty: an SMMUv3's driver's, or two's
   std::string driver;   ///< empty: the trace's events are judged; else its cases are run again
-  u32 hang_seconds = 10;
+  double hang_seconds = 10;
   Format format = Format::text;
   std::string trace;
   u32 findings = 20;

@@ -188,7 +188,7 @@ class CheckOtherTwin : public ::testing::TestWithParam<std::string> {};
 TEST_P(CheckOtherTwin, IsFoundByARuleOfItsFamilies) {
   CheckOptions options = options_of(GetParam());
   options.sequences = 60'000;
-  options.hang_seconds = 1;
+  options.hang_seconds = 0.25;
   // Each try to shorten a hang costs the time to see that it hangs.
   options.shrink = families_expected(GetParam()) != std::vector<std::string>{"hang"};
   if (!options.shrink) options.steps_max = u64{1} << 18;  // a sixteenth of that time

@@ -28,7 +28,7 @@ CheckResult check(const std::string& driver, const std::string& machine, u64 seq
   options.seed = 3;
   options.shrink = false;
   options.findings_max = 1;
-  options.hang_seconds = 1;
+  options.hang_seconds = 0.25;
   auto result = oracle::run_check(options);
   if (!result) throw std::runtime_error(result.error().message);
   return std::move(*result);

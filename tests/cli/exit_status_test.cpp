@@ -185,7 +185,7 @@ TEST_F(ExitStatus, AWorkerKilledFromOutsideIsTheEnvironment) {
 TEST_F(ExitStatus, AnEndlessLoopOfBarriersIsAHangWithAShortTrace) {
   const Ran ran =
       run("check --driver " + plugin("faulty_barriers") +
-          " --findings 1 --runs 5000 --seed 1 --hang 1 --hang-steps 20000 --no-shrink --out " +
+          " --findings 1 --runs 5000 --seed 1 --hang 0.25 --hang-steps 20000 --no-shrink --out " +
           path("o"));
   EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("VIOLATION HANG_RETURNS"));

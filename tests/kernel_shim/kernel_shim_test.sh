@@ -29,7 +29,7 @@ build() {  # build NAME SOURCE
 
 check() {  # check NAME MACHINE
   local status=0
-  "$command" check --driver "./$1.so" --machine "$2" --seed 1 --runs 200 --hang 1 --no-shrink --out out >"$1.txt" 2>&1 || status=$?
+  "$command" check --driver "./$1.so" --machine "$2" --seed 1 --runs 200 --hang 0.25 --no-shrink --out out >"$1.txt" 2>&1 || status=$?
   return "$status"
 }
 
