@@ -44,10 +44,11 @@ if(IOMMUCHECK_SANITIZE OR IOMMUCHECK_FUZZ)
   target_compile_definitions(iommucheck_options INTERFACE IOMMUCHECK_CONSISTENT)
 endif()
 
-# What only tests and the command are compiled with. In tests the time goes into the libraries that are tested, and a
-# third of the time of a build from nothing into optimising what calls them: that is left out under sanitizers, and
-# where IOMMUCHECK_QUICK_TESTS says so.
-option(IOMMUCHECK_QUICK_TESTS "Tests and the command without optimisation" ${IOMMUCHECK_SANITIZE})
+# What tests, the command and the libraries that read and write files are compiled with. In tests the time goes into
+# the specification, the driver and the monitor, and half of the time of a build from nothing into optimising what
+# calls them: that is left out under sanitizers, and where IOMMUCHECK_QUICK_TESTS says so.
+option(IOMMUCHECK_QUICK_TESTS "Tests, the command and what reads files without optimisation" ${IOMMUCHECK_SANITIZE})
+set(iommucheck_quick explain import scenario scenario_run)
 add_library(iommucheck_test_options INTERFACE)
 if(IOMMUCHECK_QUICK_TESTS)
   target_compile_options(iommucheck_test_options INTERFACE -O0)
@@ -55,13 +56,17 @@ endif()
 
 # Of an inline function that several objects have, the linker keeps the first it meets. Libraries stand behind the
 # objects of a program; where those are not optimised, the libraries would call their own inline functions as the
-# program's objects have them, at half the speed. So there they stand in front.
+# program's objects have them, at half the speed. So there they stand in front, those that are optimised before all.
 function(iommucheck_link_first program)
   if(NOT IOMMUCHECK_QUICK_TESTS)
     return()
   endif()
+  set(optimised ${ARGN})
+  list(REMOVE_ITEM optimised ${iommucheck_quick})
+  set(libraries ${optimised} ${ARGN})
+  list(REMOVE_DUPLICATES libraries)
   set(archives "")
-  foreach(library IN LISTS ARGN)
+  foreach(library IN LISTS libraries)
     list(APPEND archives "$<$<STREQUAL:$<TARGET_PROPERTY:iommucheck_${library},TYPE>,STATIC_LIBRARY>:$<TARGET_FILE:iommucheck_${library}>>")
   endforeach()
   target_link_options(${program} PRIVATE LINKER:--whole-archive ${archives} LINKER:--no-whole-archive)

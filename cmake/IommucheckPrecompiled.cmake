@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Precompiled headers: of the standard library and fmt, and of the test frameworks; none of this tree, so that a
 # change of a header compiles what includes it and no more, and a cached object is right in every clone. Compiled once
-# for libraries, once for programs and once for tests, because code for these cannot share one. Preset gcc does without:
+# for libraries (optimised or quick), for programs and for tests, because code for these cannot share one. Preset gcc does without:
 # there every file has to name what it uses.
 option(IOMMUCHECK_PRECOMPILED "Use precompiled headers" ON)
 
@@ -26,6 +26,8 @@ function(iommucheck_use_precompiled target carrier)
   if(IOMMUCHECK_PRECOMPILED)
     target_precompile_headers(${target} REUSE_FROM ${carrier})
     target_compile_options(${target} PRIVATE ${iommucheck_precompiled_flags})
+    # g++ takes them where the same is defined, whoever links what.
+    target_compile_definitions(${target} PRIVATE $<TARGET_PROPERTY:fmt::fmt,INTERFACE_COMPILE_DEFINITIONS>)
   endif()
 endfunction()
 
@@ -44,6 +46,9 @@ add_library(iommucheck_low_library OBJECT "${carrier}")
 iommucheck_precompiled(iommucheck_low_library ${iommucheck_low_headers})
 add_library(iommucheck_high_library OBJECT "${carrier}")
 iommucheck_precompiled(iommucheck_high_library ${iommucheck_high_headers})
+add_library(iommucheck_quick_library OBJECT "${carrier}")
+target_link_libraries(iommucheck_quick_library PRIVATE iommucheck_test_options)
+iommucheck_precompiled(iommucheck_quick_library ${iommucheck_high_headers})
 add_executable(iommucheck_high_program "${carrier}")
 target_link_libraries(iommucheck_high_program PRIVATE iommucheck_test_options)
 iommucheck_precompiled(iommucheck_high_program ${iommucheck_high_headers})

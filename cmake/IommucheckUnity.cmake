@@ -6,13 +6,15 @@
 option(IOMMUCHECK_UNITY "Compile several files of a target as one" OFF)
 set(IOMMUCHECK_UNITY_FILES 16 CACHE STRING "How many files at most")
 
-# iommucheck_unity(TARGET): what is wanted for TARGET, where it is wanted at all. The files that include the others are
-# written here and not by CMake, which names them by absolute paths: other text in each clone, and so nothing that
-# ccache could know.
+# iommucheck_unity(TARGET [FILES]): what is wanted for TARGET, where it is wanted at all. The files that include the
+# others are written here and not by CMake, which names them by absolute paths: other text in each clone, and so nothing
+# that ccache could know.
 function(iommucheck_unity target)
   if(NOT IOMMUCHECK_UNITY)
     return()
   endif()
+  set(files ${IOMMUCHECK_UNITY_FILES} ${ARGN})
+  list(GET files -1 files)
   get_target_property(sources ${target} SOURCES)
   get_target_property(folder ${target} SOURCE_DIR)
   set(left "")
@@ -27,7 +29,7 @@ function(iommucheck_unity target)
     endif()
     string(APPEND text "#include \"${taken}\"\n")
     math(EXPR count "${count} + 1")
-    if(count EQUAL IOMMUCHECK_UNITY_FILES)
+    if(count EQUAL files)
       iommucheck_unity_file(left ${target} ${number} "${text}")
       math(EXPR number "${number} + 1")
       set(count 0)

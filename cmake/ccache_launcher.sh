@@ -11,6 +11,22 @@ case " $* " in
   *) exec ccache "$@" ;;
 esac
 
+# preprocessed COMPILER ARGUMENT...: the text of what would be compiled; g++ takes one output and no more.
+preprocessed() {
+  left=$#
+  while [ "$left" -gt 0 ]; do
+    argument=$1
+    shift
+    left=$((left - 1))
+    case $argument in
+      -o | -MF | -MT) shift && left=$((left - 1)) ;;
+      -MD | -c) ;;
+      *) set -- "$@" "$argument" ;;
+    esac
+  done
+  "$@" -E -P
+}
+
 # A header to be precompiled: compiled as it is, with the sum of its text beside it. The one that was there would be
 # taken in the place of the header.
 output=""
@@ -20,6 +36,6 @@ for argument in "$@"; do
   previous=$argument
 done
 rm -f "$output" "$output.sum"
-"$@" -E -P -MF /dev/null -o "$output.text" || exit
+preprocessed "$@" >"$output.text" || exit
 sha256sum <"$output.text" >"$output.sum" && rm "$output.text"
 exec "$@"
