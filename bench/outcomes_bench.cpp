@@ -9,6 +9,7 @@
 #include "bench/measure.h"
 #include "bench/sections.h"
 #include "bench/world.h"
+#include "host/user_memory.h"
 #include "spec/smmu/recordings.h"
 
 namespace iommucheck::bench {
@@ -78,6 +79,7 @@ class OutcomesBench {
     measure("a half-written CD: 2 words of another domain's stored");
     world_.back();
     measure_making();
+    measure_both_stages();
   }
 
  private:
@@ -128,12 +130,18 @@ class OutcomesBench {
   }
 
   void measure(std::string_view what) {
+    const spec::Caches& caches = world_.caches();
+    const spec::Access access{.sid = 1, .type = spec::AccessType::write, .va = iova};
+    measure(what, [&](auto&& visit) { return caches.outcomes(access, visit); });
+  }
+
+  /// `ask(visit)`: false if a bound was hit.
+  template <class Ask>
+  static void measure(std::string_view what, Ask&& ask) {
     constexpr unsigned batches = 4000;
     constexpr unsigned size = 32;
-    const spec::Access access{.sid = 1, .type = spec::AccessType::write, .va = iova};
     std::string seen;
-    const spec::Caches& caches = world_.caches();
-    const bool done = caches.outcomes(access, [&](const spec::Outcome& outcome) {
+    const bool done = ask([&](const spec::Outcome& outcome) {
       seen += (seen.empty() ? "" : ", ") + std::string(kind_text(outcome.kind));
     });
     if (!done) throw std::runtime_error("a bound was hit");
@@ -142,7 +150,7 @@ class OutcomesBench {
       const double began = now_ns();
       u64 sum = 0;
       for (unsigned k = 0; k < size; ++k) {
-        caches.outcomes(access, [&](const spec::Outcome& outcome) { sum += outcome.pa; });
+        ask([&](const spec::Outcome& outcome) { sum += outcome.pa; });
       }
       keep(sum);
       samples.add((now_ns() - began) / size);
@@ -165,6 +173,36 @@ class OutcomesBench {
     }
     fmt::print("  {:<60}{:>9.0f}{:>9.0f}   (two stores, their mixtures and rules)\n",
                "  making that half-written CD", samples.median(), samples.quantile(0.99));
+  }
+
+  /// Four levels of a user's, each found by four of its parent's, as is the page itself.
+  static void measure_both_stages() {
+    constexpr u64 pages = 6;  // CD, tables of levels 0 to 3, and what they lead to
+    constexpr u64 ipa = oracle::UserMemory::first_ipa;
+    constexpr u64 cd_word0 = 0x0001'6205'c000'3510;  // V, AA64, ASID 1, T0SZ 16, EPD1, 48-bit IPS
+    constexpr u64 leaf = 0x4c3;                      // a page, AF, read only
+    World world(1, u64{16} << 20, nullptr, World::Stages::both);
+    const u64 memory = world.users_pa();
+    const u64 parent = world.stage2_domain();
+    for (u64 i = 0; i < pages; ++i)
+      world.map(parent, ipa + i * World::page, memory + i * World::page);
+    const auto store = [&](u64 place, u64 value) {
+      world.monitor().store(trace::environment_agent, memory + place, value);
+    };
+    for (u64 at = 0; at < pages * World::page; at += 8) store(at, 0);
+    store(0, cd_word0);
+    for (u64 i = 1; i < pages; ++i) {
+      const u64 next = ipa + i * World::page;
+      store(i == 1 ? 8 : (i - 1) * World::page, i == 1 ? next : next | (i + 1 == pages ? leaf : 3));
+    }
+    world.monitor().barrier(trace::environment_agent);
+    const u64 domain = world.nested_domain(parent, oracle::UserMemory::structure(ipa, 0));
+    world.attach(domain, 0);
+    world.check();
+    const spec::NestedAccesses& nested = world.caches().nested();
+    measure("both stages, 4 + 4 levels, one candidate",
+            [&](auto&& visit) { return nested.outcomes({.sid = 1, .va = 0}, visit); });
+    fmt::print("  {:<60}{:>9}\n", "  goal", 2000);
   }
 
   World world_;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <stdexcept>
 
 #include "host/driver_host.h"
@@ -16,10 +17,12 @@ class World {
  public:
   static constexpr u64 page = 4096;
 
+  enum class Stages : u8 { stage1, both };
+
   /// Device i has the stream ID i + 1.
   explicit World(u32 devices, u64 window_bytes = u64{16} << 20,
-                 oracle::Monitor::Sink* sink = nullptr)
-      : monitor_(setup(devices, window_bytes)), host_(*impl::builtin_driver(), monitor_) {
+                 oracle::Monitor::Sink* sink = nullptr, Stages stages = Stages::stage1)
+      : monitor_(setup(devices, window_bytes, stages)), host_(*impl::builtin_driver(), monitor_) {
     monitor_.set_sink(sink);
     if (const std::string failed = host_.boot(); !failed.empty()) throw std::runtime_error(failed);
     check();
@@ -28,11 +31,14 @@ class World {
   oracle::Monitor& monitor() { return monitor_; }
   spec::Caches& caches() { return monitor_.caches(); }
 
-  u64 paging_domain() {
-    spec::sva::Call call{.kind = spec::sva::CallKind::domain_alloc};
-    call.domain_kind = static_cast<u32>(spec::sva::DomainKind::paging);
-    return make(call).value;
+  u64 paging_domain() { return alloc(spec::sva::DomainKind::paging); }
+  u64 stage2_domain() { return alloc(spec::sva::DomainKind::paging_s2); }
+  /// `structure`: words 0 and 1 of the user's STE.
+  u64 nested_domain(u64 parent, std::array<u64, 2> structure) {
+    return alloc(spec::sva::DomainKind::nested, parent, structure);
   }
+  /// Memory that neither the driver nor a domain has.
+  [[nodiscard]] u64 users_pa() const { return host_.users_pa(); }
   void attach(u64 domain, u32 device) { on_device(spec::sva::CallKind::attach, domain, device); }
   void detach(u64 domain, u32 device) { on_device(spec::sva::CallKind::detach, domain, device); }
   void map(u64 domain, u64 iova, u64 pa, u64 bytes = page) {
@@ -83,9 +89,14 @@ class World {
   }
 
  private:
-  static oracle::Setup setup(u32 devices, u64 window_bytes) {
+  static oracle::Setup setup(u32 devices, u64 window_bytes, Stages stages) {
     oracle::Setup result;
     result.id = oracle::default_id_registers();
+    if (stages == Stages::both) {
+      spec::Capabilities caps = spec::parse_capabilities(result.id);
+      caps.s2p = true;
+      result.id = spec::make_id_registers(caps);
+    }
     result.window_bytes = window_bytes;
     for (u32 device = 0; device < devices; ++device)
       result.devices.push_back({.stream_ids = {device + 1}});
@@ -98,6 +109,12 @@ class World {
                                            spec::sva::status_text(observed.status)));
     }
     return observed;
+  }
+  u64 alloc(spec::sva::DomainKind kind, u64 parent = 0, std::array<u64, 2> structure = {}) {
+    spec::sva::Call call{
+        .kind = spec::sva::CallKind::domain_alloc, .parent = parent, .structure = structure};
+    call.domain_kind = static_cast<u32>(kind);
+    return make(call).value;
   }
   void on_device(spec::sva::CallKind kind, u64 domain, u32 device) {
     spec::sva::Call call{.kind = kind, .domain = domain};
