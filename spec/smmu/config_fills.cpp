@@ -264,10 +264,13 @@ void ConfigFills::add_streams(const ConfigItem& item, StreamParts& streams) {
     streams.add({item.sid, item.ssid, item.ssid});
     return;
   }
-  for (u32 n = 0; n < item.sid_count; ++n) {
-    if (item.sid_count > 1 && !streams_.has(item.sid + n)) continue;
-    streams.add({item.sid + n});
+  if (item.sid_count == 1) return streams.add({item.sid});
+  std::vector<u32> known;
+  for (u32 i = 0; i < streams_.size(); ++i) {
+    if (streams_[i] - item.sid < item.sid_count) known.push_back(streams_[i]);
   }
+  std::ranges::sort(known);
+  for (const u32 sid : known) streams.add({sid});
 }
 
 void ConfigFills::kill(const InFlight& command, StreamParts& streams) {
@@ -292,9 +295,9 @@ void ConfigFills::kill(const InFlight& command, StreamParts& streams) {
 
 void ConfigFills::complete(Group group, StreamParts& streams, std::vector<u32>& arrays) {
   for (u32 i = 0, count = config_.size(); i < count; ++i) {
+    if (config_[i].dies > group) continue;
     const ConfigItem item = config_[i];
-    if (item.dies > group || !leads_on(item.kind) || item.unknown != 0 || !controls_.enabled())
-      continue;
+    if (!leads_on(item.kind) || item.unknown != 0 || !controls_.enabled()) continue;
     std::vector<const Command*> killers;
     commands_.for_each([&](const InFlight& sent) {
       if (sent.group == item.dies && scopes_.ends(sent, item)) killers.push_back(&sent.command);
@@ -302,8 +305,8 @@ void ConfigFills::complete(Group group, StreamParts& streams, std::vector<u32>& 
     leave_below(item, killers, streams);
   }
   for (u32 i = config_.size(); i != 0; --i) {
+    if (config_[i - 1].dies > group) continue;
     const ConfigItem item = config_[i - 1];
-    if (item.dies > group) continue;
     if (item.kind == ConfigKind::l1std) arrays.push_back(item.sid);
     add_streams(item, streams);
     config_.remove(i - 1);
