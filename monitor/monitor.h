@@ -664,6 +664,9 @@ class Monitor {
       bool told = false;  ///< there was an interrupt since
       /// The queue has stuck since, or its device has gone: it may be answered.
       bool unsure = false;
+      /// Of a device that has gone and come again, which knows nothing of it: only the record is
+      /// left, which the driver may still find.
+      bool of_before = false;
     };
     std::vector<Untagged> untagged;
     [[nodiscard]] std::vector<Untagged>::iterator untagged_group(u32 sid, u32 group, bool is_whole);

@@ -133,24 +133,37 @@ bool Monitor::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked ask
   return true;
 }
 
-/// One that is whole, or has begun.
+/// One that is whole, or has begun, of the device as it is now.
 std::vector<Monitor::Case::Untagged>::iterator Monitor::Case::untagged_group(u32 sid, u32 group,
                                                                              bool is_whole) {
   return std::ranges::find_if(untagged, [&](const Case::Untagged& one) {
-    return one.sid == sid && one.group == group && one.whole == is_whole;
+    return one.sid == sid && one.group == group && one.whole == is_whole && !one.of_before;
   });
 }
 
-/// False: there is no such group.
+/// False: there is no such group. An answer to a record from before the device went reaches the
+/// device that came, which may take it for its own.
 bool Monitor::end_untagged(u32 sid, u32 group) {
   const auto its = case_.untagged_group(sid, group, true);
+  const auto before = std::ranges::find_if(case_.untagged, [&](const Case::Untagged& one) {
+    return one.sid == sid && one.group == group && one.of_before;
+  });
+  if (before != case_.untagged.end()) {
+    if (its != case_.untagged.end()) its->unsure = true;
+    case_.untagged.erase(before);
+    return true;
+  }
   if (its == case_.untagged.end()) return false;
   case_.untagged.erase(its);
   return true;
 }
 
-/// Of those that were read before.
+/// Of those that were read before. Records from before a device went are used up then.
 void Monitor::check_untagged() {
+  if (!smmu_.is_stuck()) {
+    std::erase_if(case_.untagged,
+                  [](const Case::Untagged& one) { return one.of_before && one.told; });
+  }
   for (const Case::Untagged& one : case_.untagged) {
     const u32 device = interface_.device_of(one.sid);
     const bool owed = one.told && one.whole && !one.unsure;

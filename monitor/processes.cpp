@@ -305,8 +305,9 @@ void Monitor::device_vanished(bool timed_out) {
 }
 
 void Monitor::device_comes(u32 device) {
-  std::erase_if(case_.untagged,
-                [&](const Case::Untagged& one) { return interface_.device_of(one.sid) == device; });
+  for (Case::Untagged& one : case_.untagged) {
+    one.of_before |= interface_.device_of(one.sid) == device;
+  }
   window_ends();
   tick();
   Running running;

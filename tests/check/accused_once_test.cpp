@@ -243,6 +243,12 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "devices=0x6+0x7:10:ats:stall/0x0+0x1:10/0x2:0:ats:stall/0x4+0xd+0x15:10:ats",
        "bind\nhardware variant=stop\nattach device=1\nhardware variant=stop\n"
        "faults choices=0x2b0\n"},
+      {"a record of a page request of a device that has gone and come again", "builtin",
+       "cohacc=0,bbml=1,cd2l=0,st2l=0,s2p=1,pri=1,msi=1,ttendian=0,xnx=1,gran16k=1,gran64k=1,"
+       "ssidsize=10,sidsize=4,priqs=1,oas=36,stall=1,boot=dirty,"
+       "devices=0x7+0x8+0x0:10:ats:pri/0x3+0x4+0x2:3/0x1:10/0xd:10",
+       "bind\nprocess_exit\nhandler_return variant=error\nfaults variant=fault choices=0x200\n"
+       "remove\nremove\nfaults choices=0x90\n"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);
