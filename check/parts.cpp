@@ -191,6 +191,7 @@ class Run {
     now.fraction_done = fraction_done(options_, now.sequences, now.seconds);
     options_.progress(now);
   }
+  [[nodiscard]] bool is_asked_to_stop() const { return options_.stop && options_.stop(); }
   void be_a_lane(Lane& lane);
   void receive(const std::string& message);
   bool take_what_is_due(Lanes& lanes);
@@ -211,8 +212,9 @@ void Run::be_a_lane(Lane& lane) {
     const std::size_t told_then = told.size();
     const u64 number = lane.take_number();
     auto part = merge_.options_of(number, std::move(told), gone());
-    if (!part || lane.is_to_stop() || (options_.stop && options_.stop())) return;
-    part->stop = [&] { return lane.is_to_stop() || (options_.stop && options_.stop()); };
+    const auto stops = [&] { return lane.is_to_stop() || is_asked_to_stop(); };
+    if (!part || stops()) return;
+    part->stop = stops;
     part->progress = [&](const CheckProgress& now) {
       lane.counter(sequences) = done[sequences] + now.sequences;
       lane.counter(calls) = done[calls] + now.calls;
@@ -274,7 +276,7 @@ Expected<CheckResult> Run::side_by_side() {
   if (!lanes) return std::unexpected(std::move(lanes.error()));
   bool more = true;
   while (more) {
-    if (options_.stop && options_.stop()) lanes->ask_to_stop();
+    if (is_asked_to_stop()) lanes->ask_to_stop();
     auto messages = lanes->wait(0.05);
     if (!messages) break;  // all have come to their end
     for (const std::string& message : *messages) receive(message);
@@ -291,7 +293,7 @@ Expected<CheckResult> Run::side_by_side() {
   for (const std::string& death : lanes->end()) {
     if (more) (void)merge_.take(fail(ErrorCode::environment, death));
   }
-  if (more && options_.stop && options_.stop()) merge_.stop(gone());
+  if (more && is_asked_to_stop()) merge_.stop(gone());
   return merge_.result(gone());
 }
 

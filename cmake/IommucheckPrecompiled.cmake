@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Precompiled headers: of the standard library and fmt, and of the test frameworks; none of this tree, so that a
 # change of a header compiles what includes it and no more, and a cached object is right in every clone. Compiled once
-# for libraries (optimised or quick), for programs and for tests, because code for these cannot share one. Preset gcc does without:
-# there every file has to name what it uses.
+# for libraries (optimised or quick), for programs and for tests, because code for these cannot share one. Preset gcc
+# does without: there every file has to name what it uses.
 option(IOMMUCHECK_PRECOMPILED "Use precompiled headers" ON)
 
 set(iommucheck_low_headers <algorithm> <array> <bit> <cstddef> <cstdint> <cstring> <deque> <expected>

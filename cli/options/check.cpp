@@ -68,7 +68,7 @@ void add_subject(CLI::App& app, CheckCommand& options) {
       ->capture_default_str();
   app.add_option("--hang", options.hang_seconds, "a plug-in without progress for so long hangs")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.05, 3600.0).description(""))
+      ->check(seconds_of_a_hang())
       ->capture_default_str();
   app.add_option("--hang-steps", options.hang_steps,
                  "a call that asks its platform for more than so much hangs")

@@ -56,7 +56,7 @@ void add_conform(Commands& commands) {
   app.add_option("--hang", options.hang_seconds,
                  "a device of one's own that gives no answer for so long hangs")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.05, 3600.0).description(""))
+      ->check(seconds_of_a_hang())
       ->capture_default_str();
   app.add_flag("--rules", options.all_rules, "the verdict of each rule");
   app.add_option("--explain", options.explain,

@@ -106,6 +106,8 @@ CLI::Validator whole(u64 from, u64 to) {
 }
 CLI::Validator whole() { return whole(0, ~u64{0}); }
 
+CLI::Validator seconds_of_a_hang() { return CLI::Range(0.05, 3600.0).description(""); }
+
 CLI::Validator readable() {
   return CLI::Validator(
       [](std::string& path) -> std::string {

@@ -76,6 +76,8 @@ void add_reports(CLI::App& app, std::vector<std::string>& files);
 /// CLI11 would take -5 as 2^64 - 5, and 010 as 8.
 CLI::Validator whole(u64 from, u64 to);
 CLI::Validator whole();
+/// Of --hang: what makes no progress for so many seconds hangs.
+CLI::Validator seconds_of_a_hang();
 /// A file that can be read, be it a pipe.
 CLI::Validator readable();
 

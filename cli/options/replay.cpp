@@ -21,7 +21,7 @@ void add_replay(Commands& commands) {
       ->type_name("BACKEND");
   app.add_option("--hang", options.hang_seconds, "with --driver: without progress for so long")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.05, 3600.0).description(""))
+      ->check(seconds_of_a_hang())
       ->capture_default_str();
   app.add_option("--findings", options.findings, "show so many at most")
       ->type_name("N")

@@ -24,7 +24,7 @@ void add_scenario(Commands& commands) {
   app.add_option("--hang", options.hang_seconds,
                  "with --backend: a step without an end for so long hangs")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.05, 3600.0).description(""))
+      ->check(seconds_of_a_hang())
       ->capture_default_str();
   app.add_option("--out", options.out, "folder for the traces of failures")->type_name("DIR");
   app.add_flag("--all-traces", options.all_traces, "with --out: also of what passes");

@@ -18,7 +18,8 @@ void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned leve
     findings_.count(rule::CONFLICT_BBM);
     const u64 pa = frame.address() + 8 * index;
     const bool others = versions || path.several || tag.formed > 1 || regimes_.any_globals();
-    if (others || frame.contiguous != 0) probe(path.tag, path.va, pa);
+    const bool probed = others || frame.contiguous != 0;
+    if (probed) probe(path.tag, path.va, pa);
     const unsigned group_lg2 = frame.contiguous != 0 ? geometry.group_lg2(level) : 0;
     const u64 first = align_down(path.va, geometry.shift(level) + group_lg2);
     const u64 last = first + (pow2(geometry.shift(level) + group_lg2) - 1);
@@ -55,7 +56,9 @@ void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned leve
     if (!met.empty()) met.push_back(path.va);
     std::ranges::sort(met);
     met.erase(std::ranges::unique(met).begin(), met.end());
-    for (const u64 va : met) probe(path.tag, va, pa);
+    for (const u64 va : met) {
+      if (!probed || va != path.va) probe(path.tag, va, pa);
+    }
   });
 }
 
