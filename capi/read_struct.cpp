@@ -114,7 +114,7 @@ class StructReader {
       error_ = "Call: `arguments` is NULL";
       return;
     }
-    trace::make_alternative(call, number);
+    call.make(number);
   }
 
   template <class T>
@@ -250,7 +250,7 @@ Expected<trace::Event> read_struct(const iommucheck_event& head) {
   trace::Event event;
   event.agent = AgentId{static_cast<u16>(head.agent)};
   if ((head.known & trace::c_known_origin) != 0) event.origin = head.origin;
-  trace::make_alternative(event.payload, head.kind);
+  event.payload.make(head.kind);
   StructReader reader(&head + 1, head.size - trace::c_head_bytes,
                       head.known & ~trace::c_known_origin, trace::info(kind).name);
   std::visit([&](auto& payload) { for_each_field(payload, reader); }, event.payload);

@@ -100,7 +100,7 @@ struct Record {
 };
 
 template <class T>
-std::vector<Member> members_of() {
+[[gnu::noinline]] std::vector<Member> members_of() {
   std::vector<Member> members;
   int facts = 0;
   T value{};

@@ -5,6 +5,7 @@
 
 #include <concepts>
 
+#include "trace/members.h"
 #include "trace/utf8.h"
 
 namespace iommucheck::trace {
@@ -99,17 +100,16 @@ Result check_field(std::string_view name, const std::optional<T>& fact) {
   return fact ? check_field(name, *fact) : Result{};
 }
 
-template <class T>
-Result check_fields(const T& value) {
+Result check_members(const ConstMembers& members) {
   Result result;
-  for_each_field(value, [&](const FieldInfo& field, const auto& member) {
+  for_each_member(members, [&](const FieldInfo& field, const auto& member) {
     if (!result) result = check_field(field.name, member);
   });
   return result;
 }
 
 Result check_field(std::string_view, const CallArguments& call) {
-  return std::visit([](const auto& arguments) { return check_fields(arguments); }, call);
+  return check_members(members(call));
 }
 
 // What relates fields of one event. Patterns by the fields they have, so that new events get them.
@@ -185,19 +185,15 @@ Result related(const T& e) {
 
 std::optional<FieldError> check(const Event& event) {
   if (!agent_exists(event.agent)) return FieldError{"agent", "there is no such agent"};
-  return std::visit(
-      [](const auto& payload) -> Result {
-        if (auto error = check_fields(payload)) return error;
-        return related(payload);
-      },
-      event.payload);
+  if (auto error = check_members(members(event.payload))) return error;
+  return std::visit([](const auto& payload) { return related(payload); }, event.payload);
 }
 
 std::optional<FieldError> check(const Header& header) {
-  if (auto error = check_fields(header)) return error;
+  if (auto error = check_members(members(header))) return error;
   if (header.devices) {
     for (const DeviceInfo& device : *header.devices) {
-      if (auto error = check_fields(device)) return FieldError{"devices", error->message};
+      if (auto error = check_members(members(device))) return FieldError{"devices", error->message};
     }
   }
   if (header.not_reported) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "trace/check.h"
+#include "trace/members.h"
 
 namespace iommucheck::trace {
 namespace {
@@ -35,8 +36,9 @@ void put(Bytes& out, Rights rights) {
   put(out, static_cast<u64>(rights.read | rights.write << 1 | rights.execute << 2));
 }
 void put(Bytes& out, Substream ssid) { put(out, ssid.valid ? u64{ssid.value} + 1 : u64{0}); }
-template <class... T>
-void put(Bytes& out, const std::variant<T...>& value);
+void put(Bytes& out, const ProfileValue& value);
+void put(Bytes& out, const CallArguments& call);
+void put_members(Bytes& out, const ConstMembers& members);
 template <class T, std::size_t n>
 void put(Bytes& out, const std::array<T, n>& list) {
   for (const T& item : list) put(out, item);
@@ -63,12 +65,20 @@ void put(Bytes& out, const std::optional<T>& fact) {
 }
 template <Described T>
 void put(Bytes& out, const T& value) {
-  for_each_field(value, [&](const FieldInfo&, const auto& member) { put(out, member); });
+  put_members(out, members(value));
 }
-template <class... T>
-void put(Bytes& out, const std::variant<T...>& value) {
+void put(Bytes& out, const ProfileValue& value) {
   put(out, u64{value.index()});
   std::visit([&](const auto& alternative) { put(out, alternative); }, value);
+}
+template <class Alternative>
+void put_alternative(Bytes& out, const Alternative& value) {
+  put(out, u64{value.index()});
+  put_members(out, members(value));
+}
+void put(Bytes& out, const CallArguments& call) { put_alternative(out, call); }
+void put_members(Bytes& out, const ConstMembers& members) {
+  for_each_member(members, [&](const FieldInfo&, const auto& member) { put(out, member); });
 }
 
 // ---- reading: only what is written above ----
@@ -183,21 +193,29 @@ class Reader {
   }
   template <Described T>
   bool get(T& out) {
-    bool good = true;
-    for_each_field(out, [&](const FieldInfo&, auto& member) { good = good && get(member); });
-    return good;
+    return get_members(members(out));
   }
-  template <class... T>
-  bool get(std::variant<T...>& out) {
+  bool get(ProfileValue& out) {
     u64 index = 0;
-    if (!get(index, sizeof...(T) - 1)) return false;
-    [&]<std::size_t... i>(std::index_sequence<i...>) {
-      ((i == index ? void(out.template emplace<i>()) : void()), ...);
-    }(std::make_index_sequence<sizeof...(T)>{});
-    return std::visit([&](auto& alternative) { return get(alternative); }, out);
+    if (!get(index, std::variant_size_v<ProfileValue> - 1)) return false;
+    if (index == 0) return get(out.emplace<0>());
+    return index == 1 ? get(out.emplace<1>()) : get(out.emplace<2>());
+  }
+  template <class Variant>
+  bool get(Sealed<Variant>& out) {
+    u64 index = 0;
+    if (!get(index, std::variant_size_v<Variant> - 1)) return false;
+    out.make(index);
+    return get_members(members(out));
   }
 
  private:
+  bool get_members(const Members& members) {
+    bool good = true;
+    for_each_member(members, [&](const FieldInfo&, auto& member) { good = good && get(member); });
+    return good;
+  }
+
   ByteReader& in_;
 };
 
@@ -208,7 +226,7 @@ std::unexpected<Error> failure(const ByteReader& in, std::string_view message) {
 }  // namespace
 
 void encode(const Event& event, std::vector<u8>& out) {
-  put(out, event.payload);
+  put_alternative(out, event.payload);
   put(out, event.agent);
   put(out, event.origin);
 }

@@ -3,9 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <utility>
-
-#include "trace/event.h"
+#include "trace/members.h"
 
 namespace iommucheck::trace {
 namespace {
@@ -17,36 +15,25 @@ void add_field(std::string& out, const FieldInfo& field) {
 }
 
 /// "`pa`: u64, physical address" for each field, those that may be absent with "?".
-template <class T>
-std::string fields_of() {
-  T value{};
+std::string fields_text(std::span<const FieldEntry> fields) {
   std::string out;
-  for_each_field(value, [&](const FieldInfo& field, auto&) { add_field(out, field); });
+  for (const FieldEntry& field : fields) add_field(out, field.info);
   return out.empty() ? "none" : out;
-}
-
-/// `visit(info, fields)` for each alternative of a variant with its row of the table.
-template <class Variant, class Table, class Visit>
-void each(const Table& table, Visit&& visit) {
-  [&]<std::size_t... i>(std::index_sequence<i...>) {
-    (visit(table[i], fields_of<std::variant_alternative_t<i, Variant>>()), ...);
-  }(std::make_index_sequence<std::variant_size_v<Variant>>{});
 }
 
 }  // namespace
 
 std::string header_table() {
   std::string out = "| key | type | meaning |\n|---|---|---|\n";
-  Header header;
-  for_each_field(header, [&](const FieldInfo& field, auto&) {
+  for (const auto& [field, offset, type] : members(Header{}).fields) {
     out += fmt::format("| `{}{}` | {} | {} |\n", field.name, field.may_be_absent ? "?" : "",
                        field.type, field.text);
-  });
+  }
   out += "\n| type | fields |\n|---|---|\n";
-  out += fmt::format("| WordAt | {} |\n", fields_of<WordAt>());
-  out += fmt::format("| CommandWords | {} |\n", fields_of<CommandWords>());
-  out += fmt::format("| Range | {} |\n", fields_of<Range>());
-  out += fmt::format("| DeviceInfo | {} |\n", fields_of<DeviceInfo>());
+  out += fmt::format("| WordAt | {} |\n", fields_text(members(WordAt{}).fields));
+  out += fmt::format("| CommandWords | {} |\n", fields_text(members(CommandWords{}).fields));
+  out += fmt::format("| Range | {} |\n", fields_text(members(Range{}).fields));
+  out += fmt::format("| DeviceInfo | {} |\n", fields_text(members(DeviceInfo{}).fields));
   return out;
 }
 
@@ -55,10 +42,11 @@ std::string event_tables() {
   const auto& sides = EnumInfo<Side>::values;
   for (std::size_t side = 0; side < sides.size(); ++side) {
     out += fmt::format("### {}\n\n| event | meaning | fields |\n|---|---|---|\n", sides[side].name);
-    each<PayloadVariant>(event_table, [&](const EventInfo& event, const std::string& fields) {
-      if (event.side != static_cast<Side>(side)) return;
-      out += fmt::format("| `{}` | {} | {} |\n", event.name, event.text, fields);
-    });
+    for (const EventInfo& event : event_table) {
+      if (event.side != static_cast<Side>(side)) continue;
+      out += fmt::format("| `{}` | {} | {} |\n", event.name, event.text,
+                         fields_text(fields_of(event.kind)));
+    }
     out += '\n';
   }
   return out;
@@ -72,11 +60,12 @@ std::string call_tables() {
         "### {}\n\n| call | meaning | returns | arguments | built |\n"
         "|---|---|---|---|---|\n",
         groups[group].name);
-    each<CallVariant>(call_table, [&](const CallInfo& call, const std::string& fields) {
-      if (call.group != static_cast<CallGroup>(group)) return;
+    for (const CallInfo& call : call_table) {
+      if (call.group != static_cast<CallGroup>(group)) continue;
       out += fmt::format("| `{}` | {} | {} | {} | {} |\n", call.name, call.text,
-                         to_string(call.result), fields, call.built ? "yes" : "no");
-    });
+                         to_string(call.result), fields_text(fields_of(call.call)),
+                         call.built ? "yes" : "no");
+    }
     out += '\n';
   }
   return out;

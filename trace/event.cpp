@@ -9,8 +9,11 @@ template <class Variant>
 Sealed<Variant>::Sealed(const Sealed&) = default;
 template <class Variant>
 Sealed<Variant>::Sealed(Sealed&&) noexcept = default;
+// By a copy, so that what assigns an alternative is not compiled twice.
 template <class Variant>
-Sealed<Variant>& Sealed<Variant>::operator=(const Sealed&) = default;
+Sealed<Variant>& Sealed<Variant>::operator=(const Sealed& other) {
+  return *this = Sealed(other);
+}
 template <class Variant>
 Sealed<Variant>& Sealed<Variant>::operator=(Sealed&&) noexcept = default;
 template <class Variant>
@@ -19,6 +22,13 @@ Sealed<Variant>::~Sealed() = default;
 template <class Variant>
 bool Sealed<Variant>::operator==(const Sealed& other) const {
   return static_cast<const Variant&>(*this) == static_cast<const Variant&>(other);
+}
+
+template <class Variant>
+void Sealed<Variant>::make(std::size_t index) {
+  [&]<std::size_t... i>(std::index_sequence<i...>) {
+    ((i == index ? void(this->template emplace<i>()) : void()), ...);
+  }(std::make_index_sequence<std::variant_size_v<Variant>>{});
 }
 
 template class Sealed<CallVariant>;

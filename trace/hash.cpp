@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/hash.h"
+#include "trace/members.h"
 
 namespace iommucheck::trace {
 namespace {
@@ -37,7 +38,7 @@ struct Mixer {
   }
   void add(const CallArguments& call) {
     add(info(call).name);
-    std::visit([&](const auto& arguments) { add(arguments); }, call);
+    add(members(call));
   }
   template <class T, std::size_t n>
   void add(const std::array<T, n>& list) {
@@ -58,17 +59,18 @@ struct Mixer {
   }
   template <Described T>
   void add(const T& value) {
-    // A fact that is absent adds nothing, so that facts can be added to the alphabet.
-    for_each_field(value, [&](const FieldInfo& field, const auto& member) {
-      if constexpr (requires { member.has_value(); }) {
-        if (!member) return;
-        add(fnv1a(field.name));
-        add(*member);
-      } else {
-        add(fnv1a(field.name));
-        add(member);
-      }
-    });
+    add(members(value));
+  }
+  void add(const ConstMembers& members) { for_each_member(members, *this); }
+
+  void operator()(const FieldInfo& field, const auto& member) {
+    add(fnv1a(field.name));
+    add(member);
+  }
+  // A fact that is absent adds nothing, so that facts can be added to the alphabet.
+  template <class T>
+  void operator()(const FieldInfo& field, const std::optional<T>& fact) {
+    if (fact) (*this)(field, *fact);
   }
 };
 
@@ -84,7 +86,7 @@ void TraceHash::add(const Event& event) {
   Mixer mixer{state_};
   mixer.add(fnv1a(info(kind_of(event)).name));
   mixer.add(event.agent);
-  std::visit([&](const auto& payload) { mixer.add(payload); }, event.payload);
+  mixer.add(members(event.payload));
   if (event.origin) {
     mixer.add(fnv1a("origin"));
     mixer.add(*event.origin);

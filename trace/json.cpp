@@ -10,6 +10,7 @@
 
 #include "trace/check.h"
 #include "trace/json_value.h"
+#include "trace/members.h"
 
 namespace iommucheck::trace {
 namespace {
@@ -67,36 +68,34 @@ void write(std::string& out, const List& list) {
   out += ']';
 }
 
-/// A field that is there, as `,"name":value` (no comma after a brace). Not inlined: one a type of
-/// field, not one a field, halves the time to compile this file.
-template <class T>
-[[gnu::noinline]] void write_member(std::string& out, std::string_view name, const T& member) {
-  if (out.back() != '{') out += ',';
-  append_json_string(out, name);
-  out += ':';
-  write(out, member);
-}
-template <class T>
-[[gnu::noinline]] void write_member(std::string& out, std::string_view name,
-                                    const std::optional<T>& member) {
-  if (member) write_member(out, name, *member);
-}
-template <class T>
-void write_fields(std::string& out, const T& value) {
-  for_each_field(value, [&](const FieldInfo& field, const auto& member) {
-    write_member(out, field.name, member);
-  });
+/// A field that is there, as `,"name":value` (no comma after a brace).
+struct WriteMember {
+  std::string& out;
+
+  void operator()(const FieldInfo& field, const auto& member) const {
+    if (out.back() != '{') out += ',';
+    append_json_string(out, field.name);
+    out += ':';
+    write(out, member);
+  }
+  template <class T>
+  void operator()(const FieldInfo& field, const std::optional<T>& fact) const {
+    if (fact) (*this)(field, *fact);
+  }
+};
+void write_members(std::string& out, const ConstMembers& members) {
+  for_each_member(members, WriteMember{out});
 }
 template <Described T>
 void write(std::string& out, const T& value) {
   out += '{';
-  write_fields(out, value);
+  write_members(out, members(value));
   out += '}';
 }
 void write(std::string& out, const CallArguments& value) {
   out += "{\"name\":";
   append_json_string(out, info(value).name);
-  std::visit([&](const auto& arguments) { write_fields(out, arguments); }, value);
+  write_members(out, members(value));
   out += '}';
 }
 
@@ -245,7 +244,8 @@ class JsonReader {
   }
   template <Described T>
   bool read(const JsonValue& value, T& out) {
-    return expect(value, JsonValue::Kind::object, "an object") && fields(value, out, "object", {});
+    return expect(value, JsonValue::Kind::object, "an object") &&
+           fields(value, members(out), "object", {});
   }
   bool read(const JsonValue& value, CallArguments& out) {
     if (!expect(value, JsonValue::Kind::object, "an object")) return false;
@@ -258,17 +258,16 @@ class JsonReader {
       return fail_at(name->value.column,
                      fmt::format("\"{}\" is no call: see docs/trace-format.md", text));
     }
-    make_alternative(out, static_cast<std::size_t>(*call));
+    out.make(static_cast<std::size_t>(*call));
     const std::string_view own[] = {"name"};
-    return std::visit([&](auto& arguments) { return fields(value, arguments, text, own); }, out);
+    return fields(value, members(out), text, own);
   }
 
   /// Every field of `out` from a member, and no member left over but those in `own`.
-  template <class T>
-  bool fields(const JsonValue& object, T& out, std::string_view what,
+  bool fields(const JsonValue& object, const Members& out, std::string_view what,
               std::span<const std::string_view> own) {
     Object from{.value = object, .what = what, .known = {own.begin(), own.end()}};
-    for_each_field(out, [&](const FieldInfo& field, auto& member) {
+    for_each_member(out, [&](const FieldInfo& field, auto& member) {
       from.good = from.good && member_of(from, field, member);
     });
     return from.good && (from.used + own.size() == object.members.size() || stranger(from));
@@ -298,12 +297,12 @@ class JsonReader {
     return nullptr;
   }
   template <class T>
-  [[gnu::noinline]] bool member_of(Object& from, const FieldInfo& field, T& member) {
+  bool member_of(Object& from, const FieldInfo& field, T& member) {
     const JsonValue* value = find(from, field);
     return value != nullptr && read(*value, member);
   }
   template <class T>
-  [[gnu::noinline]] bool member_of(Object& from, const FieldInfo& field, std::optional<T>& member) {
+  bool member_of(Object& from, const FieldInfo& field, std::optional<T>& member) {
     const JsonValue* value = find(from, field);
     return value == nullptr || read(*value, member.emplace());
   }
@@ -354,10 +353,9 @@ bool read_event(const JsonValue& object, JsonReader& reader, Event& event) {
   const JsonMember* origin = object.find("origin");
   if (origin != nullptr && !reader.read(origin->value, event.origin.emplace())) return false;
   const std::string_view own[] = {"event", "agent", "origin"};
-  make_alternative(event.payload, static_cast<std::size_t>(*kind));
+  event.payload.make(static_cast<std::size_t>(*kind));
   const std::span<const std::string_view> present(own, origin != nullptr ? 3 : 2);
-  return std::visit([&](auto& payload) { return reader.fields(object, payload, text, present); },
-                    event.payload);
+  return reader.fields(object, members(event.payload), text, present);
 }
 
 }  // namespace
@@ -367,7 +365,7 @@ std::string to_json(const Event& event) {
   append_json_string(out, info(kind_of(event)).name);
   out += ",\"agent\":";
   write(out, event.agent);
-  std::visit([&](const auto& payload) { write_fields(out, payload); }, event.payload);
+  write_members(out, members(event.payload));
   if (event.origin) {
     out += ",\"origin\":";
     append_json_hex(out, *event.origin);
@@ -378,7 +376,7 @@ std::string to_json(const Event& event) {
 
 std::string to_json(const Header& header) {
   std::string out = fmt::format("{{\"iommucheck-trace\":{}", trace_version);
-  write_fields(out, header);
+  write_members(out, members(header));
   out += '}';
   return out;
 }
@@ -417,7 +415,8 @@ Expected<Header> header_from_json(std::string_view line, LinePlace place) {
   }
   const std::string_view own[] = {"iommucheck-trace"};
   Header header;
-  if (!reader.fields(*object, header, "the header", own)) return failure(place, reader.error);
+  if (!reader.fields(*object, members(header), "the header", own))
+    return failure(place, reader.error);
   if (const auto wrong = check(header)) {
     const std::string message = fmt::format("key \"{}\": {}", wrong->field, wrong->message);
     return failure(place, {column_of(*object, wrong->field), message});

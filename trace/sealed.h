@@ -33,14 +33,8 @@ class Sealed : public Variant {
   Sealed(T value) : Variant(std::in_place_type<T>, std::move(value)) {}
 
   bool operator==(const Sealed& other) const;
+  /// Becomes alternative number `index`, with all its members at their defaults.
+  void make(std::size_t index);
 };
-
-/// `out` is alternative number `index`, with all its members at their defaults.
-template <class Variant>
-void make_alternative(Sealed<Variant>& out, std::size_t index) {
-  [&]<std::size_t... i>(std::index_sequence<i...>) {
-    ((i == index ? void(out.template emplace<i>()) : void()), ...);
-  }(std::make_index_sequence<std::variant_size_v<Variant>>{});
-}
 
 }  // namespace iommucheck::trace

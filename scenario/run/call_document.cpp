@@ -3,22 +3,17 @@
 
 #include <fmt/format.h>
 
-#include <utility>
-#include <variant>
-
-#include "trace/event.h"
+#include "trace/members.h"
 
 namespace iommucheck::oracle::stories {
 namespace {
 
-template <class Call>
-std::string arguments_of() {
+std::string arguments_of(trace::CallName call) {
   std::string text;
-  Call call{};
-  for_each_field(call, [&](const trace::FieldInfo& field, auto&) {
+  for (const auto& [field, offset, type] : trace::fields_of(call)) {
     text +=
         fmt::format("{}{}{}", text.empty() ? "" : ", ", field.name, field.may_be_absent ? "?" : "");
-  });
+  }
   return text;
 }
 
@@ -47,15 +42,10 @@ std::string chapter_of(const trace::CallInfo& call, const std::string& arguments
 
 std::vector<CallChapter> call_chapters(std::span<const CoverageLine> lines) {
   std::vector<CallChapter> chapters;
-  const auto add = [&]<std::size_t i>() {
-    const trace::CallInfo& call = trace::call_table[i];
-    if (!call.built) return;
-    using Call = std::variant_alternative_t<i, trace::CallVariant>;
-    chapters.push_back({std::string(call.name), chapter_of(call, arguments_of<Call>(), lines)});
-  };
-  [&]<std::size_t... i>(std::index_sequence<i...>) {
-    (add.template operator()<i>(), ...);
-  }(std::make_index_sequence<std::variant_size_v<trace::CallVariant>>{});
+  for (const trace::CallInfo& call : trace::call_table) {
+    if (!call.built) continue;
+    chapters.push_back({std::string(call.name), chapter_of(call, arguments_of(call.call), lines)});
+  }
   return chapters;
 }
 

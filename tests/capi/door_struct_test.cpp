@@ -14,6 +14,7 @@
 #include "trace/c_layout.h"
 #include "trace/check.h"
 #include "trace/json.h"
+#include "trace/members.h"
 
 namespace iommucheck::oracle::door_struct_test {
 namespace {
@@ -29,7 +30,7 @@ bool has_nul(const Event& event) {
       nul |= member.find('\0') != std::string::npos;
     }
   };
-  std::visit([&](const auto& payload) { for_each_field(payload, look); }, event.payload);
+  for_each_member(trace::members(event.payload), look);
   return nul;
 }
 
@@ -258,7 +259,7 @@ bool is_large(const Event& event) {
       if (field.name == "length" && member) large |= static_cast<u64>(*member) > 0x100000;
     }
   };
-  std::visit([&](const auto& payload) { for_each_field(payload, look); }, event.payload);
+  for_each_member(trace::members(event.payload), look);
   return large;
 }
 

@@ -10,6 +10,7 @@
 #include "tests/places.h"
 #include "tests/trace/draw.h"
 #include "trace/check.h"
+#include "trace/members.h"
 
 namespace iommucheck::oracle::replay_damage_test {
 namespace {
@@ -67,8 +68,7 @@ void damage(Trace& trace, Draw& draw) {
       case 2: std::swap(events[at], events[draw.below(events.size())]); break;
       default: {
         Event changed = events[at];
-        std::visit([&](auto& payload) { for_each_field(payload, Scramble{draw, draw.below(5)}); },
-                   changed.payload);
+        for_each_member(trace::members(changed.payload), Scramble{draw, draw.below(5)});
         if (!trace::check(changed)) events[at] = changed;
       }
     }

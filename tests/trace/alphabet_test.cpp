@@ -3,9 +3,13 @@
 
 #include <cctype>
 #include <set>
+#include <typeindex>
+#include <utility>
+#include <vector>
 
 #include "tests/trace/make_event.h"
 #include "trace/check.h"
+#include "trace/members.h"
 #include "trace/utf8.h"
 
 namespace iommucheck::trace::alphabet_test {
@@ -47,24 +51,55 @@ TEST(Alphabet, NamesAreUnique) {
 
 // Keys that the writer adds itself must not be fields.
 TEST(Alphabet, NoFieldHidesAKey) {
-  for (std::size_t kind = 0; kind < event_kind_count; ++kind) {
-    const Event event = EventMaker(1).event(static_cast<EventKind>(kind));
-    const auto visit = [&](const auto& payload) {
-      std::set<std::string_view> fields{"event", "agent", "origin"};
-      for_each_field(payload, [&](const FieldInfo& field, const auto&) {
-        EXPECT_TRUE(fields.insert(field.name).second) << field.name;
-      });
-    };
-    std::visit(visit, event.payload);
+  for (const EventInfo& event : event_table) {
+    std::set<std::string_view> names{"event", "agent", "origin"};
+    for (const FieldEntry& field : fields_of(event.kind)) {
+      EXPECT_TRUE(names.insert(field.info.name).second) << field.info.name;
+    }
   }
-  for (std::size_t call = 0; call < call_count; ++call) {
-    const CallArguments arguments = EventMaker(1).call(static_cast<CallName>(call)).call;
-    const auto visit = [&](const auto& value) {
-      for_each_field(value,
-                     [&](const FieldInfo& field, const auto&) { EXPECT_NE(field.name, "name"); });
-    };
-    std::visit(visit, arguments);
+  for (const CallInfo& call : call_table) {
+    for (const FieldEntry& field : fields_of(call.call)) EXPECT_NE(field.info.name, "name");
   }
+}
+
+struct Place {
+  std::string_view name;
+  bool may_be_absent;
+  std::type_index type;
+  const void* address;
+  friend bool operator==(const Place&, const Place&) = default;
+};
+struct Places {
+  std::vector<Place>& all;
+  void operator()(const FieldInfo& field, const auto& member) const {
+    all.push_back({field.name, field.may_be_absent, typeid(member), &member});
+  }
+};
+std::vector<Place> places(const ConstMembers& members) {
+  std::vector<Place> all;
+  for_each_member(members, Places{all});
+  return all;
+}
+std::vector<Place> places(const auto& value) {
+  std::vector<Place> all;
+  for_each_field(value, Places{all});
+  return all;
+}
+
+// Fields as data are those that for_each_field visits: name, type and place.
+TEST(Alphabet, MembersAreTheFields) {
+  EventMaker maker(1);
+  for (const EventInfo& info : event_table) {
+    const Payload event = maker.event(info.kind).payload;
+    EXPECT_EQ(std::visit([](const auto& its) { return places(its); }, event),
+              places(members(event)));
+  }
+  for (const CallInfo& info : call_table) {
+    const CallArguments call = maker.call(info.call).call;
+    EXPECT_EQ(std::visit([](const auto& its) { return places(its); }, call), places(members(call)));
+  }
+  const Header header = maker.header();
+  EXPECT_EQ(places(header), places(members(header)));
 }
 
 TEST(Alphabet, WhatIsBuilt) {

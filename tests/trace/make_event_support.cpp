@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "trace/members.h"
+
 namespace iommucheck::trace {
 namespace {
 
@@ -13,8 +15,9 @@ class Filler {
   Event event(EventKind kind) {
     Event event;
     fill(event.agent);
-    make_alternative(event.payload, static_cast<std::size_t>(kind));
-    std::visit([&](auto& payload) { fill(payload), repair(payload); }, event.payload);
+    event.payload.make(static_cast<std::size_t>(kind));
+    fill_members(members(event.payload));
+    std::visit([&](auto& payload) { repair(payload); }, event.payload);
     fill(event.origin);
     return event;
   }
@@ -22,8 +25,8 @@ class Filler {
   Call call(CallName name) {
     Call call;
     fill(call.id);
-    make_alternative(call.call, static_cast<std::size_t>(name));
-    std::visit([&](auto& arguments) { fill(arguments); }, call.call);
+    call.call.make(static_cast<std::size_t>(name));
+    fill_members(members(call.call));
     return call;
   }
 
@@ -94,10 +97,12 @@ class Filler {
     out.reset();
     if (draw_.below(2) == 1) fill(out.emplace());
   }
-  template <class T>
-    requires requires(T& value) { for_each_field(value, [](const FieldInfo&, auto&) {}); }
+  template <Described T>
   void fill(T& out) {
-    for_each_field(out, [&](const FieldInfo&, auto& member) { fill(member); });
+    fill_members(members(out));
+  }
+  void fill_members(const Members& all) {
+    for_each_member(all, [&](const FieldInfo&, auto& member) { fill(member); });
   }
 
   static void cut(std::optional<u64>& value, unsigned size) {
