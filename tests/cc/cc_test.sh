@@ -52,7 +52,7 @@ grep -q "add -shared" usage.txt || fail "it does not say how to make a plug-in"
 
 # A driver that writes through pointers, and one that forgets the invalidation.
 "$command" cc -O2 -DPLAIN_STORES -I "$source" -shared -o driver.so "$source/examples/simple_driver.c"
-"$command" check --driver ./driver.so --seed 1 --runs 600 --out out >held.txt || {
+"$command" check --driver ./driver.so --seed 1 --runs 200 --out out >held.txt || {
   cat held.txt
   fail "the example does not hold"
 }
@@ -61,7 +61,7 @@ grep -q ", 0 undetermined" held.txt || {
   fail "something is undetermined, as in a scan"
 }
 "$command" cc -O2 -DPLAIN_STORES -DFORGET_THE_INVALIDATION -I "$source" -shared -o buggy.so "$source/examples/simple_driver.c"
-"$command" check --driver ./buggy.so --seed 1 --runs 300 --out out >found.txt && fail "a forgotten invalidation is not found"
+"$command" check --driver ./buggy.so --seed 1 --runs 200 --out out >found.txt && fail "a forgotten invalidation is not found"
 grep -q "PAGE_REUSE\|PROMISE_OUTCOME" found.txt || {
   cat found.txt
   fail "what is found is not the forgotten invalidation"
@@ -87,7 +87,7 @@ done
 # The processor's own count: each store was told. Twins: a store of what is there already, by an object
 # without hooks, which comparing memory cannot show, and hooks that tell a store that there was not.
 if [ "$(uname -m)" = x86_64 ]; then
-  "$command" check --driver ./driver.so --seed 1 --runs 60 --out "" --count-stores >counted.txt || {
+  "$command" check --driver ./driver.so --seed 1 --runs 20 --out "" --count-stores >counted.txt || {
     cat counted.txt
     fail "the count is not as it was told"
   }
@@ -100,7 +100,7 @@ if [ "$(uname -m)" = x86_64 ]; then
   "$command" cc -O2 -DPLAIN_STORES -DFAULT_store_unseen -I "$source" -shared -o unseen.so \
     "$source/tests/plugins/faulty_driver.c" again.o
   status=0
-  "$command" check --driver ./unseen.so --seed 1 --runs 60 --out "" --count-stores >unseen.txt || status=$?
+  "$command" check --driver ./unseen.so --seed 1 --runs 20 --out "" --count-stores >unseen.txt || status=$?
   [ "$status" -eq 2 ] && grep -q "its hooks told all but [0-9]" unseen.txt && grep -q "not told: again at again.c:2" unseen.txt || {
     cat unseen.txt
     fail "a store that is not told is not counted"
@@ -108,7 +108,7 @@ if [ "$(uname -m)" = x86_64 ]; then
   "$command" cc -O2 -DPLAIN_STORES -DFAULT_store_unmade -I "$source" -shared -o unmade.so \
     "$source/tests/plugins/faulty_driver.c"
   status=0
-  "$command" check --driver ./unmade.so --seed 1 --runs 60 --out "" --count-stores >unmade.txt || status=$?
+  "$command" check --driver ./unmade.so --seed 1 --runs 20 --out "" --count-stores >unmade.txt || status=$?
   [ "$status" -eq 2 ] && grep -q "told without a store: [0-9]" unmade.txt || {
     cat unmade.txt
     fail "a store that is told and not made is not counted"
