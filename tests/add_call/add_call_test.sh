@@ -37,6 +37,12 @@ weave() {
   done
 }
 
+put_back() {  # put_back BUILD KEPT DRIVER
+  cp -p "$2/driver.cpp" "$3"
+  cp -pr "$2/impl" "$2/bin" "$1"
+  rm -rf "$2"
+}
+
 judge() {
   local tree=$1 build=$2 command=$2/bin/iommucheck driver=$1/impl/driver.cpp right wrong
   right='d.nop = [](void*, u32) { return 0; };'
@@ -45,14 +51,18 @@ judge() {
   "$command" scenario "$tree/scenario/files/nop.scenario" || fail "its scenario does not pass"
   "$command" check --driver builtin --seed 1 --runs 300 || fail "the builtin driver does not hold"
 
-  # Its twin: the driver answers wrongly. Other tests run the command after this one: whatever happens here, it is
-  # put back, and the next build makes the driver's object anew.
+  # Its twin: the driver answers wrongly. Other tests run the command after this one, and the next build is to find
+  # nothing to do: whatever happens here, the source and what is built of it are put back as they were, by their times.
   grep -qF "$right" "$driver" || fail "the twin's line is not there"
-  local text kept=$build/right_command
+  local text kept=$build/kept
   text=$(<"$driver")
-  cp -p "$command" "$kept"
+  rm -rf "$kept"
+  mkdir -p "$kept/bin"
+  cp -p "$driver" "$kept/driver.cpp"
+  cp -p "$command" "$kept/bin"
+  cp -pr "$build/impl" "$kept"
   # shellcheck disable=SC2064
-  trap "mv -f '$kept' '$command'; sed -i 's/return -5; };/return 0; };/' '$driver'" EXIT
+  trap "put_back '$build' '$kept' '$driver'" EXIT
   printf '%s\n' "${text/"$right"/"$wrong"}" >"$driver"
   cmake --build "$build" --target iommucheck -- --quiet || fail "the twin does not build"
   local status=0
