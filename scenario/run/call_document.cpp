@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
 #include "trace/members.h"
 
 namespace iommucheck::oracle::stories {
@@ -17,24 +21,39 @@ std::string arguments_of(trace::CallName call) {
   return text;
 }
 
-std::string shown_by(const CoverageLine& line) {
-  return line.shown.empty() ? "none: " + line.why : line.shown;
+/// Behind its reason, if it has one: which scenario shows the answer, or why none does.
+std::string case_of(const std::string& reason, const CoverageLine& line) {
+  const std::string shown = line.shown.empty() ? "none: " + line.why : line.shown;
+  return reason.empty() ? shown : fmt::format("{} ({})", reason, shown);
+}
+
+/// The answers by their status, in the order in which each status comes first.
+std::vector<std::pair<std::string, std::string>> answers_of(std::string_view call,
+                                                            std::span<const CoverageLine> lines) {
+  std::vector<std::pair<std::string, std::string>> answers;
+  for (const CoverageLine& line : lines) {
+    if (line.call != call || line.beside) continue;
+    const std::size_t colon = line.answer.find(": ");
+    const std::string status = line.answer.substr(0, colon);
+    const std::string reason =
+        colon == std::string::npos ? std::string() : line.answer.substr(colon + 2);
+    auto at = std::ranges::find(answers, status, &std::pair<std::string, std::string>::first);
+    if (at == answers.end()) {
+      answers.emplace_back(status, case_of(reason, line));
+    } else {
+      at->second += "; " + case_of(reason, line);
+    }
+  }
+  return answers;
 }
 
 std::string chapter_of(const trace::CallInfo& call, const std::string& arguments,
                        std::span<const CoverageLine> lines) {
   std::string text = fmt::format("`{}({})` → {}: {}.\n\n| answer | shown by |\n|---|---|\n",
                                  call.name, arguments, to_string(call.result), call.text);
-  std::string beside;
-  for (const CoverageLine& line : lines) {
-    if (line.call != call.name) continue;
-    if (!line.beside) {
-      text += fmt::format("| {} | {} |\n", line.answer, shown_by(line));
-    } else if (!line.shown.empty()) {
-      beside += fmt::format("{}{} ({})", beside.empty() ? "" : ", ", line.answer, line.shown);
-    }
+  for (const auto& [status, cases] : answers_of(call.name, lines)) {
+    text += fmt::format("| {} | {} |\n", status, cases);
   }
-  if (!beside.empty()) text += fmt::format("\nAlso seen {}.\n", beside);
   return text;
 }
 
