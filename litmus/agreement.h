@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Two readings of docs/definition.md beside each other: the specification's engine and the literal
+// Two readings of docs/semantics.md beside each other: the specification's engine and the literal
 // model must say the same about a test. Used by tests/litmus and by the fuzz target `litmus`.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Completion of a CMD_SYNC by message: CS = SIG_IRQ with an MSIAddress, where IDR0.MSI = 1. The
 // SMMU writes MSIData there once the CMD_SYNC is complete, and whoever observes that has observed
-// its consumption. IHI 0070 3.18, 3.18.1, 4.7.3; docs/definition.md 6.
+// its consumption. IHI 0070 3.18, 3.18.1, 4.7.3; docs/semantics.md 3.
 #include <algorithm>
 
 #include "base/bits.h"

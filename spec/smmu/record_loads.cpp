@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The driver's side of an output queue: a record may be loaded once PROD was seen to cover it, and
 // until CONS gives its slot back. Loads are not in the order of the program, so that both need a
-// barrier. IHI 0070 3.5.2; docs/definition.md 1.
+// barrier. IHI 0070 3.5.2; docs/semantics.md 1.
 //
 // Only loads that are told are judged: who reads records in a way that nobody sees loads none.
 #include <algorithm>

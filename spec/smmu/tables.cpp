@@ -269,7 +269,7 @@ void Tables::check_unknown(const Frame& frame, const Edge& edge, bool& known) {
 }
 
 // A plain store over a descriptor that hardware may update. Who clears a leaf gives its flags up;
-// the flag of a table descriptor tells of all that is below it. SEMANTICS 4, 6; IHI 0070 3.13.
+// the flag of a table descriptor tells of all that is below it. SEMANTICS 4; IHI 0070 3.13.
 void Tables::check_lost_update(Frame& frame, unsigned index, u64 value) {
   const Content old = frame.newest(index);
   if (caps_.httu == 0 || old.unknown || !bit(old.value, 0)) return;

@@ -68,9 +68,9 @@ const std::vector<Source>& sources() {
       {"arch ", std::regex(R"(([0-9]+(\.[0-9]+)*((, )[0-9]+(\.[0-9]+)+)*))"),
        numbered_headings(root / "docs/smmuv3.md")},
       {"S ", std::regex(R"(([1-9][0-9]*((, )[1-9])*)(?![0-9A-Za-z_:.][0-9A-Za-z]))"),
-       numbered_headings(root / "docs/definition.md")},
+       numbered_headings(root / "docs/semantics.md")},
       {"SEMANTICS ", std::regex(R"(([0-9]+((, )[0-9]+)*))"),
-       numbered_headings(root / "docs/definition.md")},
+       numbered_headings(root / "docs/semantics.md")},
       {"INTERFACE ", std::regex(R"(([A-Z][A-Za-z_]*( numbers| 0| domains| and their order)?))"),
        interface_paragraphs(), false},
       {"DESIGN ", std::regex(R"(([0-9]+))"), {}},  // was never in this tree

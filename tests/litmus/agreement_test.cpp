@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Two readings of docs/definition.md: the specification's engine and the literal model must agree
+// Two readings of docs/semantics.md: the specification's engine and the literal model must agree
 // on every set and every broken rule, on random small tests and on the files.
 #include "litmus/agreement.h"
 

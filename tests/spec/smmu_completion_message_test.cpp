@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the message of a CMD_SYNC proves, and when an SMMU writes it. IHI 0070 3.18.1, 4.7.3;
-// SEMANTICS 6, "Signals".
+// SEMANTICS 3, "Signals".
 #include <gtest/gtest.h>
 
 #include "smmu_device_support.h"
