@@ -56,15 +56,11 @@ std::string call_tables() {
   std::string out;
   const auto& groups = EnumInfo<CallGroup>::values;
   for (std::size_t group = 0; group < groups.size(); ++group) {
-    out += fmt::format(
-        "### {}\n\n| call | meaning | returns | arguments | built |\n"
-        "|---|---|---|---|---|\n",
-        groups[group].name);
+    out += fmt::format("### {}\n\n| call | arguments |\n|---|---|\n", groups[group].name);
     for (const CallInfo& call : call_table) {
       if (call.group != static_cast<CallGroup>(group)) continue;
-      out += fmt::format("| `{}` | {} | {} | {} | {} |\n", call.name, call.text,
-                         to_string(call.result), fields_text(fields_of(call.call)),
-                         call.built ? "yes" : "no");
+      out += fmt::format("| `{}`{} | {} |\n", call.name, call.built ? "" : " (not built)",
+                         fields_text(fields_of(call.call)));
     }
     out += '\n';
   }
