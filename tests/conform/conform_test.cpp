@@ -549,8 +549,8 @@ TEST(Conform, CommandsThatAreConsumedOneByOneMakeProgress) {
   }
 }
 
-/// The table of docs/conform.md is that of the files, an entry of both versions once; each entry has
-/// its trace, and each trace an entry.
+/// The table of docs/conform.md is that of the files, an entry of both versions once; each entry
+/// has its trace, and each trace an entry.
 TEST(Conform, DocumentHasTheKnownDivergences) {
   const std::string root = test::in_tree();
   std::vector<std::pair<std::string, std::string>> rows;  // without the versions, and these
