@@ -49,6 +49,9 @@ endif()
 # calls them: that is left out under sanitizers, and where IOMMUCHECK_QUICK_TESTS says so.
 option(IOMMUCHECK_QUICK_TESTS "Tests, the command and what reads files without optimisation" ${IOMMUCHECK_SANITIZE})
 set(iommucheck_quick explain import scenario scenario_run)
+# In which most of the time of all campaigns is spent.
+set(iommucheck_hot spec monitor_core impl)
+set(IOMMUCHECK_HOT_OPTIONS "" CACHE STRING "Options for these, which then use no precompiled headers")
 add_library(iommucheck_test_options INTERFACE)
 if(IOMMUCHECK_QUICK_TESTS)
   target_compile_options(iommucheck_test_options INTERFACE -O0)
