@@ -17,13 +17,13 @@ Set set_of(const std::vector<litmus::OutcomeText>& outcomes) {
   return set.contains("any") ? Set{"any"} : set;
 }
 
-std::string text_of(const Set& set) {
+std::string litmus_text(const Set& set) {
   std::string text;
   for (const auto& one : set) text += (text.empty() ? "" : " ") + one;
   return text.empty() ? "(nothing)" : text;
 }
 
-std::string text_of(const litmus::Access& access) {
+std::string litmus_text(const litmus::Access& access) {
   std::string text = fmt::format("access {}", access.stream.sid.value);
   if (access.stream.ssid) text += fmt::format(".{}", access.stream.ssid->value);
   const char* direction = access.direction == litmus::Direction::read    ? "r"
@@ -34,7 +34,7 @@ std::string text_of(const litmus::Access& access) {
 }
 
 std::string found_verdict(const LitmusResult& result) {
-  return result.broken.empty() ? "ok" : "violation " + text_of(result.broken);
+  return result.broken.empty() ? "ok" : "violation " + litmus_text(result.broken);
 }
 
 /// "P1: ... [IHI 0070 5.2.2; arch 2.3 #1; STE_VALID]".
@@ -64,8 +64,8 @@ std::string differences(const LitmusResult& result) {
   std::string text;
   for (const LitmusRow& row : result.rows) {
     if (row.agrees()) continue;
-    text += fmt::format("{}\n  expected {}\n  allowed  {}\n", row.what, text_of(row.expected),
-                        text_of(row.allowed));
+    text += fmt::format("{}\n  expected {}\n  allowed  {}\n", row.what, litmus_text(row.expected),
+                        litmus_text(row.allowed));
     for (const auto& reason : row.reasons) text += "  " + reason.text() + "\n";
   }
   if (result.verdict_agrees) return text;
@@ -92,14 +92,14 @@ LitmusResult result_of(const Test& test, const litmus::FastResult& got) {
   result.literal = got.literal;
   if (!result.unsupported.empty()) return result;
   for (std::size_t i = 0; i < test.accesses.size(); ++i) {
-    LitmusRow row{.what = text_of(test.accesses[i]),
+    LitmusRow row{.what = litmus_text(test.accesses[i]),
                   .expected = set_of(test.accesses[i].allowed),
                   .asked = test.accesses[i].asked};
     if (i < judgement.allowed.size()) row.allowed = judgement.allowed[i];
     if (i < got.reasons.size()) row.reasons = got.reasons[i];
     if (i < got.configuration.size()) row.configuration = got.configuration[i];
     if (test.accesses[i].promised) {
-      row.what += fmt::format(" (promised: {})", text_of(set_of(*test.accesses[i].promised)));
+      row.what += fmt::format(" (promised: {})", litmus_text(set_of(*test.accesses[i].promised)));
     }
     result.rows.push_back(std::move(row));
   }
@@ -116,7 +116,8 @@ LitmusResult result_of(const Test& test, const litmus::FastResult& got) {
                   .expected = set_of(load.allowed),
                   .asked = load.asked};
     if (i < judgement.loads.size()) row.allowed = judgement.loads[i];
-    if (load.promised) row.what += fmt::format(" (promised: {})", text_of(set_of(*load.promised)));
+    if (load.promised)
+      row.what += fmt::format(" (promised: {})", litmus_text(set_of(*load.promised)));
     result.rows.push_back(std::move(row));
   }
   result.broken = judgement.broken;
@@ -161,10 +162,10 @@ void print_result(const LitmusResult& result, bool quiet) {
   for (const LitmusRow& row : result.rows) {
     if (quiet && row.agrees() && !row.asked) continue;
     if (row.agrees()) {
-      fmt::print("      {} -> {}\n", row.what, text_of(row.allowed));
+      fmt::print("      {} -> {}\n", row.what, litmus_text(row.allowed));
     } else {
       fmt::print("      {}\n        expected {}\n        allowed  {}\n", row.what,
-                 text_of(row.expected), text_of(row.allowed));
+                 litmus_text(row.expected), litmus_text(row.allowed));
     }
     for (const auto& reason : row.reasons) {
       fmt::print("        {}\n", row.asked ? cited(reason) : reason.text());
@@ -191,7 +192,7 @@ void print_answer(const LitmusResult& result) {
   }
   if (result.literal) fmt::print("(by the literal model, without reasons)\n");
   for (const LitmusRow& row : result.rows) {
-    fmt::print("{} -> {}\n", row.what, text_of(row.allowed));
+    fmt::print("{} -> {}\n", row.what, litmus_text(row.allowed));
     for (const auto& reason : row.reasons) fmt::print("  {}\n", cited(reason));
     for (const auto& cached : row.configuration) fmt::print("  configuration: {}\n", cached);
   }
