@@ -99,6 +99,7 @@ struct Record {
   [[nodiscard]] std::string type() const { return (is_call ? "" : "event_") + name; }
 };
 
+// Not inlined: all of them in one function take longer to compile than each in its own.
 template <class T>
 [[gnu::noinline]] std::vector<Member> members_of() {
   std::vector<Member> members;

@@ -18,12 +18,6 @@ consteval u8 number_of(std::type_identity<std::tuple<Types...>>) {
 template <class Type>
 constexpr u8 type_number = number_of<Type>(std::type_identity<FieldTypes>{});
 
-// An array of no fields there cannot be: each ends with an entry that is not counted.
-template <std::size_t n>
-constexpr std::span<const FieldEntry> listed(const FieldEntry (&fields)[n]) {
-  return std::span(fields).first(n - 1);
-}
-
 template <class Struct>
 struct FieldsOf;
 

@@ -7,12 +7,11 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "trace/event.h"
 
@@ -61,6 +60,10 @@ Members members(Struct& value) {
   return {same.fields, const_cast<std::byte*>(same.object)};
 }
 
+/// T, const if Byte is.
+template <class Byte, class T>
+using ConstAs = std::conditional_t<std::is_const_v<Byte>, const T, T>;
+
 /// Calls visit(const FieldInfo&, member) for each field in order, a fact being an std::optional.
 template <class Byte, class Visit>
 void for_each_member(const MembersOf<Byte>& members, Visit&& visit) {
@@ -69,13 +72,8 @@ void for_each_member(const MembersOf<Byte>& members, Visit&& visit) {
     return std::array<Take, sizeof...(Types)>{
         [](std::remove_reference_t<Visit>& each, const FieldInfo& field, Byte* at) {
           using Fact = std::optional<Types>;
-          if constexpr (std::is_const_v<Byte>) {
-            field.may_be_absent ? each(field, *reinterpret_cast<const Fact*>(at))
-                                : each(field, *reinterpret_cast<const Types*>(at));
-          } else {
-            field.may_be_absent ? each(field, *reinterpret_cast<Fact*>(at))
-                                : each(field, *reinterpret_cast<Types*>(at));
-          }
+          field.may_be_absent ? each(field, *reinterpret_cast<ConstAs<Byte, Fact>*>(at))
+                              : each(field, *reinterpret_cast<ConstAs<Byte, Types>*>(at));
         }...};
   }(std::type_identity<FieldTypes>{});
   for (const FieldEntry& field : members.fields) {
