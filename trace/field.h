@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the .def files say of one field. Every described struct has an overload
 //   for_each_field(value, visit), which calls visit(const FieldInfo&, member) in order.
-// JSON, codec, hash and documentation are loops over it; nothing is listed twice.
+// JSON, codec, hash and documentation are loops over it, or over trace/members.h; nothing is twice.
 #pragma once
 
 #include <string_view>
