@@ -241,6 +241,12 @@ class Supervisor {
   void take_findings();
   void make(u64 number, Sequence& sequence);
   void complete_findings(CheckResult& result);
+  /// Below our own core it is the backend that breaks a driver's rule.
+  [[nodiscard]] Finding its_finding(Rule rule, std::string statement) const {
+    Finding finding = finding_of(rule, std::move(statement));
+    if (!options_.backend.empty()) finding.party = spec::Keeper::backend;
+    return finding;
+  }
 
   const CheckOptions& options_;
   MachinePlan plan_;
@@ -546,7 +552,7 @@ void Supervisor::see_again(Violation& violation) {
   }
   states_.push_back(violation.rule);
   replaced_.push_back(key_of(violation));
-  static_cast<Finding&>(violation) = finding_of(
+  static_cast<Finding&>(violation) = its_finding(
       rule::STATE_RETURNS,
       fmt::format("{} breaks {} in the process that ran others before, and not in a new one: {}",
                   source_.name_of(violation.sequence), spec::rule_name(violation.rule),
@@ -612,7 +618,7 @@ bool Supervisor::died(const Outcome& outcome) {
   } else if (running.running) {
     report_.counter(slot_next) = running.number + 1;
   }
-  Finding finding = finding_of(rule, {});
+  Finding finding = its_finding(rule, {});
   finding.kind = kind_of_death(outcome, sequence);
   if (const auto entry = excuse_of(options_, finding)) {
     ++report_.counter(slot_excused + *entry);
@@ -687,7 +693,7 @@ void Supervisor::complete_findings(CheckResult& result) {
     const auto rule_told = [&](u64 key) { return told_as(rule_of(key)); };
     if (std::ranges::find(options_.told, told_as(count.rule), rule_told) != options_.told.end())
       continue;
-    findings_.emplace_back(finding_of(
+    findings_.emplace_back(its_finding(
         count.rule, "it was broken, and what the worker process left about it cannot be read"));
     findings_.back().remarks.emplace_back("the driver may have written over it");
     if (options_.found) options_.found(findings_.back());

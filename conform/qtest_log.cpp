@@ -20,8 +20,8 @@ namespace {
 namespace reg = spec::reg;
 namespace edu = qemu_map::edu;
 
-constexpr u32 mark = 0xe0000001;  // what an engine writes
-constexpr u64 scratch = qemu_map::ram + qemu_map::ram_bytes - 0x1000;
+constexpr u32 written_mark = 0xe0000001;  // what an engine writes
+constexpr u64 scratch_page = qemu_map::ram + qemu_map::ram_bytes - 0x1000;
 constexpr u64 page_bytes = 4096;
 
 /// Event by event.
@@ -40,8 +40,8 @@ class Walker {
     for (const auto& [sid, reads] : reads_) {
       to_.open(sid, reads);
       if (says(sid)) continue;
-      to_.write(4, scratch, mark);
-      dma(sid, scratch, edu::buffer, 0);
+      to_.write(4, scratch_page, written_mark);
+      dma(sid, scratch_page, edu::buffer, 0);
     }
     name_memory();
     for (const trace::Event& event : trace_.events) add(event);
@@ -155,7 +155,7 @@ class Walker {
     for (const u64 pa : named_) {
       if (pa % page_bytes != one.iova % page_bytes) continue;
       const bool there = passed && one.pa && *one.pa == pa;
-      to_.expect(4, pa, there ? mark : bits(pa, 31, 0));
+      to_.expect(4, pa, there ? written_mark : bits(pa, 31, 0));
       to_.write(4, pa, pa);
     }
   }
@@ -168,11 +168,11 @@ class Walker {
       to_.write(4, gbpa, (*gbpa_ & ~u64{spec::gbpa::abort}) | spec::gbpa::update);
     }
     to_.write(4, cr0, cr0_ & ~u64{spec::cr0::smmuen});
-    dma(sid, edu::buffer + 4, scratch, edu::to_memory);
+    dma(sid, edu::buffer + 4, scratch_page, edu::to_memory);
     to_.write(4, cr0, cr0_);
     if (aborts) to_.write(4, gbpa, *gbpa_ | spec::gbpa::update);
     // One that passed to where no data is has brought nobody knows what.
-    if (answer) to_.expect(4, scratch, bits(*answer, 31, 0));
+    if (answer) to_.expect(4, scratch_page, bits(*answer, 31, 0));
   }
 
   const trace::Trace& trace_;

@@ -79,7 +79,7 @@ class FindingReader {
   }
   void operator()(spec::Keeper& keeper) {
     const u64 value = number();
-    ok_ &= value <= static_cast<u64>(spec::Keeper::user);
+    ok_ &= value <= static_cast<u64>(spec::Keeper::backend);
     keeper = ok_ ? static_cast<spec::Keeper>(value) : spec::Keeper{};
   }
   template <class T>

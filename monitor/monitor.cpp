@@ -133,6 +133,7 @@ void Monitor::keep(Finding finding) {
   if (setup_.not_claimed.leaves_out(finding.rule)) return;
   if (!unsupported_machine_.empty()) return;  // judged by rules of another machine
   if (excuses_ != nullptr && excuses_->excuses(finding)) return;
+  if (hardware_ && finding.party == spec::Keeper::driver) finding.party = spec::Keeper::backend;
   constexpr std::size_t enough = 100000;
   if (findings_.size() < enough) findings_.push_back(std::move(finding));
 }

@@ -252,6 +252,10 @@ class Monitor {
   void walker_switches(u32 walker, u64 root);
   /// It dropped what it had cached.
   void walker_flushes(u32 walker);
+  /// Outcomes of an access through one that has a table. Of the SMMU's; false: a bound was hit.
+  bool ask_walker(u32 walker, const spec::Access& access, std::vector<spec::Outcome>& found);
+  /// The same of other hardware.
+  std::set<MayGet> ask_walker(u32 walker, u64 iova, char access);
   /// An interrupt of the SMMU reaches the driver: one of IOMMUCHECK_IRQ_*.
   void irq(AgentId by, u32 source);
   /// The command queue stops, or goes on.
@@ -484,6 +488,8 @@ class Monitor {
   void check_walker(u32 walker, u64 first, u64 last);
   [[nodiscard]] spec::sva::Alternatives allowed_at(const Question& asked, u64 va) const;
   [[nodiscard]] std::optional<spec::Regime<u64>> format_for(u32 walker, u64 master) const;
+  [[nodiscard]] spec::Regime<u64> format_of_table(u32 walker, u64 root) const;
+  [[nodiscard]] bool keeps_of(u32 walker) const;
   void settle_walkers(const spec::sva::Call& call, spec::Rule broken);
   void check_interval_for(u32 tag, const Place& place, u64 first, u64 last);
   void check_lookups(const Question& asked, u64 first, u64 last);

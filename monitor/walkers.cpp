@@ -41,20 +41,50 @@ void Monitor::walker_switches(u32 walker, u64 root) {
   if (hardware_) {
     const u32 input_bits = interface_.facts_of_table(root).input_bits;
     interface_.walker_switches(walker, root);
-    const bool known = interface_.table_of_walker(walker) != 0;
-    hardware_->walker_switches(walker, known ? root : 0, input_bits);
+    hardware_->walker_switches(walker, keeps_of(walker) ? root : 0, input_bits);
     return hardware_acted();
   }
-  auto format = format_for(walker, interface_.master_of_table(root));
-  const spec::sva::DomainFacts facts = interface_.facts_of_table(root);
-  if (!format) format = spec::plain_format(facts.input_bits, facts.output_bits);
+  const spec::Regime<u64> format = format_of_table(walker, root);
   interface_.walker_switches(walker, root);
-  if (interface_.table_of_walker(walker) == 0) {
-    caches_.walkers().stop(walker);
+  if (keeps_of(walker)) {
+    caches_.walkers().start(walker, spec::walker_regime(format, walker, root));
   } else {
-    caches_.walkers().start(walker, spec::walker_regime(*format, walker, root));
+    caches_.walkers().stop(walker);
   }
   gather();
+}
+
+spec::Regime<u64> Monitor::format_of_table(u32 walker, u64 root) const {
+  if (const auto format = format_for(walker, interface_.master_of_table(root))) return *format;
+  const spec::sva::DomainFacts facts = interface_.facts_of_table(root);
+  return spec::plain_format(facts.input_bits, facts.output_bits);
+}
+
+/// It has a table, and what it has cached of that is judged.
+bool Monitor::keeps_of(u32 walker) const {
+  return interface_.table_of_walker(walker) != 0 && !interface_.walks_afresh(walker);
+}
+
+bool Monitor::ask_walker(u32 walker, const spec::Access& access,
+                         std::vector<spec::Outcome>& found) {
+  spec::Walkers& walkers = caches_.walkers();
+  if (!interface_.walks_afresh(walker)) return walkers.outcomes(walker, access, found);
+  const u64 root = interface_.table_of_walker(walker);
+  walkers.start(walker, spec::walker_regime(format_of_table(walker, root), walker, root));
+  const bool whole = walkers.outcomes(walker, access, found);
+  walkers.stop(walker);
+  gather();
+  return whole;
+}
+
+std::set<MayGet> Monitor::ask_walker(u32 walker, u64 iova, char access) {
+  Hardware& hardware = hardware_->hardware();
+  if (!interface_.walks_afresh(walker)) return hardware.walker_answers(walker, iova, access);
+  const u64 root = interface_.table_of_walker(walker);
+  hardware.walker_switches(walker, root, interface_.facts_of_table(root).input_bits);
+  std::set<MayGet> may = hardware.walker_answers(walker, iova, access);
+  hardware.walker_switches(walker, 0, 0);
+  return may;
 }
 
 void Monitor::walker_flushes(u32 walker) {

@@ -256,7 +256,9 @@ std::vector<std::string> evidence(const Violation& violation) {
 std::vector<std::string> details(const Violation& violation) {
   std::vector<std::string> lines = evidence(violation);
   // A device's has it among the remarks.
-  if (!violation.kind.empty() && violation.party == spec::Keeper::driver) {
+  const bool drivers =
+      violation.party == spec::Keeper::driver || violation.party == spec::Keeper::backend;
+  if (!violation.kind.empty() && drivers) {
     lines.push_back("kind: " + violation.kind);
   }
   if (!violation.machine.empty()) lines.push_back("machine: " + violation.machine);

@@ -103,8 +103,8 @@ std::optional<Family> find_family(std::string_view name) {
 }
 
 std::string_view keeper_name(Keeper keeper) {
-  constexpr std::array<std::string_view, 6> names = {"driver", "caller",      "device",
-                                                     "smmu",   "environment", "user"};
+  constexpr std::array<std::string_view, 7> names = {"driver",      "caller", "device", "smmu",
+                                                     "environment", "user",   "backend"};
   return names[static_cast<std::size_t>(keeper)];
 }
 

@@ -12,8 +12,9 @@
 
 namespace iommucheck::spec {
 
-/// Who is at fault when a rule is broken.
-enum class Keeper : u8 { driver, caller, device, smmu, environment, user };
+/// Who is at fault when a rule is broken. A backend keeps the rules of drivers, where it drives
+/// other hardware below our own core; no rule names it.
+enum class Keeper : u8 { driver, caller, device, smmu, environment, user, backend };
 
 /// Rules that users, litmus tests and twins name together. The first eight are the litmus ones.
 enum class Family : u8 {

@@ -26,11 +26,11 @@ constexpr u64 bar_of(unsigned engine) { return qemu_map::pci_memory + engine * e
 constexpr u32 sid_of(unsigned engine) { return (qemu_map::first_slot + engine) << 3; }
 
 // Memory: structures, a page for copies, data.
-constexpr u64 scratch = qemu_map::ram + (u64{60} << 20);
+constexpr u64 engine_scratch = qemu_map::ram + (u64{60} << 20);
 constexpr u64 edu_page = 4096;
 
 /// What engine `engine` writes from word `index` of its buffer: no address of RAM.
-constexpr u32 mark(unsigned engine, u64 index) {
+constexpr u32 engine_mark(unsigned engine, u64 index) {
   return 0xe0000000U | (engine << 16) | static_cast<u32>(index);
 }
 
@@ -57,7 +57,7 @@ volatile u32* QemuDevice::word(u64 pa) const {
 }
 
 void QemuDevice::tag_memory() {
-  for (u64 pa = qemu_map::structures + qemu_map::structures_bytes; pa < scratch; pa += 8) {
+  for (u64 pa = qemu_map::structures + qemu_map::structures_bytes; pa < engine_scratch; pa += 8) {
     process_->ram()[(pa - qemu_map::ram) / 8] = pa | ((pa + 4) << 32);
   }
 }
@@ -96,9 +96,9 @@ Expected<void> QemuDevice::set_up_engines() {
     const u64 config = qemu_map::ecam + (u64{sid_of(i)} << 12);
     command("writel", config + 0x10, bar_of(i));
     command("writew", config + 4, 6);
-    for (u64 k = 0; k < buffer_words; ++k) *word(scratch + 4 * k) = mark(i, k);
+    for (u64 k = 0; k < buffer_words; ++k) *word(engine_scratch + 4 * k) = engine_mark(i, k);
     engine_[i] = {};
-    if (!run_engine(i, scratch, edu::buffer, buffer_words * 4, 0)) break;
+    if (!run_engine(i, engine_scratch, edu::buffer, buffer_words * 4, 0)) break;
   }
   return settle();
 }
@@ -343,12 +343,12 @@ bool QemuDevice::run_engine(unsigned number, u64 source, u64 destination, u64 by
   return !broken_;
 }
 
-void QemuDevice::break_for_test() { run_engine(0, scratch, 0, 4, 0); }
+void QemuDevice::break_for_test() { run_engine(0, engine_scratch, 0, 4, 0); }
 
 /// Where the last write of the engine went; the word is put back.
 void QemuDevice::look_for(unsigned number) {
   const Engine& engine = engine_[number];
-  const u32 wanted = mark(number, engine.next_word);
+  const u32 wanted = engine_mark(number, engine.next_word);
   engine_[number].went[engine.next_word] = 0;
   const u64 offset = engine.iova % edu_page;
   const auto there = [&](u64 first) {
@@ -379,18 +379,18 @@ void QemuDevice::read_back(unsigned number) {
   const u64 pass = (gbpa_ & ~u64{spec::gbpa::abort}) | spec::gbpa::update;
   if (aborts) command("writel", qemu_map::smmu + reg::gbpa, pass);
   command("writel", qemu_map::smmu + reg::cr0, cr0_ & ~u64{spec::cr0::smmuen});
-  run_engine(number, edu::buffer + 4 * buffer_words, scratch, 4 * engine.reads.size(),
+  run_engine(number, edu::buffer + 4 * buffer_words, engine_scratch, 4 * engine.reads.size(),
              edu::to_memory);
   command("writel", qemu_map::smmu + reg::cr0, cr0_);
   if (aborts) command("writel", qemu_map::smmu + reg::gbpa, gbpa_ | spec::gbpa::update);
   if (broken_) return;
   for (std::size_t i = 0; i < engine.reads.size(); ++i) {
-    const u32 got = *word(scratch + 4 * i);
+    const u32 got = *word(engine_scratch + 4 * i);
     DmaSeen& seen = seen_[values_[engine.reads[i]]];
     seen.reached = got != 0;
     // A descriptor of a leaf, read where nothing is translated, is none: it is no multiple of 4.
-    const bool named =
-        got >= qemu_map::structures + qemu_map::structures_bytes && got < scratch && got % 4 == 0;
+    const bool named = got >= qemu_map::structures + qemu_map::structures_bytes &&
+                       got < engine_scratch && got % 4 == 0;
     if (seen.reached && named) seen.pa = got;
     // What a write left there, before it was put back.
     const unsigned writer = (got >> 16) & 0xff;

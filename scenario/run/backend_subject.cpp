@@ -125,13 +125,12 @@ Reachable DriverSubject::reachable_by_hardware(const Probing& probing,
     return {{false, 0, "?anything: there is no table any more"}};
   }
   if (!walker && !world_.devices[probing.device].has_iommu()) return {{true, probing.iova, {}}};
-  const std::set<MayGet> may =
-      walker ? judge.hardware().walker_answers(*walker, probing.iova, probing.access)
-             : judge.answers({.device = probing.device,
-                              .stream = probing.stream,
-                              .at = probing.at,
-                              .iova = probing.iova,
-                              .access = probing.access});
+  const std::set<MayGet> may = walker ? monitor_->ask_walker(*walker, probing.iova, probing.access)
+                                      : judge.answers({.device = probing.device,
+                                                       .stream = probing.stream,
+                                                       .at = probing.at,
+                                                       .iova = probing.iova,
+                                                       .access = probing.access});
   const Reachable allowed = walker ? Reachable{} : promised(interface(), probing);
   Reachable set;
   for (const MayGet& one : may) set.insert(answer_of(one, allowed));

@@ -303,9 +303,9 @@ Reachable DriverSubject::reachable(const Probing& probing) {
   if (machine_) return reachable_by_hardware(probing, walker);
   if (walker || probing.by == Probing::By::walker) {
     std::vector<spec::Outcome> found;
-    const bool walks = walker && monitor_->caches().walkers().walks_now(*walker);
+    const bool walks = walker && interface().table_of_walker(*walker) != 0;
     if (!walks) return {{false, 0, "?anything: there is no table any more"}};
-    if (!monitor_->caches().walkers().outcomes(*walker, access_of(probing), found)) {
+    if (!monitor_->ask_walker(*walker, access_of(probing), found)) {
       set.insert({false, 0, "?the specification gave up"});
     }
     for (const spec::Outcome& outcome : found) set.insert(reached_by(probing, outcome));

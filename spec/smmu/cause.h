@@ -84,6 +84,7 @@ struct Cause {
   ConfigKind structure = ConfigKind::ste;
   std::vector<CachedWord> words{};     ///< of a cached structure, those that memory says otherwise
   std::optional<Rule> rule{};          ///< that decides what the word means
+  bool contiguous = false;             ///< a leaf that may be cached for the whole of its group
   unsigned txsz = 0;                   ///< beyond_input: TxSZ; half_disabled: which half
   EventIndex stored_at = 0;            ///< event that replaced it, 0: none did
   EventIndex vanished_at = 0;          ///< and at which that was visible

@@ -262,6 +262,8 @@ std::string cause_text(const Cause& cause, const Namer& namer) {
   switch (cause.kind) {
     case Kind::word: {
       std::string text = "memory: " + named(namer, cause.pa) + " holds " + hex(cause.value);
+      if (cause.contiguous)
+        text += ", with the contiguous hint: cached, it may stand for its group";
       if (cause.rule) text += ": " + by_rule();
       return text;
     }

@@ -288,6 +288,7 @@ Cause cause_of(const CachesView& of, const Candidate& c, u64 va) {
   // Memory may have it in another address space's tables.
   const bool global = of.lookups.is_global(c);
   if (global && cause.kind == Cause::Kind::word) cause.kind = Cause::Kind::global_word;
+  cause.contiguous = c.kind == Candidate::Kind::leaf && contiguous_hint(c.value).value;
   cause.va = va;
   if (is_stage2(of.regimes[c.space.regime].regime)) {
     name_space(of.regimes.tag(of.regimes[c.space.regime].tag).tag, cause);
@@ -324,6 +325,8 @@ Cause cause_of(const CachesView& of, const Outcome& outcome) {
   } else if (outcome.origin != 0) {
     cause = cause_of_word(of.memory, outcome.origin, outcome.value);
     if (outcome.kind == OutcomeKind::fault) cause.rule = outcome.rule;
+    const bool is_leaf = outcome.kind == OutcomeKind::translation;
+    cause.contiguous = is_leaf && contiguous_hint(outcome.value).value;
   }
   return cause;
 }

@@ -260,6 +260,11 @@ std::string dump(const InterfaceState& s) {
     text += "walker" + named("", s.walkers[i].number) + named("space", s.walkers[i].space) +
             named("flushed", s.walkers[i].flushed) + "\n";
   }
+  for (u32 i = 0; i < s.kept_by_walkers.size(); ++i) {
+    const records::KeptByWalker& kept = s.kept_by_walkers[i];
+    text += "kept by walker" + named("", kept.walker) + " " + hex(kept.first) + " to " +
+            hex(kept.last) + " at " + hex(kept.pa) + named("prot", kept.prot) + "\n";
+  }
   for (u32 i = 1; i < s.virtual_devices.bound(); ++i) {
     const VirtualDevice& its = s.virtual_devices[i];
     if (its.parent == 0) continue;

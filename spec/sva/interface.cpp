@@ -290,6 +290,11 @@ void Interface::walker_flushes(u32 walker) { sva::walker_flushes(state_, walker)
 
 bool Interface::has_walker(u32 walker) const { return find_walker(state_, walker) != nullptr; }
 
+bool Interface::walks_afresh(u32 walker) const {
+  const Walker* record = find_walker(state_, walker);
+  return record != nullptr && record->space != 0 && is_private_table(state_, record->space);
+}
+
 u64 Interface::table_of_walker(u32 walker) const {
   const Walker* record = find_walker(state_, walker);
   return record == nullptr || record->space == 0 ? 0 : state_.spaces[record->space].table;

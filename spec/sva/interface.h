@@ -305,17 +305,19 @@ class Interface {
   // A number below device_count() is the context bank of that device; others are walkers of their
   // own. INTERFACE "Dynamic domains".
 
-  /// It has that table, and nothing cached: of a dynamic domain whose attribute was asked, else
-  /// nothing that is known. 0: none.
+  /// It has that table, and nothing cached: of a dynamic domain or a private PASID whose attribute
+  /// was asked, else nothing that is known. 0: none.
   void walker_switches(u32 walker, u64 root);
   /// It dropped all that it had cached.
   void walker_flushes(u32 walker);
   /// It has a table beside its own domain's, perhaps one that is gone.
   [[nodiscard]] bool has_walker(u32 walker) const;
+  /// It is asked with nothing cached: its table is a private PASID's.
+  [[nodiscard]] bool walks_afresh(u32 walker) const;
   /// The root that it has; 0: none, or the table is gone.
   [[nodiscard]] u64 table_of_walker(u32 walker) const;
-  /// Handle of the master of the table's owner; 0: no dynamic domain's attribute was seen to be
-  /// `root`.
+  /// Handle of the master of the table's owner, a private PASID's being its domain; 0: no attribute
+  /// was seen to be `root`.
   [[nodiscard]] u64 master_of_table(u64 root) const;
   /// Facts of that owner.
   [[nodiscard]] DomainFacts facts_of_table(u64 root) const;

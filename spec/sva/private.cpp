@@ -9,6 +9,7 @@
 #include "spec/sva/pasids.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/time_outs.h"
+#include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
 
@@ -135,6 +136,7 @@ void end_private(InterfaceState& s, u32 space, bool timed_out) {
   const u64 handle = s.spaces[space].handle;
   s.forest.erase(s.io_mms, handle, handle);
   s.forest.insert(s.freed_io_mms, {.first = handle, .last = handle});
+  forget_walkers(s, space);
   const u32 number = s.spaces[space].number;
   if (number != 0) say_done(s, s.spaces[space].maker, s.numbers[number].value);
   if (timed_out) {

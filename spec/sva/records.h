@@ -219,12 +219,22 @@ struct Token {
   u32 padding = 0;
 };
 
-/// Somebody beside the IOMMU that walks a dynamic domain's table by itself.
+/// Somebody beside the IOMMU that walks a dynamic domain's or a private PASID's table by itself.
 struct alignas(8) Walker {
   u32 number = 0;   ///< of the device whose context bank it is; beyond them: a walker of its own
   u32 space = 0;    ///< whose table it has; 0: nothing that is known
   u32 flushed = 0;  ///< since the last unmap there
   u32 padding = 0;
+};
+
+/// What was unmapped in a private PASID's table, and a walker of it may have cached: the driver's
+/// invalidations are for the IOMMU's own caches.
+struct KeptByWalker {
+  u64 first = 0;
+  u64 last = 0;
+  u64 pa = 0;
+  u32 prot = 0;
+  u32 walker = 0;  ///< its number
 };
 
 /// Where faults of a device's processes go, or events of a user.

@@ -240,6 +240,7 @@ struct InterfaceState {
   TrailPool<Bond> bonds;
   TrailPool<Unseen> unseens;
   TrailArray<Walker> walkers;
+  TrailArray<records::KeptByWalker> kept_by_walkers;
   TrailPool<Token> tokens;
   TrailPool<Queue> queues;
   TrailPool<Waiting> waitings;

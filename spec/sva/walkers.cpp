@@ -64,9 +64,25 @@ u32 space_of_table(const InterfaceState& s, u64 root) {
   u32 found = 0;
   if (root == 0) return 0;
   s.for_each_space([&](u32 i) {
-    if (is_dynamic(s.spaces[i]) && s.spaces[i].table == root) found = i;
+    const bool is_walkable = is_dynamic(s.spaces[i]) || is_private_table(s, i);
+    if (is_walkable && s.spaces[i].table == root) found = i;
   });
   return found;
+}
+
+namespace {
+
+/// Of a private PASID's table, that a walker has cached: gone.
+void drop_kept(InterfaceState& s, u32 number) {
+  for (u32 i = s.kept_by_walkers.size(); i-- != 0;) {
+    if (s.kept_by_walkers[i].walker == number) s.kept_by_walkers.remove_unordered(s.trail, i);
+  }
+}
+
+}  // namespace
+
+bool is_private_table(const InterfaceState& s, u32 space) {
+  return s.spaces[space].owner == Owner::private_pasid && s.spaces[space].life == records::living;
 }
 
 bool is_walked(const InterfaceState& s, u32 space) {
@@ -87,7 +103,7 @@ bool all_flushed(const InterfaceState& s, u32 space) {
 
 /// What was unmapped is in nobody's cache any more.
 void settle_walked(InterfaceState& s, u32 space) {
-  if (space == 0 || !all_flushed(s, space)) return;
+  if (space == 0 || is_private_table(s, space) || !all_flushed(s, space)) return;
   clear_stale(s, space);
 }
 
@@ -100,12 +116,14 @@ void walker_switches(InterfaceState& s, u32 number, u64 root) {
     before = s.walkers[i].space;
     s.walkers.remove_unordered(s.trail, i);
   }
+  drop_kept(s, number);
   settle_walked(s, before);
   if (root == 0) return;
   s.walkers.push(s.trail, {.number = number, .space = space_of_table(s, root), .flushed = 1});
 }
 
 void walker_flushes(InterfaceState& s, u32 number) {
+  drop_kept(s, number);
   for (u32 i = 0; i < s.walkers.size(); ++i) {
     if (s.walkers[i].number != number) continue;
     s.walkers.edit(s.trail, i).flushed = 1;
@@ -115,6 +133,17 @@ void walker_flushes(InterfaceState& s, u32 number) {
 
 void leave_to_walkers(InterfaceState& s, u32 space, const Interval& piece) {
   if (!is_walked(s, space)) return;
+  if (is_private_table(s, space)) {
+    for (u32 i = 0; i < s.walkers.size(); ++i) {
+      if (s.walkers[i].space != space) continue;
+      s.kept_by_walkers.push(s.trail, {.first = piece.first,
+                                       .last = piece.last,
+                                       .pa = piece.pa,
+                                       .prot = piece.prot,
+                                       .walker = s.walkers[i].number});
+    }
+    return;
+  }
   keep_layer(s, space, piece, records::gathered);
   for (u32 i = 0; i < s.walkers.size(); ++i) {
     if (s.walkers[i].space == space) s.walkers.edit(s.trail, i).flushed = 0;
@@ -124,6 +153,7 @@ void leave_to_walkers(InterfaceState& s, u32 space, const Interval& piece) {
 void forget_walkers(InterfaceState& s, u32 space) {
   for (u32 i = s.walkers.size(); i-- != 0;) {
     if (s.walkers[i].space != space) continue;
+    drop_kept(s, s.walkers[i].number);
     // A context bank goes on pointing to where the table was; a walker of its own ends with it.
     if (s.walkers[i].number < s.devices.size()) {
       s.walkers.edit(s.trail, i).space = 0;
@@ -164,6 +194,15 @@ Alternatives expected_of_walker(const InterfaceState& s, u32 number, u64 iova) {
     return out;
   }
   space_promises(s, walker->space, iova, FaultKind::terminated, true, out);
+  for (u32 i = 0; i < s.kept_by_walkers.size(); ++i) {
+    const records::KeptByWalker& kept = s.kept_by_walkers[i];
+    if (kept.walker != number) continue;
+    if (iova < kept.first) out.ends_at(kept.first - 1);
+    if (iova < kept.first || kept.last < iova) continue;
+    out.ends_at(kept.last);
+    out.add({.state = State::mapped, .pa = kept.pa + (iova - kept.first), .prot = kept.prot});
+    out.add({.state = State::unmapped});
+  }
   return out;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Dynamic domains: tables that somebody beside the IOMMU walks, and who that is. The IOMMU never
-// does, so that a call on one owes the hardware nothing; what a walker has cached is its caller's
+// Tables that somebody beside the IOMMU walks, and who that is. A dynamic domain's the IOMMU never
+// walks, so that a call on one owes the hardware nothing; what a walker has cached is its caller's
 // to flush. INTERFACE "Dynamic domains"; SEMANTICS 5.
 #pragma once
 
@@ -24,11 +24,16 @@ void walker_switches(InterfaceState& s, u32 number, u64 root);
 void walker_flushes(InterfaceState& s, u32 number);
 /// Its record; null: it has no table but its own domain's.
 const Walker* find_walker(const InterfaceState& s, u32 number);
-/// The dynamic domain whose table is known to be there; 0: none.
+/// The space that somebody else may walk, a dynamic domain's or a private PASID's, whose table is
+/// known to be there; 0: none.
 u32 space_of_table(const InterfaceState& s, u64 root);
+/// Of a private PASID, which the IOMMU walks as well.
+bool is_private_table(const InterfaceState& s, u32 space);
 /// Somebody walks its table.
 bool is_walked(const InterfaceState& s, u32 space);
-/// What stood in `piece` may be cached by whoever walks the space, until that was flushed.
+/// What stood in `piece` may be cached by whoever walks the space, until that was flushed; of a
+/// private PASID's, by each walker for itself, since the space has what the IOMMU's caches may
+/// hold.
 void leave_to_walkers(InterfaceState& s, u32 space, const Interval& piece);
 /// The space is gone, and so is what they had.
 void forget_walkers(InterfaceState& s, u32 space);

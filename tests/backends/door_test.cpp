@@ -143,6 +143,7 @@ TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
     ASSERT_EQ(result.findings.size(), 1U) << name;
     EXPECT_TRUE(std::ranges::find(rules, result.findings.front().rule) != rules.end())
         << name << ": " << spec::rule_name(result.findings.front().rule);
+    EXPECT_EQ(result.findings.front().party, spec::Keeper::backend) << name;
   }
 }
 

@@ -26,8 +26,6 @@ struct OfNobody {
   const char* why;
 };
 constexpr OfNobody of_nobody[] = {
-    {rule::CONFLICT_CONTIGUOUS, "neither our driver nor one made of it sets the contiguous hint"},
-    {rule::STALL_TERM_ABORTS, "nor does it send CMD_STALL_TERM"},
     {rule::CONFIG_MIXTURE, "of recordings"},
     {rule::CONFIG_STALE_ACCESS, "of recordings"},
     {rule::TRANSLATION_STALE_ACCESS, "of recordings"},
@@ -42,6 +40,9 @@ struct OfMuseum {
 constexpr OfMuseum of_museum[] = {
     // By compare and exchange nothing is lost, and nothing asked.
     {rule::LOST_UPDATE_STORE, "dirty_plain_stores", "httu=2"},
+    // It sets no contiguous hint, and sends no CMD_STALL_TERM.
+    {rule::CONFLICT_CONTIGUOUS, "contiguous_hint_on_each_leaf", "default"},
+    {rule::STALL_TERM_ABORTS, "stall_term_before_cfgi", "default"},
 };
 
 std::set<Rule> asked_of(const std::string& driver, const std::string& machine, u64 sequences) {

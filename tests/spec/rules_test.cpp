@@ -47,6 +47,7 @@ TEST(Rules, LitmusFamiliesHaveTheNamesOfTheFormat) {
 TEST(Rules, KeepersArePrinted) {
   EXPECT_EQ(keeper_name(Keeper::driver), "driver");
   EXPECT_EQ(keeper_name(Keeper::user), "user");
+  EXPECT_EQ(keeper_name(Keeper::backend), "backend");
   EXPECT_EQ(rule_info(rule::S1_VA_IN_RANGE).keeper, Keeper::smmu);
 }
 
