@@ -5,23 +5,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "litmus/parser.h"
 #include "litmus/random.h"
 #include "tests/cases.h"
+#include "tests/number_from.h"
 #include "tests/places.h"
 
 namespace iommucheck::litmus::agreement_test {
 namespace {
 
 using TestCase = iommucheck::litmus::Test;
-
-u64 number_from(const char* name, u64 otherwise) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? otherwise : std::strtoull(value, nullptr, 10);
-}
 
 std::vector<TestCase> tests_of_the_files() {
   std::vector<TestCase> tests;
@@ -38,8 +33,8 @@ std::vector<TestCase> tests_of_the_files() {
 /// exception: at most `known_max(cases)`.
 template <class Make, class Most>
 void expect_agreement(const Make& make, const Most& known_max, u64 judged_of_10 = 9) {
-  const u64 first = number_from("IOMMUCHECK_LITMUS_SEED", 0);
-  const u64 cases = number_from("IOMMUCHECK_LITMUS_CASES", 1200);
+  const u64 first = test::number_from("IOMMUCHECK_LITMUS_SEED", 0);
+  const u64 cases = test::number_from("IOMMUCHECK_LITMUS_CASES", 1200);
   u64 judged = 0;
   u64 known = 0;
   u64 different = 0;

@@ -8,6 +8,7 @@
 #include "impl/device/door.h"
 #include "tests/cases.h"
 #include "tests/impl/device/device_support.h"
+#include "tests/number_from.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -121,7 +122,10 @@ void mend(Garbage& g) {
 
 TEST(DeviceGarbage, NothingThatAGuestWritesHarms) {
   u64 passed = 0, most = 0;
-  for (u64 seed = 1; seed <= iommucheck::test::cases(60, 20000); ++seed) {
+  using iommucheck::test::number_from;
+  const u64 first = number_from("IOMMUCHECK_GARBAGE_SEED", 1);
+  const u64 cases = number_from("IOMMUCHECK_GARBAGE_CASES", iommucheck::test::cases(60, 20000));
+  for (u64 seed = first; seed < first + cases; ++seed) {
     Garbage g(seed, seed % 2 != 0);
     Port port(*g.smmu);
     std::array<std::byte, Smmu::state_bytes> state{};
