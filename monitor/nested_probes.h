@@ -18,6 +18,8 @@ class NestedProbes {
   void begin(const std::vector<spec::Access>& accesses);
   /// Words [pa, pa + 8 * words) are about to change.
   void before_store(spec::Caches& caches, u64 pa, u64 words);
+  /// SMMUEN is about to go: what was fetched until then may stay cached behind it.
+  void before_disable(spec::Caches& caches);
   /// NestedAccesses::outcomes() has all that the access may meet.
   [[nodiscard]] bool follows(const spec::Access& access) const;
 
@@ -30,6 +32,7 @@ class NestedProbes {
     friend auto operator<=>(const Probe&, const Probe&) = default;
   };
   static Probe probe_of(const spec::Access& access);
+  void tell(spec::Caches& caches);
 
   std::set<Probe> probes_;
   std::set<u64> relied_on_;  // words whose old values may be cached in ways that nobody is told

@@ -64,4 +64,7 @@ void queue_place_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Granules of one stage with those of the other, and start levels of stage 2 with each size.
 void shape_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
+/// Each value of the fields of STEs and CDs, in each kind of configuration.
+void each_value_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+
 }  // namespace iommucheck::oracle

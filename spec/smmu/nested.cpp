@@ -147,7 +147,9 @@ void NestedAccesses::through_its_stage1(const Access& access, const Ste<u64>& st
   for (const Candidate& c : cached) {
     const Regime<u64>& filled_by = regimes_.of(c.space);
     if (!lookups_.is_found_at(regime, c, access.va)) continue;
-    const AccessResult<u64> result = check_access(c.leaf, kind, filled_by);
+    AccessResult<u64> result = check_access(c.leaf, kind, filled_by);
+    // As Accesses::under() has it: by the half through which it was filled.
+    if (const auto refused = check_e0pd(filled_by, c.space.half, kind)) result.fault = refused;
     Outcome passed{.kind = OutcomeKind::translation, .rule = rule::TRANSLATION_RESULT};
     if (result.fault) {
       passed = fault_outcome(result.fault->event, result.fault->rule, kind, context.reaction);

@@ -472,6 +472,21 @@ TEST(KnownUser, OneOfAnotherAsidIsNotMet) {
   EXPECT_EQ(m.users(access), "1");
 }
 
+/// An entry that a privileged access has filled is met by those that the half lets pass.
+TEST(KnownUser, WhoMayNotUseAHalfMeetsNoEntryOfIt) {
+  NestedMachine m;
+  ASSERT_TRUE(m.caches.capabilities().e0pd);
+  m.store(user + 8, NestedMachine::users_cd().dw[1] | u64{1} << 2);
+  m.send({cfgi_all(), nh_all, cmd_sync()});
+  ASSERT_FALSE(access.privileged);
+  EXPECT_EQ(m.users(access), "F_TRANSLATION");
+  EXPECT_TRUE(m.caches.fill_nested(1, 0, false, va));
+  EXPECT_EQ(m.users(access), "F_TRANSLATION");
+  Access by_kernel = access;
+  by_kernel.privileged = true;
+  EXPECT_EQ(m.users(by_kernel), "0");
+}
+
 TEST(KnownUser, NothingIsFilledWhereThereIsNoTranslation) {
   NestedMachine m;
   EXPECT_FALSE(m.caches.fill_nested(1, 0, false, 0x8000));
