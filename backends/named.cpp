@@ -37,7 +37,7 @@ spec::sva::Setup machine_setup(const Setup& setup) {
 
 std::unique_ptr<BackendMachine> powered_on(const NamedBackend& backend, const Setup& setup) {
   auto machine = backend.make(machine_setup(setup));
-  if (!machine->power_on(setup.process_pa(), Setup::process_bytes)) return nullptr;
+  if (!machine->power_on(setup.process_pa(), setup.process_bytes)) return nullptr;
   return machine;
 }
 

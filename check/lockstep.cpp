@@ -29,35 +29,51 @@ bool has_a_view(const LockstepOptions& options, const iommucheck_driver& driver)
   return options.scan || (driver.flags & IOMMUCHECK_DRIVER_SCAN) != 0 || driver.hooks != nullptr;
 }
 
+/// Where its memory is to lie.
+Place place_of(const LockstepOptions& options) {
+  if (options.place) return *options.place;
+  const Setup usual;
+  return {.id = spec::make_id_registers(options.machine.caps),
+          .window_pa = usual.window_pa,
+          .window_bytes = options.window_bytes,
+          .process_bytes = usual.process_bytes};
+}
+
 /// What the driver sees. Null where the monitor's own memory serves, or there is no place
 /// (is_identity).
 std::unique_ptr<Pages> window_of(const LockstepOptions& options, const iommucheck_driver& driver) {
   const bool view = has_a_view(options, driver);
   const bool guarded = options.guard_window && !view;
   const auto kind = guarded ? Pages::Kind::mirrored : Pages::Kind::own;
+  const Place place = place_of(options);
   if (is_identity(options, driver)) {
-    const auto at = Pages::identity_place(options.window_bytes);
-    return at ? std::make_unique<Pages>(options.window_bytes, kind, *at) : nullptr;
+    const auto at = Pages::identity_place(place.window_bytes);
+    const bool fits = at && (!options.place || *at == place.window_pa);
+    return fits ? std::make_unique<Pages>(place.window_bytes, kind, *at) : nullptr;
   }
   if (!guarded && !view) return nullptr;
-  const auto at = Pages::congruent_place(options.window_bytes, Setup{}.window_pa);
-  return std::make_unique<Pages>(options.window_bytes, kind, at.value_or(0));
+  const auto at = Pages::congruent_place(place.window_bytes, place.window_pa);
+  return std::make_unique<Pages>(place.window_bytes, kind, at.value_or(0));
 }
 
 Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver, const Pages* window,
                Hardware* hardware) {
+  const Place place = place_of(options);
   Setup setup;
   setup.hardware = hardware;
+  setup.window_pa = place.window_pa;
+  setup.process_bytes = place.process_bytes;
+  setup.users_pa = place.users_pa;
   if (window != nullptr && !has_a_view(options, driver)) {
     setup.window_memory = reinterpret_cast<u64*>(window->data());
   }
   if (window != nullptr && is_identity(options, driver)) {
     setup.window_pa = reinterpret_cast<u64>(window->seen());
   }
-  setup.id = spec::make_id_registers(options.machine.caps);
+  setup.id = place.id;
   setup.devices = options.machine.devices;
   setup.cmdq_log2size = options.machine.cmdq_log2size;
-  setup.window_bytes = options.window_bytes;
+  setup.window_bytes = place.window_bytes;
   setup.not_claimed = options.claims.of(driver);
   setup.per_device_tables = (driver.flags & IOMMUCHECK_DRIVER_PER_DEVICE_TABLES) != 0;
   if ((driver.flags & IOMMUCHECK_DRIVER_HOOKS) != 0) setup.hooks = options.machine.hooks;
@@ -136,7 +152,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
 }
 
 std::string Lockstep::boot(Monitor::Sink* sink) {
-  if (no_place_) return "no memory below 2 GiB is free, for a window at its own address";
+  if (no_place_) return "no memory is free for a window at its own address";
   if (options_.backend != nullptr && !machine_) return "the hardware did not come up";
   monitor_.set_sink(sink);
   std::string failed = host_.boot();

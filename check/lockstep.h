@@ -13,6 +13,7 @@
 #include "check/machine.h"
 #include "check/novelty.h"
 #include "check/passed_over.h"
+#include "check/place.h"
 #include "host/driver_host.h"
 #include "host/user_sink.h"
 #include "operations/operation.h"
@@ -25,6 +26,7 @@ inline constexpr u64 page_4k = 4096;  ///< the smallest that a call maps
 
 struct LockstepOptions {
   Machine machine = default_machine();
+  std::optional<Place> place{};  ///< absent: where there is room
   u64 window_bytes = u64{16} << 20;
   u64 seed = 1;                  ///< for the header of traces
   Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()
@@ -103,7 +105,14 @@ class Lockstep {
   void on_call(CallHook hook) { call_hook_ = std::move(hook); }
   /// Addresses are aimed as if domains had no more than that, whatever the driver says.
   void aim_within(const spec::sva::DomainFacts& facts) { aim_ = facts; }
-  /// What accesses may meet now, near what is mapped: untranslated ones, unprivileged.
+  /// An access near what is mapped: untranslated, unprivileged.
+  struct Aim {
+    u32 device = 0;
+    std::size_t pasid = 0;  ///< which of its own, from 1; 0: it has none
+    spec::Access access{};
+  };
+  std::vector<Aim> aims();
+  /// What these may meet now.
   struct Reach {
     std::string access;    ///< "device 1, PASID 2 of its own reads 0x1000"
     std::string outcomes;  ///< "0x1000000000 or a fault"
@@ -228,6 +237,7 @@ class Lockstep {
   static void note_left(Space& space, u64 iova, u64 bytes);
   static void note_unmapped(Space& space, u64 iova, u64 bytes);
   [[nodiscard]] fuzz::SpaceView empty_view() const;
+  [[nodiscard]] u64 elsewhere(u64 pa) const;
   fuzz::SpaceView space_of(const Space& space) const;
   fuzz::SpaceView reached_by(u32 device, spec::sva::Substream at);
   [[nodiscard]] std::vector<u32> sendable(u32 device) const;
@@ -270,6 +280,7 @@ class Lockstep {
 
   // lockstep_users.cpp: users of stage 2 domains
   void perform_user(const fuzz::Operation& operation);
+  [[nodiscard]] bool has_room_for_user() const;
   u64 make_parent();
   std::optional<std::size_t> parent_of_users(const fuzz::Operation& operation);
   u64 users_domain(u64 parent, const fuzz::Operation& operation);

@@ -63,7 +63,7 @@ void Lockstep::map_to_track(std::size_t index, const fuzz::Operation& operation)
   Call map{.kind = CallKind::map};
   map.domain = space.handle;
   map.iova = block * operation.page;
-  map.pa = callers_memory(options_.machine.caps).base;
+  map.pa = options_.place ? options_.place->pages_pa : callers_memory(options_.machine.caps).base;
   map.size = (operation.choices & 8) != 0 ? block : 0x8000;
   map.prot = spec::sva::prot_read | spec::sva::prot_write;
   if (may_call(map)) note_result(index, map, make_call(map));

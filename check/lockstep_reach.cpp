@@ -27,10 +27,17 @@ std::string text_of(const spec::Outcome& outcome) {
   return "?";
 }
 
+std::string text_of(const Lockstep::Aim& aim) {
+  return fmt::format(
+      "device {}{} {} {:#x}", aim.device,
+      aim.pasid == 0 ? std::string() : fmt::format(", PASID {} of its own", aim.pasid),
+      aim.access.type == spec::AccessType::read ? "reads" : "writes", aim.access.va);
+}
+
 }  // namespace
 
-std::vector<Lockstep::Reach> Lockstep::reach() {
-  std::vector<Reach> all;
+std::vector<Lockstep::Aim> Lockstep::aims() {
+  std::vector<Aim> all;
   const spec::sva::Interface& interface = monitor_.interface();
   for (u32 device = 0; device < interface.device_count(); ++device) {
     std::vector<spec::sva::Substream> places(1);
@@ -44,26 +51,30 @@ std::vector<Lockstep::Reach> Lockstep::reach() {
       }
       for (const u64 va : addresses) {
         for (const spec::AccessType type : {spec::AccessType::read, spec::AccessType::write}) {
-          const spec::Access access{.sid = interface.stream_ids(device).front(),
-                                    .ssid = places[k].number,
-                                    .ssv = places[k].present,
-                                    .type = type,
-                                    .va = va,
-                                    .route = spec::Route::untranslated};
-          std::set<std::string> met;
-          monitor_.caches().outcomes(
-              access, [&](const spec::Outcome& outcome) { met.insert(text_of(outcome)); });
-          Reach reach;
-          reach.access =
-              fmt::format("device {}{} {} {:#x}", device,
-                          k == 0 ? std::string() : fmt::format(", PASID {} of its own", k),
-                          type == spec::AccessType::read ? "reads" : "writes", va);
-          for (const std::string& one : met)
-            reach.outcomes += (reach.outcomes.empty() ? "" : " or ") + one;
-          all.push_back(std::move(reach));
+          all.push_back({device, k,
+                         spec::Access{.sid = interface.stream_ids(device).front(),
+                                      .ssid = places[k].number,
+                                      .ssv = places[k].present,
+                                      .type = type,
+                                      .va = va,
+                                      .route = spec::Route::untranslated}});
         }
       }
     }
+  }
+  return all;
+}
+
+std::vector<Lockstep::Reach> Lockstep::reach() {
+  std::vector<Reach> all;
+  for (const Aim& aim : aims()) {
+    std::set<std::string> met;
+    monitor_.caches().outcomes(aim.access,
+                               [&](const spec::Outcome& outcome) { met.insert(text_of(outcome)); });
+    Reach reach{.access = text_of(aim), .outcomes = {}};
+    for (const std::string& one : met)
+      reach.outcomes += (reach.outcomes.empty() ? "" : " or ") + one;
+    all.push_back(std::move(reach));
   }
   return all;
 }

@@ -82,7 +82,17 @@ fuzz::SpaceView Lockstep::empty_view() const {
   view.output_bits = options_.machine.caps.oas_lg2;
   view.pa_base = memory.base;
   view.pa_regions = memory.regions;
+  if (options_.place) {
+    view.near_pa = options_.place->pages_pa;
+    view.near_bytes = options_.place->pages_bytes;
+  }
   return view;
+}
+
+/// Somewhere else in the memory of callers.
+u64 Lockstep::elsewhere(u64 pa) const {
+  if (options_.place && options_.place->has_page(pa)) return options_.place->other_page(pa);
+  return callers_memory(options_.machine.caps).elsewhere(pa);
 }
 
 fuzz::SpaceView Lockstep::space_of(const Space& space) const {
@@ -373,13 +383,12 @@ void Lockstep::note_unmapped(Space& space, u64 iova, u64 bytes) {
 
 /// Two pieces where there are two pages: the second from elsewhere.
 void Lockstep::perform_map_sg(Call& call) {
-  const CallersMemory memory = callers_memory(options_.machine.caps);
   std::array<spec::sva::Segment, 2> pieces{};
   pieces[0] = {call.pa, call.size};
   std::size_t count = 1;
   if (call.size >= 2 * page_4k) {
     pieces[0].size = call.size / 2 / page_4k * page_4k;
-    pieces[1] = {memory.elsewhere(call.pa) + pieces[0].size, call.size - pieces[0].size};
+    pieces[1] = {elsewhere(call.pa) + pieces[0].size, call.size - pieces[0].size};
     count = 2;
   }
   call.segments = std::span(pieces).first(count);

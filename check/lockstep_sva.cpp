@@ -371,6 +371,7 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
   }
   fuzz::SpaceView view = empty_view();
   view.input_bits = Processes::input_bits;
+  view.output_bits = std::min(view.output_bits, Processes::output_bits);
   view.leaf_max = u64{1} << 21;
   view.mappings = process_mappings_;
   const fuzz::Target target = fuzz::resolve(operation, view);

@@ -124,11 +124,16 @@ u64 spread(u64 seed) {
 
 }  // namespace
 
+bool Lockstep::has_room_for_user() const {
+  if (!options_.place || !users_) return true;
+  return users_->memory.next_end() <= options_.place->users_pa + options_.place->users_bytes;
+}
+
 /// Another stage 2 domain, with a user's memory in it. 0: there is none.
 u64 Lockstep::make_parent() {
   const Call alloc{.kind = CallKind::domain_alloc,
                    .domain_kind = static_cast<u32>(DomainKind::paging_s2)};
-  if (!may_call(alloc)) return 0;
+  if (!may_call(alloc) || !has_room_for_user()) return 0;
   const spec::sva::Observed made = make_call(alloc);
   note_domain(made);
   if (made.status != spec::sva::Status::ok || !monitor_.findings().empty()) return 0;

@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "cli/driver_cases.h"
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
+#include "matrix/matrix.h"
 #include "report/finding_text.h"
 
 namespace iommucheck::cli {
@@ -134,8 +136,7 @@ std::string verdict_line(const ConformResult& result, const oracle::RunEnd& end)
       result.not_reproduced.empty()
           ? ""
           : fmt::format("{} not reproduced, ", result.not_reproduced.size()),
-      grouped(result.directed + result.random), grouped(result.accesses), rules.holds,
-      rules.claimed());
+      grouped(oracle::cases_of(result)), grouped(result.accesses), rules.holds, rules.claimed());
 }
 
 void print_text(const ConformCommand& options, const ConformResult& result,
@@ -155,9 +156,15 @@ void print_text(const ConformCommand& options, const ConformResult& result,
   if (result.gave_up != 0)
     fmt::print("GAVE UP in {} cases: a bound of the specification was hit; {}\n",
                grouped(result.gave_up), result.bound_at);
-  fmt::print("{} directed cases, {} random ones from seed {}; {:.1f} s{}\n",
-             grouped(result.directed), grouped(result.random), result.seed, result.seconds,
-             result.stopped ? "; stopped" : "");
+  const char* stopped = result.stopped ? "; stopped" : "";
+  if (result.given != 0) {
+    fmt::print("{} cases of driver {} from seed {}; {:.1f} s{}\n", grouped(result.given),
+               options.driver, result.seed, result.seconds, stopped);
+  } else {
+    fmt::print("{} directed cases, {} random ones from seed {}; {:.1f} s{}\n",
+               grouped(result.directed), grouped(result.random), result.seed, result.seconds,
+               stopped);
+  }
   if (result.stopped && result.random != 0) {
     fmt::print("to go on: --seed {} --from {}\n", result.seed, result.from + result.random);
   }
@@ -183,6 +190,58 @@ int list_cases(const ConformCommand& options) {
   }
   for (const std::string& name : oracle::case_names(**device)) fmt::print("{}\n", name);
   return 0;
+}
+
+void print_driver(const oracle::DriverCases& driver) {
+  for (const oracle::DriverFault& fault : driver.faults) {
+    const spec::RuleInfo& rule = spec::rule_info(fault.rule);
+    fmt::print(
+        "DRIVER {} ({}), at fault: driver\n  {}\n  rule: {} [{}]\n  kind: {}\n"
+        "  first in: {}; {} times; its case ends before that\n",
+        rule.name, spec::family_name(rule.family), fault.text, rule.text, rule.section, fault.kind,
+        fault.first, grouped(fault.times));
+  }
+  fmt::print("{} sequences of the driver, {} calls\n", grouped(driver.sequences),
+             grouped(driver.calls));
+}
+
+int report_run(const ConformCommand& options, const ConformResult& result,
+               const oracle::DriverCases* driver, const oracle::RunEnd& end) {
+  const int status = finish("conform", end);
+  oracle::Report report = report_of(result, end);
+  if (driver != nullptr) {
+    for (const oracle::DriverFault& fault : driver->faults) {
+      report.findings.push_back(oracle::violation_of(fault));
+    }
+  }
+  if (options.format == Format::text) {
+    if (driver != nullptr) print_driver(*driver);
+    print_text(options, result, end);
+  } else {
+    print_document(report, options.format);
+  }
+  return write_reports(report, options.reports, status);
+}
+
+int run_with_driver(const ConformCommand& options, oracle::ConformOptions settings,
+                    ProgressLine& progress) {
+  constexpr u64 cases_default = 100;
+  oracle::DriverRun run{.driver = options.driver,
+                        .seed = settings.seed,
+                        .sequences = options.cases == 0 ? cases_default : options.cases,
+                        .stop = interrupted};
+  settings.given_as = fmt::format("--driver {} --cases {}", quoted(options.driver), run.sequences);
+  if (!options.corpus.empty()) settings.given_as += " --corpus " + quoted(options.corpus);
+  auto corpus = read_corpus("conform", options.corpus);
+  if (corpus) run.given = std::move(*corpus);
+  auto pair = corpus ? oracle::run_pair(run, settings)
+                     : Expected<oracle::PairResult>(std::unexpected(corpus.error()));
+  progress.clear();
+  if (!pair) {
+    return ended_by(pair.error(), report_of("conform", options.device, {}), options.reports,
+                    options.format);
+  }
+  return report_run(options, pair->device, &pair->driver, oracle::end_of(*pair));
 }
 
 }  // namespace
@@ -215,21 +274,14 @@ int run_conform(const ConformCommand& options) {
     std::fflush(stdout);
   }
   catch_interrupts();
+  if (!options.driver.empty()) return run_with_driver(options, std::move(settings), progress);
   const auto result = oracle::run_conform(settings);
   progress.clear();
   if (!result) {
     return ended_by(result.error(), report_of("conform", options.device, {}), options.reports,
                     options.format);
   }
-  const oracle::RunEnd end = oracle::end_of(*result);
-  const int status = finish("conform", end);
-  const oracle::Report report = report_of(*result, end);
-  if (options.format == Format::text) {
-    print_text(options, *result, end);
-  } else {
-    print_document(report, options.format);
-  }
-  return write_reports(report, options.reports, status);
+  return report_run(options, *result, nullptr, oracle::end_of(*result));
 }
 
 }  // namespace iommucheck::cli

@@ -15,6 +15,7 @@ int run(const AskCommand& options) { return run_ask(options); }
 int run(const ScenarioCommand& options) { return run_scenario(options); }
 int run(const CheckCommand& options) { return run_check(options); }
 int run(const ConformCommand& options) { return run_conform(options); }
+int run(const MatrixCommand& options) { return run_matrix(options); }
 int run(const ReplayCommand& options) { return run_replay(options); }
 int run(const ImportCommand& options) { return run_import(options); }
 int run(const ExportCommand& options) { return run_export(options); }

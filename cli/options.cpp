@@ -20,9 +20,9 @@ class Reader {
     app_.set_version_flag("--version", std::string("iommucheck ") + version_text());
     app_.require_subcommand(1);
     app_.footer(exit_statuses);
-    for (const auto add : {add_litmus, add_ask, add_scenario, add_check, add_conform, add_replay,
-                           add_import, add_export, add_rules, add_explain, add_prove, add_cc,
-                           add_bench, add_init, add_linux, add_campaign, add_merge}) {
+    for (const auto add : {add_litmus, add_ask, add_scenario, add_check, add_conform, add_matrix,
+                           add_replay, add_import, add_export, add_rules, add_explain, add_prove,
+                           add_cc, add_bench, add_init, add_linux, add_campaign, add_merge}) {
       add(commands_);
     }
   }

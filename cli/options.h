@@ -107,6 +107,18 @@ struct ConformCommand {
   double hang_seconds = 5;
   bool all_rules = false;
   std::string explain;  ///< kinds that are told in full, as a pattern
+  std::string driver;   ///< whose sequences are the cases; empty: conform's own
+  std::string corpus;   ///< folder: these come first
+};
+
+struct MatrixCommand {
+  Format format = Format::text;
+  std::vector<std::string> drivers, devices;
+  std::optional<u64> seed;  ///< absent: drawn, and printed
+  u64 runs = 100;           ///< random sequences of each pair
+  std::string corpus;       ///< folder: these come first
+  std::string out;          ///< folder for traces; empty: none
+  double hang_seconds = 5;
 };
 
 struct ReplayCommand {
@@ -198,10 +210,11 @@ struct CcCommand {
   std::vector<std::string> arguments;
 };
 
-using Command = std::variant<CcCommand, LitmusOptions, AskCommand, ScenarioCommand, CheckCommand,
-                             ConformCommand, ReplayCommand, ImportCommand, ExportCommand,
-                             RulesCommand, ExplainCommand, ProveCommand, BenchCommand, InitCommand,
-                             LinuxCommand, CampaignCommand, MergeCommand>;
+using Command =
+    std::variant<CcCommand, LitmusOptions, AskCommand, ScenarioCommand, CheckCommand,
+                 ConformCommand, MatrixCommand, ReplayCommand, ImportCommand, ExportCommand,
+                 RulesCommand, ExplainCommand, ProveCommand, BenchCommand, InitCommand,
+                 LinuxCommand, CampaignCommand, MergeCommand>;
 
 struct Parsed {
   /// The command, or the exit status where nothing is left to do: 0 after --help and --version, 2
@@ -222,6 +235,7 @@ int run_ask(const AskCommand& options);
 int run_scenario(const ScenarioCommand& options);
 int run_check(const CheckCommand& options);
 int run_conform(const ConformCommand& options);
+int run_matrix(const MatrixCommand& options);
 int run_replay(const ReplayCommand& options);
 int run_import(const ImportCommand& options);
 int run_export(const ExportCommand& options);

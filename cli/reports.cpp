@@ -96,9 +96,6 @@ Report report_of(const std::string& trace, const oracle::ReplayResult& result,
   return report;
 }
 
-namespace {
-
-/// As one word of a shell.
 std::string quoted(const std::string& text) {
   constexpr std::string_view plain =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,+=";
@@ -107,6 +104,8 @@ std::string quoted(const std::string& text) {
   for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return result + "'";
 }
+
+namespace {
 
 std::string listed(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, ", "));
@@ -126,6 +125,9 @@ oracle::Violation finding_of(const oracle::FoundDivergence& found,
   if (!found.trace_path.empty()) {
     violation.again = fmt::format("iommucheck conform --device {} --replay {}",
                                   quoted(result.opened), quoted(found.trace_path));
+  } else if (result.given != 0) {
+    violation.again = fmt::format("iommucheck conform --device {} --seed {} {}",
+                                  quoted(result.opened), result.seed, result.given_as);
   } else if (const std::size_t number = found.first_case.rfind(", case ");
              found.first_case.starts_with("random: ") && number != std::string::npos) {
     violation.again =
@@ -147,6 +149,7 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
   report.property("seed", result.seed);
   report.property("directed", result.directed);
   report.property("random", result.random);
+  report.property("given", result.given);
   report.property("accesses", result.accesses);
   report.property("records", result.records);
   report.property("stale_allowed", result.stale_allowed);

@@ -21,6 +21,9 @@ oracle::Report report_of(const std::string& trace, const oracle::ReplayResult& r
                          const oracle::RunEnd& end);
 oracle::Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end);
 
+/// As one word of a shell.
+std::string quoted(const std::string& text);
+
 /// A divergence of the device, with the command that shows it again.
 oracle::Violation finding_of(const oracle::FoundDivergence& found,
                              const oracle::ConformResult& result);

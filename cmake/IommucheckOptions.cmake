@@ -53,7 +53,7 @@ endif()
 # the specification, the driver and the monitor, and half of the time of a build from nothing into optimising what
 # calls them: that is left out under sanitizers, and where IOMMUCHECK_QUICK_TESTS says so.
 option(IOMMUCHECK_QUICK_TESTS "Tests, the command and what reads files without optimisation" ${IOMMUCHECK_SANITIZE})
-set(iommucheck_quick conform_cases explain import scenario scenario_run)
+set(iommucheck_quick conform_cases explain import matrix scenario scenario_run)
 # In which most of the time of all campaigns is spent.
 set(iommucheck_hot spec monitor_core impl)
 set(IOMMUCHECK_HOT_OPTIONS "" CACHE STRING "Options for these, which then use no precompiled headers")

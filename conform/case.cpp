@@ -24,7 +24,8 @@ std::string substream_text(const Step& step) {
   return fmt::format(", substream {:#x}", step.c >> step_substream_place);
 }
 
-/// Of Step::c.
+}  // namespace
+
 u64 access_word(unsigned engine, const DmaAttributes& attributes) {
   u64 word = engine;
   if (attributes.privileged) word |= step_privileged;
@@ -35,8 +36,6 @@ u64 access_word(unsigned engine, const DmaAttributes& attributes) {
   }
   return word;
 }
-
-}  // namespace
 
 std::string step_text(const Step& step) {
   switch (step.kind) {
@@ -84,6 +83,14 @@ std::string step_text(const Step& step) {
       return std::string("poll the page request queue") +
              (step.a != 0 ? ", and leave its overflow" : "");
     case StepKind::look: return fmt::format("look at {:#x}", step.a);
+    case StepKind::drain:
+      return step.a == 0 ? "wait until all commands are consumed"
+                         : fmt::format("wait until all but {} commands are consumed", step.a);
+    case StepKind::barrier: return "a barrier";
+    case StepKind::await: {
+      const auto info = spec::register_at(static_cast<u32>(step.a));
+      return fmt::format("wait until {} is {:#x}", info ? info->name : "?", step.b);
+    }
     case StepKind::mend: {
       spec::Capabilities caps;
       caps.ril = true;

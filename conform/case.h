@@ -19,7 +19,8 @@ enum class StepKind : u8 {
   fill,          ///< a: address, b: words, c: value
   write,         ///< a: register, b: value, c: bytes
   read,          ///< a: register, c: bytes
-  command,       ///< a, b: its words; the store of the slot and the write of CMDQ_PROD
+  command,       ///< a, b: its words; the store of the slot, and unless c is 1 (it is not the last
+                 ///< of its batch) the write of CMDQ_PROD
   sync,          ///< CMD_SYNC, and CMDQ_CONS until it is past it
   access,        ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
   poll,          ///< EVENTQ_PROD, the records, EVENTQ_CONS; a: 1, OVACKFLG stays as it is
@@ -31,6 +32,9 @@ enum class StepKind : u8 {
   mend,          ///< where a command error is active: a, b take its place, and GERRORN follows
   page_request,  ///< a: page address, b: PRG index and page_* bits, c: engine and SubstreamID
   page_poll,     ///< PRIQ_PROD, the records, PRIQ_CONS; a: 1, OVACKFLG stays as it is
+  drain,         ///< CMDQ_CONS, until no more than `a` commands are before it
+  await,         ///< a: register, b: value, c: bytes; read until it has that
+  barrier,       ///< stores before it are visible before those behind it
 };
 /// Of Step::b of a page request, above its PRG index.
 inline constexpr u64 page_index = 0x1ff, page_last = 0x1000, page_write = 0x2000,
@@ -40,6 +44,9 @@ inline constexpr u64 step_engine = 0xff, step_privileged = 0x100, step_instructi
 inline constexpr u64 step_substream = 0x400;          ///< it has one
 inline constexpr u64 step_translated = 0x800;         ///< its address is one that ATS gave
 inline constexpr unsigned step_substream_place = 32;  ///< of its number
+
+/// Step::c of an access.
+u64 access_word(unsigned engine, const DmaAttributes& attributes);
 
 struct Step {
   StepKind kind = StepKind::sync;
@@ -62,6 +69,9 @@ struct Case {
   QueueLayout queues;
   std::vector<Step> steps;
   std::size_t fixed = 0;  ///< the first so many steps bring the SMMU up: never left out
+  /// Invalidations among these: before they are complete anything may be cached.
+  std::size_t boot_commands = boot_commands_default;
+  static constexpr std::size_t boot_commands_default = 2;
 };
 
 /// How a case brings the SMMU up. Queues are as large as that, or as large as they may be if that

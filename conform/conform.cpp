@@ -76,6 +76,7 @@ class Conform {
     result_.version = identity_.version;
     result_.opened = options.device;
     result_.seed = options.seed;
+    result_.given_as = options.given_as;
     result_.from = options.from;
   }
 
@@ -92,12 +93,13 @@ class Conform {
       return finish();
     }
     for (const KnownFinding& known : known_.entries) {
-      if (!options_.only.empty()) break;
+      if (!options_.only.empty() || options_.given) break;
       if (auto ok = replay(known_.trace_path(known), &known); !ok) {
         return std::unexpected(ok.error());
       }
     }
-    if (auto ok = run_cases(); !ok) return std::unexpected(ok.error());
+    auto ran = options_.given ? run_given() : run_cases();
+    if (!ran) return std::unexpected(ran.error());
     if (auto ok = find_causes(); !ok) return std::unexpected(ok.error());
     return finish();
   }
@@ -175,6 +177,21 @@ class Conform {
     }
     return {};
   }
+  Expected<void> run_given() {
+    const std::vector<Case>& given = *options_.given;
+    CasePool pool(worker_, others_, [&](u64 n) -> std::optional<CaseJob> {
+      if (n >= given.size()) return std::nullopt;
+      return CaseJob{.what = given[n], .count = n % counted_of == 0};
+    });
+    while (!stopped()) {
+      const auto result = pool.next();
+      if (!result) break;
+      if (!*result) return std::unexpected(result->error());
+      ++result_.given;
+      if (auto ok = take(**result); !ok) return ok;
+    }
+    return {};
+  }
   /// New findings by what makes them right; then what hides behind that.
   Expected<void> find_causes() {
     if (!options_.causes || stopped() || shortest_.empty()) return {};
@@ -205,7 +222,8 @@ class Conform {
       found.cause = "another " + found.divergence.kind.substr(field + 1) + " in records";
     }
     unnoted_.clear();  // a device dies as it is known to, or as a case that nobody would write
-    if (groups->empty() || !options_.only.empty() || options_.one_case) return {};
+    const bool some_alone = !options_.only.empty() || options_.one_case || options_.given;
+    if (groups->empty() || some_alone) return {};
     return look_behind(*groups);
   }
   Expected<bool> shows(const Case& what, const Divergence& wanted) {
@@ -706,12 +724,14 @@ Expected<ConformResult> run_conform(const ConformOptions& options) {
   return run_conform(devices, options);
 }
 
+u64 cases_of(const ConformResult& result) { return result.directed + result.random + result.given; }
+
 RunEnd end_of(const ConformResult& result) {
   RunEnd end;
   const auto is_new = [](const FoundDivergence& found) { return found.known_id.empty(); };
   if (!result.vanished.empty() || std::ranges::any_of(result.divergences, is_new)) end.found();
   if (result.stopped) {
-    end.undecided(fmt::format("stopped after {} cases", result.directed + result.random));
+    end.undecided(fmt::format("stopped after {} cases", cases_of(result)));
   }
   if (!result.not_reproduced.empty()) {
     end.undecided(
@@ -723,7 +743,7 @@ RunEnd end_of(const ConformResult& result) {
     end.undecided(fmt::format("a bound of the specification was hit in {} cases, {}",
                               result.gave_up, result.bound_at));
   }
-  if (result.directed + result.random + result.replayed == 0) {
+  if (cases_of(result) + result.replayed == 0) {
     end.undecided("no case was run");
   } else if (result.divergences.empty() && !any_rule(result.rules, RuleVerdict::holds)) {
     end.undecided("no rule was exercised");

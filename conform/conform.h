@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "conform/case.h"
 #include "conform/dut/device.h"
 #include "conform/judge_case.h"
 #include "monitor/rule_verdicts.h"
@@ -33,10 +34,13 @@ struct ConformOptions {
   std::string only;             ///< directed cases whose name this pattern fits, and nothing else
   std::optional<u64> one_case;  ///< the random case of that number, and nothing else
   u64 from = 0;                 ///< number of the first random case: to go on with a run
-  u32 jobs = 1;                 ///< devices side by side; the result is the same for any number
-  bool causes = true;           ///< what is new is grouped by what makes it right
-  double hang_seconds = 5;      ///< a device behind the door that does not answer for so long hangs
-  std::string known;            ///< a file, or empty: the one that fits the device, if there is one
+  /// In the place of directed and random cases, whatever the time; null: these.
+  std::shared_ptr<const std::vector<Case>> given;
+  std::string given_as;     ///< how a command line asks for these: "--driver builtin --cases 100"
+  u32 jobs = 1;             ///< devices side by side; the result is the same for any number
+  bool causes = true;       ///< what is new is grouped by what makes it right
+  double hang_seconds = 5;  ///< a device behind the door that does not answer for so long hangs
+  std::string known;        ///< a file, or empty: the one that fits the device, if there is one
   bool use_known = true;
   std::string report;  ///< folder for traces and the file as it would be now; or empty
   std::string replay;  ///< a trace: only that
@@ -63,9 +67,10 @@ Violation violation_of(const FoundDivergence& found);
 struct ConformResult {
   std::string device, version;
   std::string opened;  ///< the option that named it
+  std::string given_as;
   std::string known_file;
   u64 seed = 0;
-  u64 directed = 0, random = 0;
+  u64 directed = 0, random = 0, given = 0;
   u64 replayed = 0;  ///< traces, by ConformOptions::replay
   u64 from = 0;      ///< number of the first random case
   u64 accesses = 0, records = 0, commands = 0;
@@ -105,6 +110,8 @@ Expected<ConformResult> run_conform(DeviceUnderTest& device, const ConformOption
 Expected<ConformResult> run_conform(std::span<DeviceUnderTest* const> devices,
                                     const ConformOptions& options);
 
+/// That were run, of all kinds.
+u64 cases_of(const ConformResult& result);
 /// The facts that the verdict of the run stands on.
 RunEnd end_of(const ConformResult& result);
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "conform/judge_case.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "base/bits.h"
+#include "conform/runner.h"
 #include "monitor/trace_setup.h"
 #include "report/finding_text.h"
 #include "spec/arch/descriptor.h"
@@ -88,7 +90,12 @@ Divergence lost_message(const trace::Load& load, const InterruptRules::Message& 
                     at);
 }
 
-/// Those after the two that bring-up begins with: before these anything may be cached.
+/// Of what brings the SMMU up.
+std::size_t boot_commands_of(const trace::Header& header) {
+  const bool said = header.profile && header.profile->contains(boot_commands_key);
+  return said ? profile_number(header, boot_commands_key) : Case::boot_commands_default;
+}
+/// Those after what brings the SMMU up: before these anything may be cached.
 std::vector<Stored> commands_of(const trace::Trace& trace, const spec::Capabilities& caps) {
   const auto [base, bytes] = command_queue_of(trace.header);
   std::vector<Stored> found;
@@ -99,8 +106,8 @@ std::vector<Stored> commands_of(const trace::Trace& trace, const spec::Capabilit
     if (high->pa != low->pa + 8 || !low->value || !high->value) continue;
     found.push_back({i, spec::decode_command<u64>(*low->value, *high->value, caps)});
   }
-  found.erase(found.begin(),
-              found.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(found.size(), 2)));
+  const std::size_t of_boot = std::min(found.size(), boot_commands_of(trace.header));
+  found.erase(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(of_boot));
   return found;
 }
 

@@ -100,7 +100,11 @@ class Runner {
         return true;
       case StepKind::read:
         return read_step(static_cast<u32>(step.a), static_cast<unsigned>(step.c));
-      case StepKind::command: return command(step.a, step.b);
+      case StepKind::command: return command(step.a, step.b, step.c == 0);
+      case StepKind::drain: return drain(step.a);
+      case StepKind::barrier: order(); return true;
+      case StepKind::await:
+        return await(static_cast<u32>(step.a), static_cast<unsigned>(step.c), step.b);
       case StepKind::sync: return sync();
       case StepKind::access: access(step); return true;
       case StepKind::request: request(step); return true;
@@ -142,8 +146,8 @@ class Runner {
     unordered_ = false;
     if (offset == reg::cr0) cr0_ = value;
     if (offset == reg::irq_ctrl) interrupts_ |= value != 0;
-    if (offset == reg::cmdq_base) prod_ = cons_ = 0;
-    if (offset == reg::cmdq_prod) prod_ = value;
+    if (offset == reg::cmdq_base) prod_ = cons_ = exposed_ = 0;
+    if (offset == reg::cmdq_prod) prod_ = exposed_ = value;
     if (offset == reg::cmdq_cons) cons_ = value;
     if (offset == reg::eventq_base) event_cons_ = 0;
     if (offset == reg::eventq_cons) event_cons_ = value & 0xfffff;
@@ -169,16 +173,21 @@ class Runner {
     return true;
   }
 
-  bool command(u64 low, u64 high) {
+  /// `exposes`: it is the last of its batch.
+  bool command(u64 low, u64 high, bool exposes = true) {
     const unsigned lg2 = case_.queues.cmdq_lg2;
     if (spec::queue_used<u64>(lg2, prod_, cons_) == pow2(lg2)) {
+      expose();
       if (!look_at_cons()) return false;
       if (spec::queue_used<u64>(lg2, prod_, cons_) == pow2(lg2)) return true;  // stopped
     }
     store_command(spec::queue_index<u64>(lg2, prod_), low, high);
     prod_ = spec::queue_next<u64>(lg2, prod_);
-    write(reg::cmdq_prod, 4, prod_);
+    if (exposes) expose();
     return true;
+  }
+  void expose() {
+    if (exposed_ != prod_) write(reg::cmdq_prod, 4, prod_);
   }
   void store_command(u64 index, u64 low, u64 high) {
     const u64 slot = case_.queues.cmdq + 16 * index;
@@ -254,7 +263,10 @@ class Runner {
   }
   bool sync() {
     const spec::CommandWords words = spec::encode_command(spec::cmd_sync());
-    if (!command(words.dw0, words.dw1)) return false;
+    return command(words.dw0, words.dw1) && drain(0);
+  }
+  bool drain(u64 most) {
+    expose();
     if (device_.identity().far) {
       read(reg::cmdq_cons, 4);
       cons_ = prod_;  // if not, the answer shows it to the judge
@@ -262,9 +274,20 @@ class Runner {
     }
     for (unsigned i = 0; i < sync_reads_max; ++i) {
       if (!look_at_cons()) return false;
-      if (cons_ == prod_) break;
+      const u64 left = spec::queue_used<u64>(case_.queues.cmdq_lg2, prod_, cons_);
+      if (left == 0) break;
       // It may wait for endpoints, which have answered nothing yet.
       if (!answer_all()) return false;
+      if (left <= most) break;
+    }
+    return true;
+  }
+  bool await(u32 offset, unsigned size, u64 value) {
+    for (unsigned i = 0; i < sync_reads_max; ++i) {
+      const Ticket ticket = read(offset, size);
+      if (device_.identity().prompt) return true;
+      if (!settle()) return false;
+      if (device_.value(ticket) == value) break;
     }
     return true;
   }
@@ -518,6 +541,9 @@ class Runner {
         {"eventq", case_.queues.eventq},
         {"eventq-lg2", u64{case_.queues.eventq_lg2}},
     };
+    if (case_.boot_commands != Case::boot_commands_default) {
+      (*header.profile)[boot_commands_key] = u64{case_.boot_commands};
+    }
     if (case_.queues.priq != 0) {
       (*header.profile)["priq"] = case_.queues.priq;
       (*header.profile)["priq-lg2"] = u64{case_.queues.priq_lg2};
@@ -555,6 +581,7 @@ class Runner {
   std::vector<Waiting> waiting_;
   std::deque<AtcInvalidation> sent_;  // to endpoints, which have not answered yet
   std::size_t step_ = 0;
+  u64 exposed_ = 0;  // what was written to CMDQ_PROD last
   u64 prod_ = 0, cons_ = 0, event_cons_ = 0, overflow_ = 0, cr0_ = 0;
   u64 page_cons_ = 0, page_overflow_ = 0;
   bool unordered_ = false;
@@ -661,6 +688,7 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
     return fail(ErrorCode::bad_input, name + ": its page request queue has no size");
   }
   result.queues.priq_lg2 = static_cast<unsigned>(priq_lg2);
+  result.boot_commands = fact(boot_commands_key).value_or(Case::boot_commands_default);
   bool polling = false;
   u64 prod = 0;  // as it was read last, of the page request queue
   for (const trace::Event& event : trace.events) {
@@ -707,6 +735,8 @@ Expected<Case> case_of(const trace::Trace& trace, const std::string& name) {
       }
       const u64 writes = request->no_write.value_or(true) ? 0 : 1;
       result.steps.push_back({StepKind::request, request->iova, writes, word});
+    } else if (std::holds_alternative<trace::Barrier>(event.payload)) {
+      result.steps.push_back({StepKind::barrier});
     } else if (std::holds_alternative<trace::AtcInvalidated>(event.payload)) {
       result.steps.push_back({StepKind::answer});
     } else if (const auto* note = std::get_if<trace::Note>(&event.payload)) {

@@ -29,7 +29,7 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
       config_(monitor.setup().devices),
       arena_(arena_bytes),
       tables_(monitor.trail(), monitor.setup().window_pa, monitor.setup().window_bytes),
-      processes_(monitor, monitor.setup().process_pa(), Setup::process_bytes) {
+      processes_(monitor, monitor.setup().process_pa(), monitor.setup().process_bytes) {
   config_.set_command_queue(monitor.setup().cmdq_log2size);
   if (monitor.setup().hooks) config_.set_hooks(*monitor.setup().hooks);
   monitor_.smmu().name_stalls_from(0xa5fd);  // all 16 bits count, and the next ones carry
@@ -221,7 +221,7 @@ void DriverHost::bind_platform() {
 std::string DriverHost::boot() {
   if (former_owner_) {
     const Setup& setup = monitor_.setup();
-    leave_switched_on(monitor_, setup.process_pa() + Setup::process_bytes);
+    leave_switched_on(monitor_, setup.process_pa() + setup.process_bytes);
   }
   monitor_.driver_begins();
   waits_ = steps_ = 0;
@@ -353,7 +353,8 @@ DriverHost::Held DriverHost::shut_down() {
 
 u64 DriverHost::users_pa() const {
   const Setup& setup = monitor_.setup();
-  return setup.process_pa() + Setup::process_bytes + former_owners_bytes;
+  if (setup.users_pa != 0) return setup.users_pa;
+  return setup.process_pa() + setup.process_bytes + former_owners_bytes;
 }
 
 }  // namespace iommucheck::oracle

@@ -20,9 +20,10 @@ using ProcessRights = u32;
 
 class Processes {
  public:
-  static constexpr u32 max = 16;         ///< living ones, and dead ones of the case
-  static constexpr u32 input_bits = 48;  ///< of an address
-  static constexpr u64 mair = 0xff;      ///< attribute 0: write-back
+  static constexpr unsigned output_bits = 48;  ///< that its leaves can say
+  static constexpr u32 max = 16;               ///< living ones, and dead ones of the case
+  static constexpr u32 input_bits = 48;        ///< of an address
+  static constexpr u64 mair = 0xff;            ///< attribute 0: write-back
 
   /// Page tables come from [base, base + bytes), which nobody else uses.
   Processes(Monitor& monitor, u64 base, u64 bytes);

@@ -46,6 +46,8 @@ class UserMemory {
   /// The user of a new stage 2 domain. What its caller has to map at first_ipa, `bytes`, rw: the
   /// physical address.
   u64 add_user(u64 parent);
+  /// The memory of the next user ends there.
+  [[nodiscard]] u64 next_end() const { return next_pa_ + bytes; }
   void remove_user(u64 parent) { users_.erase(parent); }
   /// Those of parents that are gone.
   template <class IsGone>

@@ -55,8 +55,9 @@ struct Setup {
   u64* window_memory = nullptr;     ///< zeroed, window_bytes, outlives all; null: the monitor's own
   Hardware* hardware = nullptr;     ///< in the place of an SMMUv3, powered on; outlives the monitor
   /// Memory of the processes' own tables, behind the window.
-  static constexpr u64 process_bytes = u64{4} << 20;
+  u64 process_bytes = u64{4} << 20;
   [[nodiscard]] u64 process_pa() const { return window_pa + window_bytes; }
+  u64 users_pa = 0;  ///< memory of users of stage 2 domains; 0: behind all others'
 };
 
 /// How users of the setup's hardware write.

@@ -115,16 +115,26 @@ u64 bytes_of(Size size, u64 left) {
   return k4;
 }
 
+/// Aligned as before to what a leaf may have.
+u64 near_pa_of(const Operation& operation, const SpaceView& space, u64 pa, u64 bytes) {
+  const u64 offset = pa % m2;
+  if (bytes > space.near_bytes || offset > space.near_bytes - bytes) return pa;
+  const u64 places = (space.near_bytes - bytes - offset) / m2 + 1;
+  return space.near_pa + operation.pa_page % places * m2 + offset;
+}
+
 u64 pa_of(const Operation& operation, const SpaceView& space, u64 iova, u64 bytes) {
   const u64 region = space.pa_base + u64{operation.pa_page % space.pa_regions} * 2 * g1;
   const u64 last = last_address(space.output_bits);
   switch (static_cast<Pa>(operation.pa)) {
-    case Pa::congruent_1g: return region + iova % g1;
+    case Pa::congruent_1g: return near_pa_of(operation, space, region + iova % g1, bytes);
     case Pa::page:
       // More than a table full of single pages would be slow and show nothing new.
-      if (bytes <= m2 + k4) return region + k4 + (iova + k4) % m2;
+      if (bytes <= m2 + k4) {
+        return near_pa_of(operation, space, region + k4 + (iova + k4) % m2, bytes);
+      }
       [[fallthrough]];
-    case Pa::congruent_2m: return region + m2 + iova % m2;
+    case Pa::congruent_2m: return near_pa_of(operation, space, region + m2 + iova % m2, bytes);
     default: break;
   }
   switch (operation.pa_page) {

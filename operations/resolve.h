@@ -19,10 +19,13 @@ struct Mapped {
 struct SpaceView {
   unsigned input_bits = 48;
   unsigned output_bits = 48;
-  u64 page = 4096;                   ///< the smallest leaf that the driver makes
-  u64 leaf_max = u64{1} << 30;       ///< the largest
-  u64 pa_base = u64{0x10} << 32;     ///< memory of callers begins here; a multiple of 1 GiB
-  u32 pa_regions = 8;                ///< of it, 2 GiB apart
+  u64 page = 4096;                ///< the smallest leaf that the driver makes
+  u64 leaf_max = u64{1} << 30;    ///< the largest
+  u64 pa_base = u64{0x10} << 32;  ///< memory of callers begins here; a multiple of 1 GiB
+  u32 pa_regions = 8;             ///< of it, 2 GiB apart
+  /// Memory in which ranges that fit lie instead; a multiple of 2 MiB, 0 bytes: there is none.
+  u64 near_pa = 0;
+  u64 near_bytes = 0;
   std::span<const Mapped> mappings;  ///< any order; the caller keeps it the same in each run
   std::span<const Mapped> left{};    ///< what was taken away lately, and was not there again
 };

@@ -8,7 +8,8 @@ void add_conform(Commands& commands) {
       "conform", "Check a device under test against the specification",
       "  iommucheck conform --device ./my_device.so --time 20\n"
       "  iommucheck conform --device qemu --cases 4000 --out out/conform\n"
-      "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n");
+      "  iommucheck conform --device \"qemu:/usr/bin/qemu-system-aarch64\" --seed 1\n"
+      "  iommucheck conform --device qemu --driver ./my_driver.so --cases 200\n");
   app.add_option("--device", options.device,
                  "qemu, \"qemu:PATH ARGUMENTS\", spec: the specification as a device, fast: the "
                  "fast model; one's own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
@@ -23,7 +24,8 @@ void add_conform(Commands& commands) {
       ->type_name("SECONDS")
       ->check(CLI::Range(0.0, 86400.0).description(""))
       ->capture_default_str();
-  app.add_option("--cases", options.cases, "random cases at most; 0: what the time allows")
+  app.add_option("--cases", options.cases,
+                 "random cases at most; 0: what the time allows, with --driver 100")
       ->type_name("N")
       ->check(whole());
   app.add_option("--known", options.known,
@@ -47,6 +49,19 @@ void add_conform(Commands& commands) {
   app.add_option("--from", options.from, "number of the first random case, to go on with a run")
       ->type_name("N")
       ->check(whole());
+  CLI::Option* driver =
+      app.add_option("--driver", options.driver,
+                     "cases are what this driver does: builtin, builtin-per-device, or the path of "
+                     "a plug-in; what it breaks itself is told as its own")
+          ->type_name("DRIVER")
+          ->excludes(only)
+          ->excludes("--case")
+          ->excludes("--from")
+          ->excludes("--replay");
+  app.add_option("--corpus", options.corpus,
+                 "with --driver: sequences of this folder of check come first")
+      ->type_name("DIR")
+      ->needs(driver);
   app.add_option("-j,--jobs", options.jobs,
                  "devices side by side; the result is the same for any number")
       ->type_name("N")

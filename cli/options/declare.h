@@ -87,6 +87,7 @@ void add_ask(Commands& commands);
 void add_scenario(Commands& commands);
 void add_check(Commands& commands);
 void add_conform(Commands& commands);
+void add_matrix(Commands& commands);
 void add_replay(Commands& commands);
 void add_import(Commands& commands);
 void add_export(Commands& commands);

@@ -165,13 +165,13 @@ void each_value_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   for (const Kind& kind : kinds) {
     if ((kind.stage1 && !caps.s1p) || (kind.stage2 && !caps.s2p)) continue;
-    for (const Field& field : ste_fields) {
+    for (const Field& field : fields_of_ste) {
       if (is_of_shapes(field, kind)) continue;
       values_case(device, cases, kind, "STE", field,
                   [&](Subject& s) -> u64& { return s.ste.dw[field.word]; });
     }
     if (!kind.stage1) continue;
-    for (const Field& field : cd_fields) {
+    for (const Field& field : fields_of_cd) {
       if (is_of_shapes(field, kind)) continue;
       values_case(device, cases, kind, "CD", field,
                   [&](Subject& s) -> u64& { return s.cd.dw[field.word]; });

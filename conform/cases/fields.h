@@ -14,7 +14,7 @@ struct Field {
   [[nodiscard]] constexpr unsigned width() const { return hi - lo + 1U; }
 };
 
-inline constexpr Field ste_fields[] = {
+inline constexpr Field fields_of_ste[] = {
     {"V", 0, 0, 0},        {"Config", 0, 3, 1},    {"S1Fmt", 0, 5, 4},      {"S1CDMax", 0, 63, 59},
     {"S1DSS", 1, 1, 0},    {"S1CIR", 1, 3, 2},     {"S1COR", 1, 5, 4},      {"S1CSH", 1, 7, 6},
     {"DRE", 1, 12, 12},    {"CONT", 1, 16, 13},    {"DCP", 1, 17, 17},      {"PPAR", 1, 18, 18},
@@ -28,7 +28,7 @@ inline constexpr Field ste_fields[] = {
     {"S2HAFT", 2, 59, 59},
 };
 
-inline constexpr Field cd_fields[] = {
+inline constexpr Field fields_of_cd[] = {
     {"T0SZ", 0, 5, 0},   {"TG0", 0, 7, 6},    {"IR0", 0, 9, 8},    {"OR0", 0, 11, 10},
     {"SH0", 0, 13, 12},  {"EPD0", 0, 14, 14}, {"ENDI", 0, 15, 15}, {"T1SZ", 0, 21, 16},
     {"TG1", 0, 23, 22},  {"IR1", 0, 25, 24},  {"OR1", 0, 27, 26},  {"SH1", 0, 29, 28},

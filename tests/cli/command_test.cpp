@@ -29,8 +29,8 @@ TEST_F(Command, HelpAndVersion) {
   EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
   const std::string readme = slurp(test::in_tree("README.md"));
   for (const char* name :
-       {"", "litmus", "ask", "scenario", "check", "conform", "replay", "import", "export", "rules",
-        "explain", "cc", "prove", "bench", "init", "linux", "campaign", "merge"}) {
+       {"", "litmus", "ask", "scenario", "check", "conform", "matrix", "replay", "import", "export",
+        "rules", "explain", "cc", "prove", "bench", "init", "linux", "campaign", "merge"}) {
     const Ran help = run(std::string(name) + " --help");
     EXPECT_EQ(help.status, 0) << name;
     EXPECT_THAT(help.out, HasSubstr("Exit status: 0 all held")) << name;
@@ -46,7 +46,8 @@ TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "A subcommand is required"},
       {"nope",
-       "there is no command 'nope'; there are litmus ask scenario check conform replay import"},
+       "there is no command 'nope'; there are litmus ask scenario check conform matrix replay "
+       "import"},
       {"check --nope", "not expected: --nope"},
       {"check --operations 65", "'65' is no whole number from 1 to 64"},
       {"check --operations 0", "'0' is no whole number from 1 to 64"},

@@ -6,6 +6,9 @@
 
 #include <map>
 #include <set>
+#include <string_view>
+#include <tuple>
+#include <vector>
 
 #include "conform/cases/directed.h"
 #include "conform/cases/fields.h"
@@ -59,13 +62,13 @@ class Followed {
     for (unsigned i = 0; i < ste.dw.size(); ++i) ste.dw[i] = word(at + 8 * u64{i});
     const bool one = ste.stage1().value, two = ste.stage2().value;
     const char* kind = one && two ? "both stages" : one ? "stage 1" : two ? "stage 2" : "bypass";
-    note_fields("STE", kind, ste_fields, ste.dw);
+    note_fields("STE", kind, fields_of_ste, ste.dw);
     if (!one) return;
     const u64 number = (step.c & step_substream) != 0 ? step.c >> step_substream_place : 0;
     Words words{words_};
     const auto cd = two ? cd_through_stage2(words, ste, number)
                         : spec::find_cd(words, ste, caps_, static_cast<u32>(number));
-    if (cd) note_fields("CD", kind, cd_fields, cd->dw);
+    if (cd) note_fields("CD", kind, fields_of_cd, cd->dw);
   }
 
   /// Memory as the SMMU reads it.
@@ -85,6 +88,8 @@ class Followed {
   template <std::size_t N, class Words>
   void note_fields(const char* structure, const char* kind, const Field (&fields)[N],
                    const Words& words) {
+    const std::vector<u64> now(words.begin(), words.end());
+    if (!noted_.emplace(structure, kind, now).second) return;
     for (const Field& field : fields) {
       const u64 value = bits(words[field.word], field.hi, field.lo);
       asked_[fmt::format("{}.{}, {}", structure, field.name, kind)].insert(value);
@@ -94,6 +99,7 @@ class Followed {
   const DeviceIdentity& device_;
   spec::Capabilities caps_;
   Asked& asked_;
+  std::set<std::tuple<std::string_view, std::string_view, std::vector<u64>>> noted_;
   std::map<u64, u64> words_;
   std::map<u64, u64> registers_;
 };
@@ -134,11 +140,11 @@ std::set<std::pair<std::string, u64>> wanted() {
       all.emplace(fmt::format("{}.{}, {}", structure, field.name, kind), value);
     }
   };
-  for (const Field& field : ste_fields) {
+  for (const Field& field : fields_of_ste) {
     for (const char* kind : {"stage 1", "stage 2", "both stages", "bypass"})
       add("STE", field, kind);
   }
-  for (const Field& field : cd_fields) {
+  for (const Field& field : fields_of_cd) {
     for (const char* kind : {"stage 1", "both stages"}) add("CD", field, kind);
   }
   return all;

@@ -106,10 +106,10 @@ std::vector<std::string> dangling(const std::string& text) {
 
 std::vector<fs::path> files() {
   static const std::set<std::string> folders = {
-      "base",     "bench",   "capi",    "check",   "cli",        "conform", "docs",
-      "examples", "explain", "fuzz",    "host",    "impl",       "import",  "include",
-      "litmus",   "monitor", "mutants", "process", "operations", "proofs",  "report",
-      "scenario", "spec",    "tests",   "trace"};
+      "base",     "bench",    "capi",    "check",   "cli",     "conform",    "docs",
+      "examples", "explain",  "fuzz",    "host",    "impl",    "import",     "include",
+      "litmus",   "matrix",   "monitor", "mutants", "process", "operations", "proofs",
+      "report",   "scenario", "spec",    "tests",   "trace"};
   static const std::set<std::string> endings = {".h",  ".c",      ".cpp",     ".def",
                                                 ".md", ".litmus", ".scenario"};
   std::vector<fs::path> found;

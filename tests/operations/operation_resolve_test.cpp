@@ -282,6 +282,29 @@ TEST(OperationResolve, RangesAreOfTheSpacesPages) {
   EXPECT_EQ(at("unmap size=0").bytes, 0U);
 }
 
+TEST(OperationResolve, RangesThatFitLieInTheMemoryNearby) {
+  constexpr u64 near_pa = 0x40800000, near_bytes = 0x400000, m2 = 0x200000;
+  const auto at = [&](const Operation& operation, u64 bytes) {
+    const SpaceView far{.mappings = {}};
+    const SpaceView near{.near_pa = near_pa, .near_bytes = bytes, .mappings = {}};
+    return std::pair(resolve(operation, near).pa, resolve(operation, far).pa);
+  };
+  for (u16 page = 0; page < 8; ++page) {
+    for (const Pa pa : {Pa::congruent_1g, Pa::congruent_2m, Pa::page}) {
+      const Operation small{.kind = OperationKind::map,
+                            .page = page,
+                            .size = static_cast<u16>(Size::k64),
+                            .pa = static_cast<u16>(pa),
+                            .pa_page = page};
+      const auto [near, far] = at(small, near_bytes);
+      EXPECT_LE(near_pa, near);
+      EXPECT_LE(near + 0x10000, near_pa + near_bytes);
+      EXPECT_EQ(near % m2, far % m2) << "leaves may be as large as before";
+      EXPECT_EQ(at(small, 0x1000).first, far) << "it does not fit";
+    }
+  }
+}
+
 TEST(OperationResolve, DomainsAreModuloTheLiving) {
   const auto index = [](u16 domain, Pick pick, DomainsView view) {
     return domain_index(
