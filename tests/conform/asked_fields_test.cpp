@@ -23,7 +23,7 @@ using Values = std::set<u64>;
 /// By "STE.S1DSS, stage 1".
 using Asked = std::map<std::string, Values>;
 
-/// The words that a case has stored, and what its registers say.
+/// The words of a case that are not 0, and what its registers say.
 class Followed {
  public:
   Followed(const DeviceIdentity& device, Asked& asked)
@@ -33,7 +33,8 @@ class Followed {
     switch (step.kind) {
       case StepKind::store: words_[step.a] = step.b; break;
       case StepKind::fill:
-        for (u64 i = 0; i < step.b; ++i) words_[step.a + 8 * i] = step.c;
+        words_.erase(words_.lower_bound(step.a), words_.lower_bound(step.a + 8 * step.b));
+        for (u64 i = 0; step.c != 0 && i < step.b; ++i) words_[step.a + 8 * i] = step.c;
         break;
       case StepKind::write: registers_[step.a] = step.b; break;
       case StepKind::access:
