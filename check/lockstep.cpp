@@ -30,7 +30,7 @@ bool has_a_view(const LockstepOptions& options, const iommucheck_driver& driver)
 }
 
 /// Where its memory is to lie.
-Place place_of(const LockstepOptions& options) {
+MemoryPlace place_of(const LockstepOptions& options) {
   if (options.place) return *options.place;
   const Setup usual;
   return {.id = spec::make_id_registers(options.machine.caps),
@@ -45,7 +45,7 @@ std::unique_ptr<Pages> window_of(const LockstepOptions& options, const iommuchec
   const bool view = has_a_view(options, driver);
   const bool guarded = options.guard_window && !view;
   const auto kind = guarded ? Pages::Kind::mirrored : Pages::Kind::own;
-  const Place place = place_of(options);
+  const MemoryPlace place = place_of(options);
   if (is_identity(options, driver)) {
     const auto at = Pages::identity_place(place.window_bytes);
     const bool fits = at && (!options.place || *at == place.window_pa);
@@ -58,7 +58,7 @@ std::unique_ptr<Pages> window_of(const LockstepOptions& options, const iommuchec
 
 Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver, const Pages* window,
                Hardware* hardware) {
-  const Place place = place_of(options);
+  const MemoryPlace place = place_of(options);
   Setup setup;
   setup.hardware = hardware;
   setup.window_pa = place.window_pa;

@@ -26,7 +26,7 @@ inline constexpr u64 page_4k = 4096;  ///< the smallest that a call maps
 
 struct LockstepOptions {
   Machine machine = default_machine();
-  std::optional<Place> place{};  ///< absent: where there is room
+  std::optional<MemoryPlace> place{};  ///< absent: where there is room
   u64 window_bytes = u64{16} << 20;
   u64 seed = 1;                  ///< for the header of traces
   Segments* segments = nullptr;  ///< a plug-in's statics: saved by boot(), put back by undo()

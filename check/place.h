@@ -10,7 +10,7 @@
 
 namespace iommucheck::oracle {
 
-struct Place {
+struct MemoryPlace {
   spec::IdRegisters id;  ///< bit by bit; Machine::caps is what they claim
   u64 window_pa = 0;     ///< the driver's table memory
   u64 window_bytes = 0;

@@ -11,7 +11,7 @@ namespace iommucheck::oracle {
 
 struct DeviceMachine {
   Machine machine;
-  Place place;
+  MemoryPlace place;
 };
 
 /// Its ID registers, and its engines as devices, as far as they can send what a driver would

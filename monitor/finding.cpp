@@ -195,6 +195,7 @@ void members(Archive& a, spec::Cause& cause) {
   a(cause.structure);
   a(cause.words);
   a(cause.rule);
+  a(cause.contiguous);
   a(cause.txsz);
   a(cause.stored_at);
   a(cause.vanished_at);

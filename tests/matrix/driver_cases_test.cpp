@@ -14,6 +14,7 @@
 #include "spec/rules/interface.h"
 #include "tests/cases.h"
 #include "tests/conform/conform_support.h"
+#include "tests/conform/words.h"
 #include "tests/matrix/matrix_support.h"
 
 namespace iommucheck::oracle::driver_cases_test {
@@ -33,17 +34,6 @@ DriverCases cases_of(const std::string& driver, const DeviceIdentity& device, u6
     return {};
   }
   return std::move(*cases);
-}
-
-std::string words(const ConformResult& result) {
-  std::string text;
-  for (const auto* all : {&result.divergences, &result.not_reproduced}) {
-    for (const FoundDivergence& found : *all) {
-      text += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.kind +
-              "; " + found.first_case + "\n";
-    }
-  }
-  return text;
 }
 
 TEST(DriverCases, TheSpecificationHoldsOnTheBuiltins) {

@@ -50,6 +50,15 @@ spec::Cause cached_pointer() {
   return cause;
 }
 
+spec::Cause leaf_of_a_group() {
+  spec::Cause cause;
+  cause.kind = spec::Cause::Kind::word;
+  cause.pa = 0x8000'4000;
+  cause.value = 0x10'0001'0000'0743;
+  cause.contiguous = true;
+  return cause;
+}
+
 Violation full() {
   Violation v(finding_of(spec::rule::TABLE_FREE, "what, where; and why\nin two lines\x1f"));
   v.party = spec::Keeper::caller;
@@ -71,7 +80,7 @@ Violation full() {
                 {spec::sva::State::blocked}};
   v.transient = true;
   v.during = 42;
-  v.causes = {cached_cd(), cached_pointer()};
+  v.causes = {cached_cd(), cached_pointer(), leaf_of_a_group()};
   v.events = {5, 6};
   v.kind = "F_TRANSLATION without a record";
   v.access = true;

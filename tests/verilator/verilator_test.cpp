@@ -123,6 +123,9 @@ TEST_F(Verilator, TheDeviceIsRightInAllThatItHas) {
   const json all = conform("*", 1);
   EXPECT_EQ(kinds(all),
             (Kinds{{"CD_FETCH", "C_BAD_STE instead of F_CD_FETCH"},
+                   {"EVENT_ONCE", "C_BAD_STE instead of F_ACCESS without a record"},
+                   {"EVENT_ONCE", "C_BAD_STE instead of F_PERMISSION without a record (AP[1])"},
+                   {"EVENT_ONCE", "C_BAD_STE instead of F_PERMISSION without a record (AP[2])"},
                    {"EVENT_ONCE", "C_BAD_STE instead of F_TRANSLATION without a record"},
                    {"TRANSLATION_RESULT", "terminated as C_BAD_STE"},
                    {"TRANSLATION_RESULT", "terminated as C_BAD_STE (S1CDMax is ignored)"},
