@@ -36,7 +36,7 @@ struct Subject {
   u64 cd_at = 0;  ///< 0: the engine's own, or none
   u64 first = page;
 
-  void ask() {
+  void ask(bool in_short) {
     b.ste(0, ste);
     if (cd_at != 0) {
       b.cd_at(cd_at, cd);
@@ -44,13 +44,10 @@ struct Subject {
       b.cd(0, cd);
     }
     b.enable();
-    for (u64 i = 0; i < std::size(leaves); ++i) {
-      if (i == 0 || !leaves[i].user) {
-        b.all_accesses(first + i * page);
-      } else {
-        b.access(first + i * page, true);
-        b.access(first + i * page);
-      }
+    if (in_short) {
+      b.both(first);
+    } else {
+      ask_each_leaf();
     }
     for (const u64 at : others(first)) {
       if (b.device().iova_end == 0 || at < b.device().iova_end) b.access(at);
@@ -58,6 +55,19 @@ struct Subject {
     b.poll();
     b.disable();
     b.invalidate_all();
+  }
+
+ private:
+  void ask_each_leaf() {
+    for (u64 i = 0; i < std::size(leaves); ++i) {
+      const u64 at = first + i * page;
+      if (i == 0 || !leaves[i].user) {
+        b.all_accesses(at);
+      } else {
+        b.access(at, true);
+        b.access(at);
+      }
+    }
   }
 };
 
@@ -152,7 +162,7 @@ void values_case(const DeviceIdentity& device, std::vector<Case>& cases, const K
     subject.cd = plain.cd;
     u64& its = word(subject);
     its = with_bits(its, field.hi, field.lo, value);
-    subject.ask();
+    subject.ask(field.is_hint);
   }
   cases.push_back(b.take());
 }
