@@ -18,7 +18,7 @@ class Work {
  public:
   /// What a case may spend beside what its events earn: a few seconds at most. The largest honest
   /// events stay below it, such as the end of a regime over some GiB that were mapped page by page.
-  static constexpr u64 reserve = u64{1} << 25;
+  static constexpr u64 reserve = u64{1} << 24;
   /// What each event may cost again and again, about a millisecond. A store into trees, even of
   /// hundreds of regimes, costs less than a hundredth of it.
   static constexpr u64 per_event = u64{1} << 16;
