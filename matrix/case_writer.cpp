@@ -87,7 +87,8 @@ bool CaseWriter::has_memory(u64 pa, u64 bytes) {
 }
 
 bool CaseWriter::is_command_slot(u64 pa) const {
-  return is_on(spec::cr0::cmdqen) && pa - queues_.cmdq < u64{16} << queues_.cmdq_lg2;
+  const u64 bytes = u64{spec::command_bytes} << queues_.cmdq_lg2;
+  return is_on(spec::cr0::cmdqen) && pa - queues_.cmdq < bytes;
 }
 
 /// What is less than a word becomes the word that is then there.
@@ -131,18 +132,18 @@ void CaseWriter::place_queues(u32 offset, u64 value) {
     ended_ = fmt::format("a queue of 2^{} entries", lg2);
     return;
   }
-  const auto place = [&](u64& base, unsigned& its_lg2, unsigned entry_lg2) {
-    const u64 pa = align_down(bits(value, 51, 5) << 5, lg2 + entry_lg2);
+  const auto place = [&](u64& base, unsigned& its_lg2, unsigned entry_bytes) {
+    const u64 pa = spec::queue_geometry(value, lg2, entry_bytes).base;
     if (base != 0 && (base != pa || its_lg2 != lg2)) ended_ = "a queue is moved";
     base = pa;
     its_lg2 = lg2;
   };
   if (offset == reg::cmdq_base) {
-    place(queues_.cmdq, queues_.cmdq_lg2, 4);
+    place(queues_.cmdq, queues_.cmdq_lg2, spec::command_bytes);
     prod_ = 0;
   }
-  if (offset == reg::eventq_base) place(queues_.eventq, queues_.eventq_lg2, 5);
-  if (offset == reg::priq_base) place(queues_.priq, queues_.priq_lg2, 4);
+  if (offset == reg::eventq_base) place(queues_.eventq, queues_.eventq_lg2, spec::event_bytes);
+  if (offset == reg::priq_base) place(queues_.priq, queues_.priq_lg2, spec::page_request_bytes);
 }
 
 void CaseWriter::write(const trace::MmioWrite& write) {
@@ -174,7 +175,7 @@ void CaseWriter::expose(u64 prod) {
   }
   bool has_message = false;
   while (prod_ != end && ended_.empty()) {
-    const u64 slot = queues_.cmdq + 16 * spec::queue_index<u64>(lg2, prod_);
+    const u64 slot = queues_.cmdq + spec::command_bytes * spec::queue_index<u64>(lg2, prod_);
     const spec::CommandWords stored{caches_.memory().newest(slot).value,
                                     caches_.memory().newest(slot + 8).value};
     const spec::CommandWords words = without_message(stored);

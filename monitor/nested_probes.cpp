@@ -25,25 +25,22 @@ void NestedProbes::begin(const std::vector<spec::Access>& accesses) {
 }
 
 void NestedProbes::tell(spec::Caches& caches) {
+  if (probes_.empty() || lost_) return;
   std::vector<u64> relied_on;
   for (const Probe& probe : probes_) {
     if (caches.fill_nested(probe.sid, probe.ssid, probe.ssv, probe.page, &relied_on)) ++told_;
   }
   relied_on_.insert(relied_on.begin(), relied_on.end());
-}
-
-void NestedProbes::before_disable(spec::Caches& caches) {
-  if (probes_.empty() || lost_) return;
-  tell(caches);
   lost_ = told_ >= told_max;
 }
 
+void NestedProbes::before_disable(spec::Caches& caches) { tell(caches); }
+
 void NestedProbes::before_store(spec::Caches& caches, u64 pa, u64 words) {
-  if (probes_.empty() || lost_) return;
   tell(caches);
   const auto changed = relied_on_.lower_bound(align_down(pa, 3));
   const bool relied = changed != relied_on_.end() && *changed - align_down(pa, 3) < 8 * words;
-  lost_ = relied || told_ >= told_max;
+  lost_ |= relied;
 }
 
 bool NestedProbes::follows(const spec::Access& access) const {

@@ -158,7 +158,7 @@ void apply_map(InterfaceState& s, const Call& call, Status status, Circumstances
   const bool dynamic = index != 0 && is_dynamic(s.spaces[index]);
   if (status != Status::ok) {
     const bool half_way = status == Status::enomem || status == Status::eexist;
-    if (index != 0 && half_way) leave_failed_map(s, call, index);
+    if (index != 0 && half_way && is_walked(s, index)) leave_failed_map(s, call, index);
     if (!dynamic && around.queue_stuck) quarantine_failed_map(s, call);
     return;
   }
@@ -256,8 +256,10 @@ void apply_unmap(InterfaceState& s, const Call& call, const Observed& observed) 
   if (s.tracked != 0) forget_written(s, index, call.iova, last);
   const bool timed_out = observed.status == Status::etimedout;
   const bool fast = as_domain_call(call.kind) == CallKind::unmap_fast;
-  s.forest.for_each(domain.map, call.iova, last,
-                    [&](const Interval& piece) { leave_to_walkers(s, index, piece); });
+  if (is_walked(s, index)) {
+    s.forest.for_each(domain.map, call.iova, last,
+                      [&](const Interval& piece) { leave_to_walkers(s, index, piece); });
+  }
   if (is_dynamic(domain)) {
     s.forest.erase(domain.map, call.iova, last);
     return;

@@ -132,7 +132,6 @@ void walker_flushes(InterfaceState& s, u32 number) {
 }
 
 void leave_to_walkers(InterfaceState& s, u32 space, const Interval& piece) {
-  if (!is_walked(s, space)) return;
   if (is_private_table(s, space)) {
     for (u32 i = 0; i < s.walkers.size(); ++i) {
       if (s.walkers[i].space != space) continue;

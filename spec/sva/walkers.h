@@ -31,9 +31,9 @@ u32 space_of_table(const InterfaceState& s, u64 root);
 bool is_private_table(const InterfaceState& s, u32 space);
 /// Somebody walks its table.
 bool is_walked(const InterfaceState& s, u32 space);
-/// What stood in `piece` may be cached by whoever walks the space, until that was flushed; of a
-/// private PASID's, by each walker for itself, since the space has what the IOMMU's caches may
-/// hold.
+/// What stood in `piece` of a space that is walked may be cached by whoever walks it, until that
+/// was flushed; of a private PASID's, by each walker for itself, since the space has what the
+/// IOMMU's caches may hold.
 void leave_to_walkers(InterfaceState& s, u32 space, const Interval& piece);
 /// The space is gone, and so is what they had.
 void forget_walkers(InterfaceState& s, u32 space);
