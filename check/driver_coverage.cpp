@@ -2,11 +2,9 @@
 #include "check/driver_coverage.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -45,17 +43,11 @@ struct DriverCoverage::Shared {
   std::atomic<u8> flags[places_max];
 };
 
-void DriverCoverage::Unmap::operator()(Shared* shared) const { ::munmap(shared, sizeof *shared); }
-
 Expected<std::shared_ptr<DriverCoverage>> DriverCoverage::create() {
-  void* const memory =
-      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
-    return fail(ErrorCode::environment,
-                std::string("no shared memory for coverage: ") + std::strerror(errno));
-  }
+  auto shared = map_zeroed<Shared>(Sharing::with_forks, sizeof(Shared), "coverage");
+  if (!shared) return std::unexpected(shared.error());
   auto coverage = std::make_shared<DriverCoverage>();
-  coverage->shared_.reset(static_cast<Shared*>(memory));  // anonymous memory is zero
+  coverage->shared_ = *std::move(shared);
   return coverage;
 }
 

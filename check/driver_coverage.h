@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "base/mapped.h"
 #include "base/types.h"
 #include "iommucheck/hooks.h"
 
@@ -35,10 +35,7 @@ class DriverCoverage {
 
  private:
   struct Shared;
-  struct Unmap {
-    void operator()(Shared* shared) const;
-  };
-  std::unique_ptr<Shared, Unmap> shared_;
+  Mapped<Shared> shared_;
 };
 
 /// Whether who built the hooks has counters for them.

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "check/novelty.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "base/random.h"
@@ -26,18 +23,12 @@ u64 answer_of(const spec::sva::Call& call, const spec::sva::Observed& observed, 
 }  // namespace
 
 Expected<FirstSeen> FirstSeen::create() {
-  void* const memory =
-      ::mmap(nullptr, seen_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
-    return fail(ErrorCode::environment,
-                std::string("no shared memory for a corpus: ") + std::strerror(errno));
-  }
+  auto at = map_zeroed<u16[]>(Sharing::with_forks, seen_bytes, "a corpus");
+  if (!at) return std::unexpected(at.error());
   FirstSeen seen;
-  seen.at_.reset(static_cast<u16*>(memory));  // anonymous memory is zero
+  seen.at_ = *std::move(at);
   return seen;
 }
-
-void FirstSeen::Unmap::operator()(u16* memory) const { ::munmap(memory, seen_bytes); }
 
 void FirstSeen::forget() { std::fill_n(at_.get(), features, u16{0}); }
 

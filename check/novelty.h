@@ -4,11 +4,10 @@
 // one of 2^16 features. A corpus is the sequences that were the first to show one.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <vector>
 
-#include "base/error.h"
+#include "base/mapped.h"
 #include "base/types.h"
 #include "spec/rules.h"
 #include "spec/sva/call.h"
@@ -49,10 +48,7 @@ class FirstSeen {
 
  private:
   void note(u64 what);
-  struct Unmap {
-    void operator()(u16* memory) const;
-  };
-  std::unique_ptr<u16[], Unmap> at_;  // place + 1; 0: not seen
+  Mapped<u16[]> at_;  // place + 1; 0: not seen
   u16 place_ = 0;
 };
 

@@ -2,12 +2,10 @@
 #include "host/store_count.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <cstring>
 
 #include "process/source_lines.h"
@@ -21,8 +19,6 @@ struct StoreCount::Shared {
   std::array<std::atomic<u64>, places_max> places;
 };
 
-void StoreCount::Unmap::operator()(Shared* shared) const { ::munmap(shared, sizeof *shared); }
-
 bool StoreCount::is_possible() {
 #if defined(__x86_64__)
   return true;
@@ -35,14 +31,10 @@ Expected<std::shared_ptr<StoreCount>> StoreCount::create() {
   if (!is_possible()) {
     return fail(ErrorCode::unsupported, "stores are counted by the processor on x86-64 only");
   }
-  void* const memory =
-      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
-    return fail(ErrorCode::environment,
-                std::string("no shared memory to count stores in: ") + std::strerror(errno));
-  }
+  auto shared = map_zeroed<Shared>(Sharing::with_forks, sizeof(Shared), "counts of stores");
+  if (!shared) return std::unexpected(shared.error());
   auto count = std::make_shared<StoreCount>();
-  count->shared_.reset(static_cast<Shared*>(memory));
+  count->shared_ = *std::move(shared);
   return count;
 }
 

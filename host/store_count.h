@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "base/mapped.h"
 #include "base/types.h"
 
 namespace iommucheck::oracle {
@@ -40,10 +40,7 @@ class StoreCount {
 
  private:
   struct Shared;
-  struct Unmap {
-    void operator()(Shared* shared) const;
-  };
-  std::unique_ptr<Shared, Unmap> shared_;
+  Mapped<Shared> shared_;
 };
 
 /// The totals in words, and a line for each place. `plugin`: the object that they are of.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "host/untold_stores.h"
 
-#include <sys/mman.h>
-
 #include <atomic>
+
+#include "base/mapped.h"
 
 namespace iommucheck::oracle::untold_stores {
 
@@ -19,9 +19,8 @@ constexpr u32 looks_max = 4096;
 Shared& shared() {
   static Shared own;  // where no memory can be shared: then each process counts for itself
   static Shared* const one = [] {
-    void* const memory =
-        ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return memory == MAP_FAILED ? &own : static_cast<Shared*>(memory);
+    auto shared = map_zeroed<Shared>(Sharing::with_forks, sizeof(Shared), "counts of stores");
+    return shared ? shared->release() : &own;
   }();
   return *one;
 }

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "matrix/tape.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cstring>
-#include <new>
 
 namespace iommucheck::oracle {
 
@@ -17,18 +13,11 @@ struct Tape::Block {
   u64* words() { return reinterpret_cast<u64*>(this + 1); }
 };
 
-void Tape::Unmap::operator()(Block* block) const { ::munmap(block, bytes); }
-
 Expected<Tape> Tape::create(std::size_t bytes) {
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    return fail(ErrorCode::environment,
-                std::string("no shared memory for a worker process: ") + std::strerror(errno));
-  }
+  auto block = map_zeroed<Block>(Sharing::with_forks, bytes, "a worker process");
+  if (!block) return std::unexpected(block.error());
   Tape tape;
-  tape.block_ = {::new (memory) Block, Unmap{bytes}};
-  tape.block_->used = 0;
+  tape.block_ = *std::move(block);
   tape.room_ = (bytes - sizeof(Block)) / sizeof(u64);
   return tape;
 }

@@ -2,13 +2,12 @@
 // Memory that a worker process writes to, record by record, and that outlives it.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
+#include "base/mapped.h"
 #include "base/types.h"
 
 namespace iommucheck::oracle {
@@ -37,11 +36,7 @@ class Tape {
 
  private:
   struct Block;
-  struct Unmap {
-    std::size_t bytes = 0;
-    void operator()(Block* block) const;
-  };
-  std::unique_ptr<Block, Unmap> block_{nullptr, Unmap{}};
+  Mapped<Block> block_;
   u64 room_ = 0;  // words
 };
 

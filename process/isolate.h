@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
+#include "base/mapped.h"
 #include "base/types.h"
 #include "process/crash.h"
 
@@ -63,10 +63,7 @@ class SharedReport {
  private:
   friend class Worker;
   struct Block;
-  struct Unmap {
-    void operator()(Block* block) const;
-  };
-  std::unique_ptr<Block, Unmap> block_;
+  Mapped<Block> block_;
 };
 
 enum class Ended : u8 {

@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +15,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
-#include <new>
 
 #include <fmt/format.h>
 
@@ -75,14 +73,12 @@ void Lane::send(const std::string& message) {
   write_all(pipe_, bytes + message);
 }
 
-void Lanes::Unmap::operator()(LanesBlock* block) const { ::munmap(block, sizeof(LanesBlock)); }
-
 Expected<Lanes> Lanes::start(u32 count, u64 first, const std::function<void(Lane&)>& work) {
-  void* const memory = ::mmap(nullptr, sizeof(LanesBlock), PROT_READ | PROT_WRITE,
-                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return cannot("no memory for processes that run side by side");
+  auto block = map_zeroed<LanesBlock>(Sharing::with_forks, sizeof(LanesBlock),
+                                      "processes that run side by side");
+  if (!block) return std::unexpected(block.error());
   Lanes lanes;
-  lanes.block_.reset(new (memory) LanesBlock{});
+  lanes.block_ = *std::move(block);
   lanes.block_->next = first;
   std::fflush(nullptr);
   const pid_t parent = ::getpid();

@@ -6,12 +6,11 @@
 
 #include <atomic>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "base/mapped.h"
 #include "base/types.h"
 
 namespace iommucheck::oracle {
@@ -70,12 +69,9 @@ class Lanes {
     int pipe = -1;
     std::string bytes;  // of a message that is not whole
   };
-  struct Unmap {
-    void operator()(LanesBlock* block) const;
-  };
   Lanes() = default;
 
-  std::unique_ptr<LanesBlock, Unmap> block_;
+  Mapped<LanesBlock> block_;
   std::vector<Running> lanes_;
 };
 

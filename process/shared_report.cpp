@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <new>
 
 #include "process/shared_block.h"
 
@@ -13,18 +10,12 @@ namespace iommucheck::oracle {
 static_assert(std::atomic<u64>::is_always_lock_free, "shared between processes");
 
 Expected<SharedReport> SharedReport::create() {
-  void* memory = ::mmap(nullptr, sizeof(Block), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) {
-    return fail(ErrorCode::environment,
-                std::string("no shared memory for a worker process: ") + std::strerror(errno));
-  }
+  auto block = map_zeroed<Block>(Sharing::with_forks, sizeof(Block), "a worker process");
+  if (!block) return std::unexpected(block.error());
   SharedReport report;
-  report.block_.reset(::new (memory) Block);  // anonymous memory is zero
+  report.block_ = *std::move(block);
   return report;
 }
-
-void SharedReport::Unmap::operator()(Block* block) const { ::munmap(block, sizeof(Block)); }
 
 void SharedReport::begin_sequence(u64 number, std::span<const u64> words) {
   Block& block = *block_;

@@ -1,46 +1,40 @@
 // SPDX-License-Identifier: MIT
 #include "conform/dut/tester_memory.h"
 
-#include <sys/mman.h>
-
 #include <cstring>
 
 namespace iommucheck::oracle {
 
 Expected<std::unique_ptr<TesterMemory>> TesterMemory::create() {
-  void* base =
-      ::mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (base == MAP_FAILED) return fail(ErrorCode::environment, "no memory for a device under test");
-  std::unique_ptr<TesterMemory> memory(new TesterMemory(static_cast<char*>(base)));
-  for (u64 page = 0; page < data_pages; ++page) memory->name_page(page);
+  auto mapped =
+      map_zeroed<char[]>(Sharing::with_forks, mapped_bytes, "the system of a device under test");
+  if (!mapped) return std::unexpected(mapped.error());
+  std::unique_ptr<TesterMemory> memory(new TesterMemory(*std::move(mapped)));
+  for (u64 page = first_data_page; page < pages; ++page) memory->begin_anew(page);
   return memory;
 }
 
-TesterMemory::~TesterMemory() { ::munmap(base_, mapped_bytes); }
-
-void TesterMemory::name_page(u64 page) {
-  const u64 first = data_pa + page * page_bytes;
-  for (u64 place = first; place < first + page_bytes; place += 8) {
-    store(place, place | ((place + 4) << 32));
+void TesterMemory::begin_anew(u64 page) {
+  const u64 first = pa + page * page_bytes;
+  if (page < first_data_page) {
+    std::memset(at(first), 0, page_bytes);
+  } else {
+    for (u64 place = first; place < first + page_bytes; place += 8) {
+      store(place, place | ((place + 4) << 32));
+    }
   }
   written(page) = 0;
 }
 
 void TesterMemory::note_written(u64 first, u64 count) {
-  if (first + count <= data_pa) return;
-  const u64 from = first < data_pa ? 0 : first - data_pa;
-  for (u64 page = from / page_bytes; page <= (first + count - 1 - data_pa) / page_bytes; ++page) {
-    written(page) = 1;
-  }
+  const u64 last = (first + count - 1 - pa) / page_bytes;
+  for (u64 page = (first - pa) / page_bytes; page <= last; ++page) written(page) = 1;
 }
 
+/// Page by page: most cases write to few, and pages given back would be faulted in again.
 void TesterMemory::reset() {
-  // Gives the pages back, in every process: they read as 0.
-  if (::madvise(base_, structures_bytes, MADV_REMOVE) != 0) {
-    std::memset(base_, 0, structures_bytes);
-  }
-  for (u64 page = 0; page < data_pages; ++page) {
-    if (written(page) != 0) name_page(page);
+  for (u64 page = 0; page < pages; ++page) {
+    if (written(page) != 0) begin_anew(page);
   }
 }
 
@@ -52,15 +46,15 @@ bool TesterMemory::read(u64 from, void* to, u64 count) const {
 
 bool TesterMemory::write(u64 to, const void* from, u64 count) {
   if (count == 0 || count > access_max || !inside(to, count)) return false;
+  note_written(to, count);  // first: its process may be killed at any time
   std::memcpy(at(to), from, count);
-  note_written(to, count);
   return true;
 }
 
 void TesterMemory::store(u64 place, u64 value) {
   if (!inside(place, 8)) return;
-  std::memcpy(at(place), &value, 8);
   note_written(place, 8);
+  std::memcpy(at(place), &value, 8);
 }
 
 void TesterMemory::fill(u64 place, u64 words, u64 value) {

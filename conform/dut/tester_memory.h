@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "base/error.h"
+#include "base/mapped.h"
 #include "base/types.h"
 
 namespace iommucheck::oracle {
@@ -23,9 +23,6 @@ class TesterMemory {
 
   /// environment if there is no memory.
   static Expected<std::unique_ptr<TesterMemory>> create();
-  ~TesterMemory();
-  TesterMemory(const TesterMemory&) = delete;
-  TesterMemory& operator=(const TesterMemory&) = delete;
 
   /// Structures are 0, data is as it began.
   void reset();
@@ -43,21 +40,22 @@ class TesterMemory {
   std::optional<u64> take_mark(u32 mark, u64 iova);
 
  private:
-  explicit TesterMemory(char* base) : base_(base) {}
+  explicit TesterMemory(Mapped<char[]> base) : base_(std::move(base)) {}
   [[nodiscard]] static bool inside(u64 place, u64 count) {
     return count <= bytes && place - pa <= bytes - count;
   }
-  [[nodiscard]] char* at(u64 place) const { return base_ + (place - pa); }
-  void name_page(u64 page);
+  [[nodiscard]] char* at(u64 place) const { return base_.get() + (place - pa); }
+  void begin_anew(u64 page);
   void note_written(u64 first, u64 count);
 
-  static constexpr u64 page_bytes = 4096, data_pages = data_bytes / page_bytes;
-  /// The memory, and behind it a byte for each page of data that was written to since it was named,
-  /// by whichever process.
-  static constexpr u64 mapped_bytes = bytes + data_pages;
+  static constexpr u64 page_bytes = 4096, pages = bytes / page_bytes;
+  static constexpr u64 first_data_page = structures_bytes / page_bytes;
+  /// The memory, and behind it a byte for each page that was written to since it began anew, by
+  /// whichever process.
+  static constexpr u64 mapped_bytes = bytes + pages;
   [[nodiscard]] char& written(u64 page) const { return base_[bytes + page]; }
 
-  char* base_;
+  Mapped<char[]> base_;
   u64 last_mark_page_ = data_pa;  // where the last one was found, to be looked at first
 };
 

@@ -104,7 +104,7 @@ void Makes::probe_globals(u32 tag, u64 first, u64 last) {
 
 void Makes::probe_tag(u32 tag, u64 va, u64 origin) {
   std::vector<Candidate> found;
-  if (!work_.spend(8 * Work::per_question)) return;  // dearer than looking at so many edges
+  if (!work_.spend(2 * Work::per_question)) return;  // dearer than looking at so many edges
   lookups_.collect(tag, va, found);
   if (!lookups_.in_conflict(found)) return;
   for (const Violation& violation : findings_.violations()) {

@@ -2,19 +2,19 @@
 #include "spec/smmu/memory.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <new>
 
 namespace iommucheck::spec {
 
 void Memory::reserve(u64 base, u64 size, u64* memory) {
   window_first_ = base >> frame_lg2;
   window_count_ = (size + 0xfff) >> frame_lg2;
-  // calloc leaves the zeroing of what is never touched to the operating system.
-  if (memory != nullptr) {
-    window_words_ = {memory, [](u64*) {}};
-  } else {
-    window_words_ = {static_cast<u64*>(std::calloc(window_count_ * frame_words, sizeof(u64))),
-                     [](u64* words) { std::free(words); }};
+  window_words_ = memory;
+  if (memory == nullptr && window_count_ != 0) {
+    auto own = map_zeroed<u64[]>(Sharing::own, window_count_ << frame_lg2, "a window");
+    if (!own) throw std::bad_alloc();
+    own_window_ = *std::move(own);
+    window_words_ = own_window_.get();
   }
   window_.assign(window_count_, nullptr);
 }
@@ -22,7 +22,7 @@ void Memory::reserve(u64 base, u64 size, u64* memory) {
 u64* Memory::host(u64 pa) {
   const u64 number = (pa >> frame_lg2) - window_first_;
   if (number >= window_count_) return nullptr;
-  return window_words_.get() + number * frame_words + bits(pa, 11, 3);
+  return window_words_ + number * frame_words + bits(pa, 11, 3);
 }
 
 const Frame* Memory::find(u64 pa) const {
@@ -44,7 +44,7 @@ Frame* Memory::make_frame(u64 number) {
   frame->unknown.fill(~u64{0});
   Frame* made = frame.get();
   if (number - window_first_ < window_count_) {
-    made->words = window_words_.get() + (number - window_first_) * frame_words;
+    made->words = window_words_ + (number - window_first_) * frame_words;
     window_[number - window_first_] = made;
   } else {
     words_.push_back(std::make_unique<u64[]>(frame_words));

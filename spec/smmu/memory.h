@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/bits.h"
+#include "base/mapped.h"
 #include "base/pool.h"
 #include "base/types.h"
 
@@ -285,7 +286,8 @@ class Memory {
   std::unordered_map<std::pair<u64, u64>, u32, HashUpdate> update_index_;
   u64 window_first_ = 0;  // frame numbers of the reserved range
   u64 window_count_ = 0;
-  std::unique_ptr<u64[], void (*)(u64*)> window_words_{nullptr, [](u64*) {}};
+  u64* window_words_ = nullptr;
+  Mapped<u64[]> own_window_;  // where nobody gave one
   std::vector<Frame*> window_;
   std::unordered_map<u64, Frame*> others_;
   std::vector<std::unique_ptr<Frame>> frames_;

@@ -29,7 +29,7 @@ struct FakeCalls {
     const u64 start = (w.arena_used_ + align - 1) & ~(align - 1);
     if (start + bytes > arena_bytes) return nullptr;
     w.arena_used_ = start + bytes;
-    return reinterpret_cast<char*>(w.arena_.data()) + start;
+    return reinterpret_cast<char*>(w.arena_.get()) + start;
   }
   static void store64(void* ctx, u64 pa, u64 value) {
     FakeWorld& w = world(ctx);
@@ -56,7 +56,8 @@ struct FakeCalls {
     ++w.barriers;
     w.order_stores();
     w.unordered_.clear();
-    for (const auto& [pa, bytes] : w.invalidated_) w.move_lines(w.seen_, w.memory_, pa, bytes);
+    for (const auto& [pa, bytes] : w.invalidated_)
+      w.move_lines(w.seen_.get(), w.memory_.get(), pa, bytes);
     w.invalidated_.clear();
   }
   static void dma_clean(void* ctx, u64 pa, u64 bytes) {
@@ -124,9 +125,9 @@ struct FakeCalls {
 
 FakeWorld::FakeWorld(FakeOptions options)
     : options_(options),
-      memory_(window_bytes / 8),
-      seen_(window_bytes / 8),
-      arena_(arena_bytes / 8) {
+      memory_(map_zeroed<u64[]>(Sharing::own, window_bytes, "a window").value()),
+      seen_(map_zeroed<u64[]>(Sharing::own, window_bytes, "what an SMMU sees").value()),
+      arena_(map_zeroed<u64[]>(Sharing::own, arena_bytes, "an arena").value()) {
   const u64 id0 = 0b10 | (options.stage2 ? 1 : 0) | 2 << 2 | (options.coherent ? 1u << 4 : 0) |
                   (options.asid16 ? 1u << 12 : 0) | (options.ats ? 1u << 10 : 0) |
                   (options.two_level_cds ? 1u << 19 : 0) |
@@ -141,7 +142,7 @@ FakeWorld::FakeWorld(FakeOptions options)
   platform_ = {.size = sizeof platform_,
                .abi = IOMMUCHECK_DRIVER_ABI,
                .ctx = this,
-               .window = memory_.data(),
+               .window = memory_.get(),
                .window_pa = window_pa,
                .window_size = window_bytes,
                .table_alloc = FakeCalls::table_alloc,
@@ -238,7 +239,7 @@ const void* FakeWorld::table_alloc(u64 bytes, u64* pa) {
   for (u64 at = start; at < start + bytes && !options_.coherent; at += 64) dirty_.insert(at);
   allocated_[start] = bytes;
   *pa = start;
-  return memory_.data() + index(start);
+  return memory_.get() + index(start);
 }
 
 void FakeWorld::table_free(u64 pa, u64 bytes) {
@@ -261,13 +262,13 @@ void FakeWorld::forget_dirty(u64 pa, u64 bytes) {
 
 /// The line goes out of the CPU's caches, as it may at any time.
 void FakeWorld::evict(u64 pa) {
-  if (dirty_.erase(pa & ~u64{63}) != 0) move_lines(memory_, seen_, pa, 8);
+  if (dirty_.erase(pa & ~u64{63}) != 0) move_lines(memory_.get(), seen_.get(), pa, 8);
 }
 
 /// What the CPU stored and cleaned until now is visible.
 void FakeWorld::order_stores() {
   pending_.clear();
-  for (const auto& [pa, bytes] : cleaned_) move_lines(memory_, seen_, pa, bytes);
+  for (const auto& [pa, bytes] : cleaned_) move_lines(memory_.get(), seen_.get(), pa, bytes);
   cleaned_.clear();
 }
 
@@ -278,8 +279,7 @@ u64 FakeWorld::seen(u64 pa) const {
 }
 
 /// Whole lines of 64 bytes.
-void FakeWorld::move_lines(const std::vector<u64>& from, std::vector<u64>& to, u64 pa,
-                           u64 bytes) const {
+void FakeWorld::move_lines(const u64* from, u64* to, u64 pa, u64 bytes) const {
   if (options_.coherent || bytes == 0) return;
   const u64 end = (pa + bytes + 63) & ~u64{63};
   for (u64 at = pa & ~u64{63}; at < end; at += 8) to[index(at)] = from[index(at)];
@@ -379,7 +379,7 @@ void FakeWorld::post_event(u64 word0, u64 word1, u64 iova) {
     return;
   }
   const u64 pa = (base & 0x000f'ffff'ffff'ffe0) + (prod & (entries - 1)) * u64{32};
-  std::vector<u64>& written = options_.coherent ? memory_ : seen_;
+  u64* const written = (options_.coherent ? memory_ : seen_).get();
   for (u64 at = pa; at < pa + 24 && options_.coherent; at += 8) unordered_.emplace(at, word(at));
   written[index(pa)] = word0;
   written[index(pa) + 1] = word1;

@@ -13,12 +13,14 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include <rapidcheck.h>
 
+#include "base/mapped.h"
 #include "base/types.h"
 #include "include/iommucheck/driver.h"
 
@@ -204,7 +206,10 @@ class FakeWorld {
 
   void forget_dirty(u64 pa, u64 bytes);
   void evict(u64 pa);
-  u64 index(u64 pa) const { return (pa - window_pa) / 8; }
+  static u64 index(u64 pa) {
+    const u64 index = (pa - window_pa) / 8;
+    return index < window_bytes / 8 ? index : throw std::out_of_range("outside of the window");
+  }
   const void* table_alloc(u64 bytes, u64* pa);
   void table_free(u64 pa, u64 bytes);
   void write32(u64 offset, u32 value);
@@ -218,7 +223,7 @@ class FakeWorld {
   void order_stores();
   void check_registers(u64 offset);
   void check_cd(u64 cd);
-  void move_lines(const std::vector<u64>& from, std::vector<u64>& to, u64 pa, u64 bytes) const;
+  void move_lines(const u64* from, u64* to, u64 pa, u64 bytes) const;
   u64 fetch(u64 pa);
   std::optional<Ste> ste_of(u32 stream);
   std::optional<Cd> cd_of(u32 stream, const Ste& ste, std::optional<u32> pasid);
@@ -236,10 +241,11 @@ class FakeWorld {
   static constexpr u64 environment_pa = 0x4000'0000;
 
   FakeOptions options_;
-  std::vector<u64> memory_;
+  // Of which a test touches little.
+  Mapped<u64[]> memory_;
   /// What the SMMU reads where it does not look into the CPU's caches: memory_ as it was cleaned.
-  std::vector<u64> seen_;
-  std::vector<u64> arena_;
+  Mapped<u64[]> seen_;
+  Mapped<u64[]> arena_;
   u64 arena_used_ = 0;
   std::map<u64, u64> allocated_;          // pa -> bytes
   std::map<u64, std::vector<u64>> free_;  // bytes -> pas

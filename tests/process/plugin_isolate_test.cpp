@@ -122,10 +122,10 @@ TEST(PluginIsolate, WaitingForAProcessorIsNoHang) {
     }
     return 42;
   };
-  const auto slow = run(report, [&] { return work(0.3); }, {.hang_seconds = 0.6});
+  const auto slow = run(report, [&] { return work(0.1); }, {.hang_seconds = 0.3});
   EXPECT_EQ(slow.ended, Ended::returned) << slow.describe();
-  EXPECT_GT(slow.seconds, 0.6) << "it did wait";
-  const auto hangs = run(report, [&] { return work(1e9); }, {.hang_seconds = 0.2});
+  EXPECT_GT(slow.seconds, 0.3) << "it did wait";
+  const auto hangs = run(report, [&] { return work(1e9); }, {.hang_seconds = 0.1});
   EXPECT_EQ(hangs.ended, Ended::timed_out) << hangs.describe();
 }
 
@@ -142,9 +142,9 @@ TEST(PluginIsolate, NorIsWaitingForOneThatWaitsForAProcessor) {
     }
     ::_exit(0);
   };
-  const auto slow = run(report, [&] { return started(0.3); }, {.hang_seconds = 0.6});
+  const auto slow = run(report, [&] { return started(0.1); }, {.hang_seconds = 0.3});
   EXPECT_EQ(slow.ended, Ended::returned) << slow.describe();
-  EXPECT_GT(slow.seconds, 0.6) << "it did wait";
+  EXPECT_GT(slow.seconds, 0.3) << "it did wait";
   const auto sleeps = run(report, [] { return ::pause(); }, {.hang_seconds = 0.2});
   EXPECT_EQ(sleeps.ended, Ended::timed_out) << sleeps.describe();
 }
