@@ -215,7 +215,11 @@ Expected<void> write_woven(const std::string& root, const std::string& out,
       text = weave(*text, list->second);
       if (!text) return std::unexpected(text.error());
     }
-    if (auto written = write_if_changed(fs::path(out) / file, *text); !written) return written;
+    const fs::path copy = fs::path(out) / file;
+    if (auto written = write_if_changed(copy, *text); !written) return written;
+    std::error_code error;  // what runs in the tree, as the compiler's launcher, runs in its copy
+    fs::permissions(copy, fs::status(fs::path(root) / file).permissions(), error);
+    if (error) return fail(ErrorCode::environment, copy.string() + ": " + error.message());
   }
   return {};
 }

@@ -2,6 +2,11 @@
 #include "mutants/weave.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
 
 namespace iommucheck::mutants::weave_test {
 namespace {
@@ -114,6 +119,23 @@ TEST(Weave, AChoiceIsWholeOrItsPartsAre) {
       << cut.error().message;
   EXPECT_TRUE(weave_choice("- b ? g::one() : 2\n+ 2\n").has_value());
   EXPECT_TRUE(weave_choice("- g::one()\n+ 1\n").has_value());
+}
+
+/// The compiler's launcher is one, without which no woven tree builds.
+TEST(Weave, WhatRunsInTheTreeRunsInItsCopy) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::temp_directory_path() / ("weave_test." + std::to_string(::getpid()));
+  fs::create_directories(root / "tree/cmake");
+  const fs::path script = root / "tree/cmake/launcher.sh";
+  std::ofstream(script) << "#!/bin/sh\n";
+  const auto of_copy = [&](fs::perms perms) {
+    fs::permissions(script, perms);
+    EXPECT_TRUE(weave_folder((root / "tree").string(), "cmake", (root / "copy").string(), {}));
+    return fs::status(root / "copy/cmake/launcher.sh").permissions();
+  };
+  EXPECT_EQ(of_copy(fs::perms{0755}), fs::perms{0755});
+  EXPECT_EQ(of_copy(fs::perms{0644}), fs::perms{0644});
+  fs::remove_all(root);
 }
 
 TEST(MutantList, SaysWhatIsMissingAndWhere) {
