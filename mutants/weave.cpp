@@ -21,10 +21,11 @@ bool is_blank_or_end(char c) { return is_blank(c) || c == '\n'; }
 /// A text without its blanks, and where each character of it stands: fragments are found whatever
 /// the formatter made of their lines.
 struct Packed {
+  std::string_view source;
   std::string text;
   std::vector<std::size_t> at;
 
-  explicit Packed(std::string_view source) {
+  explicit Packed(std::string_view of) : source(of) {
     for (std::size_t i = 0; i < source.size(); ++i) {
       if (is_blank_or_end(source[i])) continue;
       text += source[i];
@@ -77,17 +78,55 @@ std::string why_no_expression(std::string_view text) {
   return depth == 0 ? "" : "a bracket is not closed";
 }
 
-/// Of a fragment that is one declaration, with or without its semicolon: a type and a name stand
-/// before its '='. What it declares would end with the switch around it.
-bool is_declaration(std::string_view text) {
+/// The code of the last line before `place` that has some.
+std::string_view code_before(std::string_view source, std::size_t place) {
+  while (place != 0) {
+    const std::size_t end = source.rfind('\n', place - 1);
+    const std::size_t begin = end == std::string_view::npos ? 0 : end + 1;
+    const std::string_view line = source.substr(begin, place - begin);
+    const std::string_view code = without_blanks_around(line.substr(0, line.find("//")));
+    if (!code.empty()) return code;
+    place = begin == 0 ? 0 : end;
+  }
+  return "";
+}
+
+/// A statement may begin at `place`: a switch there is one.
+bool is_place_of_statement(std::string_view source, std::size_t place) {
+  const std::string_view before = code_before(source, place);
+  constexpr std::string_view ends = ";{}):";
+  return before.empty() || ends.find(before.back()) != std::string_view::npos ||
+         before.ends_with("else") || before.ends_with("do");
+}
+
+/// Of a fragment that is a designated initializer: `.name = expression`.
+bool names_member(std::string_view fragment) {
+  const std::string_view text = without_blanks_around(fragment);
   const std::size_t equals = text.find('=');
-  if (equals == std::string_view::npos || text.find(';') < text.size() - 1) return false;
-  const bool assigns = equals != 0 && !is_blank_or_end(text[equals - 1]);  // &=, <=, !=
-  if (assigns || text.substr(equals).starts_with("==")) return false;
-  const std::string_view left = without_blanks_around(text.substr(0, equals));
+  if (!text.starts_with('.') || equals == std::string_view::npos) return false;
+  return std::ranges::none_of(without_blanks_around(text.substr(1, equals - 1)), is_blank_or_end) &&
+         text.substr(1).find_first_of(".(") > equals;
+}
+
+/// A type and a name.
+bool declares(std::string_view text) {
+  const std::string_view left = without_blanks_around(text);
   constexpr std::string_view of_no_name = ".-+*/%|^!()[]\"";
   return left.find_first_of(of_no_name) == std::string_view::npos &&
          std::ranges::any_of(left, is_blank_or_end) && !left.starts_with("return");
+}
+
+/// Of a fragment that is one declaration, with or without its semicolon: a type and a name stand
+/// before its '=' or its '{'. What it declares would end with the switch around it.
+bool is_declaration(std::string_view text) {
+  if (text.find(';') < text.size() - 1) return false;
+  const std::size_t brace = text.find('{');
+  const std::size_t equals = text.find('=');
+  if (brace < equals) return declares(text.substr(0, brace)) && text.ends_with(';');
+  if (equals == std::string_view::npos) return false;
+  const bool assigns = equals != 0 && !is_blank_or_end(text[equals - 1]);  // &=, <=, !=
+  if (assigns || text.substr(equals).starts_with("==")) return false;
+  return declares(text.substr(0, equals));
 }
 
 bool begins_statement(std::string_view text) {
@@ -127,6 +166,15 @@ Expected<Place> find(const Packed& file, const Mutant& mutant) {
       return misfit(mutant, "its fragment occurs " + std::to_string(found) +
                                 " times; say with 'after:' which one is meant");
     }
+  }
+  if (mutant.is_statement() && !is_place_of_statement(file.source, file.at[first])) {
+    return misfit(mutant, "it ends as a statement does, but begins inside of one");
+  }
+  if (without_blanks_around(mutant.original).starts_with("case ")) {
+    return misfit(mutant, "a label cannot be switched; take what stands behind it");
+  }
+  if (names_member(mutant.original)) {
+    return misfit(mutant, "a member's name is no expression; take what stands behind its '='");
   }
   if (is_declaration(without_blanks_around(mutant.original))) {
     return misfit(mutant, "a declaration cannot be switched; take the expression behind its '='");

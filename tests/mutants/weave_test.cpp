@@ -76,7 +76,7 @@ TEST(Weave, FragmentsThatOverlapAreRefused) {
   const std::string both = entry("- int a, int b\n+ int a\n");
   EXPECT_NE(refused(both).find("',' outside of brackets"), std::string::npos);
   const std::string cut =
-      entry("- return a + b;\n+ return b;\n") + entry("- b; } int g() { return a; }\n+ }\n", "two");
+      entry("- return a + b; }\n+ }\n") + entry("- } int g() { return a; }\n+ }\n", "two");
   EXPECT_NE(refused(cut).find("overlaps"), std::string::npos) << refused(cut);
 }
 
@@ -96,6 +96,33 @@ TEST(Weave, ADeclarationIsRefused) {
   EXPECT_NE(why("- unsigned c = b\n+ unsigned c = 1\n").find("a declaration"), std::string::npos);
   EXPECT_EQ(why("- a = b;\n+ a = 1;\n"), "");
   EXPECT_EQ(why("- c == 1\n+ c == 2\n"), "");
+}
+
+TEST(Weave, WhatOnlyLooksLikeAStatementIsRefused) {
+  const std::string body =
+      "S f(int a) {\n  S s{.one = a};\n  s.two = a ? 1 : 2;  // why\n  // more\n"
+      "  g({.three = a});\n  switch (a) {\n    case 1: return s;\n  }\n  return S{a};\n}\n";
+  const auto why = [&](const std::string& text) {
+    const auto woven = weave(body, listed(entry(text)));
+    return woven ? "" : woven.error().message;
+  };
+  EXPECT_NE(why("- S s{.one = a};\n+ S s{};\n").find("a declaration"), std::string::npos);
+  EXPECT_NE(why("- a ? 1 : 2;\n+ 2;\n").find("begins inside of one"), std::string::npos);
+  EXPECT_NE(why("- {.three = a}\n+ {}\n").find("begins inside of one"), std::string::npos);
+  EXPECT_NE(why("- case 1: return s;\n+ case 1: return S{};\n").find("a label"), std::string::npos);
+  EXPECT_EQ(why("- g({.three = a});\n+\n"), "") << "behind a comment";
+  EXPECT_EQ(why("- return s;\n+ return S{};\n"), "") << "behind a label";
+  EXPECT_EQ(why("- return S{a};\n+ return S{};\n"), "");
+}
+
+TEST(Weave, ADesignatedInitializerIsRefused) {
+  const std::string body = "S f(int a) { return S{.one = a, .two = 2}; }\n";
+  const auto why = [&](const std::string& text) {
+    const auto woven = weave(body, listed(entry(text)));
+    return woven ? "" : woven.error().message;
+  };
+  EXPECT_NE(why("- .one = a\n+ .one = 1\n").find("a member's name"), std::string::npos);
+  EXPECT_EQ(why("- a\n+ 1\nafter: .one =\n"), "");
 }
 
 TEST(Weave, HalfOfAStatementIsRefused) {
