@@ -34,6 +34,12 @@ std::string entry(const std::string& lines, const std::string& id = "one") {
   return "[" + id + "] f.cpp\nwhat: something\n" + lines;
 }
 
+/// Why an entry of these lines does not fit a file `body`; empty: it does.
+std::string why_not(const std::string& body, const std::string& lines) {
+  const auto woven = weave(body, listed(entry(lines)));
+  return woven ? "" : woven.error().message;
+}
+
 TEST(Weave, AnExpressionBecomesASwitchWhateverItsLines) {
   const auto woven = weave(source, listed(entry("- a + b\n+ a - b\n")));
   ASSERT_TRUE(woven.has_value()) << woven.error().message;
@@ -87,10 +93,7 @@ TEST(Weave, AnExpressionKeepsItsBrackets) {
 
 TEST(Weave, ADeclarationIsRefused) {
   const std::string body = "void f(int a) { const int b = a; unsigned c = b; a = b; g(c == 1); }\n";
-  const auto why = [&](const std::string& text) {
-    const auto woven = weave(body, listed(entry(text)));
-    return woven ? "" : woven.error().message;
-  };
+  const auto why = [&](const std::string& text) { return why_not(body, text); };
   EXPECT_NE(why("- const int b = a;\n+ const int b = 1;\n").find("a declaration"),
             std::string::npos);
   EXPECT_NE(why("- unsigned c = b\n+ unsigned c = 1\n").find("a declaration"), std::string::npos);
@@ -102,10 +105,7 @@ TEST(Weave, WhatOnlyLooksLikeAStatementIsRefused) {
   const std::string body =
       "S f(int a) {\n  S s{.one = a};\n  s.two = a ? 1 : 2;  // why\n  // more\n"
       "  g({.three = a});\n  switch (a) {\n    case 1: return s;\n  }\n  return S{a};\n}\n";
-  const auto why = [&](const std::string& text) {
-    const auto woven = weave(body, listed(entry(text)));
-    return woven ? "" : woven.error().message;
-  };
+  const auto why = [&](const std::string& text) { return why_not(body, text); };
   EXPECT_NE(why("- S s{.one = a};\n+ S s{};\n").find("a declaration"), std::string::npos);
   EXPECT_NE(why("- a ? 1 : 2;\n+ 2;\n").find("begins inside of one"), std::string::npos);
   EXPECT_NE(why("- {.three = a}\n+ {}\n").find("begins inside of one"), std::string::npos);
@@ -117,20 +117,14 @@ TEST(Weave, WhatOnlyLooksLikeAStatementIsRefused) {
 
 TEST(Weave, ADesignatedInitializerIsRefused) {
   const std::string body = "S f(int a) { return S{.one = a, .two = 2}; }\n";
-  const auto why = [&](const std::string& text) {
-    const auto woven = weave(body, listed(entry(text)));
-    return woven ? "" : woven.error().message;
-  };
+  const auto why = [&](const std::string& text) { return why_not(body, text); };
   EXPECT_NE(why("- .one = a\n+ .one = 1\n").find("a member's name"), std::string::npos);
   EXPECT_EQ(why("- a\n+ 1\nafter: .one =\n"), "");
 }
 
 TEST(Weave, HalfOfAStatementIsRefused) {
   const std::string body = "int f(int a) { if (a == 1) return a; return 2; }\n";
-  const auto why = [&](const std::string& text) {
-    const auto woven = weave(body, listed(entry(text)));
-    return woven ? "" : woven.error().message;
-  };
+  const auto why = [&](const std::string& text) { return why_not(body, text); };
   EXPECT_NE(why("- if (a == 1)\n+ if (a == 2)\n").find("half of a statement"), std::string::npos);
   EXPECT_EQ(why("- if (a == 1) return a;\n+\n"), "");
 }
