@@ -122,7 +122,7 @@ TEST(PluginIsolate, WaitingForAProcessorIsNoHang) {
     }
     return 42;
   };
-  const auto slow = run(report, [&] { return work(0.1); }, {.hang_seconds = 0.3});
+  const auto slow = run(report, [&] { return work(0.15); }, {.hang_seconds = 0.3});
   EXPECT_EQ(slow.ended, Ended::returned) << slow.describe();
   EXPECT_GT(slow.seconds, 0.3) << "it did wait";
   const auto hangs = run(report, [&] { return work(1e9); }, {.hang_seconds = 0.1});
@@ -142,7 +142,7 @@ TEST(PluginIsolate, NorIsWaitingForOneThatWaitsForAProcessor) {
     }
     ::_exit(0);
   };
-  const auto slow = run(report, [&] { return started(0.1); }, {.hang_seconds = 0.3});
+  const auto slow = run(report, [&] { return started(0.15); }, {.hang_seconds = 0.3});
   EXPECT_EQ(slow.ended, Ended::returned) << slow.describe();
   EXPECT_GT(slow.seconds, 0.3) << "it did wait";
   const auto sleeps = run(report, [] { return ::pause(); }, {.hang_seconds = 0.2});
