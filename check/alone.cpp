@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "check/known_findings.h"
 #include "impl/driver.h"
 #include "monitor/trace_setup.h"
 #include "trace/trace_file.h"

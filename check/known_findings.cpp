@@ -31,6 +31,15 @@ std::optional<std::size_t> excuse_of(const CheckOptions& options, const Finding&
   return std::nullopt;
 }
 
+KnownTo known_to(const CheckOptions& options) {
+  if (!options.known && options.told.empty()) return {};
+  return [&options](const Finding& finding) -> std::optional<u32> {
+    if (const auto entry = excuse_of(options, finding)) return static_cast<u32>(*entry);
+    const bool told = std::ranges::find(options.told, key_of(finding)) != options.told.end();
+    return told ? std::optional(told_already) : std::nullopt;
+  };
+}
+
 KnownFile known_after(const CheckOptions& options, const CheckResult& result) {
   KnownFile file;
   if (options.known) file = *options.known;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "check/check.h"
+#include "check/passed_over.h"
 
 namespace iommucheck::oracle {
 
@@ -15,6 +16,9 @@ Expected<void> known_is_of(const CheckOptions& options, const std::string& drive
 
 /// The entry that excuses the finding.
 std::optional<std::size_t> excuse_of(const CheckOptions& options, const Finding& finding);
+
+/// By the known findings of the options, and what they say was told. They outlive it.
+KnownTo known_to(const CheckOptions& options);
 
 /// The entries that there are, and one for each new finding, whose reason is to be written.
 KnownFile known_after(const CheckOptions& options, const CheckResult& result);

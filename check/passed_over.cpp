@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "check/check.h"
 #include "check/finding_kind.h"
-#include "check/known_findings.h"
 #include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
 
@@ -28,15 +26,6 @@ bool can_go_on_behind(const Finding& finding) {
 }
 
 }  // namespace
-
-KnownTo known_to(const CheckOptions& options) {
-  if (!options.known && options.told.empty()) return {};
-  return [&options](const Finding& finding) -> std::optional<u32> {
-    if (const auto entry = excuse_of(options, finding)) return static_cast<u32>(*entry);
-    const bool told = std::ranges::find(options.told, key_of(finding)) != options.told.end();
-    return told ? std::optional(told_already) : std::nullopt;
-  };
-}
 
 PassedOver::PassedOver(KnownTo known, const std::string_view& doing)
     : known_(std::move(known)), doing_(doing) {}

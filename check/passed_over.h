@@ -14,14 +14,9 @@
 
 namespace iommucheck::oracle {
 
-struct CheckOptions;
-
 /// Which entry of what is known names the finding (its kind is set); `told_already`; or nothing.
 using KnownTo = std::function<std::optional<u32>(const Finding&)>;
 inline constexpr u32 told_already = ~u32{0};
-
-/// By the known findings of the options, and what they say was told. They outlive it.
-KnownTo known_to(const CheckOptions& options);
 
 class PassedOver final : public Monitor::Excuses {
  public:
