@@ -28,7 +28,7 @@ std='<[a-z0-9_]+>|<(assert|errno|inttypes|limits|stdarg|stdbool|stddef|stdint|st
 
 # cmake/layers.txt beside this script: each room, and what it stands on.
 layers=$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/layers.txt
-every=$(awk '$1 !~ /^#/ && NF { split($1, path, "/"); print path[1] }' "$layers" | sort -u | paste -sd '|')
+every=$(awk '$1 ~ /^[a-z]/ { split($1, path, "/"); print path[1] }' "$layers" | sort -u | paste -sd '|')
 offend "a room stands on what cmake/layers.txt says" "$(
   awk -F '\t' -v every="$every" '
     function below(path, place) { return path == place || index(path, place "/") == 1 || index(path, place ".") == 1 }
@@ -37,9 +37,20 @@ offend "a room stands on what cmake/layers.txt says" "$(
       for (room in stands_on) if (index(path, room "/") == 1 && length(room) > length(best)) best = room
       return best
     }
+    function shelf_of(path) {  # 0: on none
+      sub(/\.[a-z]+$/, "", path)
+      return shelf[path] + 0
+    }
     NR == FNR {
       if ($0 ~ /^#/ || $0 !~ /[^ ]/) next
       n = split($0, words, " ")
+      if (words[1] == "-") {
+        if (words[2] != shelf_name) { shelf_name = words[2]; ++shelves }
+        for (i = 3; i <= n; ++i) shelf[last "/" words[i]] = shelves
+        has_shelves[last] = 1
+        next
+      }
+      last = words[1]
       stands_on[words[1]] = " "
       for (i = 2; i <= n; ++i) stands_on[words[1]] = stands_on[words[1]] words[i] " "
       next
@@ -52,7 +63,11 @@ offend "a room stands on what cmake/layers.txt says" "$(
       sub(/^include\//, "", header)
       if (header !~ "^(" every "|iommucheck)/") next
       room = room_of(file)
-      if (room == "" || room_of(header) == room) next
+      if (room == "") next
+      if (room_of(header) == room) {
+        if (room in has_shelves && (!shelf_of(header) || shelf_of(header) > shelf_of(file))) print
+        next
+      }
       n = split(stands_on[room], words, " ")
       for (i = 1; i <= n; ++i) if (words[i] == "*" || below(header, words[i])) next
       print

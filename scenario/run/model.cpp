@@ -503,7 +503,7 @@ void Model::record_event(const Probing& probing, const std::string& fault) {
 }
 
 /// The accesses of a group are made again, each for itself: what faults then is a new group.
-void Model::answered(const spec::sva::Interface::StallName& name, bool again) {
+void Model::answered(const spec::sva::StallName& name, bool again) {
   const auto at = named_.find({name.sid, name.stag});
   if (at == named_.end() || !again) return;
   const std::vector<u64> accesses = at->second.accesses;

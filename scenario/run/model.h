@@ -146,7 +146,7 @@ class Model final : public Subject {
   u64 make_access(const Probing& probing, const Reached& reached);
   void call_fault_handler(const std::vector<u64>& group);
   void record_event(const Probing& probing, const std::string& fault);
-  void answered(const spec::sva::Interface::StallName& name, bool again);
+  void answered(const spec::sva::StallName& name, bool again);
   std::map<u64, Waited> waited_;
   std::map<std::pair<u32, u32>, Named> named_;  // by device and name
   u64 repeated_ = 0;                            // accesses of devices that ask for pages

@@ -2,18 +2,16 @@
 #include "spec/sva/attach.h"
 
 #include "spec/sva/attachments.h"
+#include "spec/sva/bond_ends.h"
 #include "spec/sva/devices.h"
-#include "spec/sva/domains.h"
 #include "spec/sva/exit.h"
 #include "spec/sva/fault_queues.h"
 #include "spec/sva/faults.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
 #include "spec/sva/nested.h"
-#include "spec/sva/promises.h"
-#include "spec/sva/tasks.h"
 #include "spec/sva/time_outs.h"
-#include "spec/sva/unbind.h"
+#include "spec/sva/tokens.h"
 #include "spec/sva/user_events.h"
 #include "spec/sva/walkers.h"
 
@@ -163,29 +161,6 @@ void apply_detach(InterfaceState& s, const Call& call, Status status) {
   } else {
     empty_gather(s, index);
   }
-}
-
-// --- Promise ---
-
-/// attach, detach: the old domain's outcome, the new one's, or terminated with its configuration
-/// event, for this device (its group) only.
-void pending_move_promises(const InterfaceState& s, u32 device, Substream at, u64 iova,
-                           Alternatives& out) {
-  s.tickets.for_each([&](const Pending& pending) {
-    const auto kind = static_cast<CallKind>(pending.kind);
-    const bool attaches = kind == CallKind::attach;
-    if (!attaches && kind != CallKind::detach) return;
-    if (pending.space == 0 || !s.moves_with(pending.device, device)) return;
-    if (attaches && s.devices[device].domain == pending.space) return;
-    out.concerned = true;
-    if (!attaches) return unattached_promises(s, at, out);
-    out.add(promise::blocked);
-    if (at.present) {
-      substream_promises(s, device, pending.space, at.number, iova, true, out);
-    } else {
-      domain_promises(s, pending.space, iova, true, out);
-    }
-  });
 }
 
 // --- Devices that come and go ---

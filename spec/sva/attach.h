@@ -3,7 +3,6 @@
 // and removal".
 #pragma once
 
-#include "spec/sva/expectation.h"
 #include "spec/sva/permitted.h"
 #include "spec/sva/state.h"
 
@@ -15,8 +14,6 @@ void apply_attach(InterfaceState& s, const Call& call, Status status);
 Permitted permitted_detach(const InterfaceState& s, const Call& call, Circumstances around);
 void begin_detach(const InterfaceState& s, const Call& call, Pending& pending);
 void apply_detach(InterfaceState& s, const Call& call, Status status);
-void pending_move_promises(const InterfaceState& s, u32 device, Substream at, u64 iova,
-                           Alternatives& out);
 void device_added(InterfaceState& s, u32 device);
 void device_removed(InterfaceState& s, u32 device, bool timed_out);
 

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: MIT
-// attach_pasid, detach_pasid: a number of pasid_alloc leads to a domain, for one device. INTERFACE
-// "Attach". So one number may lead to different domains on different devices.
+// What attach_pasid has left: a number of pasid_alloc leads to a domain, for one device, so that
+// one number may lead to different domains on different devices. INTERFACE "Attach".
 #pragma once
 
-#include "spec/sva/expectation.h"
-#include "spec/sva/permitted.h"
 #include "spec/sva/state.h"
 
 namespace iommucheck::spec::sva {
-
-Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circumstances around);
-void begin_attach_pasid(const InterfaceState& s, const Call& call, Pending& pending);
-void apply_attach_pasid(InterfaceState& s, const Call& call, Status status);
-Permitted permitted_detach_pasid(const InterfaceState& s, const Call& call, Circumstances around);
-void begin_detach_pasid(const InterfaceState& s, const Call& call, Pending& pending);
-void apply_detach_pasid(InterfaceState& s, const Call& call, Status status);
 
 /// For the caller some device has the number attached; or, since a call that timed out, may reach a
 /// domain there.
@@ -52,8 +43,33 @@ void settle_attachments(InterfaceState& s, u32 number);
 void drop_attached_ghosts_of_domain(InterfaceState& s, u32 domain);
 void settle_attachments(InterfaceState& s);
 
-/// What the device meets at the PASID by an attachment. True: nothing else stands there.
-bool attached_promises(const InterfaceState& s, u32 device, u32 pasid, u64 iova, bool with_calls,
-                       Alternatives& out);
+// --- Its records ---
+
+bool is_of_kind(const InterfaceState& s, u32 domain, DomainKind kind);
+
+/// Index of what the device has at the number, of a record that a time-out left too; 0: nothing.
+u32 find_attachment(const InterfaceState& s, u32 device, u32 number);
+
+/// The domain that the caller has attached there, 0: none.
+u32 attached_domain(const InterfaceState& s, u32 device, u32 number);
+/// A time-out: the device may still reach the domain there.
+void may_lead_to(InterfaceState& s, u32 at, u32 domain);
+void forget_ghosts(InterfaceState& s, u32 at);
+void set_domain(InterfaceState& s, u32 at, u32 domain);
+
+/// Gone for the caller.
+void end_attachment(InterfaceState& s, u32 at, bool timed_out);
+
+/// visit(pending) for attach_pasid and detach_pasid in progress there.
+template <class Visit>
+void for_each_call_at(const InterfaceState& s, u32 device, u32 number, Visit visit) {
+  if (number == 0) return;
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    const bool moves = kind == CallKind::attach_pasid || kind == CallKind::detach_pasid;
+    if (!moves || pending.space == 0 || pending.device != device) return;
+    if (pending.drvdata == number) visit(pending);
+  });
+}
 
 }  // namespace iommucheck::spec::sva

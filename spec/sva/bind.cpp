@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/bind.h"
 
+#include "spec/sva/bonds.h"
 #include "spec/sva/devices.h"
-#include "spec/sva/domains.h"
-#include "spec/sva/duties.h"
-#include "spec/sva/faults.h"
 #include "spec/sva/hooks.h"
 #include "spec/sva/layers.h"
-#include "spec/sva/pasids.h"
+#include "spec/sva/numbers.h"
 #include "spec/sva/promises.h"
-#include "spec/sva/time_outs.h"
+#include "spec/sva/spaces.h"
+#include "spec/sva/unseen.h"
 
 namespace iommucheck::spec::sva {
 
@@ -108,20 +107,6 @@ void begin_bind(InterfaceState& s, const Call& call, Pending& pending) {
   clear_stale(s, pending.space);
 }
 
-u32 add_bond(InterfaceState& s, u32 device, u32 number, u64 drvdata, BondState state) {
-  const u32 bond = s.bonds.allocate(s.trail, {.drvdata = drvdata,
-                                              .device = device,
-                                              .number = number,
-                                              .refs = 1,
-                                              .state = state,
-                                              .next = s.numbers[number].bonds,
-                                              .domain = s.devices[device].domain});
-  s.numbers.edit(s.trail, number).bonds = bond;
-  if (is_callers(s.bonds[bond])) unsay_done(s, device, s.numbers[number].value);
-  ++s.spaces.edit(s.trail, s.numbers[number].space).devices;
-  return bond;
-}
-
 /// INTERFACE "Bind". A time-out: it may be reached at a number that nobody knows.
 void apply_bind(InterfaceState& s, const Call& call, const Observed& observed,
                 const Pending* begun) {
@@ -217,40 +202,6 @@ void apply_io_mm_of(InterfaceState& s, const Call& call, const Observed& observe
   s.forest.erase(s.freed_io_mms, observed.value, observed.value);
   s.forest.insert(s.io_mms,
                   {.first = observed.value, .last = observed.value, .tag = 2 * number + 1});
-}
-
-// --- Promise ---
-
-/// What a bind, sva_alloc_pasid or sva_attach in progress may have made reachable at the number.
-void pending_number_promises(const InterfaceState& s, u32 device, const EntryTable& table,
-                             u32 pasid, u64 iova, Alternatives& out) {
-  const u32 number = s.find_number(pasid);
-  const bool free = is_free_or_in_doubt(s, number);
-  s.tickets.for_each([&](const Pending& pending) {
-    const auto kind = static_cast<CallKind>(pending.kind);
-    if (!s.device_exists(pending.device)) return;
-    const u32 its_domain = s.devices[pending.device].domain;
-    if (stands(s, table, device, pending.device, its_domain, true) == Stands::no) return;
-    if (kind == CallKind::sva_attach) {
-      if (number == 0 || pending.space == 0 || s.numbers[number].space != pending.space) return;
-      out.concerned = true;
-      space_promises(s, pending.space, iova, FaultKind::terminated, true, out);
-      return;
-    }
-    if (pasid < pending.first_pasid || pasid > pending.last_pasid) return;
-    if (kind == CallKind::sva_alloc_pasid && free) {
-      out.concerned = true;
-      out.add({.state = State::unmapped});
-    } else if (kind == CallKind::bind_device) {
-      const bool its = !free && s.numbers[number].space == pending.space;
-      if (!free && !its) return;
-      const u32 life = s.spaces[pending.space].life;
-      if (life != records::living && life != records::releasing) return;
-      out.concerned = true;
-      space_promises(s, pending.space, iova, faults_of_processes(s, device, table), true, out);
-      if (life == records::releasing) out.add(promise::quiet);
-    }
-  });
 }
 
 }  // namespace iommucheck::spec::sva

@@ -184,6 +184,12 @@ constexpr u32 request_name(u32 pasid, u64 index) {
   return u32{1} << 31 | pasid << 9 | static_cast<u32>(index & 0x1ff);
 }
 
+/// What the IOMMU calls an access that waits.
+struct StallName {
+  u32 sid = 0;
+  u32 stag = 0;
+};
+
 /// What fault_queue_read gives.
 struct FaultRecord {
   u32 device = 0;

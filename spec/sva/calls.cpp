@@ -8,9 +8,10 @@
 #include "spec/rules/interface.h"
 #include "spec/sva/answers.h"
 #include "spec/sva/attach.h"
-#include "spec/sva/attachments.h"
+#include "spec/sva/attachments_calls.h"
 #include "spec/sva/bind.h"
-#include "spec/sva/devices.h"
+#include "spec/sva/bound.h"
+#include "spec/sva/devices_calls.h"
 #include "spec/sva/dirty.h"
 #include "spec/sva/domains.h"
 #include "spec/sva/duties.h"
@@ -18,9 +19,10 @@
 #include "spec/sva/fault_queues.h"
 #include "spec/sva/hooks.h"
 #include "spec/sva/map.h"
-#include "spec/sva/nested.h"
+#include "spec/sva/nested_calls.h"
+#include "spec/sva/numbers.h"
 #include "spec/sva/pasids.h"
-#include "spec/sva/private.h"
+#include "spec/sva/private_calls.h"
 #include "spec/sva/tasks.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/unbind.h"
@@ -384,12 +386,6 @@ bool leaves_blocked(const Call& call, const Observed& observed, Circumstances ar
 }  // namespace
 
 // --- Life ---
-
-void close_ticket(InterfaceState& s, Ticket ticket) {
-  const Pending* open = s.tickets.find(ticket);
-  if (open != nullptr && open->fresh != 0) s.forest.clear(s.tickets.opened(ticket).fresh);
-  s.tickets.close(ticket);
-}
 
 Ticket begin_call(InterfaceState& s, const Call& given) {
   const Call call = as_bond_call(s, given);

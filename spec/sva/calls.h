@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A call's life: what it may answer, what it may have done already, what its answer makes of the
-// state. Each is in the file of its subject..
+// state. Each is in the file of its subject.
 #pragma once
 
 #include "spec/sva/permitted.h"
@@ -10,7 +10,6 @@ namespace iommucheck::spec::sva {
 
 Permitted answers(const InterfaceState& s, const Call& call, Circumstances around,
                   const Pending* begun);
-void close_ticket(InterfaceState& s, Ticket ticket);
 Ticket begin_call(InterfaceState& s, const Call& call);
 Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Observed& observed,
                  Circumstances around);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// sva_device_init and its end. INTERFACE "sva_device_init".
+// What each call asks of the device that it names. INTERFACE "Errors and their order".
 #pragma once
 
 #include "spec/sva/permitted.h"
@@ -8,10 +8,7 @@
 namespace iommucheck::spec::sva {
 
 void judge_device(const InterfaceState& s, const Call& call, Permitted& set);
-Permitted permitted_init(const InterfaceState& s, const Call& call, Circumstances around);
-void apply_init(InterfaceState& s, const Call& call, Status status);
-Permitted permitted_shutdown(const InterfaceState& s, const Call& call, Circumstances around);
-void begin_shutdown(const InterfaceState& s, const Call& call, Pending& pending);
-void apply_shutdown(InterfaceState& s, const Call& call, Status status);
+
+Range device_range(const InterfaceState& s, u32 device, u32 min, u32 max);
 
 }  // namespace iommucheck::spec::sva

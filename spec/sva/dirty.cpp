@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "spec/sva/attachments.h"
-#include "spec/sva/map.h"
 #include "spec/sva/nested.h"
 
 namespace iommucheck::spec::sva {

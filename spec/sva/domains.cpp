@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/domains.h"
 
-#include <algorithm>
-
 #include "spec/sva/attachments.h"
 #include "spec/sva/dirty.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/nested.h"
-#include "spec/sva/private.h"
-#include "spec/sva/promises.h"
+#include "spec/sva/nested_calls.h"
+#include "spec/sva/private_calls.h"
+#include "spec/sva/spaces.h"
 #include "spec/sva/time_outs.h"
+#include "spec/sva/unseen.h"
 #include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
@@ -17,29 +17,10 @@ namespace iommucheck::spec::sva {
 namespace {
 
 constexpr u32 input_bits_min = 25;
+
 constexpr u32 input_bits_max = 48;
 
 }  // namespace
-
-/// Living ones, those that a time-out holds, and bound processes, whose number the CPUs chose.
-u32 address_spaces(const InterfaceState& s) {
-  u32 count = 0;
-  s.for_each_space([&](u32 i) {
-    const Space& space = s.spaces[i];
-    if (!is_mapped_by_driver(space.kind) || space.owner == Owner::user) return;
-    if (space.owner != Owner::process || space.devices != 0) ++count;
-  });
-  return count;
-}
-
-bool address_spaces_may_be_used_up(const InterfaceState& s) {
-  u32 count = address_spaces(s);
-  s.for_each_unseen([&](const Unseen& record) {
-    const bool counted = record.space != 0 && s.spaces[record.space].owner == Owner::process;
-    if (!counted) count += std::max(static_cast<u32>(record.count), u32{1});
-  });
-  return count >= s.address_spaces_max;
-}
 
 /// Errors: arguments EINVAL; ENOMEM; ENOSPC when no address space is left. A driver whose table of
 /// domains is full while there are numbers says that it has not built more of them.
@@ -145,23 +126,6 @@ void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
   quarantine_stale(s, index);
 }
 
-void release_space(InterfaceState& s, u32 space) {
-  if (s.spaces[space].kind == static_cast<u32>(DomainKind::paging_s2)) {
-    forget_vdevices_of_domain(s, space);
-    forget_user_memory(s, space);
-  }
-  Space& record = s.spaces.edit(s.trail, space);
-  s.forest.clear(record.map);
-  clear_stale(s, space);
-  while (record.links != 0) {
-    const u32 link = record.links;
-    record.links = s.links[link].next;
-    s.links.release(s.trail, link);
-  }
-  record.life = records::unused;
-  s.spaces.release(s.trail, space);
-}
-
 // --- Attributes ---
 
 /// Constant for the object's life. A space without a table, and a RID's PASID ("none"), may be
@@ -194,39 +158,12 @@ Permitted permitted_get_attr(const InterfaceState& s, const Call& call) {
   return set;
 }
 
-void permit_table_address(const InterfaceState& s, u32 space, Permitted& set) {
-  if (s.spaces[space].table == 0) {
-    set.add(Reason::done, ValueRule::new_word);
-  } else {
-    set.add(Reason::done, ValueRule::one_of);
-    set.add_value(s.spaces[space].table, "constant for its life");
-  }
-}
-
 void apply_get_attr(InterfaceState& s, const Call& call, const Observed& observed) {
   if (observed.status != Status::ok || call.attribute != attribute_ttbr0) return;
   const bool of_io_mm = call.kind == CallKind::io_mm_get_attr;
   const u32 space = of_io_mm ? s.find_private(call.io_mm) : s.target(call);
   if (space != 0 && s.spaces[space].table != observed.value) {
     s.spaces.edit(s.trail, space).table = observed.value;
-  }
-}
-
-// --- Promise ---
-
-void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_calls,
-                     Alternatives& out) {
-  const auto kind = static_cast<DomainKind>(index == 0 ? 0 : s.spaces[index].kind);
-  if (kind == DomainKind::paging || kind == DomainKind::paging_s2) {
-    space_promises(s, index, iova, FaultKind::terminated, with_calls, out);
-  } else if (index != 0 && is_nested(s.spaces[index])) {
-    nested_promises(s, no_device, index, {}, iova, with_calls, out);
-  } else if (kind == DomainKind::identity) {
-    out.add({.state = State::identity});
-  } else if (index == 0) {
-    unattached_promises(s, {}, out);
-  } else {
-    out.add(promise::blocked);
   }
 }
 

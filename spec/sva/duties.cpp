@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "spec/rules/interface.h"
+#include "spec/sva/done.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
 #include "spec/sva/walkers.h"
@@ -16,8 +17,6 @@ namespace {
 Verdict callers(Rule rule, std::string message) {
   return {.blames_caller = true, .rule = rule, .message = std::move(message)};
 }
-
-u64 key_of(u32 device, u32 pasid) { return u64{device} << 20 | (pasid & (pasid_limit - 1)); }
 
 }  // namespace
 
@@ -103,18 +102,6 @@ Verdict duty_of_dma(const InterfaceState& s, u32 device, u32 pasid) {
   if (!s.forest.lookup(s.said_done, key_of(device, pasid)).mapped) return {};
   return callers(rule::DMA_AFTER_DONE, "device " + std::to_string(device) + " sends PASID " +
                                            hex(pasid) + ", of which its driver said \"done\"");
-}
-
-/// By mm_exit's return, by unbind, or by giving the number back.
-void say_done(InterfaceState& s, u32 device, u32 pasid) {
-  const u64 key = key_of(device, pasid);
-  if (s.forest.lookup(s.said_done, key).mapped) return;
-  s.forest.insert(s.said_done, {.first = key, .last = key});
-}
-
-void unsay_done(InterfaceState& s, u32 device, u32 pasid) {
-  const u64 key = key_of(device, pasid);
-  s.forest.erase(s.said_done, key, key);
 }
 
 }  // namespace iommucheck::spec::sva

@@ -19,7 +19,5 @@ Unready unready_for_map(const InterfaceState& s, const Call& call);
 Verdict duty_of_call(const InterfaceState& s, const Call& call);
 Verdict duty_of_page(const InterfaceState& s, u64 pa, u64 size);
 Verdict duty_of_dma(const InterfaceState& s, u32 device, u32 pasid);
-void say_done(InterfaceState& s, u32 device, u32 pasid);
-void unsay_done(InterfaceState& s, u32 device, u32 pasid);
 
 }  // namespace iommucheck::spec::sva

@@ -5,13 +5,14 @@
 
 #include "base/text.h"
 #include "spec/rules/interface.h"
-#include "spec/sva/bind.h"
-#include "spec/sva/calls.h"
-#include "spec/sva/duties.h"
+#include "spec/sva/bond_ends.h"
+#include "spec/sva/bonds.h"
+#include "spec/sva/bound.h"
+#include "spec/sva/done.h"
 #include "spec/sva/fault_queues.h"
-#include "spec/sva/pasids.h"
+#include "spec/sva/numbers.h"
 #include "spec/sva/time_outs.h"
-#include "spec/sva/unbind.h"
+#include "spec/sva/unseen.h"
 
 namespace iommucheck::spec::sva {
 

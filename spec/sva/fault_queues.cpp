@@ -288,10 +288,10 @@ void apply_respond(InterfaceState& s, const Call& call, Status status) {
   }
 }
 
-std::optional<Interface::StallName> stall_of(const InterfaceState& s, const Call& call) {
+std::optional<StallName> stall_of(const InterfaceState& s, const Call& call) {
   const u32 index = find_group(s, call);
   if (index == 0) return std::nullopt;
-  return Interface::StallName{s.waitings[index].sid, s.waitings[index].stag};
+  return StallName{s.waitings[index].sid, s.waitings[index].stag};
 }
 
 // --- close ---

@@ -8,7 +8,8 @@
 #include <optional>
 #include <string>
 
-#include "spec/sva/interface.h"
+#include "spec/sva/permitted.h"
+#include "spec/sva/state.h"
 
 namespace iommucheck::spec::sva {
 
@@ -54,7 +55,7 @@ void process_answered(InterfaceState& s, const FaultRecord& fault, bool again);
 /// `alone`: it was named, in an interrupt beside no call.
 Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response, bool alone = false);
 /// What the group of a fault_queue_respond is to the IOMMU.
-std::optional<Interface::StallName> stall_of(const InterfaceState& s, const Call& call);
+std::optional<StallName> stall_of(const InterfaceState& s, const Call& call);
 void forget_refused(InterfaceState& s);
 
 // --- What ends them

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/faults.h"
 
-#include "spec/sva/time_outs.h"
+#include "spec/sva/unseen.h"
 
 namespace iommucheck::spec::sva {
 

@@ -371,7 +371,7 @@ std::optional<bool> Interface::requests_are_on(u32 device) const {
   return sva::requests_are_on(state_, device);
 }
 
-std::optional<Interface::StallName> Interface::stall_of(const Call& call) const {
+std::optional<StallName> Interface::stall_of(const Call& call) const {
   return sva::stall_of(state_, call);
 }
 
@@ -388,7 +388,7 @@ std::vector<Interface::WaitingFault> Interface::waiting_faults() const {
   return waiting;
 }
 
-std::vector<Interface::StallName> Interface::waiting_names() const {
+std::vector<StallName> Interface::waiting_names() const {
   std::vector<StallName> names;
   state_.for_each_waiting(
       [&](u32 i) { names.push_back({state_.waitings[i].sid, state_.waitings[i].stag}); });

@@ -18,11 +18,18 @@
 #include "base/trail.h"
 #include "base/types.h"
 #include "spec/sva/answers.h"
+#include "spec/sva/attach.h"
 #include "spec/sva/call.h"
+#include "spec/sva/duties.h"
 #include "spec/sva/expectation.h"
+#include "spec/sva/nested.h"
+#include "spec/sva/nested_promises.h"
 #include "spec/sva/permitted.h"
+#include "spec/sva/processes.h"
+#include "spec/sva/promises.h"
 #include "spec/sva/setup.h"
 #include "spec/sva/state.h"
+#include "spec/sva/time_outs.h"
 
 namespace iommucheck::spec::sva {
 
@@ -211,10 +218,6 @@ class Interface {
   /// Whether it asks for pages: sva_device_init has asked for that, and no "failure" came since;
   /// nullopt: that is open.
   [[nodiscard]] std::optional<bool> requests_are_on(u32 device) const;
-  struct StallName {
-    u32 sid = 0;
-    u32 stag = 0;
-  };
   /// What the group of a fault_queue_respond is to the IOMMU; nullopt: no such group waits.
   [[nodiscard]] std::optional<StallName> stall_of(const Call& call) const;
   /// visit(device, pasid, sid, stag) of those that found their queue full.

@@ -7,16 +7,13 @@
 // (entries of PASID tables, and the tables behind them).
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
-#include "spec/sva/expectation.h"
-#include "spec/sva/permitted.h"
 #include "spec/sva/state.h"
 
 namespace iommucheck::spec::sva {
 
-/// Of nested and nested_pasid.
-Permitted permitted_nested_alloc(const InterfaceState& s, const Call& call, Circumstances around);
 /// The parent has a nested domain.
 bool has_nested(const InterfaceState& s, u32 parent);
 /// The domain is a route of a user's.
@@ -26,19 +23,11 @@ u32 parent_of(const InterfaceState& s, u32 domain);
 /// A RID that is on it meets stage 2: there is no place for PASIDs of the host's.
 bool is_behind_stage2(const InterfaceState& s, u32 domain);
 
-Permitted permitted_vdevice(const InterfaceState& s, const Call& call, Circumstances around);
-void apply_vdevice(InterfaceState& s, const Call& call, Status status);
 /// By which number the user of the parent calls the device.
 std::optional<u64> number_of(const InterfaceState& s, u32 parent, u32 device);
 /// The parent, or the device, is gone.
 void forget_vdevices_of_domain(InterfaceState& s, u32 parent);
 void forget_vdevices_of_device(InterfaceState& s, u32 device);
-
-Permitted permitted_cache_invalidate(const InterfaceState& s, const Call& call,
-                                     Circumstances around);
-void begin_cache_invalidate(const InterfaceState& s, const Call& call, Pending& pending);
-void apply_cache_invalidate(InterfaceState& s, const Call& call, const Observed& observed,
-                            const Pending* begun);
 
 // --- What stands in the user's memory, as the environment tells it ---
 
@@ -52,17 +41,34 @@ bool user_unmaps(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes);
 bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content);
 /// The tables of a parent that is gone.
 void forget_user_memory(InterfaceState& s, u32 parent);
-
-// --- Promises ---
-
-/// Exactly what an access through the nested domain meets, where that is known; else `within`.
-/// `device`: no_device for any.
-void nested_promises(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,
-                     bool with_calls, Alternatives& out);
 /// A device came to the domain.
 void note_users_device(InterfaceState& s, u32 domain);
-/// What the parents of the user's domains that the device may be on promise at an IPA; at a PASID,
-/// where these are the host's.
-Alternatives expected_within(const InterfaceState& s, u32 device, Substream at, u64 ipa);
+
+/// The user's own route of a nested domain.
+UserRoute route_of(const InterfaceState& s, u32 domain);
+
+/// Calls visit(index) for the tables in the user's memory.
+template <class Visit>
+void for_each_table_of(const InterfaceState& s, u32 parent, Visit visit) {
+  s.for_each_space([&](u32 i) {
+    if (s.spaces[i].owner == Owner::user && s.spaces[i].domain == parent) visit(i);
+  });
+}
+u32 find_table(const InterfaceState& s, u32 parent, u64 root);
+
+template <class Visit>
+void for_each_context(const InterfaceState& s, u32 parent, Visit visit) {
+  for (u32 i = 1; i < s.user_contexts.bound(); ++i) {
+    if (s.user_contexts[i].parent == parent) visit(i);
+  }
+}
+
+template <class Visit>
+void for_each_number(const InterfaceState& s, Visit visit) {
+  for (u32 i = 1; i < s.virtual_devices.bound(); ++i) {
+    if (s.virtual_devices[i].parent != 0) visit(i);
+  }
+}
+constexpr u64 device_bit(u32 device) { return u64{1} << std::min(device, u32{63}); }
 
 }  // namespace iommucheck::spec::sva

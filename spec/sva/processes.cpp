@@ -3,9 +3,8 @@
 
 #include <algorithm>
 
-#include "spec/sva/calls.h"
-#include "spec/sva/domains.h"
 #include "spec/sva/layers.h"
+#include "spec/sva/spaces.h"
 #include "spec/sva/time_outs.h"
 
 namespace iommucheck::spec::sva {
@@ -106,14 +105,6 @@ bool process_forks(InterfaceState& s, u64 mm, u64 child) {
     if (piece.last == whole_space) return true;
     at = piece.last + 1;
   }
-}
-
-/// Nothing is bound to it any more: nothing caches it; if it is gone too, neither does anybody ask.
-void forget_process(InterfaceState& s, u32 process) {
-  if (s.is_watched(process)) return;
-  clear_stale(s, process);
-  const bool over = s.spaces[process].life == records::dead && s.spaces[process].handle == 0;
-  if (over) release_space(s, process);
 }
 
 bool process_gone(InterfaceState& s, u64 mm) {

@@ -13,7 +13,6 @@ bool process_maps(InterfaceState& s, u64 mm, u64 va, u64 bytes, u64 pa, u32 prot
 bool process_unmaps(InterfaceState& s, u64 mm, u64 va, u64 bytes);
 bool process_protects(InterfaceState& s, u64 mm, u64 va, u64 bytes, u32 prot);
 bool process_forks(InterfaceState& s, u64 mm, u64 child);
-void forget_process(InterfaceState& s, u32 process);
 bool process_gone(InterfaceState& s, u64 mm);
 Ticket invalidate_begins(InterfaceState& s, u64 mm, u64 va, u64 bytes);
 Verdict invalidate_ends(InterfaceState& s, Ticket ticket, bool timed_out);

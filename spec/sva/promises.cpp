@@ -3,16 +3,55 @@
 
 #include <algorithm>
 
-#include "spec/sva/attach.h"
+#include "spec/sva/attached_promises.h"
 #include "spec/sva/attachments.h"
-#include "spec/sva/bind.h"
-#include "spec/sva/domains.h"
+#include "spec/sva/bound.h"
+#include "spec/sva/layers.h"
 #include "spec/sva/nested.h"
+#include "spec/sva/nested_promises.h"
 #include "spec/sva/private.h"
+#include "spec/sva/promise_words.h"
+#include "spec/sva/tables.h"
 #include "spec/sva/time_outs.h"
-#include "spec/sva/unbind.h"
 
 namespace iommucheck::spec::sva {
+
+void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_calls,
+                     Alternatives& out) {
+  const auto kind = static_cast<DomainKind>(index == 0 ? 0 : s.spaces[index].kind);
+  if (kind == DomainKind::paging || kind == DomainKind::paging_s2) {
+    space_promises(s, index, iova, FaultKind::terminated, with_calls, out);
+  } else if (index != 0 && is_nested(s.spaces[index])) {
+    nested_promises(s, no_device, index, {}, iova, with_calls, out);
+  } else if (kind == DomainKind::identity) {
+    out.add({.state = State::identity});
+  } else if (index == 0) {
+    unattached_promises(s, {}, out);
+  } else {
+    out.add(promise::blocked);
+  }
+}
+
+/// attach, detach: the old domain's outcome, the new one's, or terminated with its configuration
+/// event, for this device (its group) only.
+void pending_move_promises(const InterfaceState& s, u32 device, Substream at, u64 iova,
+                           Alternatives& out) {
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    const bool attaches = kind == CallKind::attach;
+    if (!attaches && kind != CallKind::detach) return;
+    if (pending.space == 0 || !s.moves_with(pending.device, device)) return;
+    if (attaches && s.devices[device].domain == pending.space) return;
+    out.concerned = true;
+    if (!attaches) return unattached_promises(s, at, out);
+    out.add(promise::blocked);
+    if (at.present) {
+      substream_promises(s, device, pending.space, at.number, iova, true, out);
+    } else {
+      domain_promises(s, pending.space, iova, true, out);
+    }
+  });
+}
 
 namespace {
 

@@ -4,21 +4,13 @@
 
 #include "spec/sva/expectation.h"
 #include "spec/sva/state.h"
-#include "spec/sva/tables.h"
 
 namespace iommucheck::spec::sva {
 
-namespace promise {
-inline constexpr Promise blocked{.state = State::blocked};
-inline constexpr Promise nothing{.state = State::no_pasid};
-inline constexpr Promise quiet{.state = State::quiet};
-}  // namespace promise
-
-/// Of a device that is on no domain: terminated, or untranslated where the driver claims no more.
-inline void unattached_promises(const InterfaceState& s, Substream at, Alternatives& out) {
-  out.add(promise::blocked);
-  if (!s.blocks_unattached && !at.present) out.add({.state = State::identity});
-}
+void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_calls,
+                     Alternatives& out);
+void pending_move_promises(const InterfaceState& s, u32 device, Substream at, u64 iova,
+                           Alternatives& out);
 
 /// By the tables that the device may meet while it is on the domain, and by attachments apart.
 void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pasid, u64 iova,

@@ -187,4 +187,10 @@ bool InterfaceState::is_watched(u32 process) const {
   return binds;
 }
 
+void close_ticket(InterfaceState& s, Ticket ticket) {
+  const Pending* open = s.tickets.find(ticket);
+  if (open != nullptr && open->fresh != 0) s.forest.clear(s.tickets.opened(ticket).fresh);
+  s.tickets.close(ticket);
+}
+
 }  // namespace iommucheck::spec::sva

@@ -272,4 +272,7 @@ struct InterfaceState {
   AnswerLog* log = nullptr;                           // the same; null: nobody wants it
 };
 
+/// The call has returned, or what it waited for is over.
+void close_ticket(InterfaceState& s, Ticket ticket);
+
 }  // namespace iommucheck::spec::sva

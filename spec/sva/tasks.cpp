@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/tasks.h"
 
-#include "base/text.h"
 #include "spec/rules/interface.h"
 #include "spec/sva/bind.h"
 #include "spec/sva/devices.h"
-#include "spec/sva/domains.h"
-#include "spec/sva/pasids.h"
+#include "spec/sva/numbers.h"
+#include "spec/sva/spaces.h"
+#include "spec/sva/tokens.h"
 #include "spec/sva/unbind.h"
-#include "spec/sva/walkers.h"
 
 namespace iommucheck::spec::sva {
 
@@ -159,22 +158,6 @@ Permitted permitted_unbind_task(const InterfaceState& s, const Call& call, Circu
   return set;
 }
 
-namespace {
-
-void release_token(InterfaceState& s, u32 index) {
-  const Token token = s.tokens[index];
-  s.forest.erase(s.token_at, token.handle, token.handle);
-  s.forest.insert(s.freed_tokens, {.first = token.handle, .last = token.handle});
-  if (token.space != 0) {
-    forget_walkers(s, token.space);
-    release_space(s, token.space);
-  }
-  s.tokens.edit(s.trail, index) = {};
-  s.tokens.release(s.trail, index);
-}
-
-}  // namespace
-
 void apply_unbind_task(InterfaceState& s, const Call& call, Status status) {
   const u32 token = s.find_token(call.token);
   if (!ended(status) || token == 0) return;
@@ -184,18 +167,6 @@ void apply_unbind_task(InterfaceState& s, const Call& call, Status status) {
     apply_unbind(s, own, status);
   }
   release_token(s, token);
-}
-
-void bond_leaves_tokens(InterfaceState& s, u32 bond) {
-  for (u32 i = 1; i < s.tokens.bound(); ++i) {
-    if (s.tokens[i].handle != 0 && s.tokens[i].bond == bond) s.tokens.edit(s.trail, i).bond = 0;
-  }
-}
-
-void drop_tokens_of(InterfaceState& s, u32 device) {
-  for (u32 i = 1; i < s.tokens.bound(); ++i) {
-    if (s.tokens[i].handle != 0 && s.tokens[i].device == device) release_token(s, i);
-  }
 }
 
 // --- Attributes ---

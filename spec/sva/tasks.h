@@ -28,9 +28,4 @@ void apply_bind_task(InterfaceState& s, const Call& call, const Observed& observ
                      const Pending* begun);
 void apply_unbind_task(InterfaceState& s, const Call& call, Status status);
 
-/// For its caller the bond is gone: what its tokens are references of.
-void bond_leaves_tokens(InterfaceState& s, u32 bond);
-/// The device is gone, and its tokens with it.
-void drop_tokens_of(InterfaceState& s, u32 device);
-
 }  // namespace iommucheck::spec::sva

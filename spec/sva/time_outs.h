@@ -13,10 +13,6 @@ namespace iommucheck::spec::sva {
 void add_ghost(InterfaceState& s, u32 device, u32 domain);
 void drop_ghosts(InterfaceState& s, u32 device);
 void drop_ghosts_of_domain(InterfaceState& s, u32 domain);
-void add_unseen(InterfaceState& s, const Unseen& what);
-void unwatch(InterfaceState& s, const Unseen& record);
-bool is_there(const InterfaceState& s, const Unseen& record, u32 device, const EntryTable& table,
-              u32 pasid);
 void unseen_promises(const InterfaceState& s, u32 device, const EntryTable& table, u32 pasid,
                      u64 iova, bool with_calls, Alternatives& out);
 void ghosts_end_of_domain(InterfaceState& s, u32 domain);
@@ -27,26 +23,5 @@ void answers_are_over(InterfaceState& s, bool timed_out);
 void forget_silence(InterfaceState& s, u32 device);
 Permitted permitted_recover(Circumstances around);
 void recovered(InterfaceState& s);
-
-/// Those for which `wanted(record)`.
-template <class Wanted>
-void drop_unseen(InterfaceState& s, Wanted wanted) {
-  u32 kept = 0;
-  for (auto i = static_cast<u32>(s.unseen); i != 0;) {
-    const Unseen record = s.unseens[i];
-    if (!wanted(record)) {
-      kept = i;
-    } else {
-      if (kept == 0) {
-        s.trail.set(s.unseen, record.next);
-      } else {
-        s.unseens.edit(s.trail, kept).next = record.next;
-      }
-      s.unseens.release(s.trail, i);
-      unwatch(s, record);
-    }
-    i = record.next;
-  }
-}
 
 }  // namespace iommucheck::spec::sva

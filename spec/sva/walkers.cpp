@@ -3,7 +3,7 @@
 
 #include "spec/rules/interface.h"
 #include "spec/sva/layers.h"
-#include "spec/sva/promises.h"
+#include "spec/sva/promise_words.h"
 
 namespace iommucheck::spec::sva {
 
