@@ -28,6 +28,12 @@ bool address_spaces_may_be_used_up(const InterfaceState& s) {
   return count >= s.address_spaces_max;
 }
 
+DomainFacts facts_of_space(const InterfaceState& s, u32 index) {
+  if (index == 0) return {.input_bits = 0, .output_bits = 0, .page_sizes = 0};
+  const Space& space = s.spaces[index];
+  return {space.input_bits, space.output_bits, space.page_sizes};
+}
+
 void release_space(InterfaceState& s, u32 space) {
   if (s.spaces[space].kind == static_cast<u32>(DomainKind::paging_s2)) {
     forget_vdevices_of_domain(s, space);

@@ -127,6 +127,13 @@ u32 InterfaceState::target(const Call& call) const {
   return is_mapped ? domain : 0;
 }
 
+u32 InterfaceState::device_of(u32 stream_id) const {
+  const auto at = std::lower_bound(device_of_stream.begin(), device_of_stream.end(),
+                                   std::pair<u32, u32>(stream_id, 0));
+  const bool found = at != device_of_stream.end() && at->first == stream_id;
+  return found ? at->second : devices.size();
+}
+
 bool InterfaceState::device_exists(u32 device) const {
   return device < devices.size() && devices[device].present != 0;
 }

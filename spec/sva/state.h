@@ -131,6 +131,8 @@ struct InterfaceState {
   [[nodiscard]] u32 target(const Call& call) const;
 
   // --- of devices and processes ---
+  /// Of a stream ID; the number of devices if there is none.
+  [[nodiscard]] u32 device_of(u32 stream_id) const;
   [[nodiscard]] bool device_exists(u32 device) const;
   [[nodiscard]] bool device_has_iommu(u32 device) const;
   /// sva_device_init was done.
