@@ -77,12 +77,6 @@ std::vector<std::string> WordNotes::of_configuration_word(u64 pa, u32 sid, u32 s
   return notes;
 }
 
-bool WordNotes::caches_configuration(spec::ConfigKind kind, u32 sid, u32 ssid) const {
-  return std::ranges::any_of(words_, [&](const spec::ConfigItem& word) {
-    return word.kind == kind && word.serves(sid, ssid);
-  });
-}
-
 std::vector<u32> WordNotes::cached_substreams(u32 sid) const {
   std::vector<u32> numbers;
   for (const spec::ConfigItem& word : words_) {

@@ -18,8 +18,6 @@ class WordNotes {
   [[nodiscard]] std::vector<std::string> of_table_word(u64 pa) const;
   /// A word of the structure that serves (sid, ssid).
   [[nodiscard]] std::vector<std::string> of_configuration_word(u64 pa, u32 sid, u32 ssid) const;
-  /// Something cached that memory no longer says, of a structure that serves them.
-  [[nodiscard]] bool caches_configuration(spec::ConfigKind kind, u32 sid, u32 ssid) const;
   /// SubstreamIDs of the stream whose CD a cache may hold although memory says otherwise.
   [[nodiscard]] std::vector<u32> cached_substreams(u32 sid) const;
   /// Cached translations and pointers under the tag: where each was read, and the nearest

@@ -178,7 +178,6 @@ class DriverHost {
   [[nodiscard]] const iommucheck_driver& driver() const { return driver_; }
   /// What its `init` gave.
   [[nodiscard]] void* driver_state() const { return state_; }
-  [[nodiscard]] u64 blocks_live() const { return tables_.live(); }
 
  private:
   static DriverHost& self(void* ctx) { return *static_cast<DriverHost*>(ctx); }

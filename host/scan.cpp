@@ -126,7 +126,7 @@ void ScanDoor::look(u64 bytes) {
   });
   if (found_.empty()) return;
   if (hooks_ != nullptr) untold_stores::add(found_.size());
-  monitor_.sweep(agent_, found_);
+  monitor_.sweep(AgentId::cpu0, found_);
 }
 
 /// Compared before; and after it where it changed memory itself.

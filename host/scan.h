@@ -36,10 +36,8 @@ class ScanDoor {
 
   /// The driver is called: it sees memory as the specification has it.
   void enter();
-  /// It has returned: what it stored since becomes stores of its agent.
+  /// It has returned: what it stored since becomes stores of cpu0.
   void leave();
-  /// Who runs; cpu0 unless said.
-  void set_agent(AgentId agent) { agent_ = agent; }
 
  private:
   static ScanDoor& self(void* ctx) { return *static_cast<ScanDoor*>(ctx); }
@@ -67,7 +65,6 @@ class ScanDoor {
   Pages& view_;
   std::unique_ptr<StoreWitness> witness_;  // null: nobody counts
   u64 open_ = 0;  // bytes of the view that may be written: those of the case that had most
-  AgentId agent_ = AgentId::cpu0;
   std::vector<SweptStore> found_;
 };
 

@@ -59,7 +59,6 @@ class QemuDevice final : public DeviceUnderTest {
   void command(std::string_view name, u64 address, u64 value);
   Ticket question(std::string_view name, u64 address);
   void sent(Ticket ticket);
-  bool fits();
   Expected<void> drain(std::size_t most = ~std::size_t{0});
   void before_next();
   void start_engine(unsigned engine, u64 source, u64 destination, u64 bytes, u64 direction);

@@ -122,7 +122,6 @@ class Hardware {
   [[nodiscard]] bool is_waiting(u64 id) const { return waiting_.contains(id); }
   /// Groups that were responded to and did not wait, since the last time.
   [[nodiscard]] std::vector<u64> take_strays() { return std::exchange(strays_, {}); }
-  [[nodiscard]] bool wrote_wrong() const { return wrong_; }
 
  private:
   using Time = u64;
@@ -235,7 +234,6 @@ class Hardware {
   unsigned pasid_bits_;
   bool marks_;
   bool stuck_ = false;
-  bool wrong_ = false;
 };
 
 }  // namespace iommucheck::spec::two
