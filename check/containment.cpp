@@ -19,7 +19,7 @@ constexpr u32 read_write = spec::sva::prot_read | spec::sva::prot_write;
 constexpr u64 page_bytes = UserMemory::page_bytes;
 constexpr u64 memory_bytes = u64{64} << 10;  ///< of a user, in which its structures lie
 constexpr u64 pages_ipa = 0x10000;           ///< what else it has
-constexpr u32 pages = 8;
+constexpr u32 user_pages = 8;
 constexpr u32 hosts_device = 2;  // devices 0 and 1 are the users'
 
 Setup containment_setup(const iommucheck_driver& driver) {
@@ -79,7 +79,7 @@ bool Containment::map_page(u32 user, u32 page) {
 
 bool Containment::make_user(u32 user) {
   User& its = users_[user];
-  its.memory_pa = host_.users_pa() + user * (memory_bytes + pages * page_bytes);
+  its.memory_pa = host_.users_pa() + user * (memory_bytes + user_pages * page_bytes);
   Call alloc{.kind = CallKind::domain_alloc};
   alloc.domain_kind = static_cast<u32>(DomainKind::paging_s2);
   its.parent = call(alloc).value;
@@ -89,7 +89,7 @@ bool Containment::make_user(u32 user) {
   memory.size = memory_bytes;
   memory.prot = read_write;
   if (its.parent == 0 || call(memory).status != Status::ok) return false;
-  for (u32 page = 0; page < pages; ++page) {
+  for (u32 page = 0; page < user_pages; ++page) {
     if (!map_page(user, page)) return false;
   }
   for (u64 at = 0; at < memory_bytes; at += 8) {
@@ -210,7 +210,7 @@ void Containment::send_commands(u32 user, Bytes& bytes) {
 
 /// The host gives pages and takes them away.
 void Containment::change_stage2(u32 user, Bytes& bytes) {
-  const u32 page = bytes.byte() % pages;
+  const u32 page = bytes.byte() % user_pages;
   if ((users_[user].mapped >> page & 1) == 0) {
     map_page(user, page);
   } else {

@@ -21,7 +21,7 @@ using spec::Rule;
 namespace rule = spec::rule;
 
 constexpr unsigned hash_bits = 48;
-constexpr u64 page = u64{1} << 12;
+constexpr u64 page_size = u64{1} << 12;
 
 void add_once(std::vector<std::string_view>& words, std::string_view word) {
   if (std::ranges::find(words, word) == words.end()) words.push_back(word);
@@ -107,7 +107,8 @@ std::string_view lacks(NotCovered::Reason reason) {
 /// A TLBI of some pages that ends right before `va` is one too short, and any other is of another
 /// address.
 std::string_view lacks_address(const NearestMiss& miss, u64 va) {
-  const bool short_of_it = miss.why.last != 0 && miss.why.last < va && va - miss.why.last <= page;
+  const bool short_of_it =
+      miss.why.last != 0 && miss.why.last < va && va - miss.why.last <= page_size;
   if (!short_of_it) return "address";
   return miss.command.tg == 0 ? "ends before it" : "range ends before it";
 }

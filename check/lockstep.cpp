@@ -128,10 +128,17 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
       machine_(machine_of(options_, driver, window_.get())),
       monitor_(setup_of(options_, driver, window_.get(), machine_.get())),
       host_(driver, monitor_),
-      passed_over_(options.known, doing_) {
-  monitor_.set_excuses(&passed_over_);
+      caller_(monitor_, host_, case_, options.known),
+      spaces_(context()),
+      sva_(context(), spaces_),
+      walkers_(context(), spaces_, sva_),
+      tables_(context(), sva_),
+      dirty_(context(), spaces_),
+      users_(context(), spaces_),
+      faults_(context(), sva_) {
+  monitor_.set_excuses(&caller_.passed_over());
   host_.set_segments(options.segments);
-  if (claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
+  if (caller_.claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
   if (options_.machine.dirty) host_.has_former_owner();
   if (machine_) {
     const bool per_device = monitor_.setup().per_device_tables;
@@ -146,7 +153,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   host_.count_stores(options.store_count);
   if (options.scan) host_.scan();
   host_.inside_fault_handlers(
-      [this](const spec::sva::FaultRecord& fault) { answer_inside(fault); });
+      [this](const spec::sva::FaultRecord& fault) { faults_.answer_inside(fault); });
   host_.on_step(options.on_step, options.step_context);
   host_.set_steps_max(options.steps_max);
 }
@@ -201,70 +208,39 @@ void Lockstep::undo() {
   host_.restore();  // calls that still wait end first, without any effect
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(booted_at_);
-  passed_over_.begin_case();
-  spaces_.clear();
-  bonds_.clear();
-  svm_tasks_.clear();
-  queues_.clear();
-  groups_.clear();
-  plain_pasids_.clear();
-  users_.reset();
-  drvdata_ = dying_ = 0;
-  next_ = {};
-  hardware_ = {};
-  last_call_ = no_call;
+  caller_.passed_over().begin_case();
+  users_.begin_case();
+  case_ = {};
 }
 
 /// To behind `beginning`, if the last case has come by there. Exactly there: all that a case
 /// changes is part of the trail, of the fork, or derived and made anew (Trail::generation()).
 bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
   if (beginning.empty() || !fork_ || !std::ranges::equal(fork_->behind, beginning)) return false;
-  users_.reset();
+  users_.begin_case();
   host_.restore(*fork_->host);  // calls that still wait end first, without any effect
   monitor_.trail().undo_to(fork_->mark);
   monitor_.go_back_to(*fork_->monitor);
-  passed_over_.go_back_to(monitor_.now());
-  spaces_ = fork_->spaces;
-  bonds_ = fork_->bonds;
-  svm_tasks_ = fork_->svm_tasks;
-  queues_ = fork_->queues;
-  groups_ = fork_->groups;
-  plain_pasids_ = fork_->plain_pasids;
-  drvdata_ = fork_->drvdata;
-  dying_ = fork_->dying;
-  next_ = fork_->next;
-  hardware_ = fork_->hardware;
-  calls_of_run_ = fork_->calls;
-  last_call_ = fork_->last_call;
+  caller_.passed_over().go_back_to(monitor_.now());
+  case_ = fork_->state;
   return true;
 }
 
 void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
   // What is behind it, and what was passed over in it, is judged again.
-  if (monitor_.gave_up() || !passed_over_.of_case().empty() || users_) return;
+  if (monitor_.gave_up() || !caller_.passed_over().of_case().empty() || users_.any()) return;
   auto host = host_.point();
   if (host == nullptr) return;
   fork_ = Fork{.behind = {beginning.begin(), beginning.end()},
                .mark = monitor_.trail().mark(),
                .monitor = monitor_.point(),
                .host = std::move(host),
-               .spaces = spaces_,
-               .bonds = bonds_,
-               .svm_tasks = svm_tasks_,
-               .queues = queues_,
-               .groups = groups_,
-               .plain_pasids = plain_pasids_,
-               .drvdata = drvdata_,
-               .dying = dying_,
-               .next = next_,
-               .hardware = hardware_,
-               .calls = calls_of_run_,
-               .last_call = last_call_};
+               .state = case_};
 }
 
 /// How processes and handlers behave in this operation: no part of the state, so each says it anew.
 void Lockstep::set_environment(const fuzz::Operation& operation) {
-  answers_inside_ = ((operation.choices >> 7) & 1) != 0;
+  faults_.set_answers_inside(((operation.choices >> 7) & 1) != 0);
   // Where both count from 1 the driver gives way in most binds, which costs it more than the bind.
   host_.processes().set_apart(((operation.choices >> (fuzz::choice_bits - 2)) & 3) != 0);
   using Tells = Processes::Tells;
@@ -279,7 +255,6 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
   std::size_t next = beginning.size();
   if (!go_back(beginning)) {
     undo();
-    calls_of_run_ = 0;
     next = 0;
   }
   for (; next < operations.size(); ++next) {
@@ -287,11 +262,11 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     const fuzz::Operation& operation = operations[next];
     if (options_.on_step != nullptr) options_.on_step(options_.step_context);
     if (hook_ != nullptr) hook_(hook_context_, static_cast<u32>(next));
-    does(fuzz::to_string(operation.kind));
+    caller_.does(fuzz::to_string(operation.kind));
     BitChoices choices(operation.choices);
     host_.set_choices(choices);
     const bool of_memory = operation.fail <= fuzz::fail_max;
-    host_.fail_allocation(of_memory && claims(Claim::short_memory) ? operation.fail : 0);
+    host_.fail_allocation(of_memory && caller_.claims(Claim::short_memory) ? operation.fail : 0);
     if (!of_memory) fail_hook(operation.fail);
     set_environment(operation);
     perform(operation);
@@ -299,18 +274,18 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (!of_memory) fail_hook(0);
     host_.choose_first();
     if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
-    resume_waiting();
-    repeat_answered();
+    sva_.resume_waiting();
+    faults_.repeat_answered();
 #ifdef IOMMUCHECK_CONSISTENT
     stop_if_inconsistent();
 #endif
     if (!monitor_.findings().empty()) return;
   }
-  next_ = {};
-  does("handlers");
-  end_handlers();
+  case_.next = {};
+  caller_.does("handlers");
+  sva_.end_handlers();
   if (!monitor_.findings().empty()) return;
-  does("end");
+  caller_.does("end");
   if (ends.whole_space) monitor_.check_whole_space();
   if (ends.teardown && monitor_.findings().empty()) tear_down();
 }
@@ -358,208 +333,87 @@ void Lockstep::perform_hardware(const fuzz::Operation& operation) {
   const u64 steps = commands == 0 ? 1 : (slots + commands - 1) / commands;
   const u64 looks = std::min(fuzz::hardware_looks(operation, slots), drained_by / steps - 1);
   const u64 at = std::max<u64>(operation.page, 1);
-  const bool times_out = claims(Claim::time_outs);
+  const bool times_out = caller_.claims(Claim::time_outs);
   switch (static_cast<HardwareKind>(operation.variant)) {
     case HardwareKind::pace: return smmu.set_pace({.looks = looks, .commands = commands});
     case HardwareKind::acknowledge: return smmu.set_acknowledgement(looks);
     case HardwareKind::stop:
-      if (times_out) hardware_.stop = {.command = at};
+      if (times_out) case_.hardware.stop = {.command = at};
       return;
     case HardwareKind::stop_sync:
-      if (times_out) hardware_.stop = {.sync = at};
+      if (times_out) case_.hardware.stop = {.sync = at};
       return;
     case HardwareKind::refuse:
       if (times_out) smmu.fail_sync(at);
       return;
-    default: hardware_.interrupt_every = static_cast<u32>(at); return;
+    default: case_.hardware.interrupt_every = static_cast<u32>(at); return;
   }
-}
-
-/// Neither what a caller must not do nor what the driver has not got.
-bool Lockstep::may_call(const Call& call) const {
-  return host_.has(call.kind) && is_claimed(call) && monitor_.interface().caller_may(call);
-}
-
-void Lockstep::does(std::string_view what) {
-  doing_ = what;
-  passed_over_.note(monitor_.now(), what);
-}
-
-/// What was put off comes in the call that begins now.
-void Lockstep::begin_next() {
-  const Next next = std::exchange(next_, {});
-  if (next.stuck == 0U) {
-    monitor_.queue_stuck(true);
-  } else if (next.stuck) {
-    host_.in_the_middle(*next.stuck, [this] { monitor_.queue_stuck(true); });
-  }
-  if (hardware_.stop.command != 0) monitor_.smmu().stop_at_command(hardware_.stop.command);
-  if (hardware_.stop.sync != 0) monitor_.smmu().stop_at_sync(hardware_.stop.sync);
-  if (!next.access) return;
-  const auto access_then = [this, access = *next.access] { access_meanwhile(access); };
-  host_.in_the_middle(next.access_at, access_then);
-}
-
-/// Its driver may have stopped the device meanwhile, since the call ends what it used.
-void Lockstep::access_meanwhile(const spec::Access& access) {
-  const spec::sva::Interface& interface = monitor_.interface();
-  const u32 device = interface.device_of(access.sid);
-  if (access.ssv && interface.duty_of_dma(device, access.ssid).blames_caller) return;
-  ++accesses_;
-  monitor_.device_access(access, host_.choices());
-}
-
-void Lockstep::end_next() {
-  host_.nothing_in_the_middle();
-  hardware_.stop = monitor_.smmu().take_stop();
-  if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
-}
-
-spec::sva::Observed Lockstep::make_call(const Call& call) {
-  ++calls_of_run_;
-  does(spec::sva::call_name(call.kind));
-  begin_next();
-  host_.unroll(claims(Claim::unrolling) ? 0 : free_bytes(call));
-  const DriverHost::Progress progress = host_.start(call);
-  end_next();
-  if (seen_ != nullptr) {
-    seen_->call(call, progress.observed, progress.waits, last_call_);
-    last_call_ = static_cast<u32>(call.kind);
-  }
-  if (call_hook_) call_hook_(call, progress.observed, progress.waits);
-  const Status status = progress.waits ? Status::ok : progress.observed.status;
-  const auto kind = static_cast<std::size_t>(call.kind);
-  const bool not_built = status == Status::not_built;
-  ++answered_.asked[kind];
-  if (not_built) ++answered_.not_built[kind];
-  if (call.kind == CallKind::domain_alloc && spec::sva::is_mapped_by_driver(call.domain_kind)) {
-    ++answered_.domains_asked;
-    if (status == Status::ok) ++answered_.domains_made;
-  }
-  // Who waits for a handler gives its result to nobody: what is left is seen from the state.
-  if (progress.waits) return {.status = Status::not_built};
-  const spec::sva::Observed& observed = progress.observed;
-  const bool counts_bytes = call.kind == CallKind::unmap || call.kind == CallKind::unmap_fast ||
-                            call.kind == CallKind::sva_unmap ||
-                            call.kind == CallKind::sva_unmap_fast;
-  if (observed.status == Status::ok && (!counts_bytes || observed.value != 0)) ++calls_succeeded_;
-  return observed;
 }
 
 u64 Lockstep::abilities() const { return abilities_of(host_); }
-
-u32 Lockstep::device_of(const fuzz::Operation& operation) const {
-  return operation.device % monitor_.interface().device_count();
-}
 
 void Lockstep::perform(const fuzz::Operation& operation) {
   using fuzz::OperationKind;
   forget_what_is_gone();
   switch (operation.kind) {
-    case OperationKind::access: return perform_access(operation);
-    case OperationKind::domain_alloc: return perform_alloc(operation);
+    case OperationKind::access: return spaces_.perform_access(operation);
+    case OperationKind::domain_alloc: return spaces_.perform_alloc(operation);
     case OperationKind::sva_alloc:
     case OperationKind::dynamic_alloc:
     case OperationKind::gpu_switch:
     case OperationKind::attach_pasid:
     case OperationKind::dirty:
     case OperationKind::sva_free: break;
-    case OperationKind::gpu_flush: return perform_flush(operation);
+    case OperationKind::gpu_flush: return walkers_.perform_flush(operation);
     case OperationKind::hardware: return perform_hardware(operation);
-    case OperationKind::user: return perform_user(operation);
+    case OperationKind::user: return users_.perform_user(operation);
     default:
       if (!fuzz::needs_domain(operation.kind)) return perform_sva(operation);
   }
-  if (spaces_.empty()) {
-    perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
-    if (spaces_.empty() || !monitor_.findings().empty()) return;
+  if (case_.spaces.empty()) {
+    spaces_.perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
+    if (case_.spaces.empty() || !monitor_.findings().empty()) return;
   }
   const bool is_dynamic =
       operation.kind == OperationKind::dynamic_alloc || operation.kind == OperationKind::gpu_switch;
-  if (is_dynamic) return perform_dynamic(operation);
-  if (operation.kind == OperationKind::attach_pasid) return perform_attach_pasid(operation);
-  if (operation.kind == OperationKind::dirty) return perform_dirty(operation);
+  if (is_dynamic) return walkers_.perform_dynamic(operation);
+  if (operation.kind == OperationKind::attach_pasid) return tables_.perform_attach_pasid(operation);
+  if (operation.kind == OperationKind::dirty) return dirty_.perform_dirty(operation);
   const bool is_private =
       operation.kind == OperationKind::sva_alloc || operation.kind == OperationKind::sva_free;
-  return is_private ? perform_private(operation) : perform_on_space(operation);
+  return is_private ? sva_.perform_private(operation) : spaces_.perform_on_space(operation);
 }
 
-// Everything is given back: what the platform still misses then has leaked.
-void Lockstep::tear_down() {
-  const spec::sva::Interface& interface = monitor_.interface();
-  // Who is told that the time is up keeps what it was to give back.
-  hardware_.stop = {};
-  monitor_.smmu().fail_sync(0);
-  if (!claims(Claim::ranges)) unmap_all();
-  if (!monitor_.findings().empty()) return;
-  for (const Queue& queue : queues_) {
-    Call call{.kind = CallKind::fault_queue_close};
-    call.queue = queue.handle;
-    if (interface.is_queue(queue.handle) && may_call(call)) make_call(call);
-    if (!monitor_.findings().empty()) return;
+void Lockstep::perform_sva(const fuzz::Operation& operation) {
+  using fuzz::OperationKind;
+  switch (operation.kind) {
+    case OperationKind::sva_init: sva_.perform_init(operation); return;
+    case OperationKind::bind: return sva_.perform_bind(operation);
+    case OperationKind::unbind:
+    case OperationKind::unbind_all:
+    case OperationKind::sva_shutdown: return sva_.perform_unbind(operation);
+    case OperationKind::sva_query: return sva_.perform_query(operation);
+    case OperationKind::pasid_alloc:
+    case OperationKind::pasid_free: return sva_.perform_numbers(operation);
+    case OperationKind::process_map:
+    case OperationKind::process_unmap:
+    case OperationKind::process_protect:
+    case OperationKind::process_fork: return sva_.perform_process(operation);
+    case OperationKind::process_exit: return sva_.perform_exit(operation);
+    case OperationKind::handler_return: return sva_.perform_handler(operation);
+    case OperationKind::task_bind:
+    case OperationKind::task_unbind: return walkers_.perform_task(operation);
+    case OperationKind::faults: return faults_.perform_faults(operation);
+    case OperationKind::link: return tables_.perform_link(operation);
+    case OperationKind::queue: return sva_.perform_queue(operation);
+    case OperationKind::remove: return sva_.perform_remove(operation);
+    default: return;
   }
-  // Those that are attached are refused, and go when their devices are detached.
-  const auto free_numbers = [&] {
-    std::vector<u32> kept;
-    for (const u32 pasid : plain_pasids_) {
-      Call call{.kind = CallKind::pasid_free};
-      call.pasid = pasid;
-      if (!monitor_.findings().empty() || !may_call(call)) continue;
-      if (make_call(call).status != Status::ok) kept.push_back(pasid);
-    }
-    plain_pasids_ = std::move(kept);
-  };
-  free_numbers();
-  if (!monitor_.findings().empty()) return;
-  for (u32 device = 0; device < interface.device_count(); ++device) {
-    Call call{.kind = CallKind::detach};
-    call.domain = interface.domain_of(device);
-    call.device = device;
-    if (call.domain != 0 && may_call(call)) make_call(call);
-    if (!monitor_.findings().empty()) return;
-  }
-  free_numbers();
-  forget_what_is_gone();
-  for (const SvmTask& its : tokens()) {
-    Call call{.kind = CallKind::unbind_task};
-    call.token = its.token;
-    call.device = its.device;
-    prepare_walkers(call);
-    if (may_call(call)) make_call(call);
-    if (!monitor_.findings().empty()) return;
-  }
-  // A master and a parent go last.
-  for (const bool first : {true, false}) {
-    for (const Space& space : spaces_) {
-      Call call{.kind = CallKind::domain_free};
-      call.domain = space.handle;
-      const bool goes_first = space.dynamic || interface.parent_of(space.handle) != 0;
-      if (space.io_mm || space.task || goes_first != first) continue;
-      prepare_walkers(call);
-      if (may_call(call)) make_call(call);
-      if (!monitor_.findings().empty()) return;
-    }
-  }
-  does("teardown");
-  check_held();
-  if (!monitor_.findings().empty()) return;
-  if (host_.driver().shutdown == nullptr) return;  // it promises nothing of what is after it
-  monitor_.driver_stops();
-  const DriverHost::Held held = host_.shut_down();
-  monitor_.account(held.blocks, held.pins);
 }
 
-/// What the driver itself counts is what the interface says is held.
-void Lockstep::check_held() {
-  const std::optional<iommucheck_held> driver = host_.held();
-  if (!driver) return;
-  monitor_.driver_holds(
-      {.domains = driver->domains,
-       .io_mms = driver->io_mms,
-       .pasids = driver->pasids,
-       .bonds = driver->bonds,
-       .tokens = driver->tokens,
-       .queues = driver->queues == 0 ? std::nullopt : std::optional(driver->queues)});
+void Lockstep::forget_what_is_gone() {
+  users_.forget_what_is_gone();
+  spaces_.forget_what_is_gone();
 }
 
 trace::Header Lockstep::header() const {

@@ -41,10 +41,11 @@ std::vector<Lockstep::Aim> Lockstep::aims() {
   const spec::sva::Interface& interface = monitor_.interface();
   for (u32 device = 0; device < interface.device_count(); ++device) {
     std::vector<spec::sva::Substream> places(1);
-    for (const u32 number : sendable(device)) places.push_back(spec::sva::substream(number));
+    for (const u32 number : spaces_.sendable(device))
+      places.push_back(spec::sva::substream(number));
     for (std::size_t k = 0; k < places.size(); ++k) {
       std::set<u64> addresses = {0};
-      const fuzz::SpaceView space = reached_by(device, places[k]);
+      const fuzz::SpaceView space = spaces_.reached_by(device, places[k]);
       for (const fuzz::Mapped& m :
            space.mappings.first(std::min(mappings_max, space.mappings.size()))) {
         addresses.insert({m.iova, m.iova + (m.bytes - 1) / page_4k * page_4k, m.iova + m.bytes});

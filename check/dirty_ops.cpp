@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What devices have written: a write, and dirty_read of what is around it.
-#include <algorithm>
+#include "check/dirty_ops.h"
 
-#include "check/lockstep.h"
+#include <algorithm>
 
 namespace iommucheck::oracle {
 
@@ -44,11 +43,11 @@ bool in_halves(const fuzz::Operation& operation) {
 
 /// The first from the one that the operation says on that can be tracked; any other for arguments
 /// that are wrong.
-std::optional<std::size_t> Lockstep::space_to_track(const fuzz::Operation& operation) const {
+std::optional<std::size_t> DirtyOps::space_to_track(const fuzz::Operation& operation) const {
   const bool any = static_cast<DirtyKind>(operation.variant) == DirtyKind::arguments;
-  for (std::size_t n = 0; n < spaces_.size(); ++n) {
-    const std::size_t i = (operation.domain + n) % spaces_.size();
-    const Space& space = spaces_[i];
+  for (std::size_t n = 0; n < case_.spaces.size(); ++n) {
+    const std::size_t i = (operation.domain + n) % case_.spaces.size();
+    const Space& space = case_.spaces[i];
     if (space.io_mm || space.task || !(space.paging || any)) continue;
     return i;
   }
@@ -56,8 +55,8 @@ std::optional<std::size_t> Lockstep::space_to_track(const fuzz::Operation& opera
 }
 
 /// Where nothing is mapped pages are, or a block where the driver has such.
-void Lockstep::map_to_track(std::size_t index, const fuzz::Operation& operation) {
-  const Space& space = spaces_[index];
+void DirtyOps::map_to_track(std::size_t index, const fuzz::Operation& operation) {
+  const Space& space = case_.spaces[index];
   if (!space.paging || space.dynamic || !space.mappings.empty()) return;
   constexpr u64 block = 0x200000;
   Call map{.kind = CallKind::map};
@@ -66,11 +65,11 @@ void Lockstep::map_to_track(std::size_t index, const fuzz::Operation& operation)
   map.pa = options_.place ? options_.place->pages_pa : callers_memory(options_.machine.caps).base;
   map.size = (operation.choices & 8) != 0 ? block : 0x8000;
   map.prot = spec::sva::prot_read | spec::sva::prot_write;
-  if (may_call(map)) note_result(index, map, make_call(map));
+  if (may_call(map)) spaces_.note_result(index, map, make_call(map));
 }
 
 /// Where no device is on the domain one moves there.
-void Lockstep::attach_to_track(const Space& space, const fuzz::Operation& operation) {
+void DirtyOps::attach_to_track(const Space& space, const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 devices = interface.device_count();
   for (u32 device = 0; device < devices; ++device) {
@@ -83,7 +82,7 @@ void Lockstep::attach_to_track(const Space& space, const fuzz::Operation& operat
 }
 
 /// By a device that is on the domain, now or in the middle of the next call. False: none is.
-bool Lockstep::write_there(const Space& space, u64 iova, const fuzz::Operation& operation) {
+bool DirtyOps::write_there(const Space& space, u64 iova, const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 devices = interface.device_count();
   for (u32 n = 0; n < devices; ++n) {
@@ -95,12 +94,12 @@ bool Lockstep::write_there(const Space& space, u64 iova, const fuzz::Operation& 
                               .va = iova,
                               .route = spec::Route::untranslated};
     if (((operation.choices >> at_once_lsb) & 3) != 0) {
-      ++accesses_;
+      caller_.count_access();
       monitor_.device_access(access, host_.choices());
       return true;
     }
-    next_.access = access;
-    next_.access_at = 1 + ((operation.choices >> moment_lsb) & 3);
+    case_.next.access = access;
+    case_.next.access_at = 1 + ((operation.choices >> moment_lsb) & 3);
     return true;
   }
   return false;
@@ -108,7 +107,7 @@ bool Lockstep::write_there(const Space& space, u64 iova, const fuzz::Operation& 
 
 /// A write, and what is told of it. By the choices: nothing is written before; what was read is
 /// written and read once more; or the write is behind the window, in another one that is read next.
-void Lockstep::read_dirty(const Space& space, const Call& read, const fuzz::Mapped& range,
+void DirtyOps::read_dirty(const Space& space, const Call& read, const fuzz::Mapped& range,
                           const fuzz::Operation& operation) {
   const unsigned how = operation.choices & 7;  // see in_halves()
   const auto makes = [&](const Call& call) {
@@ -132,7 +131,7 @@ void Lockstep::read_dirty(const Space& space, const Call& read, const fuzz::Mapp
   makes(half);
 }
 
-void Lockstep::perform_dirty(const fuzz::Operation& operation) {
+void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
   if (!host_.has(CallKind::dirty_set) || !host_.has(CallKind::dirty_read)) return;
   if (!monitor_.interface().has_dirty_hardware()) return;
   const auto index = space_to_track(operation);
@@ -141,9 +140,9 @@ void Lockstep::perform_dirty(const fuzz::Operation& operation) {
   const bool wrong = kind == DirtyKind::arguments;
   if (!wrong) map_to_track(*index, operation);
   if (!monitor_.findings().empty()) return;
-  const Space space = spaces_[*index];
+  const Space space = case_.spaces[*index];
   const bool tracked = monitor_.interface().is_tracked(space.handle);
-  const fuzz::Target target = fuzz::resolve(operation, space_of(space));
+  const fuzz::Target target = fuzz::resolve(operation, spaces_.space_of(space));
   if (!wrong) attach_to_track(space, operation);
   Call set{.kind = CallKind::dirty_set};
   set.domain = space.handle;
@@ -183,7 +182,7 @@ void Lockstep::perform_dirty(const fuzz::Operation& operation) {
     unmap.iova = (range.iova + (range.bytes - 1)) / page_4k * page_4k;
     unmap.size = page_4k;
     if (monitor_.findings().empty() && may_call(unmap)) {
-      note_result(*index, unmap, make_call(unmap));
+      spaces_.note_result(*index, unmap, make_call(unmap));
     }
     if (!monitor_.findings().empty()) return;
   }

@@ -2,7 +2,7 @@
 // What users are told of: a queue, a number, accesses that stage 1 or stage 2 refuses, and all that
 // the queue says of them; now and then while the device goes from one user to another.
 #include "base/random.h"
-#include "check/lockstep.h"
+#include "check/user_ops.h"
 
 namespace iommucheck::oracle {
 
@@ -17,21 +17,21 @@ constexpr u64 users_nowhere = 0x5432'1000;  // where users map nothing
 }  // namespace
 
 /// Another stage 2 domain, made if there is none. 0: there is no room.
-u64 Lockstep::other_parent(u64 parent) {
-  for (const Space& space : spaces_) {
+u64 UserOps::other_parent(u64 parent) {
+  for (const Space& space : case_.spaces) {
     if (space.handle != parent && users_->memory.is_user(space.handle)) return space.handle;
   }
-  return spaces_.size() < spaces_max ? make_parent() : 0;
+  return case_.spaces.size() < spaces_max ? make_parent() : 0;
 }
 
-void Lockstep::number_device(u64 parent, u32 device, u64 number) {
+void UserOps::number_device(u64 parent, u32 device, u64 number) {
   if (monitor_.interface().number_of(parent, device)) return;
   const Call call{.kind = CallKind::vdevice, .domain = parent, .device = device, .number = number};
   if (may_call(call)) make_call(call);
 }
 
 /// The user's queue, opened if there is none; sometimes as nobody should. 0: there is none.
-u64 Lockstep::open_events(u64 parent, u64 how) {
+u64 UserOps::open_events(u64 parent, u64 how) {
   const u64 open = monitor_.interface().event_queue_of(parent);
   if (open != 0 && (how & 7) != 0) return open;
   Call call{.kind = CallKind::event_queue_open, .domain = parent};
@@ -41,12 +41,12 @@ u64 Lockstep::open_events(u64 parent, u64 how) {
   if (!may_call(call)) return open;
   const spec::sva::Observed made = make_call(call);
   if (made.status != Status::ok || !monitor_.findings().empty()) return open;
-  queues_.push_back({made.value, spec::sva::no_device});
+  case_.queues.push_back({made.value, spec::sva::no_device});
   return made.value;
 }
 
 /// Whether the driver is to hear of any.
-bool Lockstep::meets_events(u32 device, u64 how) {
+bool UserOps::meets_events(u32 device, u64 how) {
   const auto& streams = monitor_.interface().stream_ids(device);
   bool recorded = false;
   for (u64 n = 0; n <= (how & 3) && !streams.empty(); ++n) {
@@ -59,14 +59,14 @@ bool Lockstep::meets_events(u32 device, u64 how) {
     access.ssv = (which >> 3 & 3) == 0;
     if (access.ssv) access.ssid = 1 + (which >> 4 & 7);
     if (access.ssv && monitor_.interface().duty_of_dma(device, access.ssid).blames_caller) continue;
-    ++accesses_;
+    caller_.count_access();
     recorded |= monitor_.device_access(access, host_.choices());
     if (!monitor_.findings().empty()) return false;
   }
   return recorded;
 }
 
-void Lockstep::read_events(u64 queue, u64 most) {
+void UserOps::read_events(u64 queue, u64 most) {
   Call call{.kind = CallKind::event_read};
   call.queue = queue;
   for (u64 n = 0; n < most && monitor_.findings().empty(); ++n) {
@@ -74,7 +74,7 @@ void Lockstep::read_events(u64 queue, u64 most) {
   }
 }
 
-void Lockstep::user_events(u64 parent, const fuzz::Operation& operation) {
+void UserOps::user_events(u64 parent, const fuzz::Operation& operation) {
   if (!host_.has(CallKind::event_queue_open) || !host_.has(CallKind::event_read)) return;
   const spec::sva::Interface& interface = monitor_.interface();
   const auto goes_on = [&] { return monitor_.findings().empty(); };

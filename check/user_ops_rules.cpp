@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Users that keep their rules: what they have changed, each of their devices is told to forget, by
 // the virtual StreamID that it has or is given (IHI 0070 3.21.1). Nothing of it may be left then.
-#include "check/lockstep.h"
+#include "check/user_ops.h"
 
 namespace iommucheck::oracle {
 
@@ -19,7 +19,7 @@ void forget_pages(const UserWords& words, const std::vector<u64>& pages, bool al
 
 }  // namespace
 
-void Lockstep::user_forgets(u64 parent, u64 domain, const UsersChange& change, u64 how) {
+void UserOps::user_forgets(u64 parent, u64 domain, const UsersChange& change, u64 how) {
   constexpr std::size_t pages_max = 4;  // one by one; more go as all
   const spec::sva::Interface& interface = monitor_.interface();
   const UserWords& words = users_->memory.words();

@@ -2,7 +2,8 @@
 // What a driver does not claim is not asked of it: calls that its callers never make.
 #include <algorithm>
 
-#include "check/lockstep.h"
+#include "check/caller.h"
+#include "check/lockstep_options.h"
 
 namespace iommucheck::oracle {
 
@@ -39,18 +40,18 @@ bool is_within(u64 first, u64 bytes, u64 smallest, u32 bits) {
 }  // namespace
 
 /// The space that a call on one is about; null: it is none that lives.
-const Lockstep::Space* Lockstep::space_of_call(const Call& call) const {
-  const auto found = std::ranges::find_if(spaces_, [&](const Space& space) {
+const LockstepCase::Space* Caller::space_of_call(const Call& call) const {
+  const auto found = std::ranges::find_if(case_.spaces, [&](const Space& space) {
     if (call.token != 0) return space.task && space.handle == call.token;
     if (call.io_mm != 0) return space.io_mm && space.handle == call.io_mm;
     return !space.task && !space.io_mm && space.handle == call.domain;
   });
-  return found == spaces_.end() ? nullptr : &*found;
+  return found == case_.spaces.end() ? nullptr : &*found;
 }
 
 /// From where a map begins, up to what is mapped already: what its caller may unmap should it fail.
 /// 0 if it is no map, or none of whole pages.
-u64 Lockstep::free_bytes(const Call& call) const {
+u64 Caller::free_bytes(const Call& call) const {
   if (!maps(call.kind)) return 0;
   const Space* space = space_of_call(call);
   u64 bytes = bytes_of(call);
@@ -63,7 +64,7 @@ u64 Lockstep::free_bytes(const Call& call) const {
 }
 
 /// Whether a caller that knows what it has mapped makes the call.
-bool Lockstep::keeps_ranges(const Call& call) const {
+bool Caller::keeps_ranges(const Call& call) const {
   const Space* space = space_of_call(call);
   if (space == nullptr) return true;
   const DomainFacts& facts = space->facts;
@@ -97,7 +98,7 @@ bool Lockstep::keeps_ranges(const Call& call) const {
 }
 
 /// Whether the callers of the driver make such calls.
-bool Lockstep::is_claimed(const Call& call) const {
+bool Caller::is_claimed(const Call& call) const {
   if (not_claimed().empty()) return true;
   if (!claims(Claim::domains)) return false;
   const spec::sva::Interface& interface = monitor_.interface();
@@ -117,26 +118,6 @@ bool Lockstep::is_claimed(const Call& call) const {
     }
   }
   return claims(Claim::ranges) || keeps_ranges(call);
-}
-
-/// What a caller does before it frees.
-void Lockstep::unmap_all() {
-  for (std::size_t i = 0; i < spaces_.size(); ++i) {
-    while (!spaces_[i].mappings.empty() && monitor_.findings().empty()) {
-      const Space& space = spaces_[i];
-      const fuzz::Mapped one = space.mappings.front();
-      Call call{.kind = space.task    ? CallKind::task_unmap
-                        : space.io_mm ? CallKind::sva_unmap
-                                      : CallKind::unmap};
-      handle_in(call, space) = space.handle;
-      call.iova = one.iova;
-      call.size = one.bytes;
-      prepare_walkers(call);
-      if (!may_call(call)) break;
-      note_result(i, call, make_call(call));
-      if (!spaces_[i].mappings.empty() && spaces_[i].mappings.front().iova == one.iova) break;
-    }
-  }
 }
 
 }  // namespace iommucheck::oracle

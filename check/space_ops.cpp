@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Operations on domains and private address spaces, and accesses of devices.
+#include "check/space_ops.h"
+
 #include <algorithm>
 
-#include "check/lockstep.h"
 #include "iommucheck/driver.h"
 
 namespace iommucheck::oracle {
@@ -76,7 +76,7 @@ bool has_range(OperationKind kind) {
 }  // namespace
 
 /// Of the machine: where callers have memory.
-fuzz::SpaceView Lockstep::empty_view() const {
+fuzz::SpaceView SpaceOps::empty_view() const {
   const CallersMemory memory = callers_memory(options_.machine.caps);
   fuzz::SpaceView view;
   view.output_bits = options_.machine.caps.oas_lg2;
@@ -90,12 +90,12 @@ fuzz::SpaceView Lockstep::empty_view() const {
 }
 
 /// Somewhere else in the memory of callers.
-u64 Lockstep::elsewhere(u64 pa) const {
+u64 SpaceOps::elsewhere(u64 pa) const {
   if (options_.place && options_.place->has_page(pa)) return options_.place->other_page(pa);
   return callers_memory(options_.machine.caps).elsewhere(pa);
 }
 
-fuzz::SpaceView Lockstep::space_of(const Space& space) const {
+fuzz::SpaceView SpaceOps::space_of(const Space& space) const {
   fuzz::SpaceView view = empty_view();
   view.input_bits = space.facts.input_bits;
   view.output_bits = space.facts.output_bits;
@@ -109,32 +109,30 @@ fuzz::SpaceView Lockstep::space_of(const Space& space) const {
   return view;
 }
 
-void Lockstep::forget_what_is_gone() {
-  if (users_) {
-    users_->memory.remove_users_if(
-        [&](u64 parent) { return !monitor_.interface().is_stage2(parent); });
-  }
+void SpaceOps::forget_what_is_gone() {
   host_.forget_handlers();
   const spec::sva::Interface& interface = monitor_.interface();
-  std::erase_if(spaces_, [&](const Space& space) {
+  std::erase_if(case_.spaces, [&](const Space& space) {
     if (space.task) return !interface.is_token(space.handle);
     return space.io_mm ? !interface.is_io_mm(space.handle) : !interface.is_domain(space.handle);
   });
-  std::erase_if(svm_tasks_, [&](const SvmTask& its) { return !interface.is_token(its.token); });
-  std::erase_if(queues_, [&](const Queue& queue) { return !interface.is_queue(queue.handle); });
-  std::erase_if(groups_, [&](const Group& group) {
+  std::erase_if(case_.svm_tasks,
+                [&](const SvmTask& its) { return !interface.is_token(its.token); });
+  std::erase_if(case_.queues,
+                [&](const Queue& queue) { return !interface.is_queue(queue.handle); });
+  std::erase_if(case_.groups, [&](const Group& group) {
     return group.queue != 0 && !interface.is_queue(group.queue);
   });
-  std::erase_if(bonds_,
+  std::erase_if(case_.bonds,
                 [&](const Bond& bond) { return !interface.has_bond(bond.device, bond.pasid); });
 }
 
-void Lockstep::perform_alloc(const fuzz::Operation& operation) {
+void SpaceOps::perform_alloc(const fuzz::Operation& operation) {
   const fuzz::DomainWanted wanted = fuzz::domain_wanted(operation);
   Call call{.kind = CallKind::domain_alloc};
   call.domain_kind = wanted.kind;
   call.input_bits = wanted.input_bits;
-  if (!may_call(call) || spaces_.size() >= spaces_max) return;
+  if (!may_call(call) || case_.spaces.size() >= spaces_max) return;
   const spec::Capabilities& caps = options_.machine.caps;
   const bool few = call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2
                        ? caps.s2p && !caps.vmid16
@@ -152,7 +150,7 @@ void Lockstep::perform_alloc(const fuzz::Operation& operation) {
 
 /// One device goes from each of the domains to the next, while another stays on the first: numbers
 /// that were given twice, or anew with what caches hold of them, meet.
-void Lockstep::meet_all(const std::vector<Observed>& domains) {
+void SpaceOps::meet_all(const std::vector<Observed>& domains) {
   constexpr u32 stays = 1, goes = 0;
   if (domains.empty() || stays >= monitor_.interface().device_count()) return;
   const auto attach = [&](const Observed& domain, u32 device) {
@@ -165,7 +163,7 @@ void Lockstep::meet_all(const std::vector<Observed>& domains) {
 
 /// Domains until there is no number left for another one. The last two stay, each with a device on
 /// it if that can be.
-void Lockstep::take_every_asid(const Call& alloc) {
+void SpaceOps::take_every_asid(const Call& alloc) {
   std::vector<Observed> made;
   while (made.size() < domains_max && monitor_.findings().empty()) {
     made.push_back(make_call(alloc));
@@ -189,25 +187,26 @@ void Lockstep::take_every_asid(const Call& alloc) {
   }
 }
 
-void Lockstep::note_domain(const Observed& observed) {
+void SpaceOps::note_domain(const Observed& observed) {
   if (observed.status != Status::ok) return;
   const bool paging = monitor_.interface().is_mapped(observed.value);
   Space space;
   space.handle = observed.value;
   space.facts = aim_ ? common_facts(observed.facts, *aim_) : observed.facts;
   space.paging = paging;
-  spaces_.push_back(std::move(space));
+  case_.spaces.push_back(std::move(space));
 }
 
 /// Whether the call can change something of the space.
-bool Lockstep::fits(const fuzz::Operation& operation, std::size_t index) const {
+bool SpaceOps::fits(const fuzz::Operation& operation, std::size_t index) const {
   const spec::sva::Interface& interface = monitor_.interface();
-  const Space& space = spaces_[index];
+  const Space& space = case_.spaces[index];
   const bool devices_own = !space.task && space.handle == interface.domain_of(device_of(operation));
   bool used = false;
   for (u32 d = 0; d < interface.device_count(); ++d) {
     used |= interface.domain_of(d) == space.handle;
-    for (const u32 pasid : plain_pasids_) used |= interface.attached_at(d, pasid) == space.handle;
+    for (const u32 pasid : case_.plain_pasids)
+      used |= interface.attached_at(d, pasid) == space.handle;
   }
   switch (operation.kind) {
     case OperationKind::map:
@@ -232,13 +231,13 @@ bool Lockstep::fits(const fuzz::Operation& operation, std::size_t index) const {
 
 /// The space that the operation means: chosen so that a call can change something where that is
 /// asked for.
-std::size_t Lockstep::pick_space(const fuzz::Operation& operation) {
+std::size_t SpaceOps::pick_space(const fuzz::Operation& operation) {
   const u64 own = monitor_.interface().domain_of(device_of(operation));
-  fuzz::DomainsView view{.live = spaces_.size(), .of_device = {}, .fitting = 0};
-  for (std::size_t i = 0; i < spaces_.size(); ++i) {
-    const bool domain = !spaces_[i].io_mm && !spaces_[i].task;
-    if (domain && spaces_[i].handle == own && !view.of_device) view.of_device = i;
-    if (is_walked_by(spaces_[i], device_of(operation))) view.of_device = i;
+  fuzz::DomainsView view{.live = case_.spaces.size(), .of_device = {}, .fitting = 0};
+  for (std::size_t i = 0; i < case_.spaces.size(); ++i) {
+    const bool domain = !case_.spaces[i].io_mm && !case_.spaces[i].task;
+    if (domain && case_.spaces[i].handle == own && !view.of_device) view.of_device = i;
+    if (is_walked_by(case_.spaces[i], device_of(operation))) view.of_device = i;
     if (fits(operation, i)) view.fitting |= u64{1} << i;
   }
   return fuzz::domain_index(operation, view);
@@ -247,7 +246,7 @@ std::size_t Lockstep::pick_space(const fuzz::Operation& operation) {
 // ---- accesses -----------------------------------------------------------------------------------
 
 /// PASIDs at which the device reaches something, or may, and that its driver permits it to send.
-std::vector<u32> Lockstep::sendable(u32 device) const {
+std::vector<u32> SpaceOps::sendable(u32 device) const {
   const spec::sva::Interface& interface = monitor_.interface();
   std::vector<u32> numbers;
   interface.for_each_substream(device, [&](u32 number) {
@@ -257,17 +256,17 @@ std::vector<u32> Lockstep::sendable(u32 device) const {
 }
 
 /// The mappings to aim at: of a process, a private space or the device's domain.
-fuzz::SpaceView Lockstep::reached_by(u32 device, Substream at) {
+fuzz::SpaceView SpaceOps::reached_by(u32 device, Substream at) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u64 attached = at.present ? interface.attached_at(device, at.number) : 0;
   const u64 own = at.present ? attached : interface.domain_of(device);
-  for (const Space& space : spaces_) {
+  for (const Space& space : case_.spaces) {
     const bool is_it = at.present && attached == 0 ? space.io_mm && space.pasid == at.number
                                                    : !space.io_mm && space.handle == own;
     if (is_it && !space.task) return space_of(space);
   }
   process_mappings_.clear();
-  for (const Bond& bond : bonds_) {
+  for (const Bond& bond : case_.bonds) {
     if (!at.present || bond.pasid != at.number) continue;
     for (const Processes::Mapping& m : host_.processes().mappings(bond.mm)) {
       process_mappings_.push_back({m.va, m.bytes});
@@ -279,7 +278,7 @@ fuzz::SpaceView Lockstep::reached_by(u32 device, Substream at) {
   return view;
 }
 
-void Lockstep::perform_access(const fuzz::Operation& operation) {
+void SpaceOps::perform_access(const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 device = device_of(operation);
   Substream at;
@@ -307,8 +306,8 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
     default: break;
   }
   if (((operation.choices >> comes_later_lsb) & 3) == 3) {
-    next_.access = access;
-    next_.access_at = 1 + ((operation.choices >> later_at_lsb) & 3);
+    case_.next.access = access;
+    case_.next.access_at = 1 + ((operation.choices >> later_at_lsb) & 3);
     return;
   }
   // As many as there is room for, and one more. A longer queue takes more than a case is worth.
@@ -321,7 +320,7 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
   const auto is_full = [&] { return monitor_.smmu().event_slots() == 0; };
   bool recorded = false;
   for (u64 n = 0; n < times && !(n != 0 && meanwhile && is_full()); ++n) {
-    ++accesses_;
+    caller_.count_access();
     const bool again = monitor_.device_access(access, host_.choices());
     recorded |= again;
     if (!again) break;
@@ -331,7 +330,7 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
   const bool spurious = ((operation.choices >> spurious_lsb) & 3) == 3;
   if (!at_once || (!recorded && !spurious)) return;
   if (recorded && meanwhile) {
-    const auto once_more = [this, access] { access_meanwhile(access); };
+    const auto once_more = [this, access] { caller_.access_meanwhile(access); };
     host_.in_the_middle(1, once_more, spec::reg::eventq_cons);
   }
   host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
@@ -340,32 +339,32 @@ void Lockstep::perform_access(const fuzz::Operation& operation) {
 }
 
 /// Of the event queue, behind an access that may have made a record.
-bool Lockstep::interrupts_now(const fuzz::Operation& operation, bool recorded) {
-  if (hardware_.interrupt_every == 0) {
+bool SpaceOps::interrupts_now(const fuzz::Operation& operation, bool recorded) {
+  if (case_.hardware.interrupt_every == 0) {
     return ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
   }
-  if (recorded) ++hardware_.records;
-  if (hardware_.records < hardware_.interrupt_every) return false;
-  hardware_.records = 0;
+  if (recorded) ++case_.hardware.records;
+  if (case_.hardware.records < case_.hardware.interrupt_every) return false;
+  case_.hardware.records = 0;
   return true;
 }
 
 // ---- calls --------------------------------------------------------------------------------------
 
-void Lockstep::note_mapped(Space& space, u64 iova, u64 bytes) {
+void SpaceOps::note_mapped(Space& space, u64 iova, u64 bytes) {
   space.mappings.push_back({iova, bytes});
   std::erase_if(space.left, [&](const fuzz::Mapped& gone) {
     return gone.iova >= iova && gone.iova - iova < bytes;
   });
 }
 
-void Lockstep::note_left(Space& space, u64 iova, u64 bytes) {
+void SpaceOps::note_left(Space& space, u64 iova, u64 bytes) {
   constexpr std::size_t left_max = 4;
   if (space.left.size() == left_max) space.left.erase(space.left.begin());
   space.left.push_back({iova, bytes});
 }
 
-void Lockstep::note_unmapped(Space& space, u64 iova, u64 bytes) {
+void SpaceOps::note_unmapped(Space& space, u64 iova, u64 bytes) {
   note_left(space, iova, bytes);
   std::vector<fuzz::Mapped> left;
   for (const fuzz::Mapped& m : space.mappings) {
@@ -382,7 +381,7 @@ void Lockstep::note_unmapped(Space& space, u64 iova, u64 bytes) {
 }
 
 /// Two pieces where there are two pages: the second from elsewhere.
-void Lockstep::perform_map_sg(Call& call) {
+void SpaceOps::perform_map_sg(Call& call) {
   std::array<spec::sva::Segment, 2> pieces{};
   pieces[0] = {call.pa, call.size};
   std::size_t count = 1;
@@ -398,15 +397,15 @@ void Lockstep::perform_map_sg(Call& call) {
   const u64 iova = call.iova;
   const Observed observed = make_call(call);
   if (observed.status != Status::ok || observed.value != bytes || bytes == 0) return;
-  for (Space& space : spaces_) {
+  for (Space& space : case_.spaces) {
     const bool is_it = space.io_mm ? space.handle == call.io_mm : space.handle == call.domain;
     if (is_it && !space.task) note_mapped(space, iova, bytes);
   }
 }
 
-void Lockstep::perform_on_space(const fuzz::Operation& operation) {
+void SpaceOps::perform_on_space(const fuzz::Operation& operation) {
   const std::size_t index = pick_space(operation);
-  Space& space = spaces_[index];
+  Space& space = case_.spaces[index];
   const bool of_domains = operation.kind == OperationKind::domain_free ||
                           operation.kind == OperationKind::attach ||
                           operation.kind == OperationKind::detach;
@@ -436,16 +435,16 @@ void Lockstep::perform_on_space(const fuzz::Operation& operation) {
   note_result(index, call, observed);
 }
 
-void Lockstep::note_result(std::size_t index, const Call& call, const Observed& observed) {
+void SpaceOps::note_result(std::size_t index, const Call& call, const Observed& observed) {
   // Cleared, though it may still be reached: who keeps the ranges takes it away once.
   const bool gone = observed.status == Status::etimedout && !claims(Claim::ranges);
   const bool unmaps = call.kind == CallKind::unmap || call.kind == CallKind::sva_unmap;
   if (observed.status == Status::etimedout && unmaps && observed.value != 0 &&
-      index < spaces_.size()) {
-    note_left(spaces_[index], call.iova, observed.value);
+      index < case_.spaces.size()) {
+    note_left(case_.spaces[index], call.iova, observed.value);
   }
-  if ((observed.status != Status::ok && !gone) || index >= spaces_.size()) return;
-  Space& space = spaces_[index];
+  if ((observed.status != Status::ok && !gone) || index >= case_.spaces.size()) return;
+  Space& space = case_.spaces[index];
   switch (call.kind) {
     case CallKind::map:
     case CallKind::task_map:
@@ -470,6 +469,37 @@ void Lockstep::note_result(std::size_t index, const Call& call, const Observed& 
     case CallKind::sva_iotlb_sync:
     case CallKind::sva_flush_tlb_all: space.gathered = false; break;
     default: break;
+  }
+}
+
+// ---- walked by somebody beside the IOMMU
+// ----------------------------------------------------------
+
+u64 SpaceOps::table_of(const Space& space) const {
+  const spec::sva::Interface& interface = monitor_.interface();
+  return space.task ? interface.table_of_token(space.handle) : interface.table_of(space.handle);
+}
+
+bool SpaceOps::is_walked_by(const Space& space, u32 device) const {
+  const u64 root = monitor_.interface().table_of_walker(device);
+  if (root == 0 || (!space.dynamic && !space.task)) return false;
+  return root == table_of(space);
+}
+
+/// What a GPU's driver does before the call: flushes before it says so, and leaves a table that it
+/// gives back.
+void SpaceOps::prepare_walkers(const Call& call) {
+  const bool syncs = call.kind == CallKind::iotlb_sync || call.kind == CallKind::flush_iotlb_all;
+  const bool frees = call.kind == CallKind::domain_free || call.kind == CallKind::unbind_task;
+  if (!syncs && !frees) return;
+  std::vector<u32> walkers;
+  monitor_.interface().for_each_walker_of(call, [&](u32 walker) { walkers.push_back(walker); });
+  for (const u32 walker : walkers) {
+    if (syncs) {
+      monitor_.walker_flushes(walker);
+    } else {
+      monitor_.walker_switches(walker, 0);
+    }
   }
 }
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Users of stage 2 domains: what they write into their own memory, their commands, their devices.
-// Whatever that is, their devices stay within what the parent maps, which is judged at every event;
-// and what a command has told to forget is forgotten, which is looked at here. INTERFACE "Nested".
+#include "check/user_ops.h"
+
 #include <algorithm>
 
 #include "base/random.h"
-#include "check/lockstep.h"
 #include "host/user_commands.h"
 
 namespace iommucheck::oracle {
@@ -124,18 +122,18 @@ u64 spread(u64 seed) {
 
 }  // namespace
 
-bool Lockstep::has_room_for_user() const {
+bool UserOps::has_room_for_user() const {
   if (!options_.place || !users_) return true;
   return users_->memory.next_end() <= options_.place->users_pa + options_.place->users_bytes;
 }
 
 /// Another stage 2 domain, with a user's memory in it. 0: there is none.
-u64 Lockstep::make_parent() {
+u64 UserOps::make_parent() {
   const Call alloc{.kind = CallKind::domain_alloc,
                    .domain_kind = static_cast<u32>(DomainKind::paging_s2)};
   if (!may_call(alloc) || !has_room_for_user()) return 0;
   const spec::sva::Observed made = make_call(alloc);
-  note_domain(made);
+  spaces_.note_domain(made);
   if (made.status != spec::sva::Status::ok || !monitor_.findings().empty()) return 0;
   if (!users_) users_ = std::make_unique<Users>(monitor_, host_.users_pa());
   const Call memory{.kind = CallKind::map,
@@ -149,16 +147,16 @@ u64 Lockstep::make_parent() {
 }
 
 /// The stage 2 domain that the operation is about, made if there is none.
-std::optional<std::size_t> Lockstep::parent_of_users(const fuzz::Operation& operation) {
+std::optional<std::size_t> UserOps::parent_of_users(const fuzz::Operation& operation) {
   std::vector<std::size_t> parents;
   const auto look = [&] {
-    for (std::size_t i = 0; i < spaces_.size(); ++i) {
-      if (users_ && users_->memory.is_user(spaces_[i].handle)) parents.push_back(i);
+    for (std::size_t i = 0; i < case_.spaces.size(); ++i) {
+      if (users_ && users_->memory.is_user(case_.spaces[i].handle)) parents.push_back(i);
     }
   };
   look();
   if (!parents.empty()) return parents[operation.domain % parents.size()];
-  if (spaces_.size() + 2 > spaces_max || make_parent() == 0) return std::nullopt;
+  if (case_.spaces.size() + 2 > spaces_max || make_parent() == 0) return std::nullopt;
   look();
   if (parents.empty()) return std::nullopt;
   fuzz::Operation map{.kind = OperationKind::map};
@@ -167,23 +165,23 @@ std::optional<std::size_t> Lockstep::parent_of_users(const fuzz::Operation& oper
   map.window = static_cast<u16>(fuzz::Window::low);
   map.page = first_output / UserMemory::page_bytes;
   map.size = static_cast<u16>(fuzz::Size::k32);
-  perform_on_space(map);
+  spaces_.perform_on_space(map);
   return parents[0];
 }
 
 /// A user's domain over the parent, made and with a device on it if there is none. 0: it cannot be.
-u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
+u64 UserOps::users_domain(u64 parent, const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   UserMemory& memory = users_->memory;
   std::vector<u64> known;
-  for (const Space& space : spaces_) {
+  for (const Space& space : case_.spaces) {
     if (!space.io_mm && !space.task && interface.parent_of(space.handle) == parent)
       known.push_back(space.handle);
   }
   const u64 how = spread(operation.choices);
   const bool another = known.size() == 1 && (how & 7) == 0;
   if (!known.empty() && !another) return known[operation.domain % known.size()];
-  if (spaces_.size() >= spaces_max) return 0;
+  if (case_.spaces.size() >= spaces_max) return 0;
   const bool has_entries = memory.words().has_entries();
   if (users_->tables.empty() && !has_entries) {
     users_->tables.push_back(memory.new_table());
@@ -213,7 +211,7 @@ u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
   if ((how >> 4 & 3) == 1 && has_entries) change_choice(call.structure, how >> 8);
   if (!may_call(call)) return 0;
   const spec::sva::Observed made = make_call(call);
-  note_domain(made);
+  spaces_.note_domain(made);
   if (made.status != spec::sva::Status::ok || !monitor_.findings().empty()) return 0;
   const Call attach{.kind = CallKind::attach, .domain = made.value, .device = device_of(operation)};
   if (may_call(attach)) make_call(attach);
@@ -221,7 +219,7 @@ u64 Lockstep::users_domain(u64 parent, const fuzz::Operation& operation) {
 }
 
 /// Of its table, or an entry of its PASID table; three of four times told as its rules ask for.
-void Lockstep::user_writes(u64 parent, u64 domain, const fuzz::Operation& operation) {
+void UserOps::user_writes(u64 parent, u64 domain, const fuzz::Operation& operation) {
   UserMemory& memory = users_->memory;
   if (!memory.is_user(parent) || users_->tables.empty()) return;
   const u64 how = spread(operation.choices + 1);
@@ -254,7 +252,7 @@ void Lockstep::user_writes(u64 parent, u64 domain, const fuzz::Operation& operat
   if (keeps_rules) user_forgets(parent, domain, {.root = root, .va = va}, how >> 42);
 }
 
-void Lockstep::user_commands(u64 domain, const fuzz::Operation& operation) {
+void UserOps::user_commands(u64 domain, const fuzz::Operation& operation) {
   SplitMix64 words(u64{operation.choices} << 16 | u64{operation.page} << 8 | operation.mapping);
   std::vector<CommandWords> commands(words.below(5));
   const bool two = users_format(monitor_.setup()) == UsersFormat::two;
@@ -267,7 +265,7 @@ void Lockstep::user_commands(u64 domain, const fuzz::Operation& operation) {
 }
 
 /// One of a device on a user's domain, as it may meet by now.
-void Lockstep::user_accesses(const fuzz::Operation& operation) {
+void UserOps::user_accesses(const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
   const auto& streams = monitor_.interface().stream_ids(device);
   if (streams.empty() || users_->pages.empty()) return;
@@ -277,12 +275,12 @@ void Lockstep::user_accesses(const fuzz::Operation& operation) {
   access.ssv = !machine_ && (operation.choices >> 5 & 3) == 0;
   if (access.ssv) access.ssid = operation.pa_page % (u32{1} << entries_lg2);
   if (access.ssv && monitor_.interface().duty_of_dma(device, access.ssid).blames_caller) return;
-  ++accesses_;
+  caller_.count_access();
   monitor_.device_access(access, host_.choices());
 }
 
 /// What their devices may meet is what is known of their tables.
-void Lockstep::look_at_users() {
+void UserOps::look_at_users() {
   if (machine_) return;  // that is looked at with all else
   const spec::sva::Interface& interface = monitor_.interface();
   for (u32 device = 0; device < interface.device_count(); ++device) {
@@ -301,14 +299,14 @@ void Lockstep::look_at_users() {
   }
 }
 
-void Lockstep::perform_user(const fuzz::Operation& operation) {
+void UserOps::perform_user(const fuzz::Operation& operation) {
   const spec::Capabilities& caps = monitor_.smmu().capabilities();
   const bool users =
       machine_ ? machine_->users_format() != UsersFormat::none : caps.s1p && caps.s2p;
   if (!users || !host_.has(CallKind::cache_invalidate)) return;
   const auto at = parent_of_users(operation);
   if (!at || !monitor_.findings().empty()) return;
-  const u64 parent = spaces_[*at].handle;
+  const u64 parent = case_.spaces[*at].handle;
   const u64 domain = users_domain(parent, operation);
   if (domain == 0 || !monitor_.findings().empty()) return;
   switch (static_cast<UserKind>(operation.variant)) {
@@ -324,6 +322,12 @@ void Lockstep::perform_user(const fuzz::Operation& operation) {
     default: user_writes(parent, domain, operation);
   }
   if (monitor_.findings().empty()) look_at_users();
+}
+
+void UserOps::forget_what_is_gone() {
+  if (!users_) return;
+  users_->memory.remove_users_if(
+      [&](u64 parent) { return !monitor_.interface().is_stage2(parent); });
 }
 
 }  // namespace iommucheck::oracle

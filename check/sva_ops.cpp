@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Operations on PASIDs, bonds and processes, and the handlers of device drivers.
+#include "check/sva_ops.h"
+
 #include <algorithm>
 #include <span>
 #include <utility>
-
-#include "check/lockstep.h"
 
 namespace iommucheck::oracle {
 
@@ -38,52 +37,28 @@ u32 features_of(const fuzz::Operation& operation, const spec::sva::DeviceSetup& 
 
 }  // namespace
 
-void Lockstep::perform_sva(const fuzz::Operation& operation) {
-  switch (operation.kind) {
-    case OperationKind::sva_init: perform_init(operation); return;
-    case OperationKind::bind: return perform_bind(operation);
-    case OperationKind::unbind:
-    case OperationKind::unbind_all:
-    case OperationKind::sva_shutdown: return perform_unbind(operation);
-    case OperationKind::sva_query: return perform_query(operation);
-    case OperationKind::pasid_alloc:
-    case OperationKind::pasid_free: return perform_numbers(operation);
-    case OperationKind::process_map:
-    case OperationKind::process_unmap:
-    case OperationKind::process_protect:
-    case OperationKind::process_fork: return perform_process(operation);
-    case OperationKind::process_exit: return perform_exit(operation);
-    case OperationKind::handler_return: return perform_handler(operation);
-    case OperationKind::task_bind:
-    case OperationKind::task_unbind: return perform_task(operation);
-    case OperationKind::faults: return perform_faults(operation);
-    case OperationKind::link: return perform_link(operation);
-    case OperationKind::queue: {
-      if (!claims(Claim::time_outs)) return;
-      if (static_cast<fuzz::QueueKind>(operation.variant) == fuzz::QueueKind::stuck) {
-        next_.stuck = stuck_places[operation.choices % std::size(stuck_places)];
-        return;
-      }
-      const Call call{.kind = CallKind::recover};
-      if (may_call(call)) make_call(call);
-      return;
-    }
-    case OperationKind::remove: {
-      // With nothing on its way: a removal meets calls that wait in the scenarios.
-      if (const auto gone = device_to_bring_back(operation)) return bring_back(*gone);
-      const u32 device = device_of(operation);
-      const u64 domain = monitor_.interface().domain_of(device);
-      // What a removal that times out leaves to a device that is not there is not said, so that
-      // the queue goes on for it.
-      if (domain != 0 && host_.waiting().empty()) host_.remove(device);
-      return;
-    }
-    default: return;
+void SvaOps::perform_queue(const fuzz::Operation& operation) {
+  if (!claims(Claim::time_outs)) return;
+  if (static_cast<fuzz::QueueKind>(operation.variant) == fuzz::QueueKind::stuck) {
+    case_.next.stuck = stuck_places[operation.choices % std::size(stuck_places)];
+    return;
   }
+  const Call call{.kind = CallKind::recover};
+  if (may_call(call)) make_call(call);
+}
+
+void SvaOps::perform_remove(const fuzz::Operation& operation) {
+  // With nothing on its way: a removal meets calls that wait in the scenarios.
+  if (const auto gone = device_to_bring_back(operation)) return bring_back(*gone);
+  const u32 device = device_of(operation);
+  const u64 domain = monitor_.interface().domain_of(device);
+  // What a removal that times out leaves to a device that is not there is not said, so that
+  // the queue goes on for it.
+  if (domain != 0 && host_.waiting().empty()) host_.remove(device);
 }
 
 /// The one that is to be removed, if it is gone; mostly another one that is.
-std::optional<u32> Lockstep::device_to_bring_back(const fuzz::Operation& operation) {
+std::optional<u32> SvaOps::device_to_bring_back(const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 device = device_of(operation);
   if (machine_) return std::nullopt;  // such hardware says of a device only that it goes
@@ -98,13 +73,13 @@ std::optional<u32> Lockstep::device_to_bring_back(const fuzz::Operation& operati
 
 /// A device that was removed is there again; not where a driver says that devices stay where they
 /// are.
-void Lockstep::bring_back(u32 device) {
+void SvaOps::bring_back(u32 device) {
   if (claims(Claim::moves) && host_.waiting().empty()) host_.add(device);
 }
 
 // ---- devices ------------------------------------------------------------------------------------
 
-Status Lockstep::perform_init(const fuzz::Operation& operation) {
+Status SvaOps::perform_init(const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
   fuzz::PasidLimits limits = fuzz::pasid_limits(operation);
   // High ones are on both sides of 512 as well, where the device has so many.
@@ -114,7 +89,7 @@ Status Lockstep::perform_init(const fuzz::Operation& operation) {
   }
   // Beyond what one page of a table may hold, where tables are not an SMMUv3's.
   const bool wide = machine_ && monitor_.setup().devices[device].ssid_bits > 9;
-  if (wide && limits.max == 0 && calls_of_run_ % 3 == 0) limits.min = 1020;
+  if (wide && limits.max == 0 && case_.calls % 3 == 0) limits.min = 1020;
   Call call{.kind = CallKind::sva_device_init};
   call.device = device;
   call.features = features_of(operation, monitor_.setup().devices[device]);
@@ -126,7 +101,7 @@ Status Lockstep::perform_init(const fuzz::Operation& operation) {
 
 /// A device with PASIDs, `device` or the next; on a paging domain, and with sva_device_init done:
 /// what is missing is done first, so that no word is wasted.
-u32 Lockstep::prepare_bind(u32 device, const fuzz::Operation& operation) {
+u32 SvaOps::prepare_bind(u32 device, const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 count = interface.device_count();
   for (u32 n = 0; n < count && monitor_.setup().devices[device].ssid_bits == 0; ++n) {
@@ -138,14 +113,14 @@ u32 Lockstep::prepare_bind(u32 device, const fuzz::Operation& operation) {
     const auto is_for_it = [&](const Space& space) {
       Call attach = call;
       attach.domain = space.handle;
-      return may_master(space) && is_claimed(attach);
+      return may_master(space) && caller_.is_claimed(attach);
     };
-    auto space = std::ranges::find_if(spaces_, is_for_it);
-    if (space == spaces_.end()) {
-      perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
-      space = std::ranges::find_if(spaces_, is_for_it);
+    auto space = std::ranges::find_if(case_.spaces, is_for_it);
+    if (space == case_.spaces.end()) {
+      spaces_.perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
+      space = std::ranges::find_if(case_.spaces, is_for_it);
     }
-    if (space == spaces_.end() || !monitor_.findings().empty()) return device;
+    if (space == case_.spaces.end() || !monitor_.findings().empty()) return device;
     call.domain = space->handle;
     if (may_call(call)) make_call(call);
   }
@@ -167,7 +142,7 @@ u32 Lockstep::prepare_bind(u32 device, const fuzz::Operation& operation) {
   return device;
 }
 
-void Lockstep::perform_bind(const fuzz::Operation& operation) {
+void SvaOps::perform_bind(const fuzz::Operation& operation) {
   using fuzz::BindKind;
   const auto kind = static_cast<BindKind>(operation.variant);
   u32 device = device_of(operation);
@@ -179,21 +154,21 @@ void Lockstep::perform_bind(const fuzz::Operation& operation) {
   call.device = device;
   call.mm = pick_process(operation, false);
   // A process that dies just now must not be bound any more.
-  if ((operation.choices & 0x6) == 0x6 && dying_ != 0 && !host_.waiting().empty()) {
-    call.mm = dying_;
+  if ((operation.choices & 0x6) == 0x6 && case_.dying != 0 && !host_.waiting().empty()) {
+    call.mm = case_.dying;
   }
   call.flags = kind == BindKind::further     ? spec::sva::bind_further_pasid
                : kind == BindKind::bad_flags ? 0x80
                                              : 0;
-  call.drvdata = drvdata_base + ++drvdata_;
+  call.drvdata = drvdata_base + ++case_.drvdata;
   if (call.mm == 0 || !may_call(call)) return;
   const Observed observed = make_call(call);
   if (observed.status != Status::ok) return;
-  bonds_.push_back({device, static_cast<u32>(observed.value), call.mm});
+  case_.bonds.push_back({device, static_cast<u32>(observed.value), call.mm});
 }
 
 /// Some calls come from inside a handler that runs for the device.
-void Lockstep::set_context(Call& call, const fuzz::Operation& operation) const {
+void SvaOps::set_context(Call& call, const fuzz::Operation& operation) const {
   if ((operation.choices & 0x3) != 3) return;
   for (const DriverHost::Handler& handler : host_.handlers()) {
     if (handler.device != call.device || handler.returned) continue;
@@ -202,7 +177,7 @@ void Lockstep::set_context(Call& call, const fuzz::Operation& operation) const {
   }
 }
 
-void Lockstep::perform_unbind(const fuzz::Operation& operation) {
+void SvaOps::perform_unbind(const fuzz::Operation& operation) {
   Call call{.kind = operation.kind == OperationKind::unbind       ? CallKind::unbind_device
                     : operation.kind == OperationKind::unbind_all ? CallKind::unbind_dev_all
                                                                   : CallKind::sva_device_shutdown};
@@ -210,27 +185,27 @@ void Lockstep::perform_unbind(const fuzz::Operation& operation) {
   const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
   if (operation.kind == OperationKind::unbind) {
     call.pasid = operation.mapping;
-    if (fitting && !bonds_.empty()) {
-      const Bond& bond = bonds_[operation.mapping % bonds_.size()];
+    if (fitting && !case_.bonds.empty()) {
+      const Bond& bond = case_.bonds[operation.mapping % case_.bonds.size()];
       call.device = bond.device;
       call.pasid = bond.pasid;
     }
-  } else if (fitting && !bonds_.empty()) {
-    call.device = bonds_[operation.device % bonds_.size()].device;
+  } else if (fitting && !case_.bonds.empty()) {
+    call.device = case_.bonds[operation.device % case_.bonds.size()].device;
   }
   set_context(call, operation);
   if (may_call(call)) make_call(call);
 }
 
-void Lockstep::perform_query(const fuzz::Operation& operation) {
+void SvaOps::perform_query(const fuzz::Operation& operation) {
   using fuzz::Query;
   const auto query = static_cast<Query>(operation.variant);
   if (query == Query::other) return perform_other_query(operation);
   Call call{.kind = query == Query::drvdata ? CallKind::sva_drvdata : CallKind::io_mm_of};
   call.device = device_of(operation);
   call.pasid = operation.mapping;
-  if (!bonds_.empty() && operation.mapping < 12) {
-    const Bond& bond = bonds_[operation.mapping % bonds_.size()];
+  if (!case_.bonds.empty() && operation.mapping < 12) {
+    const Bond& bond = case_.bonds[operation.mapping % case_.bonds.size()];
     call.device = bond.device;
     call.pasid = bond.pasid;
   }
@@ -238,7 +213,7 @@ void Lockstep::perform_query(const fuzz::Operation& operation) {
   if (of_space) {
     const bool of_domain = query == Query::domain_attr;
     std::vector<const Space*> fitting;
-    for (const Space& space : spaces_) {
+    for (const Space& space : case_.spaces) {
       if (space.io_mm != of_domain && !space.task) fitting.push_back(&space);
     }
     if (fitting.empty()) return;
@@ -254,24 +229,24 @@ void Lockstep::perform_query(const fuzz::Operation& operation) {
 }
 
 /// One of the calls that no operation is made for, about whatever objects its arguments name.
-void Lockstep::perform_other_query(const fuzz::Operation& operation) {
+void SvaOps::perform_other_query(const fuzz::Operation& operation) {
   const std::span<const std::size_t> positions = fuzz::other_queries;
   if (positions.empty()) return;
   const std::size_t position = positions[operation.mapping % positions.size()];
   Call call{.kind = static_cast<CallKind>(position)};
   call.device = device_of(operation);
   call.pasid = operation.mapping;
-  if (!bonds_.empty()) {
-    const Bond& bond = bonds_[operation.mapping % bonds_.size()];
+  if (!case_.bonds.empty()) {
+    const Bond& bond = case_.bonds[operation.mapping % case_.bonds.size()];
     call.pasid = bond.pasid;
     call.mm = bond.mm;
   }
-  for (const Space& space : spaces_) handle_in(call, space) = space.handle;
+  for (const Space& space : case_.spaces) handle_in(call, space) = space.handle;
   call.attribute = spec::sva::attribute_ttbr0;
   if (may_call(call)) make_call(call);
 }
 
-void Lockstep::perform_numbers(const fuzz::Operation& operation) {
+void SvaOps::perform_numbers(const fuzz::Operation& operation) {
   if (operation.kind == OperationKind::pasid_alloc) {
     const fuzz::PasidLimits limits = fuzz::pasid_limits(operation);
     Call call{.kind = CallKind::pasid_alloc};
@@ -279,29 +254,31 @@ void Lockstep::perform_numbers(const fuzz::Operation& operation) {
     call.max_pasid = limits.max;
     if (!may_call(call)) return;
     const Observed observed = make_call(call);
-    if (observed.status == Status::ok) plain_pasids_.push_back(static_cast<u32>(observed.value));
+    if (observed.status == Status::ok)
+      case_.plain_pasids.push_back(static_cast<u32>(observed.value));
     return;
   }
   Call call{.kind = CallKind::pasid_free};
   call.pasid = operation.mapping;
   const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
-  const std::size_t index = plain_pasids_.empty() ? 0 : operation.mapping % plain_pasids_.size();
-  if (fitting && !plain_pasids_.empty()) call.pasid = plain_pasids_[index];
+  const std::size_t index =
+      case_.plain_pasids.empty() ? 0 : operation.mapping % case_.plain_pasids.size();
+  if (fitting && !case_.plain_pasids.empty()) call.pasid = case_.plain_pasids[index];
   if (!may_call(call)) return;
-  if (make_call(call).status == Status::ok) std::erase(plain_pasids_, call.pasid);
+  if (make_call(call).status == Status::ok) std::erase(case_.plain_pasids, call.pasid);
 }
 
 // ---- private spaces -----------------------------------------------------------------------------
 
-void Lockstep::perform_private(const fuzz::Operation& operation) {
-  const std::size_t index = pick_space(operation);
+void SvaOps::perform_private(const fuzz::Operation& operation) {
+  const std::size_t index = spaces_.pick_space(operation);
   if (operation.kind == OperationKind::sva_free) {
-    if (!spaces_[index].io_mm) return;
+    if (!case_.spaces[index].io_mm) return;
     Call call{.kind = CallKind::sva_free_pasid};
-    call.io_mm = spaces_[index].handle;
+    call.io_mm = case_.spaces[index].handle;
     call.domain = monitor_.interface().domain_of_io_mm(call.io_mm);
     const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
-    for (const Space& space : spaces_) {
+    for (const Space& space : case_.spaces) {
       const bool other = !fitting && !space.io_mm && !space.task;
       if (other) call.domain = space.handle;  // not always its own
     }
@@ -309,16 +286,17 @@ void Lockstep::perform_private(const fuzz::Operation& operation) {
     return;
   }
   u32 device = device_of(operation);
-  if (spaces_.size() >= spaces_max || !host_.has(CallKind::sva_alloc_pasid)) return;
+  if (case_.spaces.size() >= spaces_max || !host_.has(CallKind::sva_alloc_pasid)) return;
   const bool fitting = static_cast<fuzz::Pick>(operation.variant) == fuzz::Pick::fitting;
   if (fitting) device = prepare_bind(device, operation);
   if (!monitor_.findings().empty()) return;
   Call call{.kind = CallKind::sva_alloc_pasid};
   call.device = device;
   call.domain = fitting ? monitor_.interface().domain_of(device)
-                        : (index >= spaces_.size() || spaces_[index].io_mm || spaces_[index].task
+                        : (index >= case_.spaces.size() || case_.spaces[index].io_mm ||
+                                   case_.spaces[index].task
                                ? 0
-                               : spaces_[index].handle);
+                               : case_.spaces[index].handle);
   if (call.domain == 0 || !may_call(call)) return;
   const Observed observed = make_call(call);
   if (observed.status != Status::ok) return;
@@ -329,14 +307,14 @@ void Lockstep::perform_private(const fuzz::Operation& operation) {
   space.pasid = observed.pasid;
   space.facts = monitor_.interface().facts_of_io_mm(observed.value);
   space.paging = true;
-  spaces_.push_back(std::move(space));
+  case_.spaces.push_back(std::move(space));
 }
 
 // ---- processes ----------------------------------------------------------------------------------
 
 /// A living process, made if there are few; with `bound_first` one that is bound where there is
 /// any. 0: there is none.
-u64 Lockstep::pick_process(const fuzz::Operation& operation, bool bound_first) {
+u64 SvaOps::pick_process(const fuzz::Operation& operation, bool bound_first) {
   const Processes& processes = host_.processes();
   std::vector<u64> living;
   std::vector<u64> bound;
@@ -355,7 +333,7 @@ u64 Lockstep::pick_process(const fuzz::Operation& operation, bool bound_first) {
   return living.empty() ? 0 : living[wanted % living.size()];
 }
 
-void Lockstep::perform_process(const fuzz::Operation& operation) {
+void SvaOps::perform_process(const fuzz::Operation& operation) {
   if (!host_.has(CallKind::bind_device)) return;
   const u64 mm = pick_process(
       operation, operation.kind != OperationKind::process_map || operation.domain % 2 == 0);
@@ -369,7 +347,7 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
   for (const Processes::Mapping& m : processes.mappings(mm)) {
     process_mappings_.push_back({m.va, m.bytes});
   }
-  fuzz::SpaceView view = empty_view();
+  fuzz::SpaceView view = spaces_.empty_view();
   view.input_bits = Processes::input_bits;
   view.output_bits = std::min(view.output_bits, Processes::output_bits);
   view.leaf_max = u64{1} << 21;
@@ -379,7 +357,7 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
   if (target.bytes == 0 || (target.iova | target.bytes) % page_4k != 0) return;
   if (target.bytes > bytes_max || (target.iova >> Processes::input_bits) != 0) return;
   const u32 prot = (fuzz::prot_flags(operation) & 0x7) | spec::sva::prot_read;
-  if (operation.kind != OperationKind::process_map) begin_next();
+  if (operation.kind != OperationKind::process_map) caller_.begin_next();
   switch (operation.kind) {
     case OperationKind::process_map:
       // After an Invalidate that timed out: new tables or pages beside old ones that are cached
@@ -393,24 +371,24 @@ void Lockstep::perform_process(const fuzz::Operation& operation) {
     case OperationKind::process_unmap: processes.unmap(mm, target.iova, target.bytes); break;
     default: processes.protect(mm, target.iova, target.bytes, prot); break;
   }
-  if (operation.kind != OperationKind::process_map) end_next();
+  if (operation.kind != OperationKind::process_map) caller_.end_next();
 }
 
-void Lockstep::perform_exit(const fuzz::Operation& operation) {
+void SvaOps::perform_exit(const fuzz::Operation& operation) {
   if (!host_.has(CallKind::bind_device)) return;
   const u64 mm = pick_process(operation, true);
   if (mm == 0 || !host_.processes().alive(mm)) return;
   if (static_cast<fuzz::ExitKind>(operation.variant) == fuzz::ExitKind::exec) {
     host_.processes().create();  // what comes instead
   }
-  begin_next();
-  if (host_.exit(mm).waits) dying_ = mm;
-  end_next();
+  caller_.begin_next();
+  if (host_.exit(mm).waits) case_.dying = mm;
+  caller_.end_next();
 }
 
 // ---- handlers -----------------------------------------------------------------------------------
 
-void Lockstep::perform_handler(const fuzz::Operation& operation) {
+void SvaOps::perform_handler(const fuzz::Operation& operation) {
   using fuzz::HandlerReturn;
   if (host_.handlers().empty()) return;
   const std::size_t index = operation.mapping % host_.handlers().size();
@@ -425,7 +403,7 @@ void Lockstep::perform_handler(const fuzz::Operation& operation) {
   }
 }
 
-void Lockstep::resume_waiting() {
+void SvaOps::resume_waiting() {
   for (const u64 thread : host_.waiting()) {
     if (!monitor_.findings().empty()) return;
     host_.resume(thread);
@@ -433,7 +411,7 @@ void Lockstep::resume_waiting() {
 }
 
 /// Every handler returns in the end, and nobody waits any more.
-void Lockstep::end_handlers() {
+void SvaOps::end_handlers() {
   while (!host_.handlers().empty() && monitor_.findings().empty()) {
     host_.handler_returns(0, Status::ok);
     resume_waiting();

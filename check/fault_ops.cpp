@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Operations on faults that wait: a user's queue, its answers, and devices that make an access
-// again.
-#include <algorithm>
+#include "check/fault_ops.h"
 
-#include "check/lockstep.h"
+#include <algorithm>
 
 namespace iommucheck::oracle {
 
@@ -53,7 +51,7 @@ u32 group_for(const Monitor& monitor, const spec::Access& access, u32 wanted) {
 
 /// A device whose accesses can wait, `device` or the next, bound to a process; it is bound first if
 /// it is not. Nothing: there is none.
-std::optional<u32> Lockstep::prepare_faults(const fuzz::Operation& operation) {
+std::optional<u32> FaultOps::prepare_faults(const fuzz::Operation& operation) {
   const auto& devices = monitor_.setup().devices;
   u32 device = device_of(operation);
   const auto count = static_cast<u32>(devices.size());
@@ -61,27 +59,27 @@ std::optional<u32> Lockstep::prepare_faults(const fuzz::Operation& operation) {
   for (; tries < count && !can_wait(monitor_, device); ++tries) device = (device + 1) % count;
   if (tries == count || !host_.has(CallKind::bind_device)) return std::nullopt;
   const bool bound =
-      std::ranges::any_of(bonds_, [&](const Bond& bond) { return bond.device == device; });
+      std::ranges::any_of(case_.bonds, [&](const Bond& bond) { return bond.device == device; });
   if (!bound) {
     fuzz::Operation bind{.kind = fuzz::OperationKind::bind,
                          .device = static_cast<u16>(device),
                          .choices = operation.choices};
-    perform_bind(bind);
+    sva_.perform_bind(bind);
   }
   return monitor_.findings().empty() ? std::optional(device) : std::nullopt;
 }
 
 /// What an operation needs is done first, so that no word is wasted: a queue, a fault in it, a
 /// group that was read. Some of those that open set a handler instead.
-void Lockstep::perform_faults(const fuzz::Operation& operation) {
+void FaultOps::perform_faults(const fuzz::Operation& operation) {
   using fuzz::FaultKind;
   const auto kind = static_cast<FaultKind>(operation.variant);
   const bool now = ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
   const bool answers = kind == FaultKind::answer || kind == FaultKind::late;
   if (kind == FaultKind::fault) return fault(operation, now);
   remember_handled();
-  if (answers && !groups_.empty() && groups_.back().queue == 0) return answer(operation);
-  if (kind == FaultKind::open || queues_.empty()) {
+  if (answers && !case_.groups.empty() && case_.groups.back().queue == 0) return answer(operation);
+  if (kind == FaultKind::open || case_.queues.empty()) {
     const bool handles = ((operation.choices >> 4) & 1) != 0;
     if (handles && host_.has(CallKind::fault_handler_set)) return set_fault_handler(operation);
     const auto device = prepare_faults(operation);
@@ -89,20 +87,20 @@ void Lockstep::perform_faults(const fuzz::Operation& operation) {
     if (kind != FaultKind::open && has_fault_handler(*device)) {
       fault(operation, true);
       remember_handled();
-      if (answers && !groups_.empty() && monitor_.findings().empty()) answer(operation);
+      if (answers && !case_.groups.empty() && monitor_.findings().empty()) answer(operation);
       return;
     }
     open_queue(*device, 1 + operation.mapping % 3);
   }
-  if (kind == FaultKind::open || queues_.empty() || !monitor_.findings().empty()) return;
-  const Queue queue = queues_[operation.device % queues_.size()];
+  if (kind == FaultKind::open || case_.queues.empty() || !monitor_.findings().empty()) return;
+  const Queue queue = case_.queues[operation.device % case_.queues.size()];
   if (kind == FaultKind::close) {
     Call call{.kind = CallKind::fault_queue_close};
     call.queue = queue.handle;
     if (may_call(call)) make_call(call);
     return;
   }
-  if (kind == FaultKind::read || groups_.empty()) {
+  if (kind == FaultKind::read || case_.groups.empty()) {
     if (!monitor_.interface().oldest_fault(queue.handle)) {
       fuzz::Operation access = operation;
       access.device = static_cast<u16>(queue.device);
@@ -111,21 +109,21 @@ void Lockstep::perform_faults(const fuzz::Operation& operation) {
     if (!monitor_.findings().empty() || !monitor_.interface().is_queue(queue.handle)) return;
     read_group(queue);
   }
-  if (answers && !groups_.empty() && monitor_.findings().empty()) answer(operation);
+  if (answers && !case_.groups.empty() && monitor_.findings().empty()) answer(operation);
 }
 
-void Lockstep::remember(const Group& group) {
-  if (groups_.size() == groups_max) groups_.erase(groups_.begin());
-  groups_.push_back(group);
+void FaultOps::remember(const Group& group) {
+  if (case_.groups.size() == groups_max) case_.groups.erase(case_.groups.begin());
+  case_.groups.push_back(group);
 }
 
 /// What handlers were given since.
-void Lockstep::remember_handled() {
+void FaultOps::remember_handled() {
   for (const spec::sva::FaultRecord& fault : host_.take_handled_faults()) remember({0, fault});
 }
 
-bool Lockstep::has_fault_handler(u32 device) const {
-  return std::ranges::any_of(bonds_, [&](const Bond& bond) {
+bool FaultOps::has_fault_handler(u32 device) const {
+  return std::ranges::any_of(case_.bonds, [&](const Bond& bond) {
     return bond.device == device &&
            monitor_.interface().fault_handler_of(device, bond.pasid).has_value();
   });
@@ -134,11 +132,11 @@ bool Lockstep::has_fault_handler(u32 device) const {
 /// Sets one, puts another in its place, or takes it away; now and then where nothing is bound, or
 /// beside a queue. Most that are set get a fault, and half of those another one in their place, or
 /// none, before it is answered.
-void Lockstep::set_fault_handler(const fuzz::Operation& operation) {
+void FaultOps::set_fault_handler(const fuzz::Operation& operation) {
   const auto device = prepare_faults(operation);
   if (!device || !monitor_.findings().empty()) return;
   std::vector<u32> pasids;
-  for (const Bond& bond : bonds_) {
+  for (const Bond& bond : case_.bonds) {
     if (bond.device == *device) pasids.push_back(bond.pasid);
   }
   if (pasids.empty()) return;
@@ -166,13 +164,13 @@ void Lockstep::set_fault_handler(const fuzz::Operation& operation) {
   call.drvdata += 0x1000;
   call.present = (operation.choices & 1) != 0;
   if (may_call(call)) make_call(call);
-  if (goes_on() && !groups_.empty()) answer(operation);
+  if (goes_on() && !case_.groups.empty()) answer(operation);
   if (goes_on()) fault(operation, now);
 }
 
 /// A handler that does not leave the answer to others: its call is made while the driver is still
 /// at work on the interrupt.
-void Lockstep::answer_inside(const spec::sva::FaultRecord& fault) {
+void FaultOps::answer_inside(const spec::sva::FaultRecord& fault) {
   if (!answers_inside_ || !monitor_.findings().empty()) return;
   Call call{.kind = CallKind::fault_queue_respond};
   call.device = fault.device;
@@ -183,7 +181,7 @@ void Lockstep::answer_inside(const spec::sva::FaultRecord& fault) {
   if (may_call(call)) make_call(call);
 }
 
-void Lockstep::read_group(const Queue& queue) {
+void FaultOps::read_group(const Queue& queue) {
   Call call{.kind = CallKind::fault_queue_read};
   call.queue = queue.handle;
   if (!may_call(call)) return;
@@ -192,20 +190,20 @@ void Lockstep::read_group(const Queue& queue) {
   remember({queue.handle, observed.fault});
 }
 
-void Lockstep::open_queue(u32 device, u32 depth) {
+void FaultOps::open_queue(u32 device, u32 depth) {
   Call call{.kind = CallKind::fault_queue_open};
   call.device = device;
   call.depth = depth;
   if (!may_call(call)) return;
   const Observed observed = make_call(call);
-  if (observed.status == Status::ok) queues_.push_back({observed.value, device});
+  if (observed.status == Status::ok) case_.queues.push_back({observed.value, device});
 }
 
 /// To the newest ones, which may have ended; late: to the oldest, or to one that is not quite it.
-void Lockstep::answer(const fuzz::Operation& operation) {
+void FaultOps::answer(const fuzz::Operation& operation) {
   const bool late = static_cast<fuzz::FaultKind>(operation.variant) == fuzz::FaultKind::late;
-  const std::size_t from_end = operation.mapping % groups_.size();
-  const Group& group = groups_[late ? from_end : groups_.size() - 1 - from_end];
+  const std::size_t from_end = operation.mapping % case_.groups.size();
+  const Group& group = case_.groups[late ? from_end : case_.groups.size() - 1 - from_end];
   Call call{.kind = CallKind::fault_queue_respond};
   call.queue = group.queue;
   call.device = group.fault.device;
@@ -238,11 +236,11 @@ spec::AccessType type_of_page(const fuzz::Operation& operation, u32 n) {
 }  // namespace
 
 /// An access that most likely waits. The driver hears of its record `now`, or with the next one.
-void Lockstep::fault(const fuzz::Operation& operation, bool now) {
+void FaultOps::fault(const fuzz::Operation& operation, bool now) {
   const auto device = prepare_faults(operation);
   if (!device) return;
   std::vector<u32> pasids;
-  for (const Bond& bond : bonds_) {
+  for (const Bond& bond : case_.bonds) {
     if (bond.device == *device) pasids.push_back(bond.pasid);
   }
   if (pasids.empty()) return;
@@ -258,7 +256,7 @@ void Lockstep::fault(const fuzz::Operation& operation, bool now) {
   const u32 group = group_for(monitor_, access, operation.mapping % 4);
   const bool goes_on = (operation.choices & 0x18) == 0x18;  // its last page comes with another
   for (u32 n = 0; n < times; ++n, access.va += u64{1} << 12) {
-    ++accesses_;
+    caller_.count_access();
     access.type = type_of_page(operation, n);
     const Monitor::PageAsked asked{group, n + 1 == times && !goes_on};
     recorded |= monitor_.device_access(access, host_.choices(), asked);
@@ -276,14 +274,14 @@ void Lockstep::fault(const fuzz::Operation& operation, bool now) {
 }
 
 /// Devices make again what was answered so.
-void Lockstep::repeat_answered() {
+void FaultOps::repeat_answered() {
   for (const Monitor::StalledAccess& one : monitor_.take_answered()) {
     const u32 device = monitor_.interface().device_of(one.sid);
     if (!one.again || !monitor_.findings().empty()) continue;
     const bool done =
         one.access.ssv && monitor_.interface().duty_of_dma(device, one.access.ssid).blames_caller;
     if (done || !monitor_.interface().device_exists(device)) continue;
-    ++accesses_;
+    caller_.count_access();
     if (monitor_.device_access(one.access, host_.choices())) {
       host_.irq(interrupt_for(monitor_, device));
     }

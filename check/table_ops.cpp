@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Operations by which devices of one domain reach different things at a PASID: tables per device.
+#include "check/table_ops.h"
+
 #include <algorithm>
 #include <vector>
-
-#include "check/lockstep.h"
 
 namespace iommucheck::oracle {
 
@@ -14,7 +13,7 @@ using spec::sva::Status;
 
 /// A device with PASIDs that is on the domain of the private space, or is put there, `device` or
 /// the next, not the one that made it if there is another; with sva_device_init done.
-u32 Lockstep::prepare_link(const Space& space, u32 device) {
+u32 TableOps::prepare_link(const Space& space, u32 device) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 count = interface.device_count();
   const u64 domain = interface.domain_of_io_mm(space.handle);
@@ -32,23 +31,23 @@ u32 Lockstep::prepare_link(const Space& space, u32 device) {
     if (may_call(call)) make_call(call);
   }
   if (!interface.has_sva(device) && monitor_.findings().empty()) {
-    perform_init({.kind = fuzz::OperationKind::sva_init, .device = static_cast<u16>(device)});
+    sva_.perform_init({.kind = fuzz::OperationKind::sva_init, .device = static_cast<u16>(device)});
   }
   return device;
 }
 
-void Lockstep::perform_link(const fuzz::Operation& operation) {
+void TableOps::perform_link(const fuzz::Operation& operation) {
   if (!host_.has(CallKind::sva_attach) || !host_.has(CallKind::sva_detach)) return;
   const auto kind = static_cast<fuzz::LinkKind>(operation.variant);
   std::vector<Space> fitting;
   const auto look = [&] {
-    for (const Space& space : spaces_) {
+    for (const Space& space : case_.spaces) {
       if (space.io_mm) fitting.push_back(space);
     }
   };
   look();
-  if (fitting.empty() && kind == fuzz::LinkKind::attach && !spaces_.empty()) {
-    perform_private(
+  if (fitting.empty() && kind == fuzz::LinkKind::attach && !case_.spaces.empty()) {
+    sva_.perform_private(
         {.kind = fuzz::OperationKind::sva_alloc, .device = operation.device, .choices = 0});
     look();
   }
@@ -74,21 +73,21 @@ void Lockstep::perform_link(const fuzz::Operation& operation) {
 
 /// A device with PASIDs, `device` or the next, that is attached to something: to a blocked or an
 /// identity domain too, where there is one.
-u32 Lockstep::prepare_attach_pasid(u32 device, const fuzz::Operation& operation) {
+u32 TableOps::prepare_attach_pasid(u32 device, const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 count = interface.device_count();
   for (u32 n = 0; n < count && monitor_.setup().devices[device].ssid_bits == 0; ++n) {
     device = (device + 1) % count;
   }
-  if (plain_pasids_.empty() || (operation.choices & 0x70) == 0x70) {
+  if (case_.plain_pasids.empty() || (operation.choices & 0x70) == 0x70) {
     const bool high = (operation.choices & 0x80) != 0;
-    perform_numbers(
+    sva_.perform_numbers(
         {.kind = fuzz::OperationKind::pasid_alloc,
          .window = static_cast<u16>(high ? fuzz::PasidRange::high : fuzz::PasidRange::small)});
   }
   if (interface.domain_of(device) != 0 || !monitor_.findings().empty()) return device;
   std::vector<u64> domains;
-  for (const Space& space : spaces_) {
+  for (const Space& space : case_.spaces) {
     if (!space.io_mm && !space.task && !space.dynamic) domains.push_back(space.handle);
   }
   if (domains.empty()) return device;
@@ -99,7 +98,7 @@ u32 Lockstep::prepare_attach_pasid(u32 device, const fuzz::Operation& operation)
   return device;
 }
 
-void Lockstep::perform_attach_pasid(const fuzz::Operation& operation) {
+void TableOps::perform_attach_pasid(const fuzz::Operation& operation) {
   using fuzz::AttachPasid;
   if (!host_.has(CallKind::attach_pasid) || !host_.has(CallKind::detach_pasid)) return;
   const auto kind = static_cast<AttachPasid>(operation.variant);
@@ -108,7 +107,7 @@ void Lockstep::perform_attach_pasid(const fuzz::Operation& operation) {
   if (kind == AttachPasid::attach) device = prepare_attach_pasid(device, operation);
   if (!monitor_.findings().empty()) return;
   std::vector<u64> domains;
-  for (const Space& space : spaces_) {
+  for (const Space& space : case_.spaces) {
     if (!space.io_mm && !space.task) domains.push_back(space.handle);
   }
   if (domains.empty()) return;
@@ -118,14 +117,14 @@ void Lockstep::perform_attach_pasid(const fuzz::Operation& operation) {
   call.domain = domains[operation.domain % domains.size()];
   call.device = device;
   call.pasid = operation.mapping;
-  const bool held = kind != AttachPasid::selected && !plain_pasids_.empty();
-  if (held) call.pasid = plain_pasids_[operation.mapping % plain_pasids_.size()];
+  const bool held = kind != AttachPasid::selected && !case_.plain_pasids.empty();
+  if (held) call.pasid = case_.plain_pasids[operation.mapping % case_.plain_pasids.size()];
   // Where something is attached.
-  const std::size_t pairs = plain_pasids_.size() * interface.device_count();
+  const std::size_t pairs = case_.plain_pasids.size() * interface.device_count();
   for (std::size_t n = 0; kind == AttachPasid::detach && n < pairs; ++n) {
-    const u32 pasid = plain_pasids_[(operation.mapping + n) % plain_pasids_.size()];
-    const u32 its =
-        static_cast<u32>((operation.device + n / plain_pasids_.size()) % interface.device_count());
+    const u32 pasid = case_.plain_pasids[(operation.mapping + n) % case_.plain_pasids.size()];
+    const u32 its = static_cast<u32>((operation.device + n / case_.plain_pasids.size()) %
+                                     interface.device_count());
     if (interface.attached_at(its, pasid) == 0) continue;
     call.device = its;
     call.pasid = pasid;
