@@ -2,7 +2,7 @@
 // What devices were seen to do, against what the specification allows them.
 #include <fmt/format.h>
 
-#include "monitor/monitor.h"
+#include "monitor/trace_feeder.h"
 #include "spec/rules/protocol.h"
 #include "spec/rules/records.h"
 #include "spec/smmu/causes.h"
@@ -39,7 +39,7 @@ struct Comparison {
 
 }  // namespace
 
-void Monitor::observe_access(const trace::Dma& dma) {
+void TraceFeeder::observe_access(const trace::Dma& dma) {
   window_ends();
   tick();
   emit(trace::device_agent(0), dma);
@@ -51,7 +51,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
   if (hardware_) return observe_hardware_access(dma);
   spec::Access access = access_in(dma);
   check_dma_duty(access);
-  ++statistics_.outcomes_judged;
+  count_judged();
   count(spec::rule::DEVICE_OUTCOME);
   if (dma.kind == trace::TransactionKind::translated) access.route = spec::Route::translated;
   if (dma.kind == trace::TransactionKind::untranslated) access.route = spec::Route::untranslated;
@@ -154,7 +154,7 @@ void Monitor::observe_access(const trace::Dma& dma) {
 }
 
 /// A record of the event queue: some access of now may have it.
-void Monitor::observe_record(const trace::EventRecorded& event) {
+void TraceFeeder::observe_record(const trace::EventRecorded& event) {
   emit(trace::smmu_agent(), event);
   if (!event.record) {
     undetermined("the contents of the event record");
@@ -189,16 +189,85 @@ void Monitor::observe_record(const trace::EventRecorded& event) {
   if (!possible) undetermined("which access the event record belongs to");
 }
 
-void Monitor::gather_late() {
-  for (RecordingRules::Late& late : recording_->take()) {
-    if (late.undetermined) {
-      late_missing_.push_back({late.at, std::move(late.text)});
-    } else {
-      Finding finding = finding_of(late.rule, std::move(late.text));
-      finding.at = late.at;
-      keep(std::move(finding));
-    }
+void TraceFeeder::observe_page_request(const trace::PageRequest& request) {
+  window_ends();
+  tick();
+  spec::Access access{.sid = request.sid};
+  access.ssv = request.ssid && request.ssid->valid;
+  if (access.ssv) access.ssid = request.ssid->value;
+  access.va = request.iova;
+  const trace::Rights rights = request.rights.value_or(trace::Rights{.read = true});
+  access.type = rights.write     ? spec::AccessType::write
+                : rights.execute ? spec::AccessType::execute
+                                 : spec::AccessType::read;
+  access.privileged = request.privileged.value_or(false);
+  const bool asks = interface_.asks_for_pages(interface_.device_of(request.sid));
+  if (!access.ssv && asks) {
+    page_requested_untagged(request.sid, request.iova, rights.write,
+                            {request.page_group, request.last});
+    return;
   }
+  if (!access.ssv || !asks) {
+    return undetermined("a page request of a device that has none");
+  }
+  const bool marks = request.last && !rights.read && !rights.write && !rights.execute;
+  if (marks) {
+    stop_marker(access.sid, access.ssid);
+    return;
+  }
+  page_requested(access, {request.page_group, request.last});
+}
+
+/// One of a trace: it has to be one of those that it may be.
+void TraceFeeder::observe_hardware_access(const trace::Dma& dma) {
+  const spec::Access access = access_in(dma);
+  check_dma_duty(access);
+  const auto asked = hardware_->access_of(access);
+  if (!asked) return undetermined("the device of the access");
+  const std::set<MayGet> may = hardware_->answers(*asked);
+  gather_hardware();
+  count_judged();
+  count(spec::rule::DEVICE_OUTCOME);
+  const auto is_it = [&](const MayGet& one) {
+    const bool there = !dma.pa || one.kind != MayGet::Kind::address || one.pa == *dma.pa;
+    return result_of(one.kind) == dma.result && there;
+  };
+  if (std::ranges::none_of(may, is_it)) {
+    return find(spec::rule::DEVICE_OUTCOME,
+                fmt::format("the access of stream {:#x} at {:#x} was seen as {}", dma.sid, dma.iova,
+                            trace::to_string(dma.result)));
+  }
+  if (dma.result == trace::DmaResult::stall) access_waits(access, *asked);
+  const bool wrote = access.type == spec::AccessType::write && dma.result == trace::DmaResult::ok;
+  if (wrote) note_write(access, dma.pa, true);
+}
+
+/// That it waits is one of the things that its access may meet.
+void TraceFeeder::observe_hardware_request(AgentId by, const trace::PageRequest& request) {
+  window_ends();
+  tick();
+  emit(by, request);
+  spec::Access access{.sid = request.sid, .va = request.iova};
+  if (request.ssid && request.ssid->valid) {
+    access.ssv = true;
+    access.ssid = request.ssid->value;
+  }
+  const u32 wanted = request.rights ? prot_of(*request.rights) : spec::sva::prot_read;
+  if ((wanted & spec::sva::prot_write) != 0) access.type = spec::AccessType::write;
+  if ((wanted & spec::sva::prot_exec) != 0) access.type = spec::AccessType::execute;
+  check_dma_duty(access);
+  auto asked = hardware_->access_of(access);
+  if (!asked) return undetermined("the device of the request");
+  asked->group = request.page_group;
+  asked->last = request.last;
+  count(spec::rule::DEVICE_OUTCOME);
+  if (!hardware_->answers(*asked).contains({MayGet::Kind::waits, 0})) {
+    find(spec::rule::DEVICE_OUTCOME,
+         fmt::format("stream {:#x} asks for the page at {:#x}, and an access there does not wait",
+                     request.sid, request.iova));
+    return;
+  }
+  access_waits(access, *asked);
 }
 
 }  // namespace iommucheck::oracle

@@ -8,7 +8,7 @@
 #include "base/bits.h"
 #include "base/call_arguments.h"
 #include "monitor/call_conversion.h"
-#include "monitor/monitor.h"
+#include "monitor/calls.h"
 #include "spec/arch/granule.h"
 #include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
@@ -72,7 +72,7 @@ bool changed_something(const Call& call, const spec::sva::Observed& observed) {
 // ---- what a call has to make safe, though no word and no item may change ------------------------
 
 /// A device's PASID; where tables are shared, that of every device of its domain.
-void Monitor::owe_all(u32 device) {
+void CallEvents::owe_all(u32 device) {
   const u64 domain = interface_.domain_of(device);
   for (u32 other = 0; other < interface_.device_count(); ++other) {
     if (other != device && (domain == 0 || interface_.domain_of(other) != domain)) continue;
@@ -80,16 +80,16 @@ void Monitor::owe_all(u32 device) {
   }
 }
 
-void Monitor::owe_device(u32 device) {
+void CallEvents::owe_device(u32 device) {
   interface_.for_each_substream(device, [&](u32 number) {
-    running_.places.emplace_back(device, spec::sva::substream(number));
+    current().places.emplace_back(device, spec::sva::substream(number));
   });
 }
 
-void Monitor::owe(const Call& call) {
-  const auto range = [&](u64 first, u64 last) { running_.ranges.emplace_back(first, last); };
+void CallEvents::owe(const Call& call) {
+  const auto range = [&](u64 first, u64 last) { current().ranges.emplace_back(first, last); };
   const auto own_space = [&](u32 device) {
-    if (device < interface_.device_count()) running_.places.emplace_back(device, Substream{});
+    if (device < interface_.device_count()) current().places.emplace_back(device, Substream{});
   };
   switch (call.kind) {
     case CallKind::iotlb_sync:
@@ -114,7 +114,7 @@ void Monitor::owe(const Call& call) {
     case CallKind::attach_pasid:
     case CallKind::detach_pasid:
       if (call.device < interface_.device_count()) {
-        running_.places.emplace_back(call.device, spec::sva::substream(call.pasid));
+        current().places.emplace_back(call.device, spec::sva::substream(call.pasid));
       }
       break;
     case CallKind::unbind_device:
@@ -126,7 +126,7 @@ void Monitor::owe(const Call& call) {
       const Substream at = interface_.pasid_of_io_mm(call.io_mm);
       const u64 domain = interface_.domain_of_io_mm(call.io_mm);
       for (u32 device = 0; device < interface_.device_count() && at.present; ++device) {
-        if (interface_.domain_of(device) == domain) running_.places.emplace_back(device, at);
+        if (interface_.domain_of(device) == domain) current().places.emplace_back(device, at);
       }
       break;
     }
@@ -136,23 +136,19 @@ void Monitor::owe(const Call& call) {
 
 // ---- begin, wait, return ------------------------------------------------------------------------
 
-void Monitor::begin(Running running) {
-  if (in_call_) call_waits();
-  running_ = std::move(running);
-  running_.id = ++case_.call_id;
-  running_.began = case_.now;
-  running_.lists.give(running_.call);
-  in_call_ = true;
+void CallEvents::begin(Running running) {
+  if (in_call()) call_waits();
+  runs_now(std::move(running));
 }
 
-u64 Monitor::call_begins(const Call& call) {
+u64 CallEvents::call_begins(const Call& call) {
   window_ends();
   if (call.kind == CallKind::domain_alloc && spec::sva::is_nested(call.domain_kind)) {
     tick();
     emit(trace::environment_agent, trace::UserRoute{.attributes = call.structure[1]});
   }
   tick();
-  ++statistics_.calls;
+  count_call();
   // A fault handler's answer from inside: the driver is still at what it was interrupted for.
   const bool inside = call.kind == CallKind::fault_queue_respond && call.context.inside;
   if (!inside) check_refused();
@@ -164,7 +160,8 @@ u64 Monitor::call_begins(const Call& call) {
   if (duty.blames_caller) running.breach = duty.rule;
   begin(std::move(running));
   if (sink_ != nullptr) {
-    trace::Call event{.id = trace::CallId{case_.call_id}, .call = to_trace(call, case_.numbers)};
+    trace::Call event{.id = trace::CallId{case_.calls.count},
+                      .call = to_trace(call, case_.calls.numbers)};
     if (call.context.inside) {
       event.handler_device = trace::DeviceId{call.context.device};
       event.handler_pasid = call.context.pasid;
@@ -172,78 +169,70 @@ u64 Monitor::call_begins(const Call& call) {
     emit(AgentId::cpu0, event);
   }
   if (duty.blames_caller) blame_caller(duty.rule, in_trace_numbers(duty.message, call));
-  settle_walkers(running_.call, duty.blames_caller ? duty.rule : spec::rule::RESULT_EXACT);
+  settle_walkers(current().call, duty.blames_caller ? duty.rule : spec::rule::RESULT_EXACT);
   caches_.tolerate_disabled_halves(true);
-  running_.ticket = interface_.begin_call(running_.call);
-  owe(running_.call);
-  return running_.id;
+  current().ticket = interface_.begin_call(current().call);
+  owe(current().call);
+  return current().id;
 }
 
-void Monitor::call_waits() {
-  if (!in_call_) return;
+void CallEvents::call_waits() {
+  if (!in_call()) return;
   window_ends();
   tick();
   trace::CallWait wait{.phase = trace::Phase::begin};
-  if (running_.kind == Running::Kind::release) {
-    wait.mm = trace::MmId{static_cast<u32>(running_.call.mm)};
+  if (current().kind == Running::Kind::release) {
+    wait.mm = trace::MmId{static_cast<u32>(current().call.mm)};
   } else {
-    wait.id = trace::CallId{running_.id};
+    wait.id = trace::CallId{current().id};
   }
   emit(AgentId::cpu0, wait);
-  in_call_ = false;
-  waiting_.push_back(std::move(running_));
-  waiting_.back().lists.give(waiting_.back().call);
-  running_ = {};
+  lays_aside();
   gather();
 }
 
-void Monitor::call_resumes(u64 id) {
-  const auto found = std::ranges::find(waiting_, id, &Running::id);
-  if (found == waiting_.end()) return;
-  if (in_call_) call_waits();
+void CallEvents::call_resumes(u64 id) {
+  if (!waits(id)) return;
+  if (in_call()) call_waits();
   window_ends();
   tick();
-  // call_waits() may have moved them.
-  const auto again = std::ranges::find(waiting_, id, &Running::id);
-  running_ = std::move(*again);
-  waiting_.erase(again);
-  running_.lists.give(running_.call);
-  in_call_ = true;
+  takes_up(id);
   caches_.tolerate_disabled_halves(true);
   trace::CallWait wait{.phase = trace::Phase::end};
-  if (running_.kind == Running::Kind::release) {
-    wait.mm = trace::MmId{static_cast<u32>(running_.call.mm)};
+  if (current().kind == Running::Kind::release) {
+    wait.mm = trace::MmId{static_cast<u32>(current().call.mm)};
   } else {
-    wait.id = trace::CallId{running_.id};
+    wait.id = trace::CallId{current().id};
   }
   emit(AgentId::cpu0, wait);
 }
 
 /// What one call does to several CDs of one ASID is judged when it is done: when nothing that began
 /// before waits any more, and, where a time-out has left commands behind, when these are complete.
-void Monitor::end_tolerance(bool timed_out) {
+void CallEvents::end_tolerance(bool timed_out) {
   if (timed_out) trail().set(late_group_, caches_.next_group() + 1);
   const bool late = caches_.completed_groups() < late_group_;
-  if (waiting_.empty() && !late) caches_.tolerate_disabled_halves(false);
+  if (!any_waits() && !late) caches_.tolerate_disabled_halves(false);
 }
 
-void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circumstances around) {
+void CallEvents::call_returns(const spec::sva::Observed& observed,
+                              spec::sva::Circumstances around) {
   end_tolerance(observed.status == spec::sva::Status::etimedout);
   remember_changes();  // compared below: what is promised after a call is promised at its end
   tick();
-  const Call& call = running_.call;
+  const Call& call = current().call;
   if (sink_ != nullptr) {
-    emit(AgentId::cpu0, to_trace(call, observed, trace::CallId{running_.id}, case_.numbers));
+    emit(AgentId::cpu0, to_trace(call, observed, trace::CallId{current().id}, case_.calls.numbers));
   }
   // "Not built" is no result: nothing is said of the call, and nothing may have changed.
   const bool declined = observed.status == Status::not_built;
   count(spec::rule::RESULT_EXACT, !declined);
   remember_waiting();
-  around.hooks = running_.hooks;
+  around.hooks = current().hooks;
   around.hooks.are_told = setup_.hooks.has_value();
-  spec::sva::Verdict verdict = interface_.end_call(running_.ticket, call, observed, around);
+  spec::sva::Verdict verdict = interface_.end_call(current().ticket, call, observed, around);
   if (verdict.ok && observed.status == Status::ok) check_ended_faults();
-  in_call_ = false;
+  has_returned();
   if (!declined) judge_result(verdict, observed);
   if (verdict.ok && call.kind == CallKind::cache_invalidate) check_users_atcs(observed);
   const bool worked = verdict.ok && observed.status == Status::ok;
@@ -258,7 +247,7 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
     find(std::move(finding));
   }
   if (worked && call.kind == CallKind::attach) check_users_routes(call.domain);
-  if (worked && changed_something(call, observed)) ++statistics_.calls_changing;
+  if (worked && changed_something(call, observed)) count_change();
   // A number that this call made reachable.
   const bool bound = call.kind == CallKind::bind_device;
   const bool task = call.kind == CallKind::bind_task && call.flags == spec::sva::task_svm;
@@ -267,30 +256,31 @@ void Monitor::call_returns(const spec::sva::Observed& observed, spec::sva::Circu
     const u64 domain = interface_.domain_of(call.device);
     for (u32 device = 0; device < interface_.device_count(); ++device) {
       if (device != call.device && interface_.domain_of(device) != domain) continue;
-      running_.places.emplace_back(device, spec::sva::substream(pasid));
+      current().places.emplace_back(device, spec::sva::substream(pasid));
     }
   }
   // A range that the call was to change, even where it changed nothing.
   const u64 bytes = bytes_of(call);
   if ((maps(call.kind) || unmaps(call.kind)) &&
       call.iova + (bytes == 0 ? 0 : bytes - 1) >= call.iova) {
-    running_.ranges.emplace_back(call.iova, call.iova + (bytes == 0 ? 0 : bytes - 1));
+    current().ranges.emplace_back(call.iova, call.iova + (bytes == 0 ? 0 : bytes - 1));
   }
   check_after_call();
 }
 
 /// A call that breaks a duty of the caller's may be refused by any error, though none is permitted:
 /// then nothing has changed. What a driver makes of a freed object nobody can say.
-void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::Observed& observed) {
-  const Call& call = running_.call;
+void CallEvents::judge_result(const spec::sva::Verdict& verdict,
+                              const spec::sva::Observed& observed) {
+  const Call& call = current().call;
   if (verdict.ok) {
     if (verdict.blames_caller) blame_caller(verdict.rule, in_trace_numbers(verdict.message, call));
     return;
   }
-  if (running_.breach == spec::rule::FREED_OBJECT) {
-    case_.stands_aside = true;
+  if (current().breach == spec::rule::FREED_OBJECT) {
+    case_.calls.stands_aside = true;
     case_.promises_on = false;
-  } else if (!running_.breach || observed.status == Status::ok) {
+  } else if (!current().breach || observed.status == Status::ok) {
     Finding finding = finding_of(verdict.rule, in_trace_numbers(verdict.message, call));
     if (verdict.rule == spec::rule::RESULT_EXACT) {
       finding.answer = spec::sva::status_text(observed.status);
@@ -303,96 +293,45 @@ void Monitor::judge_result(const spec::sva::Verdict& verdict, const spec::sva::O
   }
 }
 
-/// Whether a violation found now follows from what the caller broke with the call that runs: a map
-/// over what is not synchronised stores a descriptor over living translations, whoever makes it.
-bool Monitor::is_callers_doing(spec::Rule rule) const {
-  if (case_.stands_aside) return spec::rule_info(rule).keeper == spec::Keeper::driver;
-  return in_call_ && running_.breach == spec::rule::RANGE_UNSYNCED &&
-         (rule == spec::rule::CONFLICT_BBM || rule == spec::rule::CONFLICT_TLB);
-}
-
 /// Everything that the call touched, now against what it left promised; and what may no longer be
 /// reached from now on, though no word and no item changed.
-void Monitor::check_after_call() {
-  compared_.clear();
+void CallEvents::check_after_call() {
+  begin_comparison();
   if (hardware_) {
     hardware_acted();
     compare_hardware();
-    for (const auto& [device, at] : running_.places) {
+    for (const auto& [device, at] : current().places) {
       for (const u32 sid : interface_.stream_ids(device)) {
-        if (case_.promises_on && findings_.empty()) check_faults_ended({device, sid, at});
+        if (case_.promises_on && findings().empty()) check_faults_ended({device, sid, at});
       }
     }
-  } else if (case_.promises_on && findings_.empty()) {
-    const std::vector<spec::StreamPart> streams = case_.touched_streams;
+  } else if (case_.promises_on && findings().empty()) {
+    const std::vector<spec::StreamPart> streams = case_.calls.touched.streams();
     for (const spec::StreamPart& part : streams) check_stream(part);
     for (const spec::StreamPart& part : streams) check_attributes(part);
-    for (std::size_t i = 0; i < case_.touched.size() && findings_.empty(); ++i) {
-      const spec::DirtyInterval interval = case_.touched[i];
+    for (const spec::DirtyInterval& interval : case_.calls.touched.intervals()) {
+      if (!findings().empty()) break;
       check_interval(interval.tag, interval.first, interval.last);
     }
-    for (const auto& [first, last] : running_.ranges) {
-      if (findings_.empty()) check_range(running_.call, first, last);
+    for (const auto& [first, last] : current().ranges) {
+      if (findings().empty()) check_range(current().call, first, last);
     }
-    for (const auto& [device, at] : running_.places) {
+    for (const auto& [device, at] : current().places) {
       for (const u32 sid : interface_.stream_ids(device)) {
-        if (findings_.empty()) check_place({device, sid, at});
-        if (findings_.empty()) check_faults_ended({device, sid, at});
+        if (findings().empty()) check_place({device, sid, at});
+        if (findings().empty()) check_faults_ended({device, sid, at});
       }
     }
   }
-  case_.touched.clear();
-  case_.touched_streams.clear();
-  running_ = {};
+  case_.calls.touched.clear();
+  forget_running();
   gather();
-}
-
-/// Nothing waits for an answer where nobody is bound any more, where only the number is held, or of
-/// a device that is on no domain any more.
-void Monitor::check_faults_ended(const Place& place) {
-  if (!place.at.present) return;
-  const spec::sva::Alternatives allowed = interface_.expected_during(place.device, place.at, 0);
-  for (u32 i = 0; i < allowed.count; ++i) {
-    const spec::sva::State state = allowed.promises[i].state;
-    const bool over = state == spec::sva::State::no_pasid || state == spec::sva::State::quiet ||
-                      state == spec::sva::State::blocked;
-    if (!over) return;
-  }
-  const bool waits = still_waits_at(place.sid, place.at.number);
-  const auto its = [&](const spec::StreamPart& part) {
-    return part.sid == place.sid && part.first == place.at.number;
-  };
-  count(spec::rule::FAULT_ENDED, std::ranges::any_of(case_.stalled, its));
-  if (!waits) return;
-  Finding finding =
-      finding_of(spec::rule::FAULT_ENDED, "an access of " + where_text(where(place)) +
-                                              " still waits for the answer to its fault");
-  finding.where = where(place);
-  find(std::move(finding));
-}
-
-/// The text with the trace's number of the call's object instead of the driver's handle.
-std::string Monitor::in_trace_numbers(std::string text, const Call& call) {
-  if (sink_ == nullptr) return text;
-  const Call named = by_number(call, case_.numbers);
-  const auto replace = [&](const char* what, u64 handle, u64 number) {
-    const std::string before = fmt::format("{}{:#x}", what, handle);
-    const std::size_t place = handle == 0 ? std::string::npos : text.find(before);
-    if (place != std::string::npos)
-      text.replace(place, before.size(), fmt::format("{}{:#x}", what, number));
-  };
-  replace("domain ", call.domain, named.domain);
-  replace("master ", call.parent, named.parent);
-  replace("io_mm ", call.io_mm, named.io_mm);
-  replace("token ", call.token, named.token);
-  replace("queue ", call.queue, named.queue);
-  return text;
 }
 
 // ---- ranges -------------------------------------------------------------------------------------
 
-void Monitor::check_range(const Call& call, u64 first, u64 last) {
-  if (running_.kind == Running::Kind::invalidate) {
+void CallEvents::check_range(const Call& call, u64 first, u64 last) {
+  if (current().kind == Running::Kind::invalidate) {
     for (u32 device = 0; device < interface_.device_count(); ++device) {
       interface_.for_each_substream(device, [&](u32 number) {
         check_space_range(device, spec::sva::substream(number), first, last);
@@ -401,7 +340,7 @@ void Monitor::check_range(const Call& call, u64 first, u64 last) {
     return;
   }
   interface_.for_each_walker_of(call, [&](u32 walker) {
-    if (findings_.empty()) check_walker(walker, first, last);
+    if (findings().empty()) check_walker(walker, first, last);
   });
   Substream at;
   u64 domain = call.domain;
@@ -418,8 +357,8 @@ void Monitor::check_range(const Call& call, u64 first, u64 last) {
   }
 }
 
-void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
-  if (!findings_.empty()) return;
+void CallEvents::check_space_range(u32 device, Substream at, u64 first, u64 last) {
+  if (!findings().empty()) return;
   const Place place{device, interface_.stream_ids(device).front(), at};
   InlineVector<u32, 4> tags;
   const spec::StreamOptions& known = ways_at(place);
@@ -434,6 +373,35 @@ void Monitor::check_space_range(u32 device, Substream at, u64 first, u64 last) {
     if (at.present && owner.ssid != at.number) return;
     check_interval_for(tag, place, first, last);
   });
+}
+
+// ---- the environment ----------------------------------------------------------------------------
+
+void CallEvents::allocation_fails() {
+  tick();
+  emit(trace::environment_agent, trace::AllocationFailure{.nth = 1});
+}
+
+void CallEvents::hook_called(spec::sva::Hook hook, u64 io_mm, u32 device, spec::sva::Status failed,
+                             bool made_nothing) {
+  using spec::sva::Hook;
+  tick();
+  trace::BackendHook event{.hook = static_cast<trace::HookKind>(hook), .io_mm = io_mm};
+  if (hook == Hook::mm_attach || hook == Hook::mm_detach) event.device = trace::DeviceId{device};
+  const bool fails = failed != spec::sva::Status::ok;
+  if (made_nothing) {
+    event.is_null = true;
+  } else if (fails) {
+    event.error = static_cast<u32>(failed);
+  }
+  emit(trace::environment_agent, event);
+  const spec::sva::Verdict verdict = interface_.hook_called(hook, io_mm, device, fails);
+  if (!verdict.ok) {
+    find(verdict.rule,
+         fmt::format("{}(io_mm {:#x}): {}", spec::sva::hook_name(hook), io_mm, verdict.message));
+  }
+  if (!in_call()) return;
+  current().hooks.note(hook, io_mm, device, failed, made_nothing);
 }
 
 }  // namespace iommucheck::oracle

@@ -27,21 +27,8 @@ std::string Monitor::consistent() const {
                          one.sid, one.stag);
     }
   }
-  const auto is_call = [&](const Running& one) { return one.id != 0 && one.id <= case_.call_id; };
-  if (in_call_ && !is_call(running_)) return fmt::format("call {} runs", running_.id);
-  for (const Running& one : waiting_) {
-    const auto same = [&](const Running& other) { return other.id == one.id; };
-    const bool runs_too = in_call_ && running_.id == one.id;
-    if (!is_call(one) || runs_too || std::ranges::count_if(waiting_, same) != 1) {
-      return fmt::format("call {} waits, of {}", one.id, case_.call_id);
-    }
-  }
-  for (const spec::DirtyInterval& interval : case_.touched) {
-    if (interval.first > interval.last) {
-      return fmt::format("touched: {:#x} to {:#x}", interval.first, interval.last);
-    }
-  }
-  return {};
+  if (std::string wrong = consistent_calls(); !wrong.empty()) return wrong;
+  return case_.calls.touched.consistent();
 }
 
 }  // namespace iommucheck::oracle

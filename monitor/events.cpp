@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/bits.h"
-#include "monitor/monitor.h"
+#include "monitor/trace_feeder.h"
 #include "spec/rules/promises.h"
 #include "spec/smmu/recordings.h"
 
@@ -23,9 +23,9 @@ constexpr const char* not_built = "the specification of this event is not built"
 }  // namespace
 
 /// Dispatches on the kind of event. A class for its access to the monitor.
-class Feeder {
+class TraceFeeder::Feeder {
  public:
-  Feeder(Monitor& monitor, AgentId by) : m_(monitor), by_(by) {}
+  Feeder(TraceFeeder& monitor, AgentId by) : m_(monitor), by_(by) {}
 
   // ---- driver to memory -------------------------------------------------------------------------
   void operator()(const trace::Store& store) {
@@ -204,7 +204,7 @@ class Feeder {
     if (call.handler_device && call.handler_pasid) {
       whole.context = {true, static_cast<u32>(*call.handler_device), *call.handler_pasid};
     }
-    if (m_.in_call_) {
+    if (m_.in_call()) {
       m_.tick();
       m_.undetermined("the specification of calls that do not wait for each other is not built");
       return;
@@ -229,20 +229,20 @@ class Feeder {
       return;
     }
     m_.call_resumes(open->second);
-    if (!m_.in_call_ || m_.running_.id != open->second) {
+    if (!m_.in_call() || m_.current().id != open->second) {
       m_.tick();
       m_.undetermined("the order of the calls that wait");
       return;
     }
     m_.fed_.calls.erase(open);
     m_.call_returns(
-        from_trace(m_.running_.call, result),
+        from_trace(m_.current().call, result),
         {.allocation_failed = m_.fed_.allocation_failed, .queue_stuck = m_.fed_.queue_was_stuck});
     m_.fed_.queue_was_stuck = m_.smmu_.is_stuck();
   }
   void operator()(const trace::CallWait& wait) {
     if (wait.phase == trace::Phase::begin) {
-      if (m_.in_call_) return m_.call_waits();
+      if (m_.in_call()) return m_.call_waits();
     } else if (const auto id = number_of(wait)) {
       return m_.call_resumes(*id);
     }
@@ -347,7 +347,7 @@ class Feeder {
       return m_.invalidate_begins(static_cast<u64>(invalidate.mm), invalidate.va,
                                   invalidate.length);
     }
-    if (runs(Monitor::Running::Kind::invalidate)) {
+    if (runs(Running::Kind::invalidate)) {
       m_.invalidate_ends(invalidate.timed_out.value_or(false));
     }
   }
@@ -364,7 +364,7 @@ class Feeder {
       m_.call_resumes(open->second);
       m_.fed_.releases.erase(open);
     }
-    if (runs(Monitor::Running::Kind::release)) m_.release_ends(release.timed_out.value_or(false));
+    if (runs(Running::Kind::release)) m_.release_ends(release.timed_out.value_or(false));
   }
   void operator()(const trace::Callback& callback) {
     if (!callback.pasid.valid) {
@@ -403,7 +403,7 @@ class Feeder {
       if (ready_for_a_call()) m_.device_vanishes(device);
       return;
     }
-    if (runs(Monitor::Running::Kind::removal)) {
+    if (runs(Running::Kind::removal)) {
       m_.device_vanished(remove.timed_out.value_or(false));
     }
   }
@@ -418,7 +418,7 @@ class Feeder {
       if (ready_for_a_call()) m_.device_comes(device);
       return;
     }
-    if (!runs(Monitor::Running::Kind::arrival)) return;
+    if (!runs(Running::Kind::arrival)) return;
     const trace::Return answer{.status = add.status.value_or(trace::Status::ok)};
     m_.device_came(from_trace(spec::sva::Call{}, answer).status);
   }
@@ -438,9 +438,9 @@ class Feeder {
     }
     if (!bounded(reach.length, range_max)) return;
     m_.count(spec::rule::TABLE_FREE);
-    std::vector<Monitor::Left>& left = m_.fed_.left;
+    std::vector<Left>& left = m_.fed_.left;
     for (std::size_t i = left.size(); i-- != 0;) {
-      const Monitor::Left& old = left[i];
+      const Left& old = left[i];
       if (reach.pa - old.first >= old.bytes && old.first - reach.pa >= reach.length) continue;
       if (is_fetchable(m_.caches_.view(), old.first, old.bytes)) {
         if (old.kind != reach.kind) {
@@ -503,7 +503,7 @@ class Feeder {
 
   /// Table pages that lie where others were, now that it is known for which addresses.
   void judge_reused() {
-    for (const Monitor::Left& page : std::exchange(m_.fed_.reused, {})) {
+    for (const Left& page : std::exchange(m_.fed_.reused, {})) {
       if (page.kind < trace::RegionKind::pt0 || page.kind > trace::RegionKind::pt3) continue;
       const auto level =
           static_cast<unsigned>(page.kind) - static_cast<unsigned>(trace::RegionKind::pt0);
@@ -562,15 +562,15 @@ class Feeder {
     if (mm != 0 && !m_.interface_.is_process(mm)) m_.process_created(mm);
   }
   bool ready_for_a_call() {
-    if (m_.setup_.calls_are_known && !m_.in_call_) return true;
+    if (m_.setup_.calls_are_known && !m_.in_call()) return true;
     m_.tick();
-    m_.undetermined(m_.in_call_ ? "the specification of calls that do not wait for each other is "
-                                  "not built"
-                                : "the calls before this one");
+    m_.undetermined(m_.in_call() ? "the specification of calls that do not wait for each other is "
+                                   "not built"
+                                 : "the calls before this one");
     return false;
   }
-  bool runs(Monitor::Running::Kind kind) {
-    if (m_.in_call_ && m_.running_.kind == kind) return true;
+  bool runs(Running::Kind kind) {
+    if (m_.in_call() && m_.current().kind == kind) return true;
     m_.tick();
     m_.undetermined("the begin of what ends here");
     return false;
@@ -604,9 +604,9 @@ class Feeder {
   /// What is not seen any more and cannot be fetched is unknown from here on. What still can be
   /// keeps its last content until then: accesses that need it are undetermined (accesses.cpp).
   void settle_left() {
-    std::vector<Monitor::Left>& left = m_.fed_.left;
+    std::vector<Left>& left = m_.fed_.left;
     for (std::size_t i = left.size(); i-- != 0;) {
-      const Monitor::Left region = left[i];
+      const Left region = left[i];
       if (is_fetchable(m_.caches_.view(), region.first, region.bytes)) continue;
       for (u64 pa = region.first; pa - region.first < region.bytes; pa += 8) {
         m_.caches_.memory().assume(pa, {0, true});
@@ -614,17 +614,17 @@ class Feeder {
       left.erase(left.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }
-  void reused(const Monitor::Left& page, const std::string& how) {
+  void reused(const Left& page, const std::string& how) {
     m_.find(spec::rule::TABLE_FREE, "hardware may still fetch " + m_.caches_.name(page.first) +
                                         " as " + std::string(trace::to_string(page.kind)) +
                                         " by something cached, but " + how);
   }
 
-  Monitor& m_;
+  TraceFeeder& m_;
   AgentId by_;
 };
 
-void Monitor::feed(const trace::Event& event) {
+void TraceFeeder::feed(const trace::Event& event) {
   // A recording's own numbers, for texts, as long as they ascend.
   constexpr u64 last = ~EventIndex{0} - 1;
   const bool facts = std::holds_alternative<trace::Reach>(event.payload);
@@ -659,12 +659,12 @@ void Monitor::feed(const trace::Event& event) {
   if (!facts && !fed_.reused.empty()) feeder.judge_reused();
 }
 
-void Monitor::take_swept() {
+void TraceFeeder::take_swept() {
   const std::vector<SweptStore> stores = std::exchange(fed_.swept, {});
   sweep(fed_.swept_by, stores);
 }
 
-void Monitor::driver_restored() {
+void TraceFeeder::driver_restored() {
   const u64 blocks = fed_.blocks_at_ready;
   const auto ready = fed_.ready;
   const EventIndex ready_at = fed_.ready_at;
@@ -674,17 +674,14 @@ void Monitor::driver_restored() {
   fed_.ready_at = ready_at;
   caches_.violations().clear();
   caches_.changes().clear();
-  case_.touched.clear();
-  case_.touched_streams.clear();
-  in_call_ = false;
-  running_ = {};
-  waiting_.clear();
-  case_.numbers.clear();
+  case_.calls.touched.clear();
+  forget_calls();
+  case_.calls.numbers.clear();
   forget_allocations(ready_at);
   case_.promises_on = setup_.calls_are_known;
 }
 
-void Monitor::finish() {
+void TraceFeeder::finish() {
   take_swept();
   if (device_rules_) {
     device_rules_->finish();
@@ -692,7 +689,7 @@ void Monitor::finish() {
     return;
   }
   gather();
-  if (setup_.calls_are_known && fed_.calls.empty() && findings_.empty() && !told_) {
+  if (setup_.calls_are_known && fed_.calls.empty() && findings().empty() && !any_was_told()) {
     if (case_.promises_on) check_whole_space();
     if (fed_.stopping) account(fed_.blocks);
   }

@@ -5,13 +5,24 @@
 #include <fmt/format.h>
 
 #include "monitor/call_conversion.h"
-#include "monitor/monitor.h"
+#include "monitor/waits.h"
 #include "spec/rules/interface.h"
 
 namespace iommucheck::oracle {
 
+void Waits::gather() {
+  if (!smmu_.resumed().empty()) stalls_end();
+  if (!smmu_.page_responses().empty()) groups_end();
+  if (caches_.violations().empty()) return;
+  for (spec::Violation& violation : caches_.violations()) {
+    if (is_callers_doing(violation.rule)) continue;
+    find(violation.rule, std::move(violation.text), std::move(violation.causes));
+  }
+  caches_.violations().clear();
+}
+
 /// Its record was written.
-void Monitor::access_stalls(const spec::Access& access, u32 stag) {
+void Waits::access_stalls(const spec::Access& access, u32 stag) {
   if (!access.ssv) return;
   case_.stalled.push_back({access.sid, access.ssid, access.ssid});
   interface_.fault_waits({.device = interface_.device_of(access.sid),
@@ -22,13 +33,13 @@ void Monitor::access_stalls(const spec::Access& access, u32 stag) {
 }
 
 /// What became of a record of the stream.
-void Monitor::note_event(spec::Delivery delivery, u32 sid, const std::array<u64, 4>& words) {
+void Waits::note_event(spec::Delivery delivery, u32 sid, const std::array<u64, 4>& words) {
   if (delivery == spec::Delivery::written) interface_.event_recorded(sid, words);
   if (delivery == spec::Delivery::overflows) interface_.event_was_lost();
 }
 
 /// Commands have ended some.
-void Monitor::stalls_end() {
+void Waits::stalls_end() {
   std::vector<spec::Smmu::Resumed> resumed = std::exchange(smmu_.resumed(), {});
   for (const spec::Smmu::Resumed& one : resumed) {
     const auto at = std::ranges::find_if(case_.stalled_accesses, [&](const StalledAccess& access) {
@@ -46,7 +57,7 @@ void Monitor::stalls_end() {
   }
 }
 
-void Monitor::still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::string_view what) {
+void Waits::still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::string_view what) {
   const Place place{device, sid, spec::sva::substream(pasid)};
   Finding finding =
       finding_of(rule, fmt::format("an access of {} {}", where_text(where(place)), what));
@@ -56,9 +67,9 @@ void Monitor::still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::
 
 /// Those that were in a queue before the call, and are not any more, wait no longer: they were
 /// answered, or what they waited at is gone.
-void Monitor::check_ended_faults() {
-  if (waited_before_.empty() || !case_.promises_on || !findings_.empty()) return;
-  const bool answers = running_.call.kind == spec::sva::CallKind::fault_queue_respond;
+void Waits::check_ended_faults() {
+  if (waited_before_.empty() || !case_.promises_on || !findings().empty()) return;
+  const bool answers = current().call.kind == spec::sva::CallKind::fault_queue_respond;
   const auto rule = answers ? spec::rule::FAULT_ANSWERED : spec::rule::FAULT_ENDED;
   const auto now = interface_.waiting_faults();
   for (const auto& before : waited_before_) {
@@ -77,18 +88,56 @@ void Monitor::check_ended_faults() {
 
 /// Those that found their queue full when the driver read of them, and those of which it told no
 /// handler.
-void Monitor::check_refused() {
+void Waits::check_refused() {
   if (!case_.promises_on) return;
   check_untagged();
   interface_.for_each_refused([&](u32 device, u32 pasid, u32 sid, u32 stag) {
     count(spec::rule::FAULT_REFUSED);
-    if (!findings_.empty() || !still_waits_for(sid, stag)) return;
+    if (!findings().empty() || !still_waits_for(sid, stag)) return;
     still_waits(spec::rule::FAULT_REFUSED, sid, device, pasid,
                 "found its queue full, and still waits for an answer");
   });
   interface_.forget_refused();
   const spec::sva::Verdict verdict = interface_.handlers_were_called();
-  if (!verdict.ok && findings_.empty()) find(verdict.rule, verdict.message);
+  if (!verdict.ok && findings().empty()) find(verdict.rule, verdict.message);
+}
+
+/// Nothing waits for an answer where nobody is bound any more, where only the number is held, or of
+/// a device that is on no domain any more.
+void Waits::check_faults_ended(const Place& place) {
+  if (!place.at.present) return;
+  const spec::sva::Alternatives allowed = interface_.expected_during(place.device, place.at, 0);
+  for (u32 i = 0; i < allowed.count; ++i) {
+    const spec::sva::State state = allowed.promises[i].state;
+    const bool over = state == spec::sva::State::no_pasid || state == spec::sva::State::quiet ||
+                      state == spec::sva::State::blocked;
+    if (!over) return;
+  }
+  const bool waits = still_waits_at(place.sid, place.at.number);
+  const auto its = [&](const spec::StreamPart& part) {
+    return part.sid == place.sid && part.first == place.at.number;
+  };
+  count(spec::rule::FAULT_ENDED, std::ranges::any_of(case_.stalled, its));
+  if (!waits) return;
+  Finding finding =
+      finding_of(spec::rule::FAULT_ENDED, "an access of " + where_text(where(place)) +
+                                              " still waits for the answer to its fault");
+  finding.where = where(place);
+  find(std::move(finding));
+}
+
+bool Waits::still_waits_at(u32 sid, u32 pasid) const {
+  if (!hardware_) {
+    const bool asks = std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
+      return one.sid == sid && one.access.ssid == pasid && !one.lost &&
+             still_waits_for(sid, one.stag);
+    });
+    return asks || smmu_.has_stall(sid, pasid, true);
+  }
+  return std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
+    const bool there = one.sid == sid && one.access.ssv && one.access.ssid == pasid;
+    return there && hardware_->hardware().is_waiting(one.stag);
+  });
 }
 
 }  // namespace iommucheck::oracle

@@ -10,7 +10,7 @@
 // do: there each store has to be cleaned, which the caches follow.
 #include <fmt/format.h>
 
-#include "monitor/monitor.h"
+#include "monitor/fetch_attributes.h"
 #include "spec/rules/promises.h"
 #include "spec/smmu/transaction.h"
 
@@ -59,13 +59,13 @@ struct NewestWords {
 
 }  // namespace
 
-bool Monitor::judges_attributes() const {
+bool FetchAttributes::judges_attributes() const {
   return case_.promises_on && caches_.capabilities().cohacc && cleaned_ == 0;
 }
 
 /// Of the stream table and the queues, and of messages of CMD_SYNCs, for which the driver looks in
 /// memory that it has cached.
-void Monitor::check_attributes_of_registers() {
+void FetchAttributes::check_attributes_of_registers() {
   if (!judges_attributes() || !smmu_.smmuen()) return;
   constexpr unsigned table_lsb = 6;
   struct Field {
@@ -95,8 +95,8 @@ void Monitor::check_attributes_of_registers() {
   }
 }
 
-void Monitor::check_attributes(const spec::StreamPart& part) {
-  if (!judges_attributes() || !findings_.empty()) return;
+void FetchAttributes::check_attributes(const spec::StreamPart& part) {
+  if (!judges_attributes() || !findings().empty()) return;
   const u32 device = interface_.device_of(part.sid);
   if (device == interface_.device_count()) return;
   if (part.first == 0 && !check_attributes(part.sid, {})) return;
@@ -105,13 +105,13 @@ void Monitor::check_attributes(const spec::StreamPart& part) {
     return;
   }
   interface_.for_each_substream(device, [&](u32 number) {
-    if (number < part.first || number > part.last || !findings_.empty()) return;
+    if (number < part.first || number > part.last || !findings().empty()) return;
     check_attributes(part.sid, spec::sva::substream(number));
   });
 }
 
 /// Of CDs and walks: those of the configuration that the driver stored last. False: found.
-bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
+bool FetchAttributes::check_attributes(u32 sid, spec::sva::Substream at) {
   const spec::Capabilities& caps = caches_.capabilities();
   NewestWords words{caches_.memory()};
   const auto ste = spec::find_ste(words, caches_.stream_table(), sid);
@@ -156,7 +156,7 @@ bool Monitor::check_attributes(u32 sid, spec::sva::Substream at) {
 /// CR0.ATSCHK = 0 lets whatever calls itself translated pass, from any stream, to any address: "an
 /// endpoint to issue Translated transactions that bypass the SMMU" (IHI 0070 3.9). So nothing is
 /// denied to a stream on which nobody has turned ATS on.
-void Monitor::check_translated_traffic() {
+void FetchAttributes::check_translated_traffic() {
   if (!caches_.capabilities().ats || !smmu_.surely_enabled()) return;
   count(spec::rule::PROMISE_OUTCOME);
   if ((smmu_.cr0() & spec::cr0::atschk) != 0) return;

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/bits.h"
-#include "monitor/monitor.h"
+#include "monitor/marks.h"
 #include "spec/arch/descriptor.h"
 #include "trace/agent.h"
 
@@ -21,7 +21,7 @@ constexpr u64 output = mask(47, 12);
 
 }  // namespace
 
-void Monitor::note_write(const spec::Access& access, std::optional<u64> pa, bool sure) {
+void Marks::note_write(const spec::Access& access, std::optional<u64> pa, bool sure) {
   if (!setup_.calls_are_known) return;
   interface_.device_wrote(interface_.device_of(access.sid),
                           {.present = access.ssv, .number = access.ssv ? access.ssid : 0},
@@ -29,8 +29,8 @@ void Monitor::note_write(const spec::Access& access, std::optional<u64> pa, bool
 }
 
 /// Of a device that is played here: what the access has met is one of the allowed outcomes.
-void Monitor::mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
-                              spec::Choices& choices) {
+void Marks::mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
+                            spec::Choices& choices) {
   const bool translated = outcome.kind == spec::OutcomeKind::translation;
   const bool writes = access.type == spec::AccessType::write;
   const bool passes = translated || outcome.kind == spec::OutcomeKind::bypass;
@@ -54,7 +54,7 @@ void Monitor::mark_descriptor(const spec::Access& access, const spec::Outcome& o
 /// By ATS the write may be one of later, by an answer whose request has marked the page: that one
 /// would have been made here, and its mark is in memory. What has other words is no such answer: it
 /// is cached, and dirty.
-void Monitor::forget_marked_before(std::vector<spec::Outcome>& outcomes) {
+void Marks::forget_marked_before(std::vector<spec::Outcome>& outcomes) {
   const auto marks = [&](const spec::Outcome& marked_before) {
     return std::ranges::any_of(outcomes, [&](const spec::Outcome& one) {
       return one.dirty && one.pa == marked_before.pa && one.origin == marked_before.origin &&
@@ -69,7 +69,7 @@ void Monitor::forget_marked_before(std::vector<spec::Outcome>& outcomes) {
 
 /// As one atomic step on the word as memory has it then. Where it is another one the walk has
 /// started again, and there is nothing to be marked.
-void Monitor::store_mark(const Mark& mark) {
+void Marks::store_mark(const Mark& mark) {
   const spec::Content now = caches_.memory().newest(mark.pa);
   const u64 flags = mark.from ^ mark.to;
   const bool same = !now.unknown && ((now.value ^ mark.from) & (output | bits_of::valid)) == 0;
@@ -85,7 +85,7 @@ void Monitor::store_mark(const Mark& mark) {
   gather();
 }
 
-void Monitor::settle_marks() {
+void Marks::settle_marks() {
   for (const Mark& mark : std::exchange(case_.marks, {})) store_mark(mark);
 }
 

@@ -2,19 +2,19 @@
 // Messages by which CMD_SYNCs say that they are complete, written by the SMMU that is played here.
 // IHI 0070 3.18.1, 4.7.3.
 #include "base/bits.h"
-#include "monitor/monitor.h"
+#include "monitor/marks.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
 
-Monitor::Messages Monitor::look_for_messages(spec::Choices& choices) {
+Marks::Messages Marks::look_for_messages(spec::Choices& choices) {
   if (hardware_ || !smmu_.awaits_messages()) return {};
   settle_marks();  // what the message tells to be complete is visible before it
   smmu_.consume_unseen(choices);
   return write_messages(choices);
 }
 
-Monitor::Messages Monitor::write_messages(spec::Choices& choices) {
+Marks::Messages Marks::write_messages(spec::Choices& choices) {
   Messages written;
   while (const auto message = smmu_.due_message(choices)) {
     tick();

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "monitor/call_conversion.h"
-#include "monitor/monitor.h"
+#include "monitor/waits.h"
 #include "spec/rules/interface.h"
 
 namespace iommucheck::oracle {
@@ -16,7 +16,7 @@ namespace {
 constexpr u32 groups_begin = 0x100;  // of those that the device chooses by itself
 constexpr u32 groups_behind = 0x200;
 
-spec::PageRequest request_of(const spec::Access& access, Monitor::PageAsked asked) {
+spec::PageRequest request_of(const spec::Access& access, Waits::PageAsked asked) {
   const bool writes = access.type == spec::AccessType::write;
   return {.sid = access.sid,
           .ssid = access.ssid,
@@ -31,7 +31,7 @@ spec::PageRequest request_of(const spec::Access& access, Monitor::PageAsked aske
 
 }  // namespace
 
-bool Monitor::still_waits_for(u32 sid, u32 name) const {
+bool Waits::still_waits_for(u32 sid, u32 name) const {
   if (hardware_) return hardware_->hardware().is_waiting(name);
   if ((name & request_bit) == 0) return smmu_.has_stall_tag(sid, name);
   return std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
@@ -40,7 +40,7 @@ bool Monitor::still_waits_for(u32 sid, u32 name) const {
 }
 
 /// An index of which nothing of the stream waits. A device that has used all of them does not ask.
-std::optional<u32> Monitor::free_group(u32 sid) const {
+std::optional<u32> Waits::free_group(u32 sid) const {
   for (u32 group = groups_begin; group < groups_behind; ++group) {
     const bool used = std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
       return one.sid == sid && (one.stag & request_bit) != 0 && (one.stag & 0x1ff) == group;
@@ -52,7 +52,7 @@ std::optional<u32> Monitor::free_group(u32 sid) const {
 
 /// A message of a device, and what becomes of it at the SMMU. Where the SMMU answers by itself the
 /// response has the PASID, as a driver says by STE.PPAR that wants to be understood.
-spec::PageRequestOutcome Monitor::send(const spec::PageRequest& request) {
+spec::PageRequestOutcome Waits::send(const spec::PageRequest& request) {
   const spec::PageRequestOutcome end =
       spec::page_request_outcomes(request, smmu_.page_queue(), caches_.capabilities(),
                                   {.ppar = spec::Ppar::pasid})
@@ -74,7 +74,7 @@ spec::PageRequestOutcome Monitor::send(const spec::PageRequest& request) {
 }
 
 /// As a device and its SMMU. True: there was a record.
-bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
+bool Waits::page_requested(const spec::Access& access, PageAsked asked) {
   const spec::PageRequest request = request_of(access, asked);
   const u32 device = interface_.device_of(access.sid);
   const u32 name = spec::sva::request_name(access.ssid, asked.group);
@@ -98,7 +98,7 @@ bool Monitor::page_requested(const spec::Access& access, PageAsked asked) {
   return true;
 }
 
-bool Monitor::stop_marker(u32 sid, u32 pasid) {
+bool Waits::stop_marker(u32 sid, u32 pasid) {
   const u32 device = interface_.device_of(sid);
   if (hardware_ || !interface_.requests_are_on(device).value_or(true)) return false;
   tick();
@@ -108,11 +108,11 @@ bool Monitor::stop_marker(u32 sid, u32 pasid) {
   return true;
 }
 
-bool Monitor::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked asked) {
+bool Waits::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked asked) {
   const u32 device = interface_.device_of(sid);
   if (hardware_ || !interface_.requests_are_on(device).value_or(true)) return false;
   // No device gives the index of a group that waits to another.
-  if (case_.untagged_group(sid, asked.group, true) != case_.untagged.end()) return false;
+  if (untagged_group(sid, asked.group, true) != case_.untagged.end()) return false;
   tick();
   const spec::PageRequest request{.sid = sid,
                                   .address = va & ~u64{0xfff},
@@ -123,7 +123,7 @@ bool Monitor::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked ask
   const spec::PageRequestOutcome end = send(request);
   if (end.response) end_group(*end.response, false);
   if (end.end != spec::PageRequestEnd::recorded) return false;
-  const auto begun = case_.untagged_group(sid, asked.group, false);
+  const auto begun = untagged_group(sid, asked.group, false);
   if (begun == case_.untagged.end()) {
     case_.untagged.push_back({.sid = sid, .group = asked.group, .whole = asked.last});
   } else {
@@ -134,17 +134,17 @@ bool Monitor::page_requested_untagged(u32 sid, u64 va, bool write, PageAsked ask
 }
 
 /// One that is whole, or has begun, of the device as it is now.
-std::vector<Monitor::Case::Untagged>::iterator Monitor::Case::untagged_group(u32 sid, u32 group,
-                                                                             bool is_whole) {
-  return std::ranges::find_if(untagged, [&](const Case::Untagged& one) {
+std::vector<CaseState::Untagged>::iterator Waits::untagged_group(u32 sid, u32 group,
+                                                                 bool is_whole) {
+  return std::ranges::find_if(case_.untagged, [&](const Case::Untagged& one) {
     return one.sid == sid && one.group == group && one.whole == is_whole && !one.of_before;
   });
 }
 
 /// False: there is no such group. An answer to a record from before the device went reaches the
 /// device that came, which may take it for its own.
-bool Monitor::end_untagged(u32 sid, u32 group) {
-  const auto its = case_.untagged_group(sid, group, true);
+bool Waits::end_untagged(u32 sid, u32 group) {
+  const auto its = untagged_group(sid, group, true);
   const auto before = std::ranges::find_if(case_.untagged, [&](const Case::Untagged& one) {
     return one.sid == sid && one.group == group && one.of_before;
   });
@@ -159,7 +159,7 @@ bool Monitor::end_untagged(u32 sid, u32 group) {
 }
 
 /// Of those that were read before. Records from before a device went are used up then.
-void Monitor::check_untagged() {
+void Waits::check_untagged() {
   if (!smmu_.is_stuck()) {
     std::erase_if(case_.untagged,
                   [](const Case::Untagged& one) { return one.of_before && one.told; });
@@ -168,7 +168,7 @@ void Monitor::check_untagged() {
     const u32 device = interface_.device_of(one.sid);
     const bool owed = one.told && one.whole && !one.unsure;
     if (!owed || !interface_.device_exists(device)) continue;
-    if (!findings_.empty()) return;
+    if (!findings().empty()) return;
     count(spec::rule::FAULT_REFUSED);
     Finding finding = finding_of(
         spec::rule::FAULT_REFUSED,
@@ -181,7 +181,7 @@ void Monitor::check_untagged() {
 }
 
 /// Nobody can know of them whether they go on.
-void Monitor::lose_begun_groups() {
+void Waits::lose_begun_groups() {
   interface_.begun_groups_are_lost();
   std::erase_if(case_.untagged, [](const Case::Untagged& one) { return !one.whole; });
   const auto still = interface_.waiting_names();
@@ -195,14 +195,14 @@ void Monitor::lose_begun_groups() {
 }
 
 /// Commands have answered some.
-void Monitor::groups_end() {
+void Waits::groups_end() {
   for (const spec::PageResponse& one : std::exchange(smmu_.page_responses(), {})) {
     end_group(one, true);
   }
 }
 
 /// The device has it: its accesses that wait for that end, or are made again.
-void Monitor::end_group(const spec::PageResponse& response, bool by_driver) {
+void Waits::end_group(const spec::PageResponse& response, bool by_driver) {
   const u32 device = interface_.device_of(response.sid);
   const u32 name =
       spec::sva::request_name(response.ssid.value_or(~u32{0} >> 12) & 0xfffff, response.prg_index);
@@ -235,35 +235,6 @@ void Monitor::end_group(const spec::PageResponse& response, bool by_driver) {
                                                                   : spec::sva::response_invalid;
   const spec::sva::Verdict verdict = interface_.group_answered(response.sid, name, code);
   if (!verdict.ok) find(verdict.rule, verdict.message);
-}
-
-void Monitor::observe_page_request(const trace::PageRequest& request) {
-  window_ends();
-  tick();
-  spec::Access access{.sid = request.sid};
-  access.ssv = request.ssid && request.ssid->valid;
-  if (access.ssv) access.ssid = request.ssid->value;
-  access.va = request.iova;
-  const trace::Rights rights = request.rights.value_or(trace::Rights{.read = true});
-  access.type = rights.write     ? spec::AccessType::write
-                : rights.execute ? spec::AccessType::execute
-                                 : spec::AccessType::read;
-  access.privileged = request.privileged.value_or(false);
-  const bool asks = interface_.asks_for_pages(interface_.device_of(request.sid));
-  if (!access.ssv && asks) {
-    page_requested_untagged(request.sid, request.iova, rights.write,
-                            {request.page_group, request.last});
-    return;
-  }
-  if (!access.ssv || !asks) {
-    return undetermined("a page request of a device that has none");
-  }
-  const bool marks = request.last && !rights.read && !rights.write && !rights.execute;
-  if (marks) {
-    stop_marker(access.sid, access.ssid);
-    return;
-  }
-  page_requested(access, {request.page_group, request.last});
 }
 
 }  // namespace iommucheck::oracle

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "monitor/call_conversion.h"
-#include "monitor/monitor.h"
+#include "monitor/processes.h"
 #include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
 #include "spec/smmu/causes.h"
@@ -25,7 +25,7 @@ trace::Status word_of(spec::sva::Status status) {
 }  // namespace
 
 /// A verdict of the interface on something that is no result of a call.
-void Monitor::after(const spec::sva::Verdict& verdict, const std::string& what) {
+void EnvironmentEvents::after(const spec::sva::Verdict& verdict, const std::string& what) {
   if (!verdict.ok) {
     find(verdict.rule, what + ": " + verdict.message);
   } else if (verdict.blames_caller) {
@@ -35,7 +35,7 @@ void Monitor::after(const spec::sva::Verdict& verdict, const std::string& what) 
 }
 
 /// Where it is the hardware that keeps its table, a trace has to say when that came.
-void Monitor::process_created(u64 mm) {
+void EnvironmentEvents::process_created(u64 mm) {
   if (hardware_) {
     tick();
     emit(environment, trace::ProcessMap{.mm = mm_id(mm), .va = 0, .length = 0, .pa = {}});
@@ -45,7 +45,7 @@ void Monitor::process_created(u64 mm) {
   interface_.process_created(mm);
 }
 
-void Monitor::process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {
+void EnvironmentEvents::process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {
   tick();
   emit(environment,
        trace::ProcessMap{
@@ -59,7 +59,7 @@ void Monitor::process_maps(u64 mm, u64 va, u64 bytes, u64 pa, u32 prot) {
   gather();
 }
 
-void Monitor::process_unmaps(u64 mm, u64 va, u64 bytes) {
+void EnvironmentEvents::process_unmaps(u64 mm, u64 va, u64 bytes) {
   tick();
   emit(environment, trace::ProcessUnmap{.mm = mm_id(mm), .va = va, .length = bytes});
   if (hardware_) hardware_->processes().unmap(mm, va, bytes);
@@ -71,14 +71,7 @@ void Monitor::process_unmaps(u64 mm, u64 va, u64 bytes) {
   gather();
 }
 
-void Monitor::settle_process(u64 mm, bool timed_out) {
-  if (hardware_->processes().settle(mm, timed_out)) return;
-  may_still_lead(
-      "the process's unmap is over, and the hardware may still read what it took out as a "
-      "table");
-}
-
-void Monitor::process_protects(u64 mm, u64 va, u64 bytes, u32 prot) {
+void EnvironmentEvents::process_protects(u64 mm, u64 va, u64 bytes, u32 prot) {
   tick();
   emit(environment, trace::ProcessProtect{
                         .mm = mm_id(mm), .va = va, .length = bytes, .rights = rights_of(prot)});
@@ -89,7 +82,7 @@ void Monitor::process_protects(u64 mm, u64 va, u64 bytes, u32 prot) {
   gather();
 }
 
-void Monitor::process_forks(u64 mm, u64 child) {
+void EnvironmentEvents::process_forks(u64 mm, u64 child) {
   tick();
   emit(environment, trace::Fork{.mm = mm_id(mm), .child = mm_id(child)});
   if (hardware_) hardware_->processes().fork(mm, child);
@@ -99,7 +92,7 @@ void Monitor::process_forks(u64 mm, u64 child) {
   gather();
 }
 
-void Monitor::process_exits(u64 mm) {
+void EnvironmentEvents::process_exits(u64 mm) {
   tick();
   emit(environment, trace::Exit{.mm = mm_id(mm)});
   interface_.process_gone(mm);
@@ -113,7 +106,7 @@ void Monitor::process_exits(u64 mm) {
 
 // ---- Invalidate, Release ------------------------------------------------------------------------
 
-void Monitor::invalidate_begins(u64 mm, u64 va, u64 bytes) {
+void EnvironmentEvents::invalidate_begins(u64 mm, u64 va, u64 bytes) {
   window_ends();
   tick();
   Running running;
@@ -127,28 +120,28 @@ void Monitor::invalidate_begins(u64 mm, u64 va, u64 bytes) {
   emit(environment,
        trace::Invalidate{.mm = mm_id(mm), .va = va, .length = bytes, .phase = trace::Phase::begin});
   caches_.tolerate_disabled_halves(true);
-  running_.ticket = interface_.invalidate_begins(mm, va, bytes);
+  current().ticket = interface_.invalidate_begins(mm, va, bytes);
 }
 
-void Monitor::invalidate_ends(bool timed_out) {
+void EnvironmentEvents::invalidate_ends(bool timed_out) {
   end_tolerance(timed_out);
   remember_changes();
   tick();
-  trace::Invalidate event{.mm = mm_id(running_.call.mm),
-                          .va = running_.call.iova,
-                          .length = running_.call.size,
+  trace::Invalidate event{.mm = mm_id(current().call.mm),
+                          .va = current().call.iova,
+                          .length = current().call.size,
                           .phase = trace::Phase::end};
   if (timed_out) event.timed_out = true;
   emit(environment, event);
-  const u64 mm = running_.call.mm;
-  const spec::sva::Verdict verdict = interface_.invalidate_ends(running_.ticket, timed_out);
-  in_call_ = false;
+  const u64 mm = current().call.mm;
+  const spec::sva::Verdict verdict = interface_.invalidate_ends(current().ticket, timed_out);
+  has_returned();
   after(verdict, "Invalidate");
   check_after_call();
   if (hardware_) settle_process(mm, timed_out);
 }
 
-u64 Monitor::release_begins(u64 mm) {
+u64 EnvironmentEvents::release_begins(u64 mm) {
   window_ends();
   tick();
   Running running;
@@ -157,30 +150,30 @@ u64 Monitor::release_begins(u64 mm) {
   begin(std::move(running));
   emit(environment, trace::Release{.mm = mm_id(mm), .phase = trace::Phase::begin});
   caches_.tolerate_disabled_halves(true);
-  running_.ticket = interface_.release_begins(mm);
+  current().ticket = interface_.release_begins(mm);
   for (u32 device = 0; device < interface_.device_count(); ++device) owe_device(device);
-  return running_.id;
+  return current().id;
 }
 
-void Monitor::release_ends(bool timed_out) {
+void EnvironmentEvents::release_ends(bool timed_out) {
   end_tolerance(timed_out);
   remember_changes();
   tick();
-  trace::Release event{.mm = mm_id(running_.call.mm), .phase = trace::Phase::end};
+  trace::Release event{.mm = mm_id(current().call.mm), .phase = trace::Phase::end};
   if (timed_out) event.timed_out = true;
   emit(environment, event);
   remember_waiting();
-  if (hardware_ && timed_out) hardware_->processes().release_times_out(running_.call.mm);
-  const spec::sva::Verdict verdict = interface_.release_ends(running_.ticket, timed_out);
+  if (hardware_ && timed_out) hardware_->processes().release_times_out(current().call.mm);
+  const spec::sva::Verdict verdict = interface_.release_ends(current().ticket, timed_out);
   if (!timed_out) check_ended_faults();
-  in_call_ = false;
+  has_returned();
   after(verdict, "Release");
   check_after_call();
 }
 
 // ---- handlers -----------------------------------------------------------------------------------
 
-void Monitor::handler_called(u32 device, u32 pasid, u64 drvdata) {
+void EnvironmentEvents::handler_called(u32 device, u32 pasid, u64 drvdata) {
   tick();
   emit(AgentId::cpu0, trace::Callback{.kind = trace::CallbackKind::mm_exit,
                                       .device = trace::DeviceId{device},
@@ -190,7 +183,7 @@ void Monitor::handler_called(u32 device, u32 pasid, u64 drvdata) {
         fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
 }
 
-void Monitor::fault_handler_called(const FaultTold& fault) {
+void EnvironmentEvents::fault_handler_called(const FaultTold& fault) {
   tick();
   emit(AgentId::cpu0, trace::Callback{.kind = trace::CallbackKind::fault_handler,
                                       .device = trace::DeviceId{fault.device},
@@ -203,7 +196,7 @@ void Monitor::fault_handler_called(const FaultTold& fault) {
   if (!verdict.ok && case_.promises_on) find(verdict.rule, verdict.message);
 }
 
-void Monitor::handler_returned(u32 device, u32 pasid, spec::sva::Status status) {
+void EnvironmentEvents::handler_returned(u32 device, u32 pasid, spec::sva::Status status) {
   tick();
   trace::Done done{.device = trace::DeviceId{device}, .pasid = pasid};
   done.status = word_of(status);
@@ -212,14 +205,14 @@ void Monitor::handler_returned(u32 device, u32 pasid, spec::sva::Status status) 
         fmt::format("the return of mm_exit(device {}, PASID {:#x})", device, pasid));
 }
 
-void Monitor::bound_passes(u32 device, u32 pasid) {
+void EnvironmentEvents::bound_passes(u32 device, u32 pasid) {
   tick();
   emit(environment, trace::BoundPasses{.device = trace::DeviceId{device}, .pasid = pasid});
   after(interface_.bound_passes(device, pasid),
         fmt::format("mm_exit(device {}, PASID {:#x})", device, pasid));
 }
 
-void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
+void EnvironmentEvents::page_released(AgentId by, u64 pa, u64 bytes) {
   window_ends();
   tick();
   emit(by, trace::PageRelease{.pa = pa, .length = bytes});
@@ -249,7 +242,7 @@ void Monitor::page_released(AgentId by, u64 pa, u64 bytes) {
 
 // ---- removal, stuck queue -----------------------------------------------------------------------
 
-void Monitor::device_vanishes(u32 device) {
+void EnvironmentEvents::device_vanishes(u32 device) {
   window_ends();
   // The driver may end them, or leave them.
   for (Case::Untagged& one : case_.untagged) {
@@ -263,8 +256,8 @@ void Monitor::device_vanishes(u32 device) {
   emit(environment,
        trace::DeviceRemove{.device = trace::DeviceId{device}, .phase = trace::Phase::begin});
   // The others of its domain meet what an unbind_dev_all of it makes of the shared table.
-  running_.call.kind = spec::sva::CallKind::unbind_dev_all;
-  running_.ticket = interface_.begin_call(running_.call);
+  current().call.kind = spec::sva::CallKind::unbind_dev_all;
+  current().ticket = interface_.begin_call(current().call);
   // Its accesses end with it, what its ATC holds and its context bank has; and its tokens' tables
   // are given back.
   std::vector<u32> walkers;
@@ -282,29 +275,29 @@ void Monitor::device_vanishes(u32 device) {
   }
   owe_all(device);
   // It leaves its domain, which makes what was unmapped there safe for the others, as detach does.
-  running_.call.domain = interface_.domain_of(device);
-  interface_.for_each_stale(running_.call.domain, [&](u64 first, u64 last) {
-    running_.ranges.emplace_back(first, last);
+  current().call.domain = interface_.domain_of(device);
+  interface_.for_each_stale(current().call.domain, [&](u64 first, u64 last) {
+    current().ranges.emplace_back(first, last);
   });
 }
 
-void Monitor::device_vanished(bool timed_out) {
+void EnvironmentEvents::device_vanished(bool timed_out) {
   remember_changes();
   tick();
-  const u32 device = running_.call.device;
+  const u32 device = current().call.device;
   trace::DeviceRemove event{.device = trace::DeviceId{device}, .phase = trace::Phase::end};
   if (timed_out) event.timed_out = true;
   emit(environment, event);
   // As a call it never was: a result that is not permitted changes nothing.
-  interface_.end_call(running_.ticket, running_.call, {.status = spec::sva::Status::not_built});
+  interface_.end_call(current().ticket, current().call, {.status = spec::sva::Status::not_built});
   remember_waiting();
   interface_.device_removed(device, timed_out);
   if (!timed_out) check_ended_faults();
-  in_call_ = false;
+  has_returned();
   check_after_call();
 }
 
-void Monitor::device_comes(u32 device) {
+void EnvironmentEvents::device_comes(u32 device) {
   for (Case::Untagged& one : case_.untagged) {
     one.of_before |= interface_.device_of(one.sid) == device;
   }
@@ -319,10 +312,10 @@ void Monitor::device_comes(u32 device) {
                                      .status = std::nullopt});
 }
 
-void Monitor::device_came(spec::sva::Status status) {
+void EnvironmentEvents::device_came(spec::sva::Status status) {
   remember_changes();
   tick();
-  const u32 device = running_.call.device;
+  const u32 device = current().call.device;
   emit(environment, trace::DeviceAdd{.device = trace::DeviceId{device},
                                      .phase = trace::Phase::end,
                                      .status = word_of(status)});
@@ -331,68 +324,25 @@ void Monitor::device_came(spec::sva::Status status) {
     interface_.device_added(device);
     // It is switched on with an empty ATC, unless that is the driver's to do.
     if (ats_is_drivers_ == 0) switch_ats(device, true);
-    running_.places.emplace_back(device, spec::sva::Substream{});
+    current().places.emplace_back(device, spec::sva::Substream{});
   }
-  in_call_ = false;
+  has_returned();
   check_after_call();
 }
 
-void Monitor::switch_ats(u32 device, bool on) {
+void EnvironmentEvents::switch_ats(u32 device, bool on) {
   if (hardware_) return;
   const bool able = setup_.devices[device].ats && caches_.capabilities().ats;
   for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, on && able);
 }
 
-void Monitor::endpoint_ats(u32 device, bool on) {
+void EnvironmentEvents::endpoint_ats(u32 device, bool on) {
   tick();
   window_ends();
   emit(environment, trace::EndpointAts{.device = trace::DeviceId{device}, .on = on});
   trail().set(ats_is_drivers_, 1);
   if (device < interface_.device_count()) switch_ats(device, on);
   gather();
-}
-
-void Monitor::irq(AgentId by, u32 source) {
-  tick();
-  emit(by, trace::Irq{.kind = source == 0   ? trace::IrqKind::event_queue
-                              : source == 1 ? trace::IrqKind::page_request_queue
-                                            : trace::IrqKind::global_error});
-  if (source == 0) interrupt_of_event_queue();
-  if (source == 1) interrupt_of_page_queue();
-}
-
-void Monitor::interrupt_of_page_queue() {
-  if (recording_) return;
-  smmu_.interrupt_of_page_queue();
-  check_refused();
-  interface_.faults_are_read(false, true);
-  for (Case::Untagged& one : case_.untagged) one.told = true;
-  if (smmu_.is_stuck()) {
-    interface_.forget_refused();
-    for (Case::Untagged& one : case_.untagged) one.unsure = true;
-  }
-  gather();
-}
-
-/// In a recording the driver may still be at work on the last one.
-void Monitor::interrupt_of_event_queue() {
-  if (recording_) return;
-  if (!hardware_) smmu_.interrupt_of_event_queue();
-  check_refused();
-  interface_.faults_are_read(true, false);
-  // Its answers do not get through: when the queue goes on nobody knows which did.
-  if (smmu_.is_stuck()) interface_.forget_refused();
-  gather();
-}
-
-void Monitor::queue_stuck(bool stuck) {
-  tick();
-  emit(environment, trace::StuckQueue{.stuck = stuck});
-  smmu_.set_stuck(stuck);
-  if (hardware_) hardware_->hardware().set_stuck(stuck);
-  if (!stuck) return;
-  interface_.forget_refused();
-  for (Case::Untagged& one : case_.untagged) one.unsure = true;
 }
 
 }  // namespace iommucheck::oracle

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // What the calls so far have promised, for those who explain.
-#include "monitor/monitor.h"
+#include "monitor/promises.h"
 
 namespace iommucheck::oracle {
 
-std::vector<Promised> Monitor::promised(u32 sid, spec::sva::Substream at, u64 va) const {
+std::vector<Promised> Promises::promised(u32 sid, spec::sva::Substream at, u64 va) const {
   if (!setup_.calls_are_known || !case_.promises_on) return {};
   const u32 device = interface_.device_of(sid);
   if (device == interface_.device_count()) return {};
   return promised_of(interface_.expected_during(device, at, va));
 }
 
-bool Monitor::promises_nothing(u32 sid, spec::sva::Substream at) const {
+bool Promises::promises_nothing(u32 sid, spec::sva::Substream at) const {
   if (!setup_.calls_are_known || !case_.promises_on) return false;
   const u32 device = interface_.device_of(sid);
   if (device == interface_.device_count()) return true;
@@ -23,8 +23,8 @@ bool Monitor::promises_nothing(u32 sid, spec::sva::Substream at) const {
   return allowed.count != 0 && !allowed.gave_up;
 }
 
-bool Monitor::breaks_promise(u32 sid, spec::sva::Substream at, u64 va,
-                             const spec::Leaf<u64>& leaf) const {
+bool Promises::breaks_promise(u32 sid, spec::sva::Substream at, u64 va,
+                              const spec::Leaf<u64>& leaf) const {
   if (!setup_.calls_are_known || !case_.promises_on) return false;
   const u32 device = interface_.device_of(sid);
   if (device == interface_.device_count()) return false;

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <utility>
 
-#include "monitor/monitor.h"
+#include "monitor/memory_events.h"
 #include "spec/smmu/recordings.h"
 
 namespace iommucheck::oracle {
@@ -18,38 +18,38 @@ namespace {
 /// Where a word lies, as far as the order of stores is concerned: leaves are the last level's. What
 /// nothing leads to yet comes first; of what is reached already every old version may be cached, so
 /// that another order among those, or among the words of one structure, would change nothing.
-enum class Place : u8 { unreachable, leaf, table, configuration };
+enum class WordPlace : u8 { unreachable, leaf, table, configuration };
 
-Place place_of(const spec::Caches& caches, u64 pa) {
+WordPlace place_of(const spec::Caches& caches, u64 pa) {
   const spec::Frame* frame = caches.memory().find(pa);
-  if (frame == nullptr || frame->is_unreachable()) return Place::unreachable;
+  if (frame == nullptr || frame->is_unreachable()) return WordPlace::unreachable;
   // Of a page of structures some may be in use and others not.
   if (frame->config != 0) {
-    return structure_at(caches.view(), pa) ? Place::configuration : Place::unreachable;
+    return structure_at(caches.view(), pa) ? WordPlace::configuration : WordPlace::unreachable;
   }
-  Place place = Place::leaf;
+  WordPlace place = WordPlace::leaf;
   spec::for_each_layout(*frame, [&](spec::Geometry, unsigned level) {
-    if (level != spec::last_level) place = Place::table;
+    if (level != spec::last_level) place = WordPlace::table;
   });
   return place;
 }
 
 }  // namespace
 
-class Sweep {
+class MemoryEvents::Sweep {
  public:
-  Sweep(Monitor& monitor, AgentId by, std::span<const SweptStore> stores)
+  Sweep(MemoryEvents& monitor, AgentId by, std::span<const SweptStore> stores)
       : m_(monitor), by_(by), stores_(stores), order_(stores.size()) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     for (const SweptStore& store : stores) {
       places_.push_back(place_of(m_.caches_, store.pa));
-      above_ |= places_.back() == Place::table || places_.back() == Place::configuration;
+      above_ |= places_.back() == WordPlace::table || places_.back() == WordPlace::configuration;
     }
   }
 
   void run() {
     const bool reached =
-        std::ranges::any_of(places_, [](Place p) { return p != Place::unreachable; });
+        std::ranges::any_of(places_, [](WordPlace p) { return p != WordPlace::unreachable; });
     const bool updated = m_.caches_.capabilities().httu != 0;
     if (reached && (stores_.size() > 1 || updated)) {
       try_readings();
@@ -66,14 +66,13 @@ class Sweep {
     Trail::Mark mark;
     EventIndex now;
     spec::Changes changes;
-    std::vector<spec::DirtyInterval> touched;
-    decltype(Monitor::case_.touched_streams) touched_streams;
+    Touched touched;
     Statistics statistics;
     std::array<u64, spec::rule_numbers> exercised;
   };
   Kept keep() const {
-    return {m_.caches_.trail().mark(), m_.case_.now,   m_.caches_.changes(),  m_.case_.touched,
-            m_.case_.touched_streams,  m_.statistics_, m_.caches_.exercised()};
+    return {m_.caches_.trail().mark(), m_.case_.now,    m_.caches_.changes(),
+            m_.case_.calls.touched,    m_.statistics(), m_.caches_.exercised()};
   }
   void put_back(const Kept& kept) {
     m_.caches_.trail().undo_to(kept.mark);
@@ -81,37 +80,29 @@ class Sweep {
     m_.caches_.set_now(kept.now);
     m_.caches_.violations().clear();
     m_.caches_.changes() = kept.changes;
-    m_.case_.touched = kept.touched;
-    m_.case_.touched_streams = kept.touched_streams;
-    m_.statistics_ = kept.statistics;
+    m_.case_.calls.touched = kept.touched;
+    m_.put_back(kept.statistics);
     m_.caches_.exercised() = kept.exercised;
   }
 
   /// Rules that the reading breaks.
   std::vector<Finding> findings_of(Reading reading) {
-    const std::size_t before = m_.findings_.size();
+    const std::size_t before = m_.findings().size();
     apply(reading);
     // What a device meets at an address depends on one word of the last level, and on the order of
     // several only where something above it changes. Else the window may be compared later.
     if (above_) m_.window_ends();
     m_.gather();
-    std::vector<Finding> found(m_.findings_.begin() + static_cast<std::ptrdiff_t>(before),
-                               m_.findings_.end());
-    m_.findings_.resize(before);
-    return found;
+    return m_.take_findings(before);
   }
 
   void try_readings() {
     const Kept kept = keep();
     // Of a reading that is only tried nobody knows anything.
-    Monitor::Excuses* const excuses = std::exchange(m_.excuses_, nullptr);
+    Excuses* const excuses = m_.set_excuses_aside();
     try_without_excuses(kept);
-    m_.excuses_ = excuses;
-    if (excuses == nullptr) return;
-    std::vector<Finding> found = std::exchange(m_.findings_, {});
-    for (Finding& finding : found) {
-      if (!excuses->excuses(finding)) m_.findings_.push_back(std::move(finding));
-    }
+    m_.set_excuses(excuses);
+    m_.excuse_found();
   }
 
   void try_without_excuses(const Kept& kept) {
@@ -120,13 +111,13 @@ class Sweep {
     put_back(kept);
     if (findings_of(Reading::careful).empty()) {
       for (const Finding& finding : together) {
-        ++m_.statistics_.order_unknown[spec::number_of(finding.rule)];
+        m_.order_is_unknown(finding);
       }
       return;
     }
     put_back(kept);
     for (Finding& finding : findings_of(Reading::together)) {
-      m_.findings_.push_back(std::move(finding));
+      m_.put_back(std::move(finding));
     }
   }
 
@@ -147,21 +138,22 @@ class Sweep {
     const bool careful = reading != Reading::together;
     for (std::size_t n = 0; n < order_.size();) {
       const std::size_t i = order_[n];
-      if (places_[i] == Place::unreachable) {
+      if (places_[i] == WordPlace::unreachable) {
         n += fill(n);
         continue;
       }
       if (careful) m_.make_visible(by_);
       m_.tick();
       m_.smmu_.before_store(stores_[i].pa);
-      if (careful && places_[i] != Place::configuration && m_.caches_.capabilities().httu != 0) {
+      if (careful && places_[i] != WordPlace::configuration &&
+          m_.caches_.capabilities().httu != 0) {
         m_.caches_.rmw(by_, stores_[i].pa, stores_[i].value);  // nobody knows whether it was one
       } else {
         m_.caches_.store(by_, stores_[i].pa, stores_[i].value);
       }
       ++n;
     }
-    if (!careful && m_.probe_each_store_) m_.window_ends();
+    if (!careful && m_.probes_each_store()) m_.window_ends();
     m_.gather();
   }
 
@@ -172,8 +164,8 @@ class Sweep {
     std::size_t count = 0;
     while (n + count < order_.size()) {
       const std::size_t i = order_[n + count];
-      const bool follows = places_[i] == Place::unreachable && stores_[i].value == first.value &&
-                           stores_[i].pa == first.pa + 8 * count;
+      const bool follows = places_[i] == WordPlace::unreachable &&
+                           stores_[i].value == first.value && stores_[i].pa == first.pa + 8 * count;
       if (!follows) break;
       m_.smmu_.before_store(stores_[i].pa);
       m_.tick();
@@ -195,16 +187,16 @@ class Sweep {
     m_.case_.now = last;
   }
 
-  Monitor& m_;
+  MemoryEvents& m_;
   AgentId by_;
   std::span<const SweptStore> stores_;
-  std::vector<Place> places_;
+  std::vector<WordPlace> places_;
   std::vector<std::size_t> order_;
   bool above_ = false;
   bool sorted_ = false;  // order_ is not ascending
 };
 
-void Monitor::sweep(AgentId by, std::span<const SweptStore> stores) {
+void MemoryEvents::sweep(AgentId by, std::span<const SweptStore> stores) {
   if (!stores.empty()) Sweep(*this, by, stores).run();
 }
 

@@ -4,7 +4,7 @@
 // not look there. SEMANTICS 4; IHI 0070 3.13.
 #include <algorithm>
 
-#include "monitor/monitor.h"
+#include "monitor/calls.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/visits.h"
 
@@ -39,7 +39,7 @@ bool leaves_window(const Candidate& leaf, const spec::sva::Call& call) {
 
 /// visit(tag) of all that looks up the domain's tables, or has cached of them. One may come again.
 template <class Visit>
-void Monitor::for_each_tag_of(u64 domain, Visit visit) {
+void CallEvents::for_each_tag_of(u64 domain, Visit visit) {
   const auto at_place = [&](const Place& place) {
     for (const spec::StreamOption& option : ways_at(place).options) {
       if (option.regime != 0) visit(option.tag);
@@ -60,16 +60,16 @@ void Monitor::for_each_tag_of(u64 domain, Visit visit) {
   }
 }
 
-void Monitor::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
+void CallEvents::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
   std::string in_memory;
   std::optional<spec::Cause> leaf;
   bool is_on_its_way = false, is_marked = false;
   for_each_tag_of(domain, [&](u32 tag) {
-    scratch_.clear();
-    caches_.lookups().collect(tag, iova, scratch_);
-    for (const Candidate& c : scratch_) {
+    std::vector<Candidate> met;
+    caches_.lookups().collect(tag, iova, met);
+    for (const Candidate& c : met) {
       if (c.kind != Candidate::Kind::leaf) continue;
-      is_on_its_way |= std::ranges::any_of(case_.marks, [&](const Mark& mark) {
+      is_on_its_way |= std::ranges::any_of(case_.marks, [&](const Case::Mark& mark) {
         return mark.pa == c.origin && mark.from != mark.to;
       });
       if (finding.causes.empty() && writes_unmarked(c, caches_.memory())) {
@@ -77,7 +77,7 @@ void Monitor::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
       }
       if (c.item != 0 || c.from_atc()) continue;
       in_memory = state_of(c.leaf);
-      if (leaves_window(c, running_.call)) in_memory += ", by a leaf that leaves the window";
+      if (leaves_window(c, current().call)) in_memory += ", by a leaf that leaves the window";
       is_marked = c.leaf.dbm.value && !c.leaf.writable_clean.value;
       leaf = cause_of(caches_.view(), c, iova);
     }

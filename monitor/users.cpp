@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: MIT
 // What users of stage 2 domains write into their own memory. INTERFACE "Nested".
+#include "monitor/users.h"
 #include "monitor/call_conversion.h"
-#include "monitor/monitor.h"
 #include "monitor/permits.h"
 #include "spec/smmu/causes.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
 
-trace::DomainId Monitor::domain_id(u64 handle) {
-  return trace::DomainId{case_.numbers.domains.number(handle)};
-}
-
 /// Each user's copy of what is written is stored before any of them is told of: other hardware is
 /// looked at when all are.
-void Monitor::users_memory_is_told() { hardware_ ? hardware_->changed() : window_ends(); }
+void UsersJudge::users_memory_is_told() { hardware_ ? hardware_->changed() : window_ends(); }
 
-void Monitor::user_table_made(u64 parent, const spec::sva::UserTable& table) {
+void UsersJudge::user_table_made(u64 parent, const spec::sva::UserTable& table) {
   tick();
   emit(trace::environment_agent, trace::UserTable{.parent = domain_id(parent),
                                                   .root = table.root,
@@ -28,7 +24,7 @@ void Monitor::user_table_made(u64 parent, const spec::sva::UserTable& table) {
   hardware_changed();
 }
 
-void Monitor::user_fetched(u32 sid, spec::sva::Substream at, u64 va) {
+void UsersJudge::user_fetched(u32 sid, spec::sva::Substream at, u64 va) {
   tick();
   trace::UserFetch fetch{.sid = sid, .ssid = std::nullopt, .va = va};
   if (at.present) fetch.ssid = at.number;
@@ -37,7 +33,7 @@ void Monitor::user_fetched(u32 sid, spec::sva::Substream at, u64 va) {
   if (!hardware_) caches_.fill_nested(sid, at.number, at.present, va);
 }
 
-void Monitor::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot) {
+void UsersJudge::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot) {
   tick();
   emit(trace::environment_agent, trace::UserMap{.parent = domain_id(parent),
                                                 .root = root,
@@ -50,7 +46,7 @@ void Monitor::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 pr
   users_memory_is_told();
 }
 
-void Monitor::user_unmaps(u64 parent, u64 root, u64 va, u64 bytes) {
+void UsersJudge::user_unmaps(u64 parent, u64 root, u64 va, u64 bytes) {
   tick();
   emit(trace::environment_agent, trace::UserMap{.parent = domain_id(parent),
                                                 .root = root,
@@ -63,7 +59,7 @@ void Monitor::user_unmaps(u64 parent, u64 root, u64 va, u64 bytes) {
   users_memory_is_told();
 }
 
-void Monitor::user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) {
+void UsersJudge::user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) {
   tick();
   trace::UserEntry event{.parent = domain_id(parent),
                          .entry = entry,
@@ -101,11 +97,11 @@ bool is_known(const Alternatives& allowed, spec::AccessType type, const spec::Ou
 
 }  // namespace
 
-void Monitor::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
+void UsersJudge::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
   if (wrong_of_user({interface_.device_of(sid), sid, at}, va)) user_probed(sid, at, va);
 }
 
-std::optional<Monitor::UsersOutcome> Monitor::wrong_of_user(const Place& place, u64 va) {
+std::optional<UsersJudge::UsersOutcome> UsersJudge::wrong_of_user(const Place& place, u64 va) {
   // Of other hardware all that it may do is compared with what is promised, wherever that changes.
   if (hardware_ || vanishes(place.device) || caches_.stands_still()) return std::nullopt;
   const Alternatives allowed = interface_.expected_during(place.device, place.at, va);
@@ -126,7 +122,7 @@ std::optional<Monitor::UsersOutcome> Monitor::wrong_of_user(const Place& place, 
   return std::nullopt;
 }
 
-void Monitor::user_probed(u32 sid, spec::sva::Substream at, u64 va) {
+void UsersJudge::user_probed(u32 sid, spec::sva::Substream at, u64 va) {
   tick();
   const Place place{interface_.device_of(sid), sid, at};
   trace::UserProbe probe{.sid = sid, .ssid = std::nullopt, .va = va};

@@ -8,7 +8,7 @@
 
 #include "base/bits.h"
 #include "base/word.h"
-#include "monitor/monitor.h"
+#include "monitor/users.h"
 #include "spec/rules/interface.h"
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/view.h"
@@ -62,13 +62,13 @@ bool covers_whole(std::vector<Range> parts, Range whole) {
 }  // namespace
 
 /// Of the commands that it says are done.
-void Monitor::check_users_atcs(const spec::sva::Observed& observed) {
-  if (hardware_ || !case_.promises_on || running_.kind != Running::Kind::call) return;
-  const spec::sva::Call& call = running_.call;
+void UsersJudge::check_users_atcs(const spec::sva::Observed& observed) {
+  if (hardware_ || !case_.promises_on || current().kind != Running::Kind::call) return;
+  const spec::sva::Call& call = current().call;
   const u64 parent = interface_.parent_of(call.domain);
   if (parent == 0) return;
   const u64 done = std::min<u64>(observed.value, call.commands.size());
-  for (u64 i = 0; i < done && findings_.empty(); ++i) {
+  for (u64 i = 0; i < done && findings().empty(); ++i) {
     const Command given =
         spec::decode_command(call.commands[i].low, call.commands[i].high, caches_.capabilities());
     if (given.op != Opcode::atc_inv) continue;
@@ -78,7 +78,7 @@ void Monitor::check_users_atcs(const spec::sva::Observed& observed) {
   }
 }
 
-void Monitor::check_users_atc(const Command& given, u32 device) {
+void UsersJudge::check_users_atc(const Command& given, u32 device) {
   const u32 user_bits = interface_.pasid_bits_of_user(interface_.domain_of(device));
   if (!is_about_something(given, std::min(setup_.devices[device].ssid_bits, user_bits))) return;
   const spec::CachesView& of = caches_.view();
@@ -90,7 +90,7 @@ void Monitor::check_users_atc(const Command& given, u32 device) {
     std::vector<Range> parts;
     std::optional<Command> nearest;
     of.commands.for_each_sent([&](const spec::InFlight& sent) {
-      const bool in_call = sent.at > running_.began && of.commands.is_complete(sent.group);
+      const bool in_call = sent.at > current().began && of.commands.is_complete(sent.group);
       if (!in_call || sent.command.op != Opcode::atc_inv || sent.command.sid != sid) return;
       nearest = sent.command;
       if (!is_as_wide(sent.command, given, of.profile.untagged_covers_pasids)) return;

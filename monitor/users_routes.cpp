@@ -3,7 +3,7 @@
 // what no outcome shows as long as its tables are simple. INTERFACE "Nested"; IHI 0070 5.2.
 #include <fmt/format.h>
 
-#include "monitor/monitor.h"
+#include "monitor/users.h"
 #include "spec/rules/promises.h"
 #include "spec/smmu/ste.h"
 
@@ -41,7 +41,7 @@ std::optional<Field> other_field(const spec::Ste<u64>& users, const spec::Ste<u6
 }  // namespace
 
 /// Behind an attach that says that it is done.
-void Monitor::check_users_routes(u64 domain) {
+void UsersJudge::check_users_routes(u64 domain) {
   const auto structure = interface_.structure_of_user(domain);
   if (hardware_ || !structure || !case_.promises_on) return;
   spec::Ste<u64> users;
@@ -58,7 +58,7 @@ void Monitor::check_users_routes(u64 domain) {
         // Anything else than a user's stage 1 shows by where its accesses end.
         if (one.unknown || one.decision.kind != spec::SteKind::nested) continue;
         const auto other = other_field(users, one.ste, setup_.devices[device], may_stall);
-        if (!other || !findings_.empty()) continue;
+        if (!other || !findings().empty()) continue;
         Finding finding =
             finding_of(spec::rule::PROMISE_OUTCOME,
                        fmt::format("{} of the STE of stream {:#x} is {}; its user has said {}",

@@ -3,7 +3,7 @@
 // driver's runs then; what it may be blamed for is in the tables. INTERFACE "Dynamic domains".
 #include "spec/smmu/walker.h"
 
-#include "monitor/monitor.h"
+#include "monitor/walkers.h"
 #include "spec/rules/interface.h"
 
 namespace iommucheck::oracle {
@@ -14,7 +14,7 @@ using spec::sva::CallKind;
 /// The format in which the walker reads tables of a domain with that master: that of a context
 /// descriptor which the master's devices use, its own first. None: nobody has said; then what the
 /// domain's facts say.
-std::optional<spec::Regime<u64>> Monitor::format_for(u32 walker, u64 master) const {
+std::optional<spec::Regime<u64>> WalkerEvents::format_for(u32 walker, u64 master) const {
   const auto of_device = [&](u32 device) -> std::optional<spec::Regime<u64>> {
     if (interface_.domain_of(device) != master || master == 0) return std::nullopt;
     const u32 sid = interface_.stream_ids(device).front();
@@ -34,7 +34,7 @@ std::optional<spec::Regime<u64>> Monitor::format_for(u32 walker, u64 master) con
   return std::nullopt;
 }
 
-void Monitor::walker_switches(u32 walker, u64 root) {
+void WalkerEvents::walker_switches(u32 walker, u64 root) {
   window_ends();
   tick();
   emit(trace::environment_agent, trace::WalkerSwitch{trace::DeviceId{walker}, root});
@@ -54,19 +54,19 @@ void Monitor::walker_switches(u32 walker, u64 root) {
   gather();
 }
 
-spec::Regime<u64> Monitor::format_of_table(u32 walker, u64 root) const {
+spec::Regime<u64> WalkerEvents::format_of_table(u32 walker, u64 root) const {
   if (const auto format = format_for(walker, interface_.master_of_table(root))) return *format;
   const spec::sva::DomainFacts facts = interface_.facts_of_table(root);
   return spec::plain_format(facts.input_bits, facts.output_bits);
 }
 
 /// It has a table, and what it has cached of that is judged.
-bool Monitor::keeps_of(u32 walker) const {
+bool WalkerEvents::keeps_of(u32 walker) const {
   return interface_.table_of_walker(walker) != 0 && !interface_.walks_afresh(walker);
 }
 
-bool Monitor::ask_walker(u32 walker, const spec::Access& access,
-                         std::vector<spec::Outcome>& found) {
+bool WalkerEvents::ask_walker(u32 walker, const spec::Access& access,
+                              std::vector<spec::Outcome>& found) {
   spec::Walkers& walkers = caches_.walkers();
   if (!interface_.walks_afresh(walker)) return walkers.outcomes(walker, access, found);
   const u64 root = interface_.table_of_walker(walker);
@@ -77,7 +77,7 @@ bool Monitor::ask_walker(u32 walker, const spec::Access& access,
   return whole;
 }
 
-std::set<MayGet> Monitor::ask_walker(u32 walker, u64 iova, char access) {
+std::set<MayGet> WalkerEvents::ask_walker(u32 walker, u64 iova, char access) {
   Hardware& hardware = hardware_->hardware();
   if (!interface_.walks_afresh(walker)) return hardware.walker_answers(walker, iova, access);
   const u64 root = interface_.table_of_walker(walker);
@@ -87,7 +87,7 @@ std::set<MayGet> Monitor::ask_walker(u32 walker, u64 iova, char access) {
   return may;
 }
 
-void Monitor::walker_flushes(u32 walker) {
+void WalkerEvents::walker_flushes(u32 walker) {
   window_ends();
   tick();
   emit(trace::environment_agent, trace::WalkerFlush{trace::DeviceId{walker}, std::nullopt});
@@ -100,13 +100,13 @@ void Monitor::walker_flushes(u32 walker) {
   interface_.walker_flushes(walker);
   gather();
   // What it may meet changes by what it has dropped; what it is promised, everywhere.
-  compared_.clear();
-  if (case_.promises_on && findings_.empty()) check_walker(walker, 0, ~u64{0});
+  begin_comparison();
+  if (case_.promises_on && findings().empty()) check_walker(walker, 0, ~u64{0});
 }
 
 /// A call by which tables may be given back. What its caller says wrongly of its walkers, or does
 /// not wait for, is nothing that the driver can be blamed for.
-void Monitor::settle_walkers(const Call& call, spec::Rule broken) {
+void WalkerEvents::settle_walkers(const Call& call, spec::Rule broken) {
   if (broken == spec::rule::WALKER_UNFLUSHED) {
     interface_.for_each_walker_of(call, [&](u32 walker) {
       hardware_ ? hardware_->hardware().walker_flushes(walker) : caches_.walkers().fix(walker);
@@ -117,7 +117,7 @@ void Monitor::settle_walkers(const Call& call, spec::Rule broken) {
   }
 }
 
-void Monitor::stop_walker(u32 walker) {
+void WalkerEvents::stop_walker(u32 walker) {
   if (!hardware_) return caches_.walkers().stop(walker);
   hardware_->walker_switches(walker, 0, 0);
   hardware_acted();

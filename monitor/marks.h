@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// What the SMMU that is played here writes by itself: marks in descriptors, messages of CMD_SYNCs.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "monitor/waits.h"
+
+namespace iommucheck::oracle {
+
+class Marks : public Waits {
+ public:
+  /// The driver looks for the message of a CMD_SYNC, or waits for one: the queue makes progress,
+  /// and what is due is written (messages.cpp). What was.
+  using Messages = std::vector<spec::Smmu::MessageWrite>;
+  Messages look_for_messages(spec::Choices& choices);
+  /// The messages of what CMDQ_CONS has just shown to be consumed.
+  Messages write_messages(spec::Choices& choices);
+
+ protected:
+  using Waits::Waits;
+
+  void note_write(const spec::Access& access, std::optional<u64> pa, bool sure);
+  void mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
+                       spec::Choices& choices);
+  static void forget_marked_before(std::vector<spec::Outcome>& outcomes);
+  void settle_marks();
+
+ private:
+  using Mark = Case::Mark;
+  void store_mark(const Mark& mark);
+};
+
+}  // namespace iommucheck::oracle
