@@ -67,4 +67,7 @@ void shape_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Each value of the fields of STEs and CDs, in each kind of configuration.
 void each_value_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
+/// Each value of the operands of commands.
+void each_operand_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+
 }  // namespace iommucheck::oracle

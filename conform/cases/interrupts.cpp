@@ -200,8 +200,43 @@ void abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     }
     b.poll();
     b.read(reg::gerror);
+    // Acknowledged, it is told once more.
+    for (const auto& [which, error] : {std::pair{"the event queue", spec::gerror::msi_eventq_abt},
+                                       std::pair{"a global error", spec::gerror::msi_gerror_abt},
+                                       std::pair{"CMD_SYNC", spec::gerror::msi_cmdq_abt}}) {
+      if (std::string_view(name) != which) continue;
+      b.write(reg::gerrorn, spec::gerror::cmdq_err | error);
+      b.read(reg::gerror);
+      b.access(0x9000);
+      b.poll();
+      b.command(spec::cmd_sync(1, is("CMD_SYNC") ? device.absent_pa + 0xc0 : 0, 0));
+      b.sync();
+      b.read(reg::gerror);
+    }
     cases.push_back(b.take());
   }
+}
+
+/// The message of page requests.
+void page_abort_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (!device.pri) return;
+  CaseBuilder b(device, "interrupts: the message of page requests aborts",
+                {.page_queue = true, .priqen = false});
+  b.asks(rule::REGISTER_READ);
+  b.write(reg::priq_irq_cfg0, device.absent_pa + 0x100, 8);
+  b.write(reg::irq_ctrl, page_requests);
+  for (unsigned i = 0; i < 4; ++i) b.read(reg::irq_ctrlack);
+  b.ste(0, spec::make_abort_ste());
+  b.enable();
+  b.enable_page_queue(true);
+  for (const u64 acknowledged : {u64{spec::gerror::msi_priq_abt}, u64{0}}) {
+    b.page_request({.address = 0x1000, .last = true, .read = true});
+    b.page_poll();
+    for (unsigned i = 0; i < 9; ++i) b.read(reg::gerror);
+    b.write(reg::gerrorn, acknowledged);
+    b.read(reg::gerror);
+  }
+  cases.push_back(b.take());
 }
 
 /// Two errors at once: each has its own bit, is acknowledged for itself, and sends an interrupt.
@@ -270,6 +305,7 @@ void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   page_request_interrupts(device, cases);
   if (device.absent_bytes != 0 && spec::parse_capabilities(device.id).msi) {
     abort_cases(device, cases);
+    page_abort_case(device, cases);
     two_error_cases(device, cases);
   }
 }

@@ -43,6 +43,18 @@ void size_case(const DeviceIdentity& device, std::vector<Case>& cases, bool comm
   cases.push_back(b.take());
 }
 
+void page_queue_size_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned lg2) {
+  CaseBuilder b(device, fmt::format("page request queue: 2^{} entries, over its end", lg2),
+                {.page_queue = true, .priq_lg2 = lg2, .priq_huge = true});
+  b.asks(spec::rule::PAGE_REQUEST_RECORD);
+  b.translate(0, b.root(Granule::g4k, 25));
+  for (u32 i = 0; i < 4; ++i) {
+    b.page_request({.address = 0x1000 * u64{i}, .prg_index = i, .last = true, .read = true});
+    b.page_poll();
+  }
+  cases.push_back(b.take());
+}
+
 void look(CaseBuilder& b) {
   for (unsigned i = 0; i < reads_of_all; ++i) b.read(reg::gerror);
   b.read(reg::cmdq_cons);
@@ -105,6 +117,10 @@ void queue_place_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       if (bytes > device.structures_bytes / 2) break;
       size_case(device, cases, commands, lg2);
     }
+  }
+  for (unsigned lg2 = 0; device.pri && lg2 <= caps.priqs; ++lg2) {
+    if (u64{16} << lg2 > device.structures_bytes / 2) break;
+    page_queue_size_case(device, cases, lg2);
   }
   if (device.absent_bytes != 0) absent_cases(device, cases);
 }

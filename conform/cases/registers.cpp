@@ -3,6 +3,8 @@
 // belong to is enabled, and ignore writes where they have to. IHI 0070 6.2, 6.3.
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "spec/rules/protocol.h"
@@ -34,15 +36,19 @@ std::vector<Patterns> patterns_of(const spec::Capabilities& caps) {
   };
   const u64 split = caps.two_level_stream_table ? u64{10} << 6 : 0;
   const u64 format = caps.two_level_stream_table ? u64{1} << 16 | u64{8} << 6 : 0;
+  std::vector<u64> sizes = {split | 5, format | 2};
+  for (u64 size = 0; size <= caps.sidsize; ++size) sizes.push_back(split | size);
+  sizes.push_back(0);
   std::vector<Patterns> all = {
       {reg::strtab_base, "STRTAB_BASE", base(6, 0, 0, 0)},
-      {reg::strtab_base_cfg, "STRTAB_BASE_CFG", {split | 5, format | 2, 0}},
+      {reg::strtab_base_cfg, "STRTAB_BASE_CFG", sizes},
       {reg::cmdq_base, "CMDQ_BASE", base(20, caps.cmdqs, 1, 0)},
       // A size that grows makes bits of EVENTQ_PROD UNKNOWN, and that is read at the end.
       {reg::eventq_base, "EVENTQ_BASE", base(20, 6, 6, 6)},
       {reg::cr1, "CR1", {0xd75, 0xaaa, 0}},
       {reg::cr2, "CR2", {spec::cr2_fields(caps), 0, spec::cr2_fields(caps) & 2}},
   };
+  if (caps.pri) all.push_back({reg::priq_base, "PRIQ_BASE", base(20, 2, 2, 2)});
   if (caps.msi) {
     const std::vector<u64> message = {address(one, 2), address(other, 2), 0};
     const std::vector<u64> payload = {0x5a5aa5a5, 0xa5a55a5a, 0};
@@ -50,14 +56,17 @@ std::vector<Patterns> patterns_of(const spec::Capabilities& caps) {
     all.push_back({reg::gerror_irq_cfg1, "GERROR_IRQ_CFG1", payload});
     all.push_back({reg::eventq_irq_cfg0, "EVENTQ_IRQ_CFG0", message});
     all.push_back({reg::eventq_irq_cfg1, "EVENTQ_IRQ_CFG1", payload});
-    // SH and MemAttr that are not reserved, and LO.
-    const std::vector<u64> attributes = {0x3f, 0x25, 0};
+    // Each MemAttr, each SH that is not reserved, and LO.
+    std::vector<u64> attributes = {0x3f, 0x25, 0};
+    for (u64 attribute = 0; attribute < 16; ++attribute) attributes.push_back(0x30 | attribute);
+    std::vector<u64> of_pages = attributes;
+    of_pages[0] |= u64{1} << 31;
     all.push_back({reg::gerror_irq_cfg2, "GERROR_IRQ_CFG2", attributes});
     all.push_back({reg::eventq_irq_cfg2, "EVENTQ_IRQ_CFG2", attributes});
     if (caps.pri) {
       all.push_back({reg::priq_irq_cfg0, "PRIQ_IRQ_CFG0", message});
       all.push_back({reg::priq_irq_cfg1, "PRIQ_IRQ_CFG1", payload});
-      all.push_back({reg::priq_irq_cfg2, "PRIQ_IRQ_CFG2", {0x8000'003f, 0x25, 0}});
+      all.push_back({reg::priq_irq_cfg2, "PRIQ_IRQ_CFG2", of_pages});
     }
   }
   return all;
@@ -205,6 +214,16 @@ void gbpa_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     read(b);
   }
   cases.push_back(b.take());
+  for (const auto& [name, shift, end] :
+       {std::tuple{"MemAttr", 0U, 16U}, std::tuple{"ALLOCCFG", 8U, 16U},
+        std::tuple{"PRIVCFG", 16U, 4U}, std::tuple{"INSTCFG", 18U, 4U}}) {
+    CaseBuilder v(device, fmt::format("registers: each {} of GBPA", name));
+    for (u64 value = 0; value < end; ++value) {
+      v.write(reg::gbpa, value << shift | use_incoming | spec::gbpa::update);
+      read(v);
+    }
+    cases.push_back(v.take());
+  }
   if (spec::parse_capabilities(device.id).minor < 2) return;
   CaseBuilder u(device, "registers: GBPA is written without Update");
   for (const u64 abort : {u64{0}, u64{spec::gbpa::abort}}) {

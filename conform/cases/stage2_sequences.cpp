@@ -154,7 +154,7 @@ void vmid_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 void wildcard_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   if (!caps.vmw || device.sids.size() < 2) return;
-  for (const unsigned bits : {1U, 3U}) {
+  for (const unsigned bits : {1U, 2U, 3U, 4U}) {
     for (const bool by_address : {false, true}) {
       CaseBuilder b(device, fmt::format("stage 2 sequence: VMW = {}, {}", bits,
                                         by_address ? "TLBI_S2_IPA" : "TLBI_S12_VMALL"));

@@ -279,6 +279,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   queue_place_cases(device, cases);
   shape_cases(device, cases);
   each_value_cases(device, cases);
+  each_operand_cases(device, cases);
   interrupt_cases(device, cases);
   attribute_cases(device, cases);
   substream_cases(device, cases);

@@ -124,6 +124,17 @@ TEST_F(QueueLife, ProdTakenBackWithoutLookingAtCons) {
   EXPECT_EQ(m.broken(), "QUEUE_PROD_BACK");
 }
 
+/// While a command error is active the commands behind it may be taken back. IHI 0070 7.1.
+TEST_F(QueueLife, ProdTakenBackToACommandError) {
+  m.slot(CommandWords{0xff, 0});  // no command
+  m.slot(second_page);
+  m.ring();
+  m.broken();
+  ASSERT_NE(m.read(reg::cmdq_cons) >> 24, 0U) << "it stopped there";
+  m.write(reg::cmdq_prod, m.prod - 1);
+  EXPECT_EQ(m.broken(), "");
+}
+
 TEST_F(QueueLife, ARewrittenSlotIsANewCommand) {
   off();
   EXPECT_TRUE(m.consumed(0));

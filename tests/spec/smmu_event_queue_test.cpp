@@ -87,7 +87,9 @@ TEST_F(Events, AnOverflowThatIsAcknowledgedInTheEnd) {
   m.write(reg::eventq_cons, 4 | ovflg);
   m.smmu.interrupt_of_event_queue();
   EXPECT_EQ(m.broken(), "");
-  fill(5);
+  fill(1);
+  EXPECT_EQ(m.read(reg::eventq_prod), 5 | ovflg) << "a record leaves it as it is";
+  fill(4);
   EXPECT_EQ(m.read(reg::eventq_prod), 0U) << "toggled once more";
 }
 
@@ -337,6 +339,17 @@ TEST_F(Events, StallTermNeedsAStreamThatAborts) {
   m.slot(cmd_sync());
   m.ring();
   EXPECT_TRUE(m.consumed(m.prod));
+  m.slot(term);
+  m.ring();
+  EXPECT_EQ(m.broken(), "");
+}
+
+/// Nothing is translated, whatever the STE says.
+TEST_F(Events, StallTermNeedsNothingWhereTheSmmuIsOff) {
+  m.cr0(cr0::cmdqen | cr0::eventqen);
+  Command term;
+  term.op = Opcode::stall_term;
+  term.sid = 1;
   m.slot(term);
   m.ring();
   EXPECT_EQ(m.broken(), "");

@@ -512,6 +512,9 @@ TEST_F(SvaBind, a_process_s_io_mm_has_no_map_calls) {
   refused(alloc_private(d, 0), Observed{.value = m, .pasid = 2});  // the handle is taken
   made(alloc_private(d, 0), n, 2);
   ok(io_mm_of(0, 2), n);
+  refused(io_mm_of(0, 2), Status::enoent);
+  ok(io_mm_of(1, 2), n);  // another's, in the table of both
+  fails(io_mm_of(1, 2), Status::enoent);
   ok(unbind(0, 1));
   EXPECT_NE(state.caller_may_not(sva_map(m, page, p1)), nullptr);
 }
