@@ -414,6 +414,13 @@ bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
     const bool split = split_ats(ste.ste, caps_).value;
     option.ats = split || full_ats(ste.ste, caps_).value;
     option.no_ats = split || !option.ats;
+    if (contextptr_beyond(ste.ste, stream, caps_)) {
+      StreamOption illegal = option;
+      illegal.kind = SteKind::bad;
+      illegal.event = EventType::c_bad_ste;
+      illegal.rule = rule::STE_S1CONTEXTPTR;
+      add(illegal);
+    }
     if (stream.stage2 && !option.any && option.event == EventType::none) {
       add_stage2(sid, ste, option);
       add(option);

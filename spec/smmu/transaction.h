@@ -372,6 +372,14 @@ Outcome translate(Intermediate<Source>& memory, const ContextDecision& context, 
 /// C_BAD_SUBSTREAMID, or a fault of stage 2; CONSTRAINED UNPREDICTABLE. IHI 0070 3.4.3.
 inline Outcome either_end(Rule rule) { return {.kind = OutcomeKind::any, .rule = rule}; }
 
+/// Of an STE with both stages: then it may be ILLEGAL, and C_BAD_STE comes before all that its
+/// SubstreamID decides. IHI 0070 3.4.3, 5.2.2, 7.3.22.
+inline bool contextptr_beyond(const Ste<u64>& ste, const StreamDecision& stream,
+                              const Capabilities& caps) {
+  if (!stream.stage2 || !ste.stage1()) return false;
+  return (ste.s1contextptr() & ~low_mask(u64{ias_lg2(caps)})) != 0;
+}
+
 /// From a stream that has an STE to the end.
 template <WordSource Source>
 Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
@@ -380,6 +388,7 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
   if (!is_described(stream.not_modelled)) {
     return unmodelled_outcome(stream.not_modelled, stream.rule);
   }
+  if (contextptr_beyond(ste, stream, smmu.caps)) return either_end(rule::STE_S1CONTEXTPTR);
   if (stream.event != EventType::none) return fault_outcome(stream.event, stream.rule);
   if (stream.kind == SteKind::abort) return {.kind = OutcomeKind::abort, .rule = rule::STE_ABORT};
   const AccessKind incoming{access.type, access.privileged};
@@ -392,10 +401,6 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
     if (passed.kind != OutcomeKind::bypass) return passed;
     if (stream.stage2) passed.pa = access.va;  // what is no IPA is cut to the output size. 3.4
     return memory.finish(passed, kind, reads_too(kind, stream.overrides, by_ats));
-  }
-  const u64 beyond = ~low_mask(u64{ias_lg2(smmu.caps)});
-  if (stream.stage2 && (ste.s1contextptr() & beyond) != 0) {
-    return either_end(rule::STE_S1CONTEXTPTR);
   }
   const auto cd = find_cd(memory, ste, smmu.caps, *stream.cd);
   if (!cd && stream.stage2 && cd.error().rule == rule::L1CD_L2PTR) {
