@@ -145,7 +145,7 @@ __attribute__((unused)) static int host_detach(void* self, iommucheck_handle han
 }
 
 /* What is the same for all of them; machines and devices are there for ever unless the glue adds
- * how they go. */
+ * how they go. None is moved from one machine to another without being taken away. */
 #define HYPERVISOR_DOOR                                                            \
   .size = sizeof(struct iommucheck_driver), .abi = IOMMUCHECK_DRIVER_ABI,          \
   .device_add = host_device_add, .domain_alloc = host_domain_alloc,                \
@@ -153,6 +153,6 @@ __attribute__((unused)) static int host_detach(void* self, iommucheck_handle han
   .iova_to_phys = host_iova_to_phys
 #define HYPERVISOR_FLAGS                                          \
   (IOMMUCHECK_DRIVER_NO_TIME_OUTS | IOMMUCHECK_DRIVER_NO_GROUPS | \
-   IOMMUCHECK_DRIVER_ALLOCATIONS_SLEEP)
+   IOMMUCHECK_DRIVER_ALLOCATIONS_SLEEP | IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE)
 
 #endif

@@ -34,9 +34,12 @@ for driver in bao jailhouse sysarch_acs tfa; do
   says 2 'SOURCES: the folder' "$drivers/$driver/run.sh"
   says 2 'SOURCES: the folder' "$drivers/$driver/build.sh" "$work/none"
   says 2 'is not in the sources' "$drivers/$driver/build.sh" "$work/none" "$work/driver.so"
-  # Each line of what is expected has three fields, whose rules there are.
-  while IFS='|' read -r _ machine rules more; do
-    [ -n "${machine// /}" ] && [ -z "$more" ] || fail "$driver/expected.txt: a line has other than three fields"
+  # What mends says which sources it is not for.
+  [ ! -e "$drivers/$driver/mend.sh" ] || says 2 'is not in the sources' "$drivers/$driver/mend.sh" "$work/none" "$work/copy"
+  # Each line of what is expected has four fields, whose rules there are.
+  while IFS='|' read -r _ machine scope rules more; do
+    [ -n "${machine// /}" ] && [ -n "${scope// /}" ] && [ -z "$more" ] ||
+      fail "$driver/expected.txt: a line has other than four fields"
     for rule in $rules; do
       grep -q "RULE($rule," "$2"/spec/rules/*.def || fail "$driver/expected.txt: there is no rule $rule"
     done
@@ -78,15 +81,33 @@ grep -q 'broken: PROMISE_OUTCOME' "$work/said.txt" || fail "what denies nothing 
 mkdir -p "$work/all"
 rules=$(sed -n 's/^RULE(\([^,]*\),.*/\1/p' "$2"/spec/rules/*.def | tr '\n' ' ')
 printf '#!/bin/sh\n' >"$work/all/build.sh"
-printf '#!/bin/sh\nfor rule in %s; do echo "VIOLATION $rule (promise)"; done\n' "$rules" >"$work/all/iommucheck"
+printf '#!/bin/sh\nfor rule in %s; do echo "VIOLATION $rule (promise)"; done; echo "1 outcomes judged, a scope: 1"\n' "$rules" \
+  >"$work/all/iommucheck"
 chmod +x "$work/all/build.sh" "$work/all/iommucheck"
 for which in exactly at-least; do
-  printf -- '-DALL|any|%s\n' "$rules" >"$work/all/expected.txt"
+  printf -- '-DALL|any|a scope|%s\n' "$rules" >"$work/all/expected.txt"
   # shellcheck source=examples/drivers/foreign.sh
   (. "$drivers/foreign.sh" && IOMMUCHECK=$work/all/iommucheck judge_variants "$work/all" "$which" none "$work/all/of") \
     >"$work/said.txt" || fail "a rule is not read from a report: $(cat "$work/said.txt")"
-  printf -- '-DALL|any|%s NO_SUCH_RULE\n' "$rules" >"$work/all/expected.txt"
+  printf -- '-DALL|any|a scope|%s NO_SUCH_RULE\n' "$rules" >"$work/all/expected.txt"
   (. "$drivers/foreign.sh" && IOMMUCHECK=$work/all/iommucheck judge_variants "$work/all" "$which" none "$work/all/of") \
     >"$work/said.txt" && fail "a rule that is not reported passes: $(cat "$work/said.txt")"
+  printf -- '-DALL|any|another scope|%s\n' "$rules" >"$work/all/expected.txt"
+  (. "$drivers/foreign.sh" && IOMMUCHECK=$work/all/iommucheck judge_variants "$work/all" "$which" none "$work/all/of") \
+    >"$work/said.txt" && fail "another scope passes: $(cat "$work/said.txt")"
+  # A line without rules holds, in whatever mode; a mended copy is made by the example, or it is no line.
+  printf -- 'mended -DALL|any|a scope|\n' >"$work/all/expected.txt"
+  printf '#!/bin/sh\nmkdir -p "$2"\n' >"$work/all/mend.sh"
+  chmod +x "$work/all/mend.sh"
+  (. "$drivers/foreign.sh" && IOMMUCHECK=$work/all/iommucheck judge_variants "$work/all" "$which" none "$work/all/of") \
+    >"$work/said.txt" && fail "a line that expects none passes with any: $(cat "$work/said.txt")"
+  [ -d "$work/all/of-mended" ] || fail "no copy is mended"
 done
+
+# An expression of sed that changes nothing is of other sources.
+printf 'a\n' >"$work/none/file"
+(. "$drivers/foreign.sh" && begin_mending "$work/none" "$work/copy" file && mend file s/a/b/) || fail 'nothing is mended'
+grep -q b "$work/copy/file" || fail 'the copy is not mended'
+(. "$drivers/foreign.sh" && begin_mending "$work/none" "$work/copy" file && mend file s/c/b/) 2>"$work/said.txt" &&
+  fail 'an expression that changes nothing passes'
 exit 0

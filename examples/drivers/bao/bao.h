@@ -32,6 +32,7 @@ typedef uint32_t deviceid_t, irqid_t;
  * dsb ---- */
 
 #define fence_sync_write() shim_barrier(IOMMUCHECK_WMB)
+#define fence_sync() shim_barrier(IOMMUCHECK_MB) /* dsb(ish) */
 #define fence_ord_write() shim_barrier(IOMMUCHECK_DMA_WMB)
 #define fence_ord_read() shim_barrier(IOMMUCHECK_DMA_RMB)
 static inline void cache_flush_range(vaddr_t address, size_t bytes) {
