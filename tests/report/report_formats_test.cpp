@@ -154,6 +154,21 @@ TEST(ReportFormats, SarifHasTheFindingWithItsPlaceInTheTrace) {
   EXPECT_EQ(place.find("region")->value.find("startLine")->value.number, 16U);
 }
 
+/// The first event of a trace has the number 0, and steps are counted from 1.
+TEST(ReportFormats, SarifHasTheEventsInTheirOrder) {
+  const Report report = report_of(Verdict::violated);
+  const JsonValue log = parsed(to_sarif(report));
+  const JsonValue& result = log.find("runs")->value.items.at(0).find("results")->value.items.at(0);
+  const JsonValue& thread =
+      result.find("codeFlows")->value.items.at(0).find("threadFlows")->value.items.at(0);
+  const auto& steps = thread.find("locations")->value.items;
+  const std::vector<NamedEvent>& named = report.findings[0].named;
+  ASSERT_EQ(steps.size(), named.size());
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    EXPECT_EQ(steps[i].find("executionOrder")->value.number, u64{named[i].number} + 1);
+  }
+}
+
 /// What a review shows: the driver's line, and one name for the finding in every run.
 TEST(ReportFormats, SarifHasTheDriversSourceAndAFingerprint) {
   Report report = report_of(Verdict::violated);
