@@ -18,7 +18,8 @@ std::vector<Case> all_cases() {
   std::vector<Case> cases;
   for (Property (*make)() :
        {address_split, input_range, tlbi_formula, tlbi_range, covers_table, walk_output,
-        access_check, stage2_access, same_tables, same_words, pasid_steps}) {
+        access_check, stage2_access, stage2_walk, monotone, stage2_monotone, ste_legal, cd_legal,
+        same_tables, same_words, pasid_steps}) {
     Property property = make();
     const std::string name = property.name;
     cases.push_back({std::move(property), {}});

@@ -32,6 +32,17 @@ Property access_check();
 /// spec/arch/stage2.h: which accesses and fetches fault at stage 2.
 Property stage2_access();
 
+/// spec/arch/stage2.h: where a stage 2 walk ends, for any memory.
+Property stage2_walk();
+
+/// spec/arch/permissions.h, stage2.h: no right turns an access into a fault.
+Property monotone();
+Property stage2_monotone();
+
+/// spec/smmu/ste.h, ste_stage2.h, cd.h: which structures are ILLEGAL.
+Property ste_legal();
+Property cd_legal();
+
 /// spec/smmu/coverage.h: which entries each opcode is about.
 Property covers_table();
 

@@ -113,6 +113,41 @@ iommucheck_twin(stage2_device stage2_access stage2_access spec/arch/stage2.h
 iommucheck_twin(stage2_affd stage2_access stage2_access spec/arch/stage2.h
   "leaf.af | stage2.ha | stage2.affd" "leaf.af | stage2.ha")
 
+iommucheck_twin(stage2_walk_concatenated stage2_walk stage2_walk spec/arch/stage2.h
+  "stage2.ttb & ~low_mask(select(less_equal(W(52), stage2.ps_lg2), wide_lg2, size_lg2))" "stage2.ttb")
+iommucheck_twin(stage2_walk_range stage2_walk stage2_walk spec/arch/stage2.h
+  "is_zero(ipa & ~low_mask(W(64) - stage2.t0sz))" "is_zero(ipa & ~low_mask(W(65) - stage2.t0sz))")
+iommucheck_twin(stage2_walk_output stage2_walk stage2_walk spec/arch/stage2.h
+  "is_zero(output & ~low_mask(stage2.ps_lg2))" "is_zero(output & ~low_mask(stage2.ps_lg2 + W(1)))")
+iommucheck_twin(stage2_walk_offset stage2_walk stage2_walk spec/arch/stage2.h
+  "leaf_offset(stage2.tg, level, ipa)" "leaf_offset(stage2.tg, last_level, ipa)")
+
+iommucheck_twin(monotone_wxn monotone monotone spec/arch/permissions.h
+  "leaf.unprivileged = {user, user_write," "leaf.unprivileged = {user & !(regime.wxn & user_write), user_write,")
+iommucheck_twin(monotone_table monotone monotone spec/arch/permissions.h
+  "above.no_unprivileged | ap_table0(word)" "above.no_unprivileged | !ap_table0(word)")
+iommucheck_twin(monotone_dirty monotone monotone spec/arch/permissions.h
+  "(ap2(word) & !cleans)" "(ap2(word) | dirty_bit_modifier(word))")
+iommucheck_twin(stage2_monotone_read monotone stage2_monotone spec/arch/stage2.h
+  "leaf.read = flag(word, 6)" "leaf.read = flag(word, 6) & !flag(word, 7)")
+iommucheck_twin(stage2_monotone_xn monotone stage2_monotone spec/arch/stage2.h
+  "leaf.execute_unprivileged = !xn1" "leaf.execute_unprivileged = (!xn1) & xn0")
+
+iommucheck_twin(ste_eats structures ste_legal spec/smmu/ste.h
+  "nested & !ste.s2s() & Flag<W>(!caps.ns1ats)" "nested & Flag<W>(!caps.ns1ats)")
+iommucheck_twin(ste_vmid structures ste_legal spec/smmu/ste.h
+  "some_stage & !el2 & Flag<W>(caps.s2p)" "some_stage & Flag<W>(caps.s2p)")
+iommucheck_twin(ste_start structures ste_legal spec/smmu/ste_stage2.h
+  "t0sz + W(bits_per_level(granule) + 4)" "t0sz + W(bits_per_level(granule) + 5)")
+iommucheck_twin(ste_haft structures ste_legal spec/smmu/ste_stage2.h
+  "Flag<W>(caps.httu != 3) | !ste.s2haft()" "!ste.s2haft()")
+iommucheck_twin(cd_endi structures cd_legal spec/smmu/cd.h
+  "no_walks | endianness_supported<W>(cd.endi(), caps)" "endianness_supported<W>(cd.endi(), caps)")
+iommucheck_twin(cd_ttb structures cd_legal spec/smmu/cd.h
+  "*granule == Granule::g64k ? size : minimum(size, W(48))" "size")
+iommucheck_twin(cd_asid structures cd_legal spec/smmu/cd.h
+  "field(cd.asid(), 15, 8)" "field(cd.asid(), 15, 9)")
+
 iommucheck_twin(covers_vmid covers_table covers_table spec/smmu/coverage.h
   "is_zero((command.vmid ^ target.vmid) >> vmw)" "is_zero(command.vmid ^ target.vmid)")
 iommucheck_twin(covers_global covers_table covers_table spec/smmu/coverage.h
