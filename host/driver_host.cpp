@@ -203,6 +203,7 @@ void DriverHost::bind_platform() {
     if (host.abandoned_ || host.steps_ > host.steps_max_) return 1;
     if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
     host.waits_for_messages();
+    if (token == IOMMUCHECK_WAIT_INTERRUPT) host.waits_for_interrupt();
     const u64 progress = host.monitor_.smmu().progress_made();
     if (std::exchange(host.progress_, progress) != progress) host.waits_ = 0;
     if (host.monitor_.smmu().is_stuck() && host.waits_ >= stuck_waits_max) return 1;

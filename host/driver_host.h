@@ -187,6 +187,7 @@ class DriverHost {
   /// The driver loads there: the message of a CMD_SYNC may have come.
   void looks_at(u64 pa, u64 bytes);
   void waits_for_messages();
+  void waits_for_interrupt();
   void takes_messages_as_seen();
   bool refuses(const char* what, u64 pa, u64 bytes);
   bool refuses_sized(const char* what, u64 pa, u32 bytes, u32 most);

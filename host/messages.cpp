@@ -2,7 +2,8 @@
 // A driver that waits for the message of a CMD_SYNC looks at memory: at what it loads through the
 // platform, or at the window itself, which nobody sees. Of a message that came while it waited and
 // behind which it goes on with something else, without a load that was told, it is taken that it
-// has seen it: a mistake may be missed by that, but none is made up.
+// has seen it: a mistake may be missed by that, but none is made up. One that waits for the
+// interrupt of a CMD_SYNC is told by handle_irq.
 #include <utility>
 
 #include "host/driver_host.h"
@@ -23,6 +24,16 @@ void DriverHost::waits_for_messages() {
   Monitor::Messages came = monitor_.look_for_messages(*choices_);
   stops_where_it_is_to();
   if (!tells_loads_) unseen_messages_ = std::move(came);
+}
+
+/// It comes in the middle of the wait, as it would on the processor that waits.
+void DriverHost::waits_for_interrupt() {
+  if (abandoned_ || driver_.handle_irq == nullptr) return;
+  const bool comes = monitor_.look_for_interrupt(*choices_);
+  stops_where_it_is_to();
+  if (!comes) return;
+  monitor_.irq(AgentId::cpu0, IOMMUCHECK_IRQ_COMMAND_SYNC);
+  driver_.handle_irq(state_, IOMMUCHECK_IRQ_COMMAND_SYNC);
 }
 
 void DriverHost::takes_messages_as_seen() {

@@ -16,6 +16,7 @@ inline constexpr u64 read_only = u64{1} << 7;
 inline constexpr u64 inner_shareable = u64{3} << 8;
 inline constexpr u64 accessed = u64{1} << 10;
 inline constexpr u64 not_global = u64{1} << 11;
+inline constexpr u64 dirty_bit_modifier = u64{1} << 51;
 inline constexpr u64 privileged_execute_never = u64{1} << 53;
 inline constexpr u64 execute_never = u64{1} << 54;
 

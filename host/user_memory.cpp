@@ -23,6 +23,8 @@ constexpr u64 cd_no_half_1 = u64{1} << 30;
 constexpr u64 cd_v = u64{1} << 31;
 constexpr unsigned cd_ips_lsb = 32;
 constexpr u64 cd_aa64 = u64{1} << 41;
+constexpr u64 cd_hd = u64{1} << 42;
+constexpr u64 cd_ha = u64{1} << 43;
 constexpr u64 cd_records = u64{1} << 45;
 constexpr u64 cd_aborts = u64{1} << 46;
 constexpr unsigned cd_asid_lsb = 48;
@@ -47,7 +49,8 @@ UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps, Users
     : sink_(sink),
       words_(user_words(format)),
       next_pa_(pa),
-      output_size_(encoded_size(caps.oas_lg2)) {}
+      output_size_(encoded_size(caps.oas_lg2)),
+      httu_(format == UsersFormat::smmuv3 ? caps.httu : 0) {}
 
 template <class Tell>
 void UserMemory::tell(Tell tell_one) {
@@ -125,12 +128,21 @@ u64 UserMemory::slot_of(u64 root, u64 va, bool make) {
   }
 }
 
+/// By where it is: as it is used already, not accessed yet, clean, or both.
+u64 UserMemory::leaf(u64 va, u64 ipa, u32 prot) const {
+  u64 word = words_.leaf(ipa, prot);
+  if (httu_ >= 1 && bit(va, 12)) word &= ~page::accessed;
+  const bool writable = (prot & spec::sva::prot_write) != 0;
+  if (httu_ >= 2 && bit(va, 13) && writable) word |= page::read_only | page::dirty_bit_modifier;
+  return word;
+}
+
 bool UserMemory::map(u64 root, u64 va, u64 ipa, u32 prot) {
   if ((va >> input_bits) != 0) return false;
   const u64 slot = slot_of(root, va, true);
   if (slot == 0) return false;
   sink_.before(va);
-  write(slot, words_.leaf(ipa, prot));
+  write(slot, leaf(va, ipa, prot));
   sink_.barrier();
   pages_[{root, va}] = {ipa, prot};
   tell([&](u64 parent) { sink_.maps(parent, root, va, ipa, prot); });
@@ -175,6 +187,8 @@ bool UserMemory::set_entry(u64 first, u64 number, const UserEntry& content) {
     now.asid = outside ? 0 : asid_of(root);
     word0 |= cd_t0sz | cd_write_back | cd_no_half_1 | (output_size_ << cd_ips_lsb) | cd_aa64 |
              cd_records | cd_aborts | (now.asid << cd_asid_lsb);
+    if (httu_ >= 1) word0 |= cd_ha;
+    if (httu_ >= 2) word0 |= cd_hd;
     word1 = root;
   }
   if (content.kind == UserEntryKind::table || content.kind == UserEntryKind::outside) {

@@ -76,6 +76,7 @@ class UserMemory {
 
  private:
   u64 new_pages(u64 count);
+  [[nodiscard]] u64 leaf(u64 va, u64 ipa, u32 prot) const;
   void tell_table(u64 parent, u64 pa, u64 root);
   [[nodiscard]] u64 read(u64 ipa) const { return image_[(ipa - first_ipa) / 8]; }
   void write(u64 ipa, u64 value);
@@ -88,6 +89,7 @@ class UserMemory {
   const UserWords& words_;
   u64 next_pa_;
   u64 output_size_;
+  unsigned httu_;  // flags that the user lets hardware set: 1 access, 2 dirty state, too
   std::vector<u64> image_;
   u64 next_ = first_ipa;
   std::map<u64, u64> users_;  // parent, and where its memory is

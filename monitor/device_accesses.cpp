@@ -58,7 +58,8 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
   }
   spec::Outcome& outcome =
       outcomes[choices.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
-  if (outcome.kind == spec::OutcomeKind::within) outcome = caches_.nested().newest(access);
+  const bool nested = outcome.kind == spec::OutcomeKind::within;
+  if (nested) outcome = caches_.nested().newest(access);
   using spec::OutcomeKind;
   const u32 device = interface_.device_of(access.sid);
   const bool of_tables = outcome.kind == OutcomeKind::fault && !outcome.stage2 &&
@@ -88,6 +89,7 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
     if (outcome.kind == OutcomeKind::translation) dma.pa = outcome.pa;
     emit(trace::device_agent(static_cast<u16>(interface_.device_of(access.sid))), dma);
   }
+  if (nested) mark_walk(access, outcome);
   mark_descriptor(access, outcome, choices);
   const auto recorded = smmu_.record(access, outcome);
   if (!recorded) return false;

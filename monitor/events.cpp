@@ -189,6 +189,9 @@ class TraceFeeder::Feeder {
         word, store.size == 8
                   ? *store.value
                   : with_bits(before.value, shift + 8U * store.size - 1, shift, *store.value));
+    const bool flags = store.cause == trace::StoreCause::access_flag ||
+                       store.cause == trace::StoreCause::dirty_flag;
+    if (flags && m_.setup_.calls_are_known) m_.interface_.descriptor_written(word);
     m_.gather();
   }
 
@@ -287,6 +290,7 @@ class TraceFeeder::Feeder {
     m_.tick();
     if (irq.kind == trace::IrqKind::event_queue) m_.interrupt_of_event_queue();
     if (irq.kind == trace::IrqKind::page_request_queue) m_.interrupt_of_page_queue();
+    if (irq.kind == trace::IrqKind::command_sync) m_.interrupt_of_sync();
   }
 
   // ---- processes --------------------------------------------------------------------------------

@@ -51,6 +51,34 @@ void Marks::mark_descriptor(const spec::Access& access, const spec::Outcome& out
   case_.marks.push_back(mark);
 }
 
+/// Of a walk through both stages by memory as it is: flags of the user's descriptors, and of those
+/// of stage 2 that map them, all at once. The leaf of stage 2 by which the access itself passes is
+/// mark_descriptor()'s. IHI 0070 3.13.5.
+void Marks::mark_walk(const spec::Access& access, const spec::Outcome& outcome) {
+  const bool translated = outcome.kind == spec::OutcomeKind::translation;
+  if (!translated || caches_.capabilities().httu == 0 || outcome.atc != 0) return;
+  const spec::FlagUpdates made = caches_.nested().updates(access);
+  if (!made.known || made.outcome.kind != outcome.kind || made.outcome.pa != outcome.pa) return;
+  for (const spec::FlagUpdate& one : made.all) {
+    if (one.pa != outcome.origin || !outcome.dirty) store_flags(one);
+  }
+}
+
+void Marks::store_flags(const spec::FlagUpdate& update) {
+  const spec::Content now = caches_.memory().newest(update.pa);
+  if (now.unknown || now.value != update.from) return;
+  const bool dirties = ((update.from ^ update.to) & bits_of::ap2) != 0;
+  tick();
+  emit(trace::smmu_agent(), trace::DeviceStore{.pa = update.pa,
+                                               .size = 8,
+                                               .value = update.to,
+                                               .cause = dirties ? trace::StoreCause::dirty_flag
+                                                                : trace::StoreCause::access_flag});
+  caches_.device_store(update.pa, update.to);
+  interface_.descriptor_written(update.pa);
+  gather();
+}
+
 /// By ATS the write may be one of later, by an answer whose request has marked the page: that one
 /// would have been made here, and its mark is in memory. What has other words is no such answer: it
 /// is cached, and dirty.

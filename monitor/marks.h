@@ -15,6 +15,9 @@ class Marks : public Waits {
   /// and what is due is written (messages.cpp). What was.
   using Messages = std::vector<spec::Smmu::MessageWrite>;
   Messages look_for_messages(spec::Choices& choices);
+  /// The driver waits for the interrupt of a CMD_SYNC: the queue makes progress. True: one comes
+  /// now, and whoever tells the driver says irq().
+  bool look_for_interrupt(spec::Choices& choices);
   /// The messages of what CMDQ_CONS has just shown to be consumed.
   Messages write_messages(spec::Choices& choices);
 
@@ -24,12 +27,14 @@ class Marks : public Waits {
   void note_write(const spec::Access& access, std::optional<u64> pa, bool sure);
   void mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
                        spec::Choices& choices);
+  void mark_walk(const spec::Access& access, const spec::Outcome& outcome);
   static void forget_marked_before(std::vector<spec::Outcome>& outcomes);
   void settle_marks();
 
  private:
   using Mark = Case::Mark;
   void store_mark(const Mark& mark);
+  void store_flags(const spec::FlagUpdate& update);
 };
 
 }  // namespace iommucheck::oracle

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Messages by which CMD_SYNCs say that they are complete, written by the SMMU that is played here.
-// IHI 0070 3.18.1, 4.7.3.
+// Messages and interrupts by which CMD_SYNCs say that they are complete, of the SMMU that is played
+// here. IHI 0070 3.18.1, 4.7.3.
 #include "base/bits.h"
 #include "monitor/marks.h"
 #include "trace/agent.h"
@@ -12,6 +12,13 @@ Marks::Messages Marks::look_for_messages(spec::Choices& choices) {
   settle_marks();  // what the message tells to be complete is visible before it
   smmu_.consume_unseen(choices);
   return write_messages(choices);
+}
+
+bool Marks::look_for_interrupt(spec::Choices& choices) {
+  if (hardware_) return false;
+  settle_marks();
+  smmu_.consume_unseen(choices);
+  return smmu_.due_interrupt(choices);
 }
 
 Marks::Messages Marks::write_messages(spec::Choices& choices) {

@@ -73,11 +73,17 @@ void RegisterEvents::command_consumed(u32 slot, const std::optional<spec::Comman
 
 void RegisterEvents::irq(AgentId by, u32 source) {
   tick();
-  emit(by, trace::Irq{.kind = source == 0   ? trace::IrqKind::event_queue
-                              : source == 1 ? trace::IrqKind::page_request_queue
-                                            : trace::IrqKind::global_error});
-  if (source == 0) interrupt_of_event_queue();
-  if (source == 1) interrupt_of_page_queue();
+  const auto kind = static_cast<trace::IrqKind>(source);
+  emit(by, trace::Irq{.kind = kind});
+  if (kind == trace::IrqKind::event_queue) interrupt_of_event_queue();
+  if (kind == trace::IrqKind::page_request_queue) interrupt_of_page_queue();
+  if (kind == trace::IrqKind::command_sync) interrupt_of_sync();
+}
+
+void RegisterEvents::interrupt_of_sync() {
+  if (recording_ || hardware_) return;
+  smmu_.interrupt_of_sync();
+  gather();
 }
 
 void RegisterEvents::interrupt_of_page_queue() {

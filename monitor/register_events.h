@@ -26,6 +26,7 @@ class RegisterEvents : public MemoryEvents {
 
   void interrupt_of_event_queue();
   void interrupt_of_page_queue();
+  void interrupt_of_sync();
 };
 
 }  // namespace iommucheck::oracle

@@ -103,7 +103,9 @@ enum {
   IOMMUCHECK_WAIT_CMDQ = 1,     /* CMDQ_CONS to move (space, or a CMD_SYNC consumed)        */
   IOMMUCHECK_WAIT_REGISTER = 2, /* CR0ACK, IRQ_CTRLACK or GBPA.Update to follow a write      */
   IOMMUCHECK_WAIT_MSI = 3,      /* a word of memory to be written by the SMMU               */
-  IOMMUCHECK_WAIT_CALLER = 4    /* another call of the interface, a callback, a reference    */
+  IOMMUCHECK_WAIT_CALLER = 4,   /* another call of the interface, a callback, a reference    */
+  IOMMUCHECK_WAIT_INTERRUPT = 5 /* that of a CMD_SYNC (CS = SIG_IRQ): handle_irq is called   */
+                                /* from inside of the wait                                   */
 };
 
 enum { IOMMUCHECK_LOG_ERROR = 0, IOMMUCHECK_LOG_WARNING = 1, IOMMUCHECK_LOG_INFO = 2 };

@@ -56,6 +56,7 @@ void Smmu::enable_queue() {
     }
     if (!slots_from_events_) caches_.drop_commands(open);
     drop_messages(r_.cons_total + commands_ahead());
+    drop_interrupts(r_.cons_total + commands_ahead());
     set(r_.cons_total, r_.exposed_total);
     // In a recording they were seen as consumed, so those CMD_SYNCs are complete.
     if (slots_from_events_) complete_syncs();
@@ -141,6 +142,7 @@ bool Smmu::execute(const CommandWords& words, bool certain) {
   if (command.op == Opcode::sync && certain) {
     syncs_.push(caches_.trail(), {r_.exposed_total, group});
     note_message(command);
+    note_interrupt(command);
   }
   if (command.op == Opcode::sync && r_.stop_sync != 0) {
     set(r_.stop_sync, r_.stop_sync - 1);
@@ -225,6 +227,7 @@ void Smmu::stop_at(u64 cons, u64 code) {
   observe_cons(cons);
   caches_.drop_commands(r_.exposed_total - r_.cons_total);
   drop_messages(r_.cons_total);
+  drop_interrupts(r_.cons_total);
   set(r_.exposed_total, r_.cons_total);
   set(r_.done_total, r_.cons_total);
   set(r_.exposed, r_.cmdq_cons);

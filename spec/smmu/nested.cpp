@@ -35,14 +35,21 @@ Outcome one_end(const Outcome& met) {
 
 // ---- one outcome --------------------------------------------------------------------------------
 
+SmmuState NestedAccesses::state() const {
+  return {
+      .caps = caps_, .streams = controls_.stream_table(), .smmuen = true, .e2h = controls_.e2h()};
+}
+
+FlagUpdates NestedAccesses::updates(const Access& access) const {
+  NewestMemory words{memory_};
+  return flag_updates(words, state(), access);
+}
+
 Outcome NestedAccesses::newest(const Access& access) const {
   NewestMemory words{memory_};
   const auto ste = find_ste(words, controls_.stream_table(), access.sid);
   if (!ste) return ste.error();
-  Outcome outcome = through_ste(
-      words,
-      {.caps = caps_, .streams = controls_.stream_table(), .smmuen = true, .e2h = controls_.e2h()},
-      *ste, access, false);
+  Outcome outcome = through_ste(words, state(), *ste, access, false);
   if (decode_ste(*ste, caps_).kind != SteKind::nested) return outcome;
   // Of a passing access the last word is stage 2's; the user's are the user's to be marked.
   outcome.dirty = outcome.dirty && !ap2(outcome.value).value;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "spec/smmu/accesses.h"
+#include "spec/smmu/flag_updates.h"
 #include "spec/smmu/told_cds.h"
 
 namespace iommucheck::spec {
@@ -35,6 +36,9 @@ class NestedAccesses {
   /// One legal outcome of an untranslated access now, for whoever performs it: what memory says,
   /// newest words alone. SMMUEN may be 1.
   [[nodiscard]] Outcome newest(const Access& access) const;
+  /// What a walk of that access writes into descriptors, of the user's and of stage 2: by newest()
+  /// as well.
+  [[nodiscard]] FlagUpdates updates(const Access& access) const;
   /// Some address leads there by what lives under the tag, which is of stage 2, or of an ATC of
   /// whose addresses nothing is known.
   [[nodiscard]] bool reaches(u32 tag, u64 pa) const;
@@ -52,6 +56,7 @@ class NestedAccesses {
   }
 
  private:
+  [[nodiscard]] SmmuState state() const;
   void through_both(const Access& access, const Fetches::SteOption& its,
                     std::vector<Outcome>& found) const;
   void through_its_stage1(const Access& access, const Ste<u64>& ste, const ContextDecision& context,

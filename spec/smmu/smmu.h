@@ -182,6 +182,11 @@ class Smmu {
     u64 data = 0;  ///< of 32 bits
   };
   std::optional<MessageWrite> due_message(Choices& choices);
+  /// As a device: the interrupt of a CMD_SYNC reaches the driver now; who tells it says
+  /// interrupt_of_sync().
+  bool due_interrupt(Choices& choices);
+  /// The driver takes the interrupt of a CMD_SYNC.
+  void interrupt_of_sync();
   /// A barrier that orders its loads before later ones, and before later stores.
   void observe_load_barrier();
   /// Counts acknowledgements and consumed commands that the driver saw.
@@ -316,6 +321,11 @@ class Smmu {
     u64 written = 0;
     u64 late = 0;  // as a device: it has put it off
   };
+  struct SyncInterrupt {
+    u64 position = 0;  // of its CMD_SYNC, as exposed_total
+    u64 sent = 0;      // as a device: it has come, or another one for it
+    u64 late = 0;      // as a device: it has put it off
+  };
 
   void set(u64& place, u64 value) {
     if (place != value) caches_.trail().set(place, value);
@@ -376,6 +386,10 @@ class Smmu {
   void note_message(const Command& sync);
   void forget_messages();
   void drop_messages(u64 position);
+  void note_interrupt(const Command& sync);
+  void forget_interrupts();
+  void set_first_interrupt(u64 first);
+  void drop_interrupts(u64 position);
   /// As a device: commands that it has consumed, which the driver has not seen.
   [[nodiscard]] u64 commands_ahead() const {
     return r_.done_total > r_.cons_total ? r_.done_total - r_.cons_total : 0;
@@ -419,7 +433,11 @@ class Smmu {
   u64 first_sync_ = 0;  // of syncs_: those before are complete
   TrailArray<Message> messages_;
   u64 first_message_ = 0;  // of messages_: those before are written, and seen
-  u64 cmdq_first_ = 0;     // memory of the command queue
+  TrailArray<SyncInterrupt> interrupts_;
+  u64 first_interrupt_ = 0;     // of interrupts_: those before have come, or may come late
+  u64 late_interrupt_ = 0;      // one may, whose CMD_SYNC was seen to be consumed before
+  u64 late_interrupt_due_ = 0;  // as a device: it will
+  u64 cmdq_first_ = 0;          // memory of the command queue
   u64 cmdq_bytes_ = 0;
   bool slots_from_events_ = false;
   bool command_errors_ = false;

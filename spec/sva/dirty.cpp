@@ -438,6 +438,24 @@ void device_wrote(InterfaceState& s, u32 device, Substream at, u64 iova, std::op
   }
 }
 
+void descriptor_written(InterfaceState& s, u64 pa) {
+  if (s.tracked == 0 && !s.tickets.any()) return;
+  std::vector<u32> parents;
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    const u32 parent = parent_of(s, s.devices[i].domain);
+    if (parent == 0 || std::ranges::find(parents, parent) != parents.end()) continue;
+    bool holds = false;
+    s.forest.for_each(s.spaces[parent].map, 0, whole_space, [&](const Interval& piece) {
+      holds |= piece.pa <= pa && pa - piece.pa <= piece.last - piece.first;
+    });
+    if (holds) parents.push_back(parent);
+  }
+  // Through which of several it came is not known.
+  for (const u32 parent : parents) {
+    parent_written(s, parent, pa, parents.size() == 1 && !s.tickets.any());
+  }
+}
+
 void forget_written(InterfaceState& s, u32 space, u64 first, u64 last) {
   for (u64 Space::* root : {&Space::written, &Space::maybe, &Space::meanwhile}) {
     erase(s, root, space, {first, last});

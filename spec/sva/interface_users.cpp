@@ -49,6 +49,8 @@ std::optional<u64> InterfaceUsers::number_of(u64 parent, u32 device) const {
   return sva::number_of(state(), state().find_stage2(parent), device);
 }
 
+void InterfaceUsers::descriptor_written(u64 pa) { sva::descriptor_written(state(), pa); }
+
 void InterfaceUsers::device_wrote(u32 device, Substream at, u64 iova, std::optional<u64> pa,
                                   bool sure) {
   sva::device_wrote(state(), device, at, iova, pa, sure);

@@ -57,6 +57,7 @@ class SvaNested : public testing::Test {
     setup.devices = {{.stream_ids = {1}, .ssid_bits = 8}, {.stream_ids = {2}, .ssid_bits = 8}};
     setup.ssid_bits = 8;
     setup.user_format = &format;
+    setup.dirty = DirtyHardware::present;
     return setup;
   }
   SvaNested() {
@@ -235,6 +236,27 @@ TEST_F(SvaNested, the_parents_change_is_the_users) {
   EXPECT_EQ(met(0x1000), "P0 | outer fault");
   EXPECT_TRUE(state.end_call(ticket, unmap, {.value = page}).ok);
   EXPECT_EQ(met(0x1000), "outer fault");
+}
+
+/// Flags that hardware sets in a user's table are written to the page of the parent that has it.
+TEST_F(SvaNested, a_page_with_a_table_is_dirty_when_hardware_sets_a_flag_there) {
+  attach_user();
+  ok({.kind = CallKind::dirty_set, .domain = s2, .on = true});
+  const Call read{
+      .kind = CallKind::dirty_read, .domain = s2, .iova = cds, .size = 2 * page, .grain = page};
+  const auto told = [&](u64 bits) {
+    const Trail::Mark mark = trail.mark();
+    const bool is = state.apply(read, {.status = Status::ok, .bits = {bits}}).ok;
+    trail.undo_to(mark);
+    return is;
+  };
+  EXPECT_TRUE(told(0));
+  state.descriptor_written(pa + 100 * page);  // of no user's: a table of the driver's own
+  EXPECT_TRUE(told(0));
+  state.descriptor_written(pa + 17 * page + 8);
+  EXPECT_TRUE(told(2));
+  EXPECT_FALSE(told(0)) << "the page of the table is missing";
+  EXPECT_TRUE(told(3)) << "where flags are written a user chooses";
 }
 
 }  // namespace
