@@ -304,13 +304,12 @@ void stream_range_case(const Context& c) {
   c.cases.push_back(b.take());
 }
 
-/// A CD that becomes invalid, of each substream whose number is one bit.
-void substream_case(const Context& c) {
+/// CDs that become invalid, of substreams whose numbers are one bit: some from bit `from` on.
+void substreams_case(const Context& c, unsigned from) {
+  constexpr unsigned each = 4, leaf_bits = 6, linear_most = 10;
   const unsigned bits = c.caps.ssidsize;
-  constexpr unsigned leaf_bits = 6, linear_most = 10;
   const bool two_level = bits > linear_most;
-  if (!c.device.sends_substreams || !c.caps.s1p || bits == 0 || (two_level && !c.caps.cd2l)) return;
-  CaseBuilder b(c.device, "each operand: CFGI_CD.SubstreamID");
+  CaseBuilder b(c.device, fmt::format("each operand: CFGI_CD.SubstreamID, bits from {} on", from));
   const u64 bytes = two_level ? u64{8} << (bits - leaf_bits) : u64{64} << bits;
   const u64 table = b.memory(bytes, bytes);
   const u64 root = b.root(Granule::g4k, 25);
@@ -321,18 +320,17 @@ void substream_case(const Context& c) {
   fields.s1fmt = two_level ? 1 : 0;
   b.ste(0, spec::make_stage1_ste(fields));
   const u64 leaf_bytes = u64{64} << leaf_bits;
-  const u64 first = two_level ? b.memory(leaf_bytes, leaf_bytes) : table;
-  if (two_level) b.store(table, first | 1);
-  const auto place_of = [&](u32 ssid) {
-    if (!two_level || ssid < pow2(leaf_bits)) return first + 64 * u64{ssid};
-    const u64 leaf = b.memory(leaf_bytes, leaf_bytes);
-    b.store(table + 8 * (u64{ssid} >> leaf_bits), leaf | 1);
-    return leaf;
-  };
   std::vector<std::pair<u32, u64>> places;
-  for (unsigned i = 0; i < bits; ++i) {
-    places.emplace_back(u32{1} << i, place_of(u32{1} << i));
-    b.cd_at(places.back().second, b.plain_cd(root, 25, 1 + i));
+  u64 leaf = 0;
+  for (unsigned i = from; i < std::min(from + each, bits); ++i) {
+    const u32 ssid = u32{1} << i;
+    if (two_level && (leaf == 0 || i >= leaf_bits)) {
+      leaf = b.memory(leaf_bytes, leaf_bytes);
+      b.store(table + 8 * (u64{ssid} >> leaf_bits), leaf | 1);
+    }
+    const u64 place = two_level ? leaf + 64 * (ssid % pow2(leaf_bits)) : table + 64 * u64{ssid};
+    places.emplace_back(ssid, place);
+    b.cd_at(place, b.plain_cd(root, 25, 1 + i));
   }
   b.enable();
   for (const auto& [ssid, place] : places) {
@@ -344,6 +342,12 @@ void substream_case(const Context& c) {
   }
   b.poll();
   c.cases.push_back(b.take());
+}
+
+void substream_cases(const Context& c) {
+  const unsigned bits = c.caps.ssidsize;
+  if (!c.device.sends_substreams || !c.caps.s1p || (bits > 10 && !c.caps.cd2l)) return;
+  for (unsigned from = 0; from < bits; from += 4) substreams_case(c, from);
 }
 
 void response_case(const Context& c) {
@@ -463,7 +467,7 @@ void each_operand_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   using namespace each_operand;
   const Context c{device, cases, spec::parse_capabilities(device.id)};
   stream_range_case(c);
-  substream_case(c);
+  substream_cases(c);
   response_case(c);
   atc_cases(c);
   hint_cases(c);
