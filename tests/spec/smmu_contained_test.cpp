@@ -499,5 +499,22 @@ TEST(KnownUser, NothingIsFilledWhereThereIsNoTranslation) {
   EXPECT_FALSE(alone.caches.fill_nested(1, 0, false, va));
 }
 
+// IHI 0070 3.4.3, 5.2.2, 7.3.22: the STE may be ILLEGAL, which comes before its SubstreamIDs.
+TEST(Contained, AContextPointerBeyondTheInputSizeMayBeABadSte) {
+  for (const unsigned s1dss : {0U, 1U}) {
+    for (const bool beyond : {false, true}) {
+      NestedMachine m;
+      const u64 pointer = beyond ? u64{1} << 50 : cd_ipa;
+      m.ste(1, with_stage2(make_stage1_ste({.s1contextptr = pointer, .s1cdmax = 2, .s1dss = s1dss}),
+                           NestedMachine::stage2()));
+      m.send({cfgi_all(), nh_all, cmd_sync()});
+      std::vector<EventType> met;
+      for (const Outcome& o : m.outcomes(Access{.sid = 1, .va = 0x1000})) met.push_back(o.event);
+      EXPECT_EQ(std::ranges::count(met, EventType::c_bad_ste), beyond ? 1 : 0) << s1dss;
+      EXPECT_EQ(std::ranges::count(met, EventType::f_stream_disabled), s1dss == 0 ? 1 : 0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::smmu_contained_test

@@ -2,7 +2,7 @@
 // Three walkers, of which none calls another, say the same of any configuration, tables and access:
 // transaction.h (and with it walk.h and stage2.h), the doors of the engine (spec/smmu/stage.h), and
 // the fast model (impl/device), whose records and writes of flags are compared as well. IHI 0070
-// 7.3.22, 3.13; DDI 0487 D8.
+// 7.3.22, 3.13; DDI 0487 D8. And stage 2 confines all that a nested access reads and reaches.
 //
 // IOMMUCHECK_WALKER_TRIPLES and IOMMUCHECK_WALKER_SEED: how many, and from which seed on.
 #include <gtest/gtest.h>
@@ -45,9 +45,39 @@ struct Words {
   }
 };
 
+/// Under stage 2 nothing but STEs is read, and nothing is reached, but behind a walk of stage 2
+/// that has passed, one for each; nothing is read behind one that has not.
+struct Confined {
+  const GivenMemory& memory;
+  u64 beyond = 0;
+  bool leaks = false;  ///< a mistake of the source, on purpose: it tells of no walk but the first
+  unsigned walks = 0, passed = 0, used = 0;
+  bool in_walk = false, wrong = false;
+  spec::Stage2Input last = spec::Stage2Input::cd;
+  std::optional<u64> read(spec::Structure kind, u64 pa) {
+    const bool streams = kind == spec::Structure::l1std || kind == spec::Structure::ste;
+    if (streams && (pa & beyond) != 0) return std::nullopt;
+    if (!streams && !in_walk && ++used != passed) wrong = true;
+    return memory.word(pa);
+  }
+  void stage1_passed(bool /*dirties*/) {}
+  void stage2_begins() {
+    if (in_walk) wrong = true;
+    in_walk = true;
+    ++walks;
+  }
+  void stage2_passed(spec::Stage2Input input, bool /*dirties*/) {
+    in_walk = false;
+    last = input;
+    // An update of flags is no read of its own.
+    if (input != spec::Stage2Input::stage1_update && !(leaks && walks > 1)) ++passed;
+  }
+};
+
 struct Mistakes {
   DoorMistake doors = DoorMistake::none;
   u64 unseen = 0, unwritten = 0;  ///< of the device
+  bool leaks = false;
 };
 
 struct Counts {
@@ -98,6 +128,7 @@ class Machine {
     stage2_ = stream.stage2;
     counts.nested += updates.both && outcome.kind == OutcomeKind::translation ? 1 : 0;
     std::string wrong = doors(words.ste, outcome, counts);
+    if (stage2_) wrong += confined(outcome);
     wrong += device(outcome);
     wrong += flags(updates);
     counts.written += memory_.writes.empty() ? 0 : 1;
@@ -130,6 +161,17 @@ class Machine {
                       other->ipa == outcome.ipa &&
                       (outcome.kind != OutcomeKind::fault || other->rule == outcome.rule);
     return same ? "" : "; by the doors " + text(*other);
+  }
+
+  std::string confined(const Outcome& outcome) {
+    Confined source{memory_, ~device::low_mask(features_.oas), mistakes_.leaks};
+    const Outcome again = spec::untranslated_transaction(source, triple_.smmu, triple_.access);
+    bool held = !source.wrong && again.same(outcome);
+    if (outcome.kind == OutcomeKind::translation) {
+      held &= source.last == spec::Stage2Input::transaction && source.passed == source.used + 1;
+    }
+    held &= outcome.kind != OutcomeKind::bypass;
+    return held ? "" : "; stage 2 was left";
   }
 
   std::string device(const Outcome& outcome) {
@@ -279,6 +321,7 @@ TEST(ThreeWalkers, ADeviceThatSeesNoApTable) { EXPECT_GT(noticed({.unseen = u64{
 TEST(ThreeWalkers, ADeviceThatSeesNoLowBitOfXn) {
   EXPECT_GT(noticed({.unseen = u64{1} << 53}), 0U);
 }
+TEST(ThreeWalkers, AReadThatNoWalkOfStage2Allowed) { EXPECT_GT(noticed({.leaks = true}), 0U); }
 TEST(ThreeWalkers, ADeviceThatForgetsToSetTheAccessFlag) {
   EXPECT_GT(noticed({.unwritten = u64{1} << 10}), 0U);
 }
