@@ -22,6 +22,8 @@ constexpr u32 kind_of(impl::Route::Kind kind) {
 
 constexpr bool within(u64 value, u64 first, u64 last) { return value >= first && value <= last; }
 
+iommucheck_tag c_tag(impl::Tag tag) { return {tag.outer, tag.inner}; }
+
 }  // namespace
 
 /// What is no errno, nor one that anybody may answer, becomes ENODEV.
@@ -36,6 +38,24 @@ int DoorBackend::checked(const char* function, int answer) const {
                            answer));
       return -IOMMUCHECK_ENODEV;
   }
+}
+
+impl::Stored DoorBackend::stored(const char* function, int answer) const {
+  if (answer == -IOMMUCHECK_ETIMEDOUT) return impl::Stored::timed_out;
+  if (within(static_cast<u32>(answer), 0, 1)) {
+    return answer != 0 ? impl::Stored::changed : impl::Stored::unchanged;
+  }
+  nonsense(fmt::format("{} answered {}: it may answer 0, 1 or ETIMEDOUT", function, answer));
+  return impl::Stored::changed;
+}
+
+impl::Prepared DoorBackend::prepared(const char* function, int answer) const {
+  switch (stored(function, answer)) {
+    case impl::Stored::timed_out: return impl::Prepared::timed_out;
+    case impl::Stored::changed: return impl::Prepared::again;
+    case impl::Stored::unchanged: break;
+  }
+  return impl::Prepared::ready;
 }
 
 // ---- life ---------------------------------------------------------------------------------------
@@ -110,7 +130,17 @@ bool DoorBackend::has_cache(u32 device) const {
   return (device_config(device).flags & IOMMUCHECK_DEVICE_ATS) != 0;
 }
 
-bool DoorBackend::set_route(u32 device, const impl::Route& route) {
+bool can_pass(const BackendDoor& door, void* self, u32 device, bool at_pasid, Nonsense& nonsense) {
+  if (door.backend.can_route == nullptr) return !at_pasid;
+  const int answer =
+      door.backend.can_route(self, IOMMUCHECK_ROUTE_UNTRANSLATED, device, at_pasid ? 1 : 0);
+  if (!within(static_cast<u32>(answer), 0, 1)) {
+    nonsense.push_back(fmt::format("can_route answered {}: it answers 0 or 1", answer));
+  }
+  return answer == 1;
+}
+
+iommucheck_route DoorBackend::route_of(const impl::Route& route) {
   iommucheck_route given{};
   given.size = sizeof given;
   given.abi = IOMMUCHECK_BACKEND_ABI;
@@ -118,11 +148,18 @@ bool DoorBackend::set_route(u32 device, const impl::Route& route) {
   given.first = kind_of(route.first);
   given.pasid_bits = route.pasid_bits;
   if (route.table != nullptr) given.table = static_cast<const DoorTable*>(route.table)->theirs;
-  const int changed = ops().set_route(self_, device, &given);
-  if (!within(static_cast<u32>(changed), 0, 1)) {
-    nonsense(fmt::format("set_route answered {}: it answers 0 or 1", changed));
-  }
-  return changed != 0;
+  return given;
+}
+
+impl::Prepared DoorBackend::prepare_route(u32 device, const impl::Route& route) {
+  if (ops().prepare_route == nullptr) return impl::Prepared::ready;
+  const iommucheck_route given = route_of(route);
+  return prepared("prepare_route", ops().prepare_route(self_, device, &given));
+}
+
+impl::Stored DoorBackend::set_route(u32 device, const impl::Route& route) {
+  const iommucheck_route given = route_of(route);
+  return stored("set_route", ops().set_route(self_, device, &given));
 }
 
 void DoorBackend::forget_route(u32 device, bool whole) {
@@ -154,7 +191,7 @@ iommucheck_entry DoorBackend::entry_of(const impl::Entry& entry) {
                 (entry.waits ? IOMMUCHECK_ENTRY_WAITS : 0) |
                 (entry.quiet ? IOMMUCHECK_ENTRY_QUIET : 0) |
                 (entry.passes() ? IOMMUCHECK_ENTRY_UNTRANSLATED : 0);
-  given.tag = entry.tag;
+  given.tag = c_tag(entry.tag);
   if (entry.mm != nullptr) {
     given.table_pa = entry.mm->table_pa;
     given.input_bits = entry.mm->input_bits;
@@ -166,10 +203,11 @@ iommucheck_entry DoorBackend::entry_of(const impl::Entry& entry) {
   return given;
 }
 
-void DoorBackend::set_first_entry(impl::Table& table, const impl::Entry* entry) {
+impl::Stored DoorBackend::set_first_entry(impl::Table& table, const impl::Entry* entry) {
   const iommucheck_entry given = entry != nullptr ? entry_of(*entry) : iommucheck_entry{};
-  ops().set_first_entry(self_, static_cast<DoorTable&>(table).theirs,
-                        entry != nullptr ? &given : nullptr);
+  return stored("set_first_entry",
+                ops().set_first_entry(self_, static_cast<DoorTable&>(table).theirs,
+                                      entry != nullptr ? &given : nullptr));
 }
 
 impl::Backend::Place DoorBackend::make_place(impl::Table& table, u32 pasid) {
@@ -183,13 +221,25 @@ impl::Backend::Place DoorBackend::make_place(impl::Table& table, u32 pasid) {
   return Place::no_memory;
 }
 
-void DoorBackend::store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) {
+impl::Prepared DoorBackend::prepare_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) {
+  if (ops().prepare_entry == nullptr) return impl::Prepared::ready;
   const iommucheck_entry given = entry_of(entry);
-  ops().store_entry(self_, static_cast<DoorTable&>(table).theirs, pasid, &given);
+  return prepared("prepare_entry",
+                  ops().prepare_entry(self_, static_cast<DoorTable&>(table).theirs, pasid, &given));
 }
 
-void DoorBackend::clear_entry(impl::Table& table, u32 pasid) {
-  ops().store_entry(self_, static_cast<DoorTable&>(table).theirs, pasid, nullptr);
+impl::Stored DoorBackend::store(impl::Table& table, u32 pasid, const iommucheck_entry* entry) {
+  void* its = static_cast<DoorTable&>(table).theirs;
+  return stored("store_entry", ops().store_entry(self_, its, pasid, entry));
+}
+
+impl::Stored DoorBackend::store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) {
+  const iommucheck_entry given = entry_of(entry);
+  return store(table, pasid, &given);
+}
+
+impl::Stored DoorBackend::clear_entry(impl::Table& table, u32 pasid) {
+  return store(table, pasid, nullptr);
 }
 
 void DoorBackend::forget_entry(u32 device, u32 pasid, bool whole) {
@@ -200,8 +250,18 @@ bool DoorBackend::understands(const iommucheck_mm& mm) const {
   return ops().understands(self_, &mm) != 0;
 }
 
-u64 DoorBackend::tag_of(const iommucheck_mm& mm, u64 /*cpus*/) const {
-  return ops().tag_of(self_, &mm);
+int DoorBackend::take_tag(const iommucheck_mm& mm, u64 /*cpus*/, impl::Tag* tag) {
+  iommucheck_tag given{};
+  const int answer = ops().take_tag(self_, &mm, &given);
+  *tag = {given.outer, given.inner};
+  if (answer == 0 || answer == -IOMMUCHECK_ENOSPC) return answer;
+  nonsense(fmt::format("take_tag answered {}: it may answer 0 or ENOSPC", answer));
+  return -IOMMUCHECK_ENOSPC;
+}
+
+void DoorBackend::release_tag(impl::Tag tag) {
+  const iommucheck_tag given = c_tag(tag);
+  if (ops().release_tag != nullptr) ops().release_tag(self_, &given);
 }
 
 // ---- spaces -------------------------------------------------------------------------------------
@@ -220,7 +280,7 @@ int DoorBackend::new_space(u32 input_bits, bool foreign, impl::Space** space) {
   made->page_sizes = info_.page_sizes;
   made->page_mask = smallest_page - 1;
   made->table_pa = given.table_pa;
-  made->tag = foreign ? 0 : given.tag;
+  if (!foreign) made->tag = {given.tag.outer, given.tag.inner};
   made->input_bits = input_bits;
   made->foreign = foreign;
   *space = made;
@@ -278,13 +338,27 @@ void DoorBackend::free_retired(impl::Space& space) {
 
 // ---- invalidation -------------------------------------------------------------------------------
 
-void DoorBackend::drop_translations(u64 tag) { ops().drop_range(self_, tag, 0, ~u64{0}, 1); }
+void DoorBackend::drop_translations(impl::Tag tag, const impl::Places& places) {
+  impl::Gather all;
+  all.add_all();
+  drop_gathered(all, tag, places);
+}
 
-void DoorBackend::drop_gathered(const impl::Gather& gather, u64 tag) {
-  if (gather.all()) return drop_translations(tag);
-  for (const impl::TlbRange& range : gather) {
-    ops().drop_range(self_, tag, range.first, range.end - 1, range.tables ? 1 : 0);
-  }
+void DoorBackend::drop_gathered(const impl::Gather& gather, impl::Tag tag,
+                                const impl::Places& places) {
+  const auto number = [](const iommucheck_place& at) { return u64{at.pasid} << 32 | at.device; };
+  places_.clear();
+  places.for_each([&](u32 device, u32 pasid) { places_.push_back({device, pasid}); });
+  std::ranges::sort(places_, {}, number);
+  const auto again = std::ranges::unique(places_, {}, number);
+  places_.erase(again.begin(), again.end());
+  const iommucheck_tag its = c_tag(tag);
+  const auto drop = [&](u64 first, u64 last, bool tables) {
+    ops().drop_range(self_, &its, places_.data(), static_cast<u32>(places_.size()), first, last,
+                     tables ? 1 : 0);
+  };
+  if (gather.all()) return drop(0, ~u64{0}, true);
+  for (const impl::TlbRange& range : gather) drop(range.first, range.end - 1, range.tables);
 }
 
 void DoorBackend::drop_device(u32 device, u32 pasid) {
@@ -301,6 +375,7 @@ impl::SyncResult DoorBackend::flush() {
     case IOMMUCHECK_FLUSH_COMPLETE: return impl::SyncResult::complete;
     case IOMMUCHECK_FLUSH_SKIPPED: return impl::SyncResult::skipped;
     case IOMMUCHECK_FLUSH_TIMED_OUT: return impl::SyncResult::timed_out;
+    case IOMMUCHECK_FLUSH_UNANSWERED: return impl::SyncResult::unanswered;
     default:
       nonsense(fmt::format("flush answered {}: it answers IOMMUCHECK_FLUSH_*", answer));
       return impl::SyncResult::timed_out;
@@ -319,11 +394,13 @@ void DoorBackend::read_faults(impl::FaultSink& sink) {
     iommucheck_waiting fault{};
     fault.size = sizeof fault;
     fault.abi = IOMMUCHECK_BACKEND_ABI;
+    fault.last = 1;
     if (ops().read_fault(self_, &fault) == 0) return;
-    sink.take({.id = fault.id | u64{fault.stream_id} << stream_lsb,
+    sink.take({.id = fault.group | u64{fault.stream_id} << stream_lsb,
                .pasid = fault.pasid,
                .prot = fault.prot,
-               .iova = fault.iova & ~(smallest_page - 1)});
+               .iova = fault.iova & ~(smallest_page - 1),
+               .last = !has(IOMMUCHECK_BACKEND_GROUPS) || fault.last != 0});
   }
 }
 
@@ -336,8 +413,10 @@ bool DoorBackend::came_from(const impl::Fault& fault, u32 device) const {
 }
 
 impl::Answered DoorBackend::answer(const impl::Fault& fault, impl::Response response) {
-  const bool again = response == impl::Response::success;
-  const int answer = ops().answer(self_, static_cast<u32>(fault.id), again ? 1 : 0);
+  const u32 code = response == impl::Response::success   ? IOMMUCHECK_FAULT_SUCCESS
+                   : response == impl::Response::failure ? IOMMUCHECK_FAULT_FAILURE
+                                                         : IOMMUCHECK_FAULT_INVALID;
+  const int answer = ops().answer(self_, static_cast<u32>(fault.id), code);
   switch (answer) {
     case IOMMUCHECK_ANSWERED_DONE: return impl::Answered::done;
     case IOMMUCHECK_ANSWERED_ON_ITS_WAY: return impl::Answered::on_its_way;

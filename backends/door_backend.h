@@ -15,6 +15,9 @@ namespace iommucheck::oracle {
 /// What was answered that cannot be; told once each.
 using Nonsense = std::vector<std::string>;
 
+/// Whether accesses of the device may go untranslated. `self` may be null: it is not open yet.
+bool can_pass(const BackendDoor& door, void* self, u32 device, bool at_pasid, Nonsense& nonsense);
+
 class DoorBackend final : public impl::HookedBackend {
  public:
   DoorBackend(std::shared_ptr<const BackendDoor> door, const iommucheck_platform& platform,
@@ -45,25 +48,25 @@ class DoorBackend final : public impl::HookedBackend {
   unsigned pasid_bits(u32 device) const override;
   bool can_wait(u32 device) const override;
   bool devices_wait_alone() const override { return has(IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE); }
-  bool can_route(impl::Route::Kind kind) const override {
-    if (kind == impl::Route::Kind::bypass) return has(IOMMUCHECK_BACKEND_IDENTITY_AT_PASID);
-    return kind != impl::Route::Kind::user;
+  bool can_route(impl::Route::Kind kind, u32 device, bool at_pasid) const override {
+    return kind != impl::Route::Kind::bypass ||
+           can_pass(*door_, self_, device, at_pasid, nonsense_);
   }
   bool has_cache(u32 device) const override;
-  bool prepare_route(u32 /*device*/, const impl::Route& /*route*/) override { return false; }
-  bool set_route(u32 device, const impl::Route& route) override;
+  impl::Prepared prepare_route(u32 device, const impl::Route& route) override;
+  impl::Stored set_route(u32 device, const impl::Route& route) override;
   void forget_route(u32 device, bool whole) override;
   impl::Table* open_table() override;
   void close_table(impl::Table& table) override;
-  void set_first_entry(impl::Table& table, const impl::Entry* entry) override;
+  impl::Stored set_first_entry(impl::Table& table, const impl::Entry* entry) override;
   Growth grow(impl::Table& /*table*/) override { return Growth::none; }
   void grown(impl::Table& /*table*/) override {}
   void not_grown(impl::Table& /*table*/) override {}
   void free_abandoned(impl::Table& /*table*/) override {}
   Place make_place(impl::Table& table, u32 pasid) override;
-  void prepare_entry(impl::Table& /*table*/, u32 /*pasid*/, const impl::Entry& /*e*/) override {}
-  void store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override;
-  void clear_entry(impl::Table& table, u32 pasid) override;
+  impl::Prepared prepare_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override;
+  impl::Stored store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override;
+  impl::Stored clear_entry(impl::Table& table, u32 pasid) override;
   void forget_entry(u32 device, u32 pasid, bool whole) override;
   bool understands(const iommucheck_mm& mm) const override;
 
@@ -78,15 +81,15 @@ class DoorBackend final : public impl::HookedBackend {
   void attach_back(impl::Space& /*space*/, const impl::Detached& /*subtree*/) override {}
   void free_detached(impl::Space& /*space*/, const impl::Detached& /*subtree*/) override {}
   void free_retired(impl::Space& space) override;
-  u64 tag_of(const iommucheck_mm& mm, u64 cpus) const override;
-  // Tags come with spaces and processes: nothing is given, and nothing can be taken.
-  u64 new_tag() override { return 0; }
-  int take_tag(u64 /*tag*/) override { return 0; }
-  void release_tag(u64 /*tag*/) override {}
+  impl::Tag new_tag() override { return {}; }  // a space keeps its own
+  int take_tag(const iommucheck_mm& mm, u64 cpus, impl::Tag* tag) override;
+  void release_tag(impl::Tag tag) override;
 
   bool remembers_unmapped() const override { return has(IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED); }
-  void drop_translations(u64 tag) override;
-  void drop_gathered(const impl::Gather& gather, u64 tag) override;
+  void drop_translations(impl::Tag tag, const impl::Places& places) override;
+  void drop_gathered(const impl::Gather& gather, impl::Tag tag,
+                     const impl::Places& places) override;
+  bool drops_by_place() const override { return true; }
   void drop_device(u32 device, u32 pasid) override;
   void drop_device_range(u32 device, u32 pasid, u64 first, u64 end) override;
   impl::SyncResult flush() override;
@@ -119,6 +122,10 @@ class DoorBackend final : public impl::HookedBackend {
     return *config_->devices[device];
   }
   int checked(const char* function, int answer) const;
+  impl::Stored stored(const char* function, int answer) const;
+  impl::Prepared prepared(const char* function, int answer) const;
+  static iommucheck_route route_of(const impl::Route& route);
+  impl::Stored store(impl::Table& table, u32 pasid, const iommucheck_entry* entry);
   void nonsense(std::string text) const { nonsense_.push_back(std::move(text)); }
   static iommucheck_entry entry_of(const impl::Entry& entry);
   int new_space(u32 input_bits, bool foreign, impl::Space** space);
@@ -132,6 +139,7 @@ class DoorBackend final : public impl::HookedBackend {
   bool on_ = false;
   impl::Pool<DoorTable> tables_;
   impl::Pool<DoorSpace> spaces_;
+  std::vector<iommucheck_place> places_;  // of the call that is made
 };
 
 }  // namespace iommucheck::oracle

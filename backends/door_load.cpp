@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <utility>
 
@@ -14,8 +16,7 @@ namespace {
 
 constexpr u32 known_flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0 |
                             IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED | IOMMUCHECK_BACKEND_WAITS |
-                            IOMMUCHECK_BACKEND_IDENTITY_AT_PASID |
-                            IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE;
+                            IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE | IOMMUCHECK_BACKEND_GROUPS;
 
 std::unexpected<Error> bad(const std::string& path, std::string_view what) {
   return fail(ErrorCode::bad_input, fmt::format("{}: {}", path, what));
@@ -38,26 +39,50 @@ Expected<Struct> whole(const Struct* given, u32 first_size, std::string_view nam
   return all;
 }
 
-/// The first function of [first, end) that is NULL, by its number from 0.
+/// The first function of [first, end) that is NULL and may not be, by its number from 0.
 template <class Struct>
-std::optional<std::size_t> missing(const Struct& all, std::size_t first, std::size_t end) {
+std::optional<std::size_t> missing(const Struct& all, std::size_t first, std::size_t end,
+                                   std::initializer_list<std::size_t> optional = {}) {
   for (std::size_t at = first; at < end; at += sizeof(void*)) {
     void* function = nullptr;
     std::memcpy(&function, reinterpret_cast<const char*>(&all) + at, sizeof function);
-    if (function == nullptr) return (at - first) / sizeof(void*);
+    const bool may_be = std::ranges::find(optional, at) != optional.end();
+    if (function == nullptr && !may_be) return (at - first) / sizeof(void*);
   }
   return std::nullopt;
 }
 
-constexpr const char* backend_functions[] = {"open",         "begin_reset",     "end_reset",
-                                             "stop",         "free_everything", "add_device",
-                                             "set_route",    "forget_route",    "open_table",
-                                             "close_table",  "set_first_entry", "make_place",
-                                             "store_entry",  "forget_entry",    "understands",
-                                             "tag_of",       "open_space",      "close_space",
-                                             "map",          "unmap",           "translate",
-                                             "free_retired", "drop_range",      "drop_device",
-                                             "flush",        "drop_everything", "read_fault",
+constexpr const char* backend_functions[] = {"open",
+                                             "begin_reset",
+                                             "end_reset",
+                                             "stop",
+                                             "free_everything",
+                                             "add_device",
+                                             "can_route",
+                                             "prepare_route",
+                                             "set_route",
+                                             "forget_route",
+                                             "open_table",
+                                             "close_table",
+                                             "set_first_entry",
+                                             "make_place",
+                                             "prepare_entry",
+                                             "store_entry",
+                                             "forget_entry",
+                                             "understands",
+                                             "take_tag",
+                                             "release_tag",
+                                             "open_space",
+                                             "close_space",
+                                             "map",
+                                             "unmap",
+                                             "translate",
+                                             "free_retired",
+                                             "drop_range",
+                                             "drop_device",
+                                             "flush",
+                                             "drop_everything",
+                                             "read_fault",
                                              "answer"};
 constexpr const char* hardware_functions[] = {
     "open",         "stored",        "given_back",      "write",          "read",
@@ -74,6 +99,7 @@ static_assert(IOMMUCHECK_ROUTE_SIZE_VER0 == sizeof(iommucheck_route));
 static_assert(IOMMUCHECK_ENTRY_SIZE_VER0 == sizeof(iommucheck_entry));
 static_assert(IOMMUCHECK_SPACE_SIZE_VER0 == sizeof(iommucheck_space));
 static_assert(IOMMUCHECK_WAITING_SIZE_VER0 == sizeof(iommucheck_waiting));
+static_assert(IOMMUCHECK_ACCESS_SIZE_VER0 == sizeof(iommucheck_access));
 static_assert(IOMMUCHECK_HARDWARE_HOST_SIZE_VER0 == sizeof(iommucheck_hardware_host));
 
 }  // namespace
@@ -86,6 +112,10 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
     return bad(path, fmt::format("its flags {:#x} have bits that this program does not know",
                                  head->flags));
   }
+  constexpr u32 groups = IOMMUCHECK_BACKEND_GROUPS | IOMMUCHECK_BACKEND_WAITS;
+  if ((head->flags & groups) == IOMMUCHECK_BACKEND_GROUPS) {
+    return bad(path, "it says IOMMUCHECK_BACKEND_GROUPS and not IOMMUCHECK_BACKEND_WAITS");
+  }
   const auto backend =
       whole(head->backend, IOMMUCHECK_BACKEND_OPS_SIZE_VER0, "iommucheck_backend_ops", path);
   if (!backend) return std::unexpected(backend.error());
@@ -94,7 +124,11 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
   if (!hardware) return std::unexpected(hardware.error());
   const bool waits = (head->flags & IOMMUCHECK_BACKEND_WAITS) != 0;
   if (const auto none = missing(*backend, offsetof(iommucheck_backend_ops, open),
-                                waits ? sizeof *backend : IOMMUCHECK_BACKEND_OPS_SIZE_VER0)) {
+                                waits ? sizeof *backend : IOMMUCHECK_BACKEND_OPS_SIZE_VER0,
+                                {offsetof(iommucheck_backend_ops, can_route),
+                                 offsetof(iommucheck_backend_ops, prepare_route),
+                                 offsetof(iommucheck_backend_ops, prepare_entry),
+                                 offsetof(iommucheck_backend_ops, release_tag)})) {
     return bad(path,
                fmt::format("the backend has no {}; every one needs it{}", backend_functions[*none],
                            waits ? " that says IOMMUCHECK_BACKEND_WAITS" : ""));

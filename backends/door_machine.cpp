@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstring>
+#include <map>
 
 #include "backends/door_backend.h"
 
@@ -25,7 +27,13 @@ class DoorMachine final : public BackendMachine {
   void adapt(spec::sva::Setup& setup) const override {
     setup.keeps_pasid_0 = (door_->flags & IOMMUCHECK_BACKEND_KEEPS_PASID_0) != 0;
     setup.dirty = spec::sva::DirtyHardware::none;
-    setup.routes_identity = (door_->flags & IOMMUCHECK_BACKEND_IDENTITY_AT_PASID) != 0;
+    setup.routes_identity = false;
+    Nonsense answers;
+    for (u32 i = 0; i < setup.devices.size(); ++i) {
+      setup.devices[i].passes = can_pass(*door_, nullptr, i, false, answers);
+      setup.devices[i].passes_at_pasid = can_pass(*door_, nullptr, i, true, answers);
+      setup.routes_identity |= setup.devices[i].passes_at_pasid;
+    }
     setup.stalls = setup.page_requests = waits();
   }
   [[nodiscard]] bool remembers_unmapped() const override {
@@ -103,11 +111,11 @@ class DoorMachine final : public BackendMachine {
   }
   void walker_flushes(u32 walker) override { ops().walker_flushes(hardware_, walker); }
 
+  [[nodiscard]] bool knows_privilege() const override { return true; }
   std::set<MayGet> answers(const MachineAccess& access) override {
-    return asked("answers", [&](iommucheck_may_get* all) {
-      return ops().answers(hardware_, stream(access), pasid(access), access.iova,
-                           number_of_access(access.access), all);
-    });
+    const iommucheck_access given = access_of(access);
+    return asked("answers",
+                 [&](iommucheck_may_get* all) { return ops().answers(hardware_, &given, all); });
   }
   std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) override {
     return asked("walker_answers", [&](iommucheck_may_get* all) {
@@ -117,20 +125,39 @@ class DoorMachine final : public BackendMachine {
 
   u64 wait(const MachineAccess& access) override {
     if (!waits()) return 0;
-    return ops().wait(hardware_, stream(access), pasid(access), access.iova,
-                      number_of_access(access.access));
+    const iommucheck_access given = access_of(access);
+    const u32 id = ops().wait(hardware_, &given);
+    if (id == 0) return 0;
+    if (waiting_.contains(id)) tell(fmt::format("wait gave the id {}, which has been given", id));
+    begin_to_wait(id, given);
+    return id;
   }
+  [[nodiscard]] bool has_groups() const override {
+    return (door_->flags & IOMMUCHECK_BACKEND_GROUPS) != 0;
+  }
+  [[nodiscard]] u64 group_of(u64 id) const override {
+    const auto its = waiting_.find(id);
+    return its == waiting_.end() ? id : its->second.group;
+  }
+  std::vector<u64> take_strays() override { return std::exchange(strays_, {}); }
   std::vector<Response> take_responses() override {
     std::vector<Response> all;
-    while (waits()) {
+    for (std::size_t taken = 0; waits(); ++taken) {
       u32 id = 0;
-      u32 again = 0;
-      if (!yes("take_response", ops().take_response(hardware_, &id, &again))) break;
-      if (all.size() == responses_max) {
-        nonsense_.push_back("take_response comes to no end");
+      u32 response = 0;
+      if (!yes("take_response", ops().take_response(hardware_, &id, &response))) break;
+      if (taken == responses_max) {
+        tell("take_response comes to no end");
         break;
       }
-      all.push_back({id, id, again != 0 ? spec::sva::response_success : spec::sva::response_ended});
+      const auto its = waiting_.find(id);
+      if (its == waiting_.end() || response > IOMMUCHECK_FAULT_FAILURE) {
+        tell(fmt::format("take_response gave {} to the id {}, which cannot be", response, id));
+      } else if (std::exchange(its->second.answered, true)) {
+        strays_.push_back(its->second.group);
+      } else {
+        all.push_back({id, its->second.group, response_of(response)});
+      }
     }
     return all;
   }
@@ -140,8 +167,48 @@ class DoorMachine final : public BackendMachine {
   std::vector<std::string> take_nonsense() override { return std::exchange(nonsense_, {}); }
 
  private:
+  struct Waiting {
+    u64 group = 0;  ///< the id of its first access
+    u32 stream = 0;
+    u32 pasid = 0;
+    u32 number = 0;  ///< the device's
+    bool last = false;
+    bool answered = false;
+  };
+  /// Of a group that is not whole and was not answered it is one more.
+  void begin_to_wait(u32 id, const iommucheck_access& access) {
+    Waiting one{.group = id,
+                .stream = access.stream_id,
+                .pasid = access.pasid,
+                .number = access.group,
+                .last = !has_groups() || access.last != 0};
+    for (const auto& [other, its] : waiting_) {
+      const bool same = its.stream == one.stream && its.pasid == one.pasid;
+      if (!has_groups() || !same || its.number != one.number || its.answered) continue;
+      one.group = its.last ? u64{id} : its.group;
+    }
+    waiting_.emplace(id, one);
+  }
+  u32 response_of(u32 response) const {
+    if (response == IOMMUCHECK_FAULT_SUCCESS) return spec::sva::response_success;
+    return response == IOMMUCHECK_FAULT_FAILURE ? spec::sva::response_failure
+                                                : spec::sva::response_invalid;
+  }
+  [[nodiscard]] iommucheck_access access_of(const MachineAccess& access) const {
+    return {.size = sizeof(iommucheck_access),
+            .abi = IOMMUCHECK_BACKEND_ABI,
+            .stream_id = stream(access),
+            .pasid = pasid(access),
+            .iova = access.iova,
+            .access = number_of_access(access.access),
+            .privileged = access.privileged ? 1U : 0U,
+            .group = static_cast<u32>(access.group),
+            .last = access.last ? 1U : 0U};
+  }
+
   static constexpr std::size_t responses_max = 65536;
   static constexpr std::size_t nonsense_max = 16;
+  static constexpr std::size_t why_max = 160;
 
   [[nodiscard]] const iommucheck_hardware_ops& ops() const { return door_->hardware; }
   [[nodiscard]] bool waits() const { return (door_->flags & IOMMUCHECK_BACKEND_WAITS) != 0; }
@@ -182,7 +249,9 @@ class DoorMachine final : public BackendMachine {
         return {};
       }
       const auto kind = static_cast<MayGet::Kind>(all[i].kind);
-      set.insert({kind, kind == MayGet::Kind::address ? all[i].pa : 0});
+      MayGet one{.kind = kind, .pa = kind == MayGet::Kind::address ? all[i].pa : 0};
+      if (all[i].why != nullptr) one.why.text.assign(all[i].why, ::strnlen(all[i].why, why_max));
+      set.insert(std::move(one));
     }
     return set;
   }
@@ -195,6 +264,8 @@ class DoorMachine final : public BackendMachine {
   Nonsense nonsense_;
   std::vector<iommucheck_stream> streams_;
   iommucheck_hardware_host host_{};
+  std::map<u64, Waiting> waiting_;
+  std::vector<u64> strays_;
   u64 process_pa_ = 0;
   u64 process_bytes_ = 0;
   void* hardware_ = nullptr;

@@ -249,6 +249,7 @@ std::string kind_of(const Finding& finding, std::string_view doing, const Doing&
     const std::string_view in = replaced_in.what.empty() ? doing : replaced_in.what;
     return std::string(in) + "; " + text_of_origin(*origin, replaced_in.since);
   }
+  if (!finding.why.empty()) return std::string(doing) + "; " + in_kinds_words(finding.why);
   if (finding.hardware.empty()) {
     const std::string kind = in_kinds_words(finding.statement);
     return is_of_no_call(finding.rule) ? kind : std::string(doing) + ": " + kind;

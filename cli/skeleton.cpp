@@ -84,12 +84,14 @@ std::vector<SkeletonFile> skeleton_of(std::string_view kind, const std::string& 
   }
   if (kind == "backend") {
     return {
-        {"small_backend.c",
-         replaced(embedded("examples/backends/small_backend.c"), "\"small\"", "\"" + name + "\""),
-         "a complete backend of a small IOMMU: put yours in its place"},
-        {"small_hardware.c", embedded("examples/backends/small_hardware.c"),
+        {"riscv_backend.c",
+         replaced(embedded("examples/backends/riscv_backend.c"), "\"riscv\"", "\"" + name + "\""),
+         "a complete backend of an IOMMU like RISC-V's: put yours in its place"},
+        {"riscv_hardware.c", embedded("examples/backends/riscv_hardware.c"),
          "the model of its hardware"},
-        {"small_backend.h", embedded("examples/backends/small_backend.h"), "what both know of it"},
+        {"riscv_backend.h", embedded("examples/backends/riscv_backend.h"), "what both know of it"},
+        {"model.h", embedded("examples/backends/model.h"),
+         "what models have in common: the history of memory, and what caches may keep of it"},
         script("build", "backend", skeleton_builds),
         script("check", "backend", skeleton_judges),
         header("backend.h"),

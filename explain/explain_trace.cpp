@@ -101,7 +101,7 @@ std::string answer_text(const MayGet& one) {
   return "anything: its walk is in memory that may be somebody else's";
 }
 
-/// By a backend's hardware, which gives no reasons.
+/// By a backend's hardware, which may give reasons in its own words.
 void add_answers(Lines& lines, const HardwareJudge& hardware, const ExplainedAccess& asked) {
   for (const AccessType type : {AccessType::read, AccessType::write}) {
     lines.add(1, "{}", type == AccessType::read ? "read" : "write");
@@ -112,7 +112,8 @@ void add_answers(Lines& lines, const HardwareJudge& hardware, const ExplainedAcc
                                             .va = asked.va});
     if (!access) return lines.add(2, "no device has this stream");
     for (const MayGet& one : hardware.hardware().answers(*access)) {
-      lines.add(2, "{}", answer_text(one));
+      lines.add(2, "{}{}", answer_text(one),
+                one.why.text.empty() ? "" : " (" + one.why.text + ")");
     }
   }
 }

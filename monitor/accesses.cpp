@@ -255,6 +255,7 @@ void TraceFeeder::observe_hardware_request(AgentId by, const trace::PageRequest&
   const u32 wanted = request.rights ? prot_of(*request.rights) : spec::sva::prot_read;
   if ((wanted & spec::sva::prot_write) != 0) access.type = spec::AccessType::write;
   if ((wanted & spec::sva::prot_exec) != 0) access.type = spec::AccessType::execute;
+  access.privileged = request.privileged.value_or(false);
   check_dma_duty(access);
   auto asked = hardware_->access_of(access);
   if (!asked) return undetermined("the device of the request");

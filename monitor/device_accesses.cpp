@@ -108,6 +108,12 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
 
 // ---- accesses -----------------------------------------------------------------------------------
 
+/// Where it makes a difference.
+std::optional<bool> DeviceAccesses::privilege_of(const spec::Access& access) const {
+  if (!hardware_->hardware().knows_privilege()) return std::nullopt;
+  return access.privileged;
+}
+
 bool DeviceAccesses::hardware_access(const spec::Access& access, spec::Choices& choices,
                                      PageAsked group) {
   tick();
@@ -131,12 +137,13 @@ bool DeviceAccesses::hardware_access(const spec::Access& access, spec::Choices& 
                            .ssid = access.ssv ? trace::substream(access.ssid) : trace::no_substream,
                            .iova = access.va,
                            .rights = rights_of(prot_wanted(access)),
-                           .privileged = std::nullopt,
+                           .privileged = privilege_of(access),
                            .page_group = static_cast<u16>(group.group),
                            .last = group.last,
                            .iommu = std::nullopt});
   } else if (sink_ != nullptr) {
     trace::Dma dma = dma_of(access);
+    dma.privileged = privilege_of(access);
     dma.result = result_of(one.kind);
     if (one.kind == MayGet::Kind::address) dma.pa = one.pa;
     emit(trace::device_agent(static_cast<u16>(asked->device)), dma);

@@ -27,6 +27,7 @@ class DeviceAccesses : public RegisterEvents {
                   std::optional<PageAsked> asked = {});
   bool waits_for_room(const spec::Access& access);
   bool hardware_access(const spec::Access& access, spec::Choices& choices, PageAsked group);
+  [[nodiscard]] std::optional<bool> privilege_of(const spec::Access& access) const;
 };
 
 }  // namespace iommucheck::oracle

@@ -214,6 +214,7 @@ void members(Archive& a, Where& where) {
   a(where.pasid);
   a(where.address);
   a(where.access);
+  a(where.privileged);
 }
 
 template <class Archive>
@@ -278,6 +279,7 @@ void members(Archive& a, Violation& violation) {
   a(violation.transient);
   a(violation.during);
   a(violation.causes);
+  a(violation.why);
   a(violation.objects);
   a(violation.events);
   a(violation.answer);

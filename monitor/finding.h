@@ -24,6 +24,7 @@ struct Where {
   std::optional<u32> pasid{};
   std::optional<u64> address{};
   std::optional<spec::AccessType> access{};
+  bool privileged = false;
 };
 
 struct AccessRights {
@@ -86,6 +87,7 @@ struct Finding {
   bool transient = false;             ///< what is promised while the call in progress lasts
   EventIndex during = 0;              ///< event with which the call in progress began; 0: none is
   std::vector<spec::Cause> causes{};  ///< in the order in which they lead there
+  std::string why{};                  ///< and in the words of a backend's model of its hardware
   std::vector<ObjectState> objects{};
   std::vector<EventIndex> events{};  ///< that have to do with it, beside those of the causes
   std::string answer{};              ///< RESULT_EXACT: what the call said

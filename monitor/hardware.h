@@ -4,6 +4,7 @@
 // names an IOMMU.
 #pragma once
 
+#include <compare>
 #include <optional>
 #include <set>
 #include <string>
@@ -37,6 +38,15 @@ struct MayGet {
   u64 pa = 0;
   std::optional<u64> ipa{};  ///< of a user's: where the parent maps it
   u64 mark = 0;              ///< of a write: the word of a table that it marks; 0: none
+  /// In the words of who models it; what is the same but for them is one answer.
+  struct Why {
+    std::string text{};
+    friend bool operator==(const Why&, const Why&) { return true; }
+    friend std::strong_ordering operator<=>(const Why&, const Why&) {
+      return std::strong_ordering::equal;
+    }
+  };
+  Why why{};
   auto operator<=>(const MayGet&) const = default;
 };
 
@@ -46,6 +56,7 @@ struct MachineAccess {
   spec::sva::Substream at{};
   u64 iova = 0;
   char access = 'r';  ///< r, w, x
+  bool privileged = false;
   /// Of a device that asks for pages: its number of the group, and whether it is the last of that.
   u64 group = 0;
   bool last = true;
@@ -84,6 +95,8 @@ class Hardware {
   virtual void walker_flushes(u32 walker) = 0;
 
   // ---- questions ----
+  /// Whether privileged accesses have rights of their own.
+  [[nodiscard]] virtual bool knows_privilege() const { return false; }
   [[nodiscard]] virtual std::set<MayGet> answers(const MachineAccess& access) = 0;
   [[nodiscard]] virtual std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) = 0;
 

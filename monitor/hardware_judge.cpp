@@ -19,19 +19,20 @@ using Gets = MayGet::Kind;
 
 constexpr u64 step_bytes = 4096;
 constexpr std::size_t points_max = 256;
+/// What is asked for, and whether by the privileged part of the device.
+constexpr std::pair<char, bool> kinds_of_access[] = {
+    {'r', false}, {'w', false}, {'r', true}, {'w', true}};
 
-/// By these rights; of a privileged mapping nobody here makes an access.
-bool grants(u32 prot, char access) {
-  if ((prot & spec::sva::prot_privileged) != 0) return false;
+/// By these rights.
+bool grants(u32 prot, char access, bool privileged) {
+  if ((prot & spec::sva::prot_privileged) != 0 && !privileged) return false;
   if (access == 'w') return (prot & spec::sva::prot_write) != 0;
   if (access == 'x') return (prot & spec::sva::prot_exec) != 0;
   return (prot & spec::sva::prot_access) != 0;
 }
 
 /// Stage 2 knows no privilege.
-bool grants_outer(u32 prot, char access) {
-  return grants(prot & ~spec::sva::prot_privileged, access);
-}
+bool grants_outer(u32 prot, char access) { return grants(prot, access, true); }
 
 /// How a way ends every access (the device goes nowhere, nothing at the PASID, a quiet entry) is
 /// the driver's choice: it means what the interface has promised there.
@@ -75,6 +76,7 @@ struct HardwareJudge::Allowed {
   FaultKind faults{};
   u64 iova = 0;
   char access = 'r';
+  bool privileged = false;
   u64 base = 0;  ///< the address that was asked for: what is mapped grows with it
 
   template <class Is>
@@ -86,7 +88,7 @@ struct HardwareJudge::Allowed {
   }
   [[nodiscard]] bool refused() const {
     return any([&](const Promise& one) {
-      return one.state == State::mapped && !grants(one.prot, access);
+      return one.state == State::mapped && !grants(one.prot, access, privileged);
     });
   }
   [[nodiscard]] bool unmapped() const {
@@ -104,10 +106,23 @@ void HardwareJudge::walker_switches(u32 walker, u64 root, u32 input_bits) {
   changed_ = true;
 }
 
+namespace {
+
+u64 first_page(u64 iova) { return iova & ~(step_bytes - 1); }
+u64 last_page(u64 iova, u64 bytes) { return first_page(iova + (bytes == 0 ? 0 : bytes - 1)); }
+
+}  // namespace
+
+void HardwareJudge::look_privileged(u64 iova, u64 bytes) {
+  if (!hardware_.knows_privilege() || privileged_points_.size() >= points_max) return;
+  privileged_points_.insert(first_page(iova));
+  privileged_points_.insert(last_page(iova, bytes));
+}
+
 void HardwareJudge::look_at(u64 iova, u64 bytes) {
   if (points_.size() >= points_max) return;
-  const u64 first = iova & ~(step_bytes - 1);
-  const u64 last = (iova + (bytes == 0 ? 0 : bytes - 1)) & ~(step_bytes - 1);
+  const u64 first = first_page(iova);
+  const u64 last = last_page(iova, bytes);
   points_.insert(first);
   changed_ = true;
   if (first >= step_bytes) points_.insert(first - step_bytes);
@@ -121,6 +136,8 @@ void HardwareJudge::look_at(const spec::sva::Call& call) {
   u64 bytes = call.size;
   for (const spec::sva::Segment& segment : call.segments) bytes += segment.size;
   if (bytes != 0) look_at(call.iova, bytes);
+  if (bytes != 0 && (call.prot & spec::sva::prot_privileged) != 0)
+    look_privileged(call.iova, bytes);
   if (call.pasid != 0) pasids_.insert(call.pasid);
   changed_ = true;
 }
@@ -165,7 +182,8 @@ std::optional<MachineAccess> HardwareJudge::access_of(const spec::Access& access
       .iova = access.va,
       .access = access.type == spec::AccessType::write     ? 'w'
                 : access.type == spec::AccessType::execute ? 'x'
-                                                           : 'r'};
+                                                           : 'r',
+      .privileged = access.privileged};
 }
 
 /// A user's access, of which nobody knows what it meets: a fault, or what the parent maps.
@@ -198,7 +216,7 @@ bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& a
       case State::unmapped:
         return (one.kind == Gets::waits && waits) || (one.kind == Gets::not_mapped && ends_at_once);
       case State::mapped:
-        if (grants(promise.prot, allowed.access)) {
+        if (grants(promise.prot, allowed.access, allowed.privileged)) {
           if (!grants_outer(promise.outer_prot, allowed.access)) {
             return one.kind == Gets::outer_denied;
           }
@@ -229,22 +247,30 @@ void HardwareJudge::compare_place(const Place& place, bool within, Compared& res
       promises = promised_at(iova);
       base = iova;
     }
-    for (const char access : {'r', 'w'}) {
-      const Allowed allowed{promises, faults, iova, access, *base};
+    const bool both = !place.bank && privileged_points_.contains(iova);
+    for (const auto& [access, privileged] : kinds_of_access) {
+      if (privileged && !both) continue;
+      const Allowed allowed{promises, faults, iova, access, privileged, *base};
       ++result.judged;
       if (promises.gave_up) {
         result.gave_up = true;
         continue;
       }
-      const std::set<MayGet> may =
-          place.bank ? hardware_.walker_answers(place.device, iova, access)
-                     : answers({place.device, place.stream, place.at, iova, access});
+      const std::set<MayGet> may = place.bank ? hardware_.walker_answers(place.device, iova, access)
+                                              : answers({.device = place.device,
+                                                         .stream = place.stream,
+                                                         .at = place.at,
+                                                         .iova = iova,
+                                                         .access = access,
+                                                         .privileged = privileged});
       for (const MayGet& one : may) {
         if (fits(place, one, allowed, within)) continue;
         Finding finding =
             finding_of(within ? spec::rule::PROMISE_TRANSIENT : spec::rule::PROMISE_OUTCOME, {});
         finding.where = where(place, iova, access);
         finding.hardware.push_back(may_of(one, iova));
+        finding.why = one.why.text;
+        finding.where.privileged = privileged;
         finding.promised = promised_of(promised_at(iova));
         finding.transient = within;
         result.finding = std::move(finding);
@@ -274,11 +300,19 @@ HardwareJudge::Compared HardwareJudge::compare(bool within, const std::function<
   return result;
 }
 
+MachineAccess HardwareJudge::read_of(const Place& place, u64 iova) const {
+  return {.device = place.device,
+          .stream = place.stream,
+          .at = place.at,
+          .iova = iova,
+          .privileged = privileged_points_.contains(iova)};
+}
+
 std::optional<Finding> HardwareJudge::reaches(u64 pa, u64 bytes) {
   for (u32 device = 0; device < devices_.size(); ++device) {
     for (const Place& place : places_of(device)) {
       for (const u64 iova : points_) {
-        for (const MayGet& one : hardware_.answers({device, place.stream, place.at, iova, 'r'})) {
+        for (const MayGet& one : hardware_.answers(read_of(place, iova))) {
           if (one.kind != Gets::address || one.pa - pa >= bytes) continue;
           Finding finding = finding_of(
               spec::rule::PAGE_REUSE,
@@ -286,6 +320,8 @@ std::optional<Finding> HardwareJudge::reaches(u64 pa, u64 bytes) {
                           "may still reach it",
                           pa, device, iova));
           finding.where = where(place, iova, 'r');
+          finding.where.privileged = privileged_points_.contains(iova);
+          finding.why = one.why.text;
           return finding;
         }
       }
@@ -298,8 +334,7 @@ std::optional<Finding> HardwareJudge::passes() {
   for (u32 device = 0; device < devices_.size(); ++device) {
     for (const Place& place : places_of(device)) {
       const auto passes = [](const MayGet& one) { return one.kind == Gets::address; };
-      if (std::ranges::none_of(hardware_.answers({device, place.stream, place.at, 0, 'r'}),
-                               passes)) {
+      if (std::ranges::none_of(hardware_.answers(read_of(place, 0)), passes)) {
         continue;
       }
       Finding finding =

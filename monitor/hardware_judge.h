@@ -29,6 +29,8 @@ class HardwareJudge {
   /// What the call names is looked at from now on.
   void look_at(const spec::sva::Call& call);
   void look_at(u64 iova, u64 bytes);
+  /// By privileged accesses too, where these have rights of their own.
+  void look_privileged(u64 iova, u64 bytes);
   /// A walker gets that table; 0: none, and nobody looks at what it may meet.
   void walker_switches(u32 walker, u64 root, u32 input_bits);
   /// Words stored that lead devices, since the beginning.
@@ -77,6 +79,7 @@ class HardwareJudge {
   [[nodiscard]] bool is_within(const Place& place, const MayGet& one, char access) const;
   [[nodiscard]] Where where(const Place& place, u64 iova, char access) const;
   [[nodiscard]] std::vector<Place> places_of(u32 device) const;
+  [[nodiscard]] MachineAccess read_of(const Place& place, u64 iova) const;
   [[nodiscard]] bool can_wait(u32 device) const {
     return devices_[device].stall || devices_[device].pri;
   }
@@ -88,7 +91,8 @@ class HardwareJudge {
   std::map<u64, u32> waited_;
   std::set<u32> walkers_;  // that have a table
   std::set<u64> points_;   // addresses that are looked at
-  std::set<u32> pasids_;   // and numbers
+  std::set<u64> privileged_points_;
+  std::set<u32> pasids_;  // and numbers
   bool changed_ = true;
   bool last_within_ = false;
   u64 structure_stores_ = 0;

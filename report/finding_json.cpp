@@ -26,6 +26,7 @@ JsonTree json_of(const Where& where) {
   if (where.walker) json.set("walker", true);
   if (where.pasid) json.set("pasid", address(*where.pasid));
   if (where.address) json.set("address", address(*where.address));
+  if (where.privileged) json.set("privileged", true);
   if (where.access) {
     json.set("access", *where.access == spec::AccessType::write     ? "write"
                        : *where.access == spec::AccessType::execute ? "execute"
@@ -251,6 +252,7 @@ JsonTree to_json(const Violation& violation) {
   json.set("objects", std::move(objects));
   json.set("during", violation.during);
   json.set("causes", list(violation.causes));
+  if (!violation.why.empty()) json.set("why", violation.why);
   json.set("events", list(violation.named));
   json.set("evidence", texts(evidence(violation)));
   json.set("calls", violation.calls);

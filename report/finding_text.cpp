@@ -186,7 +186,7 @@ std::string headline(const Finding& finding) {
   std::string text = finding.statement;
   const bool types = type_differs(finding);
   if (text.empty()) {
-    text = "an access of " + where_text(finding.where);
+    text = (finding.where.privileged ? "a privileged access of " : "an access of ") + where_text(finding.where);
     if (finding.where.address) text += fmt::format(" at {:#x}", *finding.where.address);
     for (std::size_t i = 0; i < finding.hardware.size(); ++i) {
       text += (i == 0 ? " may " : " or ") + may_text(finding.hardware[i], types);
@@ -201,6 +201,7 @@ std::string headline(const Finding& finding) {
 std::string one_line(const Finding& finding) {
   std::string text = headline(finding);
   for (const spec::Cause& cause : finding.causes) text += "; " + spec::cause_text(cause);
+  if (!finding.why.empty()) text += "; " + finding.why;
   return text;
 }
 
@@ -224,6 +225,7 @@ std::vector<std::string> evidence(const Violation& violation) {
                                 spec::cause_text(*may.because)));
   }
   for (const spec::Cause& cause : violation.causes) add_cause(cause, lines);
+  if (!violation.why.empty()) lines.push_back("by the model of the hardware: " + violation.why);
   if (std::string leaf = leaf_text(violation); !leaf.empty()) lines.push_back(std::move(leaf));
   for (const ObjectState& object : violation.objects) {
     lines.push_back(

@@ -28,7 +28,7 @@ bool Core::wants_table(u32 device, const Domain& domain) {
 }
 
 /// With tables of their own those that move get another one, complete before its route leads there:
-/// so that the route changes by one store, whatever they had. 0, ENOMEM.
+/// so that the route changes by one store, whatever they had. 0, ENOMEM, ETIMEDOUT.
 int Core::open_next_tables(u32 device, const Domain& domain) {
   bool all = true;
   for_each_moving(device, [&](u32 i) {
@@ -38,7 +38,7 @@ int Core::open_next_tables(u32 device, const Domain& domain) {
   });
   if (all) return 0;
   for_each_moving(device, [&](u32 i) { close_next_table(i); });
-  return -IOMMUCHECK_ENOMEM;
+  return none_made();
 }
 
 /// Nothing leads to it, and that is known.
@@ -50,6 +50,11 @@ void Core::close_next_table(u32 device) {
 void Core::close_own_table(u32 device) {
   if (devices_[device].table != nullptr) backend_.close_table(*devices_[device].table);
   devices_[device].table = nullptr;
+}
+
+/// Nothing has led to it. What could not be stored may come late.
+void Core::close_unused(Table* table) {
+  if (table != nullptr) owed_ ? keep_table(table) : backend_.close_table(*table);
 }
 
 /// A time-out: what led to it may still be cached, until recovery.
@@ -75,11 +80,16 @@ int Core::switch_route(u32 device) {
 
 // ---- attach ----
 
-/// Nobody is on the domain any more: the tag is emptied, so that it owes nothing from here on. Else
-/// what it has gathered is completed.
-int Core::empty_if_left(Domain& domain) {
+/// The device has left the domain there, which is known. If nobody is on it any more the tag is
+/// emptied, so that it owes nothing from here on. Else what it has gathered is completed.
+int Core::empty_if_left(Domain& domain, u32 device, u32 pasid) {
   Space* space = domain.reached();
   if (space == nullptr) return 0;
+  if (backend_.drops_by_place()) {
+    const Holder its = {.device = device};
+    drop_translations(space->tag, [&](auto visit) { visit(its, pasid); });
+    if (int error = commit()) return error;
+  }
   const bool left = !(domain.parent != nullptr ? *domain.parent : domain).has_devices();
   if (left) space->gather.add_all();
   if (int error = complete(*space)) return error;
@@ -118,11 +128,11 @@ void Core::may_be_cached(Domain& domain) {
 int Core::leave(Domain& domain, u32 device, const Holder& holder) {
   const iommucheck_handle handle = domains_.handle(domain);
   uncount_device(domain, device);
-  if (!domain.is_paging()) return empty_if_left(domain);
+  if (!domain.is_paging()) return empty_if_left(domain, device, no_pasid);
   sva_.end_faults(holder, device);
   if (!holder.is_own()) sva_.update_waits(holder);
   const int error = domain.devices != 0 ? commit() : sva_.domain_left(handle);
-  const int late = empty_if_left(domain);
+  const int late = empty_if_left(domain, device, no_pasid);
   return error != 0 ? error : late;
 }
 
@@ -214,6 +224,16 @@ bool Core::would_lose_pasids(u32 device, const Domain& domain) {
   return would;
 }
 
+/// Whether all of the group can be led there by their routes.
+bool Core::can_pass(u32 device, const Domain& domain) const {
+  bool all = true;
+  for_each_member(device, [&](u32 i) {
+    all &= domain.kind != IOMMUCHECK_DOMAIN_IDENTITY ||
+           backend_.can_route(Route::Kind::bypass, i, false);
+  });
+  return all;
+}
+
 /// Accepted, without effect, attach and detach: who walks a dynamic domain's table goes there
 /// without the IOMMU.
 int Core::move_dynamic(const Domain& domain, u32 device) const {
@@ -225,6 +245,7 @@ int Core::attach(iommucheck_handle handle, u32 device) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
   if (domain->is_dynamic()) return move_dynamic(*domain, device);
+  if (!can_pass(device, *domain)) return -IOMMUCHECK_EOPNOTSUPP;
   bool any = false;
   for_each_member(device, [&](u32 i) {
     devices_[i].moving = devices_[i].domain != handle;

@@ -33,18 +33,26 @@ bool Core::grow_unused(Table& table) {
 bool Core::copy_entry(Table& table, u32 pasid, const Entry& entry) {
   if (!grow_unused(table)) return false;
   if (backend_.make_place(table, pasid) == Backend::Place::no_memory) return false;
-  backend_.prepare_entry(table, pasid, entry);
-  backend_.store_entry(table, pasid, entry);
-  return true;
+  for (auto prepared = Prepared::again; prepared != Prepared::ready;) {
+    prepared = backend_.prepare_entry(table, pasid, entry);
+    owed_ |= prepared == Prepared::timed_out;
+    if (owed_) return false;
+  }
+  return is_there(backend_.store_entry(table, pasid, entry));
 }
 
-/// For a device on `domain`, with all that its own table holds now. Null: no memory.
+/// In a table that nothing leads to; that the time was up is owed, and nothing else.
+bool Core::is_there(Stored stored) {
+  owed_ |= stored == Stored::timed_out;
+  return stored != Stored::timed_out;
+}
+
+/// For a device on `domain`, with all that its own table holds now. Null: none_made() says why.
 Table* Core::open_own_table(u32 device, const Domain& domain) {
   Table* table = backend_.open_table();
   if (table == nullptr) return nullptr;
   const Entry first = entry_of(domain);
-  backend_.set_first_entry(*table, has_first_entry(domain) ? &first : nullptr);
-  bool all = true;
+  bool all = is_there(backend_.set_first_entry(*table, has_first_entry(domain) ? &first : nullptr));
   attachments_.for_each_used([&](const Attachment& at) {
     if (at.device != device || at.dead || !all) return;
     const Domain& its = *domains_.find(at.domain);
@@ -57,7 +65,7 @@ Table* Core::open_own_table(u32 device, const Domain& domain) {
   // PASID.
   if (all && has_attachments(device)) all = grow_unused(*table);
   if (all) return table;
-  backend_.close_table(*table);
+  close_unused(table);
   return nullptr;
 }
 
@@ -71,11 +79,11 @@ void Core::count_attachment(Domain& domain, u32 device) {
 }
 
 /// 0 or ETIMEDOUT: nothing of the domain is reached there any more, as far as is known.
-int Core::uncount_attachment(iommucheck_handle handle, u32 device) {
+int Core::uncount_attachment(iommucheck_handle handle, u32 device, u32 pasid) {
   Domain& domain = *domains_.find(handle);
   --domain.attachments;
   if (domain.parent != nullptr) --domain.parent->user_devices;
-  const int error = empty_if_left(domain);
+  const int error = empty_if_left(domain, device, pasid);
   count_cached(domain, device, ~u32{0});
   return error;
 }
@@ -93,10 +101,10 @@ int Core::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
   const bool place =
       its.table != nullptr && (!shares || sva_.copy_uses(device, shared, *its.table));
   if (!place) {
-    close_own_table(device);
+    close_unused(its.table);
     its.table = std::exchange(its.next_table, nullptr);
     attachment.domain = before;
-    return -IOMMUCHECK_ENOMEM;
+    return none_made();
   }
   may_be_cached(domain);
   platform_.barrier();
@@ -123,15 +131,15 @@ int Core::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
   close_next_table(device);
   count_attachment(domain, device);
   // If only an old tag cannot be emptied now, that domain stays `cached`, and its next call tells.
-  if (before != 0) uncount_attachment(before, device);
+  if (before != 0) uncount_attachment(before, device, attachment.pasid);
   return shares ? sva_.left_shared(device, shared) : 0;
 }
 
 /// Where nothing stands yet.
 int Core::attach_by_entry(Attachment& attachment, Domain& domain) {
   const Holder holder = {.device = attachment.device};
-  attachment.domain = domains_.handle(domain);
   int error = reserve(holder, attachment.pasid);
+  attachment.domain = domains_.handle(domain);
   if (error == 0) may_be_cached(domain);
   if (error == 0 && has_entry(domain)) error = enter(holder, attachment.pasid, entry_of(domain));
   if (error == 0) {
@@ -145,7 +153,8 @@ int Core::attach_by_entry(Attachment& attachment, Domain& domain) {
 int Core::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
   if (!device_present(device)) return -IOMMUCHECK_ENODEV;
   if (domain == nullptr || domain->zombie || domain->is_dynamic()) return -IOMMUCHECK_EINVAL;
-  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY && !backend_.can_route(Route::Kind::bypass)) {
+  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY &&
+      !backend_.can_route(Route::Kind::bypass, device, true)) {
     return -IOMMUCHECK_EOPNOTSUPP;
   }
   if (takes_pasids(*domain)) return -IOMMUCHECK_EOPNOTSUPP;
@@ -221,7 +230,7 @@ int Core::end_attachments(u32 device, u32 pasid) {
     if (domain == nullptr) return;  // one of an earlier time-out
     at.domain = 0;
     if (Space* space = domain->reached(); error != 0 && space != nullptr) quarantine(*space);
-    const int late = uncount_attachment(domains_.handle(*domain), device);
+    const int late = uncount_attachment(domains_.handle(*domain), device, at.pasid);
     if (error == 0) error = late;
   });
   if (error == 0) attachments_recovered();

@@ -8,6 +8,7 @@
 //   entry   a process's own table, as the CPUs have it, or a space of the driver's
 //   space   an address space that the driver maps into
 //   tag     what translations carry that the IOMMU has cached; a process's is the CPUs'
+//   place   (device, PASID) where an entry with a tag stands, or has stood until now
 //   forget  drop what the IOMMU has cached of routes and entries
 //   drop    drop translations, the IOMMU's own or those that a device has cached
 //   outer   of a space: what is mapped there may be the output of tables of a user's
@@ -17,6 +18,9 @@
 // What is forgotten or dropped is queued, and has acted when flush() says so. What two flushes
 // apart guarantee, one does not: an entry first, then translations, then those of devices, as each
 // can fill the next. Stores are visible to the IOMMU by the next flush or barrier.
+//
+// A store of a route or an entry may time out, where that is more than memory: then nobody knows
+// what stands there, and recovery stores it again before it invalidates everything.
 //
 // Tables and spaces are objects of the backend's, derived from those of the core.
 #pragma once
@@ -61,12 +65,46 @@ struct Route {
   Kind first = Kind::table;  ///< where accesses without a PASID go beside a table
 };
 
+/// Where translations of a tag can have come from: each device and PASID at which an entry with it
+/// stands, or has stood until now. One may come several times.
+class Places {
+ public:
+  /// for_each(visit) calls visit(device, pasid); it is used while this lives.
+  template <class ForEach>
+  explicit Places(const ForEach& for_each)
+      : of_(&for_each), go_([](const void* of, Visitor& visitor) {
+          (*static_cast<const ForEach*>(of))(
+              [&](u32 device, u32 pasid) { visitor.at(device, pasid); });
+        }) {}
+
+  template <class Visit>
+  void for_each(Visit visit) const {
+    struct Each final : Visitor {
+      explicit Each(Visit& each) : its(each) {}
+      void at(u32 device, u32 pasid) override { its(device, pasid); }
+      Visit& its;
+    };
+    Each each(visit);
+    go_(of_, each);
+  }
+
+ private:
+  struct Visitor {
+    virtual void at(u32 device, u32 pasid) = 0;
+
+   protected:
+    ~Visitor() = default;
+  };
+  const void* of_;
+  void (*go_)(const void* of, Visitor& visitor);
+};
+
 struct Entry {
   const Space* space = nullptr;       ///< the driver's own, or
   const iommucheck_mm* mm = nullptr;  ///< a process's, or
   const Space* outer = nullptr;       ///< a user's over that one, by `structure`
   Structure structure{};
-  u64 tag = 0;
+  Tag tag{};
   bool waits = false;  ///< faults wait for an answer
   bool quiet = false;  ///< nothing is translated, and nothing reported
 
@@ -153,6 +191,19 @@ enum class Answered : u8 {
   no,          ///< it did not get through
 };
 
+/// What became of a store of a route or an entry.
+enum class Stored : u8 {
+  unchanged,  ///< it has said so already
+  changed,
+  timed_out  ///< it says the one or the other
+};
+/// And of a step before it.
+enum class Prepared : u8 {
+  ready,  ///< there is none (left) to be known of before the store
+  again,  ///< what has changed is to be forgotten and flushed, and then the next one asked for
+  timed_out
+};
+
 class Backend {
  public:
   // ---- life: probe, begin_reset, end_reset; then block, stop, power_off, free_everything ----
@@ -197,27 +248,28 @@ class Backend {
 
   /// What has to be known of a route before set_route(), where one store cannot change it: then
   /// accesses without a PASID meet the old route's, the new one's, or nothing, and those at PASIDs
-  /// no other than before and after. False if there is nothing (left): it is asked until then.
-  virtual bool prepare_route(u32 device, const Route& route) = 0;
-  /// False if it has been so already.
-  virtual bool set_route(u32 device, const Route& route) = 0;
+  /// no other than before and after. It is asked until it is `ready`.
+  virtual Prepared prepare_route(u32 device, const Route& route) = 0;
+  virtual Stored set_route(u32 device, const Route& route) = 0;
   /// With it every entry that the device has reached; `whole`: also that there was none.
   virtual void forget_route(u32 device, bool whole) = 0;
 
   // ---- tables ----
 
-  /// Whether the entry of a PASID can lead there: to a table it can; where it is to lead nowhere
-  /// there is none; `bypass` and `user` are what a backend may not have. With `user` each access of
-  /// a user's device goes by an entry, the one without a PASID too: PASIDs are the host's.
-  virtual bool can_route(Route::Kind kind) const {
-    return kind != Route::Kind::bypass && kind != Route::Kind::user;
+  /// Whether accesses of the device can go there, without a PASID or at one: each can be led to a
+  /// table, or nowhere; `bypass` is what a backend may not have.
+  virtual bool can_route(Route::Kind kind, u32 /*device*/, bool at_pasid) const {
+    return kind != Route::Kind::bypass || !at_pasid;
   }
+  /// Whether entries lead to users' tables: each access of a user's device goes by one, that
+  /// without a PASID too, and PASIDs are the host's. Else routes do.
+  virtual bool users_by_entries() const { return false; }
   /// Null: no memory.
   virtual Table* open_table() = 0;
   /// Nothing may reach it any more, in memory or in caches.
   virtual void close_table(Table& table) = 0;
   /// The entry of accesses without a PASID, before any route leads to the table. Null: none.
-  virtual void set_first_entry(Table& table, const Entry* entry) = 0;
+  virtual Stored set_first_entry(Table& table, const Entry* entry) = 0;
 
   enum class Growth : u8 {
     none,       ///< it has place for PASIDs
@@ -238,12 +290,13 @@ class Backend {
   };
   /// A place for the entry of a PASID; it stays, empty.
   virtual Place make_place(Table& table, u32 pasid) = 0;
-  /// What of an entry has to be known before it is valid. The place is empty.
-  virtual void prepare_entry(Table& table, u32 pasid, const Entry& entry) = 0;
+  /// What of an entry has to be known before it is valid, by steps as of a route; behind the last
+  /// one too it is forgotten and flushed. The place is empty, or leads to the same table.
+  virtual Prepared prepare_entry(Table& table, u32 pasid, const Entry& entry) = 0;
   /// Makes the entry valid, or another one with the same table behind it, by one store. no_pasid:
   /// that of accesses without one.
-  virtual void store_entry(Table& table, u32 pasid, const Entry& entry) = 0;
-  virtual void clear_entry(Table& table, u32 pasid) = 0;
+  virtual Stored store_entry(Table& table, u32 pasid, const Entry& entry) = 0;
+  virtual Stored clear_entry(Table& table, u32 pasid) = 0;
   virtual void forget_entry(u32 device, u32 pasid, bool whole) = 0;
 
   /// Whether it can walk the tables of such a process.
@@ -281,14 +334,14 @@ class Backend {
     return -IOMMUCHECK_EOPNOTSUPP;
   }
   /// All that was made of what users' tables say and the outer space of that tag.
-  virtual void drop_inner(u64 /*tag*/) {}
+  virtual void drop_inner(Tag /*tag*/) {}
   /// All that the device has cached, at PASIDs that nobody knows of as well.
   virtual void drop_device_wholly(u32 device) { drop_device(device, no_pasid); }
   /// Two words of a user's.
   virtual UserCommand understand(const u64* /*command*/) const { return {}; }
   /// Instead of one that it understands: for that tag, of a device whose route goes by that
   /// structure.
-  virtual void forward(const u64* /*command*/, u64 /*tag*/, u32 /*device*/,
+  virtual void forward(const u64* /*command*/, Tag /*tag*/, u32 /*device*/,
                        const Structure& /*structure*/) {}
 
   // ---- what devices have written to: without it nothing is tracked ----
@@ -330,21 +383,24 @@ class Backend {
 
   // ---- tags ----
 
-  /// What translations of a process carry. `cpus`: what they carry in the CPUs' own caches.
-  virtual u64 tag_of(const iommucheck_mm& mm, u64 cpus) const = 0;
-  /// 0: none is left.
-  virtual u64 new_tag() = 0;
-  /// This one. 0, EBUSY (somebody has it), ENOSPC (it is none here).
-  virtual int take_tag(u64 tag) = 0;
-  virtual void release_tag(u64 tag) = 0;
+  /// For a space in the place of its own; none: none is left.
+  virtual Tag new_tag() = 0;
+  /// What translations of a process are to carry, from now on; `cpus`: what they carry in the CPUs'
+  /// own caches. 0, EBUSY (a space has it), ENOSPC (there is none for it).
+  virtual int take_tag(const iommucheck_mm& mm, u64 cpus, Tag* tag) = 0;
+  virtual void release_tag(Tag tag) = 0;
 
   // ---- invalidation ----
 
   /// Whether caches may remember that nothing is mapped: then map owes that they forget it. Not of
   /// a process's table, whose owner tells of nothing that it adds.
   virtual bool remembers_unmapped() const = 0;
-  virtual void drop_translations(u64 tag) = 0;
-  virtual void drop_gathered(const Gather& gather, u64 tag) = 0;
+  /// Of a tag all, or what was gathered. `places`: where they can have come from.
+  virtual void drop_translations(Tag tag, const Places& places) = 0;
+  virtual void drop_gathered(const Gather& gather, Tag tag, const Places& places) = 0;
+  /// Whether translations are known by their tag and their PASID: then those of a place are dropped
+  /// at the latest when an entry has left it.
+  virtual bool drops_by_place() const { return false; }
   /// Of one PASID, or no_pasid; all, or [first, end).
   virtual void drop_device(u32 device, u32 pasid) = 0;
   virtual void drop_device_range(u32 device, u32 pasid, u64 first, u64 end) = 0;

@@ -11,9 +11,9 @@ Process* Sva::make_process(const iommucheck_mm& mm, int* error) {
   const u64 cpus = platform_.mm_pin(mm.mm);
   *error = -IOMMUCHECK_ESRCH;
   if (cpus == 0) return nullptr;
-  const u64 tag = core_.tag_of(mm, cpus);
+  Tag tag;
   Process* process = processes_.allocate(platform_);
-  *error = process == nullptr ? -IOMMUCHECK_ENOMEM : core_.claim_tag(tag);
+  *error = process == nullptr ? -IOMMUCHECK_ENOMEM : core_.claim_tag(mm, cpus, &tag);
   if (*error != 0) {
     if (process != nullptr) processes_.release(*process);
     platform_.mm_unpin(mm.mm);

@@ -23,6 +23,14 @@ int Core::reset() {
 }
 
 int Core::shutdown() {
+  leaving_ = true;
+  const int error = turn_off();
+  leaving_ = false;
+  if (error == 0) free_everything();
+  return error;
+}
+
+int Core::turn_off() {
   if (backend_.takes_commands()) {
     // Off first, so that nothing is filled any more; then caches are emptied; then memory goes.
     if (int error = backend_.block()) return error;
@@ -30,9 +38,7 @@ int Core::shutdown() {
     if (int error = backend_.stop()) return error;
     if (int error = recover()) return error;
   }
-  if (int error = backend_.power_off()) return error;
-  free_everything();
-  return 0;
+  return backend_.power_off();
 }
 
 /// Devices' own caches are emptied while that still works, and cannot be filled again.
@@ -60,7 +66,7 @@ void Core::free_everything() {
   for (u32 i = 0; i < config_->device_count; ++i) close_own_table(i);
   for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
   backend_.free_everything();
-  owed_ = false;
+  owed_ = unsure_ = false;
 }
 
 void Core::handle_irq(u64 source) {
@@ -111,16 +117,88 @@ int Core::drop_device_caches() {
   return result == SyncResult::complete ? 0 : -IOMMUCHECK_ETIMEDOUT;
 }
 
+// ---- what could not be stored ----
+
+namespace {
+
+/// In the IOMMU itself.
+bool has_acted(SyncResult result) {
+  return result == SyncResult::complete || result == SyncResult::unanswered;
+}
+
+}  // namespace
+
+/// Step by step, each known before the next. False: the time was up.
+bool Core::restore_route(u32 device) {
+  const Device& its = devices_[device];
+  const bool blocked = its.isolated || leaving_;
+  const Route route = blocked ? Route{} : route_to(domains_.find(its.domain), its.table, device);
+  for (;;) {
+    switch (backend_.prepare_route(device, route)) {
+      case Prepared::timed_out: return false;
+      case Prepared::ready: return backend_.set_route(device, route) != Stored::timed_out;
+      case Prepared::again: break;
+    }
+    backend_.forget_route(device, false);
+    if (!has_acted(backend_.flush())) return false;
+  }
+}
+
+/// Null: there is none. A table that is gone nothing leads to.
+void Core::restore_entry(const Holder& holder, u32 pasid, const Entry* entry) {
+  const Domain* domain = domains_.find(holder.domain);
+  const Table* table = holder.is_own()     ? devices_[holder.device].table
+                       : domain != nullptr ? domain->table
+                                           : nullptr;
+  if (table == nullptr || unsure_) return;
+  Table& its = table_of(holder);
+  if (entry == nullptr) {
+    stored(backend_.clear_entry(its, pasid));
+    return;
+  }
+  while (!unsure_ && prepare_entry(its, pasid, *entry) == Prepared::again) {
+    forget_entry(holder, pasid, false);
+    unsure_ |= !has_acted(backend_.flush());
+  }
+  if (!unsure_) stored(backend_.store_entry(its, pasid, *entry));
+}
+
+/// Every route and every entry says what it is to. Entries first: what is said of them anew nobody
+/// is led to by a route that is not.
+bool Core::restore() {
+  unsure_ = false;
+  domains_.for_each_used([&](const Domain& domain) {
+    const Entry first = domain.table != nullptr ? entry_of(domain) : Entry{};
+    if (domain.table == nullptr || unsure_) return;
+    stored(backend_.set_first_entry(*domain.table, has_first_entry(domain) ? &first : nullptr));
+  });
+  sva_.for_each_use([&](const Holder& holder, u32 pasid, const Entry* entry) {
+    restore_entry(holder, pasid, entry);
+  });
+  attachments_.for_each_used([&](const Attachment& at) {
+    const Domain* domain = domains_.find(at.domain);
+    if (domain == nullptr && !at.dead) return;  // not there yet
+    const bool lives = !at.dead && has_entry(*domain);
+    const Entry entry = lives ? entry_of(*domain) : Entry{};
+    restore_entry(Holder{.device = at.device}, at.pasid, lives ? &entry : nullptr);
+  });
+  for (u32 i = 0; i < config_->device_count && !unsure_; ++i) {
+    if (devices_[i].added && !restore_route(i)) unsure_ = true;
+  }
+  return !unsure_;
+}
+
 /// Invalidates everything, which covers all that any time-out has left open.
 int Core::recover() {
   owed_ = true;
+  if (unsure_ && !restore()) return -IOMMUCHECK_ETIMEDOUT;
   if (!backend_.drop_everything()) return -IOMMUCHECK_ETIMEDOUT;
   if (int error = drop_device_caches()) return error;
   owed_ = false;
   const auto settle_space = [&](Space& space) {
     settled(space);
-    if (space.old_tag != 0) backend_.release_tag(space.old_tag);
-    space.old_tag = 0;
+    if (!space.old_tag.is_none()) backend_.release_tag(space.old_tag);
+    space.old_tag = {};
   };
   sva_.for_each_space(settle_space);
   sva_.recovered();

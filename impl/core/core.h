@@ -18,7 +18,8 @@
 //  - while a device is blocked its own cache holds nothing, unless it is isolated: one that has not
 //    answered is blocked, whatever domain it is on, until it answers. So it owes nobody anything;
 //  - after a time-out (`owed_`) nothing that a cache may still hold is freed or used anew until
-//    recover() has invalidated everything (SEMANTICS 5, quarantine).
+//    recover() has invalidated everything (SEMANTICS 5, quarantine). Where a route or an entry may
+//    not say what it is to (`unsure_`), recovery stores all of them again first.
 #pragma once
 
 #include "base/types.h"
@@ -106,7 +107,7 @@ class Core {
         backend_(backend),
         own_tables_(form == TableForm::per_device),
         remembers_unmapped_(backend.remembers_unmapped()),
-        users_by_entries_(backend.can_route(Route::Kind::user)),
+        users_by_entries_(backend.users_by_entries()),
         sva_(platform_, *this),
         events_(platform_, backend, *this),
         faults_(platform_, backend, *this, sva_, events_) {}
@@ -208,16 +209,22 @@ class Core {
   /// Changes an entry: tag, waits, quiet.
   void change(const Holder& holder, u32 pasid, const Entry& entry);
   void clear(const Holder& holder, u32 pasid);
-  void drop_translations(u64 tag) { backend_.drop_translations(tag); }
-  void drop_range(u64 tag, u64 first, u64 end);
+  /// for_each(visit): visit(holder, pasid) for each entry with that tag.
+  template <class ForEach>
+  void drop_translations(Tag tag, const ForEach& for_each) {
+    with_places(for_each, [&](const Places& at) { backend_.drop_translations(tag, at); });
+  }
+  template <class ForEach>
+  void drop_range(Tag tag, u64 first, u64 end, const ForEach& for_each) {
+    with_places(for_each, [&](const Places& at) { drop_range_at(tag, first, end, at); });
+  }
   void drop_device_translations(const Holder& holder, u32 pasid);
   void drop_device_range(const Holder& holder, u32 pasid, u64 first, u64 end);
-  /// Makes `tag` the caller's: a space of the driver's own that has it gets another one. ENOSPC,
-  /// ETIMEDOUT.
-  int claim_tag(u64 tag);
-  void release_tag(u64 tag) { backend_.release_tag(tag); }
+  /// A tag for a process, of what it has in the CPUs' caches: a space of the driver's own that has
+  /// it gets another one. ENOSPC, ETIMEDOUT.
+  int claim_tag(const iommucheck_mm& mm, u64 cpus, Tag* tag);
+  void release_tag(Tag tag) { backend_.release_tag(tag); }
   bool understands(const iommucheck_mm& mm) const { return backend_.understands(mm); }
-  u64 tag_of(const iommucheck_mm& mm, u64 cpus) const { return backend_.tag_of(mm, cpus); }
 
   // Hooks of the backend.
   /// Both that tell of devices, and of the others both or neither.
@@ -242,6 +249,7 @@ class Core {
   }
   /// Into a table that nothing leads to yet. False: no memory.
   bool grow_unused(Table& table);
+  /// Nor if the time was up: then something is owed.
   bool copy_entry(Table& table, u32 pasid, const Entry& entry);
   bool can_wait(u32 device) const { return backend_.can_wait(device); }
 
@@ -264,8 +272,12 @@ class Core {
  private:
   // the life of all (core.cpp)
   void free_everything();
+  int turn_off();
   int drop_device_caches();
   int block_caching_devices();
+  bool restore();
+  bool restore_route(u32 device);
+  void restore_entry(const Holder& holder, u32 pasid, const Entry* entry);
 
   // devices and groups (devices.cpp)
   bool alone(u32 device) const;
@@ -311,6 +323,15 @@ class Core {
   }
   Table& table_of(const Holder& holder) {
     return holder.is_own() ? *devices_[holder.device].table : *domains_.find(holder.domain)->table;
+  }
+  template <class ForEach, class Use>
+  void with_places(const ForEach& for_each, Use use) {
+    const auto all = [&](auto visit) {
+      for_each([&](const Holder& holder, u32 pasid) {
+        for_each_device(holder, [&](u32 device) { visit(device, pasid); });
+      });
+    };
+    use(Places(all));
   }
 
   // domains (domains.cpp)
@@ -360,25 +381,29 @@ class Core {
   int open_next_tables(u32 device, const Domain& domain);
   void close_next_table(u32 device);
   void close_own_table(u32 device);
+  void close_unused(Table* table);
+  int none_made() const { return owed_ ? -IOMMUCHECK_ETIMEDOUT : -IOMMUCHECK_ENOMEM; }
   void keep_table(Table*& table);
   void close_waiting_tables();
   bool wants_table(u32 device, const Domain& domain);
   int switch_route(u32 device);
   int move_devices(u32 device, Domain& domain);
-  int empty_if_left(Domain& domain);
+  int empty_if_left(Domain& domain, u32 device, u32 pasid);
 
   // domains at PASIDs (attachments.cpp)
   static constexpr u32 every_pasid = no_pasid;
   Attachment* find_attachment(u32 device, u32 pasid);
   bool has_attachments(u32 device);
+  bool is_there(Stored stored);
   Table* open_own_table(u32 device, const Domain& domain);
   int attach_by_new_table(Attachment& attachment, iommucheck_handle to);
   int attach_by_entry(Attachment& attachment, Domain& domain);
   int check_attach_pasid(const Domain* domain, u32 device, u32 pasid);
   void count_attachment(Domain& domain, u32 device);
-  int uncount_attachment(iommucheck_handle domain, u32 device);
+  int uncount_attachment(iommucheck_handle domain, u32 device, u32 pasid);
   int end_attachments(u32 device, u32 pasid);
   void attachments_recovered();
+  bool can_pass(u32 device, const Domain& domain) const;
   int move_dynamic(const Domain& domain, u32 device) const;
   bool would_silence(u32 device, const Domain& domain);
   bool would_lose_pasids(u32 device, const Domain& domain);
@@ -394,8 +419,22 @@ class Core {
   void forget_entry(const Holder& holder, u32 pasid, bool whole);
   template <class Visit>
   void for_each_entry(const Space& space, Visit visit);
+  /// visit(holder, pasid) for every place that its translations may be of: where its entry is dead
+  /// as well, and by whatever table.
+  template <class Visit>
+  void for_each_place(const Space& space, Visit visit) {
+    if (space.pasid != no_pasid) {
+      sva_.for_each_holder(space, true, [&](const Holder& holder) { visit(holder, space.pasid); });
+      return;
+    }
+    for_each_device(space.domain, [&](u32 device) { visit(Holder{.device = device}, no_pasid); });
+    attachments_.for_each_used([&](const Attachment& at) {
+      if (at.domain == space.domain) visit(Holder{.device = at.device}, at.pasid);
+    });
+  }
+  Prepared prepare_entry(Table& table, u32 pasid, const Entry& entry);
   int relocate(Space& space);
-  Space* space_with_tag(u64 tag);
+  Space* space_with_tag(Tag tag);
 
   // what devices have written to (dirty.cpp)
   Space* tracked_space(iommucheck_handle handle, int* error);
@@ -416,8 +455,10 @@ class Core {
   int isolate(u32 device);
   bool answers_again(u32 device);
   int rejoin(u32 device);
+  void drop_range_at(Tag tag, u64 first, u64 end, const Places& places);
   bool set_route(u32 device, const Route& route);
   bool prepare_route(u32 device, const Route& route);
+  bool stored(Stored stored);
   void settled(Space& space);
   void quarantine(Space& space);
 
@@ -449,6 +490,8 @@ class Core {
   Device* devices_ = nullptr;
   u64 batch_ = 1;      // of what devices are told to drop
   bool owed_ = false;  // an invalidation has timed out, and none of everything has completed since
+  bool unsure_ = false;   // what some route or entry says: a store of it has timed out
+  bool leaving_ = false;  // shutdown has begun: all devices are to be blocked
 };
 
 }  // namespace iommucheck::impl

@@ -15,7 +15,7 @@ int Core::build_paging(Domain& domain, u32 input_bits) {
   domain.space->domain = domains_.handle(domain);
   if (domain.table == nullptr) return 0;
   const Entry entry = entry_of(*domain.space);
-  backend_.set_first_entry(*domain.table, &entry);
+  stored(backend_.set_first_entry(*domain.table, &entry));
   return 0;
 }
 

@@ -94,30 +94,46 @@ int Core::reserve(const Holder& holder, u32 pasid) {
   return commit();
 }
 
+/// What timed out is owed: whoever commits next recovers, and stores all entries again.
+bool Core::stored(Stored stored) {
+  if (stored != Stored::timed_out) return stored == Stored::changed;
+  unsure_ = owed_ = true;
+  return true;
+}
+
+Prepared Core::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
+  const Prepared prepared = backend_.prepare_entry(table, pasid, entry);
+  if (prepared == Prepared::timed_out) unsure_ = owed_ = true;
+  return prepared;
+}
+
 int Core::enter(const Holder& holder, u32 pasid, const Entry& entry) {
   Table& table = table_of(holder);
-  backend_.prepare_entry(table, pasid, entry);
+  int error = 0;
   // While it is invalid its parts may be cached all the same, each from another time: the old ones
   // go before it is valid, and that it was invalid goes after it. The new ones are visible before,
   // because the command is.
-  forget_entry(holder, pasid, false);
-  int error = commit();
-  if (error == 0) {
-    backend_.store_entry(table, pasid, entry);
+  for (auto prepared = Prepared::again; prepared == Prepared::again && error == 0;) {
+    prepared = prepare_entry(table, pasid, entry);
     forget_entry(holder, pasid, false);
     error = commit();
   }
-  if (error != 0) backend_.clear_entry(table, pasid);
+  if (error == 0) {
+    stored(backend_.store_entry(table, pasid, entry));
+    forget_entry(holder, pasid, false);
+    error = commit();
+  }
+  if (error != 0) stored(backend_.clear_entry(table, pasid));
   return error;
 }
 
 void Core::change(const Holder& holder, u32 pasid, const Entry& entry) {
-  backend_.store_entry(table_of(holder), pasid, entry);
+  stored(backend_.store_entry(table_of(holder), pasid, entry));
   forget_entry(holder, pasid, false);
 }
 
 void Core::clear(const Holder& holder, u32 pasid) {
-  backend_.clear_entry(table_of(holder), pasid);
+  stored(backend_.clear_entry(table_of(holder), pasid));
   forget_entry(holder, pasid, false);
 }
 
@@ -134,7 +150,7 @@ int Core::open_space(iommucheck_handle domain, u32 pasid, Space** space) {
   return 0;
 }
 
-Space* Core::space_with_tag(u64 tag) {
+Space* Core::space_with_tag(Tag tag) {
   Space* found = nullptr;
   const auto look = [&](Space& space) {
     if (space.tag == tag) found = &space;
@@ -147,10 +163,10 @@ Space* Core::space_with_tag(u64 tag) {
 }
 
 /// A process comes with the tag that the CPUs gave it. If it is one of ours, ours moves.
-int Core::claim_tag(u64 tag) {
-  const int error = backend_.take_tag(tag);
+int Core::claim_tag(const iommucheck_mm& mm, u64 cpus, Tag* tag) {
+  const int error = backend_.take_tag(mm, cpus, tag);
   if (error != -IOMMUCHECK_EBUSY) return error;
-  Space* space = space_with_tag(tag);
+  Space* space = space_with_tag(*tag);
   return space == nullptr ? -IOMMUCHECK_ENOSPC : relocate(*space);
 }
 
@@ -174,26 +190,26 @@ void Core::for_each_entry(const Space& space, Visit visit) {
 /// Gives `space` another tag by one store to each of its entries; the old one, which no cache has
 /// when this returns 0, stays taken.
 int Core::relocate(Space& space) {
-  const u64 tag = backend_.new_tag();
-  if (tag == 0) return -IOMMUCHECK_ENOSPC;
+  const Tag tag = backend_.new_tag();
+  if (tag.is_none()) return -IOMMUCHECK_ENOSPC;
   // What was cleared under the old tag is not to be cached under the new one.
   if (int error = complete(space)) {
     backend_.release_tag(tag);
     return error;
   }
-  const u64 old_tag = space.tag;
+  const Tag old_tag = space.tag;
   space.tag = tag;
   for_each_entry(space, [&](const Holder& holder, u32 pasid) {
-    backend_.store_entry(table_of(holder), pasid, entry_of(space));
+    stored(backend_.store_entry(table_of(holder), pasid, entry_of(space)));
   });
-  if (!space.cached) return 0;
+  if (!space.cached) return owed_ ? commit() : 0;
   space.old_tag = old_tag;
   for_each_entry(space,
                  [&](const Holder& holder, u32 pasid) { forget_entry(holder, pasid, false); });
   if (int error = commit()) return error;
-  drop_translations(old_tag);
+  drop_translations(old_tag, [&](auto visit) { for_each_place(space, visit); });
   if (int error = commit()) return error;
-  space.old_tag = 0;
+  space.old_tag = {};
   return 0;
 }
 

@@ -31,7 +31,9 @@ int Sva::stop_translating(iommucheck_handle handle) {
   });
   if (!any) return 0;
   if (int error = core_.commit()) return error;
-  core_.drop_translations(process.tag);
+  core_.drop_translations(process.tag, [&](auto at) {
+    for_each([&](const Use& use, u32 pasid) { at(use.holder, pasid); });
+  });
   if (int error = core_.commit()) return error;
   for_each([&](const Use& use, u32 pasid) { core_.drop_device_translations(use.holder, pasid); });
   if (int error = core_.commit()) return error;
@@ -95,14 +97,16 @@ int Sva::mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes) {
   const Process* process = process_of(mm);
   if (process == nullptr || bytes == 0) return 0;
   const iommucheck_handle handle = processes_.handle(*process);
-  const u64 tag = process->tag;
   const u64 limit = u64{1} << process->mm.input_bits;
   if (start >= limit) return 0;
   const u64 first = start & ~(page_bytes - 1);
   const u64 end =
       bytes >= limit - start ? limit : (start + bytes + page_bytes - 1) & ~(page_bytes - 1);
   if (process->uses.empty()) return 0;
-  core_.drop_range(tag, first, end);
+  core_.drop_range(process->tag, first, end, [&](auto at) {
+    process->uses.for_each(uses_,
+                           [&](const Use& use) { at(use.holder, io_mms_.find(use.io_mm)->pasid); });
+  });
   if (int error = core_.commit()) return error;
   // The commit may have recovered, with which uses have gone, and the process with the last.
   process = processes_.find(handle);

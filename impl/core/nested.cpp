@@ -20,7 +20,7 @@ int Core::build_nested(Domain& domain) {
   domain.table = backend_.open_table();
   if (domain.table == nullptr) return -IOMMUCHECK_ENOMEM;
   const Entry entry = entry_of(domain);
-  backend_.set_first_entry(*domain.table, &entry);
+  stored(backend_.set_first_entry(*domain.table, &entry));
   return 0;
 }
 
@@ -181,7 +181,7 @@ bool Core::is_users(const Domain& parent, u32 device, const UserCommand& command
 bool Core::forward(Domain& parent, const UserCommand& command, const u64* words) {
   using About = UserCommand::About;
   if (command.about == About::refused) return false;
-  const u64 tag = parent.space->tag;
+  const Tag tag = parent.space->tag;
   if (!command.names_device) {
     backend_.forward(words, tag, 0, {});
     return true;

@@ -85,7 +85,7 @@ struct Process {
   u32 users = 0;                // io_mms, and calls that wait
   iommucheck_handle plain = 0;  // the io_mm that a plain bind gives
   iommucheck_mm mm{};
-  u64 tag = 0;
+  Tag tag;
   List<IoMm, &IoMm::of_process> io_mms;
   List<Use, &Use::of_process> uses;
   iommucheck_handle next_of_key = 0;  // in the index of processes

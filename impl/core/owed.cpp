@@ -58,7 +58,7 @@ int Core::isolate(u32 device) {
   devices_[device].isolated = true;
   platform_.log(IOMMUCHECK_LOG_ERROR,
                 "a device does not answer invalidations of its cache: it is isolated");
-  if (!backend_.set_route(device, {})) return 0;
+  if (!set_route(device, {})) return 0;
   backend_.forget_route(device, false);
   const SyncResult result = backend_.flush();
   ++batch_;
@@ -90,13 +90,17 @@ int Core::rejoin(u32 device) {
   return error;
 }
 
+/// True: it may have changed.
 bool Core::set_route(u32 device, const Route& route) {
-  return backend_.set_route(device, devices_[device].isolated ? Route{} : route);
+  return stored(backend_.set_route(device, devices_[device].isolated ? Route{} : route));
 }
 
 /// True: something has changed that is to be known before it is asked again.
 bool Core::prepare_route(u32 device, const Route& route) {
-  return !devices_[device].isolated && backend_.prepare_route(device, route);
+  if (devices_[device].isolated) return false;
+  const Prepared prepared = backend_.prepare_route(device, route);
+  if (prepared == Prepared::timed_out) unsure_ = owed_ = true;
+  return prepared != Prepared::ready;
 }
 
 void Core::drop_device(u32 device, u32 pasid) {
@@ -135,7 +139,8 @@ int Core::complete(Space& space) {
 /// The IOMMU's first, what users' tables have made of them next, where it does not go with all of
 /// the tag: each could be refilled from those before, and a device's own cache from all.
 int Core::drop_gathered(const Space& space) {
-  backend_.drop_gathered(space.gather, space.tag);
+  with_places([&](auto visit) { for_each_place(space, visit); },
+              [&](const Places& at) { backend_.drop_gathered(space.gather, space.tag, at); });
   if (space.combined && !space.gather.all()) {
     if (int error = commit()) return error;
     backend_.drop_inner(space.tag);
@@ -154,24 +159,16 @@ bool Core::drop_gathered_of_devices(const Space& space) {
       drop_device_range(holder, pasid, range.first, range.end);
     }
   };
-  if (space.pasid != no_pasid) {
-    sva_.for_each_holder(space, true, [&](const Holder& holder) { drop(holder, space.pasid); });
-    return true;
-  }
-  // Whoever is on it, by whatever table.
-  for_each_device(space.domain, [&](u32 device) { drop(Holder{.device = device}, no_pasid); });
-  attachments_.for_each_used([&](const Attachment& at) {
-    if (at.domain == space.domain) drop(Holder{.device = at.device}, at.pasid);
-  });
-  drop_caches_of_user(*domain);
+  for_each_place(space, drop);
+  if (space.pasid == no_pasid) drop_caches_of_user(*domain);
   return true;
 }
 
-void Core::drop_range(u64 tag, u64 first, u64 end) {
+void Core::drop_range_at(Tag tag, u64 first, u64 end, const Places& places) {
   Gather gather;
   // Tables may go as well as pages, and of pages nobody said at which level they were.
   gather.add({.first = first, .end = end, .leaf_levels = any_level, .tables = true});
-  backend_.drop_gathered(gather, tag);
+  backend_.drop_gathered(gather, tag, places);
 }
 
 void Core::drop_device_translations(const Holder& holder, u32 pasid) {

@@ -14,6 +14,15 @@ namespace iommucheck::impl {
 /// In the place of a PASID: what devices do without one.
 inline constexpr u32 no_pasid = ~u32{0};
 
+/// What translations carry that the IOMMU has cached: two numbers, of which a backend may use one.
+struct Tag {
+  u64 outer = 0;
+  u64 inner = 0;
+
+  bool is_none() const { return outer == 0 && inner == 0; }
+  friend bool operator==(const Tag&, const Tag&) = default;
+};
+
 struct Space {
   Gather gather;      // cleared, not yet invalidated
   Gather quarantine;  // cleared, and an invalidation has timed out
@@ -23,8 +32,8 @@ struct Space {
   u64 table_pa = 0;
   u32 input_bits = 0;
   u32 pasid = no_pasid;
-  u64 tag = 0;      // what cached translations carry
-  u64 old_tag = 0;  // one that it had before, and whose invalidation has timed out
+  Tag tag;      // what cached translations carry
+  Tag old_tag;  // one that it had before, and whose invalidation has timed out
   iommucheck_handle domain = 0;
   bool foreign = false;      // walked by others than the IOMMU, and never by it: a dynamic domain's
   bool tracked = false;      // what devices write to is marked

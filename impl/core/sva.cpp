@@ -197,7 +197,7 @@ IoMm* Sva::io_mm_at(u32 device, u32 pasid) {
   return its ? io_mm : nullptr;
 }
 
-u64 Sva::tag_of(const IoMm& io_mm) {
+Tag Sva::tag_of(const IoMm& io_mm) {
   return io_mm.process == 0 ? io_mm.space->tag : processes_.find(io_mm.process)->tag;
 }
 

@@ -102,6 +102,14 @@ class Sva {
       if (!use.dead) visit(io_mms_.find(use.io_mm)->pasid, entry_for(use));
     });
   }
+  /// visit(holder, pasid, entry) for all of them; null for dead ones, which are to be none.
+  template <class Visit>
+  void for_each_use(Visit visit) {
+    uses_.for_each_used([&](const Use& use) {
+      const Entry entry = use.dead ? Entry{} : entry_for(use);
+      visit(use.holder, io_mms_.find(use.io_mm)->pasid, use.dead ? nullptr : &entry);
+    });
+  }
   /// The device gets a table of its own, to which nothing leads yet: what it was given itself
   /// stands there too. False: no memory, and nothing changed.
   bool copy_uses(u32 device, const Holder& shared, Table& table);
@@ -182,7 +190,7 @@ class Sva {
   void reap(iommucheck_handle io_mm);
   void drop(Process& process);
   void unpin(Process& process);
-  u64 tag_of(const IoMm& io_mm);
+  Tag tag_of(const IoMm& io_mm);
 
   // exit (exit.cpp)
   int stop_translating(iommucheck_handle process);

@@ -70,7 +70,9 @@ int Sva::end_uses(const Uses& uses, Wanted wanted) {
   if (!any) return core_.ensure_settled();
   // A commit that had to recover has ended them already; then the rest finds nothing to do.
   if (int error = core_.commit()) return error;
-  for_each(true, [&](const Use&, const IoMm& io_mm) { core_.drop_translations(tag_of(io_mm)); });
+  for_each(true, [&](const Use& use, const IoMm& io_mm) {
+    core_.drop_translations(tag_of(io_mm), [&](auto at) { at(use.holder, io_mm.pasid); });
+  });
   if (int error = core_.commit()) return error;
   for_each(true, [&](const Use& use, const IoMm& io_mm) {
     core_.drop_device_translations(use.holder, io_mm.pasid);

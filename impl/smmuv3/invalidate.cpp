@@ -7,9 +7,9 @@
 
 namespace iommucheck::impl {
 
-void Smmu::drop_gathered(const Gather& gather, u64 tag) {
-  if (is_vmid(tag)) return drop_stage2(gather, vmid_of(tag));
-  emit_invalidation(gather, tag, features_.range_invalidation,
+void Smmu::drop_gathered(const Gather& gather, Tag tag, const Places& /*places*/) {
+  if (is_vmid(tag)) return drop_stage2(gather, tag.outer);
+  emit_invalidation(gather, tag.inner, features_.range_invalidation,
                     [&](Command command) { add(command); });
 }
 

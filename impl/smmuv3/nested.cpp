@@ -97,10 +97,10 @@ UserCommand Smmu::understand(const u64* words) const {
           .number = stream_of(user)};
 }
 
-void Smmu::forward(const u64* words, u64 tag, u32 device, const Structure& structure) {
+void Smmu::forward(const u64* words, Tag tag, u32 device, const Structure& structure) {
   const Command user = {words[0], words[1]};
   const u64 op = user.word0 & mask(7, 0);
-  const u64 vmid = vmid_of(tag);
+  const u64 vmid = tag.outer;
   if (!names_stream(user)) return add(*translated(user, features_, vmid, 0));
   // Of an entry that its table has not, and of a PASID that it cannot send, nothing is cached.
   if (op == command::op_cfgi_cd && (ssid_of(user) >> cdmax_of(structure)) != 0) return;

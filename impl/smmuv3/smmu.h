@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // One SMMUv3 as a backend of the core: registers, queues, stream table, context descriptors and
 // VMSAv8-64 tables. The words of core/backend.h, here: a route is an STE, a table the context
-// descriptors of a domain, an entry a CD, a tag an ASID, a device's own cache its ATC. Outer spaces
-// are of stage 2 (stage2.cpp): their table is what words 2 and 3 of STEs say, their tag a VMID, and
-// there are no PASIDs. On an SMMU without stage 1 every space is.
+// descriptors of a domain, an entry a CD, a tag a VMID (outer, of stage 2) or an ASID (inner), a
+// device's own cache its ATC. Outer spaces are of stage 2 (stage2.cpp): their table is what words 2
+// and 3 of STEs say, and there are no PASIDs. On an SMMU without stage 1 every space is.
 //
 // Every change of a CD that is valid is one 64-bit store (structures.h), and of an STE too, or two
 // with an invalidation between them: hitless, but to, from and between tables of stage 2, where it
@@ -36,10 +36,9 @@ struct SmmuTable : Table {
   u64 word3 = 0;
 };
 
-/// A tag is an ASID, or a VMID with this bit.
-inline constexpr u64 tag_of_vmid = u64{1} << 32;
-constexpr bool is_vmid(u64 tag) { return (tag & tag_of_vmid) != 0; }
-constexpr u64 vmid_of(u64 tag) { return tag & ~tag_of_vmid; }
+/// What stage 2 makes has no ASID; the host's own stage 1 has VMID 0.
+inline constexpr u64 no_asid = ~u64{0};
+constexpr bool is_vmid(Tag tag) { return tag.inner == no_asid; }
 
 /// CD 0 is that of accesses without a SubstreamID.
 constexpr u32 ssid_of(u32 pasid) { return pasid == no_pasid ? 0 : pasid; }
@@ -78,22 +77,22 @@ class Smmu final : public HookedBackend {
   unsigned pasid_bits(u32 device) const override;
   bool can_wait(u32 device) const override { return stalls(device) || asks_for_pages(device); }
   bool has_cache(u32 device) const override;
-  bool prepare_route(u32 device, const Route& route) override;
-  bool set_route(u32 device, const Route& route) override;
+  Prepared prepare_route(u32 device, const Route& route) override;
+  Stored set_route(u32 device, const Route& route) override;
   void forget_route(u32 device, bool whole) override;
 
   // tables.cpp
   Table* open_table() override;
   void close_table(Table& table) override;
-  void set_first_entry(Table& table, const Entry* entry) override;
+  Stored set_first_entry(Table& table, const Entry* entry) override;
   Growth grow(Table& table) override;
   void grown(Table& table) override;
   void not_grown(Table& table) override;
   void free_abandoned(Table& table) override;
   Place make_place(Table& table, u32 pasid) override;
-  void prepare_entry(Table& table, u32 pasid, const Entry& entry) override;
-  void store_entry(Table& table, u32 pasid, const Entry& entry) override;
-  void clear_entry(Table& table, u32 pasid) override;
+  Prepared prepare_entry(Table& table, u32 pasid, const Entry& entry) override;
+  Stored store_entry(Table& table, u32 pasid, const Entry& entry) override;
+  Stored clear_entry(Table& table, u32 pasid) override;
   void forget_entry(u32 device, u32 pasid, bool whole) override;
   bool understands(const iommucheck_mm& mm) const override;
 
@@ -113,10 +112,10 @@ class Smmu final : public HookedBackend {
   // nested.cpp
   int check_structure(const iommucheck_nested_params& params, bool pasids,
                       const Space& outer) const override;
-  void drop_inner(u64 tag) override { add(command::tlbi_nh_all(vmid_of(tag))); }
+  void drop_inner(Tag tag) override { add(command::tlbi_nh_all(tag.outer)); }
   void drop_device_wholly(u32 device) override;
   UserCommand understand(const u64* words) const override;
-  void forward(const u64* words, u64 tag, u32 device, const Structure& structure) override;
+  void forward(const u64* words, Tag tag, u32 device, const Structure& structure) override;
 
   // dirty.cpp
   bool tracks_writes() const override { return features_.dirty_state; }
@@ -125,18 +124,16 @@ class Smmu final : public HookedBackend {
   void read_marks(Space& space, DirtyWindow& window) override;
   void mark_again(Space& space, const DirtyWindow& window) override;
 
-  // tags, which are ASIDs or VMIDs
-  u64 tag_of(const iommucheck_mm& /*mm*/, u64 cpus) const override { return cpus; }
-  u64 new_tag() override { return asids_.allocate(); }
-  int take_tag(u64 tag) override;
-  void release_tag(u64 tag) override;
+  Tag new_tag() override { return {.inner = asids_.allocate()}; }
+  int take_tag(const iommucheck_mm& mm, u64 cpus, Tag* tag) override;
+  void release_tag(Tag tag) override;
 
   // invalidate.cpp
   bool remembers_unmapped() const override { return false; }
-  void drop_translations(u64 tag) override {
-    add(is_vmid(tag) ? command::tlbi_s12_vmall(vmid_of(tag)) : command::tlbi_nh_asid(tag));
+  void drop_translations(Tag tag, const Places& /*places*/) override {
+    add(is_vmid(tag) ? command::tlbi_s12_vmall(tag.outer) : command::tlbi_nh_asid(tag.inner));
   }
-  void drop_gathered(const Gather& gather, u64 tag) override;
+  void drop_gathered(const Gather& gather, Tag tag, const Places& places) override;
   void drop_device(u32 device, u32 pasid) override;
   void drop_device_range(u32 device, u32 pasid, u64 first, u64 end) override;
   SyncResult flush() override;
@@ -203,7 +200,7 @@ class Smmu final : public HookedBackend {
   bool set_ste(u32 sid, const ste::Words& to, bool& postponed);
   bool store_words(u32 sid, const ste::Words& to, unsigned which);
   bool set_postponed();
-  void store_cd_word0(u64 cd, u64 word);
+  Stored store_cd_word0(u64 cd, u64 word);
   u64 cd_word0(const Entry& entry) const;
   void add(Command command) {
     commands_.add(platform_, command);

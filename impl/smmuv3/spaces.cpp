@@ -34,7 +34,7 @@ SmmuSpace* Smmu::new_space(u32 input_bits, bool stage2) {
 int Smmu::open_tagged(u32 input_bits, bool stage2, Space** space) {
   const u64 number = stage2 ? vmids_.allocate() : asids_.allocate();
   if (number == 0) return -IOMMUCHECK_ENOSPC;
-  const u64 tag = stage2 ? number | tag_of_vmid : number;
+  const Tag tag = stage2 ? Tag{.outer = number, .inner = no_asid} : Tag{.inner = number};
   SmmuSpace* made = new_space(input_bits, stage2);
   if (made == nullptr) {
     release_tag(tag);
@@ -61,8 +61,8 @@ void Smmu::close_space(Space& space) {
   SmmuSpace& its = own(space);
   its.retired.free_all(platform_);
   its.pages.destroy(platform_);
-  if (space.tag != 0) release_tag(space.tag);
-  if (space.old_tag != 0) release_tag(space.old_tag);
+  if (!space.tag.is_none()) release_tag(space.tag);
+  if (!space.old_tag.is_none()) release_tag(space.old_tag);
   spaces_.release(its);
 }
 
@@ -97,14 +97,15 @@ void Smmu::free_detached(Space& /*space*/, const Detached& subtree) {
 
 void Smmu::free_retired(Space& space) { own(space).retired.free_all(platform_); }
 
-int Smmu::take_tag(u64 tag) {
-  if ((tag >> features_.asid_bits) != 0) return -IOMMUCHECK_ENOSPC;
-  return asids_.take(tag) ? 0 : -IOMMUCHECK_EBUSY;
+int Smmu::take_tag(const iommucheck_mm& /*mm*/, u64 cpus, Tag* tag) {
+  *tag = {.inner = cpus};
+  if ((cpus >> features_.asid_bits) != 0) return -IOMMUCHECK_ENOSPC;
+  return asids_.take(cpus) ? 0 : -IOMMUCHECK_EBUSY;
 }
 
-void Smmu::release_tag(u64 tag) {
-  if (is_vmid(tag)) return vmids_.release(vmid_of(tag));
-  asids_.release(tag);
+void Smmu::release_tag(Tag tag) {
+  if (is_vmid(tag)) return vmids_.release(tag.outer);
+  asids_.release(tag.inner);
 }
 
 }  // namespace iommucheck::impl

@@ -8,7 +8,7 @@ namespace iommucheck::impl {
 
 void Smmu::name_table(SmmuTable& table, const Space& space) const {
   table.word2 =
-      ste::stage2_word2<u64>(vmid_of(space.tag), space.input_bits, start_level(space.input_bits),
+      ste::stage2_word2<u64>(space.tag.outer, space.input_bits, start_level(space.input_bits),
                              features_.output_size, features_.dirty_state);
   table.word3 = space.table_pa;
 }

@@ -105,22 +105,22 @@ bool Smmu::set_ste(u32 sid, const ste::Words& to, bool& postponed) {
   return store_words(sid, {ste::blocked}, ste::word0_alone);
 }
 
-bool Smmu::prepare_route(u32 device, const Route& route) {
+Prepared Smmu::prepare_route(u32 device, const Route& route) {
   const ste::Words to = words_of(device, route);
   postponed_[device].is = false;
   bool changed = false;
   for_each_stream(device, [&](u64 sid) { changed |= prepare_ste(static_cast<u32>(sid), to); });
-  return changed;
+  return changed ? Prepared::again : Prepared::ready;
 }
 
-bool Smmu::set_route(u32 device, const Route& route) {
+Stored Smmu::set_route(u32 device, const Route& route) {
   const ste::Words to = words_of(device, route);
   postponed_[device] = {.words = to};
   bool changed = false;
   for_each_stream(device, [&](u64 sid) {
     changed |= set_ste(static_cast<u32>(sid), to, postponed_[device].is);
   });
-  return changed;
+  return changed ? Stored::changed : Stored::unchanged;
 }
 
 /// After all configuration was invalidated. False: the time was up.

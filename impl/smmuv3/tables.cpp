@@ -46,19 +46,23 @@ u64 Smmu::cd_word0(const Entry& entry) const {
                          .waits = entry.waits && features_.stall_model == 0,
                          .quiet = entry.quiet,
                          .dirty_state = !shared && features_.dirty_state};
-  return cd::word0<u64>(entry.tag, input_bits, features_.output_size, kind);
+  return cd::word0<u64>(entry.tag.inner, input_bits, features_.output_size, kind);
 }
 
 /// The one store that makes a CD valid, invalid, or another one.
-void Smmu::store_cd_word0(u64 cd, u64 word) {
+Stored Smmu::store_cd_word0(u64 cd, u64 word) {
   platform_.store64(cd, word);
   platform_.clean(cd, sizeof word);
   platform_.barrier();
+  return Stored::changed;
 }
 
-void Smmu::set_first_entry(Table& table, const Entry* entry) {
+Stored Smmu::set_first_entry(Table& table, const Entry* entry) {
   auto& its = static_cast<SmmuTable&>(table);
-  if (its.stage2) return name_table(its, *entry->space);
+  if (its.stage2) {
+    name_table(its, *entry->space);
+    return Stored::changed;
+  }
   const u64 cd = cds_of(table).entry(platform_, 0);
   platform_.fill64(cd, structure_words, 0);
   if (entry != nullptr) {
@@ -68,6 +72,7 @@ void Smmu::set_first_entry(Table& table, const Entry* entry) {
   }
   platform_.clean(cd, cd_bytes);
   platform_.barrier();
+  return Stored::changed;
 }
 
 /// The table's first PASID: from one CD to many with the same CD 0, for all devices. One store
@@ -94,19 +99,20 @@ Backend::Place Smmu::make_place(Table& table, u32 pasid) {
   return Place::no_memory;
 }
 
-void Smmu::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
+Prepared Smmu::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
   const u64 cd = cds_of(table).entry(platform_, pasid);
   platform_.store64(cd + 8, cd::word1(ttb0_of(entry)));
   platform_.store64(cd + 24, mair_of(entry));
   platform_.clean(cd, cd_bytes);
+  return Prepared::ready;
 }
 
-void Smmu::store_entry(Table& table, u32 pasid, const Entry& entry) {
-  store_cd_word0(cds_of(table).entry(platform_, ssid_of(pasid)), cd_word0(entry));
+Stored Smmu::store_entry(Table& table, u32 pasid, const Entry& entry) {
+  return store_cd_word0(cds_of(table).entry(platform_, ssid_of(pasid)), cd_word0(entry));
 }
 
-void Smmu::clear_entry(Table& table, u32 pasid) {
-  store_cd_word0(cds_of(table).entry(platform_, pasid), 0);
+Stored Smmu::clear_entry(Table& table, u32 pasid) {
+  return store_cd_word0(cds_of(table).entry(platform_, pasid), 0);
 }
 
 /// CFGI_CD for every stream of the device; the L1CD too if `whole`.

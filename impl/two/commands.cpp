@@ -21,12 +21,14 @@ void Two::send(two::Command command, u64 a, u64 b, u64 c, u64 d) {
 }
 
 /// With what users' tables have made over it.
-void Two::drop_translations(u64 tag) { send(two::Command::drop_root, tag, 0, 0); }
+void Two::drop_translations(Tag tag, const Places& /*places*/) {
+  send(two::Command::drop_root, tag.inner, 0, 0);
+}
 
-void Two::drop_gathered(const Gather& gather, u64 tag) {
-  if (gather.all()) return drop_translations(tag);
+void Two::drop_gathered(const Gather& gather, Tag tag, const Places& places) {
+  if (gather.all()) return drop_translations(tag, places);
   for (const TlbRange& range : gather) {
-    send(two::Command::drop_range, tag, range.first, range.end - 1);
+    send(two::Command::drop_range, tag.inner, range.first, range.end - 1);
   }
 }
 

@@ -32,7 +32,7 @@ bool Two::has_cache(u32 device) const {
   return (device_config(device).flags & IOMMUCHECK_DEVICE_ATS) != 0;
 }
 
-bool Two::set_route(u32 device, const Route& route) {
+Stored Two::set_route(u32 device, const Route& route) {
   u64 word = two::blocked;
   if (route.kind == Route::Kind::bypass) word = two::untranslated;
   if (route.kind == Route::Kind::table) {
@@ -48,7 +48,7 @@ bool Two::set_route(u32 device, const Route& route) {
     platform_.store64(place, word);
     changed = true;
   });
-  return changed;
+  return changed ? Stored::changed : Stored::unchanged;
 }
 
 void Two::forget_route(u32 device, bool /*whole*/) {
@@ -106,10 +106,11 @@ u64 Two::outer_word_of(const Entry& entry) {
   return entry.outer->table_pa | (deep ? two::entry_four_levels : 0);
 }
 
-void Two::set_first_entry(Table& table, const Entry* entry) {
+Stored Two::set_first_entry(Table& table, const Entry* entry) {
   const u64 place = static_cast<TwoTable&>(table).pa;
   platform_.store64(place + sizeof(u64), entry != nullptr ? outer_word_of(*entry) : 0);
   platform_.store64(place, entry != nullptr ? word_of(*entry) : 0);
+  return Stored::changed;
 }
 
 u64 Two::pointer_place(const Table& table, u32 pasid) {
@@ -132,15 +133,20 @@ u64 Two::entry_place(const Table& table, u32 pasid) const {
   return (pointer & two_address_mask) + two::entry_bytes * (pasid & mask(two::entries_lg2 - 1, 0));
 }
 
-void Two::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
+Prepared Two::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
   platform_.store64(entry_place(table, pasid) + sizeof(u64), outer_word_of(entry));
+  return Prepared::ready;
 }
 
-void Two::store_entry(Table& table, u32 pasid, const Entry& entry) {
+Stored Two::store_entry(Table& table, u32 pasid, const Entry& entry) {
   platform_.store64(entry_place(table, pasid), word_of(entry));
+  return Stored::changed;
 }
 
-void Two::clear_entry(Table& table, u32 pasid) { platform_.store64(entry_place(table, pasid), 0); }
+Stored Two::clear_entry(Table& table, u32 pasid) {
+  platform_.store64(entry_place(table, pasid), 0);
+  return Stored::changed;
+}
 
 void Two::forget_entry(u32 device, u32 pasid, bool /*whole*/) {
   for_each_stream(device,

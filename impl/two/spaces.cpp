@@ -31,7 +31,7 @@ TwoSpace* Two::new_space(u32 input_bits) {
 int Two::open_space(u32 input_bits, Space** space) {
   TwoSpace* made = new_space(input_bits);
   if (made == nullptr) return -IOMMUCHECK_ENOMEM;
-  made->tag = made->table_pa;
+  made->tag = {.inner = made->table_pa};
   *space = made;
   return 0;
 }

@@ -57,22 +57,27 @@ class Two : public HookedBackend {
   unsigned pasid_bits(u32 device) const override;
   bool can_wait(u32 device) const override;
   bool devices_wait_alone() const override { return true; }
-  bool can_route(Route::Kind /*kind*/) const override { return true; }
+  bool can_route(Route::Kind /*kind*/, u32 /*device*/, bool /*at_pasid*/) const override {
+    return true;
+  }
+  bool users_by_entries() const override { return true; }
   bool has_cache(u32 device) const override;
-  bool prepare_route(u32 /*device*/, const Route& /*route*/) override { return false; }
-  bool set_route(u32 device, const Route& route) override;
+  Prepared prepare_route(u32 /*device*/, const Route& /*route*/) override {
+    return Prepared::ready;
+  }
+  Stored set_route(u32 device, const Route& route) override;
   void forget_route(u32 device, bool whole) override;
   Table* open_table() override;
   void close_table(Table& table) override;
-  void set_first_entry(Table& table, const Entry* entry) override;
+  Stored set_first_entry(Table& table, const Entry* entry) override;
   Growth grow(Table& /*table*/) override { return Growth::none; }
   void grown(Table& /*table*/) override {}
   void not_grown(Table& /*table*/) override {}
   void free_abandoned(Table& /*table*/) override {}
   Place make_place(Table& table, u32 pasid) override;
-  void prepare_entry(Table& table, u32 pasid, const Entry& entry) override;
-  void store_entry(Table& table, u32 pasid, const Entry& entry) override;
-  void clear_entry(Table& table, u32 pasid) override;
+  Prepared prepare_entry(Table& table, u32 pasid, const Entry& entry) override;
+  Stored store_entry(Table& table, u32 pasid, const Entry& entry) override;
+  Stored clear_entry(Table& table, u32 pasid) override;
   void forget_entry(u32 device, u32 pasid, bool whole) override;
   bool understands(const iommucheck_mm& mm) const override;
 
@@ -88,10 +93,12 @@ class Two : public HookedBackend {
   void free_detached(Space& space, const Detached& subtree) override;
   void free_retired(Space& space) override;
   // A root's address is nobody else's: nothing is given, and nothing can be taken.
-  u64 tag_of(const iommucheck_mm& mm, u64 /*cpus*/) const override { return mm.table_pa; }
-  u64 new_tag() override { return 0; }
-  int take_tag(u64 /*tag*/) override { return 0; }
-  void release_tag(u64 /*tag*/) override {}
+  Tag new_tag() override { return {}; }
+  int take_tag(const iommucheck_mm& mm, u64 /*cpus*/, Tag* tag) override {
+    *tag = {.inner = mm.table_pa};
+    return 0;
+  }
+  void release_tag(Tag /*tag*/) override {}
 
   // dirty.cpp
   bool tracks_writes() const override { return marks_; }
@@ -103,14 +110,14 @@ class Two : public HookedBackend {
   int open_outer(u32 input_bits, Space** space, Table** table) override;
   int check_structure(const iommucheck_nested_params& params, bool pasids,
                       const Space& outer) const override;
-  void drop_inner(u64 tag) override;
+  void drop_inner(Tag tag) override;
   UserCommand understand(const u64* words) const override;
-  void forward(const u64* words, u64 tag, u32 device, const Structure& structure) override;
+  void forward(const u64* words, Tag tag, u32 device, const Structure& structure) override;
 
   // commands.cpp
   bool remembers_unmapped() const override { return true; }
-  void drop_translations(u64 tag) override;
-  void drop_gathered(const Gather& gather, u64 tag) override;
+  void drop_translations(Tag tag, const Places& places) override;
+  void drop_gathered(const Gather& gather, Tag tag, const Places& places) override;
   void drop_device(u32 device, u32 pasid) override;
   void drop_device_range(u32 device, u32 pasid, u64 first, u64 end) override;
   SyncResult flush() override;

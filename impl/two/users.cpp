@@ -32,7 +32,9 @@ int Two::check_structure(const iommucheck_nested_params& params, bool pasids,
   return 0;
 }
 
-void Two::drop_inner(u64 tag) { send(two::Command::drop_inner, tag, 0, ~u64{0}, two::every_root); }
+void Two::drop_inner(Tag tag) {
+  send(two::Command::drop_inner, tag.inner, 0, ~u64{0}, two::every_root);
+}
 
 UserCommand Two::understand(const u64* words) const {
   using About = UserCommand::About;
@@ -46,10 +48,10 @@ UserCommand Two::understand(const u64* words) const {
           .pasid = command->pasid};
 }
 
-void Two::forward(const u64* words, u64 tag, u32 device, const Structure& /*structure*/) {
+void Two::forward(const u64* words, Tag tag, u32 device, const Structure& /*structure*/) {
   const auto command = two::read_users_command(words[0], words[1]);
   if (command->kind != two::Command::drop_device) {
-    return send(two::Command::drop_inner, tag, command->first, command->last, command->root);
+    return send(two::Command::drop_inner, tag.inner, command->first, command->last, command->root);
   }
   for_each_stream(device, [&](u32 stream) {
     send(two::Command::drop_device, who(stream, command->pasid), command->first, command->last);

@@ -15,14 +15,15 @@
  * and random sequences of calls, and after each call, and each time that the hardware may act
  * within one, every answer has to be what the interface promises. The object is loaded in a process
  * of its own for each of them: a crash or hang is a finding with what led to it. A complete example
- * is examples/backends/small_backend.c; docs/backends.md says how it is judged.
+ * is examples/backends/riscv_backend.c; docs/backends.md says how it is judged.
  *
  * The words:
  *   route   what a device's accesses go through: nothing, untranslated, or a table
  *   table   what stands for the accesses without a PASID, and at each PASID: entries
  *   entry   a process's own table, as the CPUs have it, or a space of the driver's
  *   space   an address space that the driver maps into
- *   tag     what translations carry that the IOMMU has cached
+ *   tag     what translations carry that the IOMMU has cached: two numbers, as many as are needed
+ *   place   (device, PASID) where an entry with a tag stands, or has stood until now
  *   forget  drop what the IOMMU has cached of routes and entries
  *   drop    drop translations, the IOMMU's own or those that a device has cached
  *
@@ -48,11 +49,21 @@
 extern "C" {
 #endif
 
-/* 0: it may change with any version of the project. */
-#define IOMMUCHECK_BACKEND_ABI 0u
+#define IOMMUCHECK_BACKEND_ABI 1u
 
 /* In the place of a PASID: what devices do without one. */
 #define IOMMUCHECK_BACKEND_NO_PASID 0xffffffffu
+
+/* A VMID and an ASID, a domain's number and a space's: what the backend likes. Never changes. */
+struct iommucheck_tag {
+  uint64_t outer;
+  uint64_t inner;
+};
+/* `pasid` may be IOMMUCHECK_BACKEND_NO_PASID. Never changes. */
+struct iommucheck_place {
+  uint32_t device; /* its number in iommucheck_config */
+  uint32_t pasid;
+};
 
 /* ---------------------------------------------------------------------------------------------
  * 1. What drives the IOMMU
@@ -67,19 +78,19 @@ extern "C" {
 #define IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED 0x2u
 /* Faulting accesses of devices that can wait do: read_fault and answer are there. */
 #define IOMMUCHECK_BACKEND_WAITS 0x4u
-/* The entry of a PASID may pass accesses untranslated: IOMMUCHECK_ENTRY_UNTRANSLATED. Without it
- * attach_pasid of an identity domain is EOPNOTSUPP. */
-#define IOMMUCHECK_BACKEND_IDENTITY_AT_PASID 0x8u
 /* An entry with IOMMUCHECK_ENTRY_WAITS leaves it to each device whether its accesses wait. Without
  * it they wait only where all devices that reach the entry can. */
-#define IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE 0x10u
+#define IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE 0x8u
+/* With WAITS: devices that ask for pages do so in groups, which are read page by page and answered
+ * once. Without it each request is a group of its own. */
+#define IOMMUCHECK_BACKEND_GROUPS 0x10u
 
 /* The backend fills it in open; the tester has set size and abi, and the rest to 0. */
 struct iommucheck_backend_info {
   uint32_t size;
   uint32_t abi;
   uint32_t pasid_bits;     /* width of the PASIDs that the IOMMU can do, 20 at most; 0: none */
-  uint32_t input_bits_min; /* of spaces, 12 to 64 */
+  uint32_t input_bits_min; /* of spaces, 12 to 64; domains ask for 25 to 48 */
   uint32_t input_bits_max;
   uint32_t output_bits; /* of physical addresses, 12 to 52 */
   uint32_t faults_max;  /* accesses that can wait at a time; with WAITS, 1 to 65536 */
@@ -107,7 +118,7 @@ struct iommucheck_route {
 #define IOMMUCHECK_ENTRY_PROCESS 0x1u /* the table is the CPUs' */
 #define IOMMUCHECK_ENTRY_WAITS 0x2u   /* faults wait for an answer */
 #define IOMMUCHECK_ENTRY_QUIET 0x4u   /* nothing is translated, and nothing reported */
-/* With IOMMUCHECK_BACKEND_IDENTITY_AT_PASID: accesses pass as they are, there is no table. */
+/* Accesses pass as they are, there is no table: where can_route says so. */
 #define IOMMUCHECK_ENTRY_UNTRANSLATED 0x8u
 struct iommucheck_entry {
   uint32_t size;
@@ -115,36 +126,42 @@ struct iommucheck_entry {
   uint32_t flags; /* IOMMUCHECK_ENTRY_* */
   uint32_t input_bits;
   uint64_t table_pa; /* root of the page table */
-  uint64_t tag;
+  struct iommucheck_tag tag;
   void* space; /* the backend's own; NULL: a process's */
 };
-#define IOMMUCHECK_ENTRY_SIZE_VER0 40u
+#define IOMMUCHECK_ENTRY_SIZE_VER0 48u
 
 /* The backend fills it; size and abi are set. */
 struct iommucheck_space {
   uint32_t size;
   uint32_t abi;
   uint64_t table_pa; /* root of its page table */
-  uint64_t tag;
+  struct iommucheck_tag tag;
 };
-#define IOMMUCHECK_SPACE_SIZE_VER0 24u
+#define IOMMUCHECK_SPACE_SIZE_VER0 32u
 
 /* Likewise. */
 struct iommucheck_waiting {
   uint32_t size;
   uint32_t abi;
-  uint32_t id; /* the IOMMU's */
+  uint32_t
+      group;     /* what is answered, by the IOMMU's number: the access, or with GROUPS its group */
+  uint32_t last; /* 1: its group is whole; without GROUPS always 1, which the tester has set */
   uint32_t stream_id;
   uint32_t pasid; /* or IOMMUCHECK_BACKEND_NO_PASID */
   uint32_t prot;  /* what was wanted: IOMMUCHECK_PROT_READ, _WRITE, _EXEC */
+  uint32_t reserved;
   uint64_t iova;
 };
-#define IOMMUCHECK_WAITING_SIZE_VER0 32u
+#define IOMMUCHECK_WAITING_SIZE_VER0 40u
 
 enum {
-  IOMMUCHECK_FLUSH_COMPLETE = 0, /* every command has taken effect          */
-  IOMMUCHECK_FLUSH_SKIPPED = 1,  /* a command had none                      */
-  IOMMUCHECK_FLUSH_TIMED_OUT = 2 /* nothing is known about what was sent    */
+  IOMMUCHECK_FLUSH_COMPLETE = 0,  /* every command has taken effect                          */
+  IOMMUCHECK_FLUSH_SKIPPED = 1,   /* a command had none                                      */
+  IOMMUCHECK_FLUSH_TIMED_OUT = 2, /* nothing is known about what was sent                    */
+  IOMMUCHECK_FLUSH_UNANSWERED = 3 /* complete, but for a device that has not said that it has */
+                                  /* dropped what it has cached: the core then asks each     */
+                                  /* device by itself, and blocks the one that does not say  */
 };
 enum {
   IOMMUCHECK_ANSWERED_DONE = 0,       /* it has acted                          */
@@ -175,7 +192,18 @@ struct iommucheck_backend_ops {
 
   /* Makes place for the routes of a device, blocked. 0, ENODEV, ENOMEM. */
   int32_t (*add_device)(void* self, uint32_t device);
-  /* The device's route changes by one store. 1; 0: it has been so already. */
+  /* Whether accesses of the device, at a PASID or without one, can go there: IOMMUCHECK_ROUTE_*.
+   * Always the same; asked before `open` too, with self NULL. An attach where they cannot is
+   * EOPNOTSUPP. Each can be led to a table, and nowhere. NULL: untranslated without a PASID only.
+   */
+  int32_t (*can_route)(void* self, uint32_t kind, uint32_t device, uint32_t at_pasid);
+  /* What has to be known of a route before set_route, where one store cannot change it. 1: a step
+   * was stored; the core calls forget_route and flush, and asks again. 0: there is none (left).
+   * ETIMEDOUT. In between, accesses without a PASID meet the old route's, the new one's, or
+   * nothing, and those at PASIDs no other than before and after. NULL: never. */
+  int32_t (*prepare_route)(void* self, uint32_t device, const struct iommucheck_route* route);
+  /* By one store that others see. 1; 0: it has been so already; ETIMEDOUT, of this and of each
+   * store below: it says the one or the other. The core stores it again before it goes on. */
   int32_t (*set_route)(void* self, uint32_t device, const struct iommucheck_route* route);
   /* With it every entry that the device has reached; whole: also that there was none. */
   void (*forget_route)(void* self, uint32_t device, uint32_t whole);
@@ -184,19 +212,28 @@ struct iommucheck_backend_ops {
   void* (*open_table)(void* self);
   /* Nothing reaches it any more, in memory or in caches. */
   void (*close_table)(void* self, void* table);
-  /* The entry of accesses without a PASID, before any route leads to the table. NULL: none. */
-  void (*set_first_entry)(void* self, void* table, const struct iommucheck_entry* entry);
+  /* The entry of accesses without a PASID, before any route leads to the table. NULL: none. 0,
+   * ETIMEDOUT. */
+  int32_t (*set_first_entry)(void* self, void* table, const struct iommucheck_entry* entry);
   /* A place for the entry of a PASID; it stays, empty. IOMMUCHECK_PLACE_*, ENOMEM. MADE: the core
    * calls forget_entry(whole). */
   int32_t (*make_place)(void* self, void* table, uint32_t pasid);
-  /* Makes the entry valid, or another one, by one store; NULL: clears it. */
-  void (*store_entry)(void* self, void* table, uint32_t pasid,
-                      const struct iommucheck_entry* entry);
+  /* As prepare_route, of an entry that is not there yet, or leads to the same page table; behind
+   * the last step too the core calls forget_entry and flush. NULL: never. */
+  int32_t (*prepare_entry)(void* self, void* table, uint32_t pasid,
+                           const struct iommucheck_entry* entry);
+  /* Makes the entry valid, or another one with the same page table behind it, by one store; NULL:
+   * clears it. 0, ETIMEDOUT. */
+  int32_t (*store_entry)(void* self, void* table, uint32_t pasid,
+                         const struct iommucheck_entry* entry);
   void (*forget_entry)(void* self, uint32_t device, uint32_t pasid, uint32_t whole);
 
-  /* Whether it can walk the tables of such a process: 1 or 0; and what its translations carry. */
+  /* Whether it can walk the tables of such a process: 1 or 0. */
   int32_t (*understands)(void* self, const struct iommucheck_mm* mm);
-  uint64_t (*tag_of)(void* self, const struct iommucheck_mm* mm);
+  /* What translations of a process carry from now on. 0, ENOSPC. And back: no cache has it any
+   * more. NULL: nothing is to be done. A space's tag comes and goes with the space. */
+  int32_t (*take_tag)(void* self, const struct iommucheck_mm* mm, struct iommucheck_tag* tag);
+  void (*release_tag)(void* self, const struct iommucheck_tag* tag);
 
   /* An empty one. foreign: the IOMMU never reaches it, others walk it. NULL: no memory. */
   void* (*open_space)(void* self, uint32_t input_bits, uint32_t foreign,
@@ -217,8 +254,14 @@ struct iommucheck_backend_ops {
   /* No cache leads any more to what unmap took out. */
   void (*free_retired)(void* self, void* space);
 
-  /* All translations of the tag in [first, last], and with tables the pointers on the way. */
-  void (*drop_range)(void* self, uint64_t tag, uint64_t first, uint64_t last, uint32_t tables);
+  /* Translations of the tag in [first, last], and with tables the pointers on the way. `places`,
+   * none twice, and maybe none: all those at which an entry with the tag stands, or has stood since
+   * its translations there were last dropped: each place gets a call of its own when an entry has
+   * left it. Whoever knows translations by tag and PASID drops them there, whoever knows them by
+   * the tag alone needs no places. */
+  void (*drop_range)(void* self, const struct iommucheck_tag* tag,
+                     const struct iommucheck_place* places, uint32_t count, uint64_t first,
+                     uint64_t last, uint32_t tables);
   /* What the device has cached itself at the PASID. */
   void (*drop_device)(void* self, uint32_t device, uint32_t pasid, uint64_t first, uint64_t last);
   /* Waits for all that was forgotten and dropped. IOMMUCHECK_FLUSH_*. What two flushes apart
@@ -230,11 +273,13 @@ struct iommucheck_backend_ops {
 
   /* With IOMMUCHECK_BACKEND_WAITS. The oldest that was not read: 1; 0: none is left. */
   int32_t (*read_fault)(void* self, struct iommucheck_waiting* fault);
-  /* Ends it: the access is made again, or aborted. IOMMUCHECK_ANSWERED_*. */
-  int32_t (*answer)(void* self, uint32_t id, uint32_t again);
+  /* IOMMUCHECK_FAULT_SUCCESS: its accesses are made again; INVALID: they are aborted; FAILURE: and
+   * a device that asks for pages asks no more until somebody enables that. Whole or not.
+   * IOMMUCHECK_ANSWERED_*. */
+  int32_t (*answer)(void* self, uint32_t group, uint32_t response);
 };
 /* Up to and with `drop_everything`. */
-#define IOMMUCHECK_BACKEND_OPS_SIZE_VER0 216u
+#define IOMMUCHECK_BACKEND_OPS_SIZE_VER0 248u
 
 /* ---------------------------------------------------------------------------------------------
  * 2. The hardware
@@ -279,10 +324,30 @@ struct iommucheck_may_get {
   uint32_t kind; /* IOMMUCHECK_GETS_* */
   uint32_t reserved;
   uint64_t pa; /* of ADDRESS, else 0 */
+  /* Why that is so, in some words: "translation of the tag not dropped", "route still cached".
+   * Findings say it, and where the words are the same their cause is. NULL: memory says so. Valid
+   * until the next call. */
+  const char* why;
 };
 #define IOMMUCHECK_ANSWERS_MAX 64u
 
 enum { IOMMUCHECK_ACCESS_READ = 0, IOMMUCHECK_ACCESS_WRITE = 1, IOMMUCHECK_ACCESS_EXECUTE = 2 };
+
+/* What is asked. */
+struct iommucheck_access {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t stream_id;
+  uint32_t pasid; /* or IOMMUCHECK_BACKEND_NO_PASID */
+  uint64_t iova;
+  uint32_t access;     /* IOMMUCHECK_ACCESS_* */
+  uint32_t privileged; /* 1: what was mapped with IOMMUCHECK_PROT_PRIVILEGED is its as well */
+  /* With GROUPS, of a device that asks for pages: its own number of the group, and 1: no page of
+   * that is to come. */
+  uint32_t group;
+  uint32_t last;
+};
+#define IOMMUCHECK_ACCESS_SIZE_VER0 40u
 
 /* All of it, always: nothing is evicted at random, no choice is made. A model that leaves out what
  * a cache may still hold hides errors; one that adds what none can hold finds what is none. */
@@ -315,8 +380,8 @@ struct iommucheck_hardware_ops {
   int32_t (*process_gone)(void* self, uint64_t mm);
 
   /* Every answer, in any order, none twice: how many, 1 to IOMMUCHECK_ANSWERS_MAX. */
-  uint32_t (*answers)(void* self, uint32_t stream_id, uint32_t pasid, uint64_t iova,
-                      uint32_t access, struct iommucheck_may_get* answers);
+  uint32_t (*answers)(void* self, const struct iommucheck_access* access,
+                      struct iommucheck_may_get* answers);
 
   /* Walkers of others (a GPU) that walk a foreign space: one gets a table and has nothing cached
    * then, root 0: none; it drops what it has cached; and as answers. They know no "not mapped". */
@@ -325,10 +390,12 @@ struct iommucheck_hardware_ops {
   uint32_t (*walker_answers)(void* self, uint32_t walker, uint64_t iova, uint32_t access,
                              struct iommucheck_may_get* answers);
 
-  /* With IOMMUCHECK_BACKEND_WAITS. An access that may wait does: its id, 1 to 2^32 - 1; 0: it
-   * cannot. The oldest response that was not taken: 1; 0: none is left. */
-  uint32_t (*wait)(void* self, uint32_t stream_id, uint32_t pasid, uint64_t iova, uint32_t access);
-  int32_t (*take_response)(void* self, uint32_t* id, uint32_t* again);
+  /* With IOMMUCHECK_BACKEND_WAITS. An access that may wait does: its id, 1 to 2^32 - 1, which no
+   * other has or had; 0: it cannot. The oldest response that was not taken, IOMMUCHECK_FAULT_*: one
+   * to each access of a group, and one to the number of any access of it that none of them waits
+   * for (it was answered before): 1; 0: none is left. */
+  uint32_t (*wait)(void* self, const struct iommucheck_access* access);
+  int32_t (*take_response)(void* self, uint32_t* id, uint32_t* response);
   int32_t (*is_waiting)(void* self, uint32_t id);
 };
 /* Up to and with `walker_answers`. */
@@ -341,7 +408,8 @@ struct iommucheck_hardware_ops {
 struct iommucheck_backend {
   uint32_t size;
   uint32_t abi;
-  uint32_t flags;    /* IOMMUCHECK_BACKEND_*; a bit that this version does not know is refused */
+  uint32_t flags; /* IOMMUCHECK_BACKEND_*, always the same; a bit that this version does not know is
+                     refused */
   uint32_t reserved; /* 0 */
   const char* name;
   const struct iommucheck_backend_ops* backend;

@@ -49,6 +49,15 @@ bool has_pasids(const InterfaceState& s, u32 device) {
 }  // namespace
 
 /// INTERFACE "Attach"; "Errors and their order": ENODEV, EINVAL, EBUSY, ENOMEM.
+/// All that move together.
+bool passes(const InterfaceState& s, u32 device) {
+  bool all = true;
+  for (u32 i = 0; i < s.devices.size(); ++i) {
+    if (s.moves_with(device, i)) all &= s.constants[i].passes;
+  }
+  return all;
+}
+
 Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   judge_device(s, call, set);
@@ -63,6 +72,10 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
     return set;
   }
   const u32 index = s.find(call.domain);
+  if (s.spaces[index].kind == static_cast<u32>(DomainKind::identity) && !passes(s, call.device)) {
+    set.add(Reason::identity_of_such_a_device);
+    return set;
+  }
   if (!s.routes_users && is_behind_stage2(s, index) && has_attachments(s, call.device)) {
     set.add(Reason::its_pasids_have_domains);
     return set;

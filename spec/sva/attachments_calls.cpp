@@ -9,6 +9,14 @@
 
 namespace iommucheck::spec::sva {
 
+namespace {
+
+bool passes_at_pasid(const InterfaceState& s, u32 device) {
+  return device >= s.constants.size() ? s.routes_identity : s.constants[device].passes_at_pasid;
+}
+
+}  // namespace
+
 // --- attach_pasid ---
 
 /// INTERFACE "Attach"; "Errors and their order": ENODEV; EINVAL, EOPNOTSUPP; EBUSY; ENOMEM. For
@@ -21,7 +29,7 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
     set.add(Reason::no_such_domain);
   } else if (is_dynamic(s.spaces[domain])) {
     set.add(Reason::no_iommu_ever_walks_a_dynamic_domain);
-  } else if (!s.routes_identity && is_of_kind(s, domain, DomainKind::identity)) {
+  } else if (is_of_kind(s, domain, DomainKind::identity) && !passes_at_pasid(s, call.device)) {
     set.add(Reason::identity_at_a_pasid);
   } else if (!s.routes_users && is_behind_stage2(s, domain)) {
     set.add(Reason::no_entry_leads_to_stage_2);

@@ -17,11 +17,13 @@ struct DeviceSetup {
   bool present = true;  ///< false: device_added comes later
   u32 ssid_bits = 0;    ///< PASIDs that it can send are below 2^it; 0: none
   bool ats = false;
-  bool stall = false;         ///< its accesses can wait
-  bool pri = false;           ///< it asks for pages
-  bool svm = true;            ///< of bind_task: a process's own table, by a PASID
-  bool explicit_maps = true;  ///< a table of the task's own, which it walks by itself
-  bool iommu = true;          ///< false: none behind it: ENODEV, its accesses pass untranslated
+  bool stall = false;           ///< its accesses can wait
+  bool pri = false;             ///< it asks for pages
+  bool svm = true;              ///< of bind_task: a process's own table, by a PASID
+  bool explicit_maps = true;    ///< a table of the task's own, which it walks by itself
+  bool iommu = true;            ///< false: none behind it: ENODEV, its accesses pass untranslated
+  bool passes = true;           ///< the IOMMU can pass its accesses untranslated
+  bool passes_at_pasid = true;  ///< and those at a PASID, where it can any device's
 };
 
 /// Which hooks of an address space at a PASID the backend has. INTERFACE "Hooks".

@@ -42,7 +42,9 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
          .svm = device.svm,
          .explicit_maps = device.explicit_maps,
          .grouped = grouped,
-         .ats = device.ats});
+         .ats = device.ats,
+         .passes = device.passes,
+         .passes_at_pasid = device.passes_at_pasid && setup.routes_identity});
   }
   std::sort(device_of_stream.begin(), device_of_stream.end());
 }

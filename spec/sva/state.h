@@ -73,6 +73,8 @@ struct Constants {
   bool explicit_maps = true;
   bool grouped = false;
   bool ats = false;  ///< it may ask for translations, whenever it likes
+  bool passes = true;
+  bool passes_at_pasid = true;
 };
 
 /// Whether that bond, living or stopping, is the caller's.

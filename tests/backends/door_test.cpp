@@ -13,6 +13,7 @@
 #include "scenario/run/alone.h"
 #include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
+#include "tests/backends/checked_support.h"
 #include "tests/cases.h"
 #include "tests/places.h"
 #include "tests/scenario/files_support.h"
@@ -27,7 +28,7 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using Status = ScenarioResult::Status;
 
-const std::string examples = test::in_build("examples/small_backend");
+const std::string examples = test::in_build("test-plugins/small_backend");
 /// A sanitizer makes an exit of a signal.
 constexpr const char* crash_of_sanitized = "ended the process with exit status";
 const std::string plugins = test::in_build("test-plugins/backend_");
@@ -37,28 +38,6 @@ AloneOptions on(const std::string& path, double hang_seconds = 60) {
   options.subjects = [path] { return subjects_of_backend(path); };
   options.hang_seconds = hang_seconds;
   return options;
-}
-
-/// `check --backend` on it; nothing is made small, and nothing written.
-CheckResult checked(const std::string& path, u64 seed, u64 runs, u32 findings = 1) {
-  CheckOptions options;
-  options.backend = path;
-  options.machine = "drawn";
-  options.seed = seed;
-  options.sequences = runs;
-  options.findings_max = findings;
-  options.hang_seconds = 60;
-  options.shrink = false;
-  auto result = run_check(options);
-  EXPECT_TRUE(result) << result.error().message;
-  return result ? std::move(*result) : CheckResult{};
-}
-
-void expect_held(const CheckResult& result, const std::string& what) {
-  for (const Violation& finding : result.findings) {
-    ADD_FAILURE() << what << ": " << spec::rule_name(finding.rule) << " " << finding.kind;
-  }
-  EXPECT_NE(result.sequences, 0U) << what;
 }
 
 /// Of a third of all, each in a process of its own; `scenario --backend` runs them all.
@@ -90,6 +69,8 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
   constexpr Other others[] = {{"without_waits", false, "iopf=stall", 3, 30},
                               {"without_holes", true, "backend=two", 3, 60},
                               {"keeps_pasid_0", true, "backend=two", 3, 60},
+                              {"without_identity", true, "backend=two", 3, 60},
+                              {"stores_slowly", true, "page request groups", 3, 60},
                               {"without_flags", false, "iopf=pri", 1, 95}};
   for (const auto& [name, waits, need, every, least] : others) {
     const std::string path = examples + "_" + name + ".so";
@@ -111,13 +92,14 @@ TEST(BackendDoor, TheExampleHoldsWithAndWithoutEachFlag) {
     const auto probed = probe_backend(path, 60);
     ASSERT_TRUE(probed) << probed.error().message;
     EXPECT_EQ(probed->stalls, waits) << name;
-    expect_held(checked(path, 5, test::cases(100, 2048)), name);
+    test::expect_held(test::checked_backend(path, 5, test::cases(100, 2048)), name);
   }
 }
 
 TEST(BackendDoor, TheExampleHoldsOnRandomSequences) {
   for (const u64 seed : {1U, 2U, 3U}) {
-    expect_held(checked(examples + ".so", seed, test::cases(150, 2048)), "the example");
+    test::expect_held(test::checked_backend(examples + ".so", seed, test::cases(150, 2048)),
+                      "the example");
   }
 }
 
@@ -139,7 +121,7 @@ TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
   };
   constexpr u64 runs_max = 2048;
   for (const auto& [name, rules] : twins) {
-    const CheckResult result = checked(examples + "_" + name + ".so", 1, runs_max);
+    const CheckResult result = test::checked_backend(examples + "_" + name + ".so", 1, runs_max);
     ASSERT_EQ(result.findings.size(), 1U) << name;
     EXPECT_TRUE(std::ranges::find(rules, result.findings.front().rule) != rules.end())
         << name << ": " << spec::rule_name(result.findings.front().rule);
@@ -151,8 +133,8 @@ TEST(BackendDoor, RandomSequencesFindEachTwinOfTheExample) {
 TEST(BackendDoor, WhatIsWrongWithTheObjectIsSaid) {
   const std::pair<const char*, const char*> objects[] = {
       {"null", "its iommucheck_backend is NULL"},
-      {"abi", "its iommucheck_backend has abi 7, this program has 0"},
-      {"size", "its iommucheck_backend_ops has size 64, which cannot be (at least 216"},
+      {"abi", "its iommucheck_backend has abi 7, this program has 1"},
+      {"size", "its iommucheck_backend_ops has size 64, which cannot be (at least 248"},
       {"flags", "have bits that this program does not know"},
       {"name", "its backend has no name"},
       {"no_hardware", "its iommucheck_hardware_ops is NULL"},

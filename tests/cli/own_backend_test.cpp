@@ -15,8 +15,8 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::string small = test::in_build("examples/small_backend.so");
-const std::string twin = test::in_build("examples/small_backend_forgets_maps.so");
+const std::string small = test::in_build("test-plugins/small_backend.so");
+const std::string twin = test::in_build("test-plugins/small_backend_forgets_maps.so");
 
 using OwnBackend = Command;
 

@@ -2,7 +2,7 @@
  * The example of a backend with one thing wrong at the door itself, by BAD_*: what is refused where
  * it is loaded, or answered that cannot be. */
 #define iommucheck_backend_entry the_right_entry
-#include "examples/backends/small_backend.c"
+#include "tests/backends/small_backend.c"
 #undef iommucheck_backend_entry
 
 static struct iommucheck_backend_ops ops;
@@ -25,11 +25,11 @@ int32_t bad_number(void* self) {
   (void)self;
   return 77;
 }
-uint32_t bad_answers(void* self, uint32_t stream_id, uint32_t pasid, uint64_t iova, uint32_t access,
+uint32_t bad_answers(void* self, const struct iommucheck_access* access,
                      struct iommucheck_may_get* answers);
-uint32_t bad_answers(void* self, uint32_t stream_id, uint32_t pasid, uint64_t iova, uint32_t access,
+uint32_t bad_answers(void* self, const struct iommucheck_access* access,
                      struct iommucheck_may_get* answers) {
-  const uint32_t count = small_hardware.answers(self, stream_id, pasid, iova, access, answers);
+  const uint32_t count = small_hardware.answers(self, access, answers);
 #ifdef BAD_kind
   answers[0].kind = 99;
   return count;

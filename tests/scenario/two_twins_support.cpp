@@ -36,10 +36,10 @@ struct MapNotTold : Two {
 struct UnmapNotTold : Two {
   using Two::Two;
   // What a map owes names no level, and is dropped as ever, as is all of a space.
-  void drop_gathered(const Gather& gather, u64 tag) override {
+  void drop_gathered(const Gather& gather, impl::Tag tag, const impl::Places& places) override {
     bool any = gather.all();
     for (const impl::TlbRange& range : gather) any |= range.leaf_levels == impl::any_level;
-    if (any) Two::drop_gathered(gather, tag);
+    if (any) Two::drop_gathered(gather, tag, places);
   }
 };
 
@@ -79,8 +79,8 @@ struct EntryLast : Two {
   void forget_entry(u32 device, u32 pasid, bool /*whole*/) override {
     late_.emplace_back(device, pasid);
   }
-  void drop_translations(u64 tag) override {
-    Two::drop_translations(tag);
+  void drop_translations(impl::Tag tag, const impl::Places& places) override {
+    Two::drop_translations(tag, places);
     dropped_ = true;
   }
   impl::SyncResult flush() override {
@@ -143,9 +143,9 @@ struct FailureForInvalid : Two {
 /// The host's own tag is replaced by what the user has written.
 struct UsersTagKept : Two {
   using Two::Two;
-  void forward(const u64* words, u64 /*tag*/, u32 device,
+  void forward(const u64* words, impl::Tag /*tag*/, u32 device,
                const impl::Structure& structure) override {
-    Two::forward(words, words[0] & mask(51, 12), device, structure);
+    Two::forward(words, {.inner = words[0] & mask(51, 12)}, device, structure);
   }
 };
 
@@ -157,24 +157,25 @@ struct ForbiddenPassedOn : Two {
     if (command.about == About::refused) command.about = About::translations;
     return command;
   }
-  void forward(const u64* words, u64 tag, u32 device, const impl::Structure& structure) override {
+  void forward(const u64* words, impl::Tag tag, u32 device,
+               const impl::Structure& structure) override {
     if (Two::understand(words).about != About::refused) {
       return Two::forward(words, tag, device, structure);
     }
-    send(static_cast<impl::two::Command>(words[0] & mask(5, 0)), tag, words[1], ~u64{0});
+    send(static_cast<impl::two::Command>(words[0] & mask(5, 0)), tag.inner, words[1], ~u64{0});
   }
 };
 
 struct CombinedEntriesLeft : Two {
   using Two::Two;
-  void drop_inner(u64 /*tag*/) override {}
+  void drop_inner(impl::Tag /*tag*/) override {}
 };
 
 /// Where nobody is on an outer table any more.
 struct CombinedEntriesStay : Two {
   using Two::Two;
-  void drop_translations(u64 tag) override {
-    send(impl::two::Command::drop_range, tag, 0, ~u64{0});
+  void drop_translations(impl::Tag tag, const impl::Places& /*places*/) override {
+    send(impl::two::Command::drop_range, tag.inner, 0, ~u64{0});
   }
 };
 
@@ -197,13 +198,13 @@ struct HostAddressReachable : Two {
     space_.input_bits = 39;
     return {.space = &space_};
   }
-  void set_first_entry(impl::Table& table, const impl::Entry* entry) override {
+  impl::Stored set_first_entry(impl::Table& table, const impl::Entry* entry) override {
     if (entry == nullptr) return Two::set_first_entry(table, entry);
     const impl::Entry its = as_hosts(*entry);
-    Two::set_first_entry(table, &its);
+    return Two::set_first_entry(table, &its);
   }
-  void store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override {
-    Two::store_entry(table, pasid, as_hosts(entry));
+  impl::Stored store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override {
+    return Two::store_entry(table, pasid, as_hosts(entry));
   }
   Space space_;
 };
@@ -211,11 +212,14 @@ struct HostAddressReachable : Two {
 /// For a moment the entry leads over the outer table of whoever had its place before.
 struct OuterWordLate : Two {
   using Two::Two;
-  void prepare_entry(impl::Table& /*table*/, u32 /*pasid*/, const impl::Entry& /*entry*/) override {
+  impl::Prepared prepare_entry(impl::Table& /*table*/, u32 /*pasid*/,
+                               const impl::Entry& /*entry*/) override {
+    return impl::Prepared::ready;
   }
-  void store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override {
+  impl::Stored store_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) override {
     Two::store_entry(table, pasid, entry);
     Two::prepare_entry(table, pasid, entry);
+    return impl::Stored::changed;
   }
 };
 

@@ -80,7 +80,7 @@ struct request {
   uint64_t who, at;
 };
 struct response {
-  uint32_t id, again;
+  uint32_t id, code;
 };
 struct process {
   uint64_t mm, root;
@@ -316,7 +316,7 @@ static void respond(struct hardware* h, const struct command* command) {
   for (size_t i = 0; i < h->requests.count; ++i) {
     struct request* request = &h->requests.at[i];
     const struct response response = {request->id, (uint32_t)command->first};
-    if (request->id != command->who || !request->waits) continue;
+    if (request->id != command->who) continue; /* or it was answered before */
     request->waits = 0;
     request->taken = 1;
     PUSH(h->responses, response);
@@ -474,35 +474,47 @@ struct answers {
   uint32_t count;
 };
 
-static void add(struct answers* all, uint32_t kind, uint64_t pa) {
+static const char stale_way[] = "a route or an entry that memory no longer says is still cached";
+static const char stale_translation[] = "a translation that memory no longer says is still cached";
+static const char stale_device[] = "the device has cached it, and has not dropped it";
+static const char given_back[] = "the way leads to memory that was given back";
+
+static void add(struct answers* all, uint32_t kind, uint64_t pa, const char* why) {
   for (uint32_t i = 0; i < all->count; ++i) {
     if (all->at[i].kind == kind && all->at[i].pa == pa) return;
   }
   if (all->count == IOMMUCHECK_ANSWERS_MAX) abort();
   all->at[all->count].kind = kind;
   all->at[all->count].reserved = 0;
+  all->at[all->count].why = why;
   all->at[all->count++].pa = pa;
 }
 
 /* device: what it keeps itself, which is no failure. */
-static void add_answer(struct answers* all, const struct end* end, uint64_t iova, uint32_t access,
-                       int waits, int device) {
+static void add_answer(struct answers* all, const struct end* end,
+                       const struct iommucheck_access* asked, int waits, int device,
+                       const char* why) {
+  const uint32_t access = asked->access;
+  const uint64_t iova = asked->iova;
+  const int user = (end->leaf & SMALL_USER) || (end->leaf != 0 && asked->privileged);
   const uint64_t right = access == IOMMUCHECK_ACCESS_WRITE     ? SMALL_WRITE
                          : access == IOMMUCHECK_ACCESS_EXECUTE ? SMALL_EXECUTE
                                                                : SMALL_PRESENT;
   if (end->wild) {
-    add(all, IOMMUCHECK_GETS_ANYTHING, 0);
-  } else if ((end->leaf & SMALL_USER) && (end->leaf & right)) {
-    add(all, IOMMUCHECK_GETS_ADDRESS, (end->leaf & SMALL_ADDRESS) | (iova & (SMALL_PAGE - 1)));
+    add(all, IOMMUCHECK_GETS_ANYTHING, 0, given_back);
+  } else if (user && (end->leaf & right)) {
+    add(all, IOMMUCHECK_GETS_ADDRESS, (end->leaf & SMALL_ADDRESS) | (iova & (SMALL_PAGE - 1)), why);
   } else if (!device) {
     const uint32_t kind = end->leaf == 0 ? IOMMUCHECK_GETS_NOT_MAPPED : IOMMUCHECK_GETS_DENIED;
-    add(all, waits ? IOMMUCHECK_GETS_WAITS : kind, 0);
+    add(all, waits ? IOMMUCHECK_GETS_WAITS : kind, 0, why);
   }
 }
 
 /* What a lead's device may have cached through it, and nothing has dropped since. */
-static void add_cached(struct hardware* h, const struct lead* lead, uint64_t iova, uint32_t access,
-                       uint64_t cached_from, struct answers* all) {
+static void add_cached(struct hardware* h, const struct lead* lead,
+                       const struct iommucheck_access* asked, uint64_t cached_from,
+                       struct answers* all) {
+  const uint64_t iova = asked->iova;
   const uint64_t first = max(lead->from, cached_from);
   const uint64_t last = min(lead->to - 1, h->now);
   struct ends ends;
@@ -516,12 +528,28 @@ static void add_cached(struct hardware* h, const struct lead* lead, uint64_t iov
       ends_at(h, lead->entry, iova, command->complete - 1, &ends);
     }
   }
-  for (uint32_t i = 0; i < ends.count; ++i) add_answer(all, &ends.at[i], iova, access, 0, 1);
+  for (uint32_t i = 0; i < ends.count; ++i) {
+    add_answer(all, &ends.at[i], asked, 0, 1, stale_device);
+  }
 }
 
-static uint32_t hw_answers(void* self, uint32_t stream, uint32_t pasid, uint64_t iova,
-                           uint32_t access, struct iommucheck_may_get* out) {
+/* What memory says now: the leaf, or 0. */
+static uint64_t leaf_now(struct hardware* h, uint64_t root, uint64_t iova) {
+  uint64_t table = root;
+  for (uint32_t level = SMALL_LEVELS - 1; level > 0; --level) {
+    const uint64_t word = newest(h, place_of(table, iova, level));
+    if (!(word & SMALL_PRESENT)) return 0;
+    table = word & SMALL_ADDRESS;
+  }
+  return newest(h, place_of(table, iova, 0));
+}
+
+static uint32_t hw_answers(void* self, const struct iommucheck_access* asked,
+                           struct iommucheck_may_get* out) {
   struct hardware* h = self;
+  const uint32_t stream = asked->stream_id;
+  const uint32_t pasid = asked->pasid;
+  const uint64_t iova = asked->iova;
   struct answers all = {out, 0};
   uint32_t flags = 0;
   uint64_t cached_from = 0;
@@ -529,7 +557,7 @@ static uint32_t hw_answers(void* self, uint32_t stream, uint32_t pasid, uint64_t
     if (h->host->streams[i].id == stream) flags = h->host->streams[i].flags;
   }
   if (!h->control || removed(h, stream)) {
-    add(&all, IOMMUCHECK_GETS_BLOCKED, 0);
+    add(&all, IOMMUCHECK_GETS_BLOCKED, 0, NULL);
     return all.count;
   }
   if (pasid != NO_PASID && add_pasid(h, pasid)) refresh(h);
@@ -543,16 +571,17 @@ static uint32_t hw_answers(void* self, uint32_t stream, uint32_t pasid, uint64_t
   }
   for (size_t i = 0; i < h->leads.count; ++i) {
     const struct lead lead = h->leads.at[i];
+    const char* way = lead.until != NEVER ? stale_way : NULL;
     if (lead.stream != stream || lead.pasid != pasid) continue;
     if (lead.to == NEVER) {
-      if (lead.wild) add(&all, IOMMUCHECK_GETS_ANYTHING, 0);
-      if (lead.how == SMALL_BLOCKED) add(&all, IOMMUCHECK_GETS_BLOCKED, 0);
-      if (lead.how == SMALL_UNTRANSLATED) add(&all, IOMMUCHECK_GETS_ADDRESS, iova);
+      if (lead.wild) add(&all, IOMMUCHECK_GETS_ANYTHING, 0, given_back);
+      if (lead.how == SMALL_BLOCKED) add(&all, IOMMUCHECK_GETS_BLOCKED, 0, way);
+      if (lead.how == SMALL_UNTRANSLATED) add(&all, IOMMUCHECK_GETS_ADDRESS, iova, way);
       if (lead.how == SMALL_TABLE && !(lead.entry & SMALL_VALID)) {
-        add(&all, IOMMUCHECK_GETS_NO_ENTRY, 0);
+        add(&all, IOMMUCHECK_GETS_NO_ENTRY, 0, way);
       }
       if (lead.how == SMALL_TABLE && (lead.entry & SMALL_VALID) && (lead.entry & SMALL_QUIET)) {
-        add(&all, IOMMUCHECK_GETS_QUIET, 0);
+        add(&all, IOMMUCHECK_GETS_QUIET, 0, way);
       }
     }
     if (!translates(&lead)) continue;
@@ -562,10 +591,11 @@ static uint32_t hw_answers(void* self, uint32_t stream, uint32_t pasid, uint64_t
       ends.count = 0;
       ends_at(h, lead.entry, iova, h->now, &ends);
       for (uint32_t e = 0; e < ends.count; ++e) {
-        add_answer(&all, &ends.at[e], iova, access, waits, 0);
+        const int now = ends.at[e].leaf == leaf_now(h, lead.entry & SMALL_ADDRESS, iova);
+        add_answer(&all, &ends.at[e], asked, waits, 0, now ? way : stale_translation);
       }
     }
-    if (flags & IOMMUCHECK_STREAM_CACHES) add_cached(h, &lead, iova, access, cached_from, &all);
+    if (flags & IOMMUCHECK_STREAM_CACHES) add_cached(h, &lead, asked, cached_from, &all);
   }
   return all.count;
 }
@@ -809,11 +839,15 @@ static uint32_t hw_walker_answers(void* self, uint32_t number, uint64_t iova, ui
   struct hardware* h = self;
   const struct walker* known = find_walker(h, number);
   struct answers all = {out, 0};
+  struct iommucheck_access asked;
   struct walk walk;
   struct ends ends;
   ends.count = 0;
+  memset(&asked, 0, sizeof asked);
+  asked.iova = iova;
+  asked.access = access;
   if (known == NULL || known->root == 0) {
-    add(&all, IOMMUCHECK_GETS_ANYTHING, 0);
+    add(&all, IOMMUCHECK_GETS_ANYTHING, 0, NULL);
     return all.count;
   }
   memset(&walk, 0, sizeof walk);
@@ -827,31 +861,30 @@ static uint32_t hw_walker_answers(void* self, uint32_t number, uint64_t iova, ui
   } else {
     ends_in(h, &walk, walk.root, SMALL_LEVELS - 1, 0, &ends);
   }
-  for (uint32_t i = 0; i < ends.count; ++i) add_answer(&all, &ends.at[i], iova, access, 0, 0);
+  for (uint32_t i = 0; i < ends.count; ++i) add_answer(&all, &ends.at[i], &asked, 0, 0, NULL);
   return all.count;
 }
 
 /* ---- accesses that wait ---- */
 
 #ifndef SMALL_WITHOUT_WAITS
-static uint32_t hw_wait(void* self, uint32_t stream, uint32_t pasid, uint64_t iova,
-                        uint32_t access) {
+static uint32_t hw_wait(void* self, const struct iommucheck_access* access) {
   struct hardware* h = self;
   struct request request;
   memset(&request, 0, sizeof request);
   request.id = ++h->last_request;
   request.waits = 1;
-  request.who = stream | (uint64_t)pasid << 32;
-  request.at = (iova & ~(uint64_t)(SMALL_PAGE - 1)) | (uint64_t)1 << access;
+  request.who = access->stream_id | (uint64_t)access->pasid << 32;
+  request.at = (access->iova & ~(uint64_t)(SMALL_PAGE - 1)) | (uint64_t)1 << access->access;
   PUSH(h->requests, request);
   return request.id;
 }
 
-static int32_t hw_take_response(void* self, uint32_t* id, uint32_t* again) {
+static int32_t hw_take_response(void* self, uint32_t* id, uint32_t* response) {
   struct hardware* h = self;
   if (h->responses_taken == h->responses.count) return 0;
   *id = h->responses.at[h->responses_taken].id;
-  *again = h->responses.at[h->responses_taken++].again;
+  *response = h->responses.at[h->responses_taken++].code;
   return 1;
 }
 

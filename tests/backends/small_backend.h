@@ -56,7 +56,7 @@ enum {
   SMALL_DROP = 3,          /* of the root WHO, FIRST to LAST                             */
   SMALL_DROP_DEVICE = 4,   /* what the device WHO has cached at the PASID, FIRST to LAST */
   SMALL_DROP_ALL = 5,      /* all but what devices have cached                           */
-  SMALL_RESPOND = 6        /* WHO: id of a request; FIRST 1: it is made again, 0: aborted */
+  SMALL_RESPOND = 6        /* WHO: id of a request; FIRST: IOMMUCHECK_FAULT_*                */
 };
 
 #endif

@@ -3,8 +3,8 @@
  * A small IOMMU behind iommucheck's door for backends: this file drives it, small_hardware.c is the
  * model of its hardware.
  *
- *     cc -shared -fPIC -I include -o small_backend.so examples/backends/small_backend.c \
- *        examples/backends/small_hardware.c
+ *     cc -shared -fPIC -I include -o small_backend.so tests/backends/small_backend.c \
+ *        tests/backends/small_hardware.c
  *     iommucheck check --backend ./small_backend.so --runs 200
  *
  * Everything that others see changes by one store. What was forgotten and dropped has acted when
@@ -124,9 +124,13 @@ static int32_t small_drop_everything(void* self) {
   return 0;
 }
 
-static void small_drop_range(void* self, uint64_t tag, uint64_t first, uint64_t last,
-                             uint32_t tables) {
-  (void)tables; /* its command takes the pointers along */
+static void small_drop_range(void* self, const struct iommucheck_tag* its,
+                             const struct iommucheck_place* places, uint32_t count, uint64_t first,
+                             uint64_t last, uint32_t tables) {
+  uint64_t tag = its->inner;
+  (void)tables; /* its command takes the pointers along, whatever the PASID */
+  (void)places;
+  (void)count;
 #ifdef SMALL_FORGETS_UNMAPS
   if (!tables) return;
 #endif
@@ -210,6 +214,19 @@ static void small_free_everything(void* self) {
 
 /* ---- routes ---- */
 
+/* All of them, at PASIDs too. */
+static int32_t small_can_route(void* self, uint32_t kind, uint32_t device, uint32_t at_pasid) {
+  (void)self;
+  (void)kind;
+  (void)device;
+#ifdef SMALL_WITHOUT_IDENTITY
+  return !at_pasid;
+#else
+  (void)at_pasid;
+  return 1;
+#endif
+}
+
 static int32_t small_add_device(void* self, uint32_t device) {
   struct small* s = self;
   const struct iommucheck_device* its = s->config->devices[device];
@@ -218,6 +235,25 @@ static int32_t small_add_device(void* self, uint32_t device) {
   }
   return 0;
 }
+
+#ifdef SMALL_STORES_SLOWLY
+/* As if routes and entries were written by a register that is not always ready: each second one
+ * that times out was stored all the same. */
+static int is_ready(struct small* s) {
+  send(s, SMALL_FORGET_ENTRY, NO_PASID, 0, 0);
+  return wait_for_all(s) == IOMMUCHECK_FLUSH_COMPLETE;
+}
+#define STORE_SLOWLY(s, place, word)            \
+  do {                                          \
+    if (!is_ready(s)) {                         \
+      if ((s)->sent & 1) store(s, place, word); \
+      return -IOMMUCHECK_ETIMEDOUT;             \
+    }                                           \
+    store(s, place, word);                      \
+  } while (0)
+#else
+#define STORE_SLOWLY(s, place, word) store(s, place, word)
+#endif
 
 static int32_t small_set_route(void* self, uint32_t device, const struct iommucheck_route* route) {
   struct small* s = self;
@@ -231,7 +267,7 @@ static int32_t small_set_route(void* self, uint32_t device, const struct iommuch
   for (uint32_t i = 0; i < its->stream_id_count; ++i) {
     const uint64_t place = s->devices + 8 * (uint64_t)its->stream_ids[i];
     if (load(s, place) == word) continue;
-    store(s, place, word);
+    STORE_SLOWLY(s, place, word);
     changed = 1;
   }
   return changed;
@@ -298,8 +334,8 @@ static void* small_open_table(void* self) {
   return NULL;
 }
 
-static void small_store_entry(void* self, void* table, uint32_t pasid,
-                              const struct iommucheck_entry* entry) {
+static int32_t small_store_entry(void* self, void* table, uint32_t pasid,
+                                 const struct iommucheck_entry* entry) {
   const uint64_t page = load(self, pointer_of(table, pasid)) & SMALL_ADDRESS;
 #ifdef SMALL_FORGETS_HIGH_PASIDS /* what stands in another page than the first ones */
   const uint64_t place =
@@ -315,11 +351,13 @@ static void small_store_entry(void* self, void* table, uint32_t pasid,
     if (entry->flags & IOMMUCHECK_ENTRY_QUIET) word |= SMALL_QUIET;
     if (entry->flags & IOMMUCHECK_ENTRY_UNTRANSLATED) word |= SMALL_PASSES;
   }
-  store(self, place, word);
+  STORE_SLOWLY((struct small*)self, place, word);
+  return 0;
 }
 
-static void small_set_first_entry(void* self, void* table, const struct iommucheck_entry* entry) {
-  small_store_entry(self, table, NO_PASID, entry);
+static int32_t small_set_first_entry(void* self, void* table,
+                                     const struct iommucheck_entry* entry) {
+  return small_store_entry(self, table, NO_PASID, entry);
 }
 
 static void small_forget_entry(void* self, uint32_t device, uint32_t pasid, uint32_t whole) {
@@ -344,12 +382,14 @@ static int32_t small_understands(void* self, const struct iommucheck_mm* mm) {
 }
 
 /* What is cached is known by the root that it came from. */
-static uint64_t small_tag_of(void* self, const struct iommucheck_mm* mm) {
+static int32_t small_take_tag(void* self, const struct iommucheck_mm* mm,
+                              struct iommucheck_tag* tag) {
   (void)self;
 #ifdef SMALL_FORGETS_TAGS
   tags[SMALL_TAG(mm->table_pa)] = mm->table_pa;
 #endif
-  return mm->table_pa;
+  tag->inner = mm->table_pa;
+  return 0;
 }
 
 /* ---- spaces ---- */
@@ -368,7 +408,7 @@ static void* small_open_space(void* self, uint32_t input_bits, uint32_t foreign,
 #ifdef SMALL_FORGETS_TAGS
   tags[SMALL_TAG(its->root)] = its->root;
 #endif
-  out->table_pa = out->tag = its->root;
+  out->table_pa = out->tag.inner = its->root;
   return its;
 }
 
@@ -493,7 +533,7 @@ static int32_t small_read_fault(void* self, struct iommucheck_waiting* fault) {
   from = read_register(self, SMALL_REQUEST_WHO);
   at = read_register(self, SMALL_REQUEST_AT);
   write_register(self, SMALL_REQUEST_TAKE, 1);
-  fault->id = (uint32_t)id;
+  fault->group = (uint32_t)id;
   fault->stream_id = (uint32_t)from;
   fault->pasid = (uint32_t)(from >> 32);
   fault->prot = (uint32_t)(at & 7);
@@ -501,11 +541,11 @@ static int32_t small_read_fault(void* self, struct iommucheck_waiting* fault) {
   return 1;
 }
 
-static int32_t small_answer(void* self, uint32_t id, uint32_t again) {
+static int32_t small_answer(void* self, uint32_t group, uint32_t response) {
 #ifdef SMALL_FORGETS_TO_RESPOND
   return IOMMUCHECK_ANSWERED_DONE;
 #endif
-  send(self, SMALL_RESPOND, id, again, 0);
+  send(self, SMALL_RESPOND, group, response, 0);
   return small_flush(self) == IOMMUCHECK_FLUSH_COMPLETE ? IOMMUCHECK_ANSWERED_DONE
                                                         : IOMMUCHECK_ANSWERED_ON_ITS_WAY;
 }
@@ -522,6 +562,7 @@ static const struct iommucheck_backend_ops small_ops = {
     .stop = small_stop,
     .free_everything = small_free_everything,
     .add_device = small_add_device,
+    .can_route = small_can_route,
     .set_route = small_set_route,
     .forget_route = small_forget_route,
     .open_table = small_open_table,
@@ -531,7 +572,7 @@ static const struct iommucheck_backend_ops small_ops = {
     .store_entry = small_store_entry,
     .forget_entry = small_forget_entry,
     .understands = small_understands,
-    .tag_of = small_tag_of,
+    .take_tag = small_take_tag,
     .open_space = small_open_space,
     .close_space = small_close_space,
     .map = small_map,
@@ -551,7 +592,7 @@ static const struct iommucheck_backend_ops small_ops = {
 static const struct iommucheck_backend small = {
     .size = sizeof small,
     .abi = IOMMUCHECK_BACKEND_ABI,
-    .flags = IOMMUCHECK_BACKEND_IDENTITY_AT_PASID | IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE
+    .flags = IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE
 #ifndef SMALL_WITHOUT_WAITS
              | IOMMUCHECK_BACKEND_WAITS
 #endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ * The words of an IOMMU like RISC-V's: what stands in memory, its registers and its commands. There
+ * is a first stage only (iohgatp is Bare, GV = 0), the directory of devices has one level, and
+ * where RISC-V leaves room, three bits of a process context say what the core asks of an entry.
+ */
+#ifndef RISCV_BACKEND_H
+#define RISCV_BACKEND_H
+
+#include <stdint.h>
+
+#define RISCV_PAGE 4096u
+#define RISCV_WORDS 512u
+#define RISCV_LEVELS 4u /* Sv48 */
+
+/* A device context (DC), at 32 * device ID of the directory (DDT): four words. */
+#define RISCV_DC_BYTES 32u
+enum { DC_TC = 0, DC_IOHGATP = 8, DC_TA = 16, DC_FSC = 24 };
+#define TC_V 0x1u
+#define TC_PDTV 0x20u /* fsc leads to a directory of processes, else to a page table */
+#define TC_DPE 0x200u /* without a PASID the context of process 0; else untranslated */
+/* A process context (PC), in the last level of a directory (PDT): ta, fsc. */
+#define RISCV_PC_BYTES 16u
+enum { PC_TA = 0, PC_FSC = 8 };
+#define TA_V 0x1u
+#define TA_WAITS 0x10u /* a device that can wait asks for the page */
+#define TA_QUIET 0x20u /* nothing is translated, and nothing reported */
+#define TA_CPUS 0x40u  /* the CPUs' table: that something is not mapped is not cached */
+#define TA_PSCID_LSB 12
+#define TA_PSCID(word) ((uint32_t)((word) >> TA_PSCID_LSB) & 0xfffffu)
+/* fsc: a mode, and where: in 4 KiB. */
+#define FSC_MODE(word) ((uint32_t)((word) >> 60))
+#define FSC_TABLE(word) (((word) & 0xfffffffffffull) << 12)
+#define FSC(mode, pa) ((uint64_t)(mode) << 60 | (pa) >> 12)
+enum { MODE_BARE = 0, MODE_SV48 = 9 };
+enum { MODE_PD8 = 1, MODE_PD17 = 2, MODE_PD20 = 3 }; /* with PDTV; as many levels */
+/* Entries of a PDT above the last level, and of page tables. */
+#define PTE_V 0x1u
+#define PTE_R 0x2u
+#define PTE_W 0x4u
+#define PTE_X 0x8u
+#define PTE_U 0x10u
+#define PTE_TABLE(word) (((word) >> 10 & 0xfffffffffffull) << 12)
+#define PTE(pa, bits) ((pa) >> 12 << 10 | (bits))
+#define PDT_INDEX(pasid, level) \
+  ((level) == 0 ? (pasid) & 0xffu : (level) == 1 ? (pasid) >> 8 & 0x1ffu : (pasid) >> 17)
+
+/* Registers. */
+enum {
+  RISCV_DDTP = 0x10, /* 53:10 where the directory is, in 4 KiB; 1: it translates, 0: all is blocked;
+                        63:58 log2 of its contexts */
+  RISCV_CQB = 0x18,  /* the queue of commands: the same, and log2 of its commands */
+  RISCV_CQH = 0x20,
+  RISCV_CQT = 0x28,
+  RISCV_PQH = 0x40, /* of page requests: how many were taken, and how many there are */
+  RISCV_PQT = 0x48,
+  RISCV_PQ_WHO = 0x50, /* the next of them, in the place of a queue in memory */
+  RISCV_PQ_WHAT = 0x58,
+  RISCV_PQ_GROUP = 0x60
+};
+#define RISCV_REGISTER(pa, lg2, on) ((uint64_t)(lg2) << 58 | (pa) >> 12 << 10 | (on))
+#define RISCV_REGISTER_PA(value) (((value) >> 10 & 0xfffffffffffull) << 12)
+#define RISCV_REGISTER_LG2(value) ((uint32_t)((value) >> 58))
+
+/* Commands, of two words: an opcode and a function; AV: word 1 has an address; PSCV or PV; DV. */
+#define COMMAND_BYTES 16u
+#define COMMAND(opcode, function) ((uint64_t)(opcode) | (uint64_t)(function) << 7)
+#define COMMAND_KIND(word) ((uint32_t)((word) & 0x3ff))
+#define COMMAND_AV (1ull << 10)
+#define COMMAND_PV (1ull << 32)
+#define COMMAND_DV (1ull << 33)
+#define COMMAND_PID(word) ((uint32_t)((word) >> 12) & 0xfffffu)
+#define COMMAND_DID(word) ((uint32_t)((word) >> 40))
+enum {
+  IOTINVAL_VMA = 1,             /* leaves at the address, or everything of PSCID; or of all */
+  IOTINVAL_GVMA = 1 | 1 << 7,   /* of the second stage, which is not used                   */
+  IOFENCE_C = 2,                /* all before it have acted                                 */
+  IODIR_INVAL_DDT = 3,          /* the DC of DID, with all that was read through it         */
+  IODIR_INVAL_PDT = 3 | 1 << 7, /* the PC of DID at PID                                     */
+  ATS_INVAL = 4,                /* what the device DID has cached (at PID, if PV)           */
+  ATS_PRGR = 4 | 1 << 7         /* response to a group of page requests                     */
+};
+/* Word 1 of ATS_INVAL: an aligned range, its size by the lowest 0 above bit 11, if bit 11 is 1. */
+#define ATS_SIZED (1ull << 11)
+/* Word 1 of ATS_PRGR: the group, 51:48 the response. */
+enum { PRGR_SUCCESS = 0, PRGR_INVALID = 1, PRGR_FAILURE = 15 };
+#define PRGR_CODE(word) ((uint32_t)((word) >> 48 & 15))
+
+/* A page request. WHO: PID 31:12, PV 32, DID 63:40; WHAT: the page and these bits; its group, which
+ * is a number of the IOMMU's here. */
+#define REQUEST_R 0x1u
+#define REQUEST_W 0x2u
+#define REQUEST_X 0x8u
+#define REQUEST_LAST 0x4u
+
+#endif

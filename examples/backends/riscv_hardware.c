@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What an access may get from the IOMMU of riscv_backend.h, given all that was stored, sent and
+ * completed: all of it, always. What model.h does not say:
+ *  1. The words of a context may each be cached by themselves, from another time, and also while
+ *     the context is not valid (V = 0). IODIR.INVAL_DDT makes the device's DC and every PC
+ * forgotten that was read through it, IODIR.INVAL_PDT the PC of one PASID.
+ *  2. A command acts at one moment between the store to RISCV_CQT that sends it and its completion;
+ *     reading RISCV_CQH completes what was sent, unless the IOMMU is stuck.
+ *  3. Translations are known by their PSCID. IOTINVAL.VMA with an address takes leaves alone; of a
+ *     PSCID, or of all, pointers too. "Not mapped" may be cached, but not of the CPUs' tables.
+ *  4. Page requests of a device with one number and PASID are a group until the last one.
+ */
+#include "riscv_backend.h"
+
+#include "model.h"
+
+struct command {
+  uint64_t word0, word1, sent, complete;
+};
+struct request {
+  uint32_t id, group; /* the id of its first page */
+  uint32_t stream, pasid, number;
+  uint64_t what;
+  int last, answered;
+};
+struct response {
+  uint32_t id, code;
+};
+
+struct riscv {
+  struct model m;
+  uint64_t registers[0x100 / 8];
+  uint64_t on_since;
+  int stuck;
+  size_t complete;
+  uint32_t last_id;
+  size_t responses_taken;
+  LIST(struct command) commands;
+  LIST(struct request) requests;
+  LIST(struct response) responses;
+};
+
+/* ---- Sv48 ---- */
+
+static int is_leaf(uint64_t word) {
+  return (word & PTE_V) && (word & (PTE_R | PTE_W | PTE_X)) != 0;
+}
+static uint64_t table_in(uint64_t word) {
+  return (word & PTE_V) && !is_leaf(word) ? PTE_TABLE(word) : 0;
+}
+static uint64_t page_in(uint64_t word) { return PTE_TABLE(word); }
+static int allows(uint64_t leaf, uint32_t access, int privileged) {
+  const uint64_t right = access == IOMMUCHECK_ACCESS_WRITE     ? PTE_W
+                         : access == IOMMUCHECK_ACCESS_EXECUTE ? PTE_X
+                                                               : PTE_R;
+  return (leaf & right) && ((leaf & PTE_U) || privileged);
+}
+static uint64_t leaf_word(uint64_t pa, uint32_t prot) {
+  uint64_t bits = PTE_V | PTE_R | PTE_U;
+  if (prot & IOMMUCHECK_PROT_WRITE) bits |= PTE_W;
+  if (prot & IOMMUCHECK_PROT_EXEC) bits |= PTE_X;
+  return PTE(pa, bits);
+}
+static uint64_t table_word(uint64_t pa) { return PTE(pa, PTE_V); }
+
+static const struct format sv48 = {RISCV_LEVELS, is_leaf,   table_in,  page_in,
+                                   allows,       leaf_word, table_word};
+
+/* ---- when contexts are forgotten ---- */
+
+struct of {
+  uint32_t stream, pasid; /* pasid NO_PASID: of the DC, or of the way to PCs */
+};
+
+static uint64_t forgotten(struct model* m, const void* context, uint64_t since, uint64_t* sent) {
+  const struct riscv* r = (const struct riscv*)m;
+  const struct of* of = context;
+  for (size_t i = 0; i < r->complete; ++i) {
+    const struct command* command = &r->commands.at[i];
+    const uint32_t kind = COMMAND_KIND(command->word0);
+    const int its = COMMAND_DID(command->word0) == of->stream;
+    const int all = kind == IODIR_INVAL_DDT && (its || !(command->word0 & COMMAND_DV));
+    const int pc = kind == IODIR_INVAL_PDT && its && of->pasid == COMMAND_PID(command->word0);
+    if (!(all || pc) || command->sent < since) continue;
+    *sent = command->sent;
+    return command->complete;
+  }
+  return NEVER;
+}
+
+/* ---- ways ---- */
+
+struct pc { /* with the words that may be used together */
+  uint64_t ta, fsc;
+  struct item when;
+};
+struct process_words { /* of one PASID, by whatever directory */
+  LIST(struct pc) pcs;
+  struct items none;
+};
+
+/* The ways to the PC through one directory. */
+static void read_pc(struct riscv* r, uint32_t stream, uint32_t pasid, uint64_t page, uint32_t level,
+                    const struct item* by, struct process_words* out) {
+  const struct of dc = {stream, NO_PASID}, pc = {stream, pasid};
+  const uint64_t index = PDT_INDEX(pasid, level);
+  struct items pointers, fsc;
+  add_span(&r->m, page, RISCV_PAGE, by->to);
+  memset(&pointers, 0, sizeof pointers);
+  memset(&fsc, 0, sizeof fsc);
+  if (level == 0) {
+    struct items* ta = &pointers;
+    usable(&r->m, page + RISCV_PC_BYTES * index + PC_TA, by, forgotten, &pc, NULL, ta);
+    usable(&r->m, page + RISCV_PC_BYTES * index + PC_FSC, by, forgotten, &pc, NULL, &fsc);
+    for (size_t a = 0; a < ta->list.count; ++a) {
+      for (size_t f = 0; f < fsc.list.count; ++f) {
+        const struct pc both_words = {ta->list.at[a].value, fsc.list.at[f].value,
+                                      both(&ta->list.at[a], &fsc.list.at[f])};
+        if (both_words.when.from < both_words.when.to) PUSH(out->pcs, both_words);
+      }
+    }
+    free(pointers.list.at);
+    free(fsc.list.at);
+    return;
+  }
+  usable(&r->m, page + 8 * index, by, forgotten, &dc, NULL, &pointers);
+  for (size_t i = 0; i < pointers.list.count; ++i) {
+    const struct item pointer = pointers.list.at[i];
+    if (pointer.value & PTE_V) {
+      read_pc(r, stream, pasid, PTE_TABLE(pointer.value), level - 1, &pointer, out);
+    } else {
+      PUSH(out->none.list, pointer);
+    }
+  }
+  free(pointers.list.at);
+}
+
+static struct way way_to(uint32_t stream, uint32_t pasid, uint32_t gets) {
+  struct way way;
+  memset(&way, 0, sizeof way);
+  way.stream = stream;
+  way.pasid = pasid;
+  way.gets = gets;
+#ifndef RISCV_WITHOUT_HOLES
+  way.holes = 1;
+#endif
+  return way;
+}
+
+/* Where ta and fsc lead, a DC's or a PC's. */
+static void add_stage(struct riscv* r, struct way way, uint64_t ta, uint64_t fsc,
+                      const struct item* words, const struct item* by) {
+  const struct item when = both(words, by);
+  if (ta & TA_QUIET) {
+    way.gets = IOMMUCHECK_GETS_QUIET;
+  } else if (FSC_MODE(fsc) == MODE_BARE) {
+    way.gets = IOMMUCHECK_GETS_ADDRESS;
+  } else {
+    way.gets = WALKS;
+    way.key = TA_PSCID(ta);
+    way.root = FSC_TABLE(fsc);
+    way.waits = (ta & TA_WAITS) != 0;
+    if (ta & TA_CPUS) way.holes = 0;
+  }
+  add_way(&r->m, way, &when);
+}
+
+static void add_ways_of(struct riscv* r, const struct iommucheck_stream* stream, uint32_t pasid,
+                        const struct items* tc, const struct items* ta, const struct items* fsc) {
+  const int beyond_device = pasid != NO_PASID && pasid >> stream->pasid_bits != 0;
+  struct process_words pc;
+  memset(&pc, 0, sizeof pc);
+  for (size_t i = 0; i < tc->list.count; ++i) {
+    const struct item* its = &tc->list.at[i];
+    const int directory = (its->value & TC_PDTV) != 0;
+    const int first = pasid == NO_PASID;
+    if (!(its->value & TC_V)) {
+      add_way(&r->m, way_to(stream->id, pasid, IOMMUCHECK_GETS_BLOCKED), its);
+      continue;
+    }
+    if (first ? directory && !(its->value & TC_DPE) : !directory || beyond_device) {
+      add_way(&r->m,
+              way_to(stream->id, pasid, first ? IOMMUCHECK_GETS_ADDRESS : IOMMUCHECK_GETS_NO_ENTRY),
+              its);
+      continue;
+    }
+    if (!directory) {
+      for (size_t a = 0; a < ta->list.count; ++a) {
+        for (size_t f = 0; f < fsc->list.count; ++f) {
+          const struct item words = both(&ta->list.at[a], &fsc->list.at[f]);
+          add_stage(r, way_to(stream->id, pasid, WALKS), ta->list.at[a].value,
+                    fsc->list.at[f].value, &words, its);
+        }
+      }
+      continue;
+    }
+    for (size_t f = 0; f < fsc->list.count; ++f) {
+      const uint64_t value = fsc->list.at[f].value;
+      const uint32_t mode = FSC_MODE(value);
+      const struct item by = both(&fsc->list.at[f], its);
+      if (by.from >= by.to) continue;
+      if (mode >= MODE_PD8 && mode <= MODE_PD20) {
+        read_pc(r, stream->id, first ? 0 : pasid, FSC_TABLE(value), mode - 1, &by, &pc);
+      } else {
+        PUSH(pc.none.list, by);
+      }
+    }
+  }
+  /* However they were read, the words count with any DC that has a directory. */
+  for (size_t i = 0; i < tc->list.count; ++i) {
+    const struct item* its = &tc->list.at[i];
+    const int reads = (its->value & TC_V) && (its->value & TC_PDTV) && !beyond_device &&
+                      (pasid != NO_PASID || (its->value & TC_DPE));
+    if (!reads) continue;
+    for (size_t n = 0; n < pc.none.list.count; ++n) {
+      const struct item when = both(&pc.none.list.at[n], its);
+      add_way(&r->m, way_to(stream->id, pasid, IOMMUCHECK_GETS_NO_ENTRY), &when);
+    }
+    for (size_t c = 0; c < pc.pcs.count; ++c) {
+      const struct pc* one = &pc.pcs.at[c];
+      const struct item when = both(&one->when, its);
+      if (one->ta & TA_V) {
+        add_stage(r, way_to(stream->id, pasid, WALKS), one->ta, one->fsc, &one->when, its);
+      } else {
+        add_way(&r->m, way_to(stream->id, pasid, IOMMUCHECK_GETS_NO_ENTRY), &when);
+      }
+    }
+  }
+  free(pc.pcs.at);
+  free(pc.none.list.at);
+}
+
+/* Numbers at which something stands, or has stood, in a directory. */
+static void find_pasids(struct riscv* r, uint64_t page, uint32_t level, uint32_t first) {
+  const struct page* its = find_page(&r->m, page, 0);
+  for (uint32_t i = 0; its != NULL && i < RISCV_WORDS; ++i) {
+    for (size_t v = 0; v < its->words[i].said.count; ++v) {
+      const uint64_t value = its->words[i].said.at[v].value;
+      if (!(value & PTE_V)) continue;
+      if (level > 0)
+        find_pasids(r, PTE_TABLE(value), level - 1, (first | i) << (level == 1 ? 8 : 9));
+      if (level == 0 && i % 2 == 0) ask_for(&r->m, first | i / 2);
+    }
+  }
+}
+
+static void find_ways(struct model* m) {
+  struct riscv* r = (struct riscv*)m;
+  const uint64_t ddt = RISCV_REGISTER_PA(r->registers[RISCV_DDTP / 8]);
+  const struct item always = {0, r->on_since, NEVER, NEVER, 0};
+  if (!m->on) return;
+  ask_for(m, NO_PASID);
+  for (uint32_t s = 0; s < m->host->stream_count; ++s) {
+    const struct iommucheck_stream* stream = &m->host->streams[s];
+    const uint64_t dc = ddt + RISCV_DC_BYTES * (uint64_t)stream->id;
+    const struct of of = {stream->id, NO_PASID};
+    struct items tc, ta, fsc;
+    if (was_removed(m, stream->id)) continue;
+    memset(&tc, 0, sizeof tc);
+    memset(&ta, 0, sizeof ta);
+    memset(&fsc, 0, sizeof fsc);
+    usable(m, dc + DC_TC, &always, forgotten, &of, NULL, &tc);
+    usable(m, dc + DC_TA, &always, forgotten, &of, NULL, &ta);
+    usable(m, dc + DC_FSC, &always, forgotten, &of, NULL, &fsc);
+    for (size_t i = 0; i < fsc.list.count; ++i) {
+      const uint32_t mode = FSC_MODE(fsc.list.at[i].value);
+      if (mode < MODE_PD8 || mode > MODE_PD20) continue;
+      find_pasids(r, FSC_TABLE(fsc.list.at[i].value), mode - 1, 0);
+    }
+    for (size_t p = 0; p < m->pasids.count; ++p) {
+      add_ways_of(r, stream, m->pasids.at[p], &tc, &ta, &fsc);
+    }
+    free(tc.list.at);
+    free(ta.list.at);
+    free(fsc.list.at);
+  }
+}
+
+/* ---- commands ---- */
+
+static void respond(struct riscv* r, uint64_t word) {
+  const uint32_t code = PRGR_CODE(word) == PRGR_SUCCESS   ? IOMMUCHECK_FAULT_SUCCESS
+                        : PRGR_CODE(word) == PRGR_FAILURE ? IOMMUCHECK_FAULT_FAILURE
+                                                          : IOMMUCHECK_FAULT_INVALID;
+  int any = 0;
+  for (size_t i = 0; i < r->requests.count; ++i) {
+    struct request* request = &r->requests.at[i];
+    const struct response response = {request->id, code};
+    if (request->group != (uint32_t)word || request->answered) continue;
+    request->answered = any = 1;
+    PUSH(r->responses, response);
+  }
+  if (!any) { /* nobody waits for it */
+    const struct response stray = {(uint32_t)word, code};
+    PUSH(r->responses, stray);
+  }
+}
+
+static void drop_translations(struct riscv* r, const struct command* command) {
+  const int by_address = (command->word0 & COMMAND_AV) != 0;
+  struct drop drop;
+  drop.key = COMMAND_PID(command->word0);
+  drop.of_all = !(command->word0 & COMMAND_PV);
+  drop.tables = !by_address;
+  drop.first = by_address ? command->word1 & ~(uint64_t)(RISCV_PAGE - 1) : 0;
+  drop.last = by_address ? drop.first + RISCV_PAGE - 1 : NEVER;
+  drop.sent = command->sent;
+  drop.complete = command->complete;
+  PUSH(r->m.drops, drop);
+}
+
+static void drop_of_device(struct riscv* r, const struct command* command) {
+  uint64_t size = RISCV_PAGE;
+  struct device_drop drop;
+  drop.stream = COMMAND_DID(command->word0);
+  drop.pasid = (command->word0 & COMMAND_PV) ? COMMAND_PID(command->word0) : NO_PASID;
+  if (command->word1 & ATS_SIZED) {
+    size = 2 * RISCV_PAGE;
+    for (uint64_t bit = RISCV_PAGE; command->word1 & bit; bit <<= 1) size <<= 1;
+  }
+  drop.first = size == 0 ? 0 : command->word1 & ~(size - 1);
+  drop.last = size == 0 ? NEVER : drop.first + size - 1;
+  drop.sent = command->sent;
+  PUSH(r->m.device_drops, drop);
+}
+
+static void complete_all(struct riscv* r) {
+  if (r->complete == r->commands.count) return;
+  ++r->m.now;
+  for (; r->complete < r->commands.count; ++r->complete) {
+    struct command* command = &r->commands.at[r->complete];
+    command->complete = r->m.now;
+    switch (COMMAND_KIND(command->word0)) {
+      case IOTINVAL_VMA: drop_translations(r, command); break;
+      case ATS_INVAL: drop_of_device(r, command); break;
+      case ATS_PRGR: respond(r, command->word1); break;
+      default: break;
+    }
+  }
+  r->m.changed = 1;
+}
+
+static void send(struct riscv* r, uint32_t from, uint32_t to) {
+  const uint64_t base = RISCV_REGISTER_PA(r->registers[RISCV_CQB / 8]);
+  const uint32_t count = 1u << RISCV_REGISTER_LG2(r->registers[RISCV_CQB / 8]);
+  ++r->m.now;
+  for (; from != to; from = (from + 1) & (count - 1)) {
+    struct command command;
+    command.word0 = newest(&r->m, base + COMMAND_BYTES * (uint64_t)from);
+    command.word1 = newest(&r->m, base + COMMAND_BYTES * (uint64_t)from + 8);
+    command.sent = r->m.now;
+    command.complete = NEVER;
+    PUSH(r->commands, command);
+  }
+}
+
+/* ---- the door ---- */
+
+static void* hw_open(const struct iommucheck_hardware_host* host) {
+  struct riscv* r = calloc(1, sizeof *r);
+  if (r != NULL) model_open(&r->m, host, &sv48, find_ways);
+  return r;
+}
+static int32_t hw_stored(void* self, uint64_t pa, uint64_t value) {
+  return model_stored(self, pa, value);
+}
+static int32_t hw_given_back(void* self, uint64_t pa, uint64_t bytes) {
+  return model_given_back(self, pa, bytes);
+}
+
+static void hw_write(void* self, uint64_t offset, uint64_t value) {
+  struct riscv* r = self;
+  const uint64_t before = r->registers[offset / 8 % (0x100 / 8)];
+  r->registers[offset / 8 % (0x100 / 8)] = value;
+  if (offset == RISCV_CQT) send(r, (uint32_t)before, (uint32_t)value);
+  if (offset == RISCV_CQB) r->registers[RISCV_CQT / 8] = 0;
+  if (offset == RISCV_DDTP) {
+    r->on_since = ++r->m.now;
+    r->m.on = (value & 1) != 0;
+    r->m.changed = 1;
+  }
+}
+
+static uint64_t hw_read(void* self, uint64_t offset) {
+  struct riscv* r = self;
+  const size_t taken = r->registers[RISCV_PQH / 8];
+  const struct request* next = taken < r->requests.count ? &r->requests.at[taken] : NULL;
+  switch (offset) {
+    case RISCV_PQT: return r->requests.count;
+    case RISCV_PQ_WHAT: return next != NULL ? next->what : 0;
+    case RISCV_PQ_GROUP: return next != NULL ? next->group : 0;
+    case RISCV_PQ_WHO:
+      if (next == NULL) return 0;
+      return (uint64_t)next->stream << 40 |
+             (next->pasid != NO_PASID ? COMMAND_PV | (uint64_t)next->pasid << 12 : 0);
+    default: break;
+  }
+  if (offset != RISCV_CQH) return r->registers[offset / 8 % (0x100 / 8)];
+  if (r->stuck) { /* somewhere before the tail */
+    const uint64_t count = 1u << RISCV_REGISTER_LG2(r->registers[RISCV_CQB / 8]);
+    return (r->registers[RISCV_CQT / 8] + count / 2) & (count - 1);
+  }
+  complete_all(r);
+  return r->registers[RISCV_CQT / 8];
+}
+
+static void hw_set_stuck(void* self, uint32_t stuck) { ((struct riscv*)self)->stuck = stuck != 0; }
+static void hw_remove(void* self, uint32_t stream) { model_remove(self, stream); }
+static uint64_t hw_process_created(void* self, uint64_t mm) {
+  return model_process_created(self, mm);
+}
+static int32_t hw_process_says(void* self, uint64_t mm, uint64_t va, uint64_t pa, uint32_t prot) {
+  return model_process_says(self, mm, va, pa, prot);
+}
+static int32_t hw_process_settles(void* self, uint64_t mm) {
+  return model_process_settles(self, mm);
+}
+static int32_t hw_process_gone(void* self, uint64_t mm) { return model_process_gone(self, mm); }
+static uint32_t hw_answers(void* self, const struct iommucheck_access* asked,
+                           struct iommucheck_may_get* out) {
+  return model_answers(self, asked, out);
+}
+static void hw_walker_switches(void* self, uint32_t number, uint64_t root, uint32_t input_bits) {
+  (void)input_bits; /* always four levels */
+  model_walker_switches(self, number, root);
+}
+static void hw_walker_flushes(void* self, uint32_t number) { model_walker_flushes(self, number); }
+static uint32_t hw_walker_answers(void* self, uint32_t number, uint64_t iova, uint32_t access,
+                                  struct iommucheck_may_get* out) {
+  return model_walker_answers(self, number, iova, access, out);
+}
+
+/* ---- page requests ---- */
+
+#ifndef RISCV_WITHOUT_WAITS
+static uint32_t hw_wait(void* self, const struct iommucheck_access* access) {
+  struct riscv* r = self;
+  struct request request;
+  memset(&request, 0, sizeof request);
+  request.id = request.group = ++r->last_id;
+  request.stream = access->stream_id;
+  request.pasid = access->pasid;
+  request.number = access->group;
+  request.last = access->last != 0;
+  request.what = (access->iova & ~(uint64_t)(RISCV_PAGE - 1)) | (access->last ? REQUEST_LAST : 0) |
+                 (access->access == IOMMUCHECK_ACCESS_WRITE     ? REQUEST_W
+                  : access->access == IOMMUCHECK_ACCESS_EXECUTE ? REQUEST_X
+                                                                : REQUEST_R);
+  for (size_t i = 0; i < r->requests.count; ++i) {
+    const struct request* other = &r->requests.at[i];
+    if (other->answered || other->stream != request.stream || other->pasid != request.pasid ||
+        other->number != request.number) {
+      continue;
+    }
+    request.group = other->last ? request.id : other->group;
+  }
+#ifdef RISCV_WITHOUT_GROUPS
+  request.group = request.id;
+#endif
+  PUSH(r->requests, request);
+  return request.id;
+}
+
+static int32_t hw_take_response(void* self, uint32_t* id, uint32_t* response) {
+  struct riscv* r = self;
+  if (r->responses_taken == r->responses.count) return 0;
+  *id = r->responses.at[r->responses_taken].id;
+  *response = r->responses.at[r->responses_taken++].code;
+  return 1;
+}
+
+static int32_t hw_is_waiting(void* self, uint32_t id) {
+  const struct riscv* r = self;
+  for (size_t i = 0; i < r->requests.count; ++i) {
+    if (r->requests.at[i].id == id) return !r->requests.at[i].answered;
+  }
+  return 0;
+}
+#endif
+
+extern const struct iommucheck_hardware_ops riscv_hardware;
+const struct iommucheck_hardware_ops riscv_hardware = {
+    .size = sizeof riscv_hardware,
+    .abi = IOMMUCHECK_BACKEND_ABI,
+    .open = hw_open,
+    .stored = hw_stored,
+    .given_back = hw_given_back,
+    .write = hw_write,
+    .read = hw_read,
+    .set_stuck = hw_set_stuck,
+    .remove = hw_remove,
+    .process_created = hw_process_created,
+    .process_says = hw_process_says,
+    .process_settles = hw_process_settles,
+    .process_gone = hw_process_gone,
+    .answers = hw_answers,
+    .walker_switches = hw_walker_switches,
+    .walker_flushes = hw_walker_flushes,
+    .walker_answers = hw_walker_answers,
+#ifndef RISCV_WITHOUT_WAITS
+    .wait = hw_wait,
+    .take_response = hw_take_response,
+    .is_waiting = hw_is_waiting,
+#endif
+};

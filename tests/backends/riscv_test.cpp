@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// The example of a backend, an IOMMU like RISC-V's: it holds, whatever of it is left out, and each
+// of its twins is found by `check --backend`, with the cause in its model's words.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/backends/checked_support.h"
+#include "tests/cases.h"
+#include "tests/places.h"
+
+namespace iommucheck::oracle::riscv_test {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::HasSubstr;
+
+const std::string example = test::in_build("examples/riscv_backend");
+
+constexpr const char* way = "; a route or an entry that memory no longer says is still cached";
+constexpr const char* translation = "; a translation that memory no longer says is still cached";
+constexpr const char* other_space = "; a translation of another space with the same tag";
+constexpr const char* device = "; the device has cached it, and has not dropped it";
+
+TEST(RiscvBackend, Holds) {
+  for (const u64 seed : {1U, 2U}) {
+    test::expect_held(test::checked_backend(example + ".so", seed, test::cases(150, 2048)),
+                      "the example");
+  }
+}
+
+TEST(RiscvBackend, HoldsWithLessOfIt) {
+  for (const char* name :
+       {"without_waits", "without_groups", "without_holes", "without_identity"}) {
+    test::expect_held(
+        test::checked_backend(example + "_" + name + ".so", 5, test::cases(100, 2048)), name);
+  }
+}
+
+TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
+  const std::pair<const char*, ::testing::Matcher<std::string>> twins[] = {
+      {"forgets_to_prepare", AnyOf(HasSubstr(way), HasSubstr(translation), HasSubstr(other_space))},
+      {"forgets_maps", AnyOf(HasSubstr(translation), HasSubstr(way))},
+      {"forgets_unmaps", AnyOf(HasSubstr(translation), HasSubstr(device))},
+      {"forgets_entries", HasSubstr(way)},
+      {"forgets_routes", HasSubstr(way)},
+      {"forgets_devices", HasSubstr(device)},
+      {"forgets_streams", HasSubstr(device)},
+      {"forgets_the_fence", AnyOf(HasSubstr(way), HasSubstr(translation), HasSubstr(device))},
+      {"leaves_pointers", AnyOf(HasSubstr(translation), HasSubstr("table"), HasSubstr("page"))},
+      {"shares_tags", AnyOf(HasSubstr(other_space), HasSubstr(translation), HasSubstr("table"))},
+      {"frees_tables_early", AnyOf(HasSubstr(translation), HasSubstr("table"), HasSubstr("page"))},
+      {"forgets_to_respond", HasSubstr("waits")},
+      {"ignores_high_pasids", AnyOf(HasSubstr("promised"), HasSubstr("table"))},
+      {"ignores_privileged", HasSubstr("promised")},
+      {"ignores_last", HasSubstr("fault")},
+      {"ignores_failure", HasSubstr("failure")},
+  };
+  for (const auto& [name, cause] : twins) {
+    const CheckResult result = test::checked_backend(example + "_" + name + ".so", 1, 2048);
+    ASSERT_EQ(result.findings.size(), 1U) << name;
+    EXPECT_THAT(result.findings.front().kind, cause) << name;
+    EXPECT_EQ(result.findings.front().party, spec::Keeper::backend) << name;
+  }
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::riscv_test
