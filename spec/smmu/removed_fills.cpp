@@ -61,11 +61,8 @@ bool Fills::survives(const Item& item, const InFlight& command) const {
   if (item.shadow != 0) return false;  // what it is of is gone
   if (items_.pointers(item.tag) == 0 || regimes_.tag(item.tag).formed == 0) return false;
   const Group group = command.group;
-  std::vector<const InFlight*> commands;
-  commands_.for_each([&](const InFlight& other) {
-    if (other.group == group && scopes_.ends(other, item)) commands.push_back(&other);
-  });
-  if (commands.empty()) return true;
+  const auto ends_it = [&](const InFlight& other) { return scopes_.ends(other, item); };
+  if (!commands_.is_ended_by(group, ends_it)) return true;
   bool walked = false;
   regimes_.for_each_space_like(item.tag, item.space, [&](const Space& space) {
     // Another regime would fill a leaf of its own attributes, which is none of this item.
@@ -80,8 +77,9 @@ bool Fills::survives(const Item& item, const InFlight& command) const {
     if (pointer.level >= item.level || !pointer_yields(pointer, item)) return;
     // One that they remove as well could come back only from a pointer above it, and that one
     // yields the item too: it is asked by itself.
-    const bool removed = std::ranges::any_of(
-        commands, [&](const InFlight* other) { return scopes_.ends(*other, pointer); });
+    const bool removed = commands_.is_ended_by(group, [&](const InFlight& other) {
+      return scopes_.ends(other, pointer) && ends_it(other);
+    });
     again = !removed;
   });
   return again;
