@@ -210,8 +210,11 @@ static void riscv_drop_device(void* self, uint32_t device, uint32_t pasid, uint6
 
 /* ---- device contexts ---- */
 
-static uint64_t dc_of(const struct riscv* r, uint32_t stream) {
-  return r->ddt + RISCV_DC_BYTES * (uint64_t)stream;
+static uint64_t pointer_to_dcs(const struct riscv* r, uint32_t stream) {
+  return r->ddt + 8 * (uint64_t)(stream / RISCV_DCS);
+}
+static uint64_t dc_of(struct riscv* r, uint32_t stream) {
+  return PTE_TABLE(load(r, pointer_to_dcs(r, stream))) + RISCV_DC_BYTES * (stream % RISCV_DCS);
 }
 static struct context context_at(struct riscv* r, uint32_t stream) {
   const uint64_t dc = dc_of(r, stream);
@@ -392,14 +395,14 @@ static int32_t riscv_begin_reset(void* self) {
   struct riscv* r = self;
   riscv_stop(self);
   if (r->ddt == 0) {
-    r->ddt_lg2 = 7;
+    r->ddt_lg2 = 9;
     for (uint32_t d = 0; d < r->config->device_count; ++d) {
       const struct iommucheck_device* its = r->config->devices[d];
       for (uint32_t i = 0; i < its->stream_id_count; ++i) {
-        while (its->stream_ids[i] >> r->ddt_lg2 != 0) ++r->ddt_lg2;
+        while (its->stream_ids[i] / RISCV_DCS >> r->ddt_lg2 != 0) ++r->ddt_lg2;
       }
     }
-    r->ddt_bytes = (uint64_t)RISCV_DC_BYTES << r->ddt_lg2;
+    r->ddt_bytes = (uint64_t)8 << r->ddt_lg2;
     r->ddt = allocate(r, r->ddt_bytes);
     r->commands = allocate(r, COMMAND_BYTES * QUEUE_COUNT);
     if (r->ddt == 0 || r->commands == 0) return -IOMMUCHECK_ENOMEM;
@@ -418,6 +421,10 @@ static int32_t riscv_end_reset(void* self) {
 
 static void riscv_free_everything(void* self) {
   struct riscv* r = self;
+  for (uint64_t at = 0; r->ddt != 0 && at < r->ddt_bytes; at += 8) {
+    const uint64_t pointer = load(r, r->ddt + at);
+    if (pointer != 0) release(r, PTE_TABLE(pointer), RISCV_PAGE);
+  }
   if (r->ddt != 0) release(r, r->ddt, r->ddt_bytes);
   if (r->commands != 0) release(r, r->commands, COMMAND_BYTES * QUEUE_COUNT);
   r->ddt = r->commands = 0;
@@ -428,6 +435,12 @@ static int32_t riscv_add_device(void* self, uint32_t device) {
   struct riscv* r = self;
   const struct iommucheck_device* its = r->config->devices[device];
   for (uint32_t i = 0; i < its->stream_id_count; ++i) {
+    const uint64_t place = pointer_to_dcs(r, its->stream_ids[i]);
+    if (load(r, place) == 0) {
+      const uint64_t page = allocate(r, RISCV_PAGE);
+      if (page == 0) return -IOMMUCHECK_ENOMEM;
+      store(r, place, PTE(page, PTE_V));
+    }
     store(r, dc_of(r, its->stream_ids[i]) + DC_TC, 0);
   }
   return 0;

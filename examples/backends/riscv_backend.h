@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The words of an IOMMU like RISC-V's: what stands in memory, its registers and its commands. There
- * is a first stage only (iohgatp is Bare, GV = 0), the directory of devices has one level, and
+ * is a first stage only (iohgatp is Bare, GV = 0), the directory of devices has two levels, and
  * where RISC-V leaves room, three bits of a process context say what the core asks of an entry.
  */
 #ifndef RISCV_BACKEND_H
@@ -12,8 +12,10 @@
 #define RISCV_WORDS 512u
 #define RISCV_LEVELS 4u /* Sv48 */
 
-/* A device context (DC), at 32 * device ID of the directory (DDT): four words. */
+/* The directory of devices (DDT): a word for each page of 128 device contexts (DC) of four words.
+ */
 #define RISCV_DC_BYTES 32u
+#define RISCV_DCS 128u
 enum { DC_TC = 0, DC_IOHGATP = 8, DC_TA = 16, DC_FSC = 24 };
 #define TC_V 0x1u
 #define TC_PDTV 0x20u /* fsc leads to a directory of processes, else to a page table */
@@ -47,7 +49,7 @@ enum { MODE_PD8 = 1, MODE_PD17 = 2, MODE_PD20 = 3 }; /* with PDTV; as many level
 /* Registers. */
 enum {
   RISCV_DDTP = 0x10, /* 53:10 where the directory is, in 4 KiB; 1: it translates, 0: all is blocked;
-                        63:58 log2 of its contexts */
+                        63:58 log2 of its words */
   RISCV_CQB = 0x18,  /* the queue of commands: the same, and log2 of its commands */
   RISCV_CQH = 0x20,
   RISCV_CQT = 0x28,

@@ -253,10 +253,19 @@ static void find_ways(struct model* m) {
   ask_for(m, NO_PASID);
   for (uint32_t s = 0; s < m->host->stream_count; ++s) {
     const struct iommucheck_stream* stream = &m->host->streams[s];
-    const uint64_t dc = ddt + RISCV_DC_BYTES * (uint64_t)stream->id;
+    const uint64_t pointer = ddt + 8 * (uint64_t)(stream->id / RISCV_DCS);
+    const uint64_t page = PTE_TABLE(newest(m, pointer)); /* never another one */
+    const uint64_t dc = page + RISCV_DC_BYTES * (stream->id % RISCV_DCS);
     const struct of of = {stream->id, NO_PASID};
     struct items tc, ta, fsc;
+    find_page(m, pointer, 1)->leads = 1;
     if (was_removed(m, stream->id)) continue;
+    if (page == 0) {
+      for (size_t p = 0; p < m->pasids.count; ++p) {
+        add_way(m, way_to(stream->id, m->pasids.at[p], IOMMUCHECK_GETS_BLOCKED), &always);
+      }
+      continue;
+    }
     memset(&tc, 0, sizeof tc);
     memset(&ta, 0, sizeof ta);
     memset(&fsc, 0, sizeof fsc);
