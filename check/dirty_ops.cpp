@@ -131,19 +131,47 @@ void DirtyOps::read_dirty(const Space& space, const Call& read, const fuzz::Mapp
   makes(half);
 }
 
+/// Hardware sets flags in the user's tables, and by that writes to the space.
+void DirtyOps::read_tables_of_user(const Space& space, const fuzz::Operation& operation) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  for (u32 device = 0; device < interface.device_count(); ++device) {
+    const u64 domain = interface.domain_of(device);
+    if (domain == 0 || interface.parent_of(domain) != space.handle) continue;
+    const std::vector<u32>& sids = interface.stream_ids(device);
+    const std::optional<u64> page = users_.page_of(operation);
+    if (sids.empty() || !page) continue;
+    spec::Access access{.sid = sids[operation.choices % sids.size()]};
+    access.va = *page;
+    if ((operation.choices >> moment_lsb & 1) != 0) access.type = spec::AccessType::write;
+    caller_.count_access();
+    monitor_.device_access(access, host_.choices());
+    break;
+  }
+  constexpr u64 pages = 32;  // of its memory the first ones are in use
+  Call read{.kind = CallKind::dirty_read};
+  read.domain = space.handle;
+  read.iova = UserMemory::first_ipa;
+  read.size = pages * UserMemory::page_bytes;
+  read.grain = UserMemory::page_bytes;
+  read.clear = static_cast<DirtyKind>(operation.variant) == DirtyKind::clear;
+  if (monitor_.findings().empty() && may_call(read)) make_call(read);
+}
+
 void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
   if (!host_.has(CallKind::dirty_set) || !host_.has(CallKind::dirty_read)) return;
   if (!monitor_.interface().has_dirty_hardware()) return;
-  const auto index = space_to_track(operation);
-  if (!index) return;
   const auto kind = static_cast<DirtyKind>(operation.variant);
   const bool wrong = kind == DirtyKind::arguments;
+  const bool of_user = !wrong && users_.has_tables() && (operation.choices & 7) >= 6;
+  const auto index = of_user ? users_.parent_of_users(operation) : space_to_track(operation);
+  if (!index || !monitor_.findings().empty()) return;
   if (!wrong) map_to_track(*index, operation);
   if (!monitor_.findings().empty()) return;
   const Space space = case_.spaces[*index];
   const bool tracked = monitor_.interface().is_tracked(space.handle);
   const fuzz::Target target = fuzz::resolve(operation, spaces_.space_of(space));
-  if (!wrong) attach_to_track(space, operation);
+  if (of_user && users_.users_domain(space.handle, operation) == 0) return;
+  if (!wrong && !of_user) attach_to_track(space, operation);
   Call set{.kind = CallKind::dirty_set};
   set.domain = space.handle;
   const bool sets = kind == DirtyKind::on || kind == DirtyKind::off;
@@ -159,6 +187,7 @@ void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
   if (anew) sets_it(true);
   if (!monitor_.findings().empty() || (sets && !anew)) return;
 
+  if (of_user) return read_tables_of_user(space, operation);
   fuzz::Mapped range{target.iova, std::max<u64>(target.bytes, 1)};
   if (!wrong && in_halves(operation) && !space.mappings.empty()) {
     range = *std::ranges::max_element(space.mappings, {}, &fuzz::Mapped::bytes);

@@ -4,16 +4,19 @@
 
 #include "check/case_ops.h"
 #include "check/space_ops.h"
+#include "check/user_ops.h"
 
 namespace iommucheck::oracle {
 
 class DirtyOps final : public CaseOps {
  public:
-  DirtyOps(const CaseContext& context, SpaceOps& spaces) : CaseOps(context), spaces_(spaces) {}
+  DirtyOps(const CaseContext& context, SpaceOps& spaces, UserOps& users)
+      : CaseOps(context), spaces_(spaces), users_(users) {}
 
   void perform_dirty(const fuzz::Operation& operation);
 
  private:
+  void read_tables_of_user(const Space& space, const fuzz::Operation& operation);
   void read_dirty(const Space& space, const spec::sva::Call& read, const fuzz::Mapped& range,
                   const fuzz::Operation& operation);
   void map_to_track(std::size_t index, const fuzz::Operation& operation);
@@ -22,6 +25,7 @@ class DirtyOps final : public CaseOps {
   [[nodiscard]] std::optional<std::size_t> space_to_track(const fuzz::Operation& operation) const;
 
   SpaceOps& spaces_;
+  UserOps& users_;
 };
 
 }  // namespace iommucheck::oracle

@@ -133,8 +133,8 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
       sva_(context(), spaces_),
       walkers_(context(), spaces_, sva_),
       tables_(context(), sva_),
-      dirty_(context(), spaces_),
       users_(context(), spaces_),
+      dirty_(context(), spaces_, users_),
       faults_(context(), sva_) {
   monitor_.set_excuses(&caller_.passed_over());
   host_.set_segments(options.segments);

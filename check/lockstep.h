@@ -137,8 +137,8 @@ class Lockstep {
   SvaOps sva_;
   WalkerOps walkers_;
   TableOps tables_;
-  DirtyOps dirty_;
   UserOps users_;
+  DirtyOps dirty_;
   FaultOps faults_;
   std::optional<Fork> fork_;
   void (*hook_)(void*, u32) = nullptr;

@@ -23,12 +23,19 @@ class UserOps final : public CaseOps {
   [[nodiscard]] bool any() const { return users_ != nullptr; }
   void begin_case() { users_.reset(); }
   void forget_what_is_gone();
+  std::optional<std::size_t> parent_of_users(const fuzz::Operation& operation);
+  u64 users_domain(u64 parent, const fuzz::Operation& operation);
+  /// It keeps tables, which hardware sets flags in.
+  [[nodiscard]] bool has_tables() const { return any() && !users_->tables.empty(); }
+  /// An address that it has spoken of.
+  [[nodiscard]] std::optional<u64> page_of(const fuzz::Operation& operation) const {
+    if (!any() || users_->pages.empty()) return std::nullopt;
+    return users_->pages[operation.page % users_->pages.size()];
+  }
 
  private:
   [[nodiscard]] bool has_room_for_user() const;
   u64 make_parent();
-  std::optional<std::size_t> parent_of_users(const fuzz::Operation& operation);
-  u64 users_domain(u64 parent, const fuzz::Operation& operation);
   void user_writes(u64 parent, u64 domain, const fuzz::Operation& operation);
   /// What a user has changed: an entry of its PASID table, or a page.
   struct UsersChange {
