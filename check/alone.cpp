@@ -11,6 +11,7 @@
 #include "check/known_findings.h"
 #include "impl/driver.h"
 #include "monitor/trace_setup.h"
+#include "spec/rules/interface.h"
 #include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
@@ -41,6 +42,22 @@ class OwnedFile {
 }  // namespace
 
 void sign_of_life(void* report) { static_cast<SharedReport*>(report)->tick(); }
+
+std::string kind_of_end(const Outcome& outcome) {
+  if (outcome.ended == Ended::timed_out) return "no end";
+  if (outcome.signal == 0) return fmt::format("exit {}", outcome.exit_code);
+  return fmt::format("signal {}", outcome.signal);
+}
+
+bool tells_of(const Finding& finding, const Outcome& outcome) {
+  switch (outcome.ended) {
+    case Ended::timed_out: return finding.rule == spec::rule::HANG_RETURNS;
+    case Ended::crashed:
+      return finding.rule == spec::rule::CRASH_NEVER && outcome.party == Party::driver &&
+             finding.kind.ends_with(": " + kind_of_end(outcome));
+    default: return false;
+  }
+}
 
 const iommucheck_driver& LoadedPlugin::driver() const {
   return plugin ? plugin->driver() : *builtin;

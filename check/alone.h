@@ -39,6 +39,11 @@ Expected<LoadedPlugin> load_plugin(const CheckOptions& options);
 /// LockstepOptions::on_step of a worker: it counts as progress of its SharedReport.
 void sign_of_life(void* report);
 
+/// Of a driver that did not return: "signal 11", "exit 3", "no end".
+std::string kind_of_end(const Outcome& outcome);
+/// Whether `finding` is that a driver ended so.
+bool tells_of(const Finding& finding, const Outcome& outcome);
+
 struct Alone {
   Outcome outcome;
   u64 hash = 0;                   ///< of the last case's events

@@ -587,10 +587,7 @@ std::string Supervisor::not_the_driver(const Outcome& outcome) const {
 
 /// What it died of, and in which operation.
 std::string kind_of_death(const Outcome& outcome, const Sequence& sequence) {
-  const std::string_view doing = doing_of(sequence);
-  if (outcome.ended == Ended::timed_out) return fmt::format("{}: no end", doing);
-  if (outcome.signal == 0) return fmt::format("{}: exit {}", doing, outcome.exit_code);
-  return fmt::format("{}: signal {}", doing, outcome.signal);
+  return fmt::format("{}: {}", doing_of(sequence), kind_of_end(outcome));
 }
 
 /// A worker is gone. True to go on with another.

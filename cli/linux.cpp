@@ -10,12 +10,12 @@
 #include "base/input.h"
 #include "check/alone.h"
 #include "check/finding_files.h"
+#include "check/finding_kind.h"
 #include "check/known_findings.h"
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/program.h"
 #include "cli/reports.h"
-#include "spec/rules/interface.h"
 #include "trace/file.h"
 
 namespace iommucheck::cli {
@@ -37,6 +37,9 @@ constexpr u32 linux_findings_of_base = 500;
 /// How often what a change seems to add is held against the base: behind what was known then,
 /// something else may show.
 constexpr int linux_rounds = 4;
+/// So many other findings of the base in one case are passed over.
+constexpr int linux_others_of_base = 8;
+constexpr double linux_hang_seconds = 20;
 
 class Linux {
  public:
@@ -136,7 +139,7 @@ class Linux {
     check.seconds = options_.seconds;
     check.runs = options_.runs.value_or(options_.seconds ? 0 : 2000);
     check.jobs = options_.jobs;
-    check.hang_seconds = 20;
+    check.hang_seconds = linux_hang_seconds;
     check.findings = linux_findings_max;
     check.out = options_.out;
     return check;
@@ -158,22 +161,28 @@ class Linux {
     return settings;
   }
 
-  /// Whether the base does that, at the same calls.
-  [[nodiscard]] bool is_of_base(const oracle::Violation& finding, const std::string& base) const {
+  /// Whether the base does that, at the same calls. What else it does there is passed over.
+  [[nodiscard]] bool is_of_base(const oracle::Violation& finding, const std::string& base,
+                                const oracle::KnownFile& known) const {
     if (finding.trace_path.empty()) return false;
     oracle::CheckOptions settings;
     settings.driver = base;
-    settings.hang_seconds = 20;
-    const auto again = oracle::run_cases_of(finding.trace_path, settings);
-    if (!again) return false;
-    const oracle::Alone& end = again->end;
-    if (end.outcome.ended == oracle::Ended::crashed) {
-      return finding.rule == spec::rule::CRASH_NEVER && end.outcome.party == oracle::Party::driver;
+    settings.hang_seconds = linux_hang_seconds;
+    settings.today = oracle::today();
+    settings.known = std::make_shared<const oracle::KnownFile>(known);
+    for (int others = 0; others < linux_others_of_base && !interrupted(); ++others) {
+      const auto again = oracle::run_cases_of(finding.trace_path, settings);
+      if (!again) return false;
+      const oracle::Alone& end = again->end;
+      if (end.outcome.ended != oracle::Ended::returned) {
+        return oracle::tells_of(finding, end.outcome);
+      }
+      if (!end.broken) return false;
+      const u64 key = oracle::key_of(*end.broken);
+      if (key == oracle::key_of(finding)) return true;
+      settings.told.push_back(key);
     }
-    if (end.outcome.ended == oracle::Ended::timed_out) {
-      return finding.rule == spec::rule::HANG_RETURNS;
-    }
-    return end.broken && end.broken->rule == finding.rule;
+    return false;
   }
 
   /// What the base does becomes known to `check`.
@@ -206,7 +215,8 @@ class Linux {
       changed.out_directory = file->path();
       auto seen = oracle::run_check(changed);
       if (!seen) return std::unexpected(std::move(seen.error()));
-      if (std::erase_if(seen->findings, [&](const auto& one) { return !is_of_base(one, base); }),
+      if (std::erase_if(seen->findings,
+                        [&](const auto& one) { return !is_of_base(one, base, known); }),
           seen->findings.empty()) {
         break;
       }

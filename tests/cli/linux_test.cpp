@@ -16,6 +16,8 @@ using ::testing::Not;
 constexpr const char* forgets = "sed -i 's/#ifndef FORGET_THE_INVALIDATION/#if 0/' driver.c";
 constexpr const char* writes_all =
     "sed -i 's/^#define READ_ONLY (1u << 7)/#define READ_ONLY 0u/' driver.c";
+constexpr const char* names_another_asid =
+    "sed -i 's/tlbi_page(d, handle, iova/tlbi_page(d, handle + 1, iova/' driver.c";
 constexpr const char* breaks = "echo nonsense >>driver.c";
 constexpr const char* mends = "sed -i '/^nonsense/d' driver.c";
 
@@ -89,6 +91,20 @@ TEST_F(LinuxTree, ABaseLeavesWhatTheChangeAdds) {
   EXPECT_THAT(text.out, Not(HasSubstr("VIOLATION CONFLICT_BBM")));
   // The twin: without the base the old one is told as well.
   EXPECT_THAT(shell(linux(tree())).out, HasSubstr("VIOLATION PAGE_REUSE"));
+}
+
+/// The base breaks the same rule by the same calls: what the change does there has another cause.
+TEST_F(LinuxTree, ABaseHidesNoOtherCauseOfItsRule) {
+  const Ran right = shell("cp " + tree() + "/driver.c " + path("right.c"));
+  ASSERT_EQ(right.status, 0);
+  commit(forgets);
+  const Ran changed =
+      shell("cd " + tree() + " && cp " + path("right.c") + " driver.c && " + names_another_asid);
+  ASSERT_EQ(changed.status, 0);
+  const Ran ran = shell(linux(tree() + " --base HEAD"));
+  EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("VIOLATION PAGE_REUSE"));
+  EXPECT_THAT(ran.out, HasSubstr("kind: unmap; leaf cached, ASID"));
 }
 
 TEST_F(LinuxTree, SaysWhatIsWrong) {
