@@ -230,7 +230,9 @@ Case CaseBuilder::take() { return std::move(case_); }
 
 void CaseBuilder::store(u64 pa, u64 value) {
   words_[pa] = value;
-  step(StepKind::store, pa, value);
+  const auto table = tables_.lower_bound(pa);
+  const bool turned = big_endian() && table != tables_.end() && table->second <= pa;
+  step(StepKind::store, pa, turned ? __builtin_bswap64(value) : value);
 }
 void CaseBuilder::write(u32 offset, u64 value, unsigned bytes) {
   step(StepKind::write, offset, value, bytes);
@@ -293,6 +295,12 @@ u64 CaseBuilder::memory(u64 bytes, u64 align) {
   return pa;
 }
 
+u64 CaseBuilder::tables(u64 bytes, u64 align) {
+  const u64 first = memory(bytes, align);
+  tables_[next_ - 1] = first;
+  return first;
+}
+
 u64 CaseBuilder::word(u64 pa) const {
   const auto found = words_.find(pa);
   return found == words_.end() ? 0 : found->second;
@@ -312,9 +320,12 @@ u64 CaseBuilder::ste_place(u32 sid) const {
 u64 CaseBuilder::cd_place(unsigned engine) const { return cds_ + 64 * engine; }
 
 void CaseBuilder::ste(unsigned engine, const spec::Ste<u64>& ste) {
+  constexpr u64 stage2 = u64{1} << 2, s2endi = u64{1} << 52;
   const u64 place = ste_place(sid(engine));
   for (unsigned i = spec::ste_words; i-- != 0;) {
-    if (word(place + 8 * i) != ste.dw[i]) store(place + 8 * i, ste.dw[i]);
+    const bool turned = i == 2 && big_endian() && (ste.dw[0] & stage2) != 0;
+    const u64 value = ste.dw[i] | (turned ? s2endi : 0);
+    if (word(place + 8 * i) != value) store(place + 8 * i, value);
   }
 }
 
@@ -338,14 +349,16 @@ spec::Cd<u64> CaseBuilder::plain_cd(u64 ttb0, unsigned tsz, unsigned asid) const
   fields.t0sz = tsz;
   fields.asid = asid;
   fields.ips = spec::address_size_encoding(caps_.oas_lg2);
-  return spec::make_cd(fields);
+  spec::Cd<u64> cd = spec::make_cd(fields);
+  if (big_endian()) cd.dw[0] |= u64{1} << 15;  // ENDI
+  return cd;
 }
 
 u64 CaseBuilder::root(Granule granule, unsigned tsz) {
   const unsigned start = spec::start_level<u64>(granule, tsz);
   const u64 bytes =
       pow2(static_cast<unsigned>(spec::start_entries_lg2<u64>(granule, start, tsz)) + 3);
-  return memory(bytes, bytes < 64 ? 64 : bytes);
+  return tables(bytes, bytes < 64 ? 64 : bytes);
 }
 
 u64 CaseBuilder::entry(u64 root, Granule granule, unsigned tsz, u64 va, unsigned level) {
@@ -360,7 +373,7 @@ u64 CaseBuilder::entry_from(unsigned start, u64 root, Granule granule, unsigned 
     if (l == level) return place;
     u64 next = word(place) & mask(47, page_shift(granule));
     if ((word(place) & 3) != 3) {
-      next = memory(pow2(page_shift(granule)), pow2(page_shift(granule)));
+      next = tables(pow2(page_shift(granule)), pow2(page_shift(granule)));
       store(place, next | 3);
     }
     table = next;

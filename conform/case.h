@@ -151,6 +151,9 @@ class CaseBuilder {
 
   // Structures.
   u64 memory(u64 bytes, u64 align = 4096);  ///< zeroed
+  /// The same for translation tables: words of them are as word() and store() have them, and stand
+  /// in memory big-endian where the device has no others (IDR0.TTENDIAN = 3).
+  u64 tables(u64 bytes, u64 align = 4096);
   /// Bytes that memory() has given.
   [[nodiscard]] u64 used() const { return next_ - device_.structures_pa; }
   [[nodiscard]] u64 ste_place(u32 sid) const;
@@ -189,6 +192,7 @@ class CaseBuilder {
   void bring_up();
 
   [[nodiscard]] u32 stream_table_cfg() const;
+  [[nodiscard]] bool big_endian() const { return caps_.ttendian == 3; }
 
   DeviceIdentity device_;
   spec::Capabilities caps_;
@@ -197,6 +201,7 @@ class CaseBuilder {
   bool polls_often_ = false;
   Case case_;
   std::map<u64, u64> words_;
+  std::map<u64, u64> tables_;  ///< by their last bytes: the first
   u64 next_ = 0, strtab_ = 0, cds_ = 0;
   u64 cr0_ = 0;
 };

@@ -107,7 +107,7 @@ void s2t0sz_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule
 void small_root_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned tsz) {
   CaseBuilder b(device, fmt::format("shapes: a first table of {} descriptors within 64 bytes",
                                     pow2(34 - tsz)));
-  const u64 place = b.memory(64, 64), bytes = pow2(34 - tsz + 3);
+  const u64 place = b.tables(64, 64), bytes = pow2(34 - tsz + 3);
   const std::size_t streams = std::min<std::size_t>(64 / bytes, device.sids.size());
   for (unsigned e = 0; e < streams; ++e) {
     const u64 root = place + bytes * e;

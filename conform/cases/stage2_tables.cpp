@@ -25,7 +25,7 @@ bool start_is_open(const Stage2Shape& shape, unsigned oas_lg2) {
 
 Stage2Tables::Stage2Tables(CaseBuilder& b, const Stage2Shape& shape, unsigned vmid)
     : b_(&b), shape_(shape), vmid_(vmid) {
-  root_ = b.memory(start_bytes(), std::max<u64>(start_bytes(), 64));
+  root_ = b.tables(start_bytes(), std::max<u64>(start_bytes(), 64));
 }
 
 u64 Stage2Tables::start_bytes() const {
@@ -56,7 +56,7 @@ spec::Stage2SteFields Stage2Tables::fields() const {
 GuestTables::GuestTables(CaseBuilder& builder, unsigned vmid, u64 data, unsigned asid)
     : b(builder), stage2(b, plain_shape(b.capabilities()), vmid) {
   cd_pa = b.memory(4096);
-  for (u64& table : table_pa) table = b.memory(4096);
+  for (u64& table : table_pa) table = b.tables(4096);
   stage2.map(cd_ipa, cd_pa);
   for (unsigned i = 0; i < levels; ++i) stage2.map(table_ipa(i), table_pa[i]);
   stage2.map(data_ipa, b.data(data));

@@ -154,7 +154,7 @@ void small_root_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     const unsigned start = spec::start_level<u64>(Granule::g4k, tsz);
     const u64 bytes =
         pow2(static_cast<unsigned>(spec::start_entries_lg2<u64>(Granule::g4k, start, tsz)) + 3);
-    const u64 page = b.memory(8192, 8192);
+    const u64 page = b.tables(8192, 8192);
     const u64 root = page + std::max<u64>(bytes, 64) * 3 % 4096;
     b.map(root, 0x1000, b.data(), 3, {}, Granule::g4k, tsz);
     b.cd(0, b.plain_cd(root, tsz));

@@ -26,6 +26,25 @@ constexpr unsigned engine_sid_bits = 6;
 
 bool is_there(u64 pa) { return pa - absent_from >= absent_bytes; }
 
+/// What drawn_capabilities() leaves out: what no driver is asked about.
+void draw_rest(spec::Capabilities& caps, Draw& draw) {
+  caps.msi = draw.one_in(2);
+  caps.stall_model = static_cast<spec::StallModel>(draw.below(3));
+  caps.ttendian = draw.of({0, 2, 3});
+  caps.attr_types_ovr = draw.one_in(2);
+  if (draw.one_in(3)) caps.s2p = true;
+  caps.vmw = caps.s2p && draw.one_in(2);
+  caps.hyp = caps.hyp || (caps.s2p && (caps.minor >= 2 || draw.one_in(2)));
+  if (caps.minor >= 3) {
+    if (draw.one_in(2)) caps.httu = 3;
+    caps.epan = draw.one_in(2);
+  }
+  if (caps.minor >= 1 && caps.gran64k && draw.one_in(2)) {
+    caps.oas_lg2 = 52;
+    caps.vax = draw.below(2);
+  }
+}
+
 }  // namespace
 
 spec::IdRegisters spec_device_id() {
@@ -44,6 +63,8 @@ spec::IdRegisters drawn_spec_device_id(u64 seed) {
   if (seed % 4 >= 2) {
     caps = drawn_capabilities(draw);
     caps.sidsize = std::max(caps.sidsize, engine_sid_bits);
+    Draw rest(~seed);  // of its own: what a seed has drawn before stays
+    draw_rest(caps, rest);
   }
   if (seed % 2 != 0 && caps.ats) {
     caps.pri = true;

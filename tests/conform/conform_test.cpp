@@ -108,10 +108,40 @@ TEST(Conform, ADeviceThatIsNotCoherentIsJudgedAsAnyOther) {
   EXPECT_EQ(rules.front(), rules.back());
 }
 
+/// The tables of each case are big-endian where nothing else is legal, and say so in CD and STE:
+/// what is asked of others is asked of such a device.
+TEST(Conform, ADeviceOfBigEndianTablesIsAskedAsAnyOther) {
+  std::vector<u64> rules;
+  for (const unsigned endian : {2U, 3U}) {
+    spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+    caps.s2p = true;
+    caps.ttendian = endian;
+    SpecDevice device(5, spec::make_id_registers(caps));
+    const auto result = run_conform(device, some(40));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->held()) << words(*result);
+    for (const Rule rule : {rule::TRANSLATION_RESULT, rule::S1_PERMISSION, rule::S1_ACCESS_FLAG,
+                            rule::S2_PERMISSION, rule::CD_ENDI}) {
+      EXPECT_EQ(verdict(*result, rule), RuleVerdict::holds) << spec::rule_name(rule);
+    }
+    const auto holds = [](const RuleCount& c) { return c.verdict == RuleVerdict::holds; };
+    rules.push_back(static_cast<u64>(std::ranges::count_if(result->rules, holds)));
+  }
+  EXPECT_NEAR(static_cast<double>(rules.front()), static_cast<double>(rules.back()), 1);
+}
+
 TEST(Conform, MachinesThatAreDrawnAreAllowed) {
+  bool table_flags = false, big_endian = false, wide = false, forced = false, wildcards = false;
   for (u64 seed = 1; seed <= 400; ++seed) {
     EXPECT_TRUE(spec::id_inconsistencies(drawn_spec_device_id(seed)).empty()) << seed;
+    const spec::Capabilities caps = spec::parse_capabilities(drawn_spec_device_id(seed));
+    table_flags |= caps.httu == 3;
+    big_endian |= caps.ttendian == 3;
+    wide |= caps.oas_lg2 == 52 && caps.vax != 0;
+    forced |= caps.stall_model == spec::StallModel::always;
+    wildcards |= caps.vmw && caps.hyp && caps.msi && caps.attr_types_ovr;
   }
+  EXPECT_TRUE(table_flags && big_endian && wide && forced && wildcards);
 }
 
 /// Queues of a few entries, 8-bit ASIDs, StreamIDs of 32 bits, granules of any size, one

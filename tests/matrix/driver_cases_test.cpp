@@ -36,9 +36,17 @@ DriverCases cases_of(const std::string& driver, const DeviceIdentity& device, u6
   return std::move(*cases);
 }
 
+/// A machine that is drawn; where the builtin is not for it, with what it is for.
+spec::IdRegisters for_the_builtin(u64 seed) {
+  spec::Capabilities caps = spec::parse_capabilities(drawn_spec_device_id(seed));
+  if (caps.stall_model == spec::StallModel::always) caps.stall_model = spec::StallModel::both;
+  if (caps.ttendian == 3) caps.ttendian = 0;
+  return spec::make_id_registers(caps);
+}
+
 TEST(DriverCases, TheSpecificationHoldsOnTheBuiltins) {
   for (u64 seed = 1; seed <= test::cases(2, 8); ++seed) {
-    CountingDevice device(seed, drawn_spec_device_id(seed));
+    CountingDevice device(seed, for_the_builtin(seed));
     const DriverCases made = cases_of("builtin", device.identity(), 40, seed);
     EXPECT_EQ(made.cannot_run, "") << seed;
     EXPECT_THAT(made.faults, IsEmpty()) << seed;
