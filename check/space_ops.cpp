@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/random.h"
 #include "iommucheck/driver.h"
 
 namespace iommucheck::oracle {
@@ -278,6 +279,15 @@ fuzz::SpaceView SpaceOps::reached_by(u32 device, Substream at) {
   return view;
 }
 
+/// As many as the event queue has room for, and one more. Of a long queue one operation of so many
+/// does, so that it costs what a short one does.
+u64 SpaceOps::accesses_to_overflow(const fuzz::Operation& operation) const {
+  constexpr u64 short_queue = 256;
+  const u64 room = monitor_.smmu().event_slots();
+  const u64 one_in = std::max<u64>(1, room / short_queue);
+  return SplitMix64(fuzz::encode_word(operation)).below(one_in) == 0 ? room + 1 : 1;
+}
+
 void SpaceOps::perform_access(const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 device = device_of(operation);
@@ -310,17 +320,15 @@ void SpaceOps::perform_access(const fuzz::Operation& operation) {
     case_.next.access_at = 1 + ((operation.choices >> later_at_lsb) & 3);
     return;
   }
-  // As many as there is room for, and one more. A longer queue takes more than a case is worth.
-  constexpr u64 burst_max = 256;
-  const u64 room = monitor_.smmu().event_slots();
   const bool many = static_cast<AccessKind>(operation.variant) == AccessKind::read_many;
-  const u64 times = many && room <= burst_max ? room + 1 : 1;
+  const u64 times = many ? accesses_to_overflow(operation) : 1;
   // One comes while the driver empties the queue; of many, the one that there is no room for.
   const bool meanwhile = ((operation.choices >> meanwhile_lsb) & 1) != 0;
   const auto is_full = [&] { return monitor_.smmu().event_slots() == 0; };
   bool recorded = false;
   for (u64 n = 0; n < times && !(n != 0 && meanwhile && is_full()); ++n) {
     caller_.count_access();
+    if (n % 1024 == 1023 && options_.on_step != nullptr) options_.on_step(options_.step_context);
     const bool again = monitor_.device_access(access, host_.choices());
     recorded |= again;
     if (!again) break;

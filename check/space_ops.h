@@ -34,6 +34,7 @@ class SpaceOps final : public CaseOps {
   void take_every_asid(const spec::sva::Call& alloc);
   void meet_all(const std::vector<spec::sva::Observed>& domains);
   void perform_map_sg(spec::sva::Call& call);
+  [[nodiscard]] u64 accesses_to_overflow(const fuzz::Operation& operation) const;
   bool interrupts_now(const fuzz::Operation& operation, bool recorded);
   [[nodiscard]] bool fits(const fuzz::Operation& operation, std::size_t index) const;
   static void note_mapped(Space& space, u64 iova, u64 bytes);
