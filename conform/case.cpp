@@ -213,11 +213,6 @@ void CaseBuilder::bring_up() {
                             : memory(std::max<u64>(pow2(options_.priq_lg2 + 4), 4096));
     case_.queues.priq_lg2 = options_.priq_lg2;
     write(reg::priq_base, case_.queues.priq | options_.priq_lg2, 8);
-    if (options_.priq_huge) {
-      for (const u32 index : {reg::priq_prod, reg::priq_cons}) {
-        write(index, near_end(options_.priq_lg2));
-      }
-    }
     if (options_.priqen) cr0_ |= spec::cr0::priqen;
   }
   write(reg::cr0, cr0_);

@@ -94,7 +94,8 @@ struct CaseOptions {
   bool cmdq_absent = false, eventq_absent = false;
   /// One of them is as large as its size says, in the upper half of the structures, of which
   /// nothing is written at first; and its indices begin two before its end, with their wrap bits.
-  bool cmdq_huge = false, eventq_huge = false, priq_huge = false;
+  bool cmdq_huge = false, eventq_huge = false;
+  bool priq_huge = false;  ///< the same, from its beginning
 };
 
 /// What a leaf says; the rest of the descriptor is the level's.
