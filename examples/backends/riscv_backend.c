@@ -380,7 +380,7 @@ static void* riscv_open(const struct iommucheck_platform* platform,
   info->pasid_bits = 20;
   info->input_bits_min = 25;
   info->input_bits_max = 48;
-  info->output_bits = 52;
+  info->output_bits = 48;
   info->page_sizes = RISCV_PAGE;
   info->faults_max = 64;
   return r;
