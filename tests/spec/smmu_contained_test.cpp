@@ -313,8 +313,9 @@ TEST(Contained, TheUsersWordsChangeNothing) {
 // ---- by ATS -------------------------------------------------------------------------------------
 
 struct AtsMachine : NestedMachine {
-  explicit AtsMachine(u64 eats = 1) : NestedMachine(false) {
-    const Ste<u64> its = both();
+  explicit AtsMachine(u64 eats = 1, u64 updates = 0) : NestedMachine(false) {
+    Ste<u64> its = both();
+    its.dw[2] |= updates;
     store(strtab + 64, 1);
     send({cfgi_all(), cmd_sync()});
     for (u64 w = 1; w < 4; ++w) store(strtab + 64 + 8 * w, its.dw[w] | (w == 1 ? eats << 28 : 0));
@@ -361,6 +362,25 @@ TEST(Contained, WhatADeviceKeepsEndsByAnInvalidationOfAll) {
     EXPECT_EQ(m.caches.consistent(), "");
     m.caches.set_ats(1, false);
     EXPECT_EQ(m.kept(0x1000), "");
+  }
+}
+
+/// A request marks the descriptor that memory has: by an entry of one that memory has no more, no
+/// request is granted write, and where that is the page's only right a device keeps nothing.
+TEST(Contained, OfAPageToBeWrittenOnlyNothingIsKeptOnceItsDescriptorIsGone) {
+  constexpr u64 updates = u64{3} << 55;                                               // S2HD, S2HA
+  constexpr u64 write_only = (page_word & ~u64{0xc0}) | u64{1} << 51 | u64{1} << 54;  // DBM, XN
+  const Command sync = cmd_sync(), everything = SmallMachine::atc_inv(1, 0, 52);
+  for (const bool readable : {true, false}) {
+    AtsMachine m(1, updates);
+    const u64 word = AtsMachine::page | (readable ? page_word : write_only);
+    m.store(NestedMachine::leaves + 8, 0);
+    m.send({s2_ipa(), sync, nh_all, sync, everything, sync});
+    m.store(NestedMachine::leaves + 8, word);
+    EXPECT_EQ(m.inside(0x1000), readable ? "0" : "F_PERMISSION");
+    m.store(NestedMachine::leaves + 8, 0);
+    m.send({everything, sync, s2_ipa(), sync, nh_all, sync});
+    EXPECT_EQ(m.kept(0x1000), readable ? "0" : "");
   }
 }
 
