@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Drivers that learn by interrupt that a CMD_SYNC is complete (CS = SIG_IRQ): right ones, with and
-// without a look at CMDQ_CONS behind it, and wrong ones (tests/plugins/interrupt_driver.c).
+// Drivers that learn otherwise than by CMDQ_CONS that a CMD_SYNC is complete. By message (IDR0.MSI
+// = 1): right ones, whether their loads are told or not, and wrong ones
+// (tests/plugins/message_driver.c). By interrupt (CS = SIG_IRQ): right ones, with and without a
+// look at CMDQ_CONS behind it, and wrong ones (tests/plugins/interrupt_driver.c).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "check/check.h"
 #include "report/finding_text.h"
-#include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
 #include "tests/cases.h"
 #include "tests/places.h"
 
-namespace iommucheck::test::sync_interrupt_test {
+namespace iommucheck::test::sync_signals_test {
 namespace {
 
 using oracle::CheckOptions;
@@ -21,7 +22,7 @@ namespace rule = spec::rule;
 
 CheckResult check(const std::string& driver, const std::string& machine) {
   CheckOptions options;
-  options.driver = test::in_build("test-plugins/") + driver + ".so";
+  options.driver = driver == "builtin" ? driver : test::in_build("test-plugins/") + driver + ".so";
   options.machine = machine;
   options.sequences = test::cases(400, 4000);
   options.seed = 7;
@@ -43,6 +44,37 @@ std::vector<Rule> broken(const CheckResult& result) {
   for (const auto& finding : result.findings) rules.push_back(finding.rule);
   return rules;
 }
+
+// ---- messages -----------------------------------------------------------------------------------
+
+TEST(SyncMessages, AreCompletion) {
+  for (const char* driver : {"message", "message_looks_at_the_window", "builtin"}) {
+    for (const char* machine : {"msi=1", "msi=1,cmdqs=3,cmdq=3", "msi=1,ats=0,httu=2"}) {
+      const CheckResult result = check(driver, machine);
+      EXPECT_TRUE(result.findings.empty()) << driver << " on " << machine << ": " << why(result);
+      EXPECT_EQ(result.sequences, test::cases(400, 4000));
+    }
+  }
+}
+
+/// The value that the message before it left proves nothing.
+TEST(SyncMessages, ThatSomethingElseWroteProveNothing) {
+  EXPECT_THAT(broken(check("message_stale", "msi=1")), ::testing::Contains(rule::PAGE_REUSE));
+}
+
+TEST(SyncMessages, ThatNobodyLooksForProveNothing) {
+  EXPECT_THAT(broken(check("message_not_waited", "msi=1")), ::testing::Contains(rule::PAGE_REUSE));
+}
+
+/// Nothing comes, or it is overwritten when it has come.
+TEST(SyncMessages, ThatDoNotComeAreWaitedForInVain) {
+  for (const char* driver : {"message_no_signal", "message_cleared_late"}) {
+    const CheckResult result = check(driver, "msi=1");
+    EXPECT_FALSE(result.findings.empty()) << driver;
+  }
+}
+
+// ---- interrupts ---------------------------------------------------------------------------------
 
 TEST(SyncInterrupts, AreCompletion) {
   for (const char* driver : {"interrupt", "interrupt_looks_again"}) {
@@ -72,4 +104,4 @@ TEST(SyncInterrupts, ThatNobodyAskedForDoNotCome) {
 }
 
 }  // namespace
-}  // namespace iommucheck::test::sync_interrupt_test
+}  // namespace iommucheck::test::sync_signals_test
