@@ -3,9 +3,9 @@
 // table of permissions says so, for every access, both halves and all worlds; and what of the
 // descriptor the TLB entry keeps. DDI 0487 D8.3 to D8.5; arch 4.3 to 4.5, 4.7. The code: step(),
 // accumulate(), set_permissions(), check_access(), make_leaf().
+#include "proofs/chosen_access.h"
 #include "proofs/permission_table.h"
 #include "proofs/properties.h"
-#include "spec/arch/walk.h"
 #include "spec/rules/translation.h"
 
 namespace iommucheck::proofs {
@@ -15,35 +15,15 @@ using spec::AccessType;
 using spec::StreamWorld;
 
 struct AccessCheck {
-  static constexpr unsigned worlds = 3, types = 3;
-
   template <class Proof>
   void operator()(Proof& proof) const {
     using W = typename Proof::W;
-    const W world = proof.variable("world"), type = proof.variable("type");
-    const W privileged = proof.variable("privileged"), half = proof.variable("half");
-    proof.assume(less(world, W(worlds)) & less(type, W(types)));
-    proof.assume(less(privileged, W(2)) & less(half, W(2)));
-    proof.assume(implies(equal(world, W(1)), is_zero(half)));  // EL2 has one half
     // Tables, and a page or a block: what else a descriptor may be, walk-output says.
     for (const char* name : {"table0", "table1"}) {
       proof.assume(equal(proof.variable(name) & W(3), W(3)));
     }
     proof.assume(flag(proof.variable("leaf"), 0) & flag(proof.variable("leaf"), 1));
-    for (unsigned w = 0; w < worlds; ++w) {
-      for (unsigned t = 0; t < types; ++t) {
-        for (const bool p : {false, true}) {
-          for (const unsigned h : {0U, 1U}) {
-            if (w == 1 && h == 1) continue;
-            const Flag<W> chosen = equal(world, W(w)) & equal(type, W(t)) &
-                                   equal(privileged, W(p ? 1 : 0)) & equal(half, W(h));
-            if (!chosen) continue;
-            of(proof, static_cast<StreamWorld>(w), {static_cast<AccessType>(t), p}, h);
-            return;
-          }
-        }
-      }
-    }
+    for_chosen_access(proof, of<Proof>);
   }
 
   template <class Proof>

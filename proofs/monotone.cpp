@@ -6,9 +6,8 @@
 // what may be written is as it was: WXN and pages that users write refuse execution. DDI 0487 D8.4;
 // arch 4.4. The code: step(), accumulate(), set_permissions(), check_access(); stage2_step(),
 // check_stage2_access().
+#include "proofs/chosen_access.h"
 #include "proofs/properties.h"
-#include "spec/arch/stage2.h"
-#include "spec/arch/walk.h"
 
 namespace iommucheck::proofs {
 namespace {
@@ -42,27 +41,9 @@ struct Monotone {
   template <class Proof>
   void operator()(Proof& proof) const {
     using W = typename Proof::W;
-    const W world = proof.variable("world"), type = proof.variable("type");
-    const W privileged = proof.variable("privileged"), half = proof.variable("half");
-    proof.assume(less(world, W(3)) & less(type, W(3)));
-    proof.assume(less(privileged, W(2)) & less(half, W(2)));
-    proof.assume(implies(equal(world, W(1)), is_zero(half)));  // EL2 has one half
     proof.assume(equal(proof.variable("table") & W(3), W(3)));
     proof.assume(equal(proof.variable("leaf") & W(3), W(3)));
-    for (unsigned w = 0; w < 3; ++w) {
-      for (unsigned t = 0; t < 3; ++t) {
-        for (const bool p : {false, true}) {
-          for (const unsigned h : {0U, 1U}) {
-            if (w == 1 && h == 1) continue;
-            const Flag<W> chosen = equal(world, W(w)) & equal(type, W(t)) &
-                                   equal(privileged, W(p ? 1 : 0)) & equal(half, W(h));
-            if (!chosen) continue;
-            of(proof, static_cast<StreamWorld>(w), {static_cast<AccessType>(t), p}, h);
-            return;
-          }
-        }
-      }
-    }
+    for_chosen_access(proof, of<Proof>);
   }
 
   template <class Proof>
@@ -107,25 +88,9 @@ struct Stage2Monotone {
   template <class Proof>
   void operator()(Proof& proof) const {
     using W = typename Proof::W;
-    const W type = proof.variable("type"), of = proof.variable("of");
-    const W privileged = proof.variable("privileged"), xnx = proof.variable("xnx");
-    proof.assume(less(type, W(3)) & less(of, W(4)));
-    proof.assume(less(privileged, W(2)) & less(xnx, W(2)));
     proof.assume(equal(proof.variable("leaf") & W(3), W(3)));
     proof.assume(less(proof.variable("xn"), W(4)));
-    for (unsigned t = 0; t < 3; ++t) {
-      for (unsigned i = 0; i < 4; ++i) {
-        for (const bool p : {false, true}) {
-          for (const bool x : {false, true}) {
-            const Flag<W> chosen = equal(type, W(t)) & equal(of, W(i)) &
-                                   equal(privileged, W(p ? 1 : 0)) & equal(xnx, W(x ? 1 : 0));
-            if (!chosen) continue;
-            asked(proof, static_cast<spec::Stage2Input>(i), {static_cast<AccessType>(t), p}, x);
-            return;
-          }
-        }
-      }
-    }
+    for_chosen_stage2_access(proof, 4, asked<Proof>);
   }
 
   template <class Proof>

@@ -2,8 +2,8 @@
 // What an access through any stage 2 page meets, and a fetch of hardware: faults exactly where the
 // bits of its descriptor say so. DDI 0487 D8.4; IHI 0070 5.2 (S2AFFD, S2PTW), 7.3.16; arch 4.3 to
 // 4.5. The code: stage2_step(), stage2_leaf(), check_stage2_access().
+#include "proofs/chosen_access.h"
 #include "proofs/properties.h"
-#include "spec/arch/stage2.h"
 #include "spec/rules/translation.h"
 
 namespace iommucheck::proofs {
@@ -34,29 +34,15 @@ struct Stage2Access {
   template <class Proof>
   void operator()(Proof& proof) const {
     using W = typename Proof::W;
-    const W type = proof.variable("type"), of = proof.variable("of");
-    const W privileged = proof.variable("privileged"), xnx = proof.variable("xnx");
-    proof.assume(less(type, W(3)) & less(of, W(3)));
-    proof.assume(less(privileged, W(2)) & less(xnx, W(2)));
     proof.assume(equal(proof.variable("leaf") & W(3), W(3)));  // a page
-    for (unsigned t = 0; t < 3; ++t) {
-      for (unsigned i = 0; i < 3; ++i) {
-        for (const bool p : {false, true}) {
-          for (const bool x : {false, true}) {
-            const Flag<W> chosen = equal(type, W(t)) & equal(of, W(i)) &
-                                   equal(privileged, W(p ? 1 : 0)) & equal(xnx, W(x ? 1 : 0));
-            if (!chosen) continue;
-            asked(proof, static_cast<Stage2Input>(i), {static_cast<AccessType>(t), p, i < 2, x});
-            return;
-          }
-        }
-      }
-    }
+    for_chosen_stage2_access(proof, 3, asked<Proof>);
   }
 
   template <class Proof>
-  static void asked(Proof& proof, Stage2Input input, const Stage2Question& question) {
+  static void asked(Proof& proof, Stage2Input input, spec::AccessKind access, bool xnx) {
     using W = typename Proof::W;
+    const bool fetch = input != Stage2Input::transaction;
+    const Stage2Question question{access.type, access.privileged, fetch, xnx};
     const W ste = proof.variable("ste"), word = proof.variable("leaf");
     spec::Stage2<W> stage2;
     stage2.affd = flag(ste, 0);
@@ -64,14 +50,13 @@ struct Stage2Access {
     stage2.hd = flag(ste, 2);
     stage2.ptw = flag(ste, 3);
     stage2.fwb = flag(ste, 4);
-    stage2.xnx = question.xnx;
+    stage2.xnx = xnx;
     const auto step = spec::stage2_step(stage2, 3, word);
     const auto* leaf = std::get_if<spec::Stage2Leaf<W>>(&step);
     proof.claim("leaf: is one", Flag<W>(leaf != nullptr));
     if (leaf == nullptr) return;
     proof.claim("leaf: leads to its page", equal(leaf->output, word & W(mask(47, 12))));
-    const auto fault = spec::check_stage2_access(
-        stage2, *leaf, spec::AccessKind{question.type, question.privileged}, input);
+    const auto fault = spec::check_stage2_access(stage2, *leaf, access, input);
     const Flag<W> needs_flag = (!flag(word, 10)) & (!flag(ste, 1)) & !flag(ste, 0);
     const Flag<W> refused = refuses(word, question, Flag<W>(flag(ste, 1) & flag(ste, 2)));
     const Flag<W> device = (!flag(word, 4)) & (flag(ste, 4) | !flag(word, 5));
