@@ -191,7 +191,7 @@ class TraceFeeder::Feeder {
                   : with_bits(before.value, shift + 8U * store.size - 1, shift, *store.value));
     const bool flags = store.cause == trace::StoreCause::access_flag ||
                        store.cause == trace::StoreCause::dirty_flag;
-    if (flags && m_.setup_.calls_are_known) m_.interface_.descriptor_written(word);
+    if (flags && m_.setup_.calls_are_known) m_.tell_flags(word);
     m_.gather();
   }
 

@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "monitor/marks.h"
 #include "spec/arch/descriptor.h"
+#include "spec/smmu/view.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -64,6 +65,11 @@ void Marks::mark_walk(const spec::Access& access, const spec::Outcome& outcome) 
   }
 }
 
+/// What is mapped for a user may have the driver's tables in it: whose descriptor it was is open.
+void Marks::tell_flags(u64 pa) {
+  interface_.descriptor_written(pa, !spec::is_walkable_table(caches_.view(), pa));
+}
+
 void Marks::store_flags(const spec::FlagUpdate& update) {
   const spec::Content now = caches_.memory().newest(update.pa);
   if (now.unknown || now.value != update.from) return;
@@ -75,7 +81,7 @@ void Marks::store_flags(const spec::FlagUpdate& update) {
                                                .cause = dirties ? trace::StoreCause::dirty_flag
                                                                 : trace::StoreCause::access_flag});
   caches_.device_store(update.pa, update.to);
-  interface_.descriptor_written(update.pa);
+  tell_flags(update.pa);
   gather();
 }
 

@@ -30,6 +30,8 @@ class Marks : public Waits {
   void mark_walk(const spec::Access& access, const spec::Outcome& outcome);
   static void forget_marked_before(std::vector<spec::Outcome>& outcomes);
   void settle_marks();
+  /// Hardware has set a flag in the descriptor at `pa`, of the driver's or of a user's.
+  void tell_flags(u64 pa);
 
  private:
   using Mark = Case::Mark;

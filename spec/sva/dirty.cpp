@@ -438,7 +438,7 @@ void device_wrote(InterfaceState& s, u32 device, Substream at, u64 iova, std::op
   }
 }
 
-void descriptor_written(InterfaceState& s, u64 pa) {
+void descriptor_written(InterfaceState& s, u64 pa, bool sure) {
   if (s.tracked == 0 && !s.tickets.any()) return;
   std::vector<u32> parents;
   for (u32 i = 0; i < s.devices.size(); ++i) {
@@ -452,7 +452,7 @@ void descriptor_written(InterfaceState& s, u64 pa) {
   }
   // Through which of several it came is not known.
   for (const u32 parent : parents) {
-    parent_written(s, parent, pa, parents.size() == 1 && !s.tickets.any());
+    parent_written(s, parent, pa, sure && parents.size() == 1 && !s.tickets.any());
   }
 }
 

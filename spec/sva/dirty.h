@@ -37,8 +37,8 @@ std::vector<u64> written_bits(const InterfaceState& s, const Call& call);
 void device_wrote(InterfaceState& s, u32 device, Substream at, u64 iova, std::optional<u64> pa,
                   bool sure);
 /// Hardware has set a flag in a descriptor at `pa`. Where it is a user's, the parent that maps it
-/// is written there. IHI 0070 3.13.5.
-void descriptor_written(InterfaceState& s, u64 pa);
+/// is written there. `sure`: a table of the driver's own does not lie there. IHI 0070 3.13.5.
+void descriptor_written(InterfaceState& s, u64 pa, bool sure);
 /// [first, last] is not mapped any more.
 void forget_written(InterfaceState& s, u32 space, u64 first, u64 last);
 /// Nothing is known of the space any more: tracking is off, or it is gone.

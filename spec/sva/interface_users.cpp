@@ -49,7 +49,9 @@ std::optional<u64> InterfaceUsers::number_of(u64 parent, u32 device) const {
   return sva::number_of(state(), state().find_stage2(parent), device);
 }
 
-void InterfaceUsers::descriptor_written(u64 pa) { sva::descriptor_written(state(), pa); }
+void InterfaceUsers::descriptor_written(u64 pa, bool sure) {
+  sva::descriptor_written(state(), pa, sure);
+}
 
 void InterfaceUsers::device_wrote(u32 device, Substream at, u64 iova, std::optional<u64> pa,
                                   bool sure) {

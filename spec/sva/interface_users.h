@@ -19,7 +19,8 @@ class InterfaceUsers : protected InterfacePart {
   /// A device has written at `iova`; to `pa`, where that is known. `sure`: it was a write.
   void device_wrote(u32 device, Substream at, u64 iova, std::optional<u64> pa, bool sure);
   /// Hardware has set a flag in a descriptor at `pa`, which may be a user's: that page is written.
-  void descriptor_written(u64 pa);
+  /// `sure`: a table of the driver's own does not lie there.
+  void descriptor_written(u64 pa, bool sure);
   /// Bits of a dirty_read that must be set.
   [[nodiscard]] std::vector<u64> written_bits(const Call& call) const;
   /// dirty_set(on) is of the domain.

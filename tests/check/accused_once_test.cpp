@@ -145,6 +145,12 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "sidsize=6,cmdqs=7,oas=48,cmdq=3,boot=dirty,hooks=-mm_alloc/-mm_free,"
        "devices=0x30+0x7:1:stall/0x8:3/0x3:0/0x6:5",
        "hardware at=4 variant=stop\nuser choices=0x6f0\nqueue\nmap page=1 size=64K\n"},
+      {"a flag in the driver's own table, in a page that a user was given as well", "builtin",
+       "ril=0,bbml=2,httu=2,cd2l=0,st2l=0,asid16=0,vmid16=1,s2p=1,pri=1,msi=1,term=1,xnx=1,gran16k="
+       "1,ssidsize=11,sidsize=6,cmdqs=3,eventqs=6,priqs=2,oas=32,cmdq=8,"
+       "devices=0x0:10:ats:pri:group=1/0x26:1:ats:pri:group=1/0x2+0x1+0xf:3/0x7+0x1d+0x5:5:ats:pri",
+       "user page=2\ndirty device=2\nuser page=1 choices=0x1\nmap size=60K pa=odd pa_page=4\n"
+       "user page=2 variant=access choices=0x40\ndirty choices=0x4\n"},
       {"a user that changes its mind often", "builtin", "s2p=1,devices=0x1:8/0x2:8",
        "user choices=0x1\nuser choices=0x1\nuser choices=0x20\nuser choices=0x1\nuser\n"
        "user choices=0x20\nuser choices=0x1\nuser\nuser choices=0x20\nattach\n"},

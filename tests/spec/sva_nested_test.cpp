@@ -251,9 +251,12 @@ TEST_F(SvaNested, a_page_with_a_table_is_dirty_when_hardware_sets_a_flag_there) 
     return is;
   };
   EXPECT_TRUE(told(0));
-  state.descriptor_written(pa + 100 * page);  // of no user's: a table of the driver's own
+  state.descriptor_written(pa + 100 * page, true);  // of no user's: a table of the driver's own
   EXPECT_TRUE(told(0));
-  state.descriptor_written(pa + 17 * page + 8);
+  state.descriptor_written(pa + 17 * page + 8, false);  // a user has been given such a table
+  EXPECT_TRUE(told(0));
+  EXPECT_TRUE(told(2));
+  state.descriptor_written(pa + 17 * page + 8, true);
   EXPECT_TRUE(told(2));
   EXPECT_FALSE(told(0)) << "the page of the table is missing";
   EXPECT_TRUE(told(3)) << "where flags are written a user chooses";
