@@ -30,7 +30,7 @@ struct Reader {
     const auto found = memory.find(pa);
     return found == memory.end() ? 0 : found->second;
   }
-  void stage2_begins() { stage2 = true; }
+  void stage2_begins(u64 /*ipa*/) { stage2 = true; }
   void stage2_passed(spec::Stage2Input /*input*/, bool /*dirties*/) { stage2 = false; }
 };
 

@@ -57,6 +57,7 @@ class MemoryDrawing {
     spec::sva::Substream at;
     spec::Regime<u64> regime;
     unsigned half = 0;
+    bool below_users = false;  ///< of intermediate addresses, which no call promises to a device
     u64 lines = 0;             ///< of mappings, printed so far
     u64 words = u64{1} << 22;  ///< that may still be looked at: tables may lead to themselves
     std::optional<Run> run;
@@ -70,7 +71,7 @@ class MemoryDrawing {
   void structure(const Structure& what, u32 sid, u32 ssid, bool is_cd);
   void find_leads(const std::set<u32>& sids);
   void pasid_table(u32 sid, const spec::Ste<u64>& ste);
-  void stage2_tables(u32 sid, const spec::Ste<u64>& ste);
+  void stage2_tables(u32 sid, const spec::Ste<u64>& ste, bool below_users);
   [[nodiscard]] std::string whose(u32 sid, spec::sva::Substream at) const;
   void substreams(u32 sid, const spec::Ste<u64>& ste);
   void substream(u32 sid, const spec::Ste<u64>& ste, u32 number, bool present);

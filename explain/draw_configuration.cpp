@@ -155,8 +155,8 @@ void MemoryDrawing::stream(u32 sid) {
       lines_.add(1, "passes everything untranslated");
       say_where_nothing_is_promised(sid, {}, 2);
       break;
-    case spec::SteKind::stage2: stage2_tables(sid, ste); break;
-    case spec::SteKind::nested: lines_.add(1, "both stages together are not drawn"); return;
+    case spec::SteKind::stage2: stage2_tables(sid, ste, false); break;
+    case spec::SteKind::nested: stage2_tables(sid, ste, true); break;
     case spec::SteKind::stage1: pasid_table(sid, ste); break;
   }
 }
@@ -332,8 +332,8 @@ void MemoryDrawing::substream(u32 sid, const Ste<u64>& ste, u32 number, bool pre
   for (const std::string& text : cached) lines_.add(3, "<-- {}", text);
 }
 
-/// What stage 2 alone translates for the stream.
-void MemoryDrawing::stage2_tables(u32 sid, const Ste<u64>& ste) {
+/// What stage 2 translates for the stream: its addresses, or those that a user's stage 1 gives.
+void MemoryDrawing::stage2_tables(u32 sid, const Ste<u64>& ste, bool below_users) {
   if (spec::stage2_unsupported(ste, caches_.capabilities())) {
     lines_.add(1, "its stage 2 tables are not drawn");
     return;
@@ -341,7 +341,12 @@ void MemoryDrawing::stage2_tables(u32 sid, const Ste<u64>& ste) {
   Space space;
   space.sid = sid;
   space.regime = spec::stage2_regime_of(ste, caches_.capabilities());
-  say_where_nothing_is_promised(sid, {}, 3);
+  space.below_users = below_users;
+  if (below_users) {
+    lines_.add(1, "stage 1 is its user's: ask for one address to see it walked");
+  } else {
+    say_where_nothing_is_promised(sid, {}, 3);
+  }
   const spec::Tag<u64> tag = spec::tag_of(space.regime);
   tags_.push_back(tag);
   this->space(space);

@@ -110,7 +110,7 @@ void MemoryDrawing::entry(Space& space, u64 pa, unsigned level, u64 va,
             .origin = pa,
             .rights = rights_of(*leaf),
             .remark = {}};
-    if (monitor_.breaks_promise(space.sid, space.at, va, *leaf)) {
+    if (!space.below_users && monitor_.breaks_promise(space.sid, space.at, va, *leaf)) {
       run.remark = "promised: " + promised_text(monitor_.promised(space.sid, space.at, va));
     }
     mapping(space, std::move(run));

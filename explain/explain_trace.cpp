@@ -4,6 +4,7 @@
 #include <set>
 
 #include "explain/draw.h"
+#include "explain/walk_lines.h"
 #include "monitor/trace_judge.h"
 #include "monitor/trace_setup.h"
 #include "report/finding_text.h"
@@ -112,8 +113,7 @@ void add_answers(Lines& lines, const HardwareJudge& hardware, const ExplainedAcc
                                             .va = asked.va});
     if (!access) return lines.add(2, "no device has this stream");
     for (const MayGet& one : hardware.hardware().answers(*access)) {
-      lines.add(2, "{}{}", answer_text(one),
-                one.why.text.empty() ? "" : " (" + one.why.text + ")");
+      lines.add(2, "{}{}", answer_text(one), one.why.text.empty() ? "" : " (" + one.why.text + ")");
     }
   }
 }
@@ -185,6 +185,13 @@ Expected<std::string> explain_trace(const ExplainTrace& what) {
   Lines access;
   access.blank();
   add_access(access, monitor, *what.access);
+  if (monitor.hardware() == nullptr) {
+    add_walk(access, monitor.caches(),
+             {.sid = what.access->sid,
+              .ssid = what.access->pasid.value_or(0),
+              .ssv = what.access->pasid.has_value(),
+              .va = what.access->va});
+  }
   return text + access.take();
 }
 

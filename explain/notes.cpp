@@ -13,11 +13,6 @@ namespace {
 
 using spec::Content;
 
-std::string text_of(const Content& content) {
-  return content.unknown ? std::string("content that nobody knows")
-                         : fmt::format("{:#x}", content.value);
-}
-
 const char* what_it_is(const spec::Item& item) {
   switch (item.kind) {
     case spec::ItemKind::pointer: return "a walk cache";
@@ -28,6 +23,11 @@ const char* what_it_is(const spec::Item& item) {
 }
 
 }  // namespace
+
+std::string word_text(const Content& content) {
+  return content.unknown ? std::string("content that nobody knows")
+                         : fmt::format("{:#x}", content.value);
+}
 
 WordNotes::WordNotes(const spec::Caches& caches) : caches_(caches) {
   for_each_item(caches.view(), [this](const spec::Tag<u64>& tag, const spec::Item& item) {
@@ -43,7 +43,7 @@ void WordNotes::versions(u64 pa, std::vector<std::string>& notes) const {
   caches_.memory().visible(pa, [&](const Content& content) {
     if (content == newest) return;
     notes.push_back(fmt::format("may still be seen as {}: no barrier covers the store at event {}",
-                                text_of(content), caches_.memory().first_pending(pa)));
+                                word_text(content), caches_.memory().first_pending(pa)));
   });
 }
 
@@ -67,7 +67,7 @@ std::vector<std::string> WordNotes::of_configuration_word(u64 pa, u32 sid, u32 s
     const auto note = [&](unsigned word, bool unknown, u64 value) {
       if (cached.place + u64{8} * word != pa) return;
       notes.push_back(fmt::format("a configuration cache may hold {} (replaced at event {})",
-                                  text_of({value, unknown}), cached.stored_at));
+                                  word_text({value, unknown}), cached.stored_at));
     };
     note(cached.word, (cached.unknown & 1) != 0, cached.value);
     if (cached.partner != 0 || (cached.unknown & 2) != 0) {

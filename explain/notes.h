@@ -10,6 +10,9 @@
 
 namespace iommucheck::oracle {
 
+/// A word of memory.
+std::string word_text(const spec::Content& content);
+
 class WordNotes {
  public:
   explicit WordNotes(const spec::Caches& caches);

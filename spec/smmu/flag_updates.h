@@ -65,7 +65,7 @@ struct Recording {
     return word;
   }
   void stage1_passed(bool dirties) { stage1.dirties = dirties; }
-  void stage2_begins() {
+  void stage2_begins(u64 /*ipa*/) {
     stage2.emplace_back();
     in_stage2 = true;
   }

@@ -287,8 +287,8 @@ class Intermediate {
  private:
   Outcome translate(u64 ipa, AccessKind kind, Stage2Input input) {
     DescriptorReader<Source> descriptors{.source = source_, .swaps = swaps_};
-    constexpr bool asks = requires(Source s) { s.stage2_begins(); };
-    if constexpr (asks) source_.stage2_begins();
+    constexpr bool asks = requires(Source s) { s.stage2_begins(u64{0}); };
+    if constexpr (asks) source_.stage2_begins(ipa);
     const auto walked = walk_stage2(descriptors, *stage2_, ipa, kind, input);
     Outcome outcome;
     if (const auto* fault = std::get_if<Fault>(&walked)) {

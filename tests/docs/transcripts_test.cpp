@@ -95,7 +95,8 @@ class Transcripts : public Command {
   std::string printed_by(const Lines& shell) {
     std::string all = "mkdir -p " + path("reader") + " && cd " + path("reader") +
                       " && mkdir -p out && ln -sfn " + in_tree("include") + " include && ln -sfn " +
-                      in_tree("examples") + " examples && ln -sfn " + in_tree("litmus") + " litmus";
+                      in_tree("examples") + " examples && ln -sfn " + in_tree("litmus") +
+                      " litmus && ln -sfn " + in_tree("scenario") + " scenario";
     for (std::string line : shell) {
       line = line.substr(0, line.find("  #"));
       replace_all(line, "./dev iommucheck", program());

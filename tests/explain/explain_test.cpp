@@ -178,6 +178,37 @@ TEST(Explain, ThePictureOfDomainsAndProcessesIsWhatMemorySays) {
   EXPECT_THAT(of_stream(text, 2), HasSubstr("(device 1): domain 0x"));
 }
 
+/// The walk of one address is what is read, of both stages, from the user's memory and the host's.
+TEST(Explain, AnAccessThroughBothStagesIsWalked) {
+  const Folder folder;
+  const auto& all = all_scenarios();
+  const auto nested = std::ranges::find(all, "NST-01", &scenario::Scenario::id);
+  ASSERT_NE(nested, all.end());
+  const std::string trace = folder.path() + "/nested.jsonl";
+  const auto result = oracle::stories::run_scenario(
+      *nested,
+      {.make_subject = oracle::stories::make_builtin_subject, .trace = trace, .trace_all = true});
+  ASSERT_EQ(result.status, oracle::stories::ScenarioResult::Status::passed);
+  const auto walk = [&](u64 va) {
+    const std::string text = explain(
+        {.trace = trace, .line = {}, .access = oracle::ExplainedAccess{.sid = 1, .va = va}});
+    const std::size_t at = text.find("through both stages");
+    return at == std::string::npos ? std::string() : text.substr(at);
+  };
+  const std::string mapped = walk(0x1008);
+  EXPECT_THAT(mapped, ContainsRegex("IPA 0x40003000\n    *stage 2, level 0: 0x"));
+  EXPECT_THAT(mapped, ContainsRegex("CD at 0x[0-9a-f]+\n *\\[0\\] 0x"));
+  EXPECT_THAT(mapped, ContainsRegex("IPA 0x10008\n( *stage 2, level [0-3]: .*\n){4}  reaches "));
+  EXPECT_THAT(mapped, HasSubstr("IPA 0x40002008, to set a flag there\n"));
+  // A CD and three descriptors of the user's, the flag, and the output.
+  std::size_t asked = 0;
+  for (std::size_t at = 0; (at = mapped.find("IPA 0x", at)) != std::string::npos; ++at) ++asked;
+  EXPECT_EQ(asked, 6U) << mapped;
+  EXPECT_THAT(walk(0x3000), HasSubstr("F_TRANSLATION of stage 2, IPA 0x90000\n"));
+  EXPECT_THAT(walk(0x4000), HasSubstr("  F_TRANSLATION\n"));
+  EXPECT_EQ(walk(0x4000).find("F_TRANSLATION of stage 2"), std::string::npos);
+}
+
 /// What `draw` in a scenario and `explain` look at: a CD that stands at another number is seen
 /// there.
 TEST(Explain, ACdAtAnotherNumberIsDrawnWhereItStands) {

@@ -61,7 +61,7 @@ struct Confined {
     return memory.word(pa);
   }
   void stage1_passed(bool /*dirties*/) {}
-  void stage2_begins() {
+  void stage2_begins(u64 /*ipa*/) {
     if (in_walk) wrong = true;
     in_walk = true;
     ++walks;
