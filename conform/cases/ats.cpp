@@ -274,7 +274,18 @@ void invalidation_ranges(const DeviceIdentity& device, std::vector<Case>& cases)
   s.sync();
   s.sync();
   cases.push_back(s.take());
-  if (s.capabilities().ssidsize == 0) return;
+  if (s.capabilities().ssidsize == 0) {
+    CaseBuilder n = invalidations(device, "invalidations with a PASID, of which there are none");
+    for (u64 i = 0; i < 8; ++i) {
+      spec::Command command = atc_inv(n.sid(0), 0x4000 * i, 2);
+      command.ssv = true;
+      command.ssid = i;
+      n.command(command);
+      n.sync();
+    }
+    cases.push_back(n.take());
+    return;
+  }
   CaseBuilder p = invalidations(device, "invalidations with a PASID");
   const u64 largest = pow2(p.capabilities().ssidsize) - 1;
   for (const u64 ssid : {u64{0}, u64{1}, u64{0x7f}, largest}) {

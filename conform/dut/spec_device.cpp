@@ -223,8 +223,12 @@ void SpecDevice::expose_commands() {
 
 void SpecDevice::send_invalidation(const spec::Command& command) {
   constexpr u64 everything = 52, largest = 63 - 12;
+  const bool substreams = smmu_.capabilities().ssidsize != 0;
+  if (command.ssv && !substreams) {  // IHI 0070 4.5.1: nothing, or as without a SubstreamID
+    if (choices_.choose(spec::ChoiceSite::outcome, 2) == 0) return;
+  }
   AtcInvalidation one{.sid = static_cast<u32>(command.sid), .tag = next_tag_++};
-  if (command.ssv) {
+  if (command.ssv && substreams) {
     one.substream = static_cast<u32>(command.ssid);
     one.global = command.global.value;
   }

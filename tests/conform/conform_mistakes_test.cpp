@@ -48,5 +48,26 @@ TEST(ConformMistakes, ATlbWithoutAMistakeHolds) {
   EXPECT_GT(result->stale_allowed, 0U);
 }
 
+/// A CMD_ATC_INV with a SubstreamID where there are none: it does nothing, or what it does without,
+/// and no CMD_SYNC has to wait for an answer. IHI 0070 4.5.1.
+TEST(ConformMistakes, InvalidationsOfNoSubstreamMayDoNothing) {
+  for (const bool nothing : {true, false}) {
+    MistakenDevice device({.name = "no substreams",
+                           .section = {},
+                           .claims = [](spec::Capabilities& caps) { caps.ssidsize = 0; },
+                           .command =
+                               [nothing](spec::Command& command) {
+                                 if (command.op != spec::Opcode::atc_inv || !command.ssv) return;
+                                 if (nothing) command = {.op = spec::Opcode::prefetch_config};
+                                 command.ssv = false;
+                               }},
+                          1);
+    const auto result = run_conform(device, some(0, "ats: invalidations with a PASID, of which*"));
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_EQ(result->directed, 1U);
+    EXPECT_TRUE(result->held()) << words(*result);
+  }
+}
+
 }  // namespace
 }  // namespace iommucheck::oracle::conform_mistakes_test

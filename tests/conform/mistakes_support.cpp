@@ -471,6 +471,12 @@ std::vector<Mistake> of_ats() {
                  .invalidation = [](AtcInvalidation& one) {
                    if (!one.substream) one.substream = 0;
                  }});
+  all.push_back({.name = "CMD_ATC_INV with SSV has a PASID where there are none",
+                 .section = "4.5.1",
+                 .rule = rule::QUEUE_CONSUMED_ORDER,
+                 .only = "ats: invalidations with a PASID, of which*",
+                 .claims = [](spec::Capabilities& caps) { caps.ssidsize = 0; },
+                 .invalidation = [](AtcInvalidation& one) { one.substream = 1; }});
   all.push_back({.name = "requests are never privileged",
                  .section = "13.7",
                  .rule = rule::TRANSLATION_RESULT,
