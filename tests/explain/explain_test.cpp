@@ -190,8 +190,8 @@ TEST(Explain, AnAccessThroughBothStagesIsWalked) {
       {.make_subject = oracle::stories::make_builtin_subject, .trace = trace, .trace_all = true});
   ASSERT_EQ(result.status, oracle::stories::ScenarioResult::Status::passed);
   const auto walk = [&](u64 va) {
-    const std::string text = explain(
-        {.trace = trace, .line = {}, .access = oracle::ExplainedAccess{.sid = 1, .va = va}});
+    const std::string text =
+        explain({.trace = trace, .line = {}, .access = oracle::ExplainedAccess{1, {}, va}});
     const std::size_t at = text.find("through both stages");
     return at == std::string::npos ? std::string() : text.substr(at);
   };
