@@ -197,8 +197,8 @@ Expected<FastResult> judge_by_either(const Test& test) {
   const Bounds& bounds = bounds_of_a_verdict;
   const auto laid = layout(test);
   if (!laid || !too_large(test, bounds).empty() || !too_large(*laid, bounds).empty()) return read;
+  // Where it has no verdict either, its reason is the one that counts.
   Judgement literal = judge_literally(test, bounds.states);
-  if (!literal.unsupported.empty()) return read;
   return FastResult{.judgement = std::move(literal),
                     .reasons = {},
                     .configuration = {},

@@ -192,11 +192,18 @@ class Runner {
   };
   static constexpr const char* broadcasts_beside =
       "broadcasts beside commands, or of two agents, that are in flight";
+  static constexpr const char* signal_over_reset =
+      "a signal that may still come of a command queue that was reset";
   static constexpr u64 queue_base = u64{1} << 47;  // beyond what layout() uses
+
+  /// The first reason stands: waits that hang on what is not followed are no waits for ever.
+  void leave_unsupported(const char* what) {
+    if (unsupported_.empty()) unsupported_ = what;
+  }
 
   /// What a stage 1 below stage 2 yields it does not look at.
   void note_nesting() {
-    if (caches_.combines()) unsupported_ = "nested translation";
+    if (caches_.combines()) leave_unsupported("nested translation");
   }
 
   std::string name(u64 pa) const {
@@ -331,7 +338,7 @@ class Runner {
   }
   void expose() {
     for (; !queue_off_ && exposed_ < rung_; ++exposed_) {
-      if (broadcasts_open_) unsupported_ = broadcasts_beside;
+      if (broadcasts_open_) leave_unsupported(broadcasts_beside);
       spec::Command command = slots_[exposed_];
       const u64 slot = queue_base + 16 * exposed_;
       const bool certain =
@@ -360,7 +367,7 @@ class Runner {
     if (action.irq) {
       // Each interrupt is of a CMD_SYNC of its own, and they complete in order.
       if (++interrupts_taken_ > count_exposed([](const Command& c) { return c.irq; })) {
-        unsupported_ = waits_for_ever;
+        leave_unsupported(waits_for_ever);
       }
       if (interrupts_.empty()) return;
       complete(interrupts_.front());
@@ -378,7 +385,7 @@ class Runner {
     const auto gives = [&](const Command& c) {
       return c.msi && c.msi->text == word && c.data->value == data;
     };
-    if (count_exposed(gives) == 0) unsupported_ = waits_for_ever;
+    if (count_exposed(gives) == 0) leave_unsupported(waits_for_ever);
     const auto writes = [&](const Message& one) { return !one.seen && gives(one.signal); };
     const auto first = std::ranges::find_if(messages_, writes);
     if (first == messages_.end()) return;
@@ -399,6 +406,12 @@ class Runner {
   void perform(const CmdqAction& action) {
     caches_.barrier(agent_);  // ordered register writes
     if (action.change == CmdqChange::reset) {
+      // Whether a signal of before comes says what was consumed, and it may be taken for that of a
+      // later CMD_SYNC. IHI 0070 6.3.9.3.
+      const auto outstanding = [](const Message& message) { return !message.seen; };
+      if (!interrupts_.empty() || std::ranges::any_of(messages_, outstanding)) {
+        leave_unsupported(signal_over_reset);
+      }
       // What no CMD_SYNC was waited for may not have been consumed.
       caches_.drop_commands(exposed_ - consumed_);
       synced_.reset();
@@ -425,7 +438,7 @@ class Runner {
   void perform(const BroadcastAction& action) {
     if (!layout_.broadcasts) return;
     if (consumed_ != exposed_ || (broadcasts_open_ && broadcaster_ != agent_)) {
-      unsupported_ = broadcasts_beside;
+      leave_unsupported(broadcasts_beside);
     }
     spec::Command command = to_command(action.command);
     command.broadcast = true;
@@ -449,7 +462,9 @@ class Runner {
     if (!changes || caches_.enabled()) return;  // ignored while SMMUEN = 1: IHI 0070 6.3.12.3
     // Look-ups may meet entries of the other EL2 regime from then on, and it may be cached with
     // STEs: the engine has neither.
-    if (was_enabled_ && holds_el2()) unsupported_ = "CR2.E2H that changes under what is cached";
+    if (was_enabled_ && holds_el2()) {
+      leave_unsupported("CR2.E2H that changes under what is cached");
+    }
     caches_.set_e2h(action.value != 0);
   }
   /// An STE, or an entry of a regime of EL2, may be cached.

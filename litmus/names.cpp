@@ -109,6 +109,9 @@ std::map<std::string, NameUse> names_in(const Test& test) {
     }
   }
   for (const Step& step : test.run) std::visit(UseStep{uses}, step.what);
+  for (const LoadExpectation& load : test.loads) {
+    use(uses, load.table.text, load.table.place).structure = true;
+  }
   return uses;
 }
 
