@@ -251,6 +251,13 @@ Invoke read_call(Cursor& cursor) {
   }
   cursor.take("(");
   invoke.arguments = read_items(cursor, ")", 0);
+  // INTERFACE names it among the kinds of domain_alloc as well.
+  const bool is_kind = invoke.call.text == "domain_alloc" && !invoke.arguments.empty() &&
+                       invoke.arguments.front().is_word("vdevice");
+  if (is_kind) {
+    invoke.call.text = "vdevice";
+    invoke.arguments.erase(invoke.arguments.begin());
+  }
   return invoke;
 }
 
