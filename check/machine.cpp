@@ -560,32 +560,53 @@ Machine machine_with(Features features, Draw& draw) {
 /// A value that a feature has seldom, and that asks most of a driver.
 struct Extreme {
   Feature feature;
+  std::string_view key;  ///< of a change that would name it
   bool (*has)(const Machine&);
   void (*set)(Machine&);
 };
 constexpr Extreme extremes[] = {
-    {Feature::bbml, [](const Machine& m) { return m.caps.bbml == 2; },
+    {Feature::bbml, "bbml", [](const Machine& m) { return m.caps.bbml == 2; },
      [](Machine& m) { m.caps.bbml = 2; }},
-    {Feature::httu, [](const Machine& m) { return m.caps.httu == 2; },
+    {Feature::httu, "httu", [](const Machine& m) { return m.caps.httu == 2; },
      [](Machine& m) { m.caps.httu = 2; }},
-    {Feature::few_commands, [](const Machine& m) { return m.caps.cmdqs == 3; },
+    {Feature::few_commands, "cmdqs", [](const Machine& m) { return m.caps.cmdqs == 3; },
      [](Machine& m) { m.caps.cmdqs = 3; }},
-    {Feature::no_ranges, [](const Machine& m) { return !m.caps.ril; }, [](Machine&) {}},
+    {Feature::no_ranges, "ril", [](const Machine& m) { return !m.caps.ril; }, [](Machine&) {}},
 };
+
+/// Whether the changes say what becomes of one of the keys; what they do not name is drawn.
+bool names_one_of(std::string_view changes, std::initializer_list<std::string_view> wanted) {
+  return std::ranges::any_of(split(changes, ','), [&](std::string_view change) {
+    return std::ranges::find(wanted, change.substr(0, change.find('='))) != wanted.end();
+  });
+}
+
+/// What is drawn apart from features, where no change names it.
+void draw_the_rest(Machine& machine, std::string_view changes, u64 seed) {
+  if (!names_one_of(changes, {"devices", "ats", "pri", "priqs", "ssidsize"})) {
+    draw_page_requests(machine, seed);
+  }
+  if (!names_one_of(changes, {"msi"})) draw_messages(machine, seed);
+}
 
 /// Features meet on one machine (covering_columns), their values where the dice have it so. Each
 /// two extremes, too, in every other plan. By a draw of its own, as those below.
-void meet_extremes(std::span<Machine> machines, std::span<const Features> features, u64 seed) {
+void meet_extremes(std::span<Machine> machines, std::span<const Features> features,
+                   std::string_view changes, u64 seed) {
   Draw draw(seed ^ 0x4578'7472);
   for (const Extreme& a : extremes) {
     for (const Extreme& b : extremes) {
       if (a.feature >= b.feature || draw.one_in(2)) continue;
+      if (names_one_of(changes, {a.key, b.key})) continue;
       const auto both = [&](const Machine& m) { return a.has(m) && b.has(m); };
       if (std::ranges::any_of(machines, both)) continue;
       for (std::size_t i = 0; i < machines.size(); ++i) {
         if (!has(features[i], a.feature) || !has(features[i], b.feature)) continue;
-        a.set(machines[i]);
-        b.set(machines[i]);
+        Machine extreme = machines[i];
+        a.set(extreme);
+        b.set(extreme);
+        if (!changes.empty() && !is_allowed(extreme)) continue;
+        machines[i] = std::move(extreme);
         break;
       }
     }
@@ -754,7 +775,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
     if (!done) return std::unexpected(std::move(done.error()));
     plan.machines_.push_back(std::move(machine));
   }
-  // One at least, of those that have the tables for it.
+  // One at least, of those that have the tables for it. Who names something gets it by chance.
   for (u32 n = 0; n < 100 && text == "drawn" && std::ranges::none_of(plan.machines_, is_wide);
        ++n) {
     for (u32 i = 1; i <= drawn_count; ++i) {
@@ -762,11 +783,8 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
       plan.machines_[i] = machine_with(features[i - 1], draw);
     }
   }
-  if (text == "drawn") meet_extremes(std::span(plan.machines_).subspan(1), features, seed);
-  for (u32 i = 1; i <= drawn_count && text == "drawn"; ++i) {
-    draw_page_requests(plan.machines_[i], seed + i);
-    draw_messages(plan.machines_[i], seed + i);
-  }
+  meet_extremes(std::span(plan.machines_).subspan(1), features, changes, seed);
+  for (u32 i = 1; i <= drawn_count; ++i) draw_the_rest(plan.machines_[i], changes, seed + i);
   // By a draw of their own: who refuses nothing meets what it would without them.
   Draw further(seed ^ 0x5354'4249);
   for (u32 rank = 1; rank <= stand_ins; ++rank) {
@@ -779,11 +797,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
       if (auto done = fit(machine, wanted, changes, further); !done) {
         return std::unexpected(std::move(done.error()));
       }
-      if (text == "drawn") {
-        const u64 its_seed = seed + plan.count_of_all();
-        draw_page_requests(machine, its_seed);
-        draw_messages(machine, its_seed);
-      }
+      draw_the_rest(machine, changes, seed + plan.count_of_all());
       plan.standing_by_.push_back(std::move(machine));
     }
   }
