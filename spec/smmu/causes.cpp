@@ -109,7 +109,9 @@ static std::optional<NearestMiss> nearest_miss(const CachesView& of, const Item&
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, by)};
     // What covers a shadow and was sent since the store was meant for it.
     if (item.shadow != 0 && sent.at < item.vanished_at) return;
-    const bool early = item.shadow == 0 && sent.at < item.since;
+    // What is in memory still was there to be fetched until the last way to it went.
+    const EventIndex since = item.unreplaced() ? item.vanished_at : item.since;
+    const bool early = item.shadow == 0 && sent.at < since;
     if (miss.why.covers()) {
       miss.kind = early                   ? NearestMiss::Kind::too_early
                   : item.dies != immortal ? NearestMiss::Kind::not_complete
