@@ -221,6 +221,13 @@ void DeviceRules::access(const trace::Dma& dma) {
   if (missing == nullptr && !any && !names && may_be_unseen(allowed)) {
     missing = "whether the access arrived outside of the memory that shows it";
   }
+  // A word that is read elsewhere may look like the name of one there: a record has addresses.
+  const auto is_there = [&](const Outcome& o) { return o.pa == *dma.pa; };
+  const bool mistaken = names && dma.direction == trace::Direction::read &&
+                        std::ranges::none_of(allowed, is_there) && may_be_unseen(allowed);
+  if (missing == nullptr && !any && mistaken) {
+    missing = "whether what was read outside of the memory that shows it looks like an address";
+  }
   if (missing != nullptr) undetermined(missing);
   if (missing != nullptr || any) {
     push_anything(access, dma);

@@ -28,8 +28,12 @@ struct Two {
     b.cd(1, b.plain_cd(own, 25, 2));
     b.ste(1, b.stage1_ste(1));
   }
-  Case ask() {
+  /// `substreams`: what the first stream sends as well.
+  Case ask(std::initializer_list<u32> substreams = {}) {
     b.enable();
+    for (const u32 substream : substreams) {
+      b.access(aborting_page, false, 0, {.substream = substream});
+    }
     for (const unsigned engine : {0U, 1U, 0U}) b.both(aborting_page, engine);
     // By another entry of a first level, where there is one.
     b.both(aborting_page, static_cast<unsigned>(b.device().sids.size()) - 1);
@@ -54,7 +58,8 @@ void ste_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void cd_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  const auto one = [&](const char* name, u64 pointer, unsigned max, unsigned format) {
+  const auto one = [&](const char* name, u64 pointer, unsigned max, unsigned format,
+                       std::initializer_list<u32> substreams = {}) {
     Two two(device, name);
     two.good_neighbour();
     spec::Stage1SteFields fields;
@@ -63,12 +68,18 @@ void cd_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     fields.s1fmt = format;
     fields.s1dss = max == 0 ? 0 : 2;
     two.b.ste(0, spec::make_stage1_ste(fields));
-    cases.push_back(two.ask());
+    cases.push_back(device.sends_substreams ? two.ask(substreams) : two.ask());
   };
   one("the CD", device.absent_pa + 0x40, 0, 0);
   if (caps.ssidsize < 2) return;
-  one("the CD of a table", device.absent_pa + 0x400, 2, 0);
-  if (caps.cd2l && caps.ssidsize > 6) one("the L1CD", device.absent_pa + 0x1000, 7, 1);
+  one("the CD of a table", device.absent_pa + 0x400, 2, 0, {3});
+  // Each L1CD has 64 CDs, or 1,024: the fetch that aborts is that of the SubstreamID.
+  if (caps.cd2l && caps.ssidsize > 6) {
+    one("the L1CD", device.absent_pa + 0x1000, 7, 1, {1, 65});
+  }
+  if (caps.cd2l && caps.ssidsize > 10) {
+    one("the L1CD, of 64 KiB", device.absent_pa + 0x1000, 11, 2, {1, 1025});
+  }
 }
 
 void descriptor_cases_of(const DeviceIdentity& device, std::vector<Case>& cases, bool record) {

@@ -51,6 +51,37 @@ void granule_case(const DeviceIdentity& device, std::vector<Case>& cases, Granul
   cases.push_back(b.take());
 }
 
+/// Descriptors whose bits 1:0 say block where there is none, at each level. DDI 0487 D8.3.
+void no_block_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule) {
+  CaseBuilder b(device, fmt::format("walk: granule {} KiB, blocks where there are none",
+                                    pow2(page_shift(granule)) / 1024));
+  constexpr unsigned tsz = 16;
+  const u64 root = b.root(granule, tsz);
+  const unsigned start = spec::start_level<u64>(granule, tsz);
+  const u64 page = pow2(page_shift(granule));
+  b.map(root, page, b.data(), 3, {}, granule, tsz);
+  std::vector<u64> asked = {page};
+  const bool wide = spec::parse_capabilities(device.id).oas_lg2 > 48;
+  for (unsigned level = start; level <= spec::last_level; ++level) {
+    if (spec::block_allowed(granule, level, wide)) continue;
+    const u64 size = pow2(level_shift(granule, level));
+    const u64 va = size >= pow2(64 - tsz) / 2 ? size : 3 * size;
+    const u64 pa = align_down(b.data(), level_shift(granule, level));
+    b.store(b.entry(root, granule, tsz, va, level), pa | 0x741);
+    asked.push_back(va + (b.data() - pa));
+  }
+  spec::Cd<u64> cd = b.plain_cd(root, tsz);
+  cd.dw[0] |= tg0_of(granule) << 6;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  for (const u64 va : asked) {
+    if (device.iova_end == 0 || va < device.iova_end) b.both(va);
+  }
+  b.poll();
+  cases.push_back(b.take());
+}
+
 /// Contiguous groups that agree; each member on its own.
 void contiguous_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const unsigned level : {2U, 3U}) {
@@ -257,6 +288,7 @@ void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   for (const Granule granule : granules_of(caps)) {
     for (unsigned tsz = 16; tsz <= 39; ++tsz) granule_case(device, cases, granule, tsz);
+    no_block_case(device, cases, granule);
   }
   contiguous_cases(device, cases);
   stream_cases(device, cases);
