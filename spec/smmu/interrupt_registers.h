@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// IRQ_CTRL and the *_IRQ_CFG registers. An interrupt is enabled only once its message is
+// configured, where IDR0.MSI = 1: the registers reset to UNKNOWN values. IRQ_CTRL is updated as
+// CR0. IHI 0070 6.3.16, 6.3.18, 6.3.21 to 6.3.23.
+#pragma once
+
+#include "spec/smmu/ground.h"
+
+namespace iommucheck::spec {
+
+class InterruptRegisters {
+ public:
+  explicit InterruptRegisters(Ground& ground) : ground_(ground) {}
+
+  /// Who writes from now on knows of MSI registers what it writes itself.
+  void driver_begins();
+
+  [[nodiscard]] u64 irq_ctrl() const { return ctrl_; }
+  [[nodiscard]] u64 irq_ctrlack() const { return ctrlack_; }
+  /// As written and acknowledged.
+  [[nodiscard]] bool surely_enables(u64 sources) const { return (ctrl_ & ctrlack_ & sources) != 0; }
+  [[nodiscard]] bool surely_off(u64 sources) const { return ((ctrl_ | ctrlack_) & sources) == 0; }
+  void write_irq_ctrl(u64 value);
+  void acknowledge() { ground_.set(ctrlack_, ctrl_); }
+  bool admit_irq_ctrlack(u64 value);
+
+  /// Where the register at `offset` keeps what is written; nothing: it is not one of these.
+  u64* storage(u32 offset);
+  /// So many bytes at `offset` were written.
+  void note_written(u32 offset, unsigned size);
+
+ private:
+  void check_configured(u64 enabled);
+
+  Ground& ground_;
+  u64 ctrl_ = 0, ctrlack_ = 0;
+  u64 cfg_[9] = {};      // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
+  u64 cfg_unknown_ = 0;  // their halves of 32 bits that are; four bits each
+  u64 driver_began_ = 0;
+};
+
+}  // namespace iommucheck::spec
