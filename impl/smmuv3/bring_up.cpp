@@ -10,9 +10,6 @@ namespace iommucheck::impl {
 namespace {
 
 constexpr u32 command_queue_lg2 = 8;  // one page
-constexpr u32 event_queue_lg2 = 7;    // one page
-constexpr u32 page_queue_lg2 = 8;     // one page
-constexpr u64 event_bytes = 32;
 
 /// Waits until register `offset` reads `value` under `mask_bits`.
 int wait_register(const Platform& platform, u64 offset, u32 mask_bits, u32 value) {
@@ -35,8 +32,6 @@ const char* refusal(const Features& f) {
   return nullptr;
 }
 
-u64 event_ring_bytes(u32 lg2) { return std::max<u64>(page_bytes, event_bytes << lg2); }
-
 }  // namespace
 
 int Smmu::probe() {
@@ -49,16 +44,14 @@ int Smmu::probe() {
     platform_.log(IOMMUCHECK_LOG_ERROR, why);
     return -IOMMUCHECK_ENODEV;
   }
+  unsigned pasid_bits_max = 0;  // the widest that a device of the platform can send
   for (u32 i = 0; i < config_->device_count; ++i) {
-    pasid_bits_max_ = std::max(pasid_bits_max_, pasid_bits(i));
+    pasid_bits_max = std::max(pasid_bits_max, pasid_bits(i));
   }
   postponed_ = platform_.arena<Postponed>(std::max<u32>(config_->device_count, 1));
   bool room = postponed_ != nullptr;
-  if (f.stage2) room = room && vmids_.create(platform_, f.vmid_bits);
-  if (f.stage1) {
-    room = room && asids_.create(platform_, f.asid_bits) &&
-           cds_.create(platform_, f.asid_bits, 2 * config_->device_count);
-  }
+  room = room && spaces_.create();
+  if (f.stage1) room = room && tables_.create(config_->device_count, pasid_bits_max);
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 
@@ -86,16 +79,8 @@ int Smmu::allocate_structures() {
     const u32 lg2 = std::min<u32>(wanted, features_.cmdq_lg2_max);
     if (!commands_.create(platform_, lg2, features_.messages)) return -IOMMUCHECK_ENOMEM;
   }
-  if (event_ring_ == 0) {
-    event_lg2_ = std::min<u32>(event_queue_lg2, features_.eventq_lg2_max);
-    event_ring_ = platform_.table_alloc(event_ring_bytes(event_lg2_));
-    if (event_ring_ == 0) return -IOMMUCHECK_ENOMEM;
-  }
-  if (page_ring_ == 0 && features_.page_requests) {
-    page_lg2_ = std::min<u32>(page_queue_lg2, features_.priq_lg2_max);
-    page_ring_ = platform_.table_alloc(page_ring_bytes());
-    if (page_ring_ == 0) return -IOMMUCHECK_ENOMEM;
-  }
+  if (!events_.create(features_)) return -IOMMUCHECK_ENOMEM;
+  if (!requests_.create(features_)) return -IOMMUCHECK_ENOMEM;
   return 0;
 }
 
@@ -112,14 +97,6 @@ int Smmu::block_bypass() {
   const u32 value = platform_.read32(reg::gbpa) | reg::gbpa_abort | reg::gbpa_update;
   platform_.write32(reg::gbpa, value);
   return wait_register(platform_, reg::gbpa, reg::gbpa_update, 0);
-}
-
-void Smmu::program_event_queue() {
-  platform_.invalidate(event_ring_, event_ring_bytes(event_lg2_));
-  platform_.write64(reg::eventq_base, reg::base_allocate | event_ring_ | event_lg2_);
-  platform_.write32(reg::eventq_prod, 0);
-  platform_.write32(reg::eventq_cons, 0);
-  event_cons_ = event_cons_written_ = 0;
 }
 
 int Smmu::begin_reset() {
@@ -145,8 +122,8 @@ int Smmu::begin_reset() {
 }
 
 int Smmu::end_reset() {
-  program_event_queue();
-  program_page_queue();
+  events_.program();
+  requests_.program();
   // Before SMMUEN, so that translated traffic is never let through unchecked.
   const u32 requests = features_.page_requests ? reg::cr0_priqen : 0;
   const u32 queues =
@@ -170,13 +147,11 @@ int Smmu::power_off() {
 }
 
 void Smmu::free_everything() {
-  cds_.destroy(platform_);
+  tables_.destroy();
   streams_.destroy(platform_);
   commands_.destroy(platform_);
-  if (event_ring_ != 0) platform_.table_free(event_ring_, event_ring_bytes(event_lg2_));
-  event_ring_ = 0;
-  if (page_ring_ != 0) platform_.table_free(page_ring_, page_ring_bytes());
-  page_ring_ = 0;
+  events_.destroy();
+  requests_.destroy();
 }
 
 /// Each global error is told before it is acknowledged. IHI 0070 6.3.17, 7.5.

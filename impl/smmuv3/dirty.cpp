@@ -2,13 +2,13 @@
 // What devices have written to: the SMMU marks it in leaves that have DBM, and all CDs and STEs let
 // it (HD, S2HD). So a leaf is plainly writable, where nothing is tracked; clean; or dirty. It
 // changes them while the driver does: both by one atomic step. IHI 0070 3.13.
-#include "impl/smmuv3/smmu.h"
+#include "impl/smmuv3/spaces.h"
 
 namespace iommucheck::impl {
 
 /// The word as it was before. The SMMU changes it once, and a second time never.
 template <class Change>
-u64 Smmu::change_leaf(u64 slot, Change change) const {
+u64 Spaces::change_leaf(u64 slot, Change change) const {
   constexpr unsigned tries = 4;
   u64 word = platform_.load64(slot);
   for (unsigned i = 0; i < tries; ++i) {
@@ -21,7 +21,7 @@ u64 Smmu::change_leaf(u64 slot, Change change) const {
   return word;
 }
 
-void Smmu::track(Space& space, bool on) {
+void Spaces::track(Space& space, bool on) {
   const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
   const u64 last = (u64{1} << space.input_bits) - 1;
   static_cast<SmmuSpace&>(space).pages.for_each_leaf(
@@ -34,7 +34,7 @@ void Smmu::track(Space& space, bool on) {
       });
 }
 
-void Smmu::read_marks(Space& space, DirtyWindow& window) {
+void Spaces::read_marks(Space& space, DirtyWindow& window) {
   const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
   static_cast<SmmuSpace&>(space).pages.for_each_leaf(
       platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
@@ -53,7 +53,7 @@ void Smmu::read_marks(Space& space, DirtyWindow& window) {
       });
 }
 
-void Smmu::mark_again(Space& space, const DirtyWindow& window) {
+void Spaces::mark_again(Space& space, const DirtyWindow& window) {
   const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
   static_cast<SmmuSpace&>(space).pages.for_each_leaf(
       platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {

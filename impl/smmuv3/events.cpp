@@ -4,14 +4,14 @@
 #include <cstdio>
 
 #include "base/bits.h"
-#include "impl/smmuv3/smmu.h"
+#include "impl/smmuv3/events.h"
+#include "impl/smmuv3/fault_number.h"
 
 namespace iommucheck::impl {
 
 namespace {
 
-constexpr u64 event_bytes = 32;
-constexpr unsigned stream_lsb = 16;  // in the number of a fault, above its STAG
+constexpr u32 event_queue_lg2 = 7;  // one page
 
 u32 prot_of(u64 word1) {
   u32 prot = IOMMUCHECK_PROT_WRITE;
@@ -22,7 +22,28 @@ u32 prot_of(u64 word1) {
 
 }  // namespace
 
-Smmu::Record Smmu::read_record() {
+/// It keeps its ring once it has one. False: no memory.
+bool Events::create(const Features& features) {
+  if (event_ring_ != 0) return true;
+  event_lg2_ = std::min<u32>(event_queue_lg2, features.eventq_lg2_max);
+  event_ring_ = platform_.table_alloc(ring_bytes());
+  return event_ring_ != 0;
+}
+
+void Events::program() {
+  platform_.invalidate(event_ring_, ring_bytes());
+  platform_.write64(reg::eventq_base, reg::base_allocate | event_ring_ | event_lg2_);
+  platform_.write32(reg::eventq_prod, 0);
+  platform_.write32(reg::eventq_cons, 0);
+  event_cons_ = event_cons_written_ = 0;
+}
+
+void Events::destroy() {
+  if (event_ring_ != 0) platform_.table_free(event_ring_, ring_bytes());
+  event_ring_ = 0;
+}
+
+Events::Record Events::read_record() {
   const u32 slots = 1u << event_lg2_;
   const u64 pa = event_ring_ + (event_cons_ & (slots - 1)) * event_bytes;
   platform_.invalidate(pa, event_bytes);
@@ -36,7 +57,7 @@ Smmu::Record Smmu::read_record() {
   return record;
 }
 
-Fault Smmu::fault_of(const Record& record) {
+Fault Events::fault_of(const Record& record) {
   const u64 stream_id = record.word0 >> 32;
   const u64 stag = bits(record.word1, 15, 0);
   return {.id = stream_id << stream_lsb | stag,
@@ -47,7 +68,7 @@ Fault Smmu::fault_of(const Record& record) {
 
 /// Of what a record says a user may be told, if its device is one of a user's: faults of stage 1,
 /// and what its CDs, S1CDMax and S1DSS make. What else there is, is the host's (7.3).
-bool Smmu::is_users(const Record& record) {
+bool Events::is_users(const Record& record) {
   switch (bits(record.word0, 7, 0)) {
     case 0x06:                                 // F_STREAM_DISABLED
     case 0x08:                                 // C_BAD_SUBSTREAMID
@@ -62,7 +83,7 @@ bool Smmu::is_users(const Record& record) {
 
 /// Without the StreamID, and fields that are the host's or UNKNOWN: STAG and Stall, which nobody
 /// answers, and the last word, whose address may be anybody's where S2 is 0.
-Event Smmu::event_of(const Record& record) {
+Event Events::event_of(const Record& record) {
   const u64 type = bits(record.word0, 7, 0);
   const bool translation = type >= 0x10;
   u64 substream = 0;
@@ -77,10 +98,10 @@ Event Smmu::event_of(const Record& record) {
   return event;
 }
 
-void Smmu::set_number(Event& event, u32 number) const { event.words[0] |= u64{number} << 32; }
+void Events::set_number(Event& event, u32 number) const { event.words[0] |= u64{number} << 32; }
 
 /// A fault that nobody can answer, or no fault: who it was, and at which PASID. INTERFACE "Faults".
-void Smmu::log_record(const Record& record) const {
+void Events::log_record(const Record& record) const {
   char at[24] = "";
   if (bit(record.word0, 11)) {
     std::snprintf(at, sizeof at, ", PASID %u", static_cast<unsigned>(bits(record.word0, 31, 12)));
@@ -94,7 +115,7 @@ void Smmu::log_record(const Record& record) const {
 }
 
 /// Reads what is there now.
-u32 Smmu::drain_once(FaultSink& sink) {
+u32 Events::drain(FaultSink& sink) {
   const u32 index_mask = (2u << event_lg2_) - 1;
   event_prod_ = platform_.read32(reg::eventq_prod);
   platform_.barrier();  // the records are read after PROD
@@ -118,13 +139,6 @@ u32 Smmu::drain_once(FaultSink& sink) {
   if (cons != event_cons_written_) platform_.write32(reg::eventq_cons, cons);
   event_cons_written_ = cons;
   return count;
-}
-
-void Smmu::read_faults(FaultSink& sink) {
-  // Until it is empty: the queue sends an interrupt for a record that comes to it empty, and none
-  // for what came since PROD was read, nor for stalls that waited behind a full queue for place.
-  while (drain_once(sink) + drain_page_queue(sink) != 0) {
-  }
 }
 
 }  // namespace iommucheck::impl

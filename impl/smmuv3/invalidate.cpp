@@ -31,6 +31,12 @@ void Smmu::drop_device_range(u32 device, u32 pasid, u64 first, u64 end) {
   });
 }
 
+/// CFGI_CD for every stream of the device; the L1CD too if `whole`.
+void Smmu::forget_entry(u32 device, u32 pasid, bool whole) {
+  for_each_stream(device,
+                  [&](u64 sid) { add(command::cfgi_cd<u64>(sid, ssid_of(pasid), !whole)); });
+}
+
 /// An empty batch costs nothing.
 SyncResult Smmu::flush() {
   if (!queued_) return SyncResult::complete;

@@ -4,17 +4,16 @@
 #include <algorithm>
 
 #include "base/bits.h"
-#include "impl/smmuv3/smmu.h"
+#include "impl/smmuv3/fault_number.h"
+#include "impl/smmuv3/page_requests.h"
+#include "impl/vmsav8/layout.h"
 
 namespace iommucheck::impl {
 
 namespace {
 
+constexpr u32 page_queue_lg2 = 8;  // one page
 constexpr u64 record_bytes = 16;
-
-/// In the number of a fault: a group, and no stall; its stream; its index.
-constexpr u64 is_request = u64{1} << 63;
-constexpr unsigned stream_lsb = 16;
 
 /// Who wants to execute wants to read, and is told of as one that executes.
 u32 prot_of(u64 word0) {
@@ -31,12 +30,27 @@ bool is_stop_marker(u64 word0) { return bit(word0, 63) && bits(word0, 62, 60) ==
 
 }  // namespace
 
-u64 Smmu::page_ring_bytes() const { return std::max<u64>(page_bytes, record_bytes << page_lg2_); }
+/// It keeps its ring once it has one. False: no memory.
+bool PageRequests::create(const Features& features) {
+  if (page_ring_ != 0 || !features.page_requests) return true;
+  page_lg2_ = std::min<u32>(page_queue_lg2, features.priq_lg2_max);
+  page_ring_ = platform_.table_alloc(ring_bytes());
+  return page_ring_ != 0;
+}
+
+void PageRequests::destroy() {
+  if (page_ring_ != 0) platform_.table_free(page_ring_, ring_bytes());
+  page_ring_ = 0;
+}
+
+u64 PageRequests::ring_bytes() const {
+  return std::max<u64>(page_bytes, record_bytes << page_lg2_);
+}
 
 /// Without a queue, PRIQEN = 0: the SMMU answers each request with a failure.
-void Smmu::program_page_queue() {
+void PageRequests::program() {
   if (page_ring_ == 0) return;
-  platform_.invalidate(page_ring_, page_ring_bytes());
+  platform_.invalidate(page_ring_, ring_bytes());
   platform_.write64(reg::priq_base, reg::base_allocate | page_ring_ | page_lg2_);
   platform_.write32(reg::priq_prod, 0);
   platform_.write32(reg::priq_cons, 0);
@@ -44,7 +58,7 @@ void Smmu::program_page_queue() {
 }
 
 /// Reads what is there now.
-u32 Smmu::drain_page_queue(FaultSink& sink) {
+u32 PageRequests::drain(FaultSink& sink) {
   if (page_ring_ == 0 || (cr0_ & reg::cr0_priqen) == 0) return 0;
   const u32 index_mask = (2u << page_lg2_) - 1;
   page_prod_ = platform_.read32(reg::priq_prod);
@@ -71,45 +85,6 @@ u32 Smmu::drain_page_queue(FaultSink& sink) {
   if (cons != page_cons_written_) platform_.write32(reg::priq_cons, cons);
   page_cons_written_ = cons;
   return count;
-}
-
-bool Smmu::came_from(const Fault& fault, u32 device) const {
-  const u64 stream_id = (fault.id & ~is_request) >> stream_lsb;
-  bool its = false;
-  for_each_stream(device, [&](u64 sid) { its |= sid == stream_id; });
-  return its;
-}
-
-u32 Smmu::faults_max() const {
-  const u32 stalls = features_.stall_model == 0 ? features_.stall_max : 0;
-  return features_.page_requests ? std::max(stalls, u32{1} << 9) : stalls;
-}
-
-/// Consumption is enough for a RESUME (arch 5.4), and for a PRI_RESP; it waits for no invalidation.
-/// One that is in the ring is not sent twice: by then its name may be that of another access.
-Answered Smmu::send_answer(const Command& command) {
-  bool placed = false;
-  if (commands_.sync_alone(platform_, command, placed) != SyncResult::timed_out) {
-    return Answered::done;
-  }
-  return placed ? Answered::on_its_way : Answered::no;
-}
-
-bool Smmu::wait_for_answers() { return commands_.sync_apart(platform_) != SyncResult::timed_out; }
-
-Answered Smmu::answer(const Fault& fault, Response response) {
-  const u64 stream_id = (fault.id & ~is_request) >> stream_lsb;
-  const u64 name = bits(fault.id, stream_lsb - 1, 0);
-  if ((fault.id & is_request) == 0) {
-    return send_answer(command::resume<u64>(stream_id, name, response == Response::success));
-  }
-  const u64 code = response == Response::success   ? command::pri_resp_success
-                   : response == Response::failure ? command::pri_resp_failure
-                                                   : command::pri_resp_invalid;
-  if (fault.pasid == no_pasid) {
-    return send_answer(command::pri_resp_without_pasid<u64>(stream_id, name, code));
-  }
-  return send_answer(command::pri_resp<u64>(stream_id, fault.pasid, name, code));
 }
 
 }  // namespace iommucheck::impl

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Address spaces: VMSAv8-64 tables with an ASID each. arch 7.3, 7.4.
-#include "impl/smmuv3/smmu.h"
+#include "impl/smmuv3/spaces.h"
 
 namespace iommucheck::impl {
 
@@ -13,8 +13,14 @@ const SmmuSpace& own(const Space& space) { return static_cast<const SmmuSpace&>(
 
 }  // namespace
 
+/// False: no memory.
+bool Spaces::create() {
+  return (!features_.stage2 || vmids_.create(platform_, features_.vmid_bits)) &&
+         (!features_.stage1 || asids_.create(platform_, features_.asid_bits));
+}
+
 /// Null: no memory.
-SmmuSpace* Smmu::new_space(u32 input_bits, bool stage2) {
+SmmuSpace* Spaces::new_space(u32 input_bits, bool stage2) {
   SmmuSpace* made = spaces_.allocate(platform_);
   if (made == nullptr) return nullptr;
   if (!made->pages.create(platform_, input_bits)) {
@@ -31,7 +37,7 @@ SmmuSpace* Smmu::new_space(u32 input_bits, bool stage2) {
 }
 
 /// Of stage 2 with a VMID.
-int Smmu::open_tagged(u32 input_bits, bool stage2, Space** space) {
+int Spaces::open_tagged(u32 input_bits, bool stage2, Space** space) {
   const u64 number = stage2 ? vmids_.allocate() : asids_.allocate();
   if (number == 0) return -IOMMUCHECK_ENOSPC;
   const Tag tag = stage2 ? Tag{.outer = number, .inner = no_asid} : Tag{.inner = number};
@@ -45,11 +51,11 @@ int Smmu::open_tagged(u32 input_bits, bool stage2, Space** space) {
   return 0;
 }
 
-int Smmu::open_space(u32 input_bits, Space** space) {
-  return open_tagged(input_bits, stage2_alone(), space);
+int Spaces::open_space(u32 input_bits, Space** space) {
+  return open_tagged(input_bits, !features_.stage1, space);
 }
 
-int Smmu::open_foreign_space(const Space& like, Space** space) {
+int Spaces::open_foreign_space(const Space& like, Space** space) {
   SmmuSpace* made = new_space(like.input_bits, own(like).stage2);
   if (made == nullptr) return -IOMMUCHECK_ENOMEM;
   made->foreign = true;
@@ -57,7 +63,7 @@ int Smmu::open_foreign_space(const Space& like, Space** space) {
   return 0;
 }
 
-void Smmu::close_space(Space& space) {
+void Spaces::close_space(Space& space) {
   SmmuSpace& its = own(space);
   its.retired.free_all(platform_);
   its.pages.destroy(platform_);
@@ -66,7 +72,7 @@ void Smmu::close_space(Space& space) {
   spaces_.release(its);
 }
 
-MapProgress Smmu::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+MapProgress Spaces::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   const bool stage2 = own(space).stage2;
   u64 attributes = stage2 ? descriptor::stage2_attributes(prot) : descriptor::leaf_attributes(prot);
   if (space.tracked && descriptor::is_writable(attributes, stage2)) {
@@ -75,35 +81,35 @@ MapProgress Smmu::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   return own(space).pages.map(platform_, iova, pa, bytes, attributes);
 }
 
-UnmapProgress Smmu::unmap(Space& space, u64 iova, u64 bytes) {
+UnmapProgress Spaces::unmap(Space& space, u64 iova, u64 bytes) {
   return own(space).pages.unmap(platform_, iova, bytes, own(space).retired);
 }
 
-u64 Smmu::translate(const Space& space, u64 iova) const {
+u64 Spaces::translate(const Space& space, u64 iova) const {
   return own(space).pages.translate(platform_, iova);
 }
 
-Detached Smmu::detach(Space& space, u64 iova, u64 pa, u64 bytes) {
+Detached Spaces::detach(Space& space, u64 iova, u64 pa, u64 bytes) {
   return own(space).pages.detach(platform_, iova, pa, bytes);
 }
 
-void Smmu::attach_back(Space& /*space*/, const Detached& subtree) {
+void Spaces::attach_back(Space& /*space*/, const Detached& subtree) {
   SmmuSpace::Pages::attach(platform_, subtree);
 }
 
-void Smmu::free_detached(Space& /*space*/, const Detached& subtree) {
+void Spaces::free_detached(Space& /*space*/, const Detached& subtree) {
   SmmuSpace::Pages::free_subtree(platform_, subtree.table, subtree.level);
 }
 
-void Smmu::free_retired(Space& space) { own(space).retired.free_all(platform_); }
+void Spaces::free_retired(Space& space) { own(space).retired.free_all(platform_); }
 
-int Smmu::take_tag(const iommucheck_mm& /*mm*/, u64 cpus, Tag* tag) {
+int Spaces::take_tag(const iommucheck_mm& /*mm*/, u64 cpus, Tag* tag) {
   *tag = {.inner = cpus};
   if ((cpus >> features_.asid_bits) != 0) return -IOMMUCHECK_ENOSPC;
   return asids_.take(cpus) ? 0 : -IOMMUCHECK_EBUSY;
 }
 
-void Smmu::release_tag(Tag tag) {
+void Spaces::release_tag(Tag tag) {
   if (is_vmid(tag)) return vmids_.release(tag.outer);
   asids_.release(tag.inner);
 }

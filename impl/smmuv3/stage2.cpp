@@ -6,7 +6,7 @@
 
 namespace iommucheck::impl {
 
-void Smmu::name_table(SmmuTable& table, const Space& space) const {
+void Tables::name_table(SmmuTable& table, const Space& space) const {
   table.word2 =
       ste::stage2_word2<u64>(space.tag.outer, space.input_bits, start_level(space.input_bits),
                              features_.output_size, features_.dirty_state);
@@ -18,14 +18,13 @@ int Smmu::open_outer(u32 input_bits, Space** space, Table** table) {
   // Intermediate addresses are no wider than physical ones (IHI 0070 3.4: no AArch32 tables).
   const u32 bits = input_bits != 0 ? input_bits : features_.output_bits;
   if (bits < input_bits_min || bits > features_.output_bits) return -IOMMUCHECK_EINVAL;
-  SmmuTable* made = tables_.allocate(platform_);
+  SmmuTable* made = tables_.open_stage2();
   if (made == nullptr) return -IOMMUCHECK_ENOMEM;
-  made->stage2 = true;
-  if (int error = open_tagged(bits, true, space)) {
-    tables_.release(*made);
+  if (int error = spaces_.open_tagged(bits, true, space)) {
+    tables_.close_table(*made);
     return error;
   }
-  name_table(*made, **space);
+  tables_.name_table(*made, **space);
   *table = made;
   return 0;
 }

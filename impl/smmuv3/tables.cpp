@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Context descriptors: what stands in a table. IHI 0070 3.3.3, 5.4; arch 3, 7.3.
-#include "impl/smmuv3/smmu.h"
+#include "impl/smmuv3/tables.h"
 
 namespace iommucheck::impl {
 
@@ -18,28 +18,40 @@ u64 mair_of(const Entry& entry) { return entry.mm != nullptr ? entry.mm->mair : 
 
 }  // namespace
 
-bool Smmu::understands(const iommucheck_mm& mm) const {
-  return !stage2_alone() && mm.input_bits >= input_bits_min && mm.input_bits <= input_bits_max &&
+bool Tables::understands(const iommucheck_mm& mm) const {
+  return features_.stage1 && mm.input_bits >= input_bits_min && mm.input_bits <= input_bits_max &&
          mm.table_pa % ttb_alignment == 0;
 }
 
-Table* Smmu::open_table() {
+/// False: no memory.
+bool Tables::create(u32 devices, unsigned pasid_bits_max) {
+  pasid_bits_max_ = pasid_bits_max;
+  return cds_.create(platform_, features_.asid_bits, 2 * devices);
+}
+
+SmmuTable* Tables::open_stage2() {
+  SmmuTable* table = tables_.allocate(platform_);
+  if (table != nullptr) table->stage2 = true;
+  return table;
+}
+
+Table* Tables::open_table() {
   SmmuTable* table = tables_.allocate(platform_);
   if (table == nullptr) return nullptr;
-  table->stage2 = stage2_alone();
+  table->stage2 = !features_.stage1;
   if (table->stage2 || table->cds.create(platform_, cds_)) return table;
   tables_.release(*table);
   return nullptr;
 }
 
-void Smmu::close_table(Table& table) {
+void Tables::close_table(Table& table) {
   auto& its = static_cast<SmmuTable&>(table);
   if (!its.stage2) its.cds.destroy(platform_, cds_);
   tables_.release(its);
 }
 
 /// A process's ASID is shared with the CPUs.
-u64 Smmu::cd_word0(const Entry& entry) const {
+u64 Tables::cd_word0(const Entry& entry) const {
   const bool shared = entry.mm != nullptr;
   const u64 input_bits = shared ? entry.mm->input_bits : entry.space->input_bits;
   const cd::Kind kind = {.shared = shared,
@@ -50,14 +62,14 @@ u64 Smmu::cd_word0(const Entry& entry) const {
 }
 
 /// The one store that makes a CD valid, invalid, or another one.
-Stored Smmu::store_cd_word0(u64 cd, u64 word) {
+Stored Tables::store_cd_word0(u64 cd, u64 word) {
   platform_.store64(cd, word);
   platform_.clean(cd, sizeof word);
   platform_.barrier();
   return Stored::changed;
 }
 
-Stored Smmu::set_first_entry(Table& table, const Entry* entry) {
+Stored Tables::set_first_entry(Table& table, const Entry* entry) {
   auto& its = static_cast<SmmuTable&>(table);
   if (its.stage2) {
     name_table(its, *entry->space);
@@ -77,20 +89,20 @@ Stored Smmu::set_first_entry(Table& table, const Entry* entry) {
 
 /// The table's first PASID: from one CD to many with the same CD 0, for all devices. One store
 /// of word 0 for each STE leads to it.
-Backend::Growth Smmu::grow(Table& table) {
+Backend::Growth Tables::grow(Table& table) {
   CdTable& cds = cds_of(table);
   if (cds.has_table()) return Growth::none;
   const bool built = cds.build(platform_, pasid_bits_max_, features_.two_level_cd_table);
   return built ? Growth::moved : Growth::no_memory;
 }
 
-void Smmu::grown(Table& table) { cds_of(table).drop_slot(cds_); }
+void Tables::grown(Table& table) { cds_of(table).drop_slot(cds_); }
 
-void Smmu::not_grown(Table& table) { cds_of(table).abandon(); }
+void Tables::not_grown(Table& table) { cds_of(table).abandon(); }
 
-void Smmu::free_abandoned(Table& table) { cds_of(table).drop_abandoned(platform_); }
+void Tables::free_abandoned(Table& table) { cds_of(table).drop_abandoned(platform_); }
 
-Backend::Place Smmu::make_place(Table& table, u32 pasid) {
+Backend::Place Tables::make_place(Table& table, u32 pasid) {
   switch (cds_of(table).reserve(platform_, pasid)) {
     case CdTable::Reserved::present: return Place::present;
     case CdTable::Reserved::linked: return Place::made;
@@ -99,7 +111,7 @@ Backend::Place Smmu::make_place(Table& table, u32 pasid) {
   return Place::no_memory;
 }
 
-Prepared Smmu::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
+Prepared Tables::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
   const u64 cd = cds_of(table).entry(platform_, pasid);
   platform_.store64(cd + 8, cd::word1(ttb0_of(entry)));
   platform_.store64(cd + 24, mair_of(entry));
@@ -107,18 +119,12 @@ Prepared Smmu::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
   return Prepared::ready;
 }
 
-Stored Smmu::store_entry(Table& table, u32 pasid, const Entry& entry) {
+Stored Tables::store_entry(Table& table, u32 pasid, const Entry& entry) {
   return store_cd_word0(cds_of(table).entry(platform_, ssid_of(pasid)), cd_word0(entry));
 }
 
-Stored Smmu::clear_entry(Table& table, u32 pasid) {
+Stored Tables::clear_entry(Table& table, u32 pasid) {
   return store_cd_word0(cds_of(table).entry(platform_, pasid), 0);
-}
-
-/// CFGI_CD for every stream of the device; the L1CD too if `whole`.
-void Smmu::forget_entry(u32 device, u32 pasid, bool whole) {
-  for_each_stream(device,
-                  [&](u64 sid) { add(command::cfgi_cd<u64>(sid, ssid_of(pasid), !whole)); });
 }
 
 }  // namespace iommucheck::impl
