@@ -56,7 +56,7 @@ template <Find find>
 int map_in(void* self, iommucheck_handle handle, u64 iova, u64 pa, u64 bytes, u32 prot) {
   int error = 0;
   Space* space = (core(self).*find)(handle, &error);
-  return space == nullptr ? error : core(self).map(*space, iova, pa, bytes, prot);
+  return space == nullptr ? error : core(self).mapping().map(*space, iova, pa, bytes, prot);
 }
 
 template <Find find>
@@ -65,44 +65,44 @@ iommucheck_result map_sg_in(void* self, iommucheck_handle handle, u64 iova, cons
   int error = 0;
   Space* space = (core(self).*find)(handle, &error);
   if (space == nullptr) return {0, error, 0};
-  return core(self).map_sg(*space, iova, sg, count, prot);
+  return core(self).mapping().map_sg(*space, iova, sg, count, prot);
 }
 
-template <Find find, iommucheck_result (Core::*call)(Space&, u64, u64)>
+template <Find find, iommucheck_result (Mapping::*call)(Space&, u64, u64)>
 iommucheck_result unmap_in(void* self, iommucheck_handle handle, u64 iova, u64 bytes) {
   int error = 0;
   Space* space = (core(self).*find)(handle, &error);
   if (space == nullptr) return {0, 0, 0};
-  return (core(self).*call)(*space, iova, bytes);
+  return (core(self).mapping().*call)(*space, iova, bytes);
 }
 
-template <Find find, int (Core::*call)(Space&)>
+template <Find find, int (Mapping::*call)(Space&)>
 int call_in(void* self, iommucheck_handle handle) {
   int error = 0;
   Space* space = (core(self).*find)(handle, &error);
-  return space == nullptr ? error : (core(self).*call)(*space);
+  return space == nullptr ? error : (core(self).mapping().*call)(*space);
 }
 
 template <Find find>
 int range_add_in(void* self, iommucheck_handle handle, u64 iova, u64 bytes) {
   int error = 0;
   Space* space = (core(self).*find)(handle, &error);
-  return space == nullptr ? error : core(self).range_add(*space, iova, bytes);
+  return space == nullptr ? error : Mapping::range_add(*space, iova, bytes);
 }
 
 constexpr void add_tasks(iommucheck_driver& d) {
   d.bind_task = [](void* self, u32 device, const iommucheck_mm* mm, u32 flags, u64 drvdata,
                    iommucheck_handle* token) {
     if (mm->size < IOMMUCHECK_MM_SIZE_VER0) return -IOMMUCHECK_EINVAL;
-    return core(self).bind_task(device, *mm, flags, drvdata, token);
+    return core(self).tasks().bind_task(device, *mm, flags, drvdata, token);
   };
   d.unbind_task = [](void* self, u32 device, iommucheck_handle token) {
-    return core(self).unbind_task(device, token);
+    return core(self).tasks().unbind_task(device, token);
   };
   d.task_map = map_in<&Core::task_space>;
-  d.task_unmap = unmap_in<&Core::task_space, &Core::unmap>;
+  d.task_unmap = unmap_in<&Core::task_space, &Mapping::unmap>;
   d.task_get_attr = [](void* self, iommucheck_handle token, u32 attr, u64* value) {
-    return core(self).task_get_attr(token, attr, value);
+    return core(self).tasks().task_get_attr(token, attr, value);
   };
 }
 
@@ -128,7 +128,7 @@ constexpr void add_faults(iommucheck_driver& d) {
   };
   d.event_queue_open = [](void* self, iommucheck_handle parent, u32 depth,
                           iommucheck_handle* queue) {
-    return core(self).event_queue_open(parent, depth, queue);
+    return core(self).events().event_queue_open(parent, depth, queue);
   };
   d.event_read = [](void* self, iommucheck_handle queue, iommucheck_user_event* event) {
     const iommucheck_user_event empty = {};
@@ -144,70 +144,72 @@ constexpr void add_faults(iommucheck_driver& d) {
 
 constexpr void add_processes(iommucheck_driver& d) {
   d.pasid_alloc = [](void* self, u32 min, u32 max, u32* pasid) {
-    return core(self).sva().pasid_alloc(min, max, pasid);
+    return core(self).pasids().pasid_alloc(min, max, pasid);
   };
-  d.pasid_free = [](void* self, u32 pasid) { return core(self).pasid_free(pasid); };
+  d.pasid_free = [](void* self, u32 pasid) { return core(self).attach_pasid().pasid_free(pasid); };
   d.sva_device_init = [](void* self, u32 device, u32 features, u32 min, u32 max, int has_mm_exit) {
     return core(self).device_init(device, features, min, max, has_mm_exit != 0);
   };
   d.sva_device_shutdown = [](void* self, u32 device) {
-    return core(self).sva().device_shutdown(device);
+    return core(self).unbinding().device_shutdown(device);
   };
   d.bind_device = [](void* self, u32 device, const iommucheck_mm* mm, u32 flags, u64 drvdata,
                      u32* pasid) {
     if (mm->size < IOMMUCHECK_MM_SIZE_VER0) return -IOMMUCHECK_EINVAL;
-    return core(self).sva().bind_device(device, *mm, flags, drvdata, pasid);
+    return core(self).binding().bind_device(device, *mm, flags, drvdata, pasid);
   };
   d.unbind_device = [](void* self, u32 device, u32 pasid) {
-    return core(self).sva().unbind_device(device, pasid);
+    return core(self).unbinding().unbind_device(device, pasid);
   };
-  d.unbind_dev_all = [](void* self, u32 device) { return core(self).sva().unbind_dev_all(device); };
+  d.unbind_dev_all = [](void* self, u32 device) {
+    return core(self).unbinding().unbind_dev_all(device);
+  };
   d.sva_drvdata = [](void* self, u32 device, u32 pasid, u64* drvdata) {
-    return core(self).sva().drvdata(device, pasid, drvdata);
+    return core(self).bonds().drvdata(device, pasid, drvdata);
   };
   d.io_mm_of = [](void* self, u32 device, u32 pasid, iommucheck_handle* io_mm) {
-    return core(self).sva().io_mm_of(device, pasid, io_mm);
+    return core(self).bonds().io_mm_of(device, pasid, io_mm);
   };
   d.mm_invalidate = [](void* self, iommucheck_handle mm, u64 start, u64 bytes) {
-    return core(self).sva().mm_invalidate(mm, start, bytes);
+    return core(self).exit().mm_invalidate(mm, start, bytes);
   };
-  d.mm_release = [](void* self, iommucheck_handle mm) { return core(self).sva().mm_release(mm); };
+  d.mm_release = [](void* self, iommucheck_handle mm) { return core(self).exit().mm_release(mm); };
   d.mm_exit_done = [](void* self, u32 device, u32 pasid, int status) {
-    return core(self).sva().mm_exit_done(device, pasid, status);
+    return core(self).exit().mm_exit_done(device, pasid, status);
   };
 }
 
 constexpr void add_private(iommucheck_driver& d) {
   d.sva_alloc_pasid = [](void* self, iommucheck_handle domain, u32 device,
                          iommucheck_handle* io_mm) {
-    return core(self).sva().alloc_private(domain, device, io_mm);
+    return core(self).private_spaces().alloc_private(domain, device, io_mm);
   };
   d.io_mm_get_pasid = [](void* self, iommucheck_handle io_mm, u32* pasid) {
-    return core(self).sva().get_pasid(io_mm, pasid);
+    return core(self).io_mms().get_pasid(io_mm, pasid);
   };
   d.sva_free_pasid = [](void* self, iommucheck_handle domain, iommucheck_handle io_mm) {
-    return core(self).sva().free_private(domain, io_mm);
+    return core(self).unbinding().free_private(domain, io_mm);
   };
   d.sva_attach = [](void* self, iommucheck_handle io_mm, u32 device) {
-    return core(self).sva().attach_private(io_mm, device);
+    return core(self).private_spaces().attach_private(io_mm, device);
   };
   d.sva_detach = [](void* self, iommucheck_handle io_mm, u32 device) {
-    return core(self).sva().detach_private(io_mm, device);
+    return core(self).private_spaces().detach_private(io_mm, device);
   };
   d.sva_map = map_in<&Core::private_space>;
   d.sva_map_sg = map_sg_in<&Core::private_space>;
-  d.sva_unmap = unmap_in<&Core::private_space, &Core::unmap>;
-  d.sva_unmap_fast = unmap_in<&Core::private_space, &Core::unmap_fast>;
-  d.sva_iotlb_sync = call_in<&Core::private_space, &Core::sync>;
-  d.sva_flush_tlb_all = call_in<&Core::private_space, &Core::flush_all>;
+  d.sva_unmap = unmap_in<&Core::private_space, &Mapping::unmap>;
+  d.sva_unmap_fast = unmap_in<&Core::private_space, &Mapping::unmap_fast>;
+  d.sva_iotlb_sync = call_in<&Core::private_space, &Mapping::sync>;
+  d.sva_flush_tlb_all = call_in<&Core::private_space, &Mapping::flush_all>;
   d.sva_tlb_range_add = range_add_in<&Core::private_space>;
   d.sva_iova_to_phys = [](void* self, iommucheck_handle io_mm, u64 iova) -> u64 {
     int error = 0;
     const Space* space = core(self).private_space(io_mm, &error);
-    return space == nullptr ? 0 : core(self).translate(*space, iova);
+    return space == nullptr ? 0 : core(self).domains().translate(*space, iova);
   };
   d.io_mm_get_attr = [](void* self, iommucheck_handle io_mm, u32 attr, u64* value) {
-    return core(self).sva().get_attr(io_mm, attr, value);
+    return core(self).io_mms().get_attr(io_mm, attr, value);
   };
 }
 
@@ -229,54 +231,54 @@ constexpr iommucheck_driver make_driver() {
   d.handle_irq = [](void* self, u64 source) { core(self).handle_irq(source); };
   d.domain_alloc = [](void* self, const iommucheck_domain_params* params,
                       iommucheck_handle* domain) {
-    return core(self).domain_alloc(*params, domain);
+    return core(self).domains().domain_alloc(*params, domain);
   };
   d.domain_free = [](void* self, iommucheck_handle domain) {
-    return core(self).domain_free(domain);
+    return core(self).domains().domain_free(domain);
   };
   d.domain_get_info = [](void* self, iommucheck_handle domain, iommucheck_domain_info* info) {
     iommucheck_domain_info full = {};
     full.size = sizeof full;
-    const int error = core(self).domain_get_info(domain, &full);
+    const int error = core(self).domains().domain_get_info(domain, &full);
     return error != 0 ? error : fill(info, full, IOMMUCHECK_DOMAIN_INFO_SIZE_VER0);
   };
   d.attach = [](void* self, iommucheck_handle domain, u32 device) {
-    return core(self).attach(domain, device);
+    return core(self).moves().attach(domain, device);
   };
   d.detach = [](void* self, iommucheck_handle domain, u32 device) {
-    return core(self).detach(domain, device);
+    return core(self).moves().detach(domain, device);
   };
   d.attach_pasid = [](void* self, iommucheck_handle domain, u32 device, u32 pasid) {
-    return core(self).attach_pasid(domain, device, pasid);
+    return core(self).attach_pasid().attach_pasid(domain, device, pasid);
   };
   d.detach_pasid = [](void* self, iommucheck_handle domain, u32 device, u32 pasid) {
-    return core(self).detach_pasid(domain, device, pasid);
+    return core(self).attach_pasid().detach_pasid(domain, device, pasid);
   };
   d.map = map_in<&Core::domain_space>;
   d.map_sg = map_sg_in<&Core::domain_space>;
-  d.unmap = unmap_in<&Core::domain_space, &Core::unmap>;
-  d.unmap_fast = unmap_in<&Core::domain_space, &Core::unmap_fast>;
-  d.iotlb_sync = call_in<&Core::domain_space, &Core::sync>;
-  d.flush_iotlb_all = call_in<&Core::domain_space, &Core::flush_all>;
+  d.unmap = unmap_in<&Core::domain_space, &Mapping::unmap>;
+  d.unmap_fast = unmap_in<&Core::domain_space, &Mapping::unmap_fast>;
+  d.iotlb_sync = call_in<&Core::domain_space, &Mapping::sync>;
+  d.flush_iotlb_all = call_in<&Core::domain_space, &Mapping::flush_all>;
   d.tlb_range_add = range_add_in<&Core::domain_space>;
   d.iova_to_phys = [](void* self, iommucheck_handle domain, u64 iova) {
-    return core(self).iova_to_phys(domain, iova);
+    return core(self).domains().iova_to_phys(domain, iova);
   };
   d.domain_get_attr = [](void* self, iommucheck_handle domain, u32 attr, u64* value) {
-    return core(self).domain_get_attr(domain, attr, value);
+    return core(self).domains().domain_get_attr(domain, attr, value);
   };
   d.dirty_set = [](void* self, iommucheck_handle domain, int on) {
-    return core(self).dirty_set(domain, on != 0);
+    return core(self).dirty().dirty_set(domain, on != 0);
   };
   d.dirty_read = [](void* self, iommucheck_handle domain, u64 iova, u64 bytes, u64 grain, int clear,
                     u64* bitmap) {
-    return core(self).dirty_read(domain, iova, bytes, grain, clear != 0, bitmap);
+    return core(self).dirty().dirty_read(domain, iova, bytes, grain, clear != 0, bitmap);
   };
   d.vdevice = [](void* self, iommucheck_handle parent, u32 device, u64 number) {
-    return core(self).vdevice(parent, device, number);
+    return core(self).users().vdevice(parent, device, number);
   };
   d.cache_invalidate = [](void* self, iommucheck_handle domain, const u64* commands, u64 count) {
-    return core(self).cache_invalidate(domain, commands, count);
+    return core(self).users().cache_invalidate(domain, commands, count);
   };
   add_processes(d);
   add_tasks(d);

@@ -1,31 +1,161 @@
 // SPDX-License-Identifier: MIT
-// From any state to one that translates with every device blocked, back, and through a time-out.
+// From any state to one that translates with every device blocked, and back; devices, and what is
+// of no part alone.
 #include "impl/core/core.h"
 
 #include <algorithm>
 
 namespace iommucheck::impl {
 
+Core::Core(const iommucheck_platform& platform, const iommucheck_config& config, Backend& backend,
+           TableForm form)
+    : platform_(platform),
+      backend_(backend),
+      devices_(config, backend),
+      pasids_(platform_, backend),
+      sva_devices_(backend, devices_),
+      processes_(platform_, backend),
+      io_mms_(platform_, backend, pasids_, sva_devices_, processes_),
+      batch_(platform_, backend, devices_, attachments_, io_mms_, recovery_),
+      domains_(platform_, backend, form, devices_, virtual_devices_, batch_),
+      uses_(platform_, sva_devices_, processes_, io_mms_, domains_),
+      routes_(platform_, backend, devices_, domains_, batch_),
+      debts_(backend, devices_, domains_, attachments_, uses_, batch_),
+      entries_(platform_, backend, devices_, domains_, attachments_, io_mms_, uses_, batch_,
+               routes_, debts_),
+      tables_(backend, devices_, domains_, attachments_, uses_, batch_),
+      bonds_(platform_, {.devices = devices_,
+                         .domains = domains_,
+                         .pasids = pasids_,
+                         .sva_devices = sva_devices_,
+                         .processes = processes_,
+                         .io_mms = io_mms_,
+                         .uses = uses_}),
+      events_(platform_, backend, devices_, domains_, virtual_devices_),
+      faults_(platform_, backend,
+              {.devices = devices_,
+               .domains = domains_,
+               .pasids = pasids_,
+               .sva_devices = sva_devices_,
+               .bonds = bonds_,
+               .batch = batch_,
+               .events = events_}),
+      waiting_({.devices = devices_,
+                .domains = domains_,
+                .sva_devices = sva_devices_,
+                .io_mms = io_mms_,
+                .uses = uses_,
+                .bonds = bonds_,
+                .batch = batch_,
+                .entries = entries_,
+                .faults = faults_}),
+      unbinding_(platform_, backend,
+                 {.devices = devices_,
+                  .domains = domains_,
+                  .pasids = pasids_,
+                  .sva_devices = sva_devices_,
+                  .processes = processes_,
+                  .io_mms = io_mms_,
+                  .uses = uses_,
+                  .bonds = bonds_,
+                  .batch = batch_,
+                  .entries = entries_,
+                  .faults = faults_,
+                  .waiting = waiting_}),
+      binding_(platform_, backend,
+               {.devices = devices_,
+                .domains = domains_,
+                .pasids = pasids_,
+                .sva_devices = sva_devices_,
+                .processes = processes_,
+                .io_mms = io_mms_,
+                .uses = uses_,
+                .bonds = bonds_,
+                .batch = batch_,
+                .entries = entries_,
+                .tables = tables_,
+                .waiting = waiting_,
+                .unbinding = unbinding_}),
+      private_spaces_(backend, {.devices = devices_,
+                                .domains = domains_,
+                                .sva_devices = sva_devices_,
+                                .io_mms = io_mms_,
+                                .uses = uses_,
+                                .batch = batch_,
+                                .binding = binding_,
+                                .unbinding = unbinding_}),
+      exit_(platform_, {.sva_devices = sva_devices_,
+                        .processes = processes_,
+                        .io_mms = io_mms_,
+                        .uses = uses_,
+                        .bonds = bonds_,
+                        .batch = batch_,
+                        .entries = entries_,
+                        .faults = faults_,
+                        .unbinding = unbinding_}),
+      attach_pasid_(platform_, backend,
+                    {.devices = devices_,
+                     .domains = domains_,
+                     .attachments = attachments_,
+                     .pasids = pasids_,
+                     .batch = batch_,
+                     .routes = routes_,
+                     .debts = debts_,
+                     .entries = entries_,
+                     .tables = tables_,
+                     .faults = faults_,
+                     .binding = binding_,
+                     .unbinding = unbinding_}),
+      moves_(platform_, backend,
+             {.devices = devices_,
+              .domains = domains_,
+              .attachments = attachments_,
+              .batch = batch_,
+              .routes = routes_,
+              .debts = debts_,
+              .tables = tables_,
+              .bonds = bonds_,
+              .faults = faults_,
+              .waiting = waiting_,
+              .unbinding = unbinding_,
+              .attach_pasid = attach_pasid_}),
+      mapping_(platform_, backend, domains_, batch_, debts_),
+      dirty_(platform_, backend, domains_, batch_, debts_),
+      tasks_(platform_, backend, devices_, domains_, bonds_, binding_, unbinding_),
+      users_(platform_, backend, devices_, domains_, attachments_, virtual_devices_, batch_),
+      recovery_(backend, {.devices = devices_,
+                          .domains = domains_,
+                          .attachments = attachments_,
+                          .io_mms = io_mms_,
+                          .uses = uses_,
+                          .batch = batch_,
+                          .routes = routes_,
+                          .debts = debts_,
+                          .entries = entries_,
+                          .tables = tables_,
+                          .faults = faults_,
+                          .unbinding = unbinding_}) {}
+
 int Core::init() {
   if (int error = backend_.probe()) return error;
-  limits_ = backend_.limits();
-  devices_ = platform_.arena<Device>(std::max<u32>(config_->device_count, 1));
-  const bool room = devices_ != nullptr && sva_.create(config_->device_count) &&
-                    faults_.create(config_->device_count);
+  domains_.create();
+  if (!devices_.create(platform_)) return -IOMMUCHECK_ENOMEM;
+  pasids_.create();
+  const bool room = sva_devices_.create(platform_) && faults_.create(devices_.count());
   return room ? 0 : -IOMMUCHECK_ENOMEM;
 }
 
 int Core::reset() {
   if (int error = backend_.begin_reset()) return error;
   // Unknown contents from before reset must be gone before anything is translated.
-  if (int error = recover()) return error;
+  if (int error = recovery_.recover()) return error;
   return backend_.end_reset();
 }
 
 int Core::shutdown() {
-  leaving_ = true;
+  routes_.set_leaving(true);
   const int error = turn_off();
-  leaving_ = false;
+  routes_.set_leaving(false);
   if (error == 0) free_everything();
   return error;
 }
@@ -34,39 +164,30 @@ int Core::turn_off() {
   if (backend_.takes_commands()) {
     // Off first, so that nothing is filled any more; then caches are emptied; then memory goes.
     if (int error = backend_.block()) return error;
-    if (int error = block_caching_devices()) return error;
+    if (int error = routes_.block_caching_devices()) return error;
     if (int error = backend_.stop()) return error;
-    if (int error = recover()) return error;
+    if (int error = recovery_.recover()) return error;
   }
   return backend_.power_off();
 }
 
-/// Devices' own caches are emptied while that still works, and cannot be filled again.
-int Core::block_caching_devices() {
-  bool any = false;
-  for (u32 i = 0; i < config_->device_count; ++i) {
-    if (!device_present(i) || !backend_.has_cache(i)) continue;
-    any = true;
-    if (set_route(i, {})) backend_.forget_route(i, false);
-  }
-  if (!any || !backend_.translates()) return 0;
-  if (int error = commit()) return error;
-  return drop_device_caches();
-}
-
+/// Plain numbers stay.
 void Core::free_everything() {
-  sva_.shutdown();
+  bonds_.shutdown();
+  uses_.shutdown();
+  io_mms_.shutdown();
+  processes_.shutdown();
+  sva_devices_.shutdown();
   faults_.shutdown();
   events_.shutdown();
-  tasks_.for_each_used([&](Task& task) { release_task(task); });
-  virtual_devices_.for_each_used([&](VirtualDevice& its) { virtual_devices_.release(its); });
-  attachments_.for_each_used([&](Attachment& at) { attachments_.release(at); });
-  domains_.for_each_used([&](Domain& domain) { release(domain); });
-  close_waiting_tables();
-  for (u32 i = 0; i < config_->device_count; ++i) close_own_table(i);
-  for (u32 i = 0; i < config_->device_count; ++i) devices_[i] = Device();
+  tasks_.shutdown();
+  virtual_devices_.shutdown();
+  attachments_.shutdown();
+  domains_.shutdown();
+  tables_.shutdown();
+  devices_.shutdown();
   backend_.free_everything();
-  owed_ = unsure_ = false;
+  batch_.shutdown();
 }
 
 void Core::handle_irq(u64 source) {
@@ -77,154 +198,84 @@ void Core::handle_irq(u64 source) {
 }
 
 void Core::held(iommucheck_held& held) {
-  domains_.for_each_used([&](const Domain& domain) {
-    if (!domain.zombie) ++held.domains;
-  });
-  tasks_.for_each_used([&](const Task&) { ++held.tokens; });
+  domains_.held(held);
+  tasks_.held(held);
   held.queues = faults_.queues() + events_.queues();
-  sva_.held(held);
+  io_mms_.held(held);
+  bonds_.held(held);
+  held.pasids = pasids_.held();
 }
 
-bool Core::has_hooks() const {
-  const Backend::Hooks has = backend_.hooks();
-  return has.mm_attach && has.mm_detach && has.mm_alloc == has.mm_free;
-}
-
-int Core::mm_alloc(iommucheck_handle io_mm) {
-  if (!backend_.hooks().mm_alloc) return 0;
-  const Backend::Made made = backend_.mm_alloc(io_mm);
-  return made.is_null ? -IOMMUCHECK_ENOMEM : made.error;
-}
-
-void Core::close_waiting_tables() {
-  while (waiting_tables_ != nullptr) {
-    Table& table = *waiting_tables_;
-    waiting_tables_ = table.next_waiting;
-    backend_.close_table(table);
+int Core::device_add(u32 device) {
+  if (device >= devices_.count()) return -IOMMUCHECK_EINVAL;
+  if (devices_[device].added) return -IOMMUCHECK_EEXIST;
+  const Backend::Added added = backend_.add_device(device);
+  if (added.changed) {
+    // After a failure too: what was made stays, blocked, and the next device may find it there.
+    backend_.forget_route(device, true);
+    if (int error = batch_.commit()) return error;
   }
+  if (added.error != 0) return added.error;
+  if (backend_.has_cache(device)) {
+    // Whoever had the device before us may have left translations in it.
+    batch_.drop_device(device, no_pasid);
+    if (int error = batch_.commit()) return error;
+  }
+  const unsigned bits = devices_.alone(device) ? backend_.pasid_bits(device) : 0;
+  devices_[device] = {
+      .added = true, .isolated = devices_[device].isolated, .pasid_bits = static_cast<u8>(bits)};
+  devices_.join_group(device);
+  return 0;
 }
 
-/// All that devices have cached themselves; last, as they fill from what was dropped before.
-int Core::drop_device_caches() {
-  // While nothing is translated, nothing that a device has cached is let through.
-  if (!backend_.translates()) return 0;
-  for (u32 i = 0; i < config_->device_count; ++i) {
-    if (device_present(i)) drop_everything_of(i);
+/// Surprise removal: nobody is waited for, and the device itself is not spoken to any more. The
+/// others of its group stay where they are.
+int Core::device_remove(u32 device) {
+  if (!devices_.present(device)) return -IOMMUCHECK_EINVAL;
+  devices_[device].gone = true;
+  devices_.leave_group(device);
+  int error = unbinding_.device_gone(device);
+  faults_.device_gone(device);
+  tasks_.drop_tasks_of(device);
+  domains_.drop_virtual_devices(device);
+  if (int late = attach_pasid_.end_attachments(device, AttachPasid::every_pasid); error == 0)
+    error = late;
+  Domain* domain = domains_.find(devices_[device].domain);
+  if (domain != nullptr) {
+    const int late = moves_.take_off(*domain, device);
+    if (error == 0) error = late;
   }
-  const SyncResult result = backend_.flush();
-  if (result == SyncResult::unanswered) return ask_each();
-  ++batch_;
-  return result == SyncResult::complete ? 0 : -IOMMUCHECK_ETIMEDOUT;
+  devices_[device] = Device();
+  return error;
 }
 
-// ---- what could not be stored ----
-
-namespace {
-
-/// In the IOMMU itself.
-bool has_acted(SyncResult result) {
-  return result == SyncResult::complete || result == SyncResult::unanswered;
+int Core::device_init(u32 device, u32 features, u32 min, u32 max, bool has_mm_exit) {
+  if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
+  if (!devices_.alone(device)) return -IOMMUCHECK_EINVAL;
+  return sva_devices_.device_init(device, features, min, max, has_mm_exit);
 }
 
-}  // namespace
-
-/// Step by step, each known before the next. False: the time was up.
-bool Core::restore_route(u32 device) {
-  const Device& its = devices_[device];
-  const bool blocked = its.isolated || leaving_;
-  const Route route = blocked ? Route{} : route_to(domains_.find(its.domain), its.table, device);
-  for (;;) {
-    switch (backend_.prepare_route(device, route)) {
-      case Prepared::timed_out: return false;
-      case Prepared::ready: return backend_.set_route(device, route) != Stored::timed_out;
-      case Prepared::again: break;
-    }
-    backend_.forget_route(device, false);
-    if (!has_acted(backend_.flush())) return false;
-  }
+/// Of a domain: no kind is built whose faults are a user's.
+int Core::fault_queue_open(u32 device, iommucheck_handle domain, u32 depth,
+                           iommucheck_handle* queue) {
+  if (device == ~u32{0} || domain != 0) return -IOMMUCHECK_EINVAL;
+  if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
+  return faults_.open(device, depth, queue);
 }
 
-/// Null: there is none. A table that is gone nothing leads to.
-void Core::restore_entry(const Holder& holder, u32 pasid, const Entry* entry) {
-  const Domain* domain = domains_.find(holder.domain);
-  const Table* table = holder.is_own()     ? devices_[holder.device].table
-                       : domain != nullptr ? domain->table
-                                           : nullptr;
-  if (table == nullptr || unsure_) return;
-  Table& its = table_of(holder);
-  if (entry == nullptr) {
-    stored(backend_.clear_entry(its, pasid));
-    return;
-  }
-  while (!unsure_ && prepare_entry(its, pasid, *entry) == Prepared::again) {
-    forget_entry(holder, pasid, false);
-    unsure_ |= !has_acted(backend_.flush());
-  }
-  if (!unsure_) stored(backend_.store_entry(its, pasid, *entry));
+/// Of faults or of events.
+int Core::fault_queue_close(iommucheck_handle queue) {
+  return UserEvents::is_one(queue) ? events_.close(queue) : faults_.close(queue);
 }
 
-/// Every route and every entry says what it is to. Entries first: what is said of them anew nobody
-/// is led to by a route that is not.
-bool Core::restore() {
-  unsure_ = false;
-  domains_.for_each_used([&](const Domain& domain) {
-    const Entry first = domain.table != nullptr ? entry_of(domain) : Entry{};
-    if (domain.table == nullptr || unsure_) return;
-    stored(backend_.set_first_entry(*domain.table, has_first_entry(domain) ? &first : nullptr));
-  });
-  sva_.for_each_use([&](const Holder& holder, u32 pasid, const Entry* entry) {
-    restore_entry(holder, pasid, entry);
-  });
-  attachments_.for_each_used([&](const Attachment& at) {
-    const Domain* domain = domains_.find(at.domain);
-    if (domain == nullptr && !at.dead) return;  // not there yet
-    const bool lives = !at.dead && has_entry(*domain);
-    const Entry entry = lives ? entry_of(*domain) : Entry{};
-    restore_entry(Holder{.device = at.device}, at.pasid, lives ? &entry : nullptr);
-  });
-  for (u32 i = 0; i < config_->device_count && !unsure_; ++i) {
-    if (devices_[i].added && !restore_route(i)) unsure_ = true;
-  }
-  return !unsure_;
+int Core::fault_handler_set(u32 device, u32 pasid, bool present, u64 word) {
+  if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
+  return faults_.set_handler(device, pasid, present, word);
 }
 
-/// Invalidates everything, which covers all that any time-out has left open.
-int Core::recover() {
-  owed_ = true;
-  if (unsure_ && !restore()) return -IOMMUCHECK_ETIMEDOUT;
-  if (!backend_.drop_everything()) return -IOMMUCHECK_ETIMEDOUT;
-  if (int error = drop_device_caches()) return error;
-  owed_ = false;
-  const auto settle_space = [&](Space& space) {
-    settled(space);
-    if (!space.old_tag.is_none()) backend_.release_tag(space.old_tag);
-    space.old_tag = {};
-  };
-  sva_.for_each_space(settle_space);
-  sva_.recovered();
-  domains_.for_each_used([&](Domain& domain) {
-    if (Space* space = domain.mapped()) {
-      settle_space(*space);
-      space->cached = domain.has_devices();
-      space->combined = domain.user_devices != 0;
-      if (domain.table != nullptr) backend_.free_abandoned(*domain.table);
-    }
-    if (domain.zombie) release(domain);
-  });
-  attachments_recovered();
-  close_waiting_tables();
-  for (u32 i = 0; i < config_->device_count; ++i) {
-    if (devices_[i].table != nullptr) backend_.free_abandoned(*devices_[i].table);
-  }
-  for (u32 i = 0; i < config_->device_count; ++i) {
-    // One that still does not answer is owed nothing, and owes nothing.
-    if (device_present(i)) rejoin(i);
-  }
-  // Where a move timed out, its device may have reached other spaces until now: nobody is bound
-  // there for it, and whoever moves or leaves next would not end its faults.
-  owed_ |= !faults_.drain({});
-  for (u32 i = 0; i < config_->device_count; ++i) devices_[i].between_users = false;
-  return owed_ ? -IOMMUCHECK_ETIMEDOUT : 0;
+const char* Core::inconsistency() {
+  const char* wrong = devices_.inconsistency();
+  return wrong != nullptr ? wrong : domains_.inconsistency(attachments_);
 }
 
 }  // namespace iommucheck::impl

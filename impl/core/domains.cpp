@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Domains: made, asked about, freed. INTERFACE "Free".
-#include "impl/core/core.h"
+#include "impl/core/domains.h"
 
 namespace iommucheck::impl {
 
 /// Space, and table if it is not one of each device: complete in memory before any route leads to
 /// them.
-int Core::build_paging(Domain& domain, u32 input_bits) {
+int Domains::build_paging(Domain& domain, u32 input_bits) {
   if (!own_tables_) {
     domain.table = backend_.open_table();
     if (domain.table == nullptr) return -IOMMUCHECK_ENOMEM;
@@ -15,13 +15,13 @@ int Core::build_paging(Domain& domain, u32 input_bits) {
   domain.space->domain = domains_.handle(domain);
   if (domain.table == nullptr) return 0;
   const Entry entry = entry_of(*domain.space);
-  stored(backend_.set_first_entry(*domain.table, &entry));
+  batch_.stored(backend_.set_first_entry(*domain.table, &entry));
   return 0;
 }
 
 /// Tables with the format of the master's; nothing of the IOMMU ever leads to them. INTERFACE
 /// "Dynamic domains".
-int Core::alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handle* handle) {
+int Domains::alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handle* handle) {
   const auto* dynamic = static_cast<const iommucheck_dynamic_params*>(params.of_kind);
   if (dynamic == nullptr || dynamic->abi != IOMMUCHECK_DRIVER_ABI ||
       dynamic->size < IOMMUCHECK_DYNAMIC_PARAMS_SIZE_VER0) {
@@ -46,19 +46,19 @@ int Core::alloc_dynamic(const iommucheck_domain_params& params, iommucheck_handl
 }
 
 /// Space and table of one whose addresses may be the output of a user's tables.
-int Core::build_outer(Domain& domain, u32 input_bits) {
+int Domains::build_outer(Domain& domain, u32 input_bits) {
   if (int error = backend_.open_outer(input_bits, &domain.space, &domain.table)) return error;
   domain.space->domain = domains_.handle(domain);
   return 0;
 }
 
-int Core::build(Domain& domain, u32 input_bits) {
+int Domains::build(Domain& domain, u32 input_bits) {
   if (domain.is_outer()) return build_outer(domain, input_bits);
   if (!domain.is_paging()) return 0;
   return build_paging(domain, input_bits != 0 ? input_bits : limits_.input_bits_max);
 }
 
-int Core::domain_alloc(const iommucheck_domain_params& params, iommucheck_handle* handle) {
+int Domains::domain_alloc(const iommucheck_domain_params& params, iommucheck_handle* handle) {
   const bool paging = params.kind == IOMMUCHECK_DOMAIN_PAGING;
   if (params.kind < IOMMUCHECK_DOMAIN_PAGING || params.kind > IOMMUCHECK_DOMAIN_NESTED_PASID) {
     return -IOMMUCHECK_EINVAL;
@@ -81,14 +81,13 @@ int Core::domain_alloc(const iommucheck_domain_params& params, iommucheck_handle
   return 0;
 }
 
-/// Gives everything of a domain back that no cache and no route knows.
-void Core::release(Domain& domain) {
+void Domains::release(Domain& domain) {
   if (domain.space != nullptr) backend_.close_space(*domain.space);
   if (domain.table != nullptr) backend_.close_table(*domain.table);
   domains_.release(domain);
 }
 
-int Core::domain_free(iommucheck_handle handle) {
+int Domains::domain_free(iommucheck_handle handle) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
   if (domain->has_devices() || domain->dynamic != 0 || domain->nested != 0 || domain->events != 0) {
@@ -102,7 +101,7 @@ int Core::domain_free(iommucheck_handle handle) {
     return 0;
   }
   // After a time-out a device may still be on it, identity ones included.
-  if (ensure_settled() != 0) {
+  if (batch_.ensure_settled() != 0) {
     domain->zombie = true;
     return -IOMMUCHECK_ETIMEDOUT;
   }
@@ -110,7 +109,7 @@ int Core::domain_free(iommucheck_handle handle) {
   return 0;
 }
 
-int Core::domain_get_info(iommucheck_handle handle, iommucheck_domain_info* info) {
+int Domains::domain_get_info(iommucheck_handle handle, iommucheck_domain_info* info) {
   const Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie || info->size < sizeof *info) {
     return -IOMMUCHECK_EINVAL;
@@ -124,7 +123,7 @@ int Core::domain_get_info(iommucheck_handle handle, iommucheck_domain_info* info
   return 0;
 }
 
-int Core::domain_get_attr(iommucheck_handle handle, u32 attr, u64* value) {
+int Domains::domain_get_attr(iommucheck_handle handle, u32 attr, u64* value) {
   int error = 0;
   const Space* space = domain_space(handle, &error);
   // A domain's space is the one without a PASID.
@@ -133,16 +132,37 @@ int Core::domain_get_attr(iommucheck_handle handle, u32 attr, u64* value) {
   return 0;
 }
 
-Space* Core::domain_space(iommucheck_handle handle, int* error) {
+Space* Domains::domain_space(iommucheck_handle handle, int* error) {
   Domain* domain = domains_.find(handle);
   const bool mapped = domain != nullptr && !domain->zombie && domain->space != nullptr;
   *error = mapped ? 0 : -IOMMUCHECK_EINVAL;
   return mapped ? domain->space : nullptr;
 }
 
-iommucheck_handle Core::paging_domain(u32 device) const {
-  const Domain* domain = domains_.find(devices_[device].domain);
-  return domain != nullptr && domain->is_paging() ? devices_[device].domain : 0;
+int Domains::open_space(iommucheck_handle domain, u32 pasid, Space** space) {
+  if (int error = backend_.open_space(domains_.find(domain)->space->input_bits, space)) {
+    return error;
+  }
+  (*space)->domain = domain;
+  (*space)->pasid = pasid;
+  return 0;
+}
+
+u64 Domains::iova_to_phys(iommucheck_handle handle, u64 iova) {
+  const Domain* domain = domains_.find(handle);
+  if (domain == nullptr || domain->zombie) return 0;
+  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return iova;
+  return domain->space != nullptr ? translate(*domain->space, iova) : 0;
+}
+
+void Domains::shutdown() {
+  domains_.for_each_used([&](Domain& domain) { release(domain); });
+}
+
+void Domains::held(iommucheck_held& held) {
+  domains_.for_each_used([&](const Domain& domain) {
+    if (!domain.zombie) ++held.domains;
+  });
 }
 
 }  // namespace iommucheck::impl

@@ -4,7 +4,12 @@
 
 #include <algorithm>
 
-#include "impl/core/core.h"
+#include "impl/core/batch.h"
+#include "impl/core/bonds.h"
+#include "impl/core/devices.h"
+#include "impl/core/domains.h"
+#include "impl/core/pasids.h"
+#include "impl/core/sva_devices.h"
 #include "impl/core/user_events.h"
 
 namespace iommucheck::impl {
@@ -53,7 +58,7 @@ Faults::Open* Faults::begin(const Fault& fault) {
   free_ = open->next;
   *open = Open();
   open->state = Open::State::lost;
-  open->counted = sva_.fault_begins(fault.pasid);
+  open->counted = pasids_.fault_begins(fault.pasid);
   open->fault = fault;
   open->previous = last_;
   (last_ != nullptr ? last_->next : first_) = open;
@@ -111,20 +116,20 @@ void Faults::leave(Open& open) {
 /// Whether `ending` says that the fault is to end, whoever would answer it.
 bool Faults::ends(const Open& open, const Ending& ending) const {
   u32 device = 0;
-  if (open.fault.pasid == no_pasid || !core_.device_of(open.fault, &device)) return true;
+  if (open.fault.pasid == no_pasid || !devices_.device_of(open.fault, &device)) return true;
   switch (ending.whose) {
     case Ending::Whose::nobody: return false;
     case Ending::Whose::queue: return open.queue == ending.of;
     case Ending::Whose::device: return ending.of == device && ending.pasid == open.fault.pasid;
     case Ending::Whose::domain:
-      return core_.holder_of(device) == Holder{.domain = ending.of} &&
+      return domains_.holder_of(device) == Holder{.domain = ending.of} &&
              ending.pasid == open.fault.pasid;
   }
   return false;
 }
 
 void Faults::over(Open& open) {
-  if (open.counted) sva_.fault_ends(open.fault.pasid);
+  if (open.counted) pasids_.fault_ends(open.fault.pasid);
   leave(open);
 }
 
@@ -165,10 +170,10 @@ void Faults::hand_over(Open& open, u32 device, u64 word) {
 /// Whoever handles the process's faults is asked for each page, until one is not to be had.
 bool Faults::handlers_agree(Open& open, u32 device) {
   const u32 pasid = open.fault.pasid;
-  bool all = sva_.answer_fault(device, pasid, open.fault.iova, open.fault.prot);
+  bool all = bonds_.answer_fault(device, pasid, open.fault.iova, open.fault.prot);
   for (const Page* page = open.further; all && page != nullptr; page = page->next) {
     if (open.state != Open::State::asked) return false;
-    all = sva_.answer_fault(device, pasid, page->iova, page->prot);
+    all = bonds_.answer_fault(device, pasid, page->iova, page->prot);
   }
   return all;
 }
@@ -177,17 +182,17 @@ bool Faults::handlers_agree(Open& open, u32 device) {
 /// driver, which may end this very fault (an unbind), or read further ones.
 void Faults::ask(Open& open, const Ending& ending) {
   u32 device = 0;
-  if (open.cut || ends(open, ending) || !core_.device_of(open.fault, &device)) {
+  if (open.cut || ends(open, ending) || !devices_.device_of(open.fault, &device)) {
     send(open, Response::invalid);
     return;
   }
-  if (const Bond* bond = sva_.fault_handler_of(device, open.fault.pasid)) {
+  if (const Bond* bond = bonds_.fault_handler_of(device, open.fault.pasid)) {
     hand_over(open, device, bond->fault_word);
     return;
   }
   // Whoever handles the process's faults answers where the device has no queue.
   FaultQueue* queue = queue_of(device);
-  if (queue != nullptr && sva_.is_processes(device, open.fault.pasid)) {
+  if (queue != nullptr && bonds_.is_processes(device, open.fault.pasid)) {
     if (queue->unread >= queue->depth) {
       send(open, Response::invalid);
       return;
@@ -240,9 +245,9 @@ bool Faults::end_begun(const Ending& ending) {
   for_each_open([&](Open& open) {
     if (open.state != Open::State::begun) return;
     u32 device = 0;
-    const bool known = core_.device_of(open.fault, &device);
+    const bool known = devices_.device_of(open.fault, &device);
     const bool ended =
-        ends(open, ending) || (known && !sva_.is_processes(device, open.fault.pasid));
+        ends(open, ending) || (known && !bonds_.is_processes(device, open.fault.pasid));
     if (ended) all &= send(open, Response::invalid);
   });
   return all;
@@ -273,7 +278,7 @@ bool Faults::go_on(const Ending& ending) {
       case Open::State::unread:
       case Open::State::read:
         // After a time-out nobody may have come back for those at a number that is given up.
-        if (ended || !sva_.is_processes(open.device, open.fault.pasid)) {
+        if (ended || !bonds_.is_processes(open.device, open.fault.pasid)) {
           answer(open, Response::invalid, its);
         }
         break;
@@ -281,7 +286,7 @@ bool Faults::go_on(const Ending& ending) {
         if (!ended) break;
         // Its place is kept for the handler, which finds out.
         if (backend_.answer(open.fault, Response::invalid) == Answered::done) {
-          if (open.counted) sva_.fault_ends(open.fault.pasid);
+          if (open.counted) pasids_.fault_ends(open.fault.pasid);
           open.counted = false;
         } else {
           refused = true;
@@ -322,12 +327,24 @@ bool Faults::drain(Ending ending) {
   return all;
 }
 
+void Faults::end_device_faults(u32 device, u32 pasid) {
+  batch_.owe_if(!drain({Ending::Whose::device, device, pasid}));
+}
+
+void Faults::end_holder_faults(const Holder& holder, u32 pasid) {
+  if (holder.is_own()) return end_device_faults(holder.device, pasid);
+  batch_.owe_if(!drain({Ending::Whose::domain, holder.domain, pasid}));
+}
+
+void Faults::read_all() { batch_.owe_if(!drain({})); }
+
 // ---- queues of users ----
 
 int Faults::open(u32 device, u32 depth, iommucheck_handle* handle) {
-  if (depth == 0 || !sva_.has_asked_for_faults(device)) return -IOMMUCHECK_EINVAL;
-  if (queue_of(device) != nullptr || sva_.has_fault_handler(device)) return -IOMMUCHECK_EBUSY;
-  if (sva_.is_silenced(device)) return -IOMMUCHECK_EBUSY;
+  if (depth == 0 || !sva_devices_.has_asked_for_faults(device)) return -IOMMUCHECK_EINVAL;
+  if (queue_of(device) != nullptr || sva_devices_.has_fault_handler(device))
+    return -IOMMUCHECK_EBUSY;
+  if (bonds_.is_silenced(device)) return -IOMMUCHECK_EBUSY;
   FaultQueue* queue = queues_.allocate(platform_);
   if (queue == nullptr) return -IOMMUCHECK_ENOMEM;
   queue->device = device;
@@ -395,8 +412,8 @@ int Faults::close(iommucheck_handle handle) {
 /// What the handler before was given is answered all the same, unless no other follows it.
 int Faults::set_handler(u32 device, u32 pasid, bool present, u64 word) {
   if (queue_of(device) != nullptr) return -IOMMUCHECK_EBUSY;
-  const bool had_one = sva_.fault_handler_of(device, pasid) != nullptr;
-  if (int error = sva_.set_fault_handler(device, pasid, present, word)) return error;
+  const bool had_one = bonds_.fault_handler_of(device, pasid) != nullptr;
+  if (int error = bonds_.set_fault_handler(device, pasid, present, word)) return error;
   if (present || !had_one) return 0;
   const Ending ending{.whose = Ending::Whose::device, .of = device, .pasid = pasid};
   return go_on(ending) ? 0 : -IOMMUCHECK_ETIMEDOUT;

@@ -5,13 +5,18 @@
 
 #include "base/types.h"
 #include "impl/core/backend.h"
+#include "impl/core/objects.h"
 #include "impl/platform/platform.h"
 #include "impl/platform/pool.h"
 
 namespace iommucheck::impl {
 
-class Core;
-class Sva;
+class Batch;
+class Bonds;
+class Devices;
+class Domains;
+class Pasids;
+class SvaDevices;
 class UserEvents;
 
 /// Which faults are to end, whoever would answer them.
@@ -35,8 +40,25 @@ struct FaultQueue {
 
 class Faults {
  public:
-  Faults(const Platform& platform, Backend& backend, const Core& core, Sva& sva, UserEvents& events)
-      : platform_(platform), backend_(backend), core_(core), sva_(sva), events_(events) {}
+  struct Parts {
+    Devices& devices;
+    Domains& domains;
+    Pasids& pasids;
+    SvaDevices& sva_devices;
+    Bonds& bonds;
+    Batch& batch;
+    UserEvents& events;
+  };
+  Faults(const Platform& platform, Backend& backend, const Parts& parts)
+      : platform_(platform),
+        backend_(backend),
+        devices_(parts.devices),
+        domains_(parts.domains),
+        pasids_(parts.pasids),
+        sva_devices_(parts.sva_devices),
+        bonds_(parts.bonds),
+        batch_(parts.batch),
+        events_(parts.events) {}
 
   /// Place for all that may wait at a time, and for a queue of each device. False: no memory.
   bool create(u32 devices);
@@ -58,6 +80,12 @@ class Faults {
   /// Reads all that was reported so far, ends what is to end, and lets the others be answered.
   /// False: not every answer has acted.
   bool drain(Ending ending);
+  /// Ends those of `pasid` that wait: of one device, or of every device of a table. An answer that
+  /// does not get through is owed.
+  void end_device_faults(u32 device, u32 pasid);
+  void end_holder_faults(const Holder& holder, u32 pasid);
+  /// Reads all, and ends none. What does not get through is owed.
+  void read_all();
 
  private:
   /// One that was read from the backend, until its answer has acted.
@@ -103,7 +131,6 @@ class Faults {
   Open* begin(const Fault& fault);
   Open* find_begun(const Fault& fault);
   void add_page(Open& open, const Fault& fault);
-  void appears(Open& open, const Ending& ending);
 
   bool ends(const Open& open, const Ending& ending) const;
   bool send(Open& open, Response response);
@@ -123,8 +150,12 @@ class Faults {
 
   const Platform& platform_;
   Backend& backend_;
-  const Core& core_;
-  Sva& sva_;
+  Devices& devices_;
+  Domains& domains_;
+  Pasids& pasids_;
+  SvaDevices& sva_devices_;
+  Bonds& bonds_;
+  Batch& batch_;
   UserEvents& events_;
   Pool<FaultQueue> queues_;
   iommucheck_handle* queue_of_ = nullptr;  // of each device; 0: none

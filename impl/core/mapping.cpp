@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// map, unmap and what follows. INTERFACE "Map", "Gather".
+#include "impl/core/mapping.h"
+
 #include <algorithm>
 
-#include "impl/core/core.h"
+#include "impl/core/batch.h"
+#include "impl/core/domains.h"
+#include "impl/core/owed.h"
 
 namespace iommucheck::impl {
 
@@ -20,18 +23,18 @@ constexpr bool in_range(u64 start, u64 bytes, unsigned address_bits) {
 
 }  // namespace
 
-int Core::check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const {
+int Mapping::check_map(const Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) const {
   if (((iova | pa | bytes) & space.page_mask) != 0) return -IOMMUCHECK_EINVAL;
   if ((prot & prot_access) == 0 || (prot & ~prot_known) != 0) return -IOMMUCHECK_EINVAL;
   if (space.page_sizes == 0) return -IOMMUCHECK_ENODEV;
   if (bytes == 0) return 0;
   const bool fits =
-      in_range(iova, bytes, space.input_bits) && in_range(pa, bytes, limits_.output_bits);
+      in_range(iova, bytes, space.input_bits) && in_range(pa, bytes, domains_.limits().output_bits);
   return fits ? 0 : -IOMMUCHECK_ERANGE;
 }
 
 /// Whether a time-out has left translations of the range that nothing has invalidated since.
-bool Core::quarantined(const Space& space, u64 iova, u64 bytes) const {
+bool Mapping::quarantined(const Space& space, u64 iova, u64 bytes) const {
   if (space.quarantine.all()) return true;
   for (const TlbRange& range : space.quarantine) {
     if (iova < range.end && range.first < iova + bytes) return true;
@@ -40,7 +43,7 @@ bool Core::quarantined(const Space& space, u64 iova, u64 bytes) const {
 }
 
 /// Clears what is mapped from `iova` on, and notes what that owes. Returns the bytes.
-u64 Core::clear(Space& space, u64 iova, u64 bytes) {
+u64 Mapping::clear(Space& space, u64 iova, u64 bytes) {
   const UnmapProgress progress = backend_.unmap(space, iova, bytes);
   space.tables_wait |= progress.tables_left;
   if (progress.bytes != 0) {
@@ -53,15 +56,15 @@ u64 Core::clear(Space& space, u64 iova, u64 bytes) {
 }
 
 /// Removes the first `bytes` of a map that has failed. They were reachable for a moment.
-void Core::unroll(Space& space, u64 iova, u64 bytes) {
+void Mapping::unroll(Space& space, u64 iova, u64 bytes) {
   if (bytes == 0) return;
   clear(space, iova, bytes);
-  complete(space);  // a time-out puts them in quarantine; the caller hears why map failed
+  debts_.complete(space);  // a time-out puts them in quarantine; the caller hears why map failed
 }
 
 /// Where an empty table hangs in the place of a block, and no command empties the caches that may
 /// lead to it: so many bytes that none of those blocks fits, and the table is filled instead.
-u64 Core::less_than_block(const Space& space, u64 iova, u64 pa, u64 bytes) {
+u64 Mapping::less_than_block(const Space& space, u64 iova, u64 pa, u64 bytes) {
   u64 block = 0;
   for (u64 sizes = space.page_sizes; sizes != 0; sizes &= sizes - 1) {
     const u64 size = sizes & (~sizes + 1);
@@ -72,11 +75,11 @@ u64 Core::less_than_block(const Space& space, u64 iova, u64 pa, u64 bytes) {
 
 /// An empty table hangs where map wants to put a block: invalid first, then out of every cache,
 /// then free (break-before-make).
-int Core::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
+int Mapping::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
   const Detached table = backend_.detach(space, iova, pa, bytes);
   space.gather.add(
       {.first = table.first, .end = table.end, .leaf_levels = any_level, .tables = true});
-  if (int error = complete(space)) {
+  if (int error = debts_.complete(space)) {
     backend_.attach_back(space, table);
     return error;
   }
@@ -85,17 +88,17 @@ int Core::clear_the_way(Space& space, u64 iova, u64 pa, u64 bytes) {
 }
 
 /// What was mapped may be remembered as unmapped, by IOMMUs that do. 0, ETIMEDOUT.
-int Core::forget_unmapped(Space& space, u64 iova, u64 bytes) {
+int Mapping::forget_unmapped(Space& space, u64 iova, u64 bytes) {
   if (!remembers_unmapped_ || !space.cached || space.foreign) return 0;
   space.gather.add({.first = iova, .end = iova + bytes, .leaf_levels = any_level, .tables = true});
-  return complete(space);
+  return debts_.complete(space);
 }
 
 /// map() after its arguments were checked; on error nothing is left mapped.
-int Core::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+int Mapping::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   if (bytes == 0) return 0;
   if (!space.quarantine.empty() && quarantined(space, iova, bytes)) {
-    if (int error = ensure_settled()) return error;
+    if (int error = batch_.ensure_settled()) return error;
   }
   u64 done = 0;
   u64 most = bytes;  // of the next step
@@ -124,13 +127,13 @@ int Core::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   return error;
 }
 
-int Core::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
+int Mapping::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   if (int error = check_map(space, iova, pa, bytes, prot)) return error;
   return map_checked(space, iova, pa, bytes, prot);
 }
 
-iommucheck_result Core::map_sg(Space& space, u64 iova, const iommucheck_sg* sg, u64 count,
-                               u32 prot) {
+iommucheck_result Mapping::map_sg(Space& space, u64 iova, const iommucheck_sg* sg, u64 count,
+                                  u32 prot) {
   u64 total = 0;
   for (u64 i = 0; i < count; ++i) {
     // check_map keeps every sum below 2^input_bits, so that none wraps.
@@ -151,13 +154,13 @@ iommucheck_result Core::map_sg(Space& space, u64 iova, const iommucheck_sg* sg, 
   return {total, 0, 0};
 }
 
-iommucheck_result Core::unmap(Space& space, u64 iova, u64 bytes) {
+iommucheck_result Mapping::unmap(Space& space, u64 iova, u64 bytes) {
   const iommucheck_result fast = unmap_fast(space, iova, bytes);
   if (fast.bytes == 0) return fast;
-  return {fast.bytes, complete(space), 0};
+  return {fast.bytes, debts_.complete(space), 0};
 }
 
-iommucheck_result Core::unmap_fast(Space& space, u64 iova, u64 bytes) {
+iommucheck_result Mapping::unmap_fast(Space& space, u64 iova, u64 bytes) {
   if (bytes == 0 || ((iova | bytes) & space.page_mask) != 0) return {0, 0, 0};
   if (!in_range(iova, bytes, space.input_bits)) return {0, 0, 0};
   const u64 cleared = clear(space, iova, bytes);
@@ -166,30 +169,23 @@ iommucheck_result Core::unmap_fast(Space& space, u64 iova, u64 bytes) {
 }
 
 /// Of a foreign space it is its caller's word that nobody has anything cached.
-int Core::sync(Space& space) {
-  if (space.foreign) settled(space);
-  return complete(space);
+int Mapping::sync(Space& space) {
+  if (space.foreign) debts_.settled(space);
+  return debts_.complete(space);
 }
 
-int Core::flush_all(Space& space) {
+int Mapping::flush_all(Space& space) {
   space.gather.add_all();
   return sync(space);
 }
 
-int Core::range_add(Space& space, u64 iova, u64 bytes) {
+int Mapping::range_add(Space& space, u64 iova, u64 bytes) {
   if (bytes == 0) return 0;
   if (!in_range(iova, bytes, space.input_bits)) return -IOMMUCHECK_EINVAL;
   const u64 first = iova & ~space.page_mask;
   const u64 end = ((iova + (bytes - 1)) | space.page_mask) + 1;
   space.gather.add({.first = first, .end = end, .leaf_levels = any_level, .tables = false});
   return 0;
-}
-
-u64 Core::iova_to_phys(iommucheck_handle handle, u64 iova) {
-  const Domain* domain = domains_.find(handle);
-  if (domain == nullptr || domain->zombie) return 0;
-  if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY) return iova;
-  return domain->space != nullptr ? translate(*domain->space, iova) : 0;
 }
 
 }  // namespace iommucheck::impl

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Tokens: a device's use of a task, by the process's own table or by one of its own. INTERFACE
-// "bind_task".
-#include "impl/core/core.h"
+#include "impl/core/tasks.h"
+
+#include "impl/core/bind.h"
+#include "impl/core/bonds.h"
+#include "impl/core/devices.h"
+#include "impl/core/domains.h"
+#include "impl/core/unbind.h"
 
 namespace iommucheck::impl {
 
 /// An empty table with the format of the domain that the device is on.
-int Core::bind_explicit(u32 device, iommucheck_handle* token) {
-  const iommucheck_handle domain = paging_domain(device);
+int Tasks::bind_explicit(u32 device, iommucheck_handle* token) {
+  const iommucheck_handle domain = domains_.paging_domain(device);
   Domain* master = domains_.find(domain);
   if (master == nullptr) return -IOMMUCHECK_EINVAL;
   Task* task = tasks_.allocate(platform_);
@@ -23,10 +27,10 @@ int Core::bind_explicit(u32 device, iommucheck_handle* token) {
   return 0;
 }
 
-int Core::bind_task(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata,
-                    iommucheck_handle* token) {
-  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
-  const u32 can = config_->devices[device]->flags;
+int Tasks::bind_task(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata,
+                     iommucheck_handle* token) {
+  if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
+  const u32 can = devices_.claims(device).flags;
   if (flags == IOMMUCHECK_TASK_EXPLICIT) {
     if ((can & IOMMUCHECK_DEVICE_NO_EXPLICIT) != 0) return -IOMMUCHECK_EOPNOTSUPP;
     return bind_explicit(device, token);
@@ -35,12 +39,12 @@ int Core::bind_task(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata,
   if ((can & IOMMUCHECK_DEVICE_NO_SVM) != 0) return -IOMMUCHECK_EOPNOTSUPP;
   Task* task = tasks_.allocate(platform_);
   if (task == nullptr) return -IOMMUCHECK_ENOMEM;
-  if (int error = sva_.bind_device(device, mm, 0, drvdata, &task->pasid)) {
+  if (int error = binding_.bind_device(device, mm, 0, drvdata, &task->pasid)) {
     tasks_.release(*task);
     return error;
   }
   task->device = device;
-  task->bond = sva_.bond_at(device, task->pasid);
+  task->bond = bonds_.bond_at(device, task->pasid);
   task->table_pa = mm.table_pa;
   *token = tasks_.handle(*task);
   return 0;
@@ -48,7 +52,7 @@ int Core::bind_task(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata,
 
 /// Gives a task back that refers to no bond any more. Nobody walks its table: its caller has seen
 /// to that.
-void Core::release_task(Task& task) {
+void Tasks::release_task(Task& task) {
   if (task.space != nullptr) {
     backend_.close_space(*task.space);
     if (Domain* master = domains_.find(task.master)) --master->dynamic;
@@ -56,20 +60,20 @@ void Core::release_task(Task& task) {
   tasks_.release(task);
 }
 
-int Core::unbind_task(u32 device, iommucheck_handle token) {
-  if (!device_present(device)) return -IOMMUCHECK_ENODEV;
+int Tasks::unbind_task(u32 device, iommucheck_handle token) {
+  if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
   const Task* task = tasks_.find(token);
   if (task == nullptr || task->device != device) return -IOMMUCHECK_EINVAL;
   // While a handler is waited for, another call may give the token back, and its reference.
-  if (task->bond != 0 && sva_.has_bond(task->bond)) {
-    if (int error = sva_.wait_for_exit(device, task->pasid)) return error;
+  if (task->bond != 0 && bonds_.has_bond(task->bond)) {
+    if (int error = unbinding_.wait_for_exit(device, task->pasid)) return error;
     task = tasks_.find(token);
     if (task == nullptr) return -IOMMUCHECK_EINVAL;
   }
   int error = 0;
   // A bond that an exit or unbind_dev_all has ended needs no unbind.
-  if (task->bond != 0 && sva_.has_bond(task->bond)) {
-    error = sva_.unbind_device(device, task->pasid);
+  if (task->bond != 0 && bonds_.has_bond(task->bond)) {
+    error = unbinding_.unbind_device(device, task->pasid);
     if (error != 0 && error != -IOMMUCHECK_ETIMEDOUT) return error;
   }
   Task* left = tasks_.find(token);
@@ -78,13 +82,13 @@ int Core::unbind_task(u32 device, iommucheck_handle token) {
   return error;
 }
 
-void Core::drop_tasks_of(u32 device) {
+void Tasks::drop_tasks_of(u32 device) {
   tasks_.for_each_used([&](Task& task) {
     if (task.device == device) release_task(task);
   });
 }
 
-Space* Core::task_space(iommucheck_handle token, int* error) {
+Space* Tasks::task_space(iommucheck_handle token, int* error) {
   const Task* task = tasks_.find(token);
   if (task == nullptr) {
     *error = -IOMMUCHECK_EINVAL;
@@ -94,7 +98,7 @@ Space* Core::task_space(iommucheck_handle token, int* error) {
   return task->space;
 }
 
-int Core::task_get_attr(iommucheck_handle token, u32 attr, u64* value) {
+int Tasks::task_get_attr(iommucheck_handle token, u32 attr, u64* value) {
   const Task* task = tasks_.find(token);
   if (task == nullptr) return -IOMMUCHECK_EINVAL;
   if (attr == IOMMUCHECK_ATTRIBUTE_TTBR0) {
@@ -104,6 +108,14 @@ int Core::task_get_attr(iommucheck_handle token, u32 attr, u64* value) {
   if (attr != IOMMUCHECK_ATTRIBUTE_PASID || task->space != nullptr) return -IOMMUCHECK_EINVAL;
   *value = task->pasid;
   return 0;
+}
+
+void Tasks::held(iommucheck_held& held) {
+  tasks_.for_each_used([&](const Task&) { ++held.tokens; });
+}
+
+void Tasks::shutdown() {
+  tasks_.for_each_used([&](Task& task) { release_task(task); });
 }
 
 }  // namespace iommucheck::impl

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
-#include "impl/core/core.h"
+#include "impl/core/devices.h"
+#include "impl/core/domains.h"
+#include "impl/core/virtual_devices.h"
 
 namespace iommucheck::impl {
 
@@ -29,6 +31,15 @@ int UserEvents::open(iommucheck_handle parent, u32 depth, iommucheck_handle* han
   return 0;
 }
 
+int UserEvents::event_queue_open(iommucheck_handle handle, u32 depth, iommucheck_handle* queue) {
+  Domain* parent = domains_.find_outer(handle);
+  if (parent == nullptr) return -IOMMUCHECK_EINVAL;
+  if (parent->events != 0) return -IOMMUCHECK_EBUSY;
+  if (int error = open(handle, depth, queue)) return error;
+  parent->events = *queue;
+  return 0;
+}
+
 void UserEvents::release(EventQueue& queue) {
   for (UserEvent* list : {queue.first, queue.free}) {
     while (list != nullptr) {
@@ -40,12 +51,13 @@ void UserEvents::release(EventQueue& queue) {
   queues_.release(queue);
 }
 
-iommucheck_handle UserEvents::close(iommucheck_handle handle) {
+int UserEvents::close(iommucheck_handle handle) {
   EventQueue* queue = find(handle);
-  if (queue == nullptr) return 0;
-  const iommucheck_handle parent = queue->parent;
-  release(*queue);
-  return parent;
+  Domain* parent = queue != nullptr ? domains_.find(queue->parent) : nullptr;
+  if (queue != nullptr) release(*queue);
+  if (parent == nullptr) return -IOMMUCHECK_EINVAL;
+  parent->events = 0;
+  return 0;
 }
 
 u32 UserEvents::queues() {
@@ -79,9 +91,22 @@ int UserEvents::read(iommucheck_handle handle, iommucheck_user_event& event) {
   return 0;
 }
 
+/// To which user's queue its device's events go, and by which number the user knows it. 0: to none.
+iommucheck_handle UserEvents::events_of(const Fault& fault, u32* number) {
+  u32 device = 0;
+  if (!devices_.device_of(fault, &device) || devices_[device].between_users) return 0;
+  const Domain* domain = domains_.find(devices_[device].domain);
+  if (domain == nullptr || domain->parent == nullptr) return 0;
+  const auto its = [&](const VirtualDevice& one) { return one.device == device; };
+  const VirtualDevice* named = domain->parent->virtual_devices.find_if(virtual_devices_, its);
+  if (named == nullptr) return 0;
+  *number = named->number;
+  return domain->parent->events;
+}
+
 bool UserEvents::tell(const Event& event) {
   u32 number = 0;
-  EventQueue* queue = find(core_.events_of(event.from, &number));
+  EventQueue* queue = find(events_of(event.from, &number));
   if (queue == nullptr) return false;
   UserEvent* place = queue->free;
   if (place == nullptr) {

@@ -9,7 +9,9 @@
 
 namespace iommucheck::impl {
 
-class Core;
+class Devices;
+class Domains;
+class VirtualDevices;
 
 /// A place of a queue, or what stands there.
 struct UserEvent {
@@ -36,17 +38,21 @@ class UserEvents {
  public:
   static constexpr u32 depth_max = 1u << 19;
 
-  UserEvents(const Platform& platform, const Backend& backend, Core& core)
-      : platform_(platform), backend_(backend), core_(core) {}
+  UserEvents(const Platform& platform, const Backend& backend, Devices& devices, Domains& domains,
+             VirtualDevices& virtual_devices)
+      : platform_(platform),
+        backend_(backend),
+        devices_(devices),
+        domains_(domains),
+        virtual_devices_(virtual_devices) {}
 
   /// Whether a queue's handle is that of one of these.
   static bool is_one(iommucheck_handle queue) { return (queue & mark) != 0; }
 
-  // As stated in driver.h; `parent` is right, and has none. EINVAL, ENOMEM.
-  int open(iommucheck_handle parent, u32 depth, iommucheck_handle* queue);
+  // As stated in driver.h.
+  int event_queue_open(iommucheck_handle parent, u32 depth, iommucheck_handle* queue);
   int read(iommucheck_handle queue, iommucheck_user_event& event);
-  /// Of which parent it was; 0: there is no such queue.
-  iommucheck_handle close(iommucheck_handle queue);
+  int close(iommucheck_handle queue);
   u32 queues();
   void shutdown();
 
@@ -60,11 +66,15 @@ class UserEvents {
   EventQueue* find(iommucheck_handle queue) {
     return is_one(queue) ? queues_.find(queue & ~mark) : nullptr;
   }
+  int open(iommucheck_handle parent, u32 depth, iommucheck_handle* queue);
   void release(EventQueue& queue);
+  iommucheck_handle events_of(const Fault& fault, u32* number);
 
   const Platform& platform_;
   const Backend& backend_;
-  Core& core_;
+  Devices& devices_;
+  Domains& domains_;
+  VirtualDevices& virtual_devices_;
   Pool<EventQueue> queues_;
   Pool<UserEvent> places_;
 };

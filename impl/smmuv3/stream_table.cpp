@@ -12,7 +12,7 @@ namespace {
 
 constexpr u32 split = 6;  // 64 STEs of 64 bytes: one page a leaf
 constexpr u64 leaf_entries = u64{1} << split;
-constexpr u64 leaf_bytes = leaf_entries * ste_bytes;
+constexpr u64 ste_leaf_bytes = leaf_entries * ste_bytes;
 constexpr u64 span = split + 1;
 
 constexpr u64 l1std_address_mask = mask(51, 6);
@@ -62,7 +62,7 @@ void StreamTable::destroy(const Platform& platform) {
     const u64* l1 = platform.words(base_);
     for (u64 i = 0; i < (u64{1} << (lg2_ - split)); ++i) {
       const u64 leaf = l1[i] & l1std_address_mask;
-      if (leaf != 0) platform.table_free(leaf, leaf_bytes);
+      if (leaf != 0) platform.table_free(leaf, ste_leaf_bytes);
     }
   }
   platform.table_free(base_, bytes());
@@ -79,7 +79,7 @@ StreamTable::Added StreamTable::add(const Platform& platform, u32 stream_id) {
   if (!two_level_) return Added::present;
   const u64 l1std = base_ + (u64{stream_id >> split} << entry_lg2);
   if (*platform.words(l1std) != 0) return Added::present;
-  const u64 leaf = new_leaf(platform, leaf_entries, leaf_bytes);
+  const u64 leaf = new_leaf(platform, leaf_entries, ste_leaf_bytes);
   if (leaf == 0) return Added::no_memory;
   platform.store64(l1std, make_l1std(leaf, span));
   platform.clean(l1std, sizeof(u64));
