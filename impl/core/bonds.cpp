@@ -135,4 +135,26 @@ void Bonds::held(iommucheck_held& held) {
   bonds_.for_each_used([&](const Bond&) { ++held.bonds; });
 }
 
+const char* Bonds::inconsistency() {
+  const char* wrong = nullptr;
+  const auto expect = [&](bool holds, const char* what) {
+    if (!holds && wrong == nullptr) wrong = what;
+  };
+  u32 all = 0, listed = 0;
+  bonds_.for_each_used([&](const Bond& bond) {
+    ++all;
+    expect(io_mms_.find(bond.io_mm) != nullptr, "Bond::io_mm is gone");
+  });
+  for (u32 i = 0; i < sva_devices_.count(); ++i) {
+    u32 handlers = 0;
+    sva_devices_[i].bonds.for_each(bonds_, [&](const Bond& bond) {
+      ++listed;
+      handlers += bond.has_fault_handler ? 1 : 0;
+    });
+    expect(sva_devices_[i].fault_handlers == handlers, "SvaDevice::fault_handlers");
+  }
+  expect(all == listed, "SvaDevice::bonds");
+  return wrong;
+}
+
 }  // namespace iommucheck::impl

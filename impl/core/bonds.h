@@ -76,6 +76,9 @@ class Bonds {
   /// Whether its faults do not wait, for the sake of others that share its table.
   bool is_silenced(u32 device);
 
+  /// What of the lists and counts does not hold, between calls; null: all of it does.
+  const char* inconsistency();
+
  private:
   const Platform& platform_;
   Devices& devices_;

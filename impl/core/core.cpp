@@ -275,7 +275,10 @@ int Core::fault_handler_set(u32 device, u32 pasid, bool present, u64 word) {
 
 const char* Core::inconsistency() {
   const char* wrong = devices_.inconsistency();
-  return wrong != nullptr ? wrong : domains_.inconsistency(attachments_);
+  if (wrong == nullptr) wrong = domains_.inconsistency(attachments_);
+  if (wrong == nullptr) wrong = io_mms_.inconsistency();
+  if (wrong == nullptr) wrong = uses_.inconsistency(batch_.owed());
+  return wrong != nullptr ? wrong : bonds_.inconsistency();
 }
 
 }  // namespace iommucheck::impl

@@ -106,4 +106,23 @@ void IoMms::held(iommucheck_held& held) {
   });
 }
 
+const char* IoMms::inconsistency() {
+  const char* wrong = nullptr;
+  const auto expect = [&](bool holds, const char* what) {
+    if (!holds && wrong == nullptr) wrong = what;
+  };
+  io_mms_.for_each_used([&](const IoMm& io_mm) {
+    const bool reached = !io_mm.bonds.empty() || !io_mm.uses.empty();
+    const bool is_private = io_mm.process == 0;
+    expect(reached || (is_private && !io_mm.gone), "IoMm that nobody has");
+    expect(is_private || processes_.find(io_mm.process) != nullptr, "IoMm::process is gone");
+  });
+  processes_.for_each_used([&](const Process& process) {
+    u32 count = 0;
+    process.io_mms.for_each(io_mms_, [&](const IoMm&) { ++count; });
+    expect(process.users >= count, "Process::users");
+  });
+  return wrong;
+}
+
 }  // namespace iommucheck::impl

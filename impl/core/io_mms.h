@@ -74,6 +74,9 @@ class IoMms {
   int get_pasid(iommucheck_handle io_mm, u32* pasid);
   int get_attr(iommucheck_handle io_mm, u32 attr, u64* value);
 
+  /// What of who has them does not hold, between calls; null: all of it does.
+  const char* inconsistency();
+
  private:
   int mm_alloc(iommucheck_handle io_mm);
   void mm_free(iommucheck_handle io_mm) {

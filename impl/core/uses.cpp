@@ -54,4 +54,21 @@ void Uses::shutdown() {
   uses_.for_each_used([&](Use& use) { release_use(use); });
 }
 
+const char* Uses::inconsistency(bool owed) {
+  const char* wrong = nullptr;
+  const auto expect = [&](bool holds, const char* what) {
+    if (!holds && wrong == nullptr) wrong = what;
+  };
+  u32 all = 0, listed = 0;
+  uses_.for_each_used([&](const Use& use) {
+    ++all;
+    expect(io_mms_.find(use.io_mm) != nullptr, "Use::io_mm is gone");
+    expect(owed || !use.dead, "Use::dead, and nothing is owed");
+  });
+  io_mms_.for_each_used(
+      [&](const IoMm& io_mm) { io_mm.uses.for_each(uses_, [&](const Use&) { ++listed; }); });
+  expect(all == listed, "IoMm::uses");
+  return wrong;
+}
+
 }  // namespace iommucheck::impl

@@ -72,6 +72,9 @@ class Uses {
     });
   }
 
+  /// What does not hold, between calls, where something is `owed` or not; null: all of it does.
+  const char* inconsistency(bool owed);
+
  private:
   const Platform& platform_;
   SvaDevices& sva_devices_;

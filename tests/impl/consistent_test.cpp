@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the core counts of devices, attachments and users is what there is, after any call.
+// What the parts of the core count and list is what there is, after any call.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -7,12 +7,11 @@
 
 #include "impl/driver.h"
 #include "tests/impl/fake_world_support.h"
+#include "tests/impl/sva_support.h"
 
 namespace iommucheck::test::consistent_test {
 namespace {
 
-constexpr u64 phys = u64{4} << 30;
-constexpr u32 rw = IOMMUCHECK_PROT_READ | IOMMUCHECK_PROT_WRITE;
 constexpr u32 devices = 4;
 
 struct Driver : Booted {
@@ -83,6 +82,53 @@ RC_GTEST_PROP(CoreCounts, AreWhatThereIs, ()) {
   RC_CLASSIFY(done > 20);
   for (const iommucheck_handle domain : domains) d.driver->domain_free(self, domain);
   RC_ASSERT(impl::inconsistency(self) == nullptr);
+}
+
+/// One that has PASIDs: processes come and go, and so do private address spaces and their devices.
+RC_GTEST_PROP(CoreLists, AreWhatThereIs, (bool own_tables)) {
+  TwoDevices t(with_pasids(4),
+               own_tables ? impl::builtin_driver_per_device() : impl::builtin_driver());
+  Sva& d = t.d;
+  const iommucheck_handle domain_of[] = {t.a, t.b};
+  std::vector<iommucheck_handle> private_ones;
+  u32 done = 0;
+  for (u32 device = 0; device < 2; ++device) d.init(device, iopf | private_pasids, 1, 0, false);
+  for (int n = 0; n < 80; ++n) {
+    const u32 device = *rc::gen::inRange<u32>(0, 2);
+    const u32 pasid = *rc::gen::inRange<u32>(1, 8);
+    const iommucheck_handle mm = *rc::gen::inRange<u32>(1, 3);
+    int error = 0;
+    switch (*rc::gen::inRange(0, 9)) {
+      case 0:
+      case 1:
+        error = d.bind(device, mm, *rc::gen::inRange(0, 2) == 0 ? further : 0) < 0 ? -1 : 0;
+        break;
+      case 2:
+        error = d.driver->fault_handler_set(d.self(), device, pasid, *rc::gen::inRange(0, 2), 1);
+        break;
+      case 3:
+      case 4: error = d.unbind(device, pasid); break;
+      case 5:
+        error = d.release(mm);
+        t.world.processes[mm].dead = false;  // the number is another one's
+        break;
+      case 6: private_ones.push_back(d.alloc_private(domain_of[device], device)); break;
+      case 7:
+        if (private_ones.empty()) break;
+        error = d.free_private(domain_of[device], private_ones.back());
+        private_ones.pop_back();
+        break;
+      default:
+        if (*rc::gen::inRange(0, 4) != 0) break;
+        error = d.detach(domain_of[device], device);
+        d.attach(domain_of[device], device);
+        break;
+    }
+    done += error == 0 ? 1 : 0;
+    const char* wrong = impl::inconsistency(d.self());
+    if (wrong != nullptr) RC_FAIL(wrong);
+  }
+  RC_CLASSIFY(done > 20);
 }
 
 }  // namespace
