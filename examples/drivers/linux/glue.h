@@ -54,7 +54,7 @@ void iommucheck_work(void);
 
 #ifdef HAVE_SVA /* mm.c */
 struct mm_struct* iommucheck_mm(const struct iommucheck_mm* given);
-void iommucheck_bury(void);
+void iommucheck_leave_mm(struct mm_struct* mm);
 void iommucheck_mm_release(iommucheck_handle mm);
 void iommucheck_mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes);
 void iommucheck_begin_work(struct work_struct* work);

@@ -14,7 +14,8 @@
 #define OURS(name) IS(name, our_##name)
 
 enum { PROCESSES = 32 };
-static struct mm_struct* processes[PROCESSES]; /* by handle, from 1; NULL: not known */
+/* By handle, from 1; NULL: nobody of it is bound. A handle is another's when its process has ended. */
+static struct mm_struct* processes[PROCESSES];
 
 static struct mm_struct* find(iommucheck_handle handle) {
   return handle >= 1 && handle <= PROCESSES ? processes[handle - 1] : NULL;
@@ -23,12 +24,8 @@ static struct mm_struct* find(iommucheck_handle handle) {
 /* ---- counts: mm_users ends the address space, mm_count its struct ---- */
 
 void our___mmdrop(struct mm_struct* mm) {
-  int i = 0;
   mmu_notifier_subscriptions_destroy(mm);
   mm_pasid_drop(mm);
-  while (i < PROCESSES && processes[i] != mm) ++i;
-  if (i == PROCESSES) shim_panic("an address space is freed that nobody has");
-  processes[i] = NULL;
   kfree(mm);
 }
 void our_mmput(struct mm_struct* mm) {
@@ -51,23 +48,17 @@ struct mm_struct* iommucheck_mm(const struct iommucheck_mm* given) {
   return processes[given->mm - 1] = mm;
 }
 
-/* The end of a process that nobody is bound to is not told: it has no number on the CPUs. */
-void iommucheck_bury(void) {
-  const struct iommucheck_platform* platform = shim_platform();
-  iommucheck_handle handle;
-  for (handle = 1; handle <= PROCESSES; ++handle) {
-    struct mm_struct* mm = find(handle);
-    if (mm == NULL || atomic_read(&mm->mm_users) == 0) continue;
-    if (platform->mm_pin(platform->ctx, handle) != 0) {
-      platform->mm_unpin(platform->ctx, handle);
-    } else {
-      mmput(mm);
-    }
-  }
+/* It has ended; or nobody is bound to it any more, and its end is not told. */
+void iommucheck_leave_mm(struct mm_struct* mm) {
+  int i = 0;
+  while (i < PROCESSES && processes[i] != mm) ++i;
+  if (i == PROCESSES) return;
+  processes[i] = NULL;
+  mmput(mm);
 }
 
 void iommucheck_mm_release(iommucheck_handle handle) {
-  if (find(handle) != NULL) mmput(find(handle));
+  if (find(handle) != NULL) iommucheck_leave_mm(find(handle));
 }
 
 /* arm64's TLB maintenance names no more than so many pages: beyond, everything is told. */

@@ -32,6 +32,12 @@ static int is_of_process(u32 pasid) {
   return i < BONDS;
 }
 
+static int has_bonds(const struct mm_struct* mm) {
+  int i = 0;
+  while (i < BONDS && (bonds[i].handle == NULL || bonds[i].mm != mm)) ++i;
+  return i < BONDS;
+}
+
 static void unbind(int i) {
   struct iommu_sva* handle = bonds[i].handle;
   struct mm_struct* mm = bonds[i].mm;
@@ -39,11 +45,11 @@ static void unbind(int i) {
   if (--bonds[i].refs == 0) bonds[i].handle = NULL;
   mmgrab(mm);
   iommu_sva_unbind_device(handle);
-  for (i = 0; i < BONDS && (bonds[i].handle == NULL || bonds[i].mm != mm);) ++i;
-  if (i == BONDS) {
+  if (!has_bonds(mm)) {
     mm_pasid_drop(mm);
     mm->iommu_mm = NULL;
     number_is_free(pasid);
+    iommucheck_leave_mm(mm);
   }
   mmdrop(mm);
 }
@@ -163,12 +169,13 @@ static int door_bind_device(void* self, u32 number, const struct iommucheck_mm* 
   }
   if (flags != 0) return IOMMUCHECK_NOT_BUILT;
   shim_enter();
-  iommucheck_bury();
   mm = iommucheck_mm(given);
-  if (mm == NULL || !mmget_not_zero(mm)) return -IOMMUCHECK_ESRCH;
+  if (mm == NULL) return -IOMMUCHECK_ESRCH;
   handle = bind(&one->pci.dev, mm);
-  mmput(mm);
-  if (IS_ERR(handle)) return refused(PTR_ERR(handle));
+  if (IS_ERR(handle)) {
+    if (!has_bonds(mm)) iommucheck_leave_mm(mm);
+    return refused(PTR_ERR(handle));
+  }
   *pasid = iommu_sva_get_pasid(handle);
   for (; i < BONDS && bonds[i].handle != handle; ++i) {
     if (bonds[i].handle == NULL && free < 0) free = i;
