@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "cli/addresses.h"
 #include "cli/console.h"
 #include "cli/options.h"
 
@@ -46,6 +47,7 @@ int run(int argc, char** argv) {
 }  // namespace iommucheck::cli
 
 int main(int argc, char** argv) {
+  iommucheck::cli::fix_addresses(argv);
   try {
     return iommucheck::cli::run(argc, argv);
   } catch (const std::exception& error) {  // no memory, or a mistake of ours
