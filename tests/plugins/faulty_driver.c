@@ -193,6 +193,8 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   p->mmio_read32(p->ctx, CR0 + 2);
 #elif defined(FAULT_result_bytes)
   result.bytes = ~0ull;
+#elif defined(FAULT_address)
+  result.bytes += (u64)(uintptr_t)&faulty; /* where it lies */
 #elif defined(FAULT_result_error)
   result.error = -12345;
 #elif defined(FAULT_store_unseen)
