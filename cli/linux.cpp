@@ -140,7 +140,7 @@ class Linux {
     check.runs = options_.runs.value_or(options_.seconds ? 0 : 2000);
     check.jobs = options_.jobs;
     check.hang_seconds = linux_hang_seconds;
-    check.findings = linux_findings_max;
+    check.findings = options_.findings.value_or(linux_findings_max);
     check.out = options_.out;
     return check;
   }

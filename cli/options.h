@@ -184,6 +184,7 @@ struct LinuxCommand {
   std::optional<u64> seed;
   std::optional<u64> runs;
   std::optional<double> seconds;
+  std::optional<u32> findings;
   u32 jobs = 0;
   std::string out = "out/linux";
 };

@@ -39,6 +39,9 @@ void add_linux(Commands& commands) {
       ->check(whole(1, ~u64{0} - 1));
   app.add_option("--time", options.seconds, "seconds at most, of each revision")
       ->type_name("SECONDS");
+  app.add_option("--findings", options.findings, "end after so many of different kinds (20)")
+      ->type_name("N")
+      ->check(whole(1, 1'000));
   app.add_option("-j,--jobs", options.jobs, "processes side by side")
       ->type_name("N")
       ->check(whole(1, 256));

@@ -28,7 +28,7 @@ END
 # judge NAME: what stands in FAULTY_FILES; the exit status is the command's.
 judge() {
   "${IOMMUCHECK:-iommucheck}" linux "$tree" --build "$out/build.sh" --known "$here/known/6.12.json" --out "$out/judged" \
-    --runs "${IOMMUCHECK_RUNS:-1000}" >"$out/$1.txt" 2>&1
+    --runs "${IOMMUCHECK_RUNS:-1000}" --findings 1 >"$out/$1.txt" 2>&1
 }
 
 begin() {
