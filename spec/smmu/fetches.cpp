@@ -47,6 +47,10 @@ namespace {
 Ste<u64> relevant(const Ste<u64>& ste) { return used_part(ste); }
 Cd<u64> relevant(const Cd<u64>& cd) { return cd.v() ? cd : Cd<u64>{}; }
 
+/// Word 0 says all: nothing looks at the others.
+bool ends_at_word0(const Ste<u64>& ste) { return !ste.v().value || !ste.config_translates().value; }
+bool ends_at_word0(const Cd<u64>& cd) { return !cd.v().value; }
+
 constexpr auto ste_of = [](auto& option) -> auto& { return option.ste; };
 constexpr auto cd_of = [](auto& option) -> auto& { return option.cd; };
 
@@ -219,12 +223,13 @@ bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies
   for (unsigned first = 0; first < units[0].count; ++first) {
     const UnitValue& head = units[0].values[first];
     of(option).dw[0] = head.word[0];
-    if (!head.unknown[0] && !of(option).v()) {
-      // Invalid, whatever the others say.
-      Option invalid = option;
-      invalid.dies = std::min(dies, head.dies);
-      for (unsigned u = 1; u < unit_count; ++u) invalid.dies = std::min(invalid.dies, last[u]);
-      add_option(invalid, 0, of, options);
+    if (missing && of(option).v()) continue;
+    if (head.unknown[0] || ends_at_word0(of(option))) {
+      // One way to read it, whatever the others say.
+      Option alone = option;
+      alone.dies = std::min(dies, head.dies);
+      for (unsigned u = 1; u < unit_count; ++u) alone.dies = std::min(alone.dies, last[u]);
+      add_option(alone, head.unknown[0] ? 1 : 0, of, options);
       continue;
     }
     for (u64 n = 0; n < rest; ++n) {
@@ -241,7 +246,6 @@ bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies
           if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
         }
       }
-      if (missing && of(mixture).v()) continue;
       add_option(mixture, unknown, of, options);
     }
   }
