@@ -74,6 +74,9 @@ TEST_F(LinuxTree, HasAnExitStatusForEachVerdict) {
   EXPECT_EQ(wrong.status, 1) << wrong.err;
   EXPECT_THAT(wrong.out, HasSubstr("VIOLATION PAGE_REUSE"));
   EXPECT_THAT(slurp(path("a.ktap")), HasSubstr("not ok"));
+  const std::string count = " | grep -c ^VIOLATION";
+  EXPECT_NE(shell(linux(tree()) + count).out, "1\n");
+  EXPECT_EQ(shell(linux(tree() + " --findings 1") + count).out, "1\n");
 }
 
 TEST_F(LinuxTree, ABaseLeavesWhatTheChangeAdds) {
