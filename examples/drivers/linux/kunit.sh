@@ -62,15 +62,39 @@ end_suite() {
   [ "$cases" -eq 0 ] || printf '    %s\n' "${printed[@]}"
   if [ "$suite_fails" -eq 0 ]; then printf 'ok %d %s\n' "$suites" "$suite"; else printf 'not ok %d %s\n' "$suites" "$suite"; fi
 }
+# says ste|cd OLD NEW ORDER: the specification's answer.
+says() {
+  local of=()
+  [ "$1" = ste ] || of=(--of cd --ste "0x5000000000000b,0x10000000") # one of stage 1, with as many CDs as are asked for
+  "$command" ask "${of[@]}" --hitless "$2" "$3" --order "$4" 2>&1 | grep -E '^(hitless|iommucheck|not settled)' | tail -n 1
+}
+# without_hints WORDS: STE.EATS and MEV are 0. Later versions change them on the way: the STE in between is a third
+# one, in which a device whose ATS is off translates as before (IHI 0070 5.2).
+without_hints() {
+  local words one
+  IFS=, read -ra words <<<"$1"
+  for one in "${!words[@]}"; do
+    case $one=${words[one]} in
+      *=1=*) printf -v "words[one]" '1=0x%x' $((${words[one]#1=} & ~0x30080000)) ;;
+      1=0x*) printf -v "words[one]" '0x%x' $((words[one] & ~0x30080000)) ;;
+    esac
+  done
+  (IFS=,; printf '%s' "${words[*]}")
+}
 # judge ste|cd OLD NEW ORDER CLAIM: a note, and 1 where a transition that is called hitless is not.
 judge() {
-  local said of=()
-  [ "$1" = ste ] || of=(--of cd --ste "0x5000000000000b,0x10000000") # one of stage 1, with as many CDs as are asked for
-  said=$("$command" ask "${of[@]}" --hitless "$2" "$3" --order "$4" 2>&1 | grep -E '^(hitless|iommucheck|not settled)' | tail -n 1)
-  local steps=,${4//[^,]/}
+  local said steps=,${4//[^,]/}
+  said=$(says "$1" "$2" "$3" "$4")
   case $5,$said in
     hitless,hitless:\ yes*) notes+=("# a $1, ${#steps} steps: hitless, as the specification says too") ;;
-    hitless,*) notes+=("# a $1 by $4 is called hitless; specification: $said"); return 1 ;;
+    hitless,*)
+      if [ "$1" = ste ] &&
+        [[ $(says ste "$(without_hints "$2")" "$(without_hints "$3")" "$(without_hints "$4")") == hitless:\ yes* ]]; then
+        notes+=("# a $1, ${#steps} steps: hitless but for EATS and MEV, which are of neither in between (IHI 0070 5.2)")
+        return 0
+      fi
+      notes+=("# a $1 by $4 is called hitless; specification: $said")
+      return 1 ;;
     *) notes+=("# a $1, ${#steps} steps: by way of V = 0, as it is said to be (specification: $said)") ;;
   esac
 }
