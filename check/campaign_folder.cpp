@@ -11,7 +11,9 @@
 #include <cstring>
 #include <filesystem>
 
+#include "base/hash.h"
 #include "base/input.h"
+#include "process/elf_identity.h"
 #include "report/known.h"
 #include "trace/file.h"
 #include "trace/json_value.h"
@@ -88,6 +90,15 @@ std::string CampaignSettings::differs(const CampaignSettings& other) const {
   if (identity_window != other.identity_window) return "--window";
   if (not_claimed != other.not_claimed) return "--not-claimed";
   return version == other.version ? "" : "the version of iommucheck";
+}
+
+Expected<std::string> identity_of_driver(const std::string& driver) {
+  std::error_code error;
+  if (!fs::is_regular_file(driver, error)) return driver;
+  const auto bytes = read_whole(driver, std::size_t{1} << 30);
+  if (!bytes) return std::unexpected(bytes.error());
+  const auto object = identity_of_object(driver);
+  return fmt::format("{:016x}", object ? *object : fnv1a(*bytes));
 }
 
 struct CampaignFolder::Lock {
@@ -234,8 +245,10 @@ Expected<void> CampaignFolder::add(CampaignSlice slice) {
 
 Expected<u64> CampaignFolder::take(const CampaignFolder& other) {
   if (const std::string what = settings_.differs(other.settings_); !what.empty()) {
-    return fail(ErrorCode::bad_input, fmt::format("{} and {} are of two campaigns: {} is another",
-                                                  path_, other.path_, what));
+    const bool two_drivers = settings_.driver_hash != other.settings_.driver_hash;
+    return fail(ErrorCode::bad_input,
+                fmt::format("{} and {} are of two campaigns: {} is another{}", path_, other.path_,
+                            what, two_drivers ? " (by its code and data)" : ""));
   }
   u64 taken = 0;
   for (const auto& [key, slice] : other.slices_) {

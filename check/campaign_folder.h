@@ -28,7 +28,7 @@ namespace iommucheck::oracle {
 /// What all slices of a folder share. Another one is another campaign.
 struct CampaignSettings {
   std::string driver;       ///< as it was named first
-  std::string driver_hash;  ///< of its file, or its name where it is a built-in one
+  std::string driver_hash;  ///< identity_of_driver()
   std::string machine;
   u32 operations_max = 20;
   u64 slice = 8192;  ///< sequences of a slice, but for the last one of a run
@@ -41,11 +41,17 @@ struct CampaignSettings {
   [[nodiscard]] std::string differs(const CampaignSettings& other) const;
 };
 
+/// What tells drivers apart: a built-in one's name; of a plug-in what it does, wherever it was
+/// built (process/elf_identity.h). Errors: those of reading it.
+Expected<std::string> identity_of_driver(const std::string& driver);
+
 struct CampaignFinding {
   std::string rule, kind;
-  std::string id;       ///< name of its files in findings/
-  std::string text;     ///< full_text()
-  bool traced = false;  ///< findings/ID.trace.jsonl is there
+  std::string id;        ///< name of its files in findings/
+  std::string text;      ///< full_text()
+  bool traced = false;   ///< findings/ID.trace.jsonl is there
+  std::string source{};  ///< the driver's file that it stands in; empty: not known
+  u64 source_line = 0;
 };
 
 struct CampaignSlice {

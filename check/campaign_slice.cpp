@@ -19,6 +19,8 @@ class Members {
  public:
   explicit Members(const JsonValue& object) : object_(object) {}
 
+  /// Slices of before have no place in the source.
+  [[nodiscard]] bool has(std::string_view key) const { return object_.find(key) != nullptr; }
   u64 number(std::string_view key) {
     const JsonValue* value = of(key, JsonValue::Kind::number);
     if (value != nullptr && !value->whole_number) missing_ = key;
@@ -78,6 +80,7 @@ std::string to_json(const CampaignSlice& slice) {
     JsonTree one = JsonTree::object();
     one.set("rule", finding.rule).set("kind", finding.kind).set("id", finding.id);
     one.set("text", finding.text).set("traced", finding.traced);
+    one.set("source", finding.source).set("source_line", finding.source_line);
     findings.add(std::move(one));
   }
   json.set("findings", std::move(findings));
@@ -124,11 +127,14 @@ Expected<CampaignSlice> slice_from_json(std::string_view text, const std::string
   }
   for (const JsonValue& item : members.items("findings")) {
     Members one(item);
-    slice.findings.push_back({.rule = one.text("rule"),
-                              .kind = one.text("kind"),
-                              .id = one.text("id"),
-                              .text = one.text("text"),
-                              .traced = one.yes("traced")});
+    slice.findings.push_back(
+        {.rule = one.text("rule"),
+         .kind = one.text("kind"),
+         .id = one.text("id"),
+         .text = one.text("text"),
+         .traced = one.yes("traced"),
+         .source = one.has("source") ? one.text("source") : "",
+         .source_line = one.has("source_line") ? one.number("source_line") : 0});
     missing += one.missing();
   }
   for (const JsonValue& item : members.items("corpus")) {

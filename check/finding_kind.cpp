@@ -7,7 +7,6 @@
 
 #include "base/hash.h"
 #include "report/finding_json.h"
-#include "spec/rules/promises.h"
 #include "spec/sva/call.h"
 
 namespace iommucheck::oracle {
@@ -18,7 +17,6 @@ using spec::Cause;
 using spec::NearestMiss;
 using spec::NotCovered;
 using spec::Rule;
-namespace rule = spec::rule;
 
 constexpr unsigned hash_bits = 48;
 constexpr u64 page_size = u64{1} << 12;
@@ -272,26 +270,6 @@ std::string kind_of(const Finding& finding, std::string_view doing, const Doing&
                                          [](const Cause& cause) { return cause.rule.has_value(); });
   if (rule != finding.causes.end()) kind += ", " + std::string(spec::rule_info(*rule->rule).name);
   return kind;
-}
-
-namespace {
-
-/// Where the cause is named, which of these rules shows it first is luck.
-bool tells_of_reach(Rule rule) {
-  switch (rule) {
-    case rule::PAGE_REUSE:
-    case rule::PROMISE_OUTCOME:
-    case rule::PROMISE_TRANSIENT:
-    case rule::PROMISE_UNDISTURBED: return true;
-    default: return false;
-  }
-}
-
-}  // namespace
-
-spec::Rule rule_of_cause(Rule rule, std::string_view kind) {
-  const bool has_cause = kind.contains("; ");
-  return has_cause && tells_of_reach(rule) ? rule::PAGE_REUSE : rule;
 }
 
 bool break_one_rule(const Finding& a, const Finding& b) {

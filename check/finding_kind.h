@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "monitor/finding.h"
+#include "report/finding_identity.h"
 
 namespace iommucheck::oracle {
 
@@ -28,11 +29,7 @@ std::string kind_of(const Finding& finding, std::string_view doing, const Doing&
 /// The event that replaced in memory what is cached of the finding's cause; 0: none, or none is.
 EventIndex replaced_at(const Finding& finding);
 
-/// The rules that say that something is reached are one where the kind names the cause: which of
-/// them shows it is a matter of the moment.
-spec::Rule rule_of_cause(spec::Rule rule, std::string_view kind);
-
-/// Whether both break one rule in that sense.
+/// Whether both break one rule in the sense of rule_of_cause().
 bool break_one_rule(const Finding& a, const Finding& b);
 
 /// A finding's rule and kind as one number, for sets of them that cross processes.

@@ -7,7 +7,6 @@
 #include <filesystem>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/input.h"
 #include "check/campaign_folder.h"
 #include "check/finding_files.h"
@@ -18,6 +17,7 @@
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/verdicts.h"
+#include "report/finding_identity.h"
 #include "report/finding_text.h"
 
 namespace iommucheck::cli {
@@ -35,15 +35,6 @@ constexpr u32 corpus_of_slice = 100'000;
 std::pair<std::string, std::string> identity_of(const oracle::Violation& finding) {
   return {std::string(spec::rule_name(oracle::rule_of_cause(finding.rule, finding.kind))),
           finding.kind};
-}
-
-/// The plug-in's content, so that another build of it is not taken for the same driver.
-Expected<std::string> hash_of_driver(const std::string& driver) {
-  std::error_code error;
-  if (!fs::is_regular_file(driver, error)) return driver;
-  const auto bytes = read_whole(driver, std::size_t{1} << 30);
-  if (!bytes) return std::unexpected(bytes.error());
-  return fmt::format("{:016x}", fnv1a(*bytes));
 }
 
 class CampaignRun {
@@ -89,7 +80,7 @@ class CampaignRun {
       if (!known) return std::unexpected(std::move(known.error()));
       settings_.known = std::make_shared<const oracle::KnownFile>(std::move(*known));
     }
-    const auto hash = hash_of_driver(oracle::subject_of(settings_));
+    const auto hash = oracle::identity_of_driver(oracle::subject_of(settings_));
     if (!hash) return std::unexpected(hash.error());
     auto folder =
         CampaignFolder::open(options_.folder, {.driver = oracle::subject_of(settings_),
@@ -225,6 +216,10 @@ class CampaignRun {
       for (u32 n = 2; !ids.insert(kept.id).second; ++n) kept.id = fmt::format("{}-{}", kept.id, n);
       keep_trace(finding, kept);
       kept.text = oracle::full_text(finding);
+      if (const oracle::NamedEvent* place = oracle::event_in_source(finding)) {
+        kept.source = place->source;
+        kept.source_line = place->source_line;
+      }
       say("{}\n", kept.text);
       slice.findings.push_back(std::move(kept));
     }
@@ -275,6 +270,13 @@ class CampaignRun {
       one.message = finding.kind;
       one.details = finding.text;
       if (finding.traced) one.file = folder_->trace_path(finding.id);
+      if (!finding.source.empty()) {
+        one.file = oracle::from_here(finding.source);
+        one.line = finding.source_line;
+      }
+      if (const auto rule = spec::find_rule(finding.rule)) {
+        one.fingerprints = {oracle::fingerprint_of(*rule, finding.kind)};
+      }
       one.status = is_known(finding) ? oracle::JunitStatus::skipped : oracle::JunitStatus::failed;
       if (one.status == oracle::JunitStatus::skipped) {
         ++known;

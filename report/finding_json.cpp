@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "report/event_text.h"
+#include "report/finding_identity.h"
 #include "report/finding_text.h"
 #include "spec/sva/call.h"
 
@@ -239,6 +240,10 @@ JsonTree to_json(const Violation& violation) {
   json.set("keeper", spec::keeper_name(violation.party));
   json.set("source", rule.section);
   json.set("kind", violation.kind);
+  if (!violation.kind.empty()) json.set("fingerprint", fingerprint_of(violation));
+  if (const NamedEvent* place = event_in_source(violation); place != nullptr) {
+    json.set("file", from_here(place->source)).set("file_line", place->source_line);
+  }
   json.set("headline", headline(violation));
   json.set("event", violation.at);
   json.set("where", json_of(violation.where));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "report/finding_identity.h"
 #include "report/finding_text.h"
 #include "trace/utf8.h"
 
@@ -56,6 +57,19 @@ void add(std::string& out, std::string_view name, std::string_view value) {
   out += fmt::format(" {}=\"{}\"", name, xml_attribute(value));
 }
 
+void write_properties(std::string& out, std::string_view indent,
+                      const std::vector<std::pair<std::string, std::string>>& properties) {
+  if (properties.empty()) return;
+  out += fmt::format("{}<properties>\n", indent);
+  for (const auto& [key, value] : properties) {
+    out += fmt::format("{}  <property", indent);
+    add(out, "name", key);
+    add(out, "value", value);
+    out += "/>\n";
+  }
+  out += fmt::format("{}</properties>\n", indent);
+}
+
 struct Totals {
   u64 tests = 0, failures = 0, errors = 0, skipped = 0;
   double seconds = 0;
@@ -96,11 +110,14 @@ void write_case(std::string& out, const JunitSuite& suite, const JunitCase& one)
   out += fmt::format(" time=\"{:.3f}\"", std::max(one.seconds, 0.0));
   if (!one.file.empty()) add(out, "file", one.file);
   if (one.line != 0) out += fmt::format(" line=\"{}\"", one.line);
-  if (one.status == JunitStatus::passed && one.output.empty()) {
+  if (one.status == JunitStatus::passed && one.output.empty() && one.fingerprints.empty()) {
     out += "/>\n";
     return;
   }
   out += ">\n";
+  std::vector<std::pair<std::string, std::string>> properties;
+  for (const std::string& its : one.fingerprints) properties.emplace_back("fingerprint", its);
+  write_properties(out, "      ", properties);
   if (one.status != JunitStatus::passed) write_verdict(out, one);
   if (!one.output.empty()) {
     out += fmt::format("      <system-out>{}</system-out>\n", xml_text(one.output));
@@ -114,16 +131,7 @@ void write_suite(std::string& out, const JunitSuite& suite) {
   out += "  <testsuite";
   add(out, "name", suite.name);
   out += totals.attributes() + ">\n";
-  if (!suite.properties.empty()) {
-    out += "    <properties>\n";
-    for (const auto& [key, value] : suite.properties) {
-      out += "      <property";
-      add(out, "name", key);
-      add(out, "value", value);
-      out += "/>\n";
-    }
-    out += "    </properties>\n";
-  }
+  write_properties(out, "    ", suite.properties);
   for (const JunitCase& one : suite.cases) write_case(out, suite, one);
   out += "  </testsuite>\n";
 }
@@ -160,6 +168,13 @@ void fail_by(JunitCase& one, const Violation& finding) {
   one.type = spec::family_name(spec::rule_info(finding.rule).family);
   if (first) one.message = headline(finding);
   one.details += (first ? "" : "\n") + full_text(finding);
+  if (const std::string its = fingerprint_of(finding); !its.empty()) {
+    one.fingerprints.push_back(its);
+  }
+  if (const NamedEvent* place = event_in_source(finding); place != nullptr && one.file.empty()) {
+    one.file = from_here(place->source);
+    one.line = place->source_line;
+  }
 }
 
 }  // namespace

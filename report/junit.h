@@ -31,8 +31,9 @@ struct JunitCase {
   std::string type;     ///< of a failure or error: the rule's family; may be empty
   std::string details;  ///< of a failure or error: evidence, lines
   std::string output;   ///< whatever else is to be read beside the verdict
-  std::string file;     ///< where the test stands; may be empty
+  std::string file;     ///< where the test stands, or what failed; may be empty
   u64 line = 0;         ///< there, from 1; 0: not known
+  std::vector<std::string> fingerprints{};  ///< of what it found (report/finding_identity.h)
   double seconds = 0;
 };
 

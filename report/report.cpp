@@ -74,6 +74,11 @@ JsonTree json_of(const JunitCase& test) {
   if (!test.details.empty()) json.set("details", test.details);
   if (!test.file.empty()) json.set("file", test.file);
   if (test.line != 0) json.set("line", test.line);
+  if (!test.fingerprints.empty()) {
+    JsonTree all = JsonTree::array();
+    for (const std::string& one : test.fingerprints) all.add(one);
+    json.set("fingerprints", std::move(all));
+  }
   json.set("seconds", test.seconds);
   return json;
 }

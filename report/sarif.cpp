@@ -6,10 +6,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
-#include "base/hash.h"
 #include "report/event_text.h"
+#include "report/finding_identity.h"
 #include "report/finding_json.h"
 #include "report/finding_text.h"
 #include "report/report.h"
@@ -82,26 +81,15 @@ class Rules {
   std::vector<std::string> ids_;
 };
 
-/// A file below the folder that the command runs in, by its way from there: what a service shows
-/// beside a change is named so.
-std::string from_here(const std::string& file) {
-  std::error_code error;
-  const auto here = std::filesystem::current_path(error);
-  const auto relative = std::filesystem::path(file).lexically_relative(here);
-  const bool below = !error && !relative.empty() && *relative.begin() != "..";
-  return below ? relative.generic_string() : file;
-}
-
 /// Where the driver did it, if that is known; else the line of the trace.
 JsonTree place_of(const NamedEvent& named, const std::string& trace, std::string_view text) {
   if (named.source.empty()) return location(trace, named.line, text);
   return location(from_here(named.source), named.source_line, text);
 }
 
-/// What stays the same from run to run: neither a number of an event nor an address.
-std::string fingerprint_of(const Violation& finding) {
-  return fmt::format("{:016x}",
-                     fnv1a(fmt::format("{}\n{}", spec::rule_name(finding.rule), finding.kind)));
+/// Under which it is known from run to run.
+JsonTree fingerprints(const std::string& fingerprint) {
+  return std::move(JsonTree::object().set("iommucheckCause/v1", fingerprint));
 }
 
 /// The events that the finding names, one after the other.
@@ -130,15 +118,11 @@ JsonTree result_of(const Violation& finding, const Report& report, Rules& rules)
   std::string text = headline(finding);
   for (const std::string& line : evidence(finding)) text += "\n" + line;
   json.set("message", message(text));
-  // Where it shows; else the last that the driver did to it.
+  const NamedEvent* in_source = event_in_source(finding);
   const bool shown = found != finding.named.end();
-  const auto has_source = [](const NamedEvent& named) { return !named.source.empty(); };
-  const auto behind =
-      std::ranges::find_if(finding.named.rbegin(), finding.named.rend(), has_source);
-  const bool elsewhere = behind != finding.named.rend() && !(shown && has_source(*found));
-  JsonTree place = elsewhere ? place_of(*behind, file, headline(finding))
-                   : shown   ? place_of(*found, file, headline(finding))
-                             : location(file, 0, headline(finding));
+  JsonTree place = in_source != nullptr ? place_of(*in_source, file, headline(finding))
+                   : shown              ? place_of(*found, file, headline(finding))
+                                        : location(file, 0, headline(finding));
   if (const std::string where = where_text(finding.where); !where.empty()) {
     JsonTree logical = JsonTree::object();
     logical.set("fullyQualifiedName", where).set("kind", "resource");
@@ -146,8 +130,7 @@ JsonTree result_of(const Violation& finding, const Report& report, Rules& rules)
   }
   json.set("locations", std::move(JsonTree::array().add(std::move(place))));
   if (!finding.kind.empty()) {
-    json.set("partialFingerprints",
-             std::move(JsonTree::object().set("iommucheckCause/v1", fingerprint_of(finding))));
+    json.set("partialFingerprints", fingerprints(fingerprint_of(finding)));
   }
   if (!finding.named.empty()) {
     json.set("codeFlows", std::move(JsonTree::array().add(flow_of(finding, file))));
@@ -166,6 +149,9 @@ JsonTree result_of(const JunitCase& test, const Report& report, Rules& rules) {
   json.set("message", message(text));
   if (!test.file.empty()) {
     json.set("locations", std::move(JsonTree::array().add(location(test.file, test.line, ""))));
+  }
+  if (!test.fingerprints.empty()) {
+    json.set("partialFingerprints", fingerprints(test.fingerprints.front()));
   }
   return json;
 }

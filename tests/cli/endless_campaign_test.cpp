@@ -94,6 +94,37 @@ TEST_F(EndlessCampaign, ShardsMergedAreOneRun) {
   EXPECT_EQ(shell(campaign("shard2")).out.find("slice 0:"), std::string::npos);
 }
 
+/// As on two machines: the same source, each in a folder of its own, with debug information.
+TEST_F(EndlessCampaign, BuildsOfOneSourceMerge) {
+  const auto build = [&](const std::string& folder, const std::string& flags) {
+    const Ran built =
+        shell("mkdir -p " + path(folder) + " && cp " + test::in_tree("examples/simple_driver.c") +
+              " " + path(folder) + " && clang-19 -g -Wl,--build-id -shared -fPIC -I " +
+              test::in_tree("include") + flags + " -o " + path(folder + "/d.so ") +
+              path(folder + "/simple_driver.c"));
+    ASSERT_EQ(built.status, 0) << built.err;
+  };
+  build("here", " -DFORGET_THE_INVALIDATION");
+  build("somewhere/else", " -DFORGET_THE_INVALIDATION");
+  build("right", "");
+  ASSERT_NE(slurp(path("here/d.so")), slurp(path("somewhere/else/d.so")));
+  const auto by = [&](const std::string& folder) { return "--driver " + path(folder + "/d.so "); };
+  ASSERT_EQ(shell(campaign("whole", by("here"))).status, 1);
+  EXPECT_EQ(shell(campaign("first", by("here") + "--shard 1/2")).status, 1);
+  EXPECT_NE(shell(campaign("second", by("somewhere/else") + "--shard 2/2")).status, 2);
+  const Ran merged = run("merge " + path("first") + " " + path("second"));
+  EXPECT_EQ(merged.status, 0) << merged.err;
+  EXPECT_THAT(merged.out, HasSubstr("240 sequences in 10 slices"));
+  EXPECT_EQ(files("first/findings"), files("whole/findings"));
+  EXPECT_EQ(slurp(path("first/coverage.json")), slurp(path("whole/coverage.json")));
+  // Built anew where it stands, it goes on; what was mended is another driver.
+  EXPECT_EQ(shell(campaign("first", by("somewhere/else"))).status, 1);
+  (void)shell(campaign("third", by("right") + "--runs 24"));
+  const Ran another = run("merge " + path("first") + " " + path("third"));
+  EXPECT_EQ(another.status, 2);
+  EXPECT_THAT(another.err, HasSubstr("the driver is another (by its code and data)"));
+}
+
 TEST_F(EndlessCampaign, WhatIsKnownDoesNotFailIt) {
   (void)write("known.json",
               R"({"driver": "simple_driver", "findings": [{"id": "a", "rule": "PAGE_REUSE",

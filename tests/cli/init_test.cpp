@@ -2,12 +2,18 @@
 // `iommucheck init`: what it writes builds and is judged as it is, and nothing is overwritten.
 #include <gmock/gmock.h>
 
+#include <set>
+#include <string>
+#include <vector>
+
 #include "tests/cli/command_support.h"
 #include "tests/places.h"
+#include "trace/json_value.h"
 
 namespace iommucheck::init_test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -47,6 +53,49 @@ TEST_F(Init, ADriverThatForgetsIsFoundAtALineOfItsSource) {
   EXPECT_EQ(judged.status, 1) << judged.out << judged.err;
   EXPECT_THAT(judged.out, HasSubstr("VIOLATION PAGE_REUSE"));
   EXPECT_THAT(judged.out, HasSubstr(", by put at driver.c:"));
+}
+
+/// As two machines see it: in folders of their own, from other seeds. One name, at a line of the
+/// source, in each form of report and in a campaign's.
+TEST_F(Init, OneMistakeHasOneNameEverywhere) {
+  const auto names = [&](const std::string& folder, const std::string& seed) {
+    EXPECT_EQ(run("init driver " + path(folder)).status, 0);
+    const std::string source = slurp(path(folder + "/driver.c"));
+    std::ofstream(path(folder + "/driver.c")) << "#define FORGET_THE_INVALIDATION\n" << source;
+    EXPECT_EQ(script(folder + "/build.sh", "").status, 0);
+    const Ran judged =
+        script(folder + "/check.sh", " --runs 600 --no-shrink --seed " + seed +
+                                         " --report a.json --report a.sarif --report a.xml");
+    EXPECT_EQ(judged.status, 1) << judged.err;
+    std::vector<std::string> found;
+    const auto json = trace::parse_json(slurp(path(folder + "/a.json")));
+    if (!json) return found;
+    for (const auto& finding : json->find("findings")->value.items) {
+      found.push_back(finding.find("fingerprint")->value.text);
+      EXPECT_EQ(finding.find("file")->value.text, "driver.c");
+      EXPECT_NE(finding.find("file_line")->value.number, 0U);
+      EXPECT_THAT(slurp(path(folder + "/a.sarif")),
+                  AllOf(HasSubstr("\"iommucheckCause/v1\": \"" + found.back() + "\""),
+                        HasSubstr("\"uri\": \"driver.c\"")));
+      EXPECT_THAT(
+          slurp(path(folder + "/a.xml")),
+          AllOf(HasSubstr("<property name=\"fingerprint\" value=\"" + found.back() + "\"/>"),
+                HasSubstr(" file=\"driver.c\" line=\"")));
+    }
+    return found;
+  };
+  const std::vector<std::string> here = names("here", "1");
+  const std::vector<std::string> there = names("some/where/else", "2");
+  ASSERT_FALSE(here.empty());
+  EXPECT_THAT(there, ::testing::Contains(here.front()));
+  EXPECT_EQ(std::set(here.begin(), here.end()).size(), here.size()) << "one name, one finding";
+  const Ran ran = shell("cd " + path("here") + " && " + program() +
+                        " campaign c --driver ./driver.so --seed 1 --runs 200 --slice 200 "
+                        "--no-shrink --report c.sarif");
+  EXPECT_EQ(ran.status, 1) << ran.err;
+  EXPECT_THAT(slurp(path("here/c.sarif")),
+              AllOf(HasSubstr("\"iommucheckCause/v1\": \"" + here.front() + "\""),
+                    HasSubstr("\"uri\": \"driver.c\"")));
 }
 
 TEST_F(Init, ADeviceIsBuiltAndHolds) {

@@ -197,6 +197,16 @@ TEST(ReportFormats, SarifHasTheDriversSourceAndAFingerprint) {
   EXPECT_EQ(fingerprint(result_of(report)), fingerprint(first));
   finding.kind = "unmap: reach, promised unmapped; leaf cached, ASID";
   EXPECT_NE(fingerprint(result_of(report)), fingerprint(first));
+  // The same in each form; and which of the rules about what is reached shows it makes no other.
+  const std::string name = fingerprint(result_of(report));
+  finding.rule = spec::rule::PROMISE_TRANSIENT;
+  EXPECT_EQ(fingerprint(result_of(report)), name);
+  const JsonValue json = parsed(to_json(report)).find("findings")->value.items.at(0);
+  EXPECT_EQ(json.find("fingerprint")->value.text, name);
+  EXPECT_EQ(json.find("file")->value.text, "drivers/mine.c");
+  EXPECT_EQ(json.find("file_line")->value.number, 428U);
+  EXPECT_THAT(to_junit(report), HasSubstr("<property name=\"fingerprint\" value=\"" + name));
+  EXPECT_THAT(to_junit(report), HasSubstr(" file=\"drivers/mine.c\" line=\"428\""));
 }
 
 TEST(ReportFormats, EachFormHasTheSameFinding) {

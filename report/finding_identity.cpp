@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "report/finding_identity.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/hash.h"
+#include "spec/rules/promises.h"
+
+namespace iommucheck::oracle {
+
+namespace rule = spec::rule;
+
+namespace {
+
+/// Where the cause is named, which of these rules shows it first is luck.
+bool tells_of_reach(spec::Rule rule) {
+  switch (rule) {
+    case rule::PAGE_REUSE:
+    case rule::PROMISE_OUTCOME:
+    case rule::PROMISE_TRANSIENT:
+    case rule::PROMISE_UNDISTURBED: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+spec::Rule rule_of_cause(spec::Rule rule, std::string_view kind) {
+  const bool has_cause = kind.contains("; ");
+  return has_cause && tells_of_reach(rule) ? rule::PAGE_REUSE : rule;
+}
+
+std::string fingerprint_of(spec::Rule rule, std::string_view kind) {
+  if (kind.empty()) return {};
+  return fmt::format(
+      "{:016x}", fnv1a(fmt::format("{}\n{}", spec::rule_name(rule_of_cause(rule, kind)), kind)));
+}
+
+const NamedEvent* event_in_source(const Violation& finding) {
+  const auto has_source = [](const NamedEvent& named) { return !named.source.empty(); };
+  const auto shown = std::ranges::find(finding.named, finding.at, &NamedEvent::number);
+  if (shown != finding.named.end() && has_source(*shown)) return &*shown;
+  const auto last = std::ranges::find_if(finding.named.rbegin(), finding.named.rend(), has_source);
+  return last == finding.named.rend() ? nullptr : &*last;
+}
+
+std::string from_here(const std::string& file) {
+  std::error_code error;
+  const auto here = std::filesystem::current_path(error);
+  const auto relative = std::filesystem::path(file).lexically_relative(here);
+  const bool below = !error && !relative.empty() && *relative.begin() != "..";
+  return below ? relative.generic_string() : file;
+}
+
+}  // namespace iommucheck::oracle
