@@ -16,6 +16,7 @@
 #include "cli/reports.h"
 #include "cli/verdicts.h"
 #include "host/store_count.h"
+#include "report/finding_identity.h"
 #include "report/junit.h"
 
 namespace iommucheck::cli {
@@ -150,19 +151,39 @@ int compare(const CheckCommand& options, const oracle::CheckOptions& settings) {
   return write_reports(report, options.reports, finish("check", end));
 }
 
-/// A line for each machine, as --machine takes it.
-void print_machines(const oracle::CheckOptions& settings) {
+/// Each as --machine takes it; unless that is asked for, several of them are one line.
+void print_machines(const oracle::CheckOptions& settings, bool verbose) {
   const auto plan = oracle::MachinePlan::parse(settings.machine, settings.seed);
   if (!plan) return;  // the run says what is wrong
+  const auto& machines = plan->machines();
+  if (!verbose && machines.size() > 1) {
+    fmt::print("{} machines, the first: {} (-v: each)\n", machines.size(),
+               oracle::machine_text(machines.front()));
+    return;
+  }
   u32 number = 0;
-  for (const oracle::Machine& machine : plan->machines()) {
+  for (const oracle::Machine& machine : machines) {
     fmt::print("machine {}: {}\n", ++number, oracle::machine_text(machine));
+  }
+}
+
+/// A line for each, where they do not fit a page together.
+void print_causes(const oracle::CheckResult& result) {
+  if (result.findings.size() < 2) return;
+  fmt::print("{} findings:\n", result.findings.size());
+  for (const oracle::Violation& finding : result.findings) {
+    const oracle::NamedEvent* place = oracle::event_in_source(finding);
+    fmt::print("  {:<24} {}{}\n", spec::rule_name(finding.rule), finding.kind,
+               place == nullptr ? ""
+                                : fmt::format(", at {}:{}", oracle::from_here(place->source),
+                                              place->source_line));
   }
 }
 
 /// The findings were printed when they were found.
 void print_text(const CheckCommand& options, const oracle::CheckResult& result,
                 const oracle::RunEnd& end) {
+  print_causes(result);
   print_rules(result.rules, options.all_rules);
   for (const std::string& line : oracle::not_claimed_lines(result.not_claimed, result.shown)) {
     fmt::print("{}\n", line);
@@ -263,7 +284,7 @@ int run_check(const CheckCommand& options) {
     fmt::print("check of {} {}{}, seed {}\n", options.backend.empty() ? "driver" : "backend",
                oracle::subject_of(settings), options.other.empty() ? "" : " and " + options.other,
                settings.seed);
-    print_machines(settings);
+    print_machines(settings, options.verbose);
     std::fflush(stdout);
   }
   catch_interrupts();

@@ -6,6 +6,8 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <string_view>
 #include <vector>
 
 #include "cli/driver_cases.h"
@@ -30,49 +32,112 @@ void print_in_full(const oracle::FoundDivergence& found, const ConformResult& re
   for (const std::string& line : oracle::details(violation)) fmt::print("  {}\n", line);
 }
 
-/// New ones of one cause together: the first in full, and of the others their kinds.
-void print_new(const ConformResult& result, const std::string& explain) {
-  using Found = oracle::FoundDivergence;
-  std::vector<std::vector<const Found*>> groups;
+using Found = oracle::FoundDivergence;
+/// New ones of one cause.
+using Cause = std::vector<const Found*>;
+
+/// More than these are no page.
+constexpr std::size_t causes_listed = 20;
+constexpr std::size_t causes_in_full = 3;
+
+std::vector<Cause> causes_of(const ConformResult& result) {
+  std::vector<Cause> causes;
   for (const Found& found : result.divergences) {
     if (!found.known_id.empty()) continue;
-    const auto its = std::ranges::find_if(groups, [&](const auto& group) {
-      return !found.cause.empty() && group.front()->cause == found.cause &&
-             group.front()->behind == found.behind;
+    const auto its = std::ranges::find_if(causes, [&](const Cause& cause) {
+      return !found.cause.empty() && cause.front()->cause == found.cause &&
+             cause.front()->behind == found.behind;
     });
-    if (its != groups.end()) {
+    if (its != causes.end()) {
       its->push_back(&found);
     } else {
-      groups.push_back({&found});
+      causes.push_back({&found});
     }
   }
-  const auto is_asked = [&](const Found& found) {
-    return !explain.empty() && ::fnmatch(explain.c_str(), found.divergence.kind.c_str(), 0) == 0;
-  };
-  for (const auto& group : groups) {
-    print_in_full(*group.front(), result);
-    if (group.size() > 1) {
-      fmt::print("  right with the same: {} further kinds (--explain KIND)\n", group.size() - 1);
+  return causes;
+}
+
+std::string plural(std::size_t count, std::string_view word) {
+  return fmt::format("{} {}{}", count, word, count == 1 ? "" : "s");
+}
+
+/// What there is to tell, before it is told: a line for each cause.
+void print_causes(const std::vector<Cause>& causes, bool all) {
+  if (causes.empty()) return;
+  std::size_t kinds = 0;
+  for (const Cause& cause : causes) kinds += cause.size();
+  fmt::print("new: {}, {}\n", plural(causes.size(), "cause"), plural(kinds, "kind"));
+  for (const Cause& cause : causes) {
+    if (!all && &cause - causes.data() == std::ptrdiff_t{causes_listed}) {
+      fmt::print("  and {} more (-v)\n", causes.size() - causes_listed);
+      break;
     }
-    for (const Found* found : group) {
-      if (found == group.front()) continue;
-      if (is_asked(*found)) {
+    u64 times = 0;
+    for (const Found* found : cause) times += found->times;
+    const Found& first = *cause.front();
+    fmt::print("  {:<24} {}, {} times", spec::rule_name(first.divergence.rule),
+               first.divergence.kind, grouped(times));
+    if (!first.cause.empty()) fmt::print("; right with: {}", first.cause);
+    if (cause.size() > 1) fmt::print("; {}", plural(cause.size() - 1, "further kind"));
+    fmt::print("\n");
+  }
+}
+
+/// The first of each cause in full, and of the others their kinds; of many causes the first ones,
+/// and the kinds that are asked for.
+void print_new(const std::vector<Cause>& causes, const ConformResult& result,
+               const ConformCommand& options) {
+  const auto is_asked = [&](const Found* found) {
+    return !options.explain.empty() &&
+           ::fnmatch(options.explain.c_str(), found->divergence.kind.c_str(), 0) == 0;
+  };
+  std::size_t told = 0, left_out = 0;
+  for (const Cause& cause : causes) {
+    const bool in_full = options.verbose || (options.explain.empty() && told < causes_in_full);
+    if (!in_full && std::ranges::none_of(cause, is_asked)) {
+      ++left_out;
+      continue;
+    }
+    ++told;
+    if (in_full || is_asked(cause.front())) print_in_full(*cause.front(), result);
+    if (in_full && cause.size() > 1) {
+      fmt::print("  right with the same: {} (--explain KIND)\n",
+                 plural(cause.size() - 1, "further kind"));
+    }
+    for (const Found* found : cause) {
+      if (found == cause.front()) continue;
+      if (is_asked(found)) {
         print_in_full(*found, result);
-      } else {
+      } else if (in_full) {
         fmt::print("    {:<24} {}, {} times\n", spec::rule_name(found->divergence.rule),
                    found->divergence.kind, grouped(found->times));
       }
     }
   }
+  if (left_out != 0) {
+    fmt::print("{} not in full: --explain KIND, a pattern, or -v\n", plural(left_out, "cause"));
+  }
 }
 
-void print_divergences(const ConformResult& result, const std::string& explain) {
-  for (const auto& found : result.divergences) {
+void print_known(const ConformResult& result, bool all) {
+  std::size_t kinds = 0;
+  u64 times = 0;
+  for (const Found& found : result.divergences) {
     if (found.known_id.empty()) continue;
+    ++kinds;
+    times += found.times;
+    if (!all) continue;
     fmt::print("  known   {:<24} {} [{}], {} times\n", spec::rule_name(found.divergence.rule),
                found.divergence.kind, found.known_id, grouped(found.times));
   }
-  print_new(result, explain);
+  if (!all && kinds != 0) {
+    fmt::print("{} known, {} times (-v: each)\n", plural(kinds, "divergence"), grouped(times));
+  }
+}
+
+void print_divergences(const ConformResult& result, const ConformCommand& options) {
+  print_known(result, options.verbose);
+  print_new(causes_of(result), result, options);
   for (const auto& found : result.not_reproduced) {
     fmt::print(
         "NOT REPRODUCED {}: {}\n  first in: {}; {} times; its case alone showed it in {} of {} "
@@ -88,12 +153,25 @@ void print_divergences(const ConformResult& result, const std::string& explain) 
   }
 }
 
-void print_conform_rules(const ConformResult& result, bool all) {
+/// Those that are broken or undetermined; with -v why others are open; each with --rules.
+void print_conform_rules(const ConformResult& result, const ConformCommand& options) {
   const RuleTotals sum = totals(result.rules);
-  fmt::print("rules: {} hold, {} broken, {} not exercised, {} undetermined, {} not claimed\n",
-             sum.holds, sum.broken, sum.not_exercised, sum.undetermined, sum.not_claimed);
+  const auto is_told = [&](RuleVerdict verdict) {
+    switch (verdict) {
+      case RuleVerdict::broken:
+      case RuleVerdict::undetermined: return true;
+      case RuleVerdict::not_exercised:
+      case RuleVerdict::not_claimed: return options.verbose || options.all_rules;
+      case RuleVerdict::holds: return options.all_rules;
+    }
+    return true;
+  };
+  const bool open = sum.not_exercised + sum.not_claimed != 0;
+  fmt::print("rules: {} hold, {} broken, {} not exercised, {} undetermined, {} not claimed{}\n",
+             sum.holds, sum.broken, sum.not_exercised, sum.undetermined, sum.not_claimed,
+             open && !is_told(RuleVerdict::not_claimed) ? " (-v: why)" : "");
   for (const auto& rule : result.rules) {
-    if (!all && rule.verdict == RuleVerdict::holds) continue;
+    if (!is_told(rule.verdict)) continue;
     fmt::print("  {:<14} {:<24}", oracle::to_string(rule.verdict), spec::rule_name(rule.rule));
     if (rule.discriminating != 0) fmt::print(" kept {}", grouped(rule.discriminating));
     if (rule.broken != 0) fmt::print(" broken {}", grouped(rule.broken));
@@ -124,9 +202,13 @@ std::string word_of(const oracle::RunEnd& end, u64 known) {
   }
 }
 
+u64 known_in(const ConformResult& result) {
+  const auto is_known = [](const Found& found) { return !found.known_id.empty(); };
+  return static_cast<u64>(std::ranges::count_if(result.divergences, is_known));
+}
+
 std::string verdict_line(const ConformResult& result, const oracle::RunEnd& end) {
-  u64 known = 0;
-  for (const auto& found : result.divergences) known += found.known_id.empty() ? 0 : 1;
+  const u64 known = known_in(result);
   const RuleTotals rules = totals(result.rules);
   return fmt::format(
       "device {} {} against spec: {}, {} known divergences, {} new, {} vanished, {}{} cases, "
@@ -141,8 +223,12 @@ std::string verdict_line(const ConformResult& result, const oracle::RunEnd& end)
 
 void print_text(const ConformCommand& options, const ConformResult& result,
                 const oracle::RunEnd& end) {
-  print_divergences(result, options.explain);
-  print_conform_rules(result, options.all_rules);
+  fmt::print("{}: {} new, {} known, {} vanished\n", word_of(end, known_in(result)),
+             result.divergences.size() - known_in(result), known_in(result),
+             result.vanished.size());
+  print_causes(causes_of(result), options.verbose);
+  print_divergences(result, options);
+  print_conform_rules(result, options);
   print_claims(result);
   fmt::print(
       "caches are followed: {} accesses had an outcome that memory did not explain any "

@@ -3,10 +3,12 @@
 
 #include <cstdio>
 #include <exception>
+#include <optional>
 
 #include "cli/addresses.h"
 #include "cli/console.h"
 #include "cli/options.h"
+#include "cli/terminal.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -30,13 +32,31 @@ int run(const LinuxCommand& options) { return run_linux(options); }
 int run(const CampaignCommand& options) { return run_campaign(options); }
 int run(const MergeCommand& options) { return run_merge(options); }
 
+/// Of the commands that judge, whose text is sentences; drawings, tables and programs stay as they
+/// are, and so does what is for programs to read.
+template <class Options>
+bool is_prose(const Options& /*options*/) {
+  return false;
+}
+bool is_prose(const AskCommand& options) { return options.format == Format::text; }
+bool is_prose(const ScenarioCommand& options) { return options.format == Format::text; }
+bool is_prose(const CheckCommand& options) { return options.format == Format::text; }
+bool is_prose(const ConformCommand& options) { return options.format == Format::text; }
+bool is_prose(const ReplayCommand& options) { return options.format == Format::text; }
+bool is_prose(const CampaignCommand& options) { return options.check.format == Format::text; }
+
 int run(int argc, char** argv) {
   const Parsed parsed = parse(argc, argv);
   const int* ended = std::get_if<int>(&parsed.command);
+  const bool prose =
+      ended == nullptr && std::visit([](const auto& options) { return is_prose(options); },
+                                     std::get<Command>(parsed.command));
+  std::optional<TerminalOutput> terminal;
+  if (prose) terminal.emplace();
   int status = ended != nullptr ? *ended
                                 : std::visit([](const auto& options) { return run(options); },
                                              std::get<Command>(parsed.command));
-  if (std::fflush(stdout) != 0) {
+  if (terminal ? !terminal->flush() : std::fflush(stdout) != 0) {
     fmt::print(stderr, "iommucheck: cannot write to stdout\n");
     if (status != exit_status(Verdict::violated)) status = exit_status(Verdict::environment);
   }

@@ -72,6 +72,7 @@ struct CheckCommand {
   bool strict = false;      ///< undetermined rules leave the run undecided
   bool no_shrink = false;
   bool all_rules = false;
+  bool verbose = false;            ///< each machine by itself
   bool coverage = false;           ///< what of the driver was never entered
   bool scan = false;               ///< --precision scan
   bool identity_window = false;    ///< --window identity
@@ -106,9 +107,10 @@ struct ConformCommand {
   bool list = false;
   double hang_seconds = 5;
   bool all_rules = false;
-  std::string explain;  ///< kinds that are told in full, as a pattern
-  std::string driver;   ///< whose sequences are the cases; empty: conform's own
-  std::string corpus;   ///< folder: these come first
+  bool verbose = false;  ///< all that is new in full, what is known, each rule that is open
+  std::string explain;   ///< kinds that are told in full, as a pattern
+  std::string driver;    ///< whose sequences are the cases; empty: conform's own
+  std::string corpus;    ///< folder: these come first
 };
 
 struct MatrixCommand {

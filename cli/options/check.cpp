@@ -154,6 +154,7 @@ void add_check(Commands& commands) {
       ->capture_default_str();
   app.add_flag("--no-shrink", options.no_shrink, "report the sequences as they were found");
   app.add_flag("--rules", options.all_rules, "the verdict of each rule");
+  app.add_flag("-v,--verbose", options.verbose, "each machine by itself");
   app.add_flag("--coverage", options.coverage,
                "functions and blocks of the driver that were never entered; of a plug-in that "
                "iommucheck cc --coverage built");

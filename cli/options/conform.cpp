@@ -74,9 +74,10 @@ void add_conform(Commands& commands) {
       ->check(seconds_of_a_hang())
       ->capture_default_str();
   app.add_flag("--rules", options.all_rules, "the verdict of each rule");
-  app.add_option("--explain", options.explain,
-                 "findings of a kind like this in full; without it the first of each cause")
+  app.add_option("--explain", options.explain, "findings of a kind like this in full")
       ->type_name("GLOB");
+  app.add_flag("-v,--verbose", options.verbose,
+               "the first finding of each cause in full, what is known, why rules are open");
   add_report_format(app, options.format);
   add_reports(app, options.reports);
   commands.add_bisect(app);

@@ -97,7 +97,7 @@ TEST_F(CampaignCommand, TheLastLineSaysWhatWasJudged) {
   // A file of keys, a line each; what it does not name is drawn.
   const std::string smmu =
       write("smmu.txt", "cohacc=0\n# no range commands\nril=0,minor=0,bbml=0\n");
-  ran = run("check --seed 3 --runs 300 --smmu " + smmu + out());
+  ran = run("check -v --seed 3 --runs 300 --smmu " + smmu + out());
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
   EXPECT_THAT(ran.out, HasSubstr("machine 1: minor=0,cohacc=0,ril=0"));
   ran = run("check --runs 300 --smmu cohacc=2" + out());

@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 const std::string minimal = test::in_build("examples/minimal_device.so");
@@ -35,6 +36,46 @@ TEST_F(OwnDevice, SaysHowAFindingIsSeenAgain) {
   const Ran alone = shell(with + twin + " --seed 1 --only " + name);
   EXPECT_EQ(alone.status, 1) << name << alone.out << alone.err;
   EXPECT_THAT(alone.out, HasSubstr("1 directed cases, 0 random ones"));
+}
+
+/// A page: the verdict and each cause in a line, a few in full; what else there is to tell is asked
+/// for.
+TEST_F(OwnDevice, WhatThereIsToTellComesFirst) {
+  // It has AF and SSec a bit too high, and addresses a bit too short.
+  const Ran built = shell(
+      "sed 's/ADDRESS(word, hi, lo) ((word) & ((BIT((hi) + 1)/ADDRESS(word, hi, lo) ((word) \\& "
+      "((BIT((hi))/; s/BIT(10)/BIT(11)/' " +
+      test::in_tree("examples/devices/minimal_device.c") + " >" + path("wrong.c") +
+      " && clang-19 -shared -fPIC -I " + test::in_tree("include") + " -o " + path("wrong.so ") +
+      path("wrong.c"));
+  ASSERT_EQ(built.status, 0) << built.err;
+  const std::string line = program() + " conform --device " + path("wrong.so") +
+                           " --seed 1 --cases 0 --time 0 --only '[wc]*' ";
+  const std::string told = shell(line).out;
+  EXPECT_THAT(told, HasSubstr("\nDIFFERS: ")) << told;
+  const std::size_t causes = told.find("\nnew: ");
+  ASSERT_NE(causes, std::string::npos) << told;
+  EXPECT_LT(causes, told.find("NEW DIVERGENCE"));
+  EXPECT_THAT(told, Not(HasSubstr("\n  not claimed ")));
+  EXPECT_THAT(told, HasSubstr(" not claimed (-v: why)\n"));
+  const auto in_full = [](const std::string& text) {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = text.find("\nNEW DIVERGENCE ", at)) != std::string::npos; ++at) {
+      ++count;
+    }
+    return count;
+  };
+  const std::string all = shell(line + "-v").out;
+  EXPECT_THAT(all, HasSubstr("\n  not claimed "));
+  ASSERT_GT(in_full(all), 3U) << "the test shows it";
+  EXPECT_EQ(in_full(told), 3U);
+  EXPECT_THAT(told, HasSubstr(std::to_string(in_full(all) - 3) + " cause"));
+  // One that is asked for, and nothing else.
+  const std::size_t last = all.rfind("\n  kind: ") + 9;
+  const std::string kind = all.substr(last, all.find('\n', last) - last);
+  const std::string asked = shell(line + "--explain '" + kind + "'").out;
+  EXPECT_GE(in_full(asked), 1U);
+  EXPECT_THAT(asked, HasSubstr("\n  kind: " + kind + "\n"));
 }
 
 TEST_F(OwnDevice, IsListedAndRunCaseByCase) {
