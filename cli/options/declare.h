@@ -33,8 +33,9 @@ class Commands {
   template <class Options>
   Added<Options> add(const std::string& name, const std::string& text, std::string_view examples) {
     auto options = std::make_shared<Options>();
+    kept_.push_back(options);
     CLI::App& app = add_app(name, text, examples);
-    app.callback([this, options] { chosen_ = *options; });
+    app.callback([this, &its = *options] { chosen_ = its; });
     return {app, *options};
   }
   /// What no single option can say: asked of the command that was given, when all are read; empty
@@ -58,6 +59,7 @@ class Commands {
     std::function<std::string()> wrong;
   };
   CLI::App& app_;
+  std::vector<std::shared_ptr<void>> kept_;  // what options are read into
   std::optional<Command> chosen_;
   std::vector<Refusal> refusals_;
   bool bisect_ = false;

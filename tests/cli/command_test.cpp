@@ -42,6 +42,14 @@ TEST_F(Command, HelpAndVersion) {
   }
 }
 
+/// What is left over of a command line goes to the benchmarks, which need not have been built.
+TEST_F(Command, BenchHandsItsArgumentsOn) {
+  const Ran ran = run("bench --only nothing-of-this-name");
+  EXPECT_THAT(ran.status, ::testing::AnyOf(2, 3)) << ran.err;
+  EXPECT_THAT(ran.err, ::testing::AnyOf(HasSubstr("build it: ./dev bench"),
+                                        HasSubstr("nothing-of-this-name")));
+}
+
 TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "A subcommand is required"},
