@@ -381,6 +381,11 @@ TEST(Contained, OfAPageToBeWrittenOnlyNothingIsKeptOnceItsDescriptorIsGone) {
     m.store(NestedMachine::leaves + 8, 0);
     m.send({everything, sync, s2_ipa(), sync, nh_all, sync});
     EXPECT_EQ(m.kept(0x1000), readable ? "0" : "");
+    u64 entries = 0;
+    atcs_of(m.caches.view(), 1, [&](u32 tag, const AtcOwner&) {
+      entries += m.caches.view().atcs.items_of(tag & ~atc_tag_bit);
+    });
+    EXPECT_EQ(entries, readable ? 1U : 0U);
   }
 }
 
