@@ -27,7 +27,7 @@ using ::testing::StartsWith;
 TEST_F(Command, HelpAndVersion) {
   EXPECT_EQ(run("--version").status, 0);
   EXPECT_THAT(run("--version").out, StartsWith("iommucheck "));
-  const std::string readme = slurp(test::in_tree("README.md"));
+  const std::string page = slurp(test::in_tree("docs/commands.md"));
   for (const char* name :
        {"", "litmus", "ask", "scenario", "check", "conform", "matrix", "replay", "import", "export",
         "rules", "explain", "cc", "prove", "bench", "init", "linux", "campaign", "merge"}) {
@@ -37,8 +37,8 @@ TEST_F(Command, HelpAndVersion) {
     EXPECT_EQ(help.err, "") << name;
     const std::string example = std::string("  iommucheck ") + name + " ";
     EXPECT_EQ(help.out.contains(example), *name != 0) << name;
-    EXPECT_EQ(readme.contains("| `" + std::string(name) + "` |"), *name != 0)
-        << name << ": the README has a row for each command";
+    EXPECT_EQ(page.contains("| `" + std::string(name) + "` |"), *name != 0)
+        << name << ": docs/commands.md has a row for each command";
   }
 }
 
