@@ -21,10 +21,16 @@ std::string arguments_of(trace::CallName call) {
   return text;
 }
 
-/// Behind its reason, if it has one: which scenario shows the answer, or why none does.
+/// What each call may answer for this reason alone: docs/interface.md says it once.
+bool goes_without_saying(std::string_view reason) {
+  return reason == "an allocation of this call failed" || reason == "the command queue was stuck";
+}
+
+/// Behind its reason, if it has one to tell: which scenario shows the answer, or why none does.
 std::string case_of(const std::string& reason, const CoverageLine& line) {
   const std::string shown = line.shown.empty() ? "none: " + line.why : line.shown;
-  return reason.empty() ? shown : fmt::format("{} ({})", reason, shown);
+  return reason.empty() || goes_without_saying(reason) ? shown
+                                                       : fmt::format("{} ({})", reason, shown);
 }
 
 /// The answers by their status, in the order in which each status comes first.
