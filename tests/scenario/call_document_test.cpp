@@ -46,6 +46,10 @@ TEST(CallDocument, SaysWhatShowsAnAnswerOrWhyNothingDoes) {
        .shown = "COV-03",
        .why = {},
        .beside = true},
+      {.call = "detach",
+       .answer = "ETIMEDOUT: the command queue was stuck",
+       .shown = "ANS-03",
+       .why = {}},
       {.call = "attach", .answer = "ok: another call", .shown = "ATT-02", .why = {}}};
   const auto chapters = call_chapters(lines);
   const auto detach = std::ranges::find(chapters, "detach", &CallChapter::call);
@@ -53,6 +57,7 @@ TEST(CallDocument, SaysWhatShowsAnAnswerOrWhyNothingDoes) {
   EXPECT_THAT(detach->text, HasSubstr("`detach(domain, device)` → "));
   EXPECT_THAT(detach->text, HasSubstr("\n| ok | it was there (ATT-01); ANS-01 |\n"));
   EXPECT_THAT(detach->text, HasSubstr("\n| EIO | with a colon (none: nobody can) |\n"));
+  EXPECT_THAT(detach->text, HasSubstr("\n| ETIMEDOUT | ANS-03 |\n"));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("during an exit")));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("another call")));
 }
