@@ -26,9 +26,10 @@ bool goes_without_saying(std::string_view reason) {
   return reason == "an allocation of this call failed" || reason == "the command queue was stuck";
 }
 
-/// Behind its reason, if it has one to tell: which scenario shows the answer, or why none does.
+/// Behind its reason, if it has one to tell: which scenario shows the answer. Why none does is said
+/// by `iommucheck scenario --coverage`.
 std::string case_of(const std::string& reason, const CoverageLine& line) {
-  const std::string shown = line.shown.empty() ? "none: " + line.why : line.shown;
+  const std::string shown = line.shown.empty() ? "none" : line.shown;
   return reason.empty() || goes_without_saying(reason) ? shown
                                                        : fmt::format("{} ({})", reason, shown);
 }
