@@ -56,10 +56,10 @@ std::vector<std::pair<std::string, std::string>> answers_of(std::string_view cal
 
 std::string chapter_of(const trace::CallInfo& call, const std::string& arguments,
                        std::span<const CoverageLine> lines) {
-  std::string text = fmt::format("`{}({})` → {}: {}.\n\n| answer | shown by |\n|---|---|\n",
-                                 call.name, arguments, to_string(call.result), call.text);
+  std::string text = fmt::format("`{}({})` → {}: {}.\n\n", call.name, arguments,
+                                 to_string(call.result), call.text);
   for (const auto& [status, cases] : answers_of(call.name, lines)) {
-    text += fmt::format("| {} | {} |\n", status, cases);
+    text += fmt::format("- {}: {}\n", status, cases);
   }
   return text;
 }

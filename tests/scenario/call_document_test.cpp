@@ -55,9 +55,9 @@ TEST(CallDocument, SaysWhatShowsAnAnswerOrThatNothingDoes) {
   const auto detach = std::ranges::find(chapters, "detach", &CallChapter::call);
   ASSERT_NE(detach, chapters.end());
   EXPECT_THAT(detach->text, HasSubstr("`detach(domain, device)` → "));
-  EXPECT_THAT(detach->text, HasSubstr("\n| ok | it was there (ATT-01); ANS-01 |\n"));
-  EXPECT_THAT(detach->text, HasSubstr("\n| EIO | with a colon (none) |\n"));
-  EXPECT_THAT(detach->text, HasSubstr("\n| ETIMEDOUT | ANS-03 |\n"));
+  EXPECT_THAT(detach->text, HasSubstr("\n- ok: it was there (ATT-01); ANS-01\n"));
+  EXPECT_THAT(detach->text, HasSubstr("\n- EIO: with a colon (none)\n"));
+  EXPECT_THAT(detach->text, HasSubstr("\n- ETIMEDOUT: ANS-03\n"));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("during an exit")));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("another call")));
 }
