@@ -136,6 +136,7 @@ std::string call_tables() {
 std::string enum_tables() {
   std::string out = "| type | values |\n|---|---|\n";
   const auto row = [&](std::string_view type, std::string_view text, const auto& values) {
+    if (type == EnumInfo<Side>::type || type == EnumInfo<CallGroup>::type) return;  // of documents
     out += fmt::format("| {}: {} | ", type, text);
     for (const ValueInfo& value : values) {
       out += fmt::format("{}`{}`{}{}", &value == &values.front() ? "" : "<br>", value.name,
