@@ -4,7 +4,7 @@
 #   NAME       the plug-in, ${CMAKE_BINARY_DIR}/fuzzers/NAME.so
 #   fuzz_NAME  builds both and fuzzes for IOMMUCHECK_FUZZ_SECONDS (60); corpus and findings beside it
 # For projects that have this tree as a subdirectory, and for those that find_package(iommucheck) where the fuzzer was
-# installed with it. By hand it is one line, docs/drivers.md.
+# installed with it. By hand it is one line, docs/ci.md.
 set(IOMMUCHECK_FUZZ_SECONDS 60 CACHE STRING "Seconds that a target fuzz_NAME runs")
 
 function(iommucheck_add_fuzzer name)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The file of what is known to be wrong with one device or driver: JSON, an entry for each finding
 // with the reason why it stays. A run says of an entry "as known" instead of failing; an entry that
-// has expired excuses nothing. docs/conform.md, docs/drivers.md.
+// has expired excuses nothing. docs/conform.md, docs/ci.md.
 #pragma once
 
 #include <optional>

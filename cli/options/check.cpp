@@ -26,7 +26,7 @@ void add_corpus(CLI::App& app, CheckCommand& options) {
 
 void add_known(CLI::App& app, CheckCommand& options) {
   app.add_option("--known", options.known,
-                 "file of findings that neither end the run nor fail it; docs/drivers.md")
+                 "file of findings that neither end the run nor fail it; docs/ci.md")
       ->type_name("FILE")
       ->check(readable());
   app.add_option("--allow", options.allow,
@@ -217,7 +217,7 @@ void add_campaign(Commands& commands) {
       ->type_name("N")
       ->check(whole(1, 1'000'000))
       ->capture_default_str();
-  app.add_option("--known", check.known, "file of findings that do not fail it; docs/drivers.md")
+  app.add_option("--known", check.known, "file of findings that do not fail it; docs/ci.md")
       ->type_name("FILE")
       ->check(readable());
   app.add_flag("--no-shrink", check.no_shrink, "report the sequences as they were found");

@@ -3,7 +3,7 @@
 // plug-in of --driver=PATH, in lockstep with the specification. One input is: undo to booted,
 // decode, run. What calls answer and which rules could have been broken guides the fuzzer, beside
 // the driver's edges. A finding aborts. Whatever ends it, a trace is left where the artefact is. A
-// plug-in that was built with -fsanitize=fuzzer-no-link guides the fuzzer (docs/drivers.md).
+// plug-in that was built with -fsanitize=fuzzer-no-link guides the fuzzer (docs/ci.md).
 #include <fmt/format.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): sigaction
 #include <unistd.h>
