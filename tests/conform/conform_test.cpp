@@ -580,7 +580,7 @@ TEST(Conform, CommandsThatAreConsumedOneByOneMakeProgress) {
   }
 }
 
-/// What docs/conform.md says of known divergences: by rule, in the order in which the files have
+/// What docs/qemu.md says of known divergences: by rule, in the order in which the files have
 /// these first.
 class KnownDivergences {
  public:
@@ -620,7 +620,7 @@ class KnownDivergences {
   std::set<std::string> told_;
 };
 
-/// docs/conform.md has what the files have, an entry of both versions once; each entry has its
+/// docs/qemu.md has what the files have, an entry of both versions once; each entry has its
 /// trace, and each trace an entry.
 TEST(Conform, DocumentHasTheKnownDivergences) {
   const std::string root = test::in_tree();
@@ -642,7 +642,7 @@ TEST(Conform, DocumentHasTheKnownDivergences) {
       EXPECT_TRUE(ids.contains(entry.path().stem().string())) << entry.path();
     }
   }
-  test::Document document(root + "/docs/conform.md");
+  test::Document document(root + "/docs/qemu.md");
   document.put("known divergences of QEMU", divergences.text());
   document.check();
 }
