@@ -21,9 +21,12 @@ std::string arguments_of(trace::CallName call) {
   return text;
 }
 
-/// What each call may answer for this reason alone: docs/interface.md says it once.
+/// What calls answer for this reason in general: docs/interface.md says it once.
 bool goes_without_saying(std::string_view reason) {
-  return reason == "an allocation of this call failed" || reason == "the command queue was stuck";
+  static constexpr std::string_view general[] = {"an allocation of this call failed",
+                                                 "the command queue was stuck",
+                                                 "no IOMMU behind the device", "no such device"};
+  return std::ranges::find(general, reason) != std::end(general);
 }
 
 /// Behind its reason, if it has one to tell: which scenario shows the answer. Why none does is said
