@@ -236,8 +236,13 @@ CaseRecord Campaign::record_again(const Sequence& sequence) {
 
 /// What it broke on its way is a finding; if nothing, there is a trace, and what came last.
 Expected<void> Campaign::boot_failed(const std::string& failed) {
-  const std::string where =
-      grounds_.size() == 1 ? "" : " on machine " + machine_text(fresh_options(nullptr).machine);
+  std::string where;
+  if (grounds_.size() > 1) {
+    where = " on machine " + machine_text(fresh_options(nullptr).machine);
+    if (lockstep_->refused()) {
+      where += fmt::format(", nor on one of {} others", grounds_.size() - 1);
+    }
+  }
   std::string text =
       fmt::format("the driver {} does not come up{}: {}", driver_.name, where, failed);
   Monitor& monitor = lockstep_->monitor();

@@ -823,6 +823,10 @@ u32 MachinePlan::index_of(u64 sequence, u64 refused) const {
     const u64 index = (wanted + n) % count;
     if (!bit(refused, static_cast<unsigned>(index))) return static_cast<u32>(index);
   }
+  // Only those that stand by for others are left.
+  for (u64 index = count; index < count_of_all(); ++index) {
+    if (!bit(refused, static_cast<unsigned>(index))) return static_cast<u32>(index);
+  }
   return static_cast<u32>(wanted);
 }
 

@@ -79,7 +79,8 @@ class MachinePlan {
   /// met() may leave groups out.
   [[nodiscard]] bool groups_are_drawn() const { return groups_are_drawn_; }
   /// Of the machines, `refused` (a bit each) aside: those that the driver is not for. In the place
-  /// of such a one the first of those that stand by for it, or the next one of the others.
+  /// of such a one the first of those that stand by for it, the next one of the others, or any.
+  /// It is a refused one only where all are.
   [[nodiscard]] u32 index_of(u64 sequence, u64 refused) const;
 
  private:

@@ -237,6 +237,13 @@ TEST(Machine, ACampaignTakesThemInTurn) {
   u64 all_of_one = 0;
   for (u32 index = 1; index < plan.count_of_all(); index += 8) all_of_one |= u64{1} << index;
   EXPECT_EQ(plan.index_of(each, all_of_one), 2U) << "its turn is the next one's";
+  EXPECT_EQ(plan.index_of(each, all_of_one | 0xff), 8U) << "who stands by for another one";
+  u64 refused = 0;
+  for (u32 n = 0; n < plan.count_of_all(); ++n) {
+    const u32 index = plan.index_of(each, refused);
+    EXPECT_FALSE(bit(refused, index)) << "each is asked once, until all have refused";
+    refused |= u64{1} << index;
+  }
   EXPECT_EQ(oracle::MachinePlan::parse("default", 5)->machines().size(), 1U);
 }
 

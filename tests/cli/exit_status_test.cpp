@@ -214,6 +214,15 @@ TEST_F(ExitStatus, ADriverThatDoesNotComeUpHasATraceAndSaysWhy) {
   EXPECT_TRUE(fs::exists(path("o/does-not-come-up.trace.jsonl")));
 }
 
+TEST_F(ExitStatus, ADriverThatIsForNoMachineIsNoHang) {
+  const Ran ran = run("check --driver " + plugin("faulty_no_machine") +
+                      " --runs 50 --seed 1 --hang 3 --out " + path("o"));
+  EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("does not come up on machine"),
+                             HasSubstr(", nor on one of 39 others: init answered -19 (ENODEV)")));
+  EXPECT_THAT(ran.out, Not(HasSubstr("VIOLATION")));
+}
+
 // ---- replay ---------------------------------------------------------------------------------
 
 TEST_F(ExitStatus, ReplayOfAHeaderAloneIsTwo) {

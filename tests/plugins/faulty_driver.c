@@ -355,6 +355,16 @@ static int wrong_reset(void* self) {
 }
 #endif
 
+#if defined(FAULT_no_machine)
+static int no_init(const struct iommucheck_platform* platform,
+                   const struct iommucheck_config* config, void** self) {
+  (void)platform;
+  (void)config;
+  (void)self;
+  return -IOMMUCHECK_ENODEV;
+}
+#endif
+
 const struct iommucheck_driver* iommucheck_driver_entry(void) {
   faulty = *simple_driver_entry();
   right_unmap = faulty.unmap;
@@ -373,7 +383,7 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   (void)wrong_alloc;
 #elif defined(FAULT_forget_order)
   right_init = faulty.init;
-  faulty.init = wrong_init;
+  faulty.init = no_init;
 #elif defined(FAULT_wide) || defined(FAULT_atomics) || defined(FAULT_rmb)
   right_init = faulty.init;
   faulty.init = changed_init;
@@ -394,6 +404,8 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   (void)wrong_unmap;
 #elif defined(FAULT_no_boot)
   faulty.reset = wrong_reset;
+#elif defined(FAULT_no_machine)
+  faulty.init = no_init;
 #endif
   return &faulty;
 }
