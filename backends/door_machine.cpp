@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstring>
 #include <map>
 
 #include "backends/door_backend.h"
+#include "process/text_at.h"
 
 namespace iommucheck::oracle {
 namespace {
@@ -112,7 +112,9 @@ class DoorMachine final : public BackendMachine {
   void walker_flushes(u32 walker) override { ops().walker_flushes(hardware_, walker); }
 
   [[nodiscard]] bool knows_privilege() const override { return true; }
+  /// Of a backend that has answered what cannot be that alone is found, not what follows from it.
   std::set<MayGet> answers(const MachineAccess& access) override {
+    if (!nonsense_.empty()) return {};
     const iommucheck_access given = access_of(access);
     return asked("answers",
                  [&](iommucheck_may_get* all) { return ops().answers(hardware_, &given, all); });
@@ -250,7 +252,15 @@ class DoorMachine final : public BackendMachine {
       }
       const auto kind = static_cast<MayGet::Kind>(all[i].kind);
       MayGet one{.kind = kind, .pa = kind == MayGet::Kind::address ? all[i].pa : 0};
-      if (all[i].why != nullptr) one.why.text.assign(all[i].why, ::strnlen(all[i].why, why_max));
+      if (all[i].why != nullptr) {
+        auto text = text_at(all[i].why, why_max);
+        if (!text) {
+          tell(fmt::format("the hardware's {} gave a why at {:#x}, where no text is", function,
+                           reinterpret_cast<u64>(all[i].why)));
+          return {};
+        }
+        one.why.text = std::move(*text);
+      }
       set.insert(std::move(one));
     }
     return set;

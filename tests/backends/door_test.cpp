@@ -174,7 +174,11 @@ TEST(BackendDoor, AnswersThatCannotBeAreFindingsAndNeverTrusted) {
       {"kind", rule::CRASH_NEVER, "gave an answer of kind 99"},
       {"too_many", rule::CRASH_NEVER, "answers: it gives 1 to 64"},
       {"none", rule::CRASH_NEVER, "gave 0 answers"},
+      {"why", rule::CRASH_NEVER, "gave a why at 0x8, where no text is"},
       {"unmap", rule::CRASH_NEVER, "unmap of 0x1000 bytes did 0x3000"},
+      {"map", rule::CRASH_NEVER, "map of 0x1000 bytes answered 0 and did 0x2000"},
+      {"map_number", rule::CRASH_NEVER, "map answered -77: it may answer 0, EEXIST, ENOMEM"},
+      {"flush", rule::CRASH_NEVER, "flush answered 77"},
       {"crash", rule::CRASH_NEVER, "crashed with SIGSEGV"},
       {"hang", rule::HANG_RETURNS, "made no progress"},
   };

@@ -27,6 +27,31 @@ TEST_F(OwnBackend, ThatHoldsEndsWithStatus0) {
                              HasSubstr("claimed rules hold")));
 }
 
+/// What it says is why, on every machine, and not that something hangs.
+TEST_F(OwnBackend, ThatNeverComesUpEndsWithStatus2) {
+  for (const auto& [name, text] :
+       {std::pair{"open", "the backend's open gave NULL"}, std::pair{"info", "page_sizes 0x3"},
+        std::pair{"begin_reset", "begin_reset answered 77"}}) {
+    const Ran ran = run("check --backend " + test::in_build("test-plugins/backend_") + name +
+                        ".so --seed 1 --runs 40 --hang 3 --out " + path(name));
+    EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
+    EXPECT_THAT(ran.err, AllOf(HasSubstr("does not come up on machine"),
+                               HasSubstr("nor on one of 39 others: "), HasSubstr(text)));
+    EXPECT_THAT(ran.out, Not(HasSubstr("VIOLATION")));
+  }
+}
+
+TEST_F(OwnBackend, ThatAnswersWhatCannotBeIsFoundByThat) {
+  for (const auto& [name, text] :
+       {std::pair{"flush", "flush answered 77"}, std::pair{"why", "gave a why at 0x8"},
+        std::pair{"map", "answered 0 and did"}, std::pair{"map_number", "map answered -77"}}) {
+    const Ran ran = run("check --backend " + test::in_build("test-plugins/backend_") + name +
+                        ".so --seed 1 --runs 40 --findings 1 --out " + path(name));
+    EXPECT_EQ(ran.status, 1) << ran.out << ran.err;
+    EXPECT_THAT(ran.out, AllOf(HasSubstr("VIOLATION CRASH_NEVER"), HasSubstr(text))) << name;
+  }
+}
+
 /// The whole of what a driver's campaign has: the same result for any number of processes, known
 /// findings, a corpus, traces that are judged again by the hardware that they name.
 TEST_F(OwnBackend, IsTheCampaignOfADriver) {

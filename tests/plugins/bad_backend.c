@@ -20,6 +20,19 @@ uint64_t bad_unmap(void* self, void* space, uint64_t iova, uint64_t bytes, uint3
 #endif
   return small_unmap(self, space, iova, bytes, tables) + 2 * bytes;
 }
+int32_t bad_map(void* self, void* space, uint64_t iova, uint64_t pa, uint64_t bytes, uint32_t prot,
+                uint64_t* done);
+int32_t bad_map(void* self, void* space, uint64_t iova, uint64_t pa, uint64_t bytes, uint32_t prot,
+                uint64_t* done) {
+  const int32_t answer = small_map(self, space, iova, pa, bytes, prot, done);
+#ifdef BAD_map
+  *done += bytes;
+  return answer;
+#endif
+  *done = 0;
+  (void)answer;
+  return -77;
+}
 int32_t bad_number(void* self);
 int32_t bad_number(void* self) {
   (void)self;
@@ -39,6 +52,9 @@ uint32_t bad_answers(void* self, const struct iommucheck_access* access,
 #endif
 #ifdef BAD_none
   return 0;
+#endif
+#ifdef BAD_why
+  answers[0].why = (const char*)8;
 #endif
   return count;
 }
@@ -86,7 +102,9 @@ const struct iommucheck_backend* iommucheck_backend_entry(void) {
   ops.flush = bad_number;
 #elif defined(BAD_begin_reset)
   ops.begin_reset = bad_number;
-#elif defined(BAD_kind) || defined(BAD_too_many) || defined(BAD_none)
+#elif defined(BAD_map) || defined(BAD_map_number)
+  ops.map = bad_map;
+#elif defined(BAD_kind) || defined(BAD_too_many) || defined(BAD_none) || defined(BAD_why)
   hardware.answers = bad_answers;
 #elif defined(BAD_open) || defined(BAD_info)
   ops.open = bad_open;
