@@ -21,6 +21,11 @@ namespace {
 
 using litmus::Test;
 
+/// Whatever its `init` and `run` are, nothing that happens would make it fail.
+bool asks_nothing(const Test& test) {
+  return test.accesses.empty() && test.dmas.empty() && test.loads.empty() && !test.driver;
+}
+
 /// All tests of all files, one after the other.
 class LitmusRun {
  public:
@@ -73,6 +78,14 @@ class LitmusRun {
       fmt::print("{}{}\n", path, file->tests.empty() ? ": preludes only, no test" : "");
     }
     for (const Test& test : file->tests) {
+      if (asks_nothing(test)) {
+        note_error({ErrorCode::bad_input,
+                    fmt::format("{}:{}: the test '{}' asks nothing: it has no line access, load, "
+                                "dma or driver",
+                                path, test.place.line, test.name)},
+                   path, test.name);
+        continue;
+      }
       const Clock::time_point begin = Clock::now();
       const auto got = litmus::judge_by_either(test);
       if (!got) {

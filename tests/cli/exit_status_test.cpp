@@ -300,6 +300,17 @@ TEST_F(ExitStatus, LitmusWithoutATestIsTwo) {
   }
 }
 
+TEST_F(ExitStatus, LitmusWhoseTestAsksNothingIsTwo) {
+  const std::string good = "test asks\ninit use std\naccess 1 0x1000 r -> P1\n";
+  for (const std::string empty : {"test x\n", "test x\ninit use std\nrun store word B 1 0\n"}) {
+    const std::string file = write("t.litmus", good + empty);
+    const Ran ran = run("litmus " + file);
+    EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
+    EXPECT_THAT(ran.err, HasSubstr(file + ":4: the test 'x' asks nothing"));
+    EXPECT_THAT(ran.out, HasSubstr("1 passed, 0 failed")) << "the others are judged";
+  }
+}
+
 TEST_F(ExitStatus, LitmusThatIsAllUnsupportedIsTwo) {
   const Ran ran = run("litmus " + write("t.litmus",
                                         "test later\ninit use std\nrun wait irq\n"
