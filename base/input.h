@@ -21,7 +21,7 @@ namespace iommucheck {
 
 class Input {
  public:
-  /// bad_input for a folder; environment for what cannot be opened.
+  /// bad_input for a folder and for what is not there; environment for what cannot be opened.
   static Expected<Input> open(const std::string& path) {
     // Without O_NONBLOCK a pipe that nobody writes would hold us here, whatever signal comes.
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -60,7 +60,8 @@ class Input {
  private:
   Input(int file, std::string path) : file_(file), path_(std::move(path)) {}
   static std::unexpected<Error> failure(const std::string& path, const char* what, int code) {
-    return fail(ErrorCode::environment,
+    const bool wrong_name = code == ENOENT || code == ENOTDIR;
+    return fail(wrong_name ? ErrorCode::bad_input : ErrorCode::environment,
                 path + ": " + what + " it: " + std::system_category().message(code));
   }
 

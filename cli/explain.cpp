@@ -40,18 +40,36 @@ Expected<oracle::ExplainedAccess> access_of(const std::string& stream, const std
   return access;
 }
 
+bool exists(const std::string& path) {
+  std::error_code unknown;
+  return std::filesystem::exists(path, unknown);
+}
+
+/// What was asked for is not there.
+Error nowhere(const std::string& what) {
+  if (what.contains('/')) return {ErrorCode::bad_input, what + ": there is no such file"};
+  return {ErrorCode::bad_input, what +
+                                    " is neither a rule (`iommucheck rules` has them all) nor a "
+                                    "trace: there is no such file"};
+}
+
 /// Splits off ":LINE"; a name without it is a trace as a whole.
 Expected<oracle::ExplainTrace> trace_of(const ExplainCommand& options) {
   oracle::ExplainTrace what;
   what.trace = options.what;
   const std::size_t colon = options.what.rfind(':');
-  if (colon != std::string::npos) {
-    const auto line = parse_number(std::string_view(options.what).substr(colon + 1));
-    if (line && *line != 0) {
-      what.trace = options.what.substr(0, colon);
-      what.line = *line;
+  if (colon != std::string::npos && !exists(options.what)) {
+    const std::string number = options.what.substr(colon + 1);
+    const auto line = parse_number(number);
+    what.trace = options.what.substr(0, colon);
+    if (exists(what.trace) && (!line || *line == 0)) {
+      return fail(
+          ErrorCode::bad_input,
+          fmt::format("'{}' is no line of {}: TRACE:LINE, counted from 1", number, what.trace));
     }
+    if (line) what.line = *line;
   }
+  if (!exists(what.trace)) return std::unexpected(nowhere(options.what));
   auto hardware = hardware_of_trace(what.trace, options.backend);
   if (!hardware) return std::unexpected(std::move(hardware.error()));
   what.hardware = std::move(*hardware);
@@ -71,6 +89,7 @@ int print_page(const ExplainCommand& options) {
     return report("explain",
                   {ErrorCode::bad_input, options.what + " is a rule: --html is for traces"});
   }
+  if (!exists(options.what)) return report("explain", nowhere(options.what));
   auto hardware = hardware_of_trace(options.what, options.backend);
   if (!hardware) return report("explain", hardware.error());
   auto found = oracle::timeline_of({.trace = options.what, .event = {}, .hardware = *hardware});
@@ -98,11 +117,6 @@ int run_explain(const ExplainCommand& options) {
     return report("explain", what.error());
   } else {
     text = oracle::explain_trace(*what);
-  }
-  if (!text && !std::filesystem::exists(options.what) && !options.what.contains('/')) {
-    return report("explain", {ErrorCode::bad_input,
-                              options.what + " is neither a rule (`iommucheck rules` has them "
-                                             "all) nor a trace: there is no such file"});
   }
   if (!text) return report("explain", text.error());
   fmt::print("{}", *text);

@@ -288,6 +288,29 @@ TEST_F(ExitStatus, ReplayOfAPipeEndsWhenItIsAsked) {
   }
 }
 
+TEST_F(ExitStatus, WhatIsNotThereIsTwoInEachCommand) {
+  for (const char* command :
+       {"explain nofile.jsonl", "explain /nowhere.jsonl", "explain --html nofile.jsonl",
+        "explain nofile.jsonl:3", "replay nofile.jsonl", "export nofile.jsonl",
+        "import nofile -o x", "litmus nofile.litmus", "scenario nofile.scenario"}) {
+    const Ran ran = run(command);
+    EXPECT_EQ(ran.status, 2) << command << ran.err;
+    EXPECT_THAT(ran.err,
+                testing::AnyOf(HasSubstr("there is no such file"), HasSubstr("No such file")))
+        << command;
+  }
+  const Ran rule = run("explain PAGE_REUSED");
+  EXPECT_EQ(rule.status, 2);
+  EXPECT_THAT(rule.err, HasSubstr("PAGE_REUSED is neither a rule (`iommucheck rules` has them all) "
+                                  "nor a trace: there is no such file"));
+  const std::string trace = write("t.trace.jsonl", header);
+  for (const char* line : {"0", "abc", ""}) {
+    const Ran ran = run("explain " + trace + ":" + line);
+    EXPECT_EQ(ran.status, 2) << line;
+    EXPECT_THAT(ran.err, HasSubstr("'" + std::string(line) + "' is no line of " + trace));
+  }
+}
+
 // ---- litmus, scenario -----------------------------------------------------------------------
 
 TEST_F(ExitStatus, LitmusWithoutATestIsTwo) {

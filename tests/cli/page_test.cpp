@@ -141,7 +141,7 @@ TEST_F(Page, OfOneTrace) {
   const Ran rule = run("explain --html PAGE_REUSE");
   EXPECT_EQ(rule.status, 2);
   EXPECT_THAT(rule.err, HasSubstr("--html is for traces"));
-  EXPECT_EQ(run("explain --html /nowhere").status, 3);
+  EXPECT_EQ(run("explain --html /nowhere").status, 2);
 }
 
 /// In a browser: no error, keys step, what a step changes is marked, and the shade is switched.

@@ -133,7 +133,7 @@ TEST_F(TraceFile, BombsAndEndlessLinesAreGivenUp) {
 TEST_F(TraceFile, WhatCannotBeOpenedIsSaid) {
   const auto missing = read_trace(path("missing"));
   ASSERT_FALSE(missing);
-  EXPECT_EQ(missing.error().code, ErrorCode::environment);
+  EXPECT_EQ(missing.error().code, ErrorCode::bad_input);
   EXPECT_NE(missing.error().message.find("No such file"), std::string::npos);
   EXPECT_EQ(read_trace(folder_).error().code, ErrorCode::bad_input);
   EXPECT_EQ(write_trace({}, path("no/such/folder")).error().code, ErrorCode::environment);
