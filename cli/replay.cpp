@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "cli/reports.h"
 #include "cli/trace_backend.h"
+#include "cli/unfinished.h"
 #include "cli/verdicts.h"
 #include "report/finding_text.h"
 #include "report/junit.h"
@@ -150,7 +151,13 @@ int run_replay(const ReplayCommand& options) {
     return ended_by(result.error(), report_of("replay", options.trace, {}), options.reports,
                     options.format);
   }
-  const oracle::RunEnd end = oracle::end_of(*result);
+  oracle::RunEnd end = oracle::end_of(*result);
+  if (end.verdict() == Verdict::held) {
+    if (const std::string within = unfinished_in(options.trace); !within.empty()) {
+      end.undecided("the trace ends within " + within +
+                    ": it is cut, or what ended the driver there is not in it");
+    }
+  }
   const int status = finish("replay", end);
   Report report = report_of(options.trace, *result, end);
   report.backend = options.backend;

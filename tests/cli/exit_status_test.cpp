@@ -246,6 +246,30 @@ TEST_F(ExitStatus, ReplayThatJudgesNothingIsTwo) {
   EXPECT_THAT(ran.err, HasSubstr("no rule was exercised"));
 }
 
+/// At an end of a line, so that all of it can be read: but what would have come is not known.
+TEST_F(ExitStatus, ReplayOfATraceThatIsCutIsTwo) {
+  const std::string out = path("o");
+  ASSERT_EQ(run("check --driver " + plugin("faulty_result_bytes") +
+                " --findings 1 --runs 5000 --seed 1 --out " + out)
+                .status,
+            1);
+  const std::string trace = slurp(out + "/finding-RESULT_EXACT-1.trace.jsonl");
+  const auto until = [&](const std::string& text, std::size_t lines) {
+    std::size_t at = trace.find(text);
+    for (; lines != 0; --lines) at = trace.find('\n', at + 1);
+    return write("t.trace.jsonl", trace.substr(0, at + 1));
+  };
+  const Ran boot = run("replay " + until("\"starting\"", 40));
+  EXPECT_EQ(boot.status, 2) << boot.out;
+  EXPECT_THAT(boot.err, HasSubstr("undecided: the trace ends within the driver's boot: it is cut"));
+  EXPECT_THAT(boot.out, HasSubstr("UNDECIDED"));
+  EXPECT_EQ(run("replay " + until("\"ready\"", 1)).status, 0) << "nothing is open there";
+  const Ran call = run("replay " + until("\"name\":\"map\"", 1));
+  EXPECT_EQ(call.status, 2) << call.out;
+  EXPECT_THAT(call.err, HasSubstr("the trace ends within call"));
+  EXPECT_THAT(call.err, HasSubstr("(map)"));
+}
+
 TEST_F(ExitStatus, ReplayOfAFindingBeatsALineThatCannotBeRead) {
   const std::string out = path("o");
   ASSERT_EQ(run("check --driver " + plugin("faulty_result_bytes") +
