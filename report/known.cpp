@@ -2,6 +2,7 @@
 #include "report/known.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -111,7 +112,8 @@ Expected<KnownFinding> read_entry(const Source& source, const JsonValue& item, b
     constexpr std::string_view keys[] = {"id",  "rule",    "kind",  "section",
                                          "why", "correct", "party", "expires"};
     if (std::ranges::find(keys, member.key) == std::end(keys)) {
-      return source.bad(member.column, fmt::format("an entry has no '{}'", member.key));
+      return source.bad(member.column, fmt::format("an entry has no key '{}'; it may have {}",
+                                                   member.key, fmt::join(keys, ", ")));
     }
   }
   return known;

@@ -218,7 +218,9 @@ TEST_F(KnownFiles, SayWhereTheyAreWrong) {
   EXPECT_THAT(error_of(entry(", \"expires\": \"2026-02-30\"")),
               AllOf(HasSubstr(path_ + ":3:3: "), HasSubstr("YYYY-MM-DD")));
   EXPECT_THAT(error_of(entry(", \"party\": \"smmu\"")), HasSubstr("PAGE_REUSE is for driver"));
-  EXPECT_THAT(error_of(entry(", \"wy\": \"\"")), HasSubstr("an entry has no 'wy'"));
+  EXPECT_THAT(error_of(entry(", \"wy\": \"\"")),
+              HasSubstr("an entry has no key 'wy'; it may have id, rule, kind, section, why, "
+                        "correct, party, expires"));
   EXPECT_THAT(error_of(entry("}, {")), HasSubstr("'id' has to be a string"));
   EXPECT_THAT(error_of("{\"driver\": \"d\"}"), HasSubstr("'findings'"));
   EXPECT_THAT(error_of("{\"device\": \"d\", \"findings\": []}"), HasSubstr("'driver'"));
