@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 
 #include "backends/named.h"
@@ -60,28 +61,43 @@ void write_json(JsonWriter& json, const Scenario& scenario, const ScenarioResult
   json.end_object();
 }
 
+/// Those of the files, or where none are named those that the command carries.
+Expected<std::vector<Scenario>> scenarios_of(const std::vector<std::string>& files) {
+  std::vector<Scenario> all;
+  for (const std::string& path : files) {
+    auto file = scenario::parse_file(path);
+    if (!file) return std::unexpected(std::move(file.error()));
+    std::ranges::move(file->scenarios, std::back_inserter(all));
+  }
+  for (const EmbeddedFile& carried : embedded_files()) {
+    if (!files.empty() || !carried.name.ends_with(".scenario")) continue;
+    auto file = scenario::parse(carried.text, carried.name);
+    if (!file) return std::unexpected(std::move(file.error()));
+    std::ranges::move(file->scenarios, std::back_inserter(all));
+  }
+  return all;
+}
+
 /// Each scenario that operations can say, as a file of DIR.
 int write_corpus(const ScenarioCommand& options) {
+  const auto scenarios = scenarios_of(options.files);
+  if (!scenarios) return report("scenario", scenarios.error());
   const int made = make_folder("scenario", options.corpus);
   if (made != exit_held) return made;
   u64 written = 0;
   u64 left_out = 0;
-  for (const std::string& path : options.files) {
-    const auto file = scenario::parse_file(path);
-    if (!file) return report("scenario", file.error());
-    for (const Scenario& scenario : file->scenarios) {
-      const auto operations = oracle::stories::to_operations(scenario);
-      if (!operations) {
-        ++left_out;
-        continue;
-      }
-      const std::vector<u8> bytes = fuzz::encode(*operations);
-      const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      const int status =
-          write_seed("scenario", options.corpus, plain_name(scenario.id) + ".ops", text);
-      if (status != exit_held) return status;
-      ++written;
+  for (const Scenario& scenario : *scenarios) {
+    const auto operations = oracle::stories::to_operations(scenario);
+    if (!operations) {
+      ++left_out;
+      continue;
     }
+    const std::vector<u8> bytes = fuzz::encode(*operations);
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    const int status =
+        write_seed("scenario", options.corpus, plain_name(scenario.id) + ".ops", text);
+    if (status != exit_held) return status;
+    ++written;
   }
   fmt::print("{} seeds in {}, {} scenarios that operations cannot say\n", written, options.corpus,
              left_out);

@@ -373,6 +373,13 @@ TEST_F(ExitStatus, LitmusOfAFolderOrAnUnreadableFileIsTwo) {
   EXPECT_EQ(run("litmus /nowhere.litmus").status, 2);
 }
 
+TEST_F(ExitStatus, SeedsOfScenariosAreOfThoseThatTheCommandCarries) {
+  const Ran ran = run("scenario --to-corpus " + path("seeds"));
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(ran.out, Not(testing::StartsWith("0 seeds")));
+  EXPECT_FALSE(fs::is_empty(path("seeds")));
+}
+
 TEST_F(ExitStatus, ScenariosThatAllNeedMoreAreTwo) {
   const Ran none = run("scenario " + write("e.scenario", ""));
   EXPECT_EQ(none.status, 2) << none.out << none.err;
