@@ -114,6 +114,18 @@ TEST_F(Init, ABackendIsBuiltAndJudged) {
   EXPECT_THAT(judged.out, HasSubstr("against the interface: holds, 50 sequences"));
 }
 
+/// A scenario that fails takes no report with it.
+TEST_F(Init, ABackendThatIsWrongHasItsReport) {
+  begin("backend");
+  std::filesystem::copy_file(test::in_build("test-plugins/small_backend_forgets_maps.so"),
+                             path("backend/backend.so"),
+                             std::filesystem::copy_options::overwrite_existing);
+  const Ran judged = script("backend/check.sh", " --runs 50 --findings 1 --report out.xml");
+  EXPECT_EQ(judged.status, 1) << judged.out << judged.err;
+  EXPECT_THAT(judged.out, HasSubstr(" failed, "));
+  EXPECT_THAT(slurp(path("backend/out.xml")), HasSubstr("PROMISE_OUTCOME"));
+}
+
 TEST_F(Init, AWorkflowRunsWhatIsThere) {
   ASSERT_EQ(run("init driver " + path("driver")).status, 0);
   const std::string before = slurp(path("driver/build.sh"));
