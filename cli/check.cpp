@@ -301,6 +301,7 @@ int run_check(const CheckCommand& options) {
   const int status = finish("check", end);
   oracle::Report report = report_of(*result, end);
   report.backend = options.backend;
+  report.object = object_of(options.backend.empty() ? options.driver : options.backend);
   if (options.format == Format::text) {
     for (const std::string& line : seen_of_driver) fmt::print("{}\n", line);
     print_text(options, *result, end);

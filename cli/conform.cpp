@@ -295,6 +295,7 @@ int report_run(const ConformCommand& options, const ConformResult& result,
                const oracle::DriverCases* driver, const oracle::RunEnd& end) {
   const int status = finish("conform", end);
   oracle::Report report = report_of(result, end);
+  report.object = object_of(options.device);
   if (driver != nullptr) {
     for (const oracle::DriverFault& fault : driver->faults) {
       report.findings.push_back(oracle::violation_of(fault));

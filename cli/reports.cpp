@@ -4,9 +4,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
+
 #include "cli/console.h"
 #include "cli/trace_backend.h"
 #include "explain/timeline.h"
+#include "report/finding_identity.h"
 #include "report/finding_text.h"
 #include "report/html.h"
 #include "trace/file.h"
@@ -25,6 +28,12 @@ Report report_of(std::string command, std::string subject, const oracle::RunEnd&
   report.verdict = end.verdict();
   report.why = end.why();
   return report;
+}
+
+std::string object_of(const std::string& named) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(named, error)) return "";
+  return oracle::from_here(std::filesystem::absolute(named, error).lexically_normal().string());
 }
 
 Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {

@@ -20,6 +20,8 @@ oracle::Report report_of(const oracle::CheckResult& result, const oracle::RunEnd
 oracle::Report report_of(const std::string& trace, const oracle::ReplayResult& result,
                          const oracle::RunEnd& end);
 oracle::Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end);
+/// What a command line names as under test, as Report::object: empty where that is no file.
+std::string object_of(const std::string& named);
 
 /// As one word of a shell.
 std::string quoted(const std::string& text);

@@ -94,7 +94,14 @@ class Conform {
     }
     for (const KnownFinding& known : known_.entries) {
       if (!options_.only.empty() || options_.given) break;
-      if (auto ok = replay(known_.trace_path(known), &known); !ok) {
+      const std::string trace = known_.trace_path(known);
+      if (std::error_code error; !std::filesystem::exists(trace, error)) {
+        return fail(ErrorCode::bad_input,
+                    fmt::format("{}: the trace of '{}' has to be {}: --out DIR writes the file and "
+                                "a folder of its name",
+                                known_.path, known.id, trace));
+      }
+      if (auto ok = replay(trace, &known); !ok) {
         return std::unexpected(ok.error());
       }
     }

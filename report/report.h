@@ -34,7 +34,8 @@ struct Report {
   std::vector<Violation> findings{};
   /// Results that are neither a rule's nor a finding: tests of litmus and scenario, a trace.
   std::vector<JunitCase> tests{};
-  std::string trace{};  ///< that the findings' lines are of, where they name none themselves
+  std::string trace{};   ///< that the findings' lines are of, where they name none themselves
+  std::string object{};  ///< file under test: the place of what has no trace. Empty: there is none
 
   void property(std::string key, PropertyValue value) {
     properties.emplace_back(std::move(key), std::move(value));

@@ -121,6 +121,7 @@ JsonTree result_of(const Violation& finding, const Report& report, Rules& rules)
   const NamedEvent* in_source = event_in_source(finding);
   const bool shown = found != finding.named.end();
   JsonTree place = in_source != nullptr ? place_of(*in_source, file, headline(finding))
+                   : file.empty()       ? location(report.object, 0, headline(finding))
                    : shown              ? place_of(*found, file, headline(finding))
                                         : location(file, 0, headline(finding));
   if (const std::string where = where_text(finding.where); !where.empty()) {
@@ -147,8 +148,9 @@ JsonTree result_of(const JunitCase& test, const Report& report, Rules& rules) {
   std::string text = test.name + ": " + (test.message.empty() ? "failed" : test.message);
   if (!test.details.empty()) text += "\n" + test.details;
   json.set("message", message(text));
-  if (!test.file.empty()) {
-    json.set("locations", std::move(JsonTree::array().add(location(test.file, test.line, ""))));
+  const std::string& file = test.file.empty() ? report.object : test.file;
+  if (!file.empty()) {
+    json.set("locations", std::move(JsonTree::array().add(location(file, test.line, ""))));
   }
   if (!test.fingerprints.empty()) {
     json.set("partialFingerprints", fingerprints(test.fingerprints.front()));

@@ -136,7 +136,7 @@ TEST_F(Init, AWorkflowRunsWhatIsThere) {
   const std::string github = slurp(path("driver/.github/workflows/iommucheck.yml"));
   EXPECT_THAT(github, HasSubstr("run: sh build.sh\n"));
   EXPECT_THAT(github, Not(HasSubstr("@VERSION@")));
-  EXPECT_THAT(slurp(path("driver/.gitlab-ci.yml")), HasSubstr("sh check.sh --report"));
+  EXPECT_THAT(slurp(path("driver/.gitlab-ci.yml")), HasSubstr("sh check.sh --out out --report"));
   // As a reader of YAML sees them, where there is one: the steps that judge are run as they stand.
   const Ran read = shell(
       "cd " + path("driver") +

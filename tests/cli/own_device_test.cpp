@@ -3,13 +3,17 @@
 // its case is run alone.
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "tests/cli/command_support.h"
 #include "tests/places.h"
+#include "trace/json_value.h"
 
 namespace iommucheck::own_device_test {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -88,6 +92,43 @@ TEST_F(OwnDevice, IsListedAndRunCaseByCase) {
   const Ran none = run("conform --device " + minimal + " --only nothing");
   EXPECT_EQ(none.status, 2);
   EXPECT_THAT(none.err, HasSubstr("--list has them"));
+}
+
+/// Readers of SARIF refuse a result that has no place: without a trace it is the object.
+TEST_F(OwnDevice, EachResultHasAPlaceWithTracesAndWithout) {
+  const std::string wrong = "IOMMUCHECK_TWIN='wrong outside' " + program() + " conform --device ";
+  for (const bool traces : {false, true}) {
+    const std::string report = path(traces ? "with.sarif" : "without.sarif");
+    const Ran ran = shell(wrong + twin + " --only 'ste*' --seed 1 --report " + report +
+                          (traces ? " --out " + path("o") : ""));
+    ASSERT_EQ(ran.status, 1) << ran.out << ran.err;
+    const auto log = trace::parse_json(slurp(report));
+    ASSERT_TRUE(log.has_value());
+    const auto& results = log->find("runs")->value.items.at(0).find("results")->value.items;
+    ASSERT_FALSE(results.empty());
+    for (const trace::JsonValue& result : results) {
+      const trace::JsonValue& place = result.find("locations")->value.items.at(0);
+      const auto* physical = place.find("physicalLocation");
+      ASSERT_NE(physical, nullptr) << slurp(report);
+      EXPECT_THAT(physical->value.find("artifactLocation")->value.find("uri")->value.text,
+                  EndsWith(traces ? ".jsonl" : "devices/twin_device.so"));
+    }
+  }
+}
+
+TEST_F(OwnDevice, WhoseKnownTraceIsNotThereSaysWhereItBelongs) {
+  const std::string wrong = "IOMMUCHECK_TWIN='wrong outside' " + program() + " conform --device ";
+  ASSERT_EQ(shell(wrong + twin + " --only 'ste*' --seed 1 --out " + path("o")).status, 1);
+  std::string written;
+  for (const auto& file : std::filesystem::directory_iterator(path("o"))) {
+    if (file.path().extension() == ".json") written = file.path();
+  }
+  std::filesystem::copy_file(written, path("known.json"));
+  const Ran ran =
+      run("conform --device " + twin + " --seed 1 --cases 1 --known " + path("known.json"));
+  EXPECT_EQ(ran.status, 2) << ran.out;
+  EXPECT_THAT(ran.err, AllOf(HasSubstr("known.json: the trace of '"), HasSubstr("/known/"),
+                             HasSubstr("--out DIR writes the file and a folder of its name")));
 }
 
 TEST_F(OwnDevice, ThatIsNoneEndsWithStatus2) {
