@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <utility>
 
+#include "litmus/names.h"
 #include "litmus/parser.h"
 #include "litmus/words.h"
 
@@ -44,6 +46,25 @@ bool is_step(std::string_view part, bool behind_steps) {
   if (word.ends_with(":")) return true;
   if (word == "ats") return behind_steps;
   return contains(step_words, word);
+}
+
+/// A name that nothing leads to, and that is not there at first: who asks has meant another one.
+std::optional<Error> nowhere(const Test& test, const std::string& file) {
+  Test first;
+  first.init = test.init;
+  const auto there = names_in(first);
+  std::string known;
+  for (const auto& [name, use] : there) {
+    if (use.structure || use.cds || use.stes) known += " " + name;
+  }
+  for (const auto& [name, use] : names_in(test)) {
+    if (use.led_to || there.contains(name)) continue;
+    return Error{
+        ErrorCode::bad_input,
+        fmt::format("{}:{}:{}: '{}': nothing leads to a table of this name{}", file, use.place.line,
+                    use.place.column, name, known.empty() ? "" : "; there are" + known)};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -139,6 +160,9 @@ Expected<File> Question::read() const {
   const auto asks = [](const Test& test) {
     return !test.accesses.empty() || !test.loads.empty() || !test.dmas.empty() || !test.run.empty();
   };
+  for (const Test& test : file->tests) {
+    if (auto error = nowhere(test, name_)) return std::unexpected(placed(std::move(*error)));
+  }
   if (std::ranges::any_of(file->tests, asks)) return file;
   return fail(ErrorCode::bad_input,
               fmt::format("{}:1:1: it asks nothing; say what happens and what is accessed, as in "

@@ -15,6 +15,7 @@ NameUse& use(Uses& uses, const std::string& name, const Place& place) {
 NameUse* use(Uses& uses, const Target& target) {
   if (target.kind != Target::Kind::named) return nullptr;
   NameUse& found = use(uses, target.name, target.place);
+  found.led_to = true;
   if (target.part) found.pages = true;
   return &found;
 }
@@ -79,7 +80,8 @@ struct UseStep {
   }
   void operator()(const ReleaseStep& step) const { use(uses, step.page); }
   void operator()(const RegStrtabStep& step) const {
-    use(uses, step.table.text, step.table.place).stes = true;
+    NameUse& table = use(uses, step.table.text, step.table.place);
+    table.stes = table.led_to = true;
   }
   template <class Other>
   void operator()(const Other& /*no name of memory*/) const {}

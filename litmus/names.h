@@ -16,6 +16,7 @@ struct NameUse {
   bool cds = false;        ///< holds CDs, or their first level
   bool stes = false;       ///< holds STEs, or their first level
   bool pages = false;      ///< a block, a group, or written with `#n`
+  bool led_to = false;     ///< something that the test lays down or writes leads there
   Place place;             ///< of the first use
 };
 

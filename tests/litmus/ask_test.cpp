@@ -78,12 +78,27 @@ TEST(Ask, NonsenseIsAnErrorWithItsPlace) {
       {"use nothing; access 1 0 r", "q:1:5: 'nothing'"},
       {"use std; do TLBI_NH_ALL;TLBI_NH_VA asid=5 vax=0 ; SYNC; access 1 0 r", "q:1:43: 'vax=0'"},
       {"use std; ste 1 cfg=s3; access 1 0 r", "q:1:20: 's3'"},
+      {"use std; store word b 1 0; access 1 0x1000 r",
+       "q:1:21: 'b': nothing leads to a table of this name; there are"},
+      {"use std; access 1 0x1000 r; load ZZ 1", "q:1:34: 'ZZ': nothing leads to"},
+      {"use std; store cd c1 asid=4; access 1 0x1000 r", "q:1:19: 'c1': nothing leads to"},
   };
   for (const auto& [text, message] : cases) {
     const auto file = Question(text, "q").read();
     ASSERT_FALSE(file) << text;
     EXPECT_EQ(file.error().code, ErrorCode::bad_input);
     EXPECT_THAT(file.error().message, testing::StartsWith(message)) << text;
+  }
+}
+
+/// One that is filled before something leads to it, or that the question itself declares.
+TEST(Ask, ANewTableMayBeNamed) {
+  for (const char* text : {"use std; store word N 0 page P9 rw; barrier; store word B 7 table N; "
+                           "access 1 0x1000 r",
+                           "use std; word N 0 page P9 rw; access 1 0x1000 r",
+                           "use std; store word B 1 0; access 1 0x1000 r"}) {
+    const auto file = Question(text, "q").read();
+    EXPECT_TRUE(file) << text << ": " << file.error().message;
   }
 }
 
