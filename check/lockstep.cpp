@@ -71,6 +71,7 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver, 
     setup.window_pa = reinterpret_cast<u64>(window->seen());
   }
   setup.id = place.id;
+  setup.profile = options.machine.profile;
   setup.devices = options.machine.devices;
   setup.cmdq_log2size = options.machine.cmdq_log2size;
   setup.window_bytes = place.window_bytes;

@@ -220,6 +220,14 @@ std::string objection(const Machine& machine) {
   return {};
 }
 
+std::string values_of(const spec::ProfileItem& item) {
+  std::string text;
+  for (const auto& value : item.values) {
+    text += fmt::format("{}{}", text.empty() ? "" : " or ", value.name);
+  }
+  return text;
+}
+
 Expected<void> change_one(Machine& machine, std::string_view text) {
   const std::size_t equals = text.find('=');
   const std::string_view name = text.substr(0, equals);
@@ -255,6 +263,12 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
     return wrong(
         fmt::format("{} is a number from {} to {}, not '{}'", name, lowest, highest, value));
   };
+  if (const spec::ProfileItem* item = spec::find_profile_item(name)) {
+    const auto chosen = item->value_named(value);
+    if (!chosen) return wrong(fmt::format("{} is {}, not '{}'", name, values_of(*item), value));
+    item->set(machine.profile, *chosen);
+    return {};
+  }
   if (name == "stall") {
     if (!in(0, 2)) return between(0, 2);
     machine.caps.stall_model = static_cast<StallModel>(*parsed);
@@ -273,6 +287,9 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
   }
   std::string names;
   for (const Key& key : keys) names += std::string(key.name) + ", ";
+  for (const spec::ProfileItem& item : spec::profile_items()) {
+    names += std::string(item.name) + ", ";
+  }
   return wrong(fmt::format("there is no '{}'; there are {}stall, cmdq, boot, hooks and devices",
                            name, names));
 }
@@ -695,6 +712,10 @@ std::string machine_text(const Machine& machine) {
   if (machine.cmdq_log2size != usual.cmdq_log2size) {
     parts.push_back(fmt::format("cmdq={}", machine.cmdq_log2size));
   }
+  for (const spec::ProfileItem& item : spec::profile_items()) {
+    const unsigned value = item.get(machine.profile);
+    if (value != 0) parts.push_back(fmt::format("{}={}", item.name, item.values[value].name));
+  }
   if (machine.dirty) parts.emplace_back("boot=dirty");
   if (const std::string hooks = hooks_text(machine.hooks); !hooks.empty()) {
     parts.push_back("hooks=" + hooks);
@@ -742,6 +763,7 @@ Machine machine_of_backend(Machine machine) {
   constexpr u32 wide_bits = 12;  // on both sides of what one page of a table may hold
   const Machine usual = default_machine();
   machine.caps = usual.caps;
+  machine.profile = {};
   machine.caps.ssidsize = 20;
   machine.caps.httu = 2;
   machine.cmdq_log2size = 0;

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "monitor/not_claimed.h"
+#include "spec/smmu/profile.h"
 #include "spec/smmu/registers.h"
 #include "spec/sva/setup.h"
 
@@ -21,6 +22,7 @@ struct Machine {
   [[nodiscard]] bool has_groups() const;
 
   spec::Capabilities caps;
+  spec::Profile profile{};
   std::vector<spec::sva::DeviceSetup> devices;
   u32 cmdq_log2size = 0;     ///< entries wanted by the platform; 0: as the driver likes
   bool dirty = false;        ///< somebody had the SMMU before, and left it on (boot=dirty)

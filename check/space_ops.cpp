@@ -339,7 +339,8 @@ void SpaceOps::perform_access(const fuzz::Operation& operation) {
   if (!at_once || (!recorded && !spurious)) return;
   if (recorded && meanwhile) {
     const auto once_more = [this, access] { caller_.access_meanwhile(access); };
-    host_.in_the_middle(1, once_more, spec::reg::eventq_cons);
+    const u32 cons = monitor_.smmu().register_of_page1(spec::reg::eventq_cons);
+    host_.in_the_middle(1, once_more, cons);
   }
   host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
   host_.nothing_in_the_middle();

@@ -110,8 +110,9 @@ class FormerOwner {
     write(reg::cmdq_prod, 0);
     write(reg::cmdq_cons, 0);
     base(reg::eventq_base, allocate | events_ | std::min<u32>(caps_.eventqs, 3));
-    write(reg::eventq_prod, 0);
-    write(reg::eventq_cons, 0);
+    for (const u32 index : {reg::eventq_prod, reg::eventq_cons}) {
+      write(monitor_.smmu().register_of_page1(index), 0);
+    }
   }
   [[nodiscard]] u32 command_lg2() const { return std::min<u32>(caps_.cmdqs, 5); }
 

@@ -207,13 +207,19 @@ struct BitLine {
   Number value;  ///< 0 or 1; vmw: 0 to 4, the bits of a VMID that do not count
   friend bool operator==(const BitLine&, const BitLine&) = default;
 };
+/// A kind of cache that the device has not got, or does not keep over a reset.
+enum class Lack : u8 { config_cache, walk_cache, tlb, combined_entries, reset_caches };
+struct LacksLine {
+  Lack which = Lack::config_cache;
+  friend bool operator==(const LacksLine&, const LacksLine&) = default;
+};
 struct ResetLine {
   friend bool operator==(const ResetLine&, const ResetLine&) = default;
 };
 
 struct InitLine {
   std::variant<SteLine, CdLine, L1StdLine, L1CdLine, WordLine, ContLine, StrtabLine, AtsLine,
-               BbmlLine, CoherentLine, AtomLine, BitLine, ResetLine>
+               BbmlLine, CoherentLine, AtomLine, BitLine, ResetLine, LacksLine>
       what;
   Place place;
   friend bool operator==(const InitLine&, const InitLine&) = default;

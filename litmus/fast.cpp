@@ -43,6 +43,16 @@ spec::Capabilities litmus_device(const Layout& layout) {
   return caps;
 }
 
+spec::Profile litmus_profile(const Layout& layout) {
+  const auto has = [&](Lack what) { return !layout.lacks.contains(what); };
+  return {.config_atom = layout.atom_bytes,
+          .caches_config = has(Lack::config_cache),
+          .caches_walks = has(Lack::walk_cache),
+          .caches_leaves = has(Lack::tlb),
+          .combines = has(Lack::combined_entries),
+          .empty_at_reset = !has(Lack::reset_caches)};
+}
+
 /// A table of 16 or 64 KiB is somewhere.
 bool varies_granules(const Test& test) {
   bool varies = false;
@@ -150,7 +160,7 @@ class Runner {
       : test_(test),
         layout_(layout),
         caps_(litmus_device(layout)),
-        caches_(caps_, spec::Profile{layout.atom_bytes}) {
+        caches_(caps_, litmus_profile(layout)) {
     caches_.set_namer([this](u64 pa) { return name(pa); });
   }
 

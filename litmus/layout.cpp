@@ -139,6 +139,7 @@ class Builder {
     }
   }
   void fact(const ResetLine& /*no fields*/) { out_.reset = true; }
+  void fact(const LacksLine& line) { out_.lacks.insert(line.which); }
   template <class Other>
   void fact(const Other& /*an object, not a fact*/) {}
 

@@ -142,6 +142,7 @@ struct Layout {
   bool atschk = false;
   bool e2h = false;
   unsigned vmw = 0;
+  std::set<Lack> lacks;
   bool broadcasts = false;  ///< IDR0.BTM = 1 and CR2.PTM = 0: a driver may rely on them
   std::set<u64> ats_sids;
   std::set<u64> stage2_tables;  ///< PAs of tables that a stage 2 root leads to

@@ -111,6 +111,9 @@ std::string key_of(const InitLine& line) {
   if (const auto* ats = std::get_if<AtsLine>(&line.what)) {
     return fmt::format("ats {}", ats->sid.value);
   }
+  if (const auto* lacks = std::get_if<LacksLine>(&line.what)) {
+    return "lacks" + std::to_string(static_cast<unsigned>(lacks->which));
+  }
   if (const auto* bit = std::get_if<BitLine>(&line.what)) {
     return fmt::format("bit {}", static_cast<unsigned>(bit->which));
   }

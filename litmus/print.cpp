@@ -118,6 +118,9 @@ struct PrintLine {
     return std::string(bit_words[static_cast<std::size_t>(line.which)]) + " " + text(line.value);
   }
   std::string operator()(const ResetLine& /*no fields*/) const { return "reset"; }
+  std::string operator()(const LacksLine& line) const {
+    return "lacks " + std::string(lacks_words[static_cast<std::size_t>(line.which)]);
+  }
 };
 
 std::string text(const Stream& stream) {

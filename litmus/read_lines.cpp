@@ -2,6 +2,7 @@
 #include "litmus/read_lines.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -313,6 +314,14 @@ void read_arrow(LineReader& reader) {
   if (arrow.text != "->") reader.fail(arrow, "-> and the outcomes should stand here");
 }
 
+LacksLine read_lack(LineReader& reader) {
+  const Token what = reader.word("what it has not got");
+  const auto* found = std::ranges::find(lacks_words, what.text);
+  if (found != lacks_words.end()) return {static_cast<Lack>(found - lacks_words.begin())};
+  reader.fail(what, fmt::format("there is {}", fmt::join(lacks_words, ", ")));
+  return {};
+}
+
 }  // namespace
 
 const char* to_string(CommandOp op) { return command_names[static_cast<std::size_t>(op)].data(); }
@@ -352,6 +361,8 @@ InitLine read_init(LineReader& reader, const Place& place) {
     line.what = BitLine{*which, reader.number("a value of this field", bit_max(*which))};
   } else if (kind.text == "reset") {
     line.what = ResetLine{};
+  } else if (kind.text == "lacks") {
+    line.what = read_lack(reader);
   } else if (auto object = read_object(reader, kind)) {
     std::visit([&line](auto& value) { line.what = std::move(value); }, *object);
   }

@@ -7,6 +7,7 @@ std::span<const WordList> word_lists() {
   static constexpr std::array lists{
       WordList{"lines", line_words},
       WordList{"init", init_words},
+      WordList{"lacks", lacks_words},
       WordList{"steps", step_words},
       WordList{"fields of ste", ste_field_names},
       WordList{"fields of cd", cd_field_names},

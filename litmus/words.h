@@ -15,9 +15,13 @@ inline constexpr std::array<std::string_view, 7> line_words{"says", "init", "run
                                                             "dma",  "load", "driver"};
 
 /// How a line of init goes on.
-inline constexpr std::array<std::string_view, 18> init_words{
-    "use",  "strtab",   "ste",  "l1std", "cd",     "l1cd", "word", "cont", "ats",
-    "bbml", "coherent", "atom", "reset", "atschk", "btm",  "ptm",  "e2h",  "vmw"};
+inline constexpr std::array<std::string_view, 19> init_words{
+    "use",      "strtab", "ste",   "l1std",  "cd",  "l1cd", "word", "cont", "ats",  "bbml",
+    "coherent", "atom",   "reset", "atschk", "btm", "ptm",  "e2h",  "vmw",  "lacks"};
+
+/// What an implementation states that it has not got, behind `lacks`.
+inline constexpr std::array<std::string_view, 5> lacks_words{"config-cache", "walk-cache", "tlb",
+                                                             "combined-entries", "reset-caches"};
 
 /// How a step goes on, behind its agent.
 inline constexpr std::array<std::string_view, 23> step_words{

@@ -36,7 +36,9 @@ constexpr unsigned polls_max = 8;
 
 DeviceRules::DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 bytes)
     : caches_(caches), smmu_(smmu), seen_first_(first), seen_bytes_(bytes) {
-  caches_.write_gbpa_abort(true);  // what it resets to is IMPLEMENTATION DEFINED
+  if (caches_.profile().gbpa_reset == spec::GbpaReset::open) {
+    caches_.write_gbpa_abort(true);  // what it resets to is IMPLEMENTATION DEFINED
+  }
 }
 
 void DeviceRules::find(Rule rule, std::string kind, std::string text) {

@@ -19,6 +19,14 @@ bool reports(const trace::Header& header, trace::EventKind kind) {
   return std::ranges::find(*header.not_reported, name) == header.not_reported->end();
 }
 
+/// What the header says of it; nothing: it says nothing, or what this version does not know.
+std::optional<unsigned> stated(const trace::Profile& profile, const spec::ProfileItem& item) {
+  const auto found = profile.find(std::string(item.name));
+  if (found == profile.end()) return std::nullopt;
+  const auto* value = std::get_if<std::string>(&found->second);
+  return value == nullptr ? std::nullopt : item.value_named(*value);
+}
+
 /// One range of whole pages that is not too large: the memory that the driver was given.
 bool is_window(const trace::Range& range) {
   return range.length != 0 && range.length <= window_max && range.base % page_bytes == 0 &&
@@ -41,6 +49,14 @@ Expected<void> may_judge(const trace::Header& header, bool has_hardware) {
   if (const std::string backend = backend_of(header); !backend.empty() && !has_hardware) {
     return fail(ErrorCode::unsupported,
                 fmt::format("it is of the backend {}, which has to be named with it", backend));
+  }
+  if (header.profile) {
+    for (const spec::ProfileItem& item : spec::profile_items()) {
+      if (!header.profile->contains(std::string(item.name))) continue;
+      if (stated(*header.profile, item)) continue;
+      return fail(ErrorCode::unsupported,
+                  fmt::format("its profile has a {} that is not known", item.name));
+    }
   }
   if (!header.about || !header.about->contains("cut")) return {};
   return fail(ErrorCode::unsupported,
@@ -91,6 +107,11 @@ Setup setup_of(const trace::Header& header) {
     // A name that this version does not know is of another one: what it left out is judged.
     if (const auto known = NotClaimed::parse(header.about->at(not_claimed_key))) {
       setup.not_claimed = *known;
+    }
+  }
+  if (header.profile) {
+    for (const spec::ProfileItem& item : spec::profile_items()) {
+      if (const auto value = stated(*header.profile, item)) item.set(setup.profile, *value);
     }
   }
   setup.calls_are_known = reports(header, trace::EventKind::Call);
@@ -150,6 +171,12 @@ trace::Header header_of(const Setup& setup, trace::TextMap about) {
   header.about = std::move(about);
   if (!setup.not_claimed.empty()) (*header.about)[not_claimed_key] = setup.not_claimed.text();
   header.id_registers = registers_of(setup.id);
+  for (const spec::ProfileItem& item : spec::profile_items()) {
+    const unsigned value = item.get(setup.profile);
+    if (value == 0) continue;
+    if (!header.profile) header.profile.emplace();
+    (*header.profile)[std::string(item.name)] = std::string(item.values[value].name);
+  }
   header.ram = trace::Ranges{{setup.window_pa, setup.window_bytes}};
   trace::Devices devices;
   for (const spec::sva::DeviceSetup& about_it : setup.devices) {

@@ -333,7 +333,9 @@ bool ssid_in_bounds(const Ste& ste, u64 ssid) { return ssid < pow2(ste.cdmax); }
 void fill_configuration(const Facts& facts, State& state) {
   state.formed.clear();
   state.formed2.clear();
-  if (!state.unknown_sids.empty()) fill_unknown(facts, state.reset_unknown, nullptr);
+  const std::set<Lack>& lacks = facts.layout.lacks;
+  const bool keeps = !lacks.contains(Lack::tlb) || !lacks.contains(Lack::walk_cache);
+  if (!state.unknown_sids.empty() && keeps) fill_unknown(facts, state.reset_unknown, nullptr);
   std::set<User> users;
   for (const u64 sid : facts.sids) {
     fetch_stes(facts, state, sid);

@@ -392,7 +392,8 @@ void fill_translations(const Facts& facts, State& state) {
         const u64 first = half == 0 ? 0 : ~mask(its.tree.input - 1, 0);
         again |= Stage1Walker(facts, state, items, formed, half).fill(first);
       }
-      if (formed.through) combine(state, items, formed);
+      const bool combines = !facts.layout.lacks.contains(Lack::combined_entries);
+      if (formed.through && combines) combine(state, items, formed);
     }
     again |= before != state.items.size();
   }
@@ -435,7 +436,25 @@ void dirty_tables_speculatively(State& state) {
 
 }  // namespace
 
+namespace {
+
+/// What a cache that is not there held since the last moment.
+void drop_what_is_lacking(const Facts& facts, State& state) {
+  const auto lacks = [&](Lack what) { return facts.layout.lacks.contains(what); };
+  if (lacks(Lack::config_cache)) {
+    state.structures.clear();
+    state.old_atschk.clear();
+    state.old_e2h.clear();
+  }
+  std::erase_if(state.items, [&](const Item& item) {
+    return lacks(item.pointer ? Lack::walk_cache : Lack::tlb);
+  });
+}
+
+}  // namespace
+
 void fill(const Facts& facts, State& state) {
+  drop_what_is_lacking(facts, state);
   state.formed.clear();
   state.formed2.clear();
   state.broken_tags.clear();

@@ -62,10 +62,13 @@ std::vector<Item> matching(const State& state, u16 vmid) {
   return items;
 }
 
-bool any_conflict(const std::vector<Item>& items, unsigned bbml) {
+bool any_conflict(const std::vector<Item>& items, const Layout& layout) {
+  if (layout.lacks.contains(Lack::tlb)) return false;
+  const bool walks = !layout.lacks.contains(Lack::walk_cache);
   for (std::size_t i = 0; i < items.size(); ++i) {
     for (std::size_t j = i + 1; j < items.size(); ++j) {
-      if (conflict(items[i], items[j], bbml)) return true;
+      if (!walks && (items[i].pointer || items[j].pointer)) continue;
+      if (conflict(items[i], items[j], layout.bbml)) return true;
     }
   }
   return false;
@@ -120,7 +123,7 @@ class Stage2Look {
     for (const Item& item : matching(state_, stage2_.vmid)) {
       if (item.contains(ipa_)) here.push_back(item);
     }
-    if (any_conflict(here, facts_.layout.bbml)) add({.fault = "any", .used = here});
+    if (any_conflict(here, facts_.layout)) add({.fault = "any", .used = here});
     for (const Item& item : here) {
       if (!item.pointer) hit(item);
     }
@@ -330,7 +333,7 @@ class Translation : public Endings {
         here.push_back(item);
       }
     }
-    if (any_conflict(here, facts_.layout.bbml)) emit("any", here);
+    if (any_conflict(here, facts_.layout)) emit("any", here);
     for (const Item& item : here) {
       // The answer is an IPA, and what that is is looked at when it is used.
       if (split_ && item.stage == Stage::both) continue;
@@ -852,7 +855,7 @@ namespace {
 
 void judge_items(const Facts& facts, const State& state, const std::vector<Item>& items,
                  std::set<std::string>& broken) {
-  if (any_conflict(items, facts.layout.bbml)) broken.insert("conflict");
+  if (any_conflict(items, facts.layout)) broken.insert("conflict");
   for (const Item& item : items) {
     if (is_released(state, item)) broken.insert("page-reuse");
   }

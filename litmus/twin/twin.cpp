@@ -36,12 +36,7 @@ class Schedules {
     if (facts_.layout.reset) {
       state.may_translate = false;
       state.may_bypass = true;
-      state.unknown_sids = facts_.sids;
-      state.unknown_sids.insert(other_sid);
-      state.reset_unknown = {facts_.tags, facts_.spaces, {}};
-      for (const auto& [world, vmid] : facts_.spaces) {
-        if (world == World::el1) state.reset_unknown.vmids.insert(vmid);
-      }
+      keep_from_reset(state);
     }
     state.between_steps = true;
     settle(state);
@@ -52,6 +47,21 @@ class Schedules {
   }
 
  private:
+  /// What caches may hold that nobody has invalidated.
+  void keep_from_reset(State& state) const {
+    const std::set<Lack>& lacks = facts_.layout.lacks;
+    if (lacks.contains(Lack::reset_caches)) return;
+    if (!lacks.contains(Lack::config_cache)) {
+      state.unknown_sids = facts_.sids;
+      state.unknown_sids.insert(other_sid);
+    }
+    if (lacks.contains(Lack::tlb) && lacks.contains(Lack::walk_cache)) return;
+    state.reset_unknown = {facts_.tags, facts_.spaces, {}};
+    for (const auto& [world, vmid] : facts_.spaces) {
+      if (world == World::el1) state.reset_unknown.vmids.insert(vmid);
+    }
+  }
+
   /// A moment: all that can be filled is, then the rules are judged.
   void settle(State& state) {
     fill(facts_, state);

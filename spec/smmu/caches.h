@@ -60,6 +60,7 @@ class Caches {
   Memory& memory() { return memory_; }
   [[nodiscard]] const Memory& memory() const { return memory_; }
   [[nodiscard]] const Capabilities& capabilities() const { return caps_; }
+  [[nodiscard]] const Profile& profile() const { return profile_; }
   /// Number of the event that the calls below belong to.
   void set_now(EventIndex now) {
 #ifdef IOMMUCHECK_CONSISTENT
@@ -266,7 +267,7 @@ class Caches {
   Atcs atcs_{trail_, commands_, changes_, profile_.untagged_covers_pasids};
   Fetches fetches_{caps_, profile_, controls_, memory_, config_,  from_reset_,
                    atcs_, trail_,   regimes_,  items_,  findings_};
-  Lookups lookups_{caps_, memory_, regimes_, items_, atcs_, from_reset_, leaves_, work_};
+  Lookups lookups_{caps_, profile_, memory_, regimes_, items_, atcs_, from_reset_, leaves_, work_};
   Ats ats_{caps_, controls_, regimes_, items_, from_reset_, lookups_, fetches_, findings_, atcs_};
   Accesses accesses_{caps_, memory_, regimes_, items_, fetches_, lookups_};
   AtsAccesses ats_accesses_{caps_, controls_, config_,  regimes_,
@@ -278,10 +279,11 @@ class Caches {
                          atcs_,    scopes_,  fetches_,  lookups_, findings_};
   Tables tables_{caps_, memory_, regimes_, items_, work_, graph_, leaves_, findings_};
   Makes makes_{view_, findings_, work_};
-  Fills fills_{memory_, commands_, regimes_, scopes_,   atcs_, work_,
-               graph_,  items_,    changes_, findings_, ats_,  tables_};
-  FormedRegimes formed_{trail_,   memory_, commands_, from_reset_, items_,  scopes_, leaves_, work_,
-                        regimes_, graph_,  changes_,  findings_,   tables_, makes_,  fills_};
+  Fills fills_{profile_, memory_, commands_, regimes_,  scopes_, atcs_,  work_,
+               graph_,   items_,  changes_,  findings_, ats_,    tables_};
+  FormedRegimes formed_{profile_,  trail_,  memory_, commands_, from_reset_, items_,
+                        scopes_,   leaves_, work_,   regimes_,  graph_,      changes_,
+                        findings_, tables_, makes_,  fills_};
   ConfigFills config_fills_{caps_,   profile_, controls_, memory_,  commands_,
                             scopes_, streams_, findings_, fetches_, config_};
   Configuration configuration_{caps_,    controls_,     memory_,  atcs_,    config_,

@@ -31,6 +31,8 @@ std::string why_illegal(const Command& command, Rule rule, const Capabilities& c
     case Opcode::atc_inv: return "IDR0.ATS = 0";
     case Opcode::pri_resp: return "IDR0.PRI = 0";
     case Opcode::cfgi_vms_pidm: return "IDR3.MPAM = 0";
+    case Opcode::prefetch_config:
+    case Opcode::prefetch_addr: return "prefetch=illegal";
     case Opcode::tlbi_el3_all:
     case Opcode::tlbi_el3_va: return "EL3 is not the Non-secure queue's";
     default: break;
@@ -154,12 +156,20 @@ void CommandQueue::go_on() {
 
 // ---- commands -----------------------------------------------------------------------------------
 
+/// By the architecture, or to an implementation that does not know it.
+std::optional<Rule> CommandQueue::is_illegal(const Command& command) const {
+  const bool prefetch =
+      command.op == Opcode::prefetch_config || command.op == Opcode::prefetch_addr;
+  if (prefetch && !ground_.caches().profile().knows_prefetch) return rule::CMD_NOT_IMPLEMENTED;
+  return check_command(command, ground_.capabilities());
+}
+
 /// The next command of the queue. False: it stops the queue.
 bool CommandQueue::execute(const CommandWords& words, bool certain) {
   ground_.count(rule::QUEUE_COMMAND_ILLEGAL);
   ground_.count(rule::QUEUE_SLOT_ORDER);
   const Command command = decode_command<u64>(words.dw0, words.dw1, ground_.capabilities());
-  if (const auto illegal = check_command(command, ground_.capabilities()); illegal && certain) {
+  if (const auto illegal = is_illegal(command); illegal && certain) {
     ground_.report(rule::QUEUE_COMMAND_ILLEGAL,
                    "CERROR_ILL: " + describe(command) + " (" + std::string(rule_name(*illegal)) +
                        ": " + why_illegal(command, *illegal, ground_.capabilities()) + ")");

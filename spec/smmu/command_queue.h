@@ -108,6 +108,7 @@ class CommandQueue {
     u64 group = 0;
   };
 
+  [[nodiscard]] std::optional<Rule> is_illegal(const Command& command) const;
   bool execute(const CommandWords& words, bool certain);
   void check_reserved(const Command& command, const CommandWords& words);
   void check_stall_term(const Command& command);

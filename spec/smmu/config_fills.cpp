@@ -9,7 +9,7 @@ namespace iommucheck::spec {
 
 void ConfigFills::vanish(const Vanished& what, const std::vector<Vanished>& all,
                          ConfigIndex* index) {
-  if (!controls_.enabled()) return;
+  if (!controls_.enabled() || !profile_.caches_config) return;
   const u64 pa = what.frame->address() + 8 * what.index;
   for (u32 i = 0; i < config_.regions(); ++i) {
     const Region region = config_.region(i);
@@ -54,6 +54,7 @@ void ConfigFills::vanish(const Vanished& what, const std::vector<Vanished>& all,
 }
 
 void ConfigFills::keep_all() {
+  if (!profile_.caches_config) return;
   std::vector<Vanished> words;
   for (u32 i = 0; i < config_.regions(); ++i) {
     const Region& region = config_.region(i);
@@ -82,6 +83,7 @@ void ConfigFills::keep_all() {
 }
 
 void ConfigFills::keep_atschk() {
+  if (!profile_.caches_config) return;
   for (u32 i = 0; i < streams_.size(); ++i) {
     const u32 sid = streams_[i];
     bool cached = controls_.enabled();

@@ -90,6 +90,11 @@ std::string ControlRegisters::reserved_in_cr0() const {
 
 // ---- GBPA ---------------------------------------------------------------------------------------
 
+void ControlRegisters::reset_gbpa(bool abort) {
+  gbpa_ = (gbpa_ & ~u64{gbpa::abort}) | (abort ? u64{gbpa::abort} : 0);
+  ground_.caches().set_gbpa_abort(abort);
+}
+
 void ControlRegisters::write_gbpa(u64 value) {
   ground_.count(rule::REGISTER_GBPA_UPDATE);
   if ((value & gbpa::update) == 0 || updating_ != 0) {
@@ -111,6 +116,11 @@ void ControlRegisters::acknowledge_gbpa() {
 }
 
 bool ControlRegisters::admit_gbpa(u64 value) {
+  const GbpaReset states = ground_.caches().profile().gbpa_reset;
+  if (gbpa_written_ == 0 && states != GbpaReset::open) {
+    const bool aborts = (value & gbpa::abort) != 0;
+    if (aborts != (states == GbpaReset::abort)) return false;
+  }
   if (gbpa_written_ == 0) {
     ground_.set(gbpa_, value & gbpa::defined & ~u64{gbpa::update});
     ground_.caches().set_gbpa_abort((value & gbpa::abort) != 0);

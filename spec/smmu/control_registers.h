@@ -40,6 +40,8 @@ class ControlRegisters {
   // ---- GBPA -------------------------------------------------------------------------------------
   [[nodiscard]] u64 gbpa() const { return gbpa_ | (updating_ != 0 ? u64{gbpa::update} : 0); }
   [[nodiscard]] bool gbpa_updates() const { return updating_ != 0; }
+  /// What its ABORT is in the beginning, as the implementation states.
+  void reset_gbpa(bool abort);
   void write_gbpa(u64 value);
   void acknowledge_gbpa();
   bool admit_gbpa(u64 value);

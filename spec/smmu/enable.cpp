@@ -83,7 +83,10 @@ bool Caches::collect_outcomes(const Access& access, std::vector<Outcome>& found)
 
 // ---- reset --------------------------------------------------------------------------------------
 
-void Caches::reset() { from_reset_.reset(); }
+void Caches::reset() {
+  if (profile_.empty_at_reset) return;
+  from_reset_.reset(profile_.caches_config, profile_.caches_walks || profile_.caches_leaves);
+}
 
 // ---- recounts -----------------------------------------------------------------------------------
 

@@ -91,6 +91,11 @@ void Fills::add_item(const Path& path, u64 origin, Content content, EventIndex s
     if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
       if (r.haft.value && !pointer->af.value) return;
       item.kind = ItemKind::pointer;
+      if (!profile_.caches_walks) {  // what it led to until now is left
+        Path below = path;
+        below.hierarchical = item.hierarchical_below();
+        return expand(below, item.table(), covered);
+      }
     } else {
       const auto& leaf = std::get<Leaf<u64>>(next);
       if (!(leaf.af | r.ha | r.affd)) return;  // an Access flag fault is never cached
@@ -134,6 +139,11 @@ void Fills::insert_group(const Path& path, const Item& group, const Command* cov
 }
 
 void Fills::insert(const Item& item) {
+  if (item.kind == ItemKind::final && !profile_.caches_leaves) {
+    if (atcs_.any_on()) ats_.leave(item);
+    return;
+  }
+  if (!profile_.caches_leaves && !profile_.caches_walks) return;
   if (!work_.spend(1 + cost_among(items_.count(item.tag))) || items_.join(item)) return;
   const u32 index = items_.insert(item);
   if (item.kind == ItemKind::unknown) tables_.may_be_global(item.tag);
@@ -174,7 +184,7 @@ void Fills::expand_part(const Path& path, const TableExtent& part, const Command
       const bool grouped = target.kind == ItemKind::final && contiguous_hint(content.value).value;
       if (!removed || grouped)
         add_item(below, frame.address() + 8 * (first + i), content, findings_.now(), covered);
-      if (table && (path.ghost || removed)) {
+      if (table && (path.ghost || removed) && profile_.caches_walks) {
         below.hierarchical = pack_below(path.hierarchical, content.value);
         expand(below, table_below(part.geometry, content.value, level, below.va), covered);
       }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "spec/smmu/ats.h"
+#include "spec/smmu/profile.h"
 #include "spec/smmu/scopes.h"
 #include "spec/smmu/tables.h"
 
@@ -25,10 +26,11 @@ class Fills {
  public:
   using Path = TableGraph::Path;
 
-  Fills(Memory& memory, const Commands& commands, const Regimes& regimes, const Scopes& scopes,
-        const Atcs& atcs, const Work& work, TableGraph& graph, TlbItems& items, Changes& changes,
-        Findings& findings, Ats& ats, Tables& tables)
-      : memory_(memory),
+  Fills(const Profile& profile, Memory& memory, const Commands& commands, const Regimes& regimes,
+        const Scopes& scopes, const Atcs& atcs, const Work& work, TableGraph& graph,
+        TlbItems& items, Changes& changes, Findings& findings, Ats& ats, Tables& tables)
+      : profile_(profile),
+        memory_(memory),
         commands_(commands),
         regimes_(regimes),
         scopes_(scopes),
@@ -80,6 +82,7 @@ class Fills {
   void leave_below(u32 pointer);
   void drop(Group group);
 
+  const Profile& profile_;
   Memory& memory_;
   const Commands& commands_;
   const Regimes& regimes_;

@@ -131,7 +131,9 @@ void FormedRegimes::become_ghost(u32 id, Group died) {
   const RegimeState& state = regimes_[id];
   const TagState& tag = regimes_.tag(state.tag);
   changes_.mark_extent(state.tag, 0, 64);
-  bool piecemeal = tag.formed != 0 || regimes_.any_globals();
+  // Where a kind of cache is not there, the tables of a regime that is gone are not what is left.
+  const bool keeps_all = profile_.caches_leaves && profile_.caches_walks;
+  bool piecemeal = tag.formed != 0 || regimes_.any_globals() || !keeps_all;
   // By commands that were exposed already, as first_after() has it.
   commands_.for_each([&](const InFlight& sent) {
     if (died == immortal || sent.group <= died || !is_tlbi(sent.command.op)) return;

@@ -10,11 +10,13 @@ namespace iommucheck::spec {
 
 class FormedRegimes {
  public:
-  FormedRegimes(Trail& trail, const Memory& memory, const Commands& commands,
-                const FromReset& from_reset, const TlbItems& items, const Scopes& scopes,
-                const LeafNotes& leaves, const Work& work, Regimes& regimes, TableGraph& graph,
-                Changes& changes, Findings& findings, Tables& tables, Makes& makes, Fills& fills)
-      : trail_(trail),
+  FormedRegimes(const Profile& profile, Trail& trail, const Memory& memory,
+                const Commands& commands, const FromReset& from_reset, const TlbItems& items,
+                const Scopes& scopes, const LeafNotes& leaves, const Work& work, Regimes& regimes,
+                TableGraph& graph, Changes& changes, Findings& findings, Tables& tables,
+                Makes& makes, Fills& fills)
+      : profile_(profile),
+        trail_(trail),
         memory_(memory),
         commands_(commands),
         from_reset_(from_reset),
@@ -71,6 +73,7 @@ class FormedRegimes {
   void check_world(const Formed& entry);
   [[nodiscard]] bool regimes_agree(u32 a, u32 b) const;
 
+  const Profile& profile_;
   Trail& trail_;
   const Memory& memory_;
   const Commands& commands_;

@@ -6,13 +6,16 @@
 
 namespace iommucheck::spec {
 
-void FromReset::reset() {
+void FromReset::reset(bool configuration, bool translations) {
+  translations_ = translations;
   trail_.save_object(known_);
-  known_.config = known_.tlb_el1 = known_.tlb_el2 = 1;
+  known_.config = configuration ? 1 : 0;
+  known_.tlb_el1 = known_.tlb_el2 = translations ? 1 : 0;
 }
 
 bool FromReset::refill() {
   if (known_.config == 0) return false;
+  if (!translations_) return true;
   trail_.save_object(known_);
   known_.tlb_el1 = known_.tlb_el2 = 1;
   known_.tlb_el1_dies = known_.tlb_el2_dies = immortal;

@@ -12,8 +12,8 @@ class FromReset {
  public:
   FromReset(Trail& trail, const Commands& commands) : trail_(trail), commands_(commands) {}
 
-  /// Anything may be in the caches.
-  void reset();
+  /// Anything may be in the caches that there are.
+  void reset(bool configuration, bool translations);
   /// Configuration that is left fills TLBs again, whatever was invalidated; false: there is none.
   bool refill();
 
@@ -53,6 +53,7 @@ class FromReset {
 
   Trail& trail_;
   const Commands& commands_;
+  bool translations_ = true;  // there are caches of them
   Kinds known_;
   TrailArray<Vmid> vmids_;
   TrailArray<Streams> streams_;

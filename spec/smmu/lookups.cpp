@@ -386,9 +386,10 @@ bool Lookups::conflict(const Candidate& a, const Candidate& b) const {
   };
   if (a.from_atc() || b.from_atc()) return false;  // a device's own cache: either may be used
   if (is_shadow(a) || is_shadow(b)) return false;  // in entries of some VAs, which lead elsewhere
-  if (!cacheable(a) || !cacheable(b)) return false;
+  if (!cacheable(a) || !cacheable(b) || !profile_.caches_leaves) return false;
   if (a.kind == Kind::pointer && b.kind == Kind::pointer) return false;
   if (a.kind != b.kind) {
+    if (!profile_.caches_walks) return false;
     const Candidate& leaf = a.kind == Kind::leaf ? a : b;
     const Candidate& pointer = a.kind == Kind::leaf ? b : a;
     if (caps_.bbml >= 2 || (caps_.bbml == 1 && leaf.leaf.nt)) return false;

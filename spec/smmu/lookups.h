@@ -20,10 +20,11 @@ class Lookups {
  public:
   using VisitCandidate = std::function<void(const Candidate&, u64 bytes)>;
 
-  Lookups(const Capabilities& caps, const Memory& memory, const Regimes& regimes,
-          const TlbItems& items, const Atcs& atcs, const FromReset& from_reset,
-          const LeafNotes& leaves, const Work& work)
+  Lookups(const Capabilities& caps, const Profile& profile, const Memory& memory,
+          const Regimes& regimes, const TlbItems& items, const Atcs& atcs,
+          const FromReset& from_reset, const LeafNotes& leaves, const Work& work)
       : caps_(caps),
+        profile_(profile),
         memory_(memory),
         regimes_(regimes),
         items_(items),
@@ -106,6 +107,7 @@ class Lookups {
   [[nodiscard]] bool looks_up_anywhere(u32 tag, const Flag<u64>& aset) const;
 
   const Capabilities& caps_;
+  const Profile& profile_;
   const Memory& memory_;
   const Regimes& regimes_;
   const TlbItems& items_;

@@ -9,11 +9,13 @@
 namespace iommucheck::spec {
 
 u64 Smmu::read(u32 offset, unsigned size, Choices& choices) {
-  const auto info = register_at(offset);
   if (offset != reg::cmdq_cons) {  // that one is polled
     ground_.count(rule::REGISTER_WIDTH);
     check_alias(offset);
   }
+  if (is_absent(offset)) return 0;
+  offset = place_of(offset);
+  const auto info = register_at(offset);
   if (info) has_width(*info, offset, size, "read");
   if (size == 8) {
     const u64 low = read_register(offset, choices);
@@ -91,6 +93,8 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
 
 bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
   check_alias(offset);
+  if (is_absent(offset)) return value == 0;
+  offset = place_of(offset);
   const auto info = register_at(offset);
   if (!info) return true;
   if (!has_width(*info, offset, size, "read")) return true;

@@ -29,6 +29,10 @@ inline constexpr u32 priq_irq_cfg0 = 0x0d0, priq_irq_cfg1 = 0x0d8, priq_irq_cfg2
 inline constexpr u32 eventq_prod_page0 = 0x0a8, eventq_cons_page0 = 0x0ac, priq_prod_page0 = 0x0c8,
                      priq_cons_page0 = 0x0cc;
 inline constexpr u32 page1 = 0x10000, end = 0x20000;
+constexpr bool is_page0_index(u32 offset) {
+  return offset == eventq_prod_page0 || offset == eventq_cons_page0 || offset == priq_prod_page0 ||
+         offset == priq_cons_page0;
+}
 }  // namespace reg
 
 enum class RegisterAccess : u8 { read_only, read_write };

@@ -174,7 +174,8 @@ void Fills::drop(Group group) {
     findings_.count(rule::PAGE_REUSE);
     if (atcs_.any_on() && item.kind != ItemKind::pointer) ats_.leave(item);
     changes_.mark(item.tag, item.va, item.last());
-    const bool combined = regimes_.tag(item.tag).combines != 0 && item.shadow == 0;
+    const bool combined =
+        profile_.combines && regimes_.tag(item.tag).combines != 0 && item.shadow == 0;
     if (combined && item.kind == ItemKind::final) shadows.push_back(shadow_of(item));
     if (item.kind != ItemKind::pointer) return;
     tables_.unlink(item.table(),

@@ -10,6 +10,8 @@ Smmu::Smmu(Caches& caches, const IdRegisters& id) : id_(id), ground_(caches) {}
 
 void Smmu::reset(bool assumed_clean) {
   if (!assumed_clean) caches().reset();
+  const GbpaReset gbpa = caches().profile().gbpa_reset;
+  if (gbpa != GbpaReset::open) controls_.reset_gbpa(gbpa == GbpaReset::abort);
 }
 
 void Smmu::driver_begins() { irq_.driver_begins(); }
@@ -40,15 +42,31 @@ bool Smmu::guard_is_open(Guard guard) const {
   return true;
 }
 
+/// Its page is not there.
+bool Smmu::is_absent(u32 offset) const {
+  return offset >= reg::page1 && !caches().profile().has_page1;
+}
+
+/// Where the register is that an access of `offset` means.
+u32 Smmu::place_of(u32 offset) const {
+  const Profile& profile = caches().profile();
+  const bool aliases = !profile.has_page1 || profile.queue_indices == QueueIndices::alias;
+  return aliases && reg::is_page0_index(offset) ? offset + reg::page1 : offset;
+}
+
 /// Indices of the output queues are in page 1; what their places in page 0 do is CONSTRAINED
 /// UNPREDICTABLE.
 void Smmu::check_alias(u32 offset) {
-  const bool in_page0 = offset == reg::eventq_prod_page0 || offset == reg::eventq_cons_page0 ||
-                        offset == reg::priq_prod_page0 || offset == reg::priq_cons_page0;
-  const bool in_page1 = offset == reg::eventq_prod || offset == reg::eventq_cons ||
-                        offset == reg::priq_prod || offset == reg::priq_cons;
+  const bool in_page0 = reg::is_page0_index(offset);
+  const bool in_page1 = offset >= reg::page1 && reg::is_page0_index(offset - reg::page1);
   if (in_page0 || in_page1) ground_.count(rule::REGISTER_PAGE0_ALIAS);
-  if (in_page0) {
+  if (in_page1 && is_absent(offset)) {
+    ground_.report(rule::REGISTER_PAGE0_ALIAS,
+                   "the index of a queue is accessed at " + hex(offset) +
+                       ", which is not there (page1=absent), and not at " +
+                       hex(offset - reg::page1));
+  }
+  if (in_page0 && place_of(offset) == offset) {
     ground_.report(rule::REGISTER_PAGE0_ALIAS, "the index of a queue is accessed at " +
                                                    hex(offset) + " and not at " +
                                                    hex(offset + reg::page1));
@@ -85,6 +103,8 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
   }
   ground_.count(rule::REGISTER_WIDTH);
   check_alias(offset);
+  if (is_absent(offset)) return;
+  offset = place_of(offset);
   const auto info = register_at(offset);
   if (!info) return;  // RES0 or implementation defined
   if (!has_width(*info, offset, size, "written")) return;

@@ -40,6 +40,10 @@ class Smmu {
   /// Who writes from now on knows of MSI registers what it writes itself: they reset to UNKNOWN
   /// values, and who had the SMMU before may have left others. IHI 0070 6.3.21.
   void driver_begins();
+  /// Where the register of page 1 is: in page 0, where there is but that.
+  [[nodiscard]] u32 register_of_page1(u32 offset) const {
+    return is_absent(offset) ? offset - reg::page1 : offset;
+  }
 
   /// A register write of 4 or 8 bytes. `ordered`: the agent's earlier stores are visible before it.
   void write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered);
@@ -241,6 +245,8 @@ class Smmu {
   [[nodiscard]] bool guard_is_open(Guard guard) const;
   bool guarded(Guard guard, const char* name);
   bool has_width(const RegisterInfo& info, u32 offset, unsigned size, const char* what);
+  [[nodiscard]] bool is_absent(u32 offset) const;
+  [[nodiscard]] u32 place_of(u32 offset) const;
   void check_alias(u32 offset);
   void check_size(const char* name, u64 value, unsigned largest);
   void write_register(u32 offset, u64 value);

@@ -9,6 +9,7 @@
 
 #include "litmus/parser.h"
 #include "litmus/random.h"
+#include "litmus/words.h"
 #include "tests/cases.h"
 #include "tests/number_from.h"
 #include "tests/places.h"
@@ -73,6 +74,51 @@ TEST(LitmusAgreement, OnRandomTestsOfEl2) {
 /// Tables of 16 and 64 KiB at either stage, and pages that are tables of several granules.
 TEST(LitmusAgreement, OnRandomTestsOfGranules) {
   expect_agreement(random_granule_test, [](u64 cases) { return 2 + cases / 200; });
+}
+
+/// The test on a device that lacks some kinds of cache, by its seed.
+TestCase lacking(TestCase test, u64 seed) {
+  const u64 drawn = seed * 0x9e37'79b9'7f4a'7c15;
+  const u64 lacks = drawn >> 40 & 0x1f;
+  for (std::size_t i = 0; i < lacks_words.size(); ++i) {
+    if ((lacks >> i & 1) == 0) continue;
+    test.init.push_back({.what = LacksLine{static_cast<Lack>(i)}, .place = {}});
+  }
+  return test;
+}
+
+/// Each of the above where not all caches are there that there may be.
+TEST(LitmusAgreement, OnDevicesThatLackCaches) {
+  const auto known_max = [](u64 cases) { return 2 + cases / 200; };
+  expect_agreement([](u64 seed, unsigned size) { return lacking(random_test(seed, size), seed); },
+                   known_max);
+  expect_agreement(
+      [](u64 seed, unsigned size) { return lacking(random_stage2_test(seed, size), seed); },
+      known_max);
+  expect_agreement(
+      [](u64 seed, unsigned size) { return lacking(random_el2_test(seed, size), seed); }, known_max,
+      7);
+}
+
+/// The tests of the files, whose sets are others where one kind is not there.
+TEST(LitmusAgreement, OnTheFilesWithoutACache) {
+  for (std::size_t i = 0; i < lacks_words.size(); ++i) {
+    unsigned changed = 0;
+    for (TestCase test : tests_of_the_files()) {
+      const auto all = read_by_engine(test);
+      test.init.push_back({.what = LacksLine{static_cast<Lack>(i)}, .place = {}});
+      const auto comparison = compare_readings(test);
+      ASSERT_TRUE(comparison) << test.name << ": " << comparison.error().message;
+      EXPECT_NE(comparison->agreement, Agreement::disagree)
+          << test.name << " lacks " << lacks_words[i] << "\n"
+          << comparison->words;
+      const auto narrowed = read_by_engine(test);
+      if (!all || !narrowed || !all->unsupported.empty()) continue;
+      changed += all->allowed != narrowed->allowed ? 1 : 0;
+    }
+    const bool engine_has_it = static_cast<Lack>(i) != Lack::combined_entries;
+    EXPECT_EQ(changed > 4, engine_has_it) << lacks_words[i] << ": " << changed;
+  }
 }
 
 /// The random test that shows where the engine allows more (docs/semantics.md, 6).
@@ -155,6 +201,24 @@ TEST(LitmusAgreementTwins, AnEngineThatAllowsTooLittle) {
     return judgement;
   };
   EXPECT_GT(noticed(narrow), 20U);
+}
+
+/// An engine that takes one kind of cache away where another one is stated not to be there.
+TEST(LitmusAgreementTwins, AnEngineThatLacksAnother) {
+  for (const auto& [stated, taken] :
+       {std::pair{Lack::config_cache, Lack::tlb}, std::pair{Lack::walk_cache, Lack::tlb},
+        std::pair{Lack::tlb, Lack::walk_cache}, std::pair{Lack::walk_cache, Lack::config_cache},
+        std::pair{Lack::tlb, Lack::config_cache}, std::pair{Lack::reset_caches, Lack::tlb}}) {
+    const Reading wrong = [stated, taken](TestCase test) {
+      for (InitLine& line : test.init) {
+        auto* lacks = std::get_if<LacksLine>(&line.what);
+        if (lacks != nullptr && lacks->which == stated) lacks->which = taken;
+      }
+      return read_by_engine(test);
+    };
+    EXPECT_GT(noticed(wrong), 0U) << lacks_words[static_cast<std::size_t>(stated)] << " as "
+                                  << lacks_words[static_cast<std::size_t>(taken)];
+  }
 }
 
 TEST(LitmusAgreementTwins, AnEngineThatBlamesNobody) {
