@@ -30,7 +30,8 @@ int answer_access(const AskCommand& options) {
   if (!file) return report("ask", file.error());
   oracle::RunEnd end;
   std::vector<LitmusResult> results;
-  for (const litmus::Test& test : file->tests) {
+  for (litmus::Test test : file->tests) {
+    state_profile(test, options.profile);
     const auto got = litmus::judge_by_either(test);
     if (!got) return report("ask", question.placed(got.error()));
     results.push_back(result_of(test, *got));

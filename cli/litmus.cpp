@@ -77,7 +77,7 @@ class LitmusRun {
     if (is(Format::text)) {
       fmt::print("{}{}\n", path, file->tests.empty() ? ": preludes only, no test" : "");
     }
-    for (const Test& test : file->tests) {
+    for (Test test : file->tests) {
       if (asks_nothing(test)) {
         note_error({ErrorCode::bad_input,
                     fmt::format("{}:{}: the test '{}' asks nothing: it has no line access, load, "
@@ -86,6 +86,7 @@ class LitmusRun {
                    path, test.name);
         continue;
       }
+      state_profile(test, options_.profile);
       const Clock::time_point begin = Clock::now();
       const auto got = litmus::judge_by_either(test);
       if (!got) {

@@ -3,6 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
+#include "check/machine.h"
+
 namespace iommucheck::cli {
 namespace {
 
@@ -233,6 +237,24 @@ void write_json(JsonWriter& json, const LitmusResult& result) {
         .end_object();
   }
   json.end_array().end_object();
+}
+
+void state_profile(litmus::Test& test, const std::string& keys) {
+  if (keys.empty()) return;
+  const auto machine = oracle::parse_machine(keys);
+  if (!machine) return;  // who reads profiles has refused it
+  using litmus::Lack;
+  const spec::Profile& profile = machine->profile;
+  const auto add = [&](const auto& line) { test.init.push_back({.what = line, .place = {}}); };
+  const std::pair<bool, Lack> lacks[] = {{!profile.caches_config, Lack::config_cache},
+                                         {!profile.caches_walks, Lack::walk_cache},
+                                         {!profile.caches_leaves, Lack::tlb},
+                                         {!profile.combines, Lack::combined_entries},
+                                         {profile.empty_at_reset, Lack::reset_caches}};
+  for (const auto& [is_lacking, which] : lacks) {
+    if (is_lacking) add(litmus::LacksLine{which});
+  }
+  if (profile.config_atom == 16) add(litmus::AtomLine{{.value = 16, .place = {}}});
 }
 
 }  // namespace iommucheck::cli

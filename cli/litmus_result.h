@@ -46,4 +46,8 @@ void print_result(const LitmusResult& result, bool quiet);
 void print_answer(const LitmusResult& result);
 void write_json(JsonWriter& json, const LitmusResult& result);
 
+/// The test on a device whose profile has these keys (ProfileFile::machine): what of it the
+/// language has, the kinds of caches that are lacking and the size of a fetch.
+void state_profile(litmus::Test& test, const std::string& keys);
+
 }  // namespace iommucheck::cli

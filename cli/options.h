@@ -21,6 +21,7 @@ struct LitmusOptions {
   std::string corpus;  ///< folder for seeds of fuzz_litmus; empty: judge them
   bool quiet = false;  ///< sets and reasons only where something differs
   bool list_words = false;
+  std::string profile;  ///< of each test's device, as keys of a machine; empty: none
 };
 
 /// A question in the language of litmus tests, or about words of structures.
@@ -32,7 +33,8 @@ struct AskCommand {
   std::string order;                 ///< of stores and commands between them; empty: one is found
   bool of_cds = false;               ///< OLD and NEW are CDs
   std::string machine = "default,s2p=1";
-  std::string smmu;  ///< what of it is fixed: KEY=VALUE,..., or a file of them
+  std::string profile;  ///< what it states, as such keys; empty: none
+  std::string smmu;     ///< what of it is fixed: KEY=VALUE,..., or a file of them
 };
 
 struct ScenarioCommand {
@@ -56,6 +58,7 @@ struct CheckCommand {
   std::string backend;  ///< what the core drives in the place of an SMMUv3; empty: that
   std::string other;    ///< a second driver: the two are compared; empty: there is none
   std::string machine = "drawn";
+  std::string profile;      ///< what it states, as such keys; empty: none
   std::string smmu;         ///< what of it is fixed: KEY=VALUE,..., or a file of them
   std::string devices;      ///< its devices, as the key of that name has them
   std::optional<u64> seed;  ///< absent: drawn, and printed
@@ -151,6 +154,7 @@ struct RulesCommand {
   std::vector<std::string> names;
   std::string family;
   std::string keeper;
+  bool choices = false;  ///< what a profile may fix, in the place of rules
 };
 
 struct ExplainCommand {

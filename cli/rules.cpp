@@ -7,6 +7,7 @@
 
 #include "cli/console.h"
 #include "cli/options.h"
+#include "spec/smmu/profile.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -74,9 +75,54 @@ void print_text(const std::vector<spec::RuleInfo>& rules) {
   fmt::print("\n{} rules\n", rules.size());
 }
 
+std::string_view kind_of(const spec::ProfileItem& item) {
+  return item.kind == spec::ProfileItem::Kind::choice ? "choice" : "deviation";
+}
+
+void print_choices_as_json() {
+  JsonWriter json;
+  json.begin_object().key("choices").begin_array();
+  for (const spec::ProfileItem& item : spec::profile_items()) {
+    json.begin_object()
+        .member("name", item.name)
+        .member("kind", kind_of(item))
+        .member("source", item.section)
+        .member("text", item.text)
+        .member("default", item.values.front().name);
+    if (!item.says.empty()) json.member("known", item.says);
+    json.key("values").begin_array();
+    for (const auto& value : item.values) {
+      json.begin_object().member("name", value.name).member("text", value.text).end_object();
+    }
+    json.end_array().end_object();
+  }
+  json.end_array().end_object().print();
+}
+
+int print_choices(const RulesCommand& options) {
+  if (options.format == Format::json) {
+    print_choices_as_json();
+    return exit_held;
+  }
+  std::string_view kind;
+  for (const spec::ProfileItem& item : spec::profile_items()) {
+    if (kind_of(item) != kind) fmt::print("{}{}s\n", kind.empty() ? "" : "\n", kind_of(item));
+    kind = kind_of(item);
+    fmt::print("  {:<18} {}\n  {:<18} {}{}{}\n", item.name, item.text, "", item.section,
+               item.says.empty() ? "" : "; ", item.says);
+    for (const auto& value : item.values) {
+      fmt::print("  {:<18} {}{}: {}\n", "", value.name,
+                 &value == item.values.data() ? " (without a profile)" : "", value.text);
+    }
+  }
+  fmt::print("\n{} that a profile may state\n", spec::profile_items().size());
+  return exit_held;
+}
+
 }  // namespace
 
 int run_rules(const RulesCommand& options) {
+  if (options.choices) return print_choices(options);
   const auto rules = select(options);
   if (!rules) return report("rules", rules.error());
   if (options.format == Format::json) {

@@ -42,6 +42,7 @@ void add_ask(Commands& commands) {
   app.add_option("--machine", options.machine, "whose ID registers decide, as `check` has it")
       ->type_name("MACHINE")
       ->capture_default_str();
+  add_profile(app, options.profile);
   app.add_option("--smmu", options.smmu, "what of it is otherwise, or a file of such lines")
       ->type_name("FILE|KEY=VALUE,...");
   add_format(app, options.format);

@@ -51,6 +51,7 @@ void add_subject(CLI::App& app, CheckCommand& options) {
                  "drawn:SEED, default, changed by KEY=VALUE,...; docs/drivers.md")
       ->type_name("MACHINE")
       ->capture_default_str();
+  add_profile(app, options.profile);
   app.add_option("--smmu", options.smmu,
                  "the SMMU to be met: what is named is so on every machine, the rest is drawn")
       ->type_name("FILE|KEY=VALUE,...");

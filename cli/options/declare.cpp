@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "check/profile_file.h"
 #include "report/report.h"
 
 namespace iommucheck::cli {
@@ -107,6 +108,20 @@ CLI::Validator whole(u64 from, u64 to) {
 CLI::Validator whole() { return whole(0, ~u64{0}); }
 
 CLI::Validator seconds_of_a_hang() { return CLI::Range(0.05, 3600.0).description(""); }
+
+void add_profile(CLI::App& app, std::string& keys) {
+  const auto read = [](std::string& given) -> std::string {
+    auto profile = oracle::read_profile(given);
+    if (!profile) return profile.error().message;
+    given = std::move(profile->machine);
+    return {};
+  };
+  app.add_option("--profile", keys,
+                 "what the implementation states: ID registers, choices, deviations; "
+                 "docs/profiles.md")
+      ->type_name("FILE")
+      ->transform(CLI::Validator(read, ""));
+}
 
 CLI::Validator readable() {
   return CLI::Validator(

@@ -72,6 +72,8 @@ extern const char* const exit_statuses;
 void add_format(CLI::App& app, Format& format);
 /// The same for commands whose results are tests: every form that standard output may have.
 void add_report_format(CLI::App& app, Format& format);
+/// --profile FILE: `keys` gets what it states, as keys of a machine.
+void add_profile(CLI::App& app, std::string& keys);
 /// --report FILE, several times.
 void add_reports(CLI::App& app, std::vector<std::string>& files);
 

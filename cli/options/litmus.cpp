@@ -14,6 +14,7 @@ void add_litmus(Commands& commands) {
       ->type_name("DIR");
   app.add_flag("-q,--quiet", options.quiet,
                "sets and their reasons only where they differ from what the test expects");
+  add_profile(app, options.profile);
   add_report_format(app, options.format);
   add_reports(app, options.reports);
   commands.add_bisect(app);

@@ -11,6 +11,11 @@ void add_rules(Commands& commands) {
   app.add_option("--family", options.family, "only of this family")->type_name("FAMILY");
   app.add_option("--keeper", options.keeper, "only those that this party must keep")
       ->type_name("PARTY");
+  CLI::Option* choices = app.add_flag(
+      "--choices", options.choices,
+      "in their place what the architecture leaves open and a profile may fix, and where "
+      "implementations are known to differ from it; docs/profiles.md");
+  choices->excludes("--family")->excludes("--keeper")->excludes("names");
   add_format(app, options.format);
 }
 

@@ -93,7 +93,8 @@ u64 Smmu::read_register(u32 offset, Choices& choices) {
 
 bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
   check_alias(offset);
-  if (is_absent(offset)) return value == 0;
+  const bool reads_as_0 = caches().profile().queue_indices == QueueIndices::raz_wi;
+  if (is_absent(offset) || (reads_as_0 && reg::is_page0_index(offset))) return value == 0;
   offset = place_of(offset);
   const auto info = register_at(offset);
   if (!info) return true;

@@ -37,8 +37,9 @@ struct DriverMachine {
   TestChoices choices;
   u32 prod = 0;
 
-  explicit DriverMachine(const Capabilities& caps = full_capabilities())
-      : memory(caps), smmu(memory.caches, make_id_registers(caps)) {
+  explicit DriverMachine(const Capabilities& caps = full_capabilities(),
+                         const Profile& profile = {})
+      : memory(caps, profile), smmu(memory.caches, make_id_registers(caps)) {
     for (const u64 queue : {cmdq, eventq, priq}) memory.caches.memory().assume_zero(queue);
     memory.ste(1, make_stage1_ste({.s1contextptr = SmallMachine::cds}));
     memory.cd(0, SmallMachine::plain_cd());
