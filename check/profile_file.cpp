@@ -123,12 +123,12 @@ class ProfileReader {
   /// One change of a machine, which has to be one by itself.
   Expected<void> add(const JsonMember& member, const std::string& value) {
     const std::string change = member.key + "=" + value;
+    if (value.contains(',')) return wrong(member.value.column, "a comma stands in no value");
     if (member.key == "devices") {
       devices_ = change;
       return {};
     }
     Machine scratch = default_machine();
-    if (value.contains(',')) return wrong(member.value.column, "a comma stands in no value");
     if (const auto changed = change_machine(scratch, change); !changed) {
       return wrong(member.column, changed.error().message);
     }

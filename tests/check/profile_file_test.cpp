@@ -61,7 +61,7 @@ constexpr Wrong wrong_ones[] = {
     {"{\"profile\": 2,\n \"name\": \"x\"}", "p:1:13", "the only version"},
     {"{\"profile\": 1,\n \"choices\": {\"tlb\": \"none\"}}", "p:1:1", "no \"name\""},
     {"{\"profile\": 1, \"name\": \"x\"}", "p:1:1", "it states nothing"},
-    {"{\"profile\": 1, \"name\": 4}", "p:1:23", "\"name\" is words"},
+    {"{\"profile\": 1, \"name\": 4}", "p:1:24", "\"name\" is words"},
     {"{\"profile\": 1,\n \"names\": \"x\"}", "p:2:2", "there is no \"names\"; there are profile,"},
     {"{\"profile\": 1, \"name\": \"x\",\n\n  \"choices\": []}", "p:3:14",
      "\"choices\" is an object"},
@@ -89,7 +89,7 @@ constexpr Wrong wrong_ones[] = {
     {"{\"profile\": 1, \"name\": \"x\",\n \"devices\": \"1:0,tlb=none\"}", "p:2:13",
      "a comma stands in no value"},
     {"{\"profile\": 1, \"name\": \"x\",\n \"choices\": {\"tlb\": \"none\", \"tlb\": \"kept\"}}",
-     "p:2:30", ""},
+     "p:2:29", "comes twice"},
 };
 
 TEST(ProfileFile, WhatIsWrongIsNamedWithItsPlace) {
