@@ -9,9 +9,8 @@
 // queues of events and page requests, commands, the stream table. Here is what needs several:
 // bring-up, streams, and which commands follow when something is to be forgotten.
 //
-// Every change of a CD that is valid is one 64-bit store (structures.h), and of an STE too, or two
-// with an invalidation between them: hitless, but to, from and between tables of stage 2, where it
-// is blocked in between.
+// One writer changes STEs and CDs (hitless.h), so that whatever mixture of words the SMMU reads is
+// the old one or the new one, or, to, from and between tables of stage 2, one that aborts.
 #pragma once
 
 #include "base/types.h"

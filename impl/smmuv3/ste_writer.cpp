@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "impl/smmuv3/ste_writer.h"
 
-#include <bit>
-
 namespace iommucheck::impl::ste {
 
 namespace {
@@ -41,11 +39,7 @@ bool is_legal(const Words& words) {
   return !(has_stage1(words) || has_stage2(words)) || allows_eats(words, words[1] & eats_bits);
 }
 
-/// Of word 1 what is right beside all other words of the old STE, and of the new one.
-struct Free {
-  u64 first = 0;  ///< may be new while the rest is old
-  u64 late = 0;   ///< may be old while the rest is new
-};
+using hitless::Free;
 
 Free free_bits(const Words& from, const Words& to) {
   Free free{mev, mev};  // which events are merged
@@ -67,8 +61,6 @@ Free free_bits(const Words& from, const Words& to) {
 bool translates_or_passes(const Words& words) {
   return (words[0] & valid) != 0 && (words[0] >> 1 & 7) >= 4;
 }
-
-u64 merged(u64 which, u64 these, u64 others) { return (these & which) | (others & ~which); }
 
 }  // namespace
 
@@ -97,41 +89,12 @@ Words used_bits(const Words& words) {
 }
 
 Step next_step(const Words& from, const Words& to) {
-  const Words before = used_bits(from);
-  const Words after = used_bits(to);
-  const Free free = free_bits(from, to);
-  Words early = from;     // with all that may be new while the rest is old
-  unsigned pending = 0;   // words that are not yet as they have to be
-  unsigned critical = 0;  // words that differ in what both use
-  unsigned first = 0;     // words that have to change before these
-  for (unsigned i = 0; i < to.size(); ++i) {
-    const u64 differs = (from[i] ^ to[i]) & after[i];
-    const u64 may_be_first = ~before[i] | (i == 1 ? free.first : 0);
-    const u64 may_be_late = i == 1 ? free.late : 0;
-    early[i] = merged(may_be_first, to[i], from[i]);
-    if (differs != 0) pending |= 1u << i;
-    if ((differs & ~may_be_first & ~may_be_late) != 0) critical |= 1u << i;
-    if ((differs & may_be_first & ~may_be_late) != 0) first |= 1u << i;
-  }
-  first &= ~critical;
-  if (pending == 0) return {};
-  if (std::has_single_bit(pending)) return {.stored = pending, .words = to};
-  const bool through_abort = !std::has_single_bit(critical) || !is_legal(from) || !is_legal(to);
-  if (through_abort && translates_or_passes(from)) {
-    return {.stored = word0_alone, .words = {blocked}, .last = false};
-  }
-  Step step{.words = early, .last = false};
-  step.stored = first;
-  if (first != 0) {
-    if (((early[1] ^ from[1]) & after[1]) != 0) step.stored |= pending & 2u & ~critical;
-    return step;
-  }
-  const unsigned at = static_cast<unsigned>(std::countr_zero(critical));
-  step.words[at] = to[at];
-  step.stored = critical;
-  if (((early[1] ^ from[1]) & after[1]) != 0) step.stored |= pending & 2u;
-  step.last = at == 1 || ((early[1] ^ to[1]) & after[1]) == 0;
-  return step;
+  const hitless::Structure structure = {.aborts = blocked,
+                                        .used_bits = used_bits,
+                                        .free_bits = free_bits,
+                                        .is_legal = is_legal,
+                                        .acts = translates_or_passes};
+  return hitless::next_step(structure, from, to);
 }
 
 bool differ_by_table(const Words& from, const Words& to) {

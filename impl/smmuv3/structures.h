@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The words of stream table entries and context descriptors, IHI 0070 chapter 5.
 //
-// In which steps one STE becomes another says ste_writer.h. Word 1 is a fact of the device, but for
-// S1DSS, which says what stands beside a PASID table for accesses without a PASID, and what a user
-// chooses. Words 2 and 3 name a table of stage 2, and the VMID of stage 1 alone, which is 0. Words
-// 4 to 7 are 0. A CD changes in word 0 only while it is valid; its other words are written while it
-// is not.
+// In which steps one becomes another says hitless.h. Of an STE word 1 is a fact of the device, but
+// for S1DSS, which says what stands beside a PASID table for accesses without a PASID, and what a
+// user chooses. Words 2 and 3 name a table of stage 2, and the VMID of stage 1 alone, which is 0.
+// Of a CD word 0 has most fields, words 1 and 2 the tables, word 3 the memory types. Words 4 to 7
+// are 0.
 #pragma once
-
-#include <array>
 
 #include "base/bits.h"
 #include "base/types.h"
+#include "impl/smmuv3/hitless.h"
 #include "impl/smmuv3/registers.h"
 #include "impl/vmsav8/descriptor.h"
 
@@ -44,8 +43,7 @@ constexpr bool is_stage1(u64 word0) { return (word0 & (u64{7} << 1)) == config_s
 /// Neither blocked nor bypass: then all of an STE counts, else word 0 and constants of word 1.
 constexpr bool translates(u64 word0) { return (word0 >> 1 & 7) > 4; }
 
-/// All that changes.
-using Words = std::array<u64, 4>;
+using hitless::Words;
 
 /// V = 1, Config = 0: terminated, and no event (arch 2.4).
 inline constexpr u64 blocked = valid;
@@ -116,6 +114,13 @@ constexpr u64 make_l1std(u64 l2_pa, u64 span) { return l2_pa | span; }
 
 namespace cd {
 
+using hitless::Words;
+
+inline constexpr u64 valid = u64{1} << 31;
+inline constexpr u64 epd0 = u64{1} << 14;
+inline constexpr u64 epd1 = u64{1} << 30;
+inline constexpr u64 stall = u64{1} << 44;
+
 /// What differs between address spaces in word 0.
 struct Kind {
   bool shared = false;       // the ASID is the CPUs', and their broadcasts may act on it
@@ -132,12 +137,8 @@ constexpr W word0(W asid, u64 input_bits, u64 output_size, Kind kind = {}) {
   constexpr u64 ir0_wb = u64{1} << 8;
   constexpr u64 or0_wb = u64{1} << 10;
   constexpr u64 sh0_inner = u64{3} << 12;
-  constexpr u64 epd0 = u64{1} << 14;
-  constexpr u64 epd1 = u64{1} << 30;
-  constexpr u64 valid = u64{1} << 31;
   constexpr u64 aa64 = u64{1} << 41;
   constexpr u64 hd_ha = u64{3} << 42;
-  constexpr u64 stall = u64{1} << 44;
   constexpr u64 record = u64{1} << 45;
   constexpr u64 abort = u64{1} << 46;
   constexpr u64 aset = u64{1} << 47;

@@ -2,6 +2,8 @@
 // Context descriptors: what stands in a table. IHI 0070 3.3.3, 5.4; arch 3, 7.3.
 #include "impl/smmuv3/tables.h"
 
+#include <algorithm>
+
 namespace iommucheck::impl {
 
 namespace {
@@ -61,14 +63,34 @@ u64 Tables::cd_word0(const Entry& entry) const {
   return cd::word0<u64>(entry.tag.inner, input_bits, features_.output_size, kind);
 }
 
-/// The one store that makes a CD valid, invalid, or another one.
-Stored Tables::store_cd_word0(u64 cd, u64 word) {
-  platform_.store64(cd, word);
-  platform_.clean(cd, sizeof word);
+cd::Words Tables::cd_words(const Entry& entry) const {
+  return {cd_word0(entry), cd::word1(ttb0_of(entry)), 0, mair_of(entry)};
+}
+
+cd::Words Tables::cd_at(u64 cd) const {
+  cd::Words words;
+  const u64* at = platform_.words(cd);
+  std::copy(at, at + words.size(), words.begin());
+  return words;
+}
+
+void Tables::store_step(u64 cd, const cd::Step& step) {
+  for (unsigned i = 0; i < step.words.size(); ++i) {
+    if ((step.stored >> i & 1) != 0) platform_.store64(cd + i * sizeof(u64), step.words[i]);
+  }
+  platform_.clean(cd, cd_bytes);
+}
+
+/// Where steps are left before the last one, nobody has prepared it: then it is invalid at most.
+Stored Tables::store_last(u64 cd, const cd::Words& to) {
+  const cd::Step step = cd::next_step(cd_at(cd), to);
+  if (step.stored == 0) return Stored::unchanged;
+  store_step(cd, step);
   platform_.barrier();
   return Stored::changed;
 }
 
+/// Of a new table memory says anything; later only word 0 may be another one.
 Stored Tables::set_first_entry(Table& table, const Entry* entry) {
   auto& its = static_cast<SmmuTable&>(table);
   if (its.stage2) {
@@ -76,11 +98,14 @@ Stored Tables::set_first_entry(Table& table, const Entry* entry) {
     return Stored::changed;
   }
   const u64 cd = cds_of(table).entry(platform_, 0);
+  const cd::Words to = entry != nullptr ? cd_words(*entry) : cd::Words{};
+  if (its.begun) return store_last(cd, to);
+  its.begun = true;
   platform_.fill64(cd, structure_words, 0);
   if (entry != nullptr) {
-    platform_.store64(cd + 24, mair_of(*entry));
-    platform_.store64(cd + 8, cd::word1(ttb0_of(*entry)));
-    platform_.store64(cd, cd_word0(*entry));
+    platform_.store64(cd + 24, to[3]);
+    platform_.store64(cd + 8, to[1]);
+    platform_.store64(cd, to[0]);
   }
   platform_.clean(cd, cd_bytes);
   platform_.barrier();
@@ -111,20 +136,22 @@ Backend::Place Tables::make_place(Table& table, u32 pasid) {
   return Place::no_memory;
 }
 
+/// All steps but the last one, each with what is forgotten behind it.
 Prepared Tables::prepare_entry(Table& table, u32 pasid, const Entry& entry) {
   const u64 cd = cds_of(table).entry(platform_, pasid);
-  platform_.store64(cd + 8, cd::word1(ttb0_of(entry)));
-  platform_.store64(cd + 24, mair_of(entry));
-  platform_.clean(cd, cd_bytes);
-  return Prepared::ready;
+  const cd::Words to = cd_words(entry);
+  const cd::Step step = cd::next_step(cd_at(cd), to);
+  if (step.last) return Prepared::ready;
+  store_step(cd, step);
+  return cd::next_step(cd_at(cd), to).last ? Prepared::ready : Prepared::again;
 }
 
 Stored Tables::store_entry(Table& table, u32 pasid, const Entry& entry) {
-  return store_cd_word0(cds_of(table).entry(platform_, ssid_of(pasid)), cd_word0(entry));
+  return store_last(cds_of(table).entry(platform_, ssid_of(pasid)), cd_words(entry));
 }
 
 Stored Tables::clear_entry(Table& table, u32 pasid) {
-  return store_cd_word0(cds_of(table).entry(platform_, pasid), 0);
+  return store_last(cds_of(table).entry(platform_, pasid), {});
 }
 
 }  // namespace iommucheck::impl

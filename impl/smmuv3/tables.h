@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The context descriptors of domains: what stands in a table; or what STEs say that lead to a table
-// of stage 2 (stage2.cpp). A CD becomes valid, invalid, or another one by one store of its first
-// word; what caches keep of it is not forgotten here. IHI 0070 3.3.3, 5.4; arch 3, 7.3.
+// of stage 2 (stage2.cpp). In which steps a CD becomes another one says cd_writer.h; what caches
+// keep of it is not forgotten here. IHI 0070 3.3.3, 5.4; arch 3, 7.3.
 #pragma once
 
 #include "impl/core/backend.h"
 #include "impl/platform/platform.h"
 #include "impl/platform/pool.h"
 #include "impl/smmuv3/cd_table.h"
+#include "impl/smmuv3/cd_writer.h"
 #include "impl/smmuv3/pools.h"
 #include "impl/smmuv3/registers.h"
 #include "impl/smmuv3/structures.h"
@@ -20,6 +21,7 @@ struct SmmuTable : Table {
   u32 index = 0;
   u32 generation = 0;
   bool stage2 = false;
+  bool begun = false;  // its first CD says something
   CdTable cds;
   // Of stage 2: words of the STEs that lead there.
   u64 word2 = 0;
@@ -61,7 +63,10 @@ class Tables {
 
  private:
   [[nodiscard]] u64 cd_word0(const Entry& entry) const;
-  Stored store_cd_word0(u64 cd, u64 word);
+  [[nodiscard]] cd::Words cd_words(const Entry& entry) const;
+  [[nodiscard]] cd::Words cd_at(u64 cd) const;
+  void store_step(u64 cd, const cd::Step& step);
+  Stored store_last(u64 cd, const cd::Words& to);
 
   const Platform& platform_;
   const Features& features_;

@@ -6,14 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
-#include <functional>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "spec/smmu/ste.h"
+#include "tests/explain/all_ways.h"
 #include "tests/spec/random_words.h"
 
 namespace iommucheck::ste_writer_test {
@@ -21,6 +19,11 @@ namespace {
 
 using impl::ste::Step;
 using impl::ste::Words;
+using test::AllWays;
+using test::Harm;
+using test::mixed;
+using test::Way;
+using test::Writer;
 
 spec::Capabilities machine() {
   spec::Capabilities caps;
@@ -173,10 +176,8 @@ Meaning meaning_of(const Words& words) {
   return meaning;
 }
 
-/// How far from harmless it is to read `seen` on the way. An STE that is ILLEGAL half written is no
-/// abort to rely on: of some fields that are out of range hardware may make another value.
-enum class Harm : u8 { none, abort, other };
-
+/// An STE that is ILLEGAL half written is no abort to rely on: of some fields that are out of range
+/// hardware may make another value.
 Harm harm(const Meaning& seen, const Meaning& from, const Meaning& to) {
   Harm worst = Harm::none;
   const auto compare = [&](const Fate& its, const Fate& old, const Fate& other) {
@@ -196,150 +197,31 @@ bool is_legal(const Words& words) {
 
 // ---- what is read on the way --------------------------------------------------------------------
 
-using Writer = Step (*)(const Words&, const Words&);
-
-Words mixed(const Words& old, const Words& stored, unsigned which) {
-  Words words = old;
-  for (unsigned w = 0; w < words.size(); ++w) {
-    if ((which >> w & 1) != 0) words[w] = stored[w];
+struct Stes {
+  using Meaning = ste_writer_test::Meaning;
+  static Meaning meaning_of(const Words& words) { return ste_writer_test::meaning_of(words); }
+  static Harm harm(const Meaning& seen, const Meaning& from, const Meaning& to) {
+    return ste_writer_test::harm(seen, from, to);
   }
-  return words;
-}
-
-struct Way {
-  unsigned steps = 0;
-  Harm worst = Harm::none;
-  bool arrives = false;
+  static u64 used_mask(unsigned w, const Words& words) {
+    return spec::ste_used_mask(w, ste_of(words));
+  }
+  /// Fields that something depends on.
+  static std::vector<u64> fields(unsigned w) {
+    if (w == 0) return {config_mask, mask(0, 0)};
+    if (w == 1) return {eats_mask, mev_bit, s1dss_mask};
+    return {};
+  }
+  /// Values that neither has: without ATS, and the word 0 that aborts.
+  static std::vector<u64> others(unsigned w, u64 word, u64 field) {
+    if (field == eats_mask) return {word & ~field};
+    return w == 0 && field == 0 ? std::vector<u64>{impl::ste::blocked} : std::vector<u64>{};
+  }
 };
 
-/// Every subset of the words of each step.
 Way way_of(const Writer& writer, const Words& from, const Words& to) {
-  const Meaning old = meaning_of(from);
-  const Meaning wanted = meaning_of(to);
-  Way way;
-  Words memory = from;
-  for (bool more = true; more && way.steps < 8;) {
-    const Step step = writer(memory, to);
-    more = !step.last;
-    if (step.stored == 0) break;
-    ++way.steps;
-    for (unsigned which = 0; which < 16; ++which) {
-      if ((which & ~step.stored) != 0) continue;
-      const Words seen = mixed(memory, step.words, which);
-      way.worst = std::max(way.worst, harm(meaning_of(seen), old, wanted));
-    }
-    memory = mixed(memory, step.words, step.stored);
-  }
-  way.arrives = meaning_of(memory) == wanted &&
-                spec::used_part(ste_of(memory)) == spec::used_part(ste_of(to));
-  return way;
+  return test::way_of<Stes>(writer, from, to);
 }
-
-// ---- all ways -----------------------------------------------------------------------------------
-
-/// All STEs whose words are made of the old one's and the new one's: each field that something
-/// depends on is for itself, the others by who uses them; and the one that aborts.
-class AllWays {
- public:
-  AllWays(const Words& from, const Words& to) : from_(meaning_of(from)), to_(meaning_of(to)) {
-    for (unsigned w = 0; w < 4; ++w) choose(w, from, to);
-    sizes_ = {words_[0].size(), words_[1].size(), words_[2].size(), words_[3].size()};
-    const std::size_t count = sizes_[0] * sizes_[1] * sizes_[2] * sizes_[3];
-    for (std::size_t i = 0; i < count; ++i) {
-      const Words words = at(i);
-      harm_.push_back(harm(meaning_of(words), from_, to_));
-      if (words == from) start_ = i;
-      if (spec::used_part(ste_of(words)) == spec::used_part(ste_of(to))) ends_.push_back(i);
-    }
-  }
-
-  /// The fewest steps of a way that does no more harm; at most `enough`, which is one of them.
-  unsigned fewest(Harm most, unsigned enough) const {
-    std::vector<std::size_t> reached{start_};
-    std::vector<bool> known(harm_.size());
-    known[start_] = true;
-    for (unsigned steps = 0; steps + 1 < enough && !reached.empty(); ++steps) {
-      for (const std::size_t from : reached) {
-        const bool arrives = std::ranges::any_of(
-            ends_, [&](std::size_t end) { return from == end || is_step(from, end, most); });
-        if (arrives) return from == start_ && is_end(start_) ? 0 : steps + 1;
-      }
-      if (steps + 2 >= enough) break;
-      std::vector<std::size_t> next;
-      for (const std::size_t from : reached) {
-        for (std::size_t i = 0; i < harm_.size(); ++i) {
-          if (known[i] || harm_[i] > most || !is_step(from, i, most)) continue;
-          known[i] = true;
-          next.push_back(i);
-        }
-      }
-      reached = std::move(next);
-    }
-    return enough;
-  }
-
- private:
-  void choose(unsigned w, const Words& from, const Words& to) {
-    const u64 by_old = spec::ste_used_mask(w, ste_of(from));
-    const u64 by_new = spec::ste_used_mask(w, ste_of(to));
-    std::vector<u64> fields;
-    if (w == 0) fields = {config_mask, mask(0, 0)};
-    if (w == 1) fields = {eats_mask, mev_bit, s1dss_mask};
-    u64 rest = ~u64{0};
-    for (const u64 field : fields) rest &= ~field;
-    fields.insert(fields.end(),
-                  {rest & by_old & by_new, rest & by_old & ~by_new, rest & ~by_old & by_new});
-    std::vector<u64> values{from[w]};
-    for (const u64 field : fields) {
-      if (((from[w] ^ to[w]) & field) == 0) continue;
-      const std::size_t so_far = values.size();
-      for (std::size_t i = 0; i < so_far; ++i) {
-        values.push_back((values[i] & ~field) | (to[w] & field));
-        if (field == eats_mask) values.push_back(values[i] & ~field);
-      }
-    }
-    if (w == 0) values.push_back(impl::ste::blocked);
-    std::ranges::sort(values);
-    const auto twice = std::ranges::unique(values);
-    values.erase(twice.begin(), twice.end());
-    words_[w] = std::move(values);
-  }
-
-  std::array<std::size_t, 4> places(std::size_t i) const {
-    std::array<std::size_t, 4> each{};
-    for (unsigned w = 0; w < 4; ++w) {
-      each[w] = i % sizes_[w];
-      i /= sizes_[w];
-    }
-    return each;
-  }
-  Words at(std::size_t i) const {
-    const auto each = places(i);
-    return {words_[0][each[0]], words_[1][each[1]], words_[2][each[2]], words_[3][each[3]]};
-  }
-  bool is_end(std::size_t i) const { return std::ranges::find(ends_, i) != ends_.end(); }
-
-  /// Every subset of the words in which they differ.
-  bool is_step(std::size_t a, std::size_t b, Harm most) const {
-    const auto old = places(a);
-    const auto stored = places(b);
-    for (unsigned which = 0; which < 16; ++which) {
-      std::size_t i = 0;
-      for (unsigned w = 4; w-- > 0;) {
-        i = i * sizes_[w] + ((which >> w & 1) != 0 ? stored[w] : old[w]);
-      }
-      if (harm_[i] > most) return false;
-    }
-    return true;
-  }
-
-  Meaning from_, to_;
-  std::array<std::vector<u64>, 4> words_;
-  std::array<std::size_t, 4> sizes_{};
-  std::vector<Harm> harm_;
-  std::vector<std::size_t> ends_;
-  std::size_t start_ = 0;
-};
 
 // ---- the proof ----------------------------------------------------------------------------------
 
@@ -368,7 +250,7 @@ Proof prove(const Writer& writer, const World& world) {
         ++proof.illegal;
         continue;
       }
-      const AllWays all(from, to);
+      const AllWays<Stes> all(from, to);
       const bool hits = way.worst != Harm::none;
       const unsigned best = all.fewest(Harm::none, hits ? most_hitless : way.steps);
       if (hits && best < most_hitless) wrong("it aborts, and need not");
