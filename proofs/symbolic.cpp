@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <set>
+#include <utility>
 
 namespace iommucheck::proofs {
 namespace {
@@ -58,8 +59,10 @@ struct Engine::State {
   std::size_t position = 0;
   bool forked = false;
   std::unique_ptr<z3::solver> solver;
-  std::vector<z3::expr> path;         // conditions of the path that runs
-  std::vector<z3::expr> assumptions;  // of the path that runs; the same on each
+  std::vector<std::pair<std::string, z3::expr>> claims;  // since the last branch, not yet asked
+  std::optional<z3::model> path_model;  // values that take the path so far, if some are known
+  std::vector<z3::expr> path;           // conditions of the path that runs
+  std::vector<z3::expr> assumptions;    // of the path that runs; the same on each
   std::optional<std::vector<z3::expr>> first_assumptions;
   std::vector<z3::expr> path_conditions;
   std::set<std::string> labels_on_path, reached;
@@ -86,26 +89,60 @@ struct Engine::State {
     return made;
   }
 
-  /// `what` names the query if it stays undecided.
-  Answer ask(z3::solver& s, const z3::expr& extra, const std::string& what) {
+  struct Asked {
+    Answer answer = Answer::unknown;
+    std::optional<z3::model> model{};  // of Answer::sat
+    std::string reason{};              // of Answer::unknown
+  };
+
+  Asked ask(z3::solver& s, const z3::expr& extra) {
     ++result.queries;
     s.push();
     s.add(extra);
     write(s);
-    Answer answer = Answer::unknown;
-    std::string reason;
+    Asked asked;
     try {
-      answer = answer_of(s.check());
-      if (answer == Answer::unknown) reason = s.reason_unknown();
+      asked.answer = answer_of(s.check());
+      if (asked.answer == Answer::sat) asked.model = s.get_model();
+      if (asked.answer == Answer::unknown) asked.reason = s.reason_unknown();
     } catch (const z3::exception& e) {
-      reason = e.msg();
-    }
-    if (answer == Answer::unknown) result.open.push_back(what + ": " + reason);
-    if (answer == Answer::sat && !what.empty() && what.starts_with("claim ")) {
-      result.failure = Failure{what.substr(6), values_of(s.get_model())};
+      asked = {.reason = e.msg()};
     }
     s.pop();
-    return answer;
+    return asked;
+  }
+
+  /// What is not decided is said by its name.
+  Asked ask(z3::solver& s, const z3::expr& extra, const std::string& name) {
+    Asked asked = ask(s, extra);
+    if (asked.answer == Answer::unknown) result.open.push_back(name + ": " + asked.reason);
+    return asked;
+  }
+
+  /// Whether some values take the path and `e`. Known ones are tried first: they need no query.
+  bool may_be(const z3::expr& e) {
+    if (path_model && path_model->eval(e, true).is_true()) return true;
+    Asked asked = ask(*solver, e, "branch");
+    if (asked.model) path_model = asked.model;
+    return asked.answer != Answer::unsat;
+  }
+
+  /// The claims since the last branch in one query, which names none: the first that fails is found
+  /// by its own.
+  void ask_claims() {
+    const auto asked_now = std::exchange(claims, {});
+    if (asked_now.empty()) return;
+    if (asked_now.size() > 1) {
+      z3::expr some_fails = context.bool_val(false);
+      for (const auto& [label, holds] : asked_now) some_fails = some_fails || !holds;
+      if (ask(*solver, some_fails).answer == Answer::unsat) return;
+    }
+    for (const auto& [label, holds] : asked_now) {
+      const Asked wrong = ask(*solver, !holds, "claim " + label);
+      if (!wrong.model) continue;
+      result.failure = Failure{label, values_of(*wrong.model)};
+      return;
+    }
   }
 
   void write(z3::solver& s) {
@@ -275,6 +312,8 @@ void Engine::assume(const SymbolicBool& condition) {
     s.result.error = "an assumption after the first branch would be one about that path only";
     throw Abandoned{};
   }
+  s.ask_claims();
+  if (s.result.failure) throw Abandoned{};
   const z3::expr e = Terms::of(*this, condition);
   s.assumptions.push_back(e);
   s.path.push_back(e);
@@ -285,21 +324,21 @@ void Engine::claim(const std::string& label, const SymbolicBool& condition) {
   State& s = *state_;
   ++s.result.claims;
   s.labels_on_path.insert(label);
-  if (Terms::is(condition, true)) return;
-  const Answer wrong = s.ask(*s.solver, !Terms::of(*this, condition), "claim " + label);
-  if (wrong == Answer::sat) throw Abandoned{};
+  if (!Terms::is(condition, true)) s.claims.emplace_back(label, Terms::of(*this, condition));
 }
 
 bool Engine::decide(const SymbolicBool& condition) {
   State& s = *state_;
   const z3::expr e = Terms::of(*this, condition).simplify();
   if (e.is_true() || e.is_false()) return e.is_true();  // no branch at all
+  s.ask_claims();
+  if (s.result.failure) throw Abandoned{};
   bool value = true;
   if (s.position < s.decisions.size()) {
     value = s.decisions[s.position];
   } else {
-    const bool may_be_true = s.ask(*s.solver, e, "branch") != Answer::unsat;
-    const bool may_be_false = s.ask(*s.solver, !e, "branch") != Answer::unsat;
+    const bool may_be_true = s.may_be(e);
+    const bool may_be_false = s.may_be(!e);
     if (!may_be_true && !may_be_false) throw Abandoned{};  // only after an undecided query
     value = may_be_true;
     s.decisions.push_back(value);
@@ -313,6 +352,7 @@ bool Engine::decide(const SymbolicBool& condition) {
   const z3::expr taken = value ? e : !e;
   s.path.push_back(taken);
   s.solver->add(taken);
+  if (s.path_model && !s.path_model->eval(taken, true).is_true()) s.path_model.reset();
   return value;
 }
 
@@ -337,17 +377,22 @@ bool Engine::next_path() {
   s.path.clear();
   s.assumptions.clear();
   s.labels_on_path.clear();
+  s.claims.clear();
+  s.path_model.reset();
   s.solver = s.make_solver();
   return true;
 }
 
 void Engine::end_path() {
   State& s = *state_;
+  s.ask_claims();
+  if (s.result.failure) return;
   ++s.result.paths;
   s.path_conditions.push_back(s.conjunction(s.path));
   if (!s.first_assumptions) s.first_assumptions = s.assumptions;
-  const Answer feasible = s.ask(*s.solver, s.context.bool_val(true), "path");
-  if (feasible == Answer::sat) s.reached.insert(s.labels_on_path.begin(), s.labels_on_path.end());
+  const bool taken =
+      s.path_model || s.ask(*s.solver, s.context.bool_val(true), "path").answer == Answer::sat;
+  if (taken) s.reached.insert(s.labels_on_path.begin(), s.labels_on_path.end());
 }
 
 Exploration Engine::finish() {
@@ -356,10 +401,10 @@ Exploration Engine::finish() {
   if (s.result.failure || !s.result.error.empty() || !s.first_assumptions) return s.result;
   const z3::expr assumed = s.conjunction(*s.first_assumptions);
   const auto fresh = s.make_solver();
-  s.result.assumptions = s.ask(*fresh, assumed, "assumptions");
+  s.result.assumptions = s.ask(*fresh, assumed, "assumptions").answer;
   z3::expr outside = assumed;
   for (const z3::expr& path : s.path_conditions) outside = outside && !path;
-  s.result.uncovered = s.ask(*fresh, outside, "cover");
+  s.result.uncovered = s.ask(*fresh, outside, "cover").answer;
   return s.result;
 }
 
