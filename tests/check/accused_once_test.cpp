@@ -21,6 +21,7 @@ struct Accused {
   const char* driver;
   const char* machine;
   const char* sequence;
+  const char* backend{""};
 };
 
 TEST(AccusedOnce, IsNotAccusedAgain) {
@@ -255,12 +256,15 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "devices=0x7+0x8+0x0:10:ats:pri/0x3+0x4+0x2:3/0x1:10/0xd:10",
        "bind\nprocess_exit\nhandler_return variant=error\nfaults variant=fault choices=0x200\n"
        "remove\nremove\nfaults choices=0x90\n"},
+      {"a private space at the number that a bond whose faults wait held till a time-out",
+       "builtin", "default,devices=0x1:1:stall", "bind\nmap\nqueue\ndetach\nsva_alloc\n", "two"},
   };
   for (const Accused& one : cases) {
     auto sequence = parse_sequence(one.sequence, one.why);
     ASSERT_TRUE(sequence) << sequence.error().message;
     CheckOptions options;
     options.driver = one.driver;
+    options.backend = one.backend;
     options.machine = one.machine;
     options.given = std::make_shared<const std::vector<GivenCase>>(
         std::vector<GivenCase>{{one.why, *sequence}});
