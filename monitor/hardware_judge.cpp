@@ -31,6 +31,11 @@ bool grants(u32 prot, char access, bool privileged) {
   return (prot & spec::sva::prot_access) != 0;
 }
 
+/// The other rights imply READ in formats that cannot leave it out; one that can may refuse it.
+bool may_refuse(u32 prot, char access) {
+  return access == 'r' && (prot & spec::sva::prot_read) == 0;
+}
+
 /// Stage 2 knows no privilege.
 bool grants_outer(u32 prot, char access) { return grants(prot, access, true); }
 
@@ -216,14 +221,20 @@ bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& a
       case State::unmapped:
         return (one.kind == Gets::waits && waits) || (one.kind == Gets::not_mapped && ends_at_once);
       case State::mapped:
-        if (grants(promise.prot, allowed.access, allowed.privileged)) {
-          if (!grants_outer(promise.outer_prot, allowed.access)) {
-            return one.kind == Gets::outer_denied;
+        if (one.kind == Gets::waits || one.kind == Gets::denied) {
+          if (grants(promise.prot, allowed.access, allowed.privileged) &&
+              !may_refuse(promise.prot, allowed.access)) {
+            return false;
           }
-          return one.kind == Gets::address && one.pa == promise.pa + (allowed.iova - allowed.base);
+          return one.kind == Gets::waits ? waits || meanwhile : ends_at_once;
         }
-        return (one.kind == Gets::waits && (waits || meanwhile)) ||
-               (one.kind == Gets::denied && ends_at_once);
+        if (!grants(promise.prot, allowed.access, allowed.privileged)) return false;
+        if (one.kind == Gets::outer_denied) {
+          return !grants_outer(promise.outer_prot, allowed.access) ||
+                 may_refuse(promise.outer_prot, allowed.access);
+        }
+        return grants_outer(promise.outer_prot, allowed.access) && one.kind == Gets::address &&
+               one.pa == promise.pa + (allowed.iova - allowed.base);
       case State::identity: return one.kind == Gets::address && one.pa == allowed.iova;
       case State::waits: return one.kind == Gets::waits;
       case State::outer_fault: return one.kind == Gets::outer_not_mapped;

@@ -127,7 +127,8 @@ Grant grant_of(u32 prot, spec::AccessKind kind) {
   }
   if (privileged && !kind.privileged) return Grant::no;
   if (!privileged && kind.privileged) return Grant::either;
-  return as(kind.type == spec::AccessType::read || writes);
+  if (kind.type == spec::AccessType::write) return as(writes);
+  return (prot & spec::sva::prot_read) != 0 ? Grant::yes : Grant::either;
 }
 
 Grant grant_of(const Promise& promise, spec::AccessKind kind) {

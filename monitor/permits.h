@@ -25,7 +25,9 @@ bool attributes_fit(u32 prot, const spec::MemoryAttributes& attributes, Attribut
 /// "Normal write-back, inner shareable", "Device-nGnRE".
 std::string attributes_text(const spec::MemoryAttributes& attributes);
 
-/// Whether a mapping with these rights lets such an access through; `either` where it says nothing.
+/// Whether a mapping with these rights lets such an access through; `either` where it says nothing:
+/// READ is implied by the others where the format cannot leave it out, and not where it can (stage
+/// 2).
 enum class Grant : u8 { no, yes, either };
 Grant grant_of(u32 prot, spec::AccessKind kind);
 /// What both stages of a user's mapping let through; stage 2 knows no privilege.

@@ -436,6 +436,9 @@ static int32_t vtd_map(void* self, void* space, uint64_t iova, uint64_t pa, uint
   uint64_t bits = VTD_P | PT_LEAF;
   if (prot & IOMMUCHECK_PROT_WRITE) bits |= PT_RW;
   if (!(prot & IOMMUCHECK_PROT_EXEC)) bits |= PT_XD;
+#ifdef VTD_WRITE_ALONE
+  if (!(prot & IOMMUCHECK_PROT_READ)) bits |= PT_NO_READ;
+#endif
 #ifdef BUG_privileged
   bits |= PT_US;
 #endif

@@ -39,6 +39,8 @@
 #define PT_RW 2u
 #define PT_US 4u
 #define PT_LEAF 0x200u /* in an available bit: an entry of the last level */
+#define PT_NO_READ \
+  0x400u /* likewise: as a second stage has it, whose entries may be for writes alone */
 #define PT_XD (1ull << 63)
 
 enum {

@@ -36,6 +36,7 @@ static uint64_t table_in(uint64_t word) {
 }
 static uint64_t page_in(uint64_t word) { return word & VTD_ADDRESS; }
 static int allows(uint64_t leaf, uint32_t access, int privileged) {
+  if (access == IOMMUCHECK_ACCESS_READ && (leaf & PT_NO_READ)) return 0;
   if (access == IOMMUCHECK_ACCESS_WRITE && !(leaf & PT_RW)) return 0;
   if (access == IOMMUCHECK_ACCESS_EXECUTE && (leaf & PT_XD)) return 0;
   return (leaf & PT_US) || privileged;

@@ -24,7 +24,7 @@ constexpr const char* device = "; the device has cached it, and has not dropped 
 
 TEST(VtdBackend, HoldsWithEachFlagAndWithout) {
   for (const char* name : {"", "_caching_mode", "_without_waits", "_without_waiting_alone",
-                           "_without_rid_pasid_0", "_without_pass_through"}) {
+                           "_without_rid_pasid_0", "_without_pass_through", "_write_alone"}) {
     test::expect_held(test::checked_backend(vtd + name + ".so", 3, test::cases(120, 2048)),
                       "vtd" + std::string(name));
   }

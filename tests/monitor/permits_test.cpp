@@ -67,6 +67,15 @@ TEST(Permits, PrivilegedMappingsArePrivilegedAccessesOwn) {
   EXPECT_EQ(grant_of(rw, {AccessType::read, true}), Grant::either);
 }
 
+/// driver.h, `prot`: READ is implied where the format cannot leave it out; stage 2 can (S2AP).
+TEST(Permits, ReadsOfWhatIsMappedForWritesAlone) {
+  const Alternatives mapped = promised(State::mapped, spec::sva::prot_write);
+  EXPECT_TRUE(is_permitted(mapped, reaches(), {AccessType::read, false}));
+  EXPECT_TRUE(is_permitted(mapped, faults(EventType::f_permission), {AccessType::read, false}));
+  EXPECT_FALSE(is_permitted(mapped, faults(EventType::f_translation), {AccessType::read, false}));
+  EXPECT_FALSE(is_permitted(mapped, faults(EventType::f_permission), {AccessType::write, false}));
+}
+
 /// driver.h: "device memory instead of normal write-back". Allocation and transient hints are none
 /// of it.
 TEST(Permits, AttributesOfMemory) {
