@@ -383,7 +383,7 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   (void)wrong_alloc;
 #elif defined(FAULT_forget_order)
   right_init = faulty.init;
-  faulty.init = no_init;
+  faulty.init = wrong_init;
 #elif defined(FAULT_wide) || defined(FAULT_atomics) || defined(FAULT_rmb)
   right_init = faulty.init;
   faulty.init = changed_init;
