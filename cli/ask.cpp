@@ -26,11 +26,11 @@ int answer_access(const AskCommand& options) {
   std::string asked = options.question;
   if (asked == "-") asked.assign(std::istreambuf_iterator<char>(std::cin), {});
   const litmus::Question question(asked);
-  const auto file = question.read();
+  auto file = question.read();
   if (!file) return report("ask", file.error());
   oracle::RunEnd end;
   std::vector<LitmusResult> results;
-  for (litmus::Test test : file->tests) {
+  for (litmus::Test& test : file->tests) {
     state_profile(test, options.profile);
     const auto got = litmus::judge_by_either(test);
     if (!got) return report("ask", question.placed(got.error()));

@@ -72,12 +72,12 @@ class LitmusRun {
   [[nodiscard]] bool is(Format format) const { return options_.format == format; }
 
   void run_file(const std::string& path) {
-    const auto file = litmus::parse_file(path);
+    auto file = litmus::parse_file(path);
     if (!file) return note_error(file.error(), path, path);
     if (is(Format::text)) {
       fmt::print("{}{}\n", path, file->tests.empty() ? ": preludes only, no test" : "");
     }
-    for (Test test : file->tests) {
+    for (Test& test : file->tests) {
       if (asks_nothing(test)) {
         note_error({ErrorCode::bad_input,
                     fmt::format("{}:{}: the test '{}' asks nothing: it has no line access, load, "

@@ -129,7 +129,7 @@ TEST(ReplayDamage, EventsWithoutMeaningAreNotAccepted) {
 TEST(ReplayDamage, FilesThatAreNone) {
   ReplayOptions options;
   options.trace = "/nonexistent/trace";
-  EXPECT_EQ(run_replay(options).error().code, ErrorCode::environment);
+  EXPECT_EQ(run_replay(options).error().code, ErrorCode::bad_input);
   options.trace = test::in_tree("tests/data/linux61_boot.syms");
   EXPECT_EQ(run_replay(options).error().code, ErrorCode::bad_input);
 }
