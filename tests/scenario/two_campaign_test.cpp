@@ -37,18 +37,22 @@ std::optional<spec::Rule> broken_by(const NamedBackend& backend, const Machine& 
 /// Where the search for a twin begins: sequences before it did not show it when they were last
 /// looked at. What is not found behind it is looked for from the first on.
 u64 begin_of(std::string_view twin) {
-  constexpr std::pair<std::string_view, u64> shown_late[] = {{"table_freed_early", 390},
-                                                             {"combined_entries_left", 475},
-                                                             {"combined_entries_stay", 1405},
-                                                             {"pasid_of_another_user", 265},
-                                                             {"outer_word_late", 1405}};
+  constexpr std::pair<std::string_view, u64> shown_late[] = {
+      {"table_freed_early", 390}, {"combined_entries_left", 475}, {"pasid_of_another_user", 265}};
   const auto its = std::ranges::find(shown_late, twin, &std::pair<std::string_view, u64>::first);
   return its == std::end(shown_late) ? 0 : its->second;
+}
+
+/// Too seldom for random sequences: stories tell them (SecondBackend.EachTwinBreaksARuleOfItsOwn).
+/// What found them here for a while was an accusation that a right backend met as well.
+bool is_told_by_stories(std::string_view twin) {
+  return twin == "combined_entries_stay" || twin == "outer_word_late";
 }
 
 TEST(TwoCampaign, FindsEachTwin) {
   constexpr u64 runs_max = 2000;
   for (const TwoTwin& twin : stories::two_twins()) {
+    if (is_told_by_stories(twin.name)) continue;
     const NamedBackend backend = twin.make();
     bool found = false;
     std::string others;
