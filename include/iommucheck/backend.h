@@ -241,8 +241,8 @@ struct iommucheck_backend_ops {
   /* Nothing reaches it any more, in memory or in caches. */
   void (*close_space)(void* self, void* space);
   /* From the start on, as far as it gets: *done bytes. 0, EEXIST (something is mapped), ENOMEM.
-   * Addresses and sizes are multiples of 4096 in range. prot as in driver.h: READ is implied by WRITE
-   * and EXEC where the format cannot leave it out; where it can, either is right. */
+   * Addresses and sizes are multiples of 4096 in range. prot as in driver.h: READ is implied by
+   * WRITE and EXEC where the format cannot leave it out; where it can, either is right. */
   int32_t (*map)(void* self, void* space, uint64_t iova, uint64_t pa, uint64_t bytes, uint32_t prot,
                  uint64_t* done);
   /* Clears leaves from the start to the first hole: how many bytes. *tables is set to 1 if a part

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The example's driver with an event queue, and with what Linux does for two errata, or not:
  *   PAGE0       the indices of the event queue are accessed in page 0 (Cavium ThunderX2, 74)
- *   PREFETCHES  a stream's configuration is fetched ahead when it is set, which HiSilicon's Hip06 and
- *               Hip07 do not know (161010701): right by the architecture, and wrong there */
+ *   PREFETCHES  a stream's configuration is fetched ahead when it is set, which Hip06 and Hip07
+ *               of HiSilicon do not know (161010701): right by the architecture, wrong there */
 #define iommucheck_driver_entry simple_driver_entry
 #include "examples/simple_driver.c"
 #undef iommucheck_driver_entry
@@ -82,7 +82,8 @@ static int e_attach(void* self, iommucheck_handle handle, u32 device) {
   if (error) return error;
   config = d->config->devices[device];
   for (n = 0; n < config->stream_id_count; ++n) {
-    command(d, 0x01 | (u64)config->stream_ids[n] << 32, 0); /* a hint: what it ends in is nobody's */
+    /* A hint: what it ends in is nobody's. */
+    command(d, 0x01 | (u64)config->stream_ids[n] << 32, 0);
   }
 #endif
   return error;
