@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -15,6 +16,14 @@ inline std::string hex(u64 value) {
   char text[16];
   const auto end = std::to_chars(text, text + sizeof(text), value, 16).ptr;
   return "0x" + std::string(text, end);
+}
+
+/// "LINE:COLUMN", both from 1, of the character at `offset`, from 0; at most of the end.
+inline std::string place_in(std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, std::min(offset, text.size()));
+  const std::size_t begin = before.rfind('\n') + 1;  // 0 on the first line
+  return std::to_string(1 + std::ranges::count(before, '\n')) + ":" +
+         std::to_string(before.size() - begin + 1);
 }
 
 constexpr bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }

@@ -6,11 +6,10 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <vector>
 
+#include "base/input.h"
+#include "base/text.h"
 #include "check/machine.h"
 #include "spec/smmu/profile.h"
 #include "trace/json_value.h"
@@ -26,7 +25,7 @@ using Kind = JsonValue::Kind;
 constexpr std::array<std::string_view, 7> profile_members = {
     "profile", "name", "about", "registers", "deviations", "choices", "devices"};
 constexpr u64 profile_version = 1;
-constexpr std::uintmax_t profile_bytes_max = u64{1} << 20;
+constexpr std::size_t profile_bytes_max = std::size_t{1} << 20;
 
 class ProfileReader {
  public:
@@ -51,12 +50,8 @@ class ProfileReader {
 
  private:
   [[nodiscard]] std::unexpected<Error> wrong(u32 column, const std::string& what) const {
-    const std::string_view before =
-        text_.substr(0, std::min<std::size_t>(column - 1, text_.size()));
-    const auto line = 1 + std::ranges::count(before, '\n');
-    const std::size_t begin = before.rfind('\n') + 1;  // of no line end 0
     return fail(ErrorCode::bad_input,
-                fmt::format("{}:{}:{}: {}", path_, line, before.size() - begin + 1, what));
+                fmt::format("{}:{}: {}", path_, place_in(text_, column - 1), what));
   }
 
   Expected<void> read_member(const JsonMember& member) {
@@ -161,13 +156,9 @@ Expected<ProfileFile> parse_profile(std::string_view text, std::string_view path
 }
 
 Expected<ProfileFile> read_profile(const std::string& path) {
-  std::error_code error;
-  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
-  if (error) return fail(ErrorCode::bad_input, path + ": cannot be read");
-  if (bytes > profile_bytes_max) return fail(ErrorCode::bad_input, path + ": is larger than 1 MiB");
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  return parse_profile(text, path);
+  const auto text = read_whole(path, profile_bytes_max);
+  if (!text) return std::unexpected(text.error());
+  return parse_profile(*text, path);
 }
 
 }  // namespace iommucheck::oracle

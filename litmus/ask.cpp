@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/text.h"
 #include "litmus/names.h"
 #include "litmus/parser.h"
 #include "litmus/words.h"
@@ -134,10 +135,7 @@ std::string Question::place_of(u64 line, u64 column) const {
       if (piece.in_line < column) at = piece.in_question + (column - 1 - piece.in_line);
     }
   }
-  const std::string before = asked_.substr(0, std::min(at, asked_.size()));
-  const std::size_t last = before.rfind('\n');
-  return fmt::format("{}:{}", 1 + std::ranges::count(before, '\n'),
-                     1 + before.size() - (last == std::string::npos ? 0 : last + 1));
+  return place_in(asked_, at);
 }
 
 Error Question::placed(Error error) const {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/text.h"
 #include "trace/file.h"
 #include "trace/json_value.h"
 
@@ -29,13 +30,9 @@ u64 sum(u64 a, u64 b) { return a > ~u64{0} - b ? ~u64{0} : a + b; }
 std::unexpected<Error> bad(std::string_view text, std::string_view name, u32 column,
                            std::string_view what) {
   // The whole file is one value: its column is an offset.
-  const std::size_t at = std::min<std::size_t>(column == 0 ? 0 : column - 1, text.size());
-  const std::string_view before = text.substr(0, at);
-  const auto line = 1 + std::ranges::count(before, '\n');
-  const std::size_t begin = before.rfind('\n');
   return fail(ErrorCode::bad_input,
-              fmt::format("{}:{}:{}: {}; no rule-coverage file", name, line,
-                          begin == std::string_view::npos ? at + 1 : at - begin, what));
+              fmt::format("{}:{}: {}; no rule-coverage file", name,
+                          place_in(text, column == 0 ? 0 : column - 1), what));
 }
 
 std::unexpected<Error> failed(const std::string& path, std::string_view what) {

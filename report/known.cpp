@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "base/input.h"
+#include "base/text.h"
 #include "trace/file.h"
 #include "trace/json_value.h"
 
@@ -29,12 +30,8 @@ struct Source {
 
   /// `column` counts from the text's beginning, from 1.
   [[nodiscard]] std::unexpected<Error> bad(u32 column, const std::string& what) const {
-    const std::string_view before = std::string_view(text).substr(0, column == 0 ? 0 : column - 1);
-    const auto line = static_cast<u64>(std::ranges::count(before, '\n')) + 1;
-    const std::size_t end = before.rfind('\n');
-    const std::size_t in_line =
-        end == std::string_view::npos ? before.size() : before.size() - end - 1;
-    return fail(ErrorCode::bad_input, fmt::format("{}:{}:{}: {}", path, line, in_line + 1, what));
+    return fail(ErrorCode::bad_input,
+                fmt::format("{}:{}: {}", path, place_in(text, column == 0 ? 0 : column - 1), what));
   }
 
   /// The member as a string; nothing if it is not there and need not be.
