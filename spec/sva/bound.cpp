@@ -99,16 +99,14 @@ void pending_number_promises(const InterfaceState& s, u32 device, const EntryTab
   const bool free = is_free_or_in_doubt(s, number);
   s.tickets.for_each([&](const Pending& pending) {
     const auto kind = static_cast<CallKind>(pending.kind);
-    if (!s.device_exists(pending.device)) return;
-    const u32 its_domain = s.devices[pending.device].domain;
-    if (stands(s, table, device, pending.device, its_domain, true) == Stands::no) return;
+    if (!may_reach(s, table, device, pending)) return;
     if (kind == CallKind::sva_attach) {
       if (number == 0 || pending.space == 0 || s.numbers[number].space != pending.space) return;
       out.concerned = true;
       space_promises(s, pending.space, iova, FaultKind::terminated, true, out);
       return;
     }
-    if (pasid < pending.first_pasid || pasid > pending.last_pasid) return;
+    if (!is_among(pasid, pending)) return;
     if (kind == CallKind::sva_alloc_pasid && free) {
       out.concerned = true;
       out.add({.state = State::unmapped});

@@ -198,15 +198,13 @@ FaultKind faults_at_entry(const InterfaceState& s, u32 device, const EntryTable&
 
 /// Whether sva_alloc_pasid in progress may be given the number: a private space, whose faults end
 /// at once.
-bool private_one_may_come(const InterfaceState& s, u32 device, const EntryTable& table, u32 pasid) {
-  if (!is_free_or_in_doubt(s, s.find_number(pasid))) return false;
+bool private_one_may_come(const InterfaceState& s, u32 device, u32 domain, u32 pasid) {
   bool may = false;
   s.tickets.for_each([&](const Pending& pending) {
-    may |= static_cast<CallKind>(pending.kind) == CallKind::sva_alloc_pasid &&
-           s.device_exists(pending.device) && pending.first_pasid <= pasid &&
-           pasid <= pending.last_pasid &&
-           stands(s, table, device, pending.device, s.devices[pending.device].domain, true) !=
-               Stands::no;
+    if (static_cast<CallKind>(pending.kind) != CallKind::sva_alloc_pasid) return;
+    if (!is_among(pasid, pending) || !is_free_or_in_doubt(s, s.find_number(pasid))) return;
+    for_each_table(s, device, domain, true,
+                   [&](const EntryTable& table) { may |= may_reach(s, table, device, pending); });
   });
   return may;
 }
@@ -218,7 +216,6 @@ FaultKind faults_of(const InterfaceState& s, u32 device, Substream at) {
   const u32 number = s.find_number(at.number);
   const u32 domain = s.devices[device].domain;
   bool unseen = false;
-  bool private_comes = false;
   FaultKind faults = FaultKind::terminated;
   bool first = true;
   for_each_table(s, device, domain, true, [&](const EntryTable& table) {
@@ -226,7 +223,6 @@ FaultKind faults_of(const InterfaceState& s, u32 device, Substream at) {
       const bool is_process = record.space != 0 && s.spaces[record.space].owner == Owner::process;
       unseen |= is_process && is_there(s, record, device, table, at.number);
     });
-    private_comes |= private_one_may_come(s, device, table, at.number);
     const FaultKind its = faults_of_processes(s, device, table);
     faults = first || its == faults ? its : FaultKind::may_wait;
     first = false;
@@ -236,7 +232,8 @@ FaultKind faults_of(const InterfaceState& s, u32 device, Substream at) {
       s.spaces[s.numbers[number].space].owner != Owner::process) {
     return FaultKind::terminated;
   }
-  return private_comes && faults == FaultKind::waits ? FaultKind::may_wait : faults;
+  if (faults != FaultKind::waits) return faults;
+  return private_one_may_come(s, device, domain, at.number) ? FaultKind::may_wait : faults;
 }
 
 }  // namespace iommucheck::spec::sva

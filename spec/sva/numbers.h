@@ -26,6 +26,11 @@ inline bool is_free_or_in_doubt(const InterfaceState& s, u32 number) {
   return number == 0 || s.numbers[number].state == NumberState::doubtful;
 }
 
+/// A call in progress may be given it.
+inline bool is_among(u32 pasid, const Pending& pending) {
+  return pending.first_pasid <= pasid && pasid <= pending.last_pasid;
+}
+
 /// Whether the IOMMU cuts what pasid_alloc gives without a device is not said: both are right.
 Range plain_range(const InterfaceState& s, u32 min, u32 max, bool within_iommu);
 bool any_free(const InterfaceState& s, Range range);

@@ -38,4 +38,11 @@ Stands stands(const InterfaceState& s, const EntryTable& table, u32 device, u32 
   return leaves ? Stands::maybe : Stands::yes;
 }
 
+bool may_reach(const InterfaceState& s, const EntryTable& table, u32 device,
+               const Pending& pending) {
+  if (!s.device_exists(pending.device)) return false;
+  const u32 domain = s.devices[pending.device].domain;
+  return stands(s, table, device, pending.device, domain, true) != Stands::no;
+}
+
 }  // namespace iommucheck::spec::sva

@@ -25,6 +25,10 @@ enum class Stands : u8 {
 Stands stands(const InterfaceState& s, const EntryTable& table, u32 device, u32 owner,
               u32 owners_domain, bool with_calls);
 
+/// Whether the device may meet in the table what a call in progress makes at a PASID.
+bool may_reach(const InterfaceState& s, const EntryTable& table, u32 device,
+               const Pending& pending);
+
 /// An attach_pasid in progress may give the device a table of its own.
 bool gets_own_table(const InterfaceState& s, u32 device);
 
