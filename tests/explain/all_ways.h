@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "impl/smmuv3/hitless.h"
@@ -174,5 +176,49 @@ class AllWays {
   std::vector<std::size_t> ends_;
   std::size_t start_ = 0;
 };
+
+// ---- the proof ----------------------------------------------------------------------------------
+
+struct Proof {
+  std::map<unsigned, unsigned> hitless;  ///< pairs by the number of steps
+  std::map<unsigned, unsigned> others;   ///< those that abort on the way
+  unsigned illegal = 0;                  ///< pairs of which one is: only that they arrive
+  std::vector<std::string> wrong;
+};
+
+/// One pair: that it arrives, by what is one of the two or an abort, and that no way is shorter.
+template <class Structures>
+void prove_pair(const Writer& writer, const Words& from, const Words& to, bool legal,
+                const std::string& name, Proof& proof) {
+  constexpr unsigned most_hitless = 6;  // so many steps a way that aborts nothing may have
+  const Way way = way_of<Structures>(writer, from, to);
+  const auto wrong = [&](const std::string& what) { proof.wrong.push_back(name + ": " + what); };
+  if (!way.arrives) wrong("it does not arrive");
+  if (way.worst == Harm::other) wrong("something is read that is neither, and no abort");
+  if (!legal) {
+    ++proof.illegal;
+    return;
+  }
+  const AllWays<Structures> all(from, to);
+  const bool hits = way.worst != Harm::none;
+  const unsigned best = all.fewest(Harm::none, hits ? most_hitless : way.steps);
+  if (hits && best < most_hitless) wrong("it aborts, and need not");
+  if (!hits && best < way.steps) wrong("there is a shorter way: " + std::to_string(best));
+  if (hits && all.fewest(Harm::abort, way.steps) < way.steps) wrong("there is a shorter way");
+  ++(hits ? proof.others : proof.hitless)[way.steps];
+}
+
+// ---- twins --------------------------------------------------------------------------------------
+
+inline Step all_at_once(const Words& from, const Words& to) {
+  Step step{.words = to};
+  for (unsigned w = 0; w < to.size(); ++w) step.stored |= from[w] != to[w] ? 1u << w : 0;
+  return step;
+}
+
+inline Step word0_first(const Words& from, const Words& to) {
+  if (from[0] != to[0]) return {.stored = 1, .words = to, .last = false};
+  return all_at_once(from, to);
+}
 
 }  // namespace iommucheck::test

@@ -19,9 +19,10 @@ namespace {
 
 using impl::cd::Step;
 using impl::cd::Words;
-using test::AllWays;
+using test::all_at_once;
 using test::Harm;
-using test::Way;
+using test::Proof;
+using test::word0_first;
 using test::Writer;
 
 spec::Capabilities machine() {
@@ -165,33 +166,14 @@ struct Cds {
 
 using Counts = std::map<unsigned, unsigned>;
 
-struct Proof {
-  Counts hitless;  ///< pairs by the number of steps
-  Counts others;   ///< those that abort on the way
-  std::vector<std::string> wrong;
-};
-
 Proof prove(const Writer& writer) {
-  constexpr unsigned most_hitless = 6;  // so many steps a way that aborts nothing may have
   Proof proof;
   for (const State& a : all_states()) {
     for (const State& b : all_states()) {
       const Words from = words_of(a);
       const Words to = words_of(b);
-      const auto wrong = [&](const std::string& what) {
-        proof.wrong.push_back(text_of(a) + " to " + text_of(b) + ": " + what);
-      };
       EXPECT_NE(Cds::meaning_of(from).end, Meaning::End::illegal) << text_of(a);
-      const Way way = test::way_of<Cds>(writer, from, to);
-      if (!way.arrives) wrong("it does not arrive");
-      if (way.worst == Harm::other) wrong("something is read that is neither, and no abort");
-      const AllWays<Cds> all(from, to);
-      const bool hits = way.worst != Harm::none;
-      const unsigned best = all.fewest(Harm::none, hits ? most_hitless : way.steps);
-      if (hits && best < most_hitless) wrong("it aborts, and need not");
-      if (!hits && best < way.steps) wrong("there is a shorter way: " + std::to_string(best));
-      if (hits && all.fewest(Harm::abort, way.steps) < way.steps) wrong("there is a shorter way");
-      ++(hits ? proof.others : proof.hitless)[way.steps];
+      test::prove_pair<Cds>(writer, from, to, true, text_of(a) + " to " + text_of(b), proof);
     }
   }
   return proof;
@@ -234,17 +216,6 @@ RC_GTEST_PROP(CdWriter, UsedBitsAreThoseOfTheSpecification, ()) {
 // ---- twins --------------------------------------------------------------------------------------
 
 bool is_valid(const Words& words) { return (words[0] & impl::cd::valid) != 0; }
-
-Step all_at_once(const Words& from, const Words& to) {
-  Step step{.words = to};
-  for (unsigned w = 0; w < to.size(); ++w) step.stored |= from[w] != to[w] ? 1u << w : 0;
-  return step;
-}
-
-Step word0_first(const Words& from, const Words& to) {
-  if (from[0] != to[0]) return {.stored = 1, .words = to, .last = false};
-  return all_at_once(from, to);
-}
 
 /// Its table first, as long as it stays valid.
 Step never_invalid(const Words& from, const Words& to) {

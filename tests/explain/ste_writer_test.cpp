@@ -19,10 +19,11 @@ namespace {
 
 using impl::ste::Step;
 using impl::ste::Words;
-using test::AllWays;
+using test::all_at_once;
 using test::Harm;
 using test::mixed;
-using test::Way;
+using test::Proof;
+using test::word0_first;
 using test::Writer;
 
 spec::Capabilities machine() {
@@ -219,44 +220,16 @@ struct Stes {
   }
 };
 
-Way way_of(const Writer& writer, const Words& from, const Words& to) {
-  return test::way_of<Stes>(writer, from, to);
-}
-
 // ---- the proof ----------------------------------------------------------------------------------
 
-struct Proof {
-  std::map<unsigned, unsigned> hitless;  ///< pairs by the number of steps
-  std::map<unsigned, unsigned> others;   ///< those that abort on the way
-  unsigned illegal = 0;                  ///< pairs of which one is: only that they arrive
-  std::vector<std::string> wrong;
-};
-
-/// `most_hitless`: so many steps a way that aborts nothing may have, where there is one.
 Proof prove(const Writer& writer, const World& world) {
-  constexpr unsigned most_hitless = 6;
   Proof proof;
   for (const State& a : all_states()) {
     for (const State& b : all_states()) {
       const Words from = words_of(a, world);
       const Words to = words_of(b, world);
-      const Way way = way_of(writer, from, to);
-      const auto wrong = [&](const std::string& what) {
-        proof.wrong.push_back(text_of(a) + " to " + text_of(b) + ": " + what);
-      };
-      if (!way.arrives) wrong("it does not arrive");
-      if (way.worst == Harm::other) wrong("something is read that is neither, and no abort");
-      if (!is_legal(from) || !is_legal(to)) {
-        ++proof.illegal;
-        continue;
-      }
-      const AllWays<Stes> all(from, to);
-      const bool hits = way.worst != Harm::none;
-      const unsigned best = all.fewest(Harm::none, hits ? most_hitless : way.steps);
-      if (hits && best < most_hitless) wrong("it aborts, and need not");
-      if (!hits && best < way.steps) wrong("there is a shorter way: " + std::to_string(best));
-      if (hits && all.fewest(Harm::abort, way.steps) < way.steps) wrong("there is a shorter way");
-      ++(hits ? proof.others : proof.hitless)[way.steps];
+      test::prove_pair<Stes>(writer, from, to, is_legal(from) && is_legal(to),
+                             text_of(a) + " to " + text_of(b), proof);
     }
   }
   return proof;
@@ -310,17 +283,6 @@ RC_GTEST_PROP(SteWriter, UsedBitsAreThoseOfTheSpecification, ()) {
 }
 
 // ---- twins --------------------------------------------------------------------------------------
-
-Step all_at_once(const Words& from, const Words& to) {
-  Step step{.words = to};
-  for (unsigned w = 0; w < to.size(); ++w) step.stored |= from[w] != to[w] ? 1u << w : 0;
-  return step;
-}
-
-Step word0_first(const Words& from, const Words& to) {
-  if (from[0] != to[0]) return {.stored = 1, .words = to, .last = false};
-  return all_at_once(from, to);
-}
 
 Step never_blocked(const Words& from, const Words& to) {
   const Step step = impl::ste::next_step(from, to);
