@@ -30,7 +30,7 @@ Expected<HitlessQuestion> question_of(const AskCommand& options) {
   question.cd = options.of_cds;
   question.order = options.order;
   const auto machine =
-      oracle::parse_machine(with_keys(with_keys(options.machine, options.profile), options.smmu));
+      oracle::parse_machine(with_keys(options.machine, options.profile, options.smmu));
   if (!machine) return std::unexpected(machine.error());
   question.caps = machine->caps;
   const auto from = words_of("OLD", options.hitless[0]);

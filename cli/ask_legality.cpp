@@ -101,7 +101,7 @@ void write_members(JsonWriter& json, const oracle::StructureMeaning& meaning) {
 /// The CD stands under that STE; without one, under an STE of stage 1 with no field set.
 int answer_legality(const AskCommand& options) {
   const auto machine =
-      oracle::parse_machine(with_keys(with_keys(options.machine, options.profile), options.smmu));
+      oracle::parse_machine(with_keys(options.machine, options.profile, options.smmu));
   if (!machine) return report("ask", machine.error());
   const auto ste = leading_ste(options);
   if (!ste) return report("ask", ste.error());

@@ -24,7 +24,7 @@ u32 processors() {
 }  // namespace
 
 std::string check_machine(const CheckCommand& options) {
-  std::string text = with_keys(with_keys(options.machine, options.profile), options.smmu);
+  std::string text = with_keys(options.machine, options.profile, options.smmu);
   if (!options.devices.empty()) text += ",devices=" + options.devices;
   return text;
 }

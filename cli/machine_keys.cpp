@@ -29,4 +29,9 @@ std::string with_keys(const std::string& machine, const std::string& keys) {
   return keys.empty() ? machine : machine + "," + keys_of(keys);
 }
 
+std::string with_keys(const std::string& machine, const std::string& profile,
+                      const std::string& keys) {
+  return with_keys(with_keys(machine, profile), keys);
+}
+
 }  // namespace iommucheck::cli

@@ -9,4 +9,8 @@ namespace iommucheck::cli {
 /// `machine` with what `keys` changes of it. Of a file each line counts up to its #.
 std::string with_keys(const std::string& machine, const std::string& keys);
 
+/// Of a profile first, then of the others.
+std::string with_keys(const std::string& machine, const std::string& profile,
+                      const std::string& keys);
+
 }  // namespace iommucheck::cli
