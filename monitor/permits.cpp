@@ -120,14 +120,13 @@ std::string attributes_text(const MemoryAttributes& attributes) {
 Grant grant_of(u32 prot, spec::AccessKind kind) {
   const auto as = [](bool granted) { return granted ? Grant::yes : Grant::no; };
   const bool privileged = (prot & spec::sva::prot_privileged) != 0;
-  const bool writes = (prot & spec::sva::prot_write) != 0;
   if (kind.type == spec::AccessType::execute) {
     if (privileged || kind.privileged) return Grant::either;
     return as((prot & spec::sva::prot_exec) != 0);
   }
   if (privileged && !kind.privileged) return Grant::no;
   if (!privileged && kind.privileged) return Grant::either;
-  if (kind.type == spec::AccessType::write) return as(writes);
+  if (kind.type == spec::AccessType::write) return as((prot & spec::sva::prot_write) != 0);
   return (prot & spec::sva::prot_read) != 0 ? Grant::yes : Grant::either;
 }
 

@@ -434,10 +434,6 @@ void dirty_tables_speculatively(State& state) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 /// What a cache that is not there held since the last moment.
 void drop_what_is_lacking(const Facts& facts, State& state) {
   const auto lacks = [&](Lack what) { return facts.layout.lacks.contains(what); };
