@@ -61,6 +61,7 @@ constexpr Key keys[] = {
     {"stt", &Capabilities::stt},
     {"e0pd", &Capabilities::e0pd},
     {"fwb", &Capabilities::fwb},
+    {"gran4k", &Capabilities::gran4k},
     {"gran16k", &Capabilities::gran16k},
     {"gran64k", &Capabilities::gran64k},
     {"ssidsize", &Capabilities::ssidsize, 0, 20},
@@ -606,6 +607,19 @@ void draw_the_rest(Machine& machine, std::string_view changes, u64 seed) {
   if (!names_one_of(changes, {"msi"})) draw_messages(machine, seed);
 }
 
+/// In every other plan one machine has no granule of 4 KiB, and so nobody is bound to a process
+/// there, nor has a user tables of its own.
+void draw_granules(std::span<Machine> machines, std::string_view changes, u64 seed) {
+  if (names_one_of(changes, {"gran4k", "gran16k", "gran64k"})) return;
+  Draw draw(seed ^ 0x4752'414e);
+  if (draw.one_in(2)) return;
+  Capabilities& caps = machines[draw.below(static_cast<u32>(machines.size()))].caps;
+  const u32 there = draw.from(1, 3);
+  caps.gran4k = false;
+  caps.gran16k = bit(there, 0);
+  caps.gran64k = bit(there, 1);
+}
+
 /// Features meet on one machine (covering_columns), their values where the dice have it so. Each
 /// two extremes, too, in every other plan. By a draw of its own, as those below.
 void meet_extremes(std::span<Machine> machines, std::span<const Features> features,
@@ -807,6 +821,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   }
   meet_extremes(std::span(plan.machines_).subspan(1), features, changes, seed);
   for (u32 i = 1; i <= drawn_count; ++i) draw_the_rest(plan.machines_[i], changes, seed + i);
+  draw_granules(std::span(plan.machines_).subspan(1), changes, seed);
   // By a draw of their own: who refuses nothing meets what it would without them.
   Draw further(seed ^ 0x5354'4249);
   for (u32 rank = 1; rank <= stand_ins; ++rank) {

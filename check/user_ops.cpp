@@ -301,8 +301,8 @@ void UserOps::look_at_users() {
 
 void UserOps::perform_user(const fuzz::Operation& operation) {
   const spec::Capabilities& caps = monitor_.smmu().capabilities();
-  const bool users =
-      machine_ ? machine_->users_format() != UsersFormat::none : caps.s1p && caps.s2p;
+  const bool users = machine_ ? machine_->users_format() != UsersFormat::none
+                              : caps.s1p && caps.s2p && caps.gran4k;  // which users' tables have
   if (!users || !host_.has(CallKind::cache_invalidate)) return;
   const auto at = parent_of_users(operation);
   if (!at || !monitor_.findings().empty()) return;

@@ -15,6 +15,7 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   if (caps.asid16 && (!caps.s2p || caps.vmid16)) result.address_spaces = 65535;
   result.ssid_bits = caps.ssidsize;
   if (caps.s2p) result.stage2_bits = spec::ias_lg2(caps);
+  result.walks_processes = caps.gran4k;
   result.per_device_tables = setup.per_device_tables;
   result.blocks_unattached = !setup.not_claimed.has(Claim::blocking);
   result.hooks = setup.hooks.value_or(spec::sva::Hooks{});

@@ -3,6 +3,8 @@
 // driver's runs then; what it may be blamed for is in the tables. INTERFACE "Dynamic domains".
 #include "spec/smmu/walker.h"
 
+#include <bit>
+
 #include "monitor/walkers.h"
 #include "spec/rules/interface.h"
 
@@ -57,7 +59,11 @@ void WalkerEvents::walker_switches(u32 walker, u64 root) {
 spec::Regime<u64> WalkerEvents::format_of_table(u32 walker, u64 root) const {
   if (const auto format = format_for(walker, interface_.master_of_table(root))) return *format;
   const spec::sva::DomainFacts facts = interface_.facts_of_table(root);
-  return spec::plain_format(facts.input_bits, facts.output_bits);
+  const int page = std::countr_zero(facts.page_sizes);
+  const auto granule = page == 14   ? spec::Granule::g16k
+                       : page == 16 ? spec::Granule::g64k
+                                    : spec::Granule::g4k;
+  return spec::plain_format(facts.input_bits, facts.output_bits, granule);
 }
 
 /// It has a table, and what it has cached of that is judged.

@@ -169,7 +169,13 @@ Target resolve(const Operation& operation, const SpaceView& space) {
     target.bytes = std::min(target.bytes, most);
     target.pa = pa_of(operation, space, target.iova, target.bytes);
   }
-  return in_pages(target, space.page);
+  target = in_pages(target, space.page);
+  // Of larger pages a table is full of more memory than a block of 2 MiB.
+  const bool blocks = (target.iova | target.pa) % space.leaf_max == 0;
+  if (maps_there(operation.kind) && space.page > k4 && !blocks) {
+    target.bytes = std::min(target.bytes, space.page / sizeof(u64) * space.page);
+  }
+  return target;
 }
 
 u32 prot_flags(const Operation& operation) {

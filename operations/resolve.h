@@ -36,7 +36,8 @@ struct Target {
   u64 pa = 0;
 };
 
-/// Range and physical address. A map takes at most about 1100 leaves of the driver's sizes.
+/// Range and physical address. A map takes at most about 1100 leaves of the driver's sizes, or of
+/// pages larger than 4 KiB what a table of them holds.
 Target resolve(const Operation& operation, const SpaceView& space);
 
 /// IOMMUCHECK_PROT_*.

@@ -161,7 +161,7 @@ iommucheck_twin(covers_asid covers_table covers_table spec/smmu/command.h
   "field(dw0, 63, 48)" "field(dw0, 55, 48)")
 
 iommucheck_twin(impl_index written_twice same_tables impl/vmsav8/layout.h
-  "W((u64{1} << lg2) - 1)" "W((u64{1} << index_lg2) - 1)")
+  "W((u64{1} << lg2) - 1)" "W((u64{1} << index_lg2(page)) - 1)")
 iommucheck_twin(spec_index written_twice same_tables spec/arch/granule.h
   "(va & low_mask(W(64) - tsz)) >> shift" "va >> shift")
 iommucheck_twin(impl_asid written_twice same_words impl/smmuv3/commands.h
@@ -172,6 +172,13 @@ iommucheck_twin(impl_epd written_twice same_words impl/smmuv3/structures.h
   "epd1 = u64{1} << 30" "epd1 = u64{1} << 14")
 iommucheck_twin(impl_never written_twice same_words impl/vmsav8/descriptor.h
   "privileged_never = u64{1} << 53" "privileged_never = u64{1} << 55")
+
+iommucheck_twin(impl_granule written_twice same_words impl/smmuv3/structures.h
+  "page == 16 ? 1 : 2" "page == 16 ? 2 : 1")
+iommucheck_twin(impl_range_granule written_twice same_words impl/smmuv3/commands.h
+  "u64{page - 10} / 2" "u64{1}")
+iommucheck_twin(impl_concatenated written_twice same_words impl/vmsav8/layout.h
+  "page == 14 && start == 0 ? 1 : start" "start")
 
 iommucheck_twin(pasid_two_holders pasid_steps pasid_steps impl/pasid/state.h
   "step(is_free(state), state, state | W(kind))"

@@ -25,7 +25,7 @@
 namespace iommucheck::impl {
 
 /// What a format says. Entries are 64-bit words, 0 is never valid; levels count from 0 down to
-/// last_level, whose entries are leaves of the smallest page; a root is above that level.
+/// last_level, whose entries are leaves of the smallest page.
 template <class F>
 concept TableFormat = requires(u64 word, unsigned level) {
   { F::last_level } -> std::convertible_to<unsigned>;
@@ -97,15 +97,19 @@ class PageTable {
 
   /// Allocates an empty root for addresses of `input_bits`. False: no memory.
   bool create(const Platform& platform, unsigned input_bits) {
+    return create(platform, input_bits, Format::start_level(input_bits));
+  }
+  /// At that level, where it may be several tables one behind the other.
+  bool create(const Platform& platform, unsigned input_bits, unsigned start_level) {
     input_bits_ = input_bits;
-    start_level_ = Format::start_level(input_bits);
-    root_lg2_ = Format::table_lg2(start_level_, input_bits);
-    root_ = new_table(platform, start_level_);
+    start_level_ = start_level;
+    root_lg2_ = Format::table_lg2(start_level, input_bits);
+    root_ = new_table(platform, allocated_lg2());
     return root_ != 0;
   }
   /// Frees every table. Nothing may reach the root any more, in memory or in caches.
   void destroy(const Platform& platform) {
-    if (root_ != 0) free_subtree(platform, root_, start_level_);
+    if (root_ != 0) free_tables(platform, root_, start_level_, allocated_lg2());
     root_ = 0;
   }
 
@@ -158,14 +162,7 @@ class PageTable {
     store(platform, detached.slot, Format::make_table(detached.table));
   }
   static void free_subtree(const Platform& platform, u64 table, unsigned level) {
-    const u64* words = platform.words(table);
-    if (level != last_level) {
-      for (u64 i = 0; i < Layout::entries(level); ++i) {
-        if (!Format::is_table(words[i], level)) continue;
-        free_subtree(platform, Format::address(words[i]), level + 1);
-      }
-    }
-    platform.table_free(table, Layout::table_bytes(level));
+    free_tables(platform, table, level, Format::index_lg2(level));
   }
 
   /// visit(slot, level, first) for each leaf of which [first, last] has a part, by its first
@@ -198,8 +195,24 @@ class PageTable {
     const unsigned lg2 = level == start_level_ ? root_lg2_ : Format::index_lg2(level);
     return Format::entry_address(table, iova, level, lg2);
   }
-  static u64 last_index(u64 iova) {
-    return Format::table_index(iova, last_level, Format::index_lg2(last_level));
+  /// Of the entries of a table of the last level.
+  unsigned last_lg2() const {
+    return start_level_ == last_level ? root_lg2_ : Format::index_lg2(last_level);
+  }
+  /// Of the memory of the root.
+  unsigned allocated_lg2() const { return std::max(root_lg2_, Format::index_lg2(start_level_)); }
+
+  /// Levels bound the recursion.
+  static void free_tables(const Platform& platform, u64 table, unsigned level, unsigned lg2) {
+    const u64* words = platform.words(table);
+    const u64 entries = u64{1} << lg2;
+    if (level != last_level) {
+      for (u64 i = 0; i < entries; ++i) {
+        if (!Format::is_table(words[i], level)) continue;
+        free_subtree(platform, Format::address(words[i]), level + 1);
+      }
+    }
+    platform.table_free(table, entries << Layout::entry_lg2);
   }
 
   /// Levels bound the recursion.
@@ -221,11 +234,12 @@ class PageTable {
   }
 
   /// A table of invalid entries that may be linked at once: its zeros are visible first.
-  static u64 new_table(const Platform& platform, unsigned level) {
-    const u64 pa = platform.table_alloc(Layout::table_bytes(level));
+  static u64 new_table(const Platform& platform, unsigned lg2) {
+    const u64 entries = u64{1} << lg2;
+    const u64 pa = platform.table_alloc(entries << Layout::entry_lg2);
     if (pa == 0) return 0;
-    platform.fill64(pa, Layout::entries(level), 0);
-    platform.clean(pa, Layout::table_bytes(level));
+    platform.fill64(pa, entries, 0);
+    platform.clean(pa, entries << Layout::entry_lg2);
     platform.barrier();
     return pa;
   }
@@ -260,11 +274,11 @@ class PageTable {
   }
 
   MapProgress map_step(const Platform& platform, u64 iova, u64 pa, u64 bytes, u64 attributes);
-  static MapProgress map_pages(const Platform& platform, u64 table, u64 iova, u64 pa, u64 bytes,
-                               u64 attributes);
+  static MapProgress map_pages(const Platform& platform, u64 table, unsigned lg2, u64 iova, u64 pa,
+                               u64 bytes, u64 attributes);
   UnmapProgress unmap_step(const Platform& platform, u64 iova, u64 bytes, Retired& retired);
-  static UnmapProgress unmap_pages(const Platform& platform, u64 table, u64 parent_slot, u64 iova,
-                                   u64 bytes, Retired& retired);
+  static UnmapProgress unmap_pages(const Platform& platform, u64 table, unsigned lg2,
+                                   u64 parent_slot, u64 iova, u64 bytes, Retired& retired);
 
   u64 root_ = 0;
   unsigned input_bits_ = 0;
@@ -285,7 +299,7 @@ MapProgress PageTable<Format, Platform>::map_step(const Platform& platform, u64 
         store(platform, slot, Format::make_leaf(pa, attributes, level));
         return {Layout::level_bytes(level), MapStop::done};
       }
-      const u64 next = new_table(platform, level + 1);
+      const u64 next = new_table(platform, Format::index_lg2(level + 1));
       if (next == 0) return {0, MapStop::no_memory};
       store(platform, slot, Format::make_table(next));
       table = next;
@@ -298,15 +312,16 @@ MapProgress PageTable<Format, Platform>::map_step(const Platform& platform, u64 
     }
     table = Format::address(word);
   }
-  return map_pages(platform, table, iova, pa, bytes, attributes);
+  return map_pages(platform, table, last_lg2(), iova, pa, bytes, attributes);
 }
 
 /// Pages in a row within one table of the last level.
 template <TableFormat Format, TablePlatform Platform>
-MapProgress PageTable<Format, Platform>::map_pages(const Platform& platform, u64 table, u64 iova,
-                                                   u64 pa, u64 bytes, u64 attributes) {
-  const u64 first = last_index(iova);
-  const u64 count = std::min<u64>(bytes >> Layout::page_lg2, last_entries - first);
+MapProgress PageTable<Format, Platform>::map_pages(const Platform& platform, u64 table,
+                                                   unsigned lg2, u64 iova, u64 pa, u64 bytes,
+                                                   u64 attributes) {
+  const u64 first = Format::table_index(iova, last_level, lg2);
+  const u64 count = std::min<u64>(bytes >> Layout::page_lg2, (u64{1} << lg2) - first);
   const u64* words = platform.words(table) + first;
   const u64 slots = table + (first << Layout::entry_lg2);
   u64 n = 0;
@@ -341,19 +356,19 @@ UnmapProgress PageTable<Format, Platform>::unmap_step(const Platform& platform, 
     store(platform, slot, 0);
     return {Layout::level_bytes(level), level_bit(level), false};
   }
-  return unmap_pages(platform, table, parent_slot, iova, bytes, retired);
+  return unmap_pages(platform, table, last_lg2(), parent_slot, iova, bytes, retired);
 }
 
 template <TableFormat Format, TablePlatform Platform>
 UnmapProgress PageTable<Format, Platform>::unmap_pages(const Platform& platform, u64 table,
-                                                       u64 parent_slot, u64 iova, u64 bytes,
-                                                       Retired& retired) {
-  const u64 first = last_index(iova);
-  const u64 limit = std::min<u64>(bytes >> Layout::page_lg2, last_entries - first);
+                                                       unsigned lg2, u64 parent_slot, u64 iova,
+                                                       u64 bytes, Retired& retired) {
+  const u64 first = Format::table_index(iova, last_level, lg2);
+  const u64 limit = std::min<u64>(bytes >> Layout::page_lg2, (u64{1} << lg2) - first);
   const u64 run = valid_run(platform.words(table) + first, limit);
   if (run == 0) return {};
   const u64 run_bytes = run << Layout::page_lg2;
-  if (run == last_entries && !retired.full()) {
+  if (run == last_entries && parent_slot != 0 && !retired.full()) {
     // All its pages go: one store instead of one each, and the table comes back.
     store(platform, parent_slot, 0);
     retired.push(table);

@@ -25,7 +25,7 @@ const char* refusal(const Features& f) {
   if (!f.stage1 && !f.stage2) return "IDR0.S1P = S2P = 0: it does not translate";
   if (!f.aarch64_tables) return "IDR0.TTF[1] = 0: no AArch64 tables";
   if (!f.little_endian) return "IDR0.TTENDIAN = 3: big-endian tables only";
-  if (!f.granule_4k) return "IDR5.GRAN4K = 0: no 4 KiB granule";
+  if (f.page == 0) return "IDR5.GRAN4K = GRAN16K = GRAN64K = 0: no granule";
   if (f.preset_tables) return "IDR1.TABLES_PRESET or QUEUES_PRESET: tables or queues are fixed";
   // Stalls that are forced need a fault handler, which paging domains do not have.
   if (f.stall_model == 2) return "IDR0.STALL_MODEL = 2: faults of every stream stall";

@@ -43,7 +43,7 @@ inline constexpr unsigned vmid_lsb = 32;
 inline constexpr unsigned num_lsb = 12;
 inline constexpr unsigned scale_lsb = 20;
 inline constexpr unsigned ttl_lsb = 8;
-inline constexpr u64 granule_4k = 1 << 10;  // TG
+inline constexpr unsigned tg_lsb = 10;
 inline constexpr u64 range_all = 31;
 inline constexpr unsigned ssid_lsb = 12;
 inline constexpr u64 ssid_valid = 1 << 11;
@@ -119,12 +119,14 @@ constexpr CommandOf<W> tlbi_nh_va(W asid, W iova, bool leaf) {
           (iova & W(~u64{page_bytes - 1})) | W(leaf ? 1 : 0)};
 }
 
-/// (num + 1) * 2^scale pages of 4 KiB from `iova`; `ttl` 0 for any level. num = scale = ttl = 0 is
-/// CERROR_ILL (arch 5.2) and has to be said with tlbi_nh_va.
+/// (num + 1) * 2^scale pages from `iova`, of a granule by log2 of its page; `ttl` 0 for any level.
+/// num = scale = ttl = 0 is CERROR_ILL (arch 5.2) and has to be said with tlbi_nh_va.
 template <class W>
-constexpr CommandOf<W> tlbi_nh_va_range(W asid, W iova, W num, W scale, u64 ttl, bool leaf) {
+constexpr CommandOf<W> tlbi_nh_va_range(W asid, W iova, W num, W scale, u64 ttl, bool leaf,
+                                        unsigned page = page_lg2) {
+  const u64 tg = u64{page - 10} / 2;  // 1: 4 KiB, 2: 16, 3: 64
   return {W(op_tlbi_nh_va) | (num << num_lsb) | (scale << scale_lsb) | (asid << asid_lsb),
-          (iova & W(~u64{page_bytes - 1})) | W(granule_4k | ttl << ttl_lsb | (leaf ? 1 : 0))};
+          (iova & W(~u64{page_bytes - 1})) | W(tg << tg_lsb | ttl << ttl_lsb | (leaf ? 1 : 0))};
 }
 
 /// All of `vmid` but what is of stage 2 alone.

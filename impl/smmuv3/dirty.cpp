@@ -21,24 +21,31 @@ u64 Spaces::change_leaf(u64 slot, Change change) const {
   return word;
 }
 
+template <class Visit>
+void Spaces::for_each_leaf(const SmmuSpace& space, u64 first, u64 last, Visit visit) const {
+  std::visit([&](const auto& its) { its.pages.for_each_leaf(platform_, first, last, visit); },
+             space.table);
+}
+
 void Spaces::track(Space& space, bool on) {
   const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
   const u64 last = (u64{1} << space.input_bits) - 1;
-  static_cast<SmmuSpace&>(space).pages.for_each_leaf(
-      platform_, 0, last, [&](u64 slot, unsigned /*level*/, u64 /*first*/) {
-        change_leaf(slot, [&](u64 word) {
-          if (!descriptor::is_writable(word, stage2)) return word;
-          return on ? descriptor::make_clean(word, stage2)
-                    : descriptor::make_untracked(word, stage2);
-        });
-      });
+  for_each_leaf(static_cast<const SmmuSpace&>(space), 0, last,
+                [&](u64 slot, unsigned /*level*/, u64 /*first*/) {
+                  change_leaf(slot, [&](u64 word) {
+                    if (!descriptor::is_writable(word, stage2)) return word;
+                    return on ? descriptor::make_clean(word, stage2)
+                              : descriptor::make_untracked(word, stage2);
+                  });
+                });
 }
 
 void Spaces::read_marks(Space& space, DirtyWindow& window) {
   const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
-  static_cast<SmmuSpace&>(space).pages.for_each_leaf(
-      platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
-        const u64 end = first + level_bytes(level);
+  for_each_leaf(
+      static_cast<const SmmuSpace&>(space), window.iova, window.last,
+      [&](u64 slot, unsigned level, u64 first) {
+        const u64 end = first + level_bytes(level, features_.page);
         const bool clears = window.clear && window.holds(first, end);
         const u64 word = change_leaf(slot, [&](u64 old) {
           const bool dirty = descriptor::is_dirty(old, stage2);
@@ -55,9 +62,11 @@ void Spaces::read_marks(Space& space, DirtyWindow& window) {
 
 void Spaces::mark_again(Space& space, const DirtyWindow& window) {
   const bool stage2 = static_cast<const SmmuSpace&>(space).stage2;
-  static_cast<SmmuSpace&>(space).pages.for_each_leaf(
-      platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
-        if (!window.holds(first, first + level_bytes(level)) || !window.has(first)) return;
+  for_each_leaf(
+      static_cast<const SmmuSpace&>(space), window.iova, window.last,
+      [&](u64 slot, unsigned level, u64 first) {
+        if (!window.holds(first, first + level_bytes(level, features_.page)) || !window.has(first))
+          return;
         change_leaf(slot, [&](u64 word) {
           const bool tracked = (word & descriptor::dirty_bit_modifier) != 0;
           return tracked ? descriptor::make_dirty(word, stage2) : word;

@@ -9,7 +9,7 @@ namespace iommucheck::impl {
 
 void Smmu::drop_gathered(const Gather& gather, Tag tag, const Places& /*places*/) {
   if (is_vmid(tag)) return drop_stage2(gather, tag.outer);
-  emit_invalidation(gather, tag.inner, features_.range_invalidation,
+  emit_invalidation(gather, tag.inner, features_.range_invalidation, features_.page,
                     [&](Command command) { add(command); });
 }
 

@@ -91,7 +91,6 @@ struct Features {
   bool two_level_stream_table = false;
   bool range_invalidation = false;
   bool wide_ranges = false;  ///< SCALE of range commands has six bits
-  bool granule_4k = false;
   bool preset_tables = false;
   bool ats = false;
   bool split_ats = false;  ///< ATS of stage 1 alone, under stage 2
@@ -99,6 +98,8 @@ struct Features {
   bool pasid_on_overflow = false;  ///< responses of its own have PASIDs, whatever STE.PPAR says
   bool dirty_state = false;        ///< marks what is written to, and access flags
   bool two_level_cd_table = false;
+  u8 page =
+      0;  ///< log2 of the smallest granule's, in which all its own tables are; 0: there is none
   u8 asid_bits = 8;
   u8 stall_model = 0;
   u16 stall_max = 0;
@@ -139,7 +140,7 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.cmdq_lg2_max = static_cast<u8>(bits(id1, 25, 21));
   f.preset_tables = bits(id1, 30, 29) != 0;
   f.range_invalidation = bit(id3, 10);
-  f.granule_4k = bit(id5, 4);
+  f.page = bit(id5, 4) ? 12 : bit(id5, 5) ? 14 : bit(id5, 6) ? 16 : 0;
   f.wide_ranges = bit(id5, 7);  // DS
   f.stall_max = static_cast<u16>(bits(id5, 31, 16));
   // 52 bits and more need descriptor formats that a 4 KiB table has only with DS: 48 are used.

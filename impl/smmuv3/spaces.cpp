@@ -6,10 +6,13 @@ namespace iommucheck::impl {
 
 namespace {
 
-constexpr u64 page_sizes_4k = u64{1} << 12 | u64{1} << 21 | u64{1} << 30;
-
 SmmuSpace& own(Space& space) { return static_cast<SmmuSpace&>(space); }
 const SmmuSpace& own(const Space& space) { return static_cast<const SmmuSpace&>(space); }
+
+template <class Do>
+auto with_table(Space& space, Do what) {
+  return std::visit(what, own(space).table);
+}
 
 }  // namespace
 
@@ -23,14 +26,21 @@ bool Spaces::create() {
 SmmuSpace* Spaces::new_space(u32 input_bits, bool stage2) {
   SmmuSpace* made = spaces_.allocate(platform_);
   if (made == nullptr) return nullptr;
-  if (!made->pages.create(platform_, input_bits)) {
+  const unsigned page = features_.page;
+  if (page == 14) made->table.emplace<TableOf<Vmsav8Granule16k>>();
+  if (page == 16) made->table.emplace<TableOf<Vmsav8Granule64k>>();
+  const unsigned start =
+      stage2 ? stage2_start_level(input_bits, page) : start_level(input_bits, page);
+  made->table_pa = with_table(*made, [&](auto& its) {
+    return its.pages.create(platform_, input_bits, start) ? its.pages.root() : 0;
+  });
+  if (made->table_pa == 0) {
     spaces_.release(*made);
     return nullptr;
   }
   const bool none = (config_->flags & IOMMUCHECK_CONFIG_NO_PAGE_SIZES) != 0;
-  made->page_sizes = none ? 0 : page_sizes_4k;
-  made->page_mask = page_bytes - 1;
-  made->table_pa = made->pages.root();
+  made->page_sizes = none ? 0 : leaf_sizes(page);
+  made->page_mask = (u64{1} << page) - 1;
   made->input_bits = input_bits;
   made->stage2 = stage2;
   return made;
@@ -65,8 +75,10 @@ int Spaces::open_foreign_space(const Space& like, Space** space) {
 
 void Spaces::close_space(Space& space) {
   SmmuSpace& its = own(space);
-  its.retired.free_all(platform_);
-  its.pages.destroy(platform_);
+  with_table(space, [&](auto& table) {
+    table.retired.free_all(platform_);
+    table.pages.destroy(platform_);
+  });
   if (!space.tag.is_none()) release_tag(space.tag);
   if (!space.old_tag.is_none()) release_tag(space.old_tag);
   spaces_.release(its);
@@ -78,30 +90,36 @@ MapProgress Spaces::map(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
   if (space.tracked && descriptor::is_writable(attributes, stage2)) {
     attributes = descriptor::make_clean(attributes, stage2);
   }
-  return own(space).pages.map(platform_, iova, pa, bytes, attributes);
+  return with_table(
+      space, [&](auto& its) { return its.pages.map(platform_, iova, pa, bytes, attributes); });
 }
 
 UnmapProgress Spaces::unmap(Space& space, u64 iova, u64 bytes) {
-  return own(space).pages.unmap(platform_, iova, bytes, own(space).retired);
+  return with_table(
+      space, [&](auto& its) { return its.pages.unmap(platform_, iova, bytes, its.retired); });
 }
 
 u64 Spaces::translate(const Space& space, u64 iova) const {
-  return own(space).pages.translate(platform_, iova);
+  return std::visit([&](const auto& its) { return its.pages.translate(platform_, iova); },
+                    own(space).table);
 }
 
 Detached Spaces::detach(Space& space, u64 iova, u64 pa, u64 bytes) {
-  return own(space).pages.detach(platform_, iova, pa, bytes);
+  return with_table(space, [&](auto& its) { return its.pages.detach(platform_, iova, pa, bytes); });
 }
 
-void Spaces::attach_back(Space& /*space*/, const Detached& subtree) {
-  SmmuSpace::Pages::attach(platform_, subtree);
+void Spaces::attach_back(Space& space, const Detached& subtree) {
+  with_table(space, [&](auto& its) { its.pages.attach(platform_, subtree); });
 }
 
-void Spaces::free_detached(Space& /*space*/, const Detached& subtree) {
-  SmmuSpace::Pages::free_subtree(platform_, subtree.table, subtree.level);
+void Spaces::free_detached(Space& space, const Detached& subtree) {
+  with_table(space,
+             [&](auto& its) { its.pages.free_subtree(platform_, subtree.table, subtree.level); });
 }
 
-void Spaces::free_retired(Space& space) { own(space).retired.free_all(platform_); }
+void Spaces::free_retired(Space& space) {
+  with_table(space, [&](auto& its) { its.retired.free_all(platform_); });
+}
 
 int Spaces::take_tag(const iommucheck_mm& /*mm*/, u64 cpus, Tag* tag) {
   *tag = {.inner = cpus};

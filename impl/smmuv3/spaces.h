@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Address spaces: VMSAv8-64 tables with an ASID each, or of stage 2 with a VMID, and what devices
-// have written to by them (dirty.cpp). A tag that is taken is no other space's until it is
-// released, and a table that was unmapped is freed only with what is retired. arch 7.3, 7.4.
+// Address spaces: VMSAv8-64 tables, of the smallest granule that the SMMU has, with an ASID each,
+// or of stage 2 with a VMID, and what devices have written to by them (dirty.cpp). A tag that is
+// taken is no other space's until it is released, and a table that was unmapped is freed only with
+// what is retired. arch 7.3, 7.4.
 #pragma once
+
+#include <variant>
 
 #include "impl/core/backend.h"
 #include "impl/pgtable/page_table.h"
@@ -18,14 +21,21 @@ namespace iommucheck::impl {
 inline constexpr u64 no_asid = ~u64{0};
 constexpr bool is_vmid(Tag tag) { return tag.inner == no_asid; }
 
+template <class Format>
+struct TableOf {
+  using Pages = PageTable<Format, Platform>;
+  Pages pages;
+  Pages::Retired retired;  // wait for what is gathered or in quarantine
+};
+
 struct SmmuSpace : Space {
-  using Pages = PageTable<Vmsav8Granule4k, Platform>;
   bool used = false;
   u32 index = 0;
   u32 generation = 0;
   bool stage2 = false;
-  Pages pages;
-  Pages::Retired retired;  // wait for what is gathered or in quarantine
+  /// By the granule; all spaces of an SMMU have the same.
+  std::variant<TableOf<Vmsav8Granule4k>, TableOf<Vmsav8Granule16k>, TableOf<Vmsav8Granule64k>>
+      table;
 };
 
 class Spaces {
@@ -61,6 +71,8 @@ class Spaces {
   SmmuSpace* new_space(u32 input_bits, bool stage2);
   template <class Change>
   u64 change_leaf(u64 slot, Change change) const;
+  template <class Visit>
+  void for_each_leaf(const SmmuSpace& space, u64 first, u64 last, Visit visit) const;
 
   const Platform& platform_;
   const iommucheck_config* config_;

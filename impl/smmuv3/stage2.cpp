@@ -7,9 +7,8 @@
 namespace iommucheck::impl {
 
 void Tables::name_table(SmmuTable& table, const Space& space) const {
-  table.word2 =
-      ste::stage2_word2<u64>(space.tag.outer, space.input_bits, start_level(space.input_bits),
-                             features_.output_size, features_.dirty_state);
+  table.word2 = ste::stage2_word2<u64>(space.tag.outer, space.input_bits, features_.page,
+                                       features_.output_size, features_.dirty_state);
   table.word3 = space.table_pa;
 }
 
@@ -30,7 +29,7 @@ int Smmu::open_outer(u32 input_bits, Space** space, Table** table) {
 }
 
 void Smmu::drop_stage2(const Gather& gather, u64 vmid) {
-  emit_stage2_invalidation(gather, vmid, features_.range_invalidation,
+  emit_stage2_invalidation(gather, vmid, features_.range_invalidation, features_.page,
                            [&](Command command) { add(command); });
 }
 

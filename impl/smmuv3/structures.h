@@ -20,6 +20,9 @@ inline constexpr u64 ste_bytes = 64;
 inline constexpr u64 cd_bytes = 64;
 inline constexpr u64 structure_words = 8;
 
+/// TG0 and S2TG, of a granule by log2 of its page.
+constexpr u64 granule_code(unsigned page) { return page == 12 ? 0 : page == 16 ? 1 : 2; }
+
 namespace ste {
 
 inline constexpr u64 valid = 1;
@@ -52,11 +55,11 @@ inline constexpr u64 bypass = valid | config_bypass;
 /// Stage 2, through the table that words 2 and 3 name.
 inline constexpr u64 stage2 = valid | config_stage2;
 
-/// S2VMID, S2T0SZ, S2SL0; walks write-back inner shareable, 4 KiB granule, AArch64 tables, faults
-/// terminate and are recorded (S2R); `dirty_state`: what is written to is marked (S2HD, S2HA).
-/// `start`: the level of the first table.
+/// S2VMID, S2T0SZ, S2SL0, S2TG; walks write-back inner shareable, AArch64 tables, faults terminate
+/// and are recorded (S2R); `dirty_state`: what is written to is marked (S2HD, S2HA). `page`: log2
+/// of the granule's.
 template <class W>
-constexpr W stage2_word2(W vmid, u64 input_bits, unsigned start, u64 output_size,
+constexpr W stage2_word2(W vmid, unsigned input_bits, unsigned page, u64 output_size,
                          bool dirty_state = false) {
   constexpr u64 s2ir0_wb = u64{1} << 40;
   constexpr u64 s2or0_wb = u64{1} << 42;
@@ -64,8 +67,10 @@ constexpr W stage2_word2(W vmid, u64 input_bits, unsigned start, u64 output_size
   constexpr u64 s2aa64 = u64{1} << 51;
   constexpr u64 s2r = u64{1} << 58;
   constexpr u64 s2hd_s2ha = u64{3} << 55;
-  return W((dirty_state ? s2hd_s2ha : 0) | (64 - input_bits) << 32 | u64{2 - start} << 38 |
-           s2ir0_wb | s2or0_wb | s2sh0_inner | output_size << 48 | s2aa64 | s2r) |
+  const unsigned deepest = page == 12 ? 2 : 3;  // where S2SL0 = 0 starts
+  const u64 s2sl0 = deepest - stage2_start_level(input_bits, page);
+  return W((dirty_state ? s2hd_s2ha : 0) | (64 - u64{input_bits}) << 32 | s2sl0 << 38 | s2ir0_wb |
+           s2or0_wb | s2sh0_inner | granule_code(page) << 46 | output_size << 48 | s2aa64 | s2r) |
          vmid;
 }
 
@@ -127,11 +132,12 @@ struct Kind {
   bool waits = false;        // faults stall
   bool quiet = false;        // nothing is walked any more, faults end without a record
   bool dirty_state = false;  // what is written to is marked, where leaves say so
+  unsigned page = page_lg2;  // log2 of the granule's
 };
 
-/// Word 0. TTB0 only (EPD1), 4 KiB granule, walks write-back inner shareable, faults terminate (A)
-/// and are recorded (R) unless they stall (S). `quiet` is EPD0 without R and S: a legal CD,
-/// whatever its table, that fills nothing (arch 3.4, 7.6).
+/// Word 0. TTB0 only (EPD1), walks write-back inner shareable, faults terminate (A) and are
+/// recorded (R) unless they stall (S). `quiet` is EPD0 without R and S: a legal CD, whatever its
+/// table, that fills nothing (arch 3.4, 7.6).
 template <class W>
 constexpr W word0(W asid, u64 input_bits, u64 output_size, Kind kind = {}) {
   constexpr u64 ir0_wb = u64{1} << 8;
@@ -145,8 +151,8 @@ constexpr W word0(W asid, u64 input_bits, u64 output_size, Kind kind = {}) {
   u64 flags = kind.quiet ? epd0 : record | (kind.waits ? stall : 0);
   if (!kind.shared) flags |= aset;
   if (kind.dirty_state) flags |= hd_ha;
-  return W((64 - input_bits) | ir0_wb | or0_wb | sh0_inner | epd1 | valid | output_size << 32 |
-           aa64 | abort | flags) |
+  return W((64 - input_bits) | granule_code(kind.page) << 6 | ir0_wb | or0_wb | sh0_inner | epd1 |
+           valid | output_size << 32 | aa64 | abort | flags) |
          (asid << 48);
 }
 

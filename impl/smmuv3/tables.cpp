@@ -20,9 +20,10 @@ u64 mair_of(const Entry& entry) { return entry.mm != nullptr ? entry.mm->mair : 
 
 }  // namespace
 
+/// Tables of processes have pages of 4 KiB.
 bool Tables::understands(const iommucheck_mm& mm) const {
-  return features_.stage1 && mm.input_bits >= input_bits_min && mm.input_bits <= input_bits_max &&
-         mm.table_pa % ttb_alignment == 0;
+  return features_.stage1 && features_.page == page_lg2 && mm.input_bits >= input_bits_min &&
+         mm.input_bits <= input_bits_max && mm.table_pa % ttb_alignment == 0;
 }
 
 /// False: no memory.
@@ -59,7 +60,8 @@ u64 Tables::cd_word0(const Entry& entry) const {
   const cd::Kind kind = {.shared = shared,
                          .waits = entry.waits && features_.stall_model == 0,
                          .quiet = entry.quiet,
-                         .dirty_state = !shared && features_.dirty_state};
+                         .dirty_state = !shared && features_.dirty_state,
+                         .page = features_.page};
   return cd::word0<u64>(entry.tag.inner, input_bits, features_.output_size, kind);
 }
 

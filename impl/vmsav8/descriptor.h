@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stage 1 and stage 2 descriptors, VMSAv8-64, 4 KiB granule (DDI 0487 D8.3). Writing and
+// Stage 1 and stage 2 descriptors, VMSAv8-64 (DDI 0487 D8.3). Writing and
 // recognising only: what a descriptor permits is the hardware's business.
 #pragma once
 
@@ -35,7 +35,7 @@ constexpr W make_table(W pa) {
   return pa | W(valid | table_or_page);
 }
 
-/// A page (level 3) or block (1, 2) with output `pa`; `attributes` from leaf_attributes().
+/// A page (level 3) or a block with output `pa`; `attributes` from leaf_attributes().
 template <class W>
 constexpr W make_leaf(W pa, u64 attributes, unsigned level) {
   return pa | W(attributes | valid | (level == last_level ? table_or_page : 0));

@@ -15,8 +15,9 @@ Regime<u64> walker_regime(const Regime<u64>& format, u32 number, u64 root) {
   return regime;
 }
 
-Regime<u64> plain_format(unsigned input_bits, unsigned output_bits) {
+Regime<u64> plain_format(unsigned input_bits, unsigned output_bits, Granule granule) {
   Regime<u64> regime;
+  regime.half[0].tg = granule;
   regime.half[0].tsz = 64 - u64{input_bits};
   regime.ips_lg2 = output_bits;
   regime.mair = unknown_mair;

@@ -18,8 +18,8 @@ Regime<u64> walker_regime(const Regime<u64>& format, u32 number, u64 root);
 /// In place of a MAIR that nobody has said.
 inline constexpr u64 unknown_mair = ~u64{0};
 
-/// The format of a table of which no context descriptor is known: 4 KiB granule, no hardware flags,
-/// memory types unknown. Widths in bits: of input addresses 25 to 48, of output addresses.
-Regime<u64> plain_format(unsigned input_bits, unsigned output_bits);
+/// The format of a table of which no context descriptor is known: no hardware flags, memory types
+/// unknown. Widths in bits: of input addresses 25 to 48, of output addresses.
+Regime<u64> plain_format(unsigned input_bits, unsigned output_bits, Granule granule = Granule::g4k);
 
 }  // namespace iommucheck::spec

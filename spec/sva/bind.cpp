@@ -43,6 +43,7 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
   const u32 life = s.spaces[process].life;
   const bool dies = life != records::living;
   if (dies) set.add(Reason::the_process_is_dead_or_dying);
+  if (!s.walks_processes) set.add(Reason::it_cannot_walk_the_processs_table);
   if (!has_device || set.has(Status::einval) || !hooks_work) return set;
   // One that began before Release may still do it, and gets its mm_exit.
   const bool began_before = begun != nullptr && begun->first_pasid <= begun->last_pasid;

@@ -52,6 +52,7 @@ struct Setup {
   /// Input addresses of a domain that stage 2 translates, which any paging domain may be, have no
   /// more; 64: all that may be asked for.
   u32 stage2_bits = 64;
+  bool walks_processes = true;  ///< it has the granule of processes' tables, 4 KiB
   /// PASID tables belong to devices: nobody else of the domain reaches what a device is bound to.
   bool per_device_tables = false;
   bool keeps_pasid_0 = true;  ///< SMMUv3 does; false: 0 is a number like any other

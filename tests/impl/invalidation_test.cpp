@@ -30,7 +30,7 @@ Span covered_by(Command c) {
 
 std::vector<Command> commands_for(const Gather& gather, bool ranges) {
   std::vector<Command> out;
-  emit_invalidation(gather, u64{7}, ranges, [&](Command c) { out.push_back(c); });
+  emit_invalidation(gather, u64{7}, ranges, page_lg2, [&](Command c) { out.push_back(c); });
   return out;
 }
 
@@ -60,6 +60,30 @@ RC_GTEST_PROP(Invalidation, range_commands_cover_exactly_what_was_asked, ()) {
     RC_ASSERT(!reserved);
   }
   RC_ASSERT(next == first + pages * page_bytes);
+}
+
+// Of larger pages as well, in their own units and with their TG.
+RC_GTEST_PROP(Invalidation, range_commands_are_of_the_granule, ()) {
+  const auto page = *rc::gen::element<unsigned>(12, 14, 16);
+  const u64 first = any_in<u64>(0, 100) << page;
+  const u64 pages = any_in<u64>(1, 100'000);
+  Gather gather;
+  gather.add({first, first + (pages << page), level_bit(3), false});
+  u64 next = first;
+  emit_invalidation(gather, 7, true, page, [&](Command c) {
+    RC_ASSERT((c.word1 & ~u64{0xfff}) == next);
+    RC_ASSERT((c.word1 >> 10 & 3) == (page - 10) / 2);
+    next += ((c.word0 >> 12 & 31) + 1) << (c.word0 >> 20 & 31) << page;
+  });
+  RC_ASSERT(next == first + (pages << page));
+}
+
+TEST(Invalidation, without_range_commands_each_page_of_the_granule_is_met) {
+  Gather gather;
+  gather.add({0, u64{3} << 14, level_bit(3), false});
+  std::vector<u64> addresses;
+  emit_invalidation(gather, 7, false, 14, [&](Command c) { addresses.push_back(c.word1 >> 12); });
+  EXPECT_EQ(addresses, (std::vector<u64>{0, 4, 8}));
 }
 
 TEST(Invalidation, one_block_without_range_commands_is_one_command) {

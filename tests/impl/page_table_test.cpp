@@ -32,6 +32,14 @@ struct Known<Vmsav8Granule4k> {
   static constexpr std::array input_bits = {25u, 30u, 31u, 39u, 40u, 48u};
 };
 template <>
+struct Known<Vmsav8Granule16k> : Known<Vmsav8Granule4k> {
+  static constexpr std::array input_bits = {25u, 26u, 36u, 37u, 47u, 48u};
+};
+template <>
+struct Known<Vmsav8Granule64k> : Known<Vmsav8Granule4k> {
+  static constexpr std::array input_bits = {25u, 29u, 30u, 42u, 43u, 48u};
+};
+template <>
 struct Known<WideFormat> {
   static constexpr u64 attributes = WideFormat::leaf_attributes();
   static constexpr std::array input_bits = {23u, 24u, 32u, 33u, 36u, 41u};
@@ -166,6 +174,7 @@ TEST(PageTable, tables_of_another_format_have_their_own_sizes) {
 template <class Format>
 struct Model {
   using Layout = TableLayout<Format>;
+  unsigned start_level = 0;
   std::map<u64, u64> leaves[Layout::last_level + 1];  // by level: first iova -> pa
 
   u64 at(u64 iova) const {
@@ -183,7 +192,7 @@ struct Model {
   }
   void map(u64 iova, u64 pa, u64 bytes) {
     while (bytes > 0) {
-      unsigned level = 0;
+      unsigned level = start_level;
       const auto fits = [&] {
         if (level == Layout::last_level) return true;
         return Format::block_at(level) && Layout::leaf_offset(iova | pa, level) == 0 &&
@@ -220,7 +229,7 @@ void agrees_with_a_model() {
   const auto input_bits = *rc::gen::elementOf(
       std::vector<unsigned>(Known<Format>::input_bits.begin(), Known<Format>::input_bits.end()));
   TableIn<Format> t(input_bits);
-  Model<Format> model;
+  Model<Format> model{.start_level = Format::start_level(input_bits), .leaves = {}};
   const u64 top = u64{1} << input_bits;
   std::vector<u64> bases = {0};
   if (top >= 8 * block) bases = {0, top / 2 - block, top - 3 * block};
@@ -269,6 +278,36 @@ void agrees_with_a_model() {
 }
 
 RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages, ()) { agrees_with_a_model<Vmsav8Granule4k>(); }
+
+RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages_of_16_kib, ()) {
+  agrees_with_a_model<Vmsav8Granule16k>();
+}
+
+RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages_of_64_kib, ()) {
+  agrees_with_a_model<Vmsav8Granule64k>();
+}
+
+/// A root that is pages already stays, whatever goes; and stage 2 may have two tables for one.
+TEST(PageTable, a_root_of_another_size_is_given_back_whole) {
+  TableIn<Vmsav8Granule64k> pages(25);
+  constexpr u64 all = u64{1} << 25;
+  EXPECT_EQ(pages.map(0, 8 * gib, all).bytes, all);
+  EXPECT_EQ(pages.unmap(0, all).bytes, all);
+  EXPECT_EQ(pages.world.live_tables(), 1U);
+  pages.table.destroy(pages.platform);
+  EXPECT_EQ(pages.world.live_tables(), 0U);
+
+  TableIn<Vmsav8Granule16k> two;
+  two.table.destroy(two.platform);
+  ASSERT_TRUE(two.table.create(two.platform, 48, stage2_start_level(48, 14)));
+  const u64 top = (u64{1} << 48) - (u64{1} << 14);
+  EXPECT_EQ(two.map(top, 8 * gib, u64{1} << 14).bytes, u64{1} << 14);
+  EXPECT_EQ(two.at(top), 8 * gib);
+  EXPECT_EQ(two.at(top & ~(u64{1} << 47)), 0U);
+  two.table.destroy(two.platform);
+  EXPECT_EQ(two.world.live_tables(), 0U);
+  EXPECT_TRUE(two.world.errors.empty());
+}
 
 RC_GTEST_PROP(PageTable, agrees_with_a_map_of_pages_in_another_format, ()) {
   agrees_with_a_model<WideFormat>();

@@ -80,7 +80,7 @@ RC_GTEST_PROP(WrittenTwice, IdRegisters, ()) {
   RC_ASSERT(f.little_endian == (c.ttendian != 3));
   RC_ASSERT(f.two_level_stream_table == c.two_level_stream_table);
   RC_ASSERT(f.range_invalidation == c.ril);
-  RC_ASSERT(f.granule_4k == c.gran4k);
+  RC_ASSERT(f.page == (c.gran4k ? 12 : c.gran16k ? 14 : c.gran64k ? 16 : 0));
   RC_ASSERT(f.ats == c.ats);
   RC_ASSERT(f.two_level_cd_table == c.cd2l);
   RC_ASSERT(f.ssid_bits == c.ssidsize);
