@@ -68,12 +68,6 @@ bool varies_granules(const Test& test) {
 std::string unsupported_feature(const Test& test, const Layout& layout) {
   if (!test.dmas.empty()) return "DMAs that take time";
   if (!test.loads.empty()) return "what software reads of descriptors";
-  std::string what;
-  for_each_object(test, [&what](const Object& object) {
-    const auto* ste = std::get_if<SteLine>(&object);
-    if (ste != nullptr && ste->cont && ste->cont->value != 0) what = "STE.CONT";
-  });
-  if (!what.empty()) return what;
   for (const Step& step : test.run) {
     // The engine's endpoints lose what they hold, as PCIe has it; the format's keep it.
     const auto* ats = std::get_if<AtsStep>(&step.what);

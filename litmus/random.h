@@ -28,6 +28,10 @@ std::string random_granule_text(u64 seed, unsigned size);
 Test random_el2_test(u64 seed, unsigned size);
 std::string random_el2_text(u64 seed, unsigned size);
 
+/// Likewise of STEs that state a span (STE.CONT).
+Test random_span_test(u64 seed, unsigned size);
+std::string random_span_text(u64 seed, unsigned size);
+
 /// The one test of a text that a generator wrote. Ends the program where it is none.
 Test test_of(const std::string& text);
 

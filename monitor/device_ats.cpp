@@ -31,7 +31,7 @@ using StreamOption = spec::StreamOption;
 /// Met before STE.EATS is looked at.
 bool is_before_eats(EventType event) {
   return event == EventType::c_bad_streamid || event == EventType::f_ste_fetch ||
-         event == EventType::c_bad_ste;
+         event == EventType::c_bad_ste || event == EventType::f_cfg_conflict;
 }
 
 bool passes(const Outcome& outcome) {

@@ -39,7 +39,8 @@ constexpr Rule of_structures[] = {
     rule::EVENT_OVERFLOW_ACK,   rule::EVENT_LEFT,        rule::QUEUE_SIZE,
     rule::COMMAND_RESERVED,     rule::STALL_TERM_ABORTS, rule::QUEUE_COMMAND_ILLEGAL,
     rule::REGISTER_GUARDED,     rule::REGISTER_ACK,      rule::REGISTER_WIDTH,
-    rule::REGISTER_GBPA_UPDATE, rule::REGISTER_GERRORN,  rule::REGISTER_PAGE0_ALIAS};
+    rule::REGISTER_GBPA_UPDATE, rule::REGISTER_GERRORN,  rule::REGISTER_PAGE0_ALIAS,
+    rule::STE_SPAN};
 constexpr Rule of_domains[] = {
     rule::PAGE_REUSE,          rule::TABLE_FREE,        rule::CONFLICT_BBM,
     rule::CONFLICT_CONTIGUOUS, rule::CONFLICT_TLB,      rule::TAG_REGIMES,

@@ -46,6 +46,7 @@ std::string_view nothing_counted(Rule rule) {
     case rule::REGISTER_GERRORN: return "GERRORN was not written";
     case rule::REGISTER_PAGE0_ALIAS: return "no index of an output queue was accessed";
     case rule::TORN_STE: return "no STE could be met with old and new words at once";
+    case rule::STE_SPAN: return "no STE stated that its neighbours are as it is (CONT)";
     case rule::TORN_CD: return "no CD could be met with old and new words at once";
     case rule::STATE_RETURNS: return "no case was run twice";
     case rule::LEAK_NOTHING: return "what the driver still held was not looked at";

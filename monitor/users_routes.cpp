@@ -56,7 +56,7 @@ void UsersJudge::check_users_routes(u64 domain) {
       if (!caches_.fetches().ste_options(sid, stes) || stes.size() != 1) continue;
       for (const spec::Fetches::SteOption& one : stes) {
         // Anything else than a user's stage 1 shows by where its accesses end.
-        if (one.unknown || one.decision.kind != spec::SteKind::nested) continue;
+        if (!one.is_read() || one.decision.kind != spec::SteKind::nested) continue;
         const auto other = other_field(users, one.ste, setup_.devices[device], may_stall);
         if (!other || !findings().empty()) continue;
         Finding finding =

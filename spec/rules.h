@@ -41,6 +41,7 @@ enum class Family : u8 {
   command,
   event,
   coverage,
+  cont,
 };
 
 /// A rule, by its number. Its name, rule::PAGE_REUSE, is in the header of its area, spec/rules/*.h,

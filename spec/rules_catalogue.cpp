@@ -48,6 +48,7 @@ constexpr std::pair<Family, std::string_view> families[] = {
     {Family::wild, "wild"},
     {Family::unknown, "unknown"},
     {Family::torn, "torn"},
+    {Family::cont, "cont"},
     {Family::queue_protocol, "queue-protocol"},
     {Family::register_protocol, "register-protocol"},
     {Family::result, "result"},

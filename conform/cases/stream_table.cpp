@@ -72,6 +72,46 @@ void ste_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
            [](spec::Ste<u64>& ste, CaseBuilder&) { ste = spec::make_abort_ste(); });
 }
 
+/// STEs of a span that are alike, whichever of them serves; and, where the hint is gone and every
+/// copy with it, one of them that is changed. IHI 0070 5.2 (CONT).
+void span_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned cont : {1U, 2U}) {
+    CaseBuilder b(device, fmt::format("ste: CONT = {}, all alike", cont));
+    const u64 root = b.root(spec::Granule::g4k, 25);
+    b.map(root, 0x1000, b.data());
+    b.cd(0, b.plain_cd(root));
+    const spec::SidRange span = spec::span_of(b.sid(0), cont);
+    const auto store = [&](const spec::Ste<u64>& ste) {
+      for (u32 sid = span.first; sid <= span.last; ++sid) {
+        for (unsigned word = spec::ste_words; word-- > 0;) {
+          const u64 place = b.ste_place(sid) + 8 * word;
+          if (b.word(place) != ste.dw[word]) b.store(place, ste.dw[word]);
+        }
+      }
+    };
+    const auto invalidate = [&] {
+      for (u32 sid = span.first; sid <= span.last; ++sid) {
+        b.command(spec::cmd_cfgi_ste(sid, true));
+      }
+      b.sync();
+    };
+    spec::Ste<u64> ste = b.stage1_ste(0);
+    ste.dw[1] = with_bits(ste.dw[1], 16, 13, cont);
+    store(ste);
+    b.enable();
+    b.both(0x1000);
+    ste.dw[1] = with_bits(ste.dw[1], 16, 13, 0);
+    store(ste);
+    invalidate();
+    b.both(0x1000);
+    b.ste(0, spec::make_abort_ste());
+    invalidate();
+    b.both(0x1000);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
 void range_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   // StreamIDs beyond the table: with and without RECINVSID.
   for (const u32 cr2 : {2U, 0U}) {
@@ -268,6 +308,7 @@ void disabled_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void stream_table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   ste_cases(device, cases);
+  span_cases(device, cases);
   range_cases(device, cases);
   disabled_cases(device, cases);
   alignment_cases(device, cases);

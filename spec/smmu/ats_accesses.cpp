@@ -122,7 +122,7 @@ bool AtsAccesses::check_translated(const Access& access, const Outcome& outcome,
   Fetches::SteOptions stes;
   if (!fetches_.ste_options(access.sid, stes)) return false;
   for (const Fetches::SteOption& ste : stes) {
-    if (ste.unknown) {
+    if (ste.unknown || ste.any) {
       add_by_ats(found, outcome);
       continue;
     }
@@ -133,7 +133,7 @@ bool AtsAccesses::check_translated(const Access& access, const Outcome& outcome,
     }
     // CR2.REC_CFG_ATS, by which configuration errors have a record, is not followed here.
     std::optional<Outcome> refused = Outcome{.kind = OutcomeKind::abort};
-    if (!ste.bad_streamid) {
+    if (ste.is_read()) {
       refused = refused_translated(ste.ste, caps_, access, false);
     }
     if (refused) refused->atc = outcome.atc;

@@ -43,13 +43,13 @@ void Ats::sources_of(const StreamPart& part, const Fetches::Options& options,
     }
   };
   for (const Fetches::SteOption& ste : options.stes) {
-    if (ste.unknown && part.whole()) {
+    if ((ste.unknown || ste.any) && part.whole()) {
       add({.owner = atcs_.intern(part.sid, 0, 2),
            .kind = AtsSource::Kind::unknown,
            .number = whole_stream,
            .dies = ste.dies});
     }
-    if (ste.unknown || ste.bad_streamid || !full_ats(ste.ste, caps_)) continue;
+    if (!ste.is_read() || !full_ats(ste.ste, caps_)) continue;
     if (ste.decision.has_stage2() && part.whole()) {
       const Fetches::Forming2 forms = fetches_.forming2(ste.ste);
       const bool nested = ste.decision.kind == SteKind::nested;

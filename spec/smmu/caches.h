@@ -260,13 +260,14 @@ class Caches {
   Scopes scopes_{controls_, regimes_};
   LeafNotes leaves_{trail_};
   KnownStreams streams_{trail_};
+  SteSpans spans_{trail_};
   TableGraph graph_{trail_, memory_, regimes_, items_, work_};
   Capabilities caps_;
   Profile profile_;
   Changes changes_;
   Atcs atcs_{trail_, commands_, changes_, profile_.untagged_covers_pasids};
-  Fetches fetches_{caps_, profile_, controls_, memory_, config_,  from_reset_,
-                   atcs_, trail_,   regimes_,  items_,  findings_};
+  Fetches fetches_{caps_, profile_, controls_, memory_,  config_, from_reset_,
+                   atcs_, spans_,   trail_,    regimes_, items_,  findings_};
   Lookups lookups_{caps_, profile_, memory_, regimes_, items_, atcs_, from_reset_, leaves_, work_};
   Ats ats_{caps_, controls_, regimes_, items_, from_reset_, lookups_, fetches_, findings_, atcs_};
   Accesses accesses_{caps_, memory_, regimes_, items_, fetches_, lookups_};
@@ -286,9 +287,9 @@ class Caches {
                         findings_, tables_, makes_,  fills_};
   ConfigFills config_fills_{caps_,   profile_, controls_, memory_,  commands_,
                             scopes_, streams_, findings_, fetches_, config_};
-  Configuration configuration_{caps_,    controls_,     memory_,  atcs_,    config_,
-                               regimes_, graph_,        streams_, changes_, findings_,
-                               fetches_, config_fills_, ats_,     formed_};
+  Configuration configuration_{caps_,     controls_, memory_,       atcs_,  config_,
+                               regimes_,  graph_,    streams_,      spans_, changes_,
+                               findings_, fetches_,  config_fills_, ats_,   formed_};
   Walkers walkers_{trail_, items_, regimes_, graph_, accesses_, lookups_, fills_, formed_};
   ToldStage1 told_stage1_{caps_,    controls_, memory_,   fetches_, findings_,
                           regimes_, items_,    told_cds_, fills_};

@@ -176,6 +176,43 @@ void Configuration::reform(const StreamPart& part) {
 
 /// The same after a change that no access sees: how long something lives.
 void Configuration::reform_unseen(const StreamPart& part) {
+  form(part);
+  if (!controls_.enabled() || !part.whole()) return;
+  // One that aborts says nothing but that, and yet its span may be obeyed.
+  const auto states = [&](const Fetches::SteOption& ste) {
+    if (!ste.is_read() || !ste.ste.v()) return false;
+    return ste.ste.cont() != 0 ||
+           (!ste.ste.config_translates() && fetches_.may_state_span(ste.place));
+  };
+  if (!spans_.none() || std::ranges::any_of(scratch_options_.stes, states)) follow_span(part.sid);
+}
+
+/// What its STEs say of a span concerns those that it takes in, or took in.
+void Configuration::follow_span(u32 sid) {
+  const unsigned cont = fetches_.stated_span(sid);
+  const SidRange before = spans_.around(sid);
+  const bool same = spans_.of(sid) == cont;
+  if (same && before.first == before.last) return;
+  spans_.set(sid, cont);
+  if (!same) fetches_.note_change();
+  const SidRange now = spans_.around(sid);
+  const SidRange span = fetches_.within_table(
+      {.first = std::min(before.first, now.first), .last = std::max(before.last, now.last)});
+  if (span.last - span.first >= Fetches::span_bound) return;  // a look-up says so
+  fetches_.gather_span(now);
+  for (u32 other = span.first; other <= span.last; ++other) {
+    changes_.mark({other});
+    if (other != sid || !same) form({other});
+  }
+  fetches_.forget_span();
+  if (now.first == now.last) return;
+  findings_.count(rule::STE_SPAN);
+  if (!fetches_.span_differs(now)) return;
+  findings_.report(rule::STE_SPAN, "STEs of streams " + hex(now.first) + " to " + hex(now.last) +
+                                       " differ, and STE.CONT of one says that they are alike");
+}
+
+void Configuration::form(const StreamPart& part) {
   const u32 sid = part.sid;
   regimes_.note_change();
   fetches_.note_change(sid);
@@ -196,7 +233,7 @@ void Configuration::reform_unseen(const StreamPart& part) {
         findings_.report(rule::WILD_STRUCTURE,
                          "the STE of stream " + hex(sid) + " is memory of unknown content");
       }
-      if (ste.unknown || ste.bad_streamid) continue;
+      if (!ste.is_read()) continue;
       const SteDecision& decision = ste.decision;
       translates |= decision.kind != SteKind::abort;
       if (decision.kind == SteKind::bad && ste.ste.v() && ste.words > 1) {
@@ -230,6 +267,7 @@ void Configuration::begin() {
   find_stream_table();
   std::vector<u32> sids;
   add_configured_streams(sids);
+  for (u32 i = 0; i < spans_.size(); ++i) sids.push_back(spans_.sid(i));
   for (const u32 sid : sids) reform({sid});
   reform_all();
 }

@@ -15,8 +15,8 @@ class Configuration {
  public:
   Configuration(const Capabilities& caps, const Controls& controls, Memory& memory,
                 const Atcs& atcs, ConfigCache& config, Regimes& regimes, TableGraph& graph,
-                KnownStreams& streams, Changes& changes, Findings& findings, Fetches& fetches,
-                ConfigFills& fills, Ats& ats, FormedRegimes& formed)
+                KnownStreams& streams, SteSpans& spans, Changes& changes, Findings& findings,
+                Fetches& fetches, ConfigFills& fills, Ats& ats, FormedRegimes& formed)
       : caps_(caps),
         controls_(controls),
         memory_(memory),
@@ -25,6 +25,7 @@ class Configuration {
         regimes_(regimes),
         graph_(graph),
         streams_(streams),
+        spans_(spans),
         changes_(changes),
         findings_(findings),
         fetches_(fetches),
@@ -66,6 +67,8 @@ class Configuration {
   // configuration.cpp
   [[nodiscard]] bool may_be_valid(ConfigKind kind, u64 place) const;
   void reform_unseen(const StreamPart& part);
+  void form(const StreamPart& part);
+  void follow_span(u32 sid);
   void cds_to_form(const Fetches::SteOption& ste, const StreamPart& part,
                    std::vector<u32>& numbers) const;
   void form_stage2(u32 sid, const Fetches::SteOption& ste, FormedList& formed);
@@ -80,6 +83,7 @@ class Configuration {
   Regimes& regimes_;
   TableGraph& graph_;
   KnownStreams& streams_;
+  SteSpans& spans_;
   Changes& changes_;
   Findings& findings_;
   Fetches& fetches_;

@@ -254,25 +254,22 @@ bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies
 
 bool Fetches::ste_options(u32 sid, SteOptions& options) const {
   if (!read_stes(sid, options)) return false;
+  if (!spans_.none() && !add_span(sid, options)) return false;
   for (SteOption& option : options) {
-    if (!option.unknown && !option.bad_streamid) option.decision = decode_ste(option.ste, caps_);
+    if (option.is_read()) option.decision = decode_ste(option.ste, caps_);
   }
   return true;
 }
 
-bool Fetches::read_stes(u32 sid, SteOptions& options) const {
+void Fetches::ste_places(u32 sid, StePlaces& places, SteOptions& options) const {
   if (!sid_in_range(controls_.stream_table(), u64{sid})) {
     SteOption option;
     option.bad_streamid = true;
     options.push_back(option);
-    return true;
+    return;
   }
-  Places places;
   if (!controls_.stream_table().two_level) {
-    places.push_back(linear_ste_address(controls_.stream_table(), u64{sid}));
-    if (!mixtures(ConfigKind::ste, sid, 0, places[0], immortal, false, ste_of, options)) {
-      return false;
-    }
+    places.push_back({.place = linear_ste_address(controls_.stream_table(), u64{sid})});
   } else {
     Words words;
     words_at(ConfigKind::l1std, sid, 0, l1std_address(controls_.stream_table(), u64{sid}), 0,
@@ -280,39 +277,192 @@ bool Fetches::read_stes(u32 sid, SteOptions& options) const {
     for (const Word& word : words) {
       SteOption option;
       option.dies = word.dies;
+      const L1Std<u64> l1std{word.value};
       if (word.unknown) {
         option.unknown = true;
         options.push_back(option);
-        continue;
-      }
-      const L1Std<u64> l1std{word.value};
-      if (l1std_illegal(controls_.stream_table(), l1std, u64{sid})) {
+      } else if (l1std_illegal(controls_.stream_table(), l1std, u64{sid})) {
         option.bad_streamid = true;
         options.push_back(option);
-        continue;
-      }
-      places.push_back(second_level_ste_address(controls_.stream_table(), l1std, u64{sid}));
-      if (!mixtures(ConfigKind::ste, sid, 0, places.back(), word.dies, false, ste_of, options)) {
-        return false;
+      } else {
+        places.push_back(
+            {.place = second_level_ste_address(controls_.stream_table(), l1std, u64{sid}),
+             .dies = word.dies});
       }
     }
   }
   // STEs cached from where no fetch leads any more.
-  Places old_places;
   for (u32 i = 0; i < config_.size(); ++i) {
     const ConfigItem& item = config_[i];
     if (item.kind != ConfigKind::ste || item.sid != sid) continue;
-    if (std::ranges::find(places, item.place) != places.end()) continue;
-    if (std::ranges::find(old_places, item.place) == old_places.end()) {
-      old_places.push_back(item.place);
+    if (std::ranges::find(places, item.place, &StePlace::place) != places.end()) continue;
+    places.push_back({.place = item.place, .cached_only = true});
+  }
+}
+
+bool Fetches::read_stes(u32 sid, SteOptions& options) const {
+  StePlaces places;
+  ste_places(sid, places, options);
+  return std::ranges::all_of(places, [&](const StePlace& at) {
+    return mixtures(ConfigKind::ste, sid, 0, at.place, at.dies, at.cached_only, ste_of, options);
+  });
+}
+
+// ---- STE.CONT -----------------------------------------------------------------------------------
+
+namespace {
+
+Ste<u64> without_span(Ste<u64> ste) {
+  ste.dw[1] = with_bits(ste.dw[1], 16, 13, 0);
+  return ste;
+}
+
+}  // namespace
+
+unsigned Fetches::stated_span(u32 sid) const {
+  constexpr unsigned none = 0;
+  const auto cont_of = [](u64 word1) { return static_cast<unsigned>(Ste<u64>{{0, word1}}.cont()); };
+  const auto is_valid = [](u64 word0) { return Ste<u64>{{word0}}.v().value; };
+  const bool pairs = profile_.config_atom == 16;
+  StePlaces places;
+  SteOptions others;
+  ste_places(sid, places, others);
+  unsigned stated = none;
+  for (const StePlace& at : places) {
+    bool valid = false;
+    unsigned cont = none;
+    const auto add = [&](unsigned word, u64 value) {
+      if (word == 0) valid |= is_valid(value);
+      if (word == 1) cont = std::max(cont, cont_of(value));
+    };
+    for (unsigned word = 0; word < 2 && !at.cached_only; ++word) {
+      memory_.visible(at.place + 8 * word, [&](Content content) {
+        if (!content.unknown) add(word, content.value);
+      });
+    }
+    for (u32 i = 0; i < config_.size(); ++i) {
+      const ConfigItem& item = config_[i];
+      if (item.kind != ConfigKind::ste || item.sid != sid || item.place != at.place) continue;
+      if (!pairs && item.unknown == 0) add(item.word, item.value);
+      if (!pairs || item.unknown != 0 || item.word != 0 || !is_valid(item.value)) continue;
+      stated = std::max(stated, cont_of(item.partner));
+    }
+    if (valid) stated = std::max(stated, cont);
+  }
+  return stated;
+}
+
+SidRange Fetches::within_table(SidRange span) const {
+  const unsigned bits = std::min(controls_.stream_table().sid_bits, 31U);
+  span.last = std::min(span.last, (u32{1} << bits) - 1);
+  return span;
+}
+
+bool Fetches::may_state_span(u64 place) const {
+  bool states = false;
+  memory_.visible(place + 8, [&](Content content) {
+    states |= !content.unknown && !is_zero(Ste<u64>{{0, content.value}}.cont()).value;
+  });
+  return states;
+}
+
+namespace {
+
+/// Unless it has one that is the same but for CONT.
+void add_to_span(const Fetches::SteOption& ste, Fetches::SteOptions& options) {
+  const auto known = std::ranges::find_if(options, [&](const Fetches::SteOption& one) {
+    return one.is_read() == ste.is_read() && one.unknown == ste.unknown && !one.bad_streamid &&
+           without_span(one.ste) == without_span(ste.ste);
+  });
+  if (known == options.end()) {
+    options.push_back(ste);
+  } else {
+    known->dies = std::max(known->dies, ste.dies);
+  }
+}
+
+}  // namespace
+
+bool Fetches::read_span(SidRange span, SpanStes& found) const {
+  found.span = span;
+  found.beyond = false;
+  found.stes.clear();
+  for (u32 sid = span.first; sid <= span.last; ++sid) {
+    SteOptions its;
+    if (!read_stes(sid, its)) return false;
+    for (const SteOption& ste : its) {
+      found.beyond |= ste.bad_streamid;
+      if (!ste.bad_streamid) add_to_span(ste, found.stes);
     }
   }
-  for (const u64 place : old_places) {
-    if (!mixtures(ConfigKind::ste, sid, 0, place, immortal, true, ste_of, options)) {
-      return false;
-    }
-  }
+  found.differs = span_differs(span);
   return true;
+}
+
+void Fetches::gather_span(SidRange span) {
+  span = within_table(span);
+  const bool looked_at = span.first != span.last && span.last - span.first < span_bound;
+  span_stes_.valid = looked_at && read_span(span, span_stes_);
+}
+
+/// An STE states that its neighbours are as it is: any of them serves, and where they differ their
+/// cached copies may be in conflict. IHI 0070 5.2.
+bool Fetches::add_span(u32 sid, SteOptions& options) const {
+  if (!sid_in_range(controls_.stream_table(), u64{sid})) return true;
+  const SidRange span = within_table(spans_.around(sid));
+  if (span.first == span.last) return true;
+  if (span.last - span.first >= span_bound) {
+    findings_.leave_unasked(
+        "the span of stream " + hex(sid) + " (STE.CONT) has more STEs than are " + "looked at (" +
+        std::to_string(span_bound) + "), at event " + std::to_string(findings_.now()));
+    return false;
+  }
+  const bool gathered = span_stes_.valid && span_stes_.span == span;
+  SpanStes now;
+  if (!gathered && !read_span(span, now)) return false;
+  const SpanStes& its = gathered ? span_stes_ : now;
+  for (const SteOption& ste : its.stes) add_to_span(ste, options);
+  SteOption other;
+  // More than an array of two levels has: no matter which STE.
+  other.any = its.beyond;
+  if (its.beyond) options.push_back(other);
+  other.any = false;
+  other.conflict = its.differs;
+  if (its.differs) options.push_back(other);
+  return true;
+}
+
+bool Fetches::span_differs(SidRange span) const {
+  span = within_table(span);
+  std::array<std::optional<Content>, ste_words> first;
+  bool differs = false;
+  const auto compare = [&](unsigned word, u64 value, bool unknown) {
+    if (word >= ste_words) return;
+    Ste<u64> ste;
+    ste.dw[word] = value;
+    const Content content{unknown ? 0 : without_span(ste).dw[word], unknown};
+    if (!first[word]) first[word] = content;
+    differs |= !(*first[word] == content);
+  };
+  for (u32 sid = span.first; sid <= span.last; ++sid) {
+    StePlaces places;
+    SteOptions none;
+    ste_places(sid, places, none);
+    for (const StePlace& at : places) {
+      for (unsigned word = 0; word < ste_words && !at.cached_only; ++word) {
+        memory_.visible(at.place + 8 * word,
+                        [&](Content content) { compare(word, content.value, content.unknown); });
+      }
+    }
+  }
+  for (u32 i = 0; i < config_.size(); ++i) {
+    const ConfigItem& item = config_[i];
+    const bool counts = item.kind == ConfigKind::ste && item.place != ConfigItem::no_place;
+    if (!counts || item.sid < span.first || item.sid > span.last) continue;
+    compare(item.word, item.value, (item.unknown & 1) != 0);
+    if (profile_.config_atom == 16) compare(item.word + 1U, item.partner, (item.unknown & 2) != 0);
+  }
+  return differs;
 }
 
 // A cached CD is found by SID and SSID alone, so the CD table of every possible STE counts.
@@ -320,7 +470,7 @@ bool Fetches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& op
   Places places;
   for (const SteOption& ste : all) {
     // Under stage 2 it is a user's.
-    if (ste.unknown || ste.bad_streamid || ste.decision.kind != SteKind::stage1) continue;
+    if (!ste.is_read() || ste.decision.kind != SteKind::stage1) continue;
     const bool substreams = substreams_used(ste.ste, caps_).value;
     if (substreams ? (ssid >> std::min<u64>(ste.ste.s1cdmax(), 31)) != 0 : ssid != 0) continue;
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
@@ -365,8 +515,9 @@ bool Fetches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& op
 bool Fetches::may_merge_events(u32 sid) const {
   SteOptions stes;
   if (from_reset_.has_config(sid) || !ste_options(sid, stes)) return true;
-  return std::ranges::any_of(
-      stes, [](const SteOption& ste) { return ste.unknown || ste.ste.mev().value; });
+  return std::ranges::any_of(stes, [](const SteOption& ste) {
+    return ste.unknown || ste.conflict || ste.any || ste.ste.mev().value;
+  });
 }
 
 bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
@@ -402,6 +553,13 @@ bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
     if (ste.bad_streamid) {
       option.event = EventType::c_bad_streamid;
       option.rule = rule::STREAM_ID_RANGE;
+      add(option);
+      continue;
+    }
+    if (ste.conflict || ste.any) {
+      option.event = ste.conflict ? EventType::f_cfg_conflict : EventType::none;
+      option.any = ste.any;
+      option.rule = rule::STE_SPAN;
       add(option);
       continue;
     }

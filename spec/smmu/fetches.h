@@ -18,6 +18,7 @@
 #include "spec/smmu/findings.h"
 #include "spec/smmu/from_reset.h"
 #include "spec/smmu/profile.h"
+#include "spec/smmu/ste_spans.h"
 #include "spec/smmu/stream_option.h"
 #include "spec/smmu/tlb_items.h"
 
@@ -32,8 +33,13 @@ class Fetches {
     Group dies = immortal;
     bool unknown = false;
     bool bad_streamid = false;
-    unsigned units = 0;  ///< atomic ones with several versions
-    unsigned words = 0;  ///< likewise
+    bool conflict = false;  ///< STEs of one span differ, and both may be met
+    bool any = false;       ///< the span of an STE is larger than the array of STEs
+    unsigned units = 0;     ///< atomic ones with several versions
+    unsigned words = 0;     ///< likewise
+
+    /// There is an STE, and what it says is known.
+    [[nodiscard]] bool is_read() const { return !unknown && !bad_streamid && !conflict && !any; }
   };
   struct CdOption {
     Cd<u64> cd;
@@ -84,8 +90,8 @@ class Fetches {
 
   Fetches(const Capabilities& caps, const Profile& profile, const Controls& controls,
           const Memory& memory, const ConfigCache& config, const FromReset& from_reset,
-          const Atcs& atcs, const Trail& trail, Regimes& regimes, TlbItems& items,
-          Findings& findings)
+          const Atcs& atcs, const SteSpans& spans, const Trail& trail, Regimes& regimes,
+          TlbItems& items, Findings& findings)
       : caps_(caps),
         profile_(profile),
         controls_(controls),
@@ -93,6 +99,7 @@ class Fetches {
         config_(config),
         from_reset_(from_reset),
         atcs_(atcs),
+        spans_(spans),
         trail_(trail),
         regimes_(regimes),
         items_(items),
@@ -113,6 +120,17 @@ class Fetches {
 
   // ---- structures; false: a bound was hit -------------------------------------------------------
   bool ste_options(u32 sid, SteOptions& options) const;
+  /// The largest span that a valid STE of the stream's own may state (STE.CONT): log2. One that
+  /// aborts may be obeyed, too.
+  [[nodiscard]] unsigned stated_span(u32 sid) const;
+  /// A version of the STE at `place`, valid or not, states one.
+  [[nodiscard]] bool may_state_span(u64 place) const;
+  /// STEs of a larger span are not looked at one by one.
+  static constexpr u32 span_bound = 256;
+  /// A span ends where the table does.
+  [[nodiscard]] SidRange within_table(SidRange span) const;
+  /// STEs of the span, as they are in memory or cached, differ in anything but CONT.
+  [[nodiscard]] bool span_differs(SidRange span) const;
   bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
   /// Adds the CDs of substream `number`, once, for an event.
   void look_at_cds(u32 sid, u32 number, Options& options);
@@ -136,6 +154,9 @@ class Fetches {
   /// until forget_cds().
   void gather_cds(u32 sid);
   void forget_cds() { cd_items_.valid = false; }
+  /// Likewise the STEs of a span, which serve each stream of it: until forget_span().
+  void gather_span(SidRange span);
+  void forget_span() { span_stes_.valid = false; }
 
  private:
   /// Of one stream; changes whenever one of its options may, while structures can be fetched and
@@ -158,6 +179,14 @@ class Fetches {
     bool valid = false;
     u32 sid = 0;
     std::vector<std::pair<u32, u32>> items;  ///< SubstreamID and number in ConfigCache, ascending
+  };
+  /// What serves the streams of one span, equal ones once.
+  struct SpanStes {
+    bool valid = false;
+    SidRange span;
+    bool beyond = false;   ///< it is larger than the array of STEs
+    bool differs = false;  ///< in more than CONT
+    SteOptions stes;
   };
   using Places = InlineVector<u64, 4>;
   using CachedWords = InlineVector<u32, 16>;
@@ -196,7 +225,17 @@ class Fetches {
     }
   };
 
+  /// Where STEs of the stream may be read, or are only cached from.
+  struct StePlace {
+    u64 place = 0;
+    Group dies = immortal;
+    bool cached_only = false;
+  };
+  using StePlaces = InlineVector<StePlace, 4>;
+  void ste_places(u32 sid, StePlaces& places, SteOptions& options) const;
   bool read_stes(u32 sid, SteOptions& options) const;
+  bool add_span(u32 sid, SteOptions& options) const;
+  bool read_span(SidRange span, SpanStes& found) const;
   /// visit(number in ConfigCache) for each cached word of that CD, ascending.
   template <class Visit>
   void for_cd_items(u32 sid, u32 ssid, Visit&& visit) const;
@@ -220,6 +259,7 @@ class Fetches {
   const ConfigCache& config_;
   const FromReset& from_reset_;
   const Atcs& atcs_;
+  const SteSpans& spans_;
   const Trail& trail_;
   Regimes& regimes_;  // numbers alone, which are no part of the state
   TlbItems& items_;   // likewise
@@ -228,6 +268,7 @@ class Fetches {
   std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
   u64 streams_version_ = 0;                // of any stream
   CdItems cd_items_;
+  SpanStes span_stes_;
   mutable std::array<KnownOptions, 64> known_options_;
   mutable StreamOptions scratch_ways_;
   mutable std::array<Forming, 64> formings_;

@@ -90,7 +90,7 @@ bool NestedAccesses::collect(const Access& access, std::vector<Outcome>& found) 
   Fetches::SteOptions stes;
   if (contained && !fetches_.ste_options(access.sid, stes)) return false;
   for (const Fetches::SteOption& ste : stes) {
-    const bool known_one = !ste.unknown && !ste.bad_streamid;
+    const bool known_one = ste.is_read();
     if (known_one && ste.decision.kind == SteKind::nested) through_both(access, ste, found);
   }
   const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);

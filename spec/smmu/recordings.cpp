@@ -57,7 +57,7 @@ bool versions_of(const CachesView& of, const PlacedStructure& structure,
   if (!of.fetches.ste_options(structure.sid, stes)) return false;
   if (structure.kind == ConfigKind::ste) {
     for (const Fetches::SteOption& option : stes) {
-      const bool here = !option.unknown && !option.bad_streamid && option.place == structure.place;
+      const bool here = option.is_read() && option.place == structure.place;
       if (here && option.ste.v()) found.push_back(option.ste.dw);
     }
   } else if (structure.kind == ConfigKind::cd) {

@@ -46,7 +46,7 @@ void Configuration::refresh_regions(u32 sid, const Fetches::SteOptions& stes) {
   config_.remove_regions(sid, ConfigKind::cd);
   for (const Fetches::SteOption& ste : stes) {
     // Under stage 2 they are a user's.
-    if (ste.unknown || ste.bad_streamid || ste.decision.kind != SteKind::stage1) continue;
+    if (!ste.is_read() || ste.decision.kind != SteKind::stage1) continue;
     const u64 cds =
         substreams_used(ste.ste, caps_).value ? pow2(static_cast<unsigned>(ste.ste.s1cdmax())) : 1;
     const unsigned leaf_bits = cd_leaf_bits(ste.ste, caps_);
@@ -110,7 +110,7 @@ void Configuration::find_stream_table() {
   }
 }
 
-/// Streams whose STE is anything but invalid or abort, wherever one may stand.
+/// Streams whose STE is anything but invalid or abort, or states a span, wherever one may stand.
 void Configuration::add_configured_streams(std::vector<u32>& sids) const {
   for (u32 i = 0; i < config_.size(); ++i) sids.push_back(config_[i].sid);
   for (u32 i = 0; i < config_.regions(); ++i) {
@@ -124,8 +124,9 @@ void Configuration::add_configured_streams(std::vector<u32>& sids) const {
         continue;
       }
       const Content word = memory_.newest(place);
-      const Ste<u64> ste{{word.value}};
-      if (word.unknown || (ste.v() & ste.config_translates()).value || memory_.is_pending(place)) {
+      const Ste<u64> ste{{word.value, memory_.newest(place + 8).value}};
+      const bool states = ste.config_translates() || ste.cont() != 0;
+      if (word.unknown || (ste.v() && states) || memory_.is_pending(place)) {
         sids.push_back(region.sid + static_cast<u32>(n));
         if (word.unknown) break;  // one report is enough
       }

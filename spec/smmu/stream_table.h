@@ -81,9 +81,9 @@ constexpr SidRange l1std_sids(const StreamTable& table, u32 sid) {
   return {sid & ~low, sid | low};
 }
 
-/// StreamIDs for which a cached STE may be used: 2^CONT of them, aligned. arch 2.2.
-constexpr SidRange ste_sids(const Ste<u64>& ste, u32 sid) {
-  const auto low = static_cast<u32>(low_mask(ste.cont()));
+/// StreamIDs for which an STE of CONT `cont` may be used: 2^CONT of them, aligned. IHI 0070 5.2.
+constexpr SidRange span_of(u32 sid, unsigned cont) {
+  const u32 low = (u32{1} << cont) - 1;
   return {sid & ~low, sid | low};
 }
 

@@ -47,7 +47,7 @@ bool ToldStage1::fill(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* rel
   std::vector<u64> unasked;
   bool filled = false;
   for (const Fetches::SteOption& ste : stes) {
-    if (ste.unknown || ste.bad_streamid || ste.decision.kind != SteKind::nested) continue;
+    if (!ste.is_read() || ste.decision.kind != SteKind::nested) continue;
     const StreamDecision stream = decide_stream(ste.ste, caps_, ssv, u64{ssid});
     if (stream.event != EventType::none || !stream.cd) continue;
     const auto number = static_cast<u32>(*stream.cd);

@@ -125,6 +125,11 @@ TEST(LitmusAgreement, OnTheFilesWithoutACache) {
   }
 }
 
+/// STEs that state a span, alike or not.
+TEST(LitmusAgreement, OnRandomTestsOfSpans) {
+  expect_agreement(random_span_test, [](u64 cases) { return 2 + cases / 200; }, 7);
+}
+
 /// The random test that shows where the engine allows more (docs/semantics.md, 6).
 TEST(LitmusAgreement, TheSeedThatIsExplained) {
   const u64 seed = 71301;

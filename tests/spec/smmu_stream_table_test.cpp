@@ -69,9 +69,8 @@ TEST(StreamTable, ReservedSplitActsAsSix) {
 TEST(StreamTable, Spans) {
   const StreamTable t = stream_table_of(0, two_level_8, full_capabilities());
   EXPECT_EQ(l1std_sids(t, 0x123), (SidRange{0x100, 0x1ff}));
-  Ste<u64> ste;
-  ste.dw[1] = u64{2} << 13;
-  EXPECT_EQ(ste_sids(ste, 6), (SidRange{4, 7}));
+  EXPECT_EQ(span_of(6, 2), (SidRange{4, 7}));
+  EXPECT_EQ(span_of(6, 0), (SidRange{6, 6}));
   EXPECT_EQ(l1cd_ssids(6, 70), (SsidRange{64, 127}));
 }
 
