@@ -27,7 +27,7 @@ inline constexpr Field fields_of_ste[] = {
     {"S1COR", 1, 5, 4, true},
     {"S1CSH", 1, 7, 6, true},
     {"DRE", 1, 12, 12, true},
-    {"CONT", 1, 16, 13, true},
+    {"CONT", 1, 14, 13, true},  // its low bits: larger spans cost the specification much
     {"DCP", 1, 17, 17, true},
     {"PPAR", 1, 18, 18, true},
     {"MEV", 1, 19, 19, true},
