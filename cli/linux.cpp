@@ -29,9 +29,8 @@ constexpr int does_not_build = 125;
 // dma_alloc_coherent is not cached where the SMMU does not look into caches, and the driver wants a
 // command queue of more than 64 entries: other machines it is not for. Nobody stalls (STALL_MODEL
 // 1): the driver sets CD.S for each device that can, whether anybody asks for its faults or not,
-// and each fault would be a finding. No messages: what one writes into the command queue is taken
-// for a store that was not told.
-constexpr const char* linux_machine = "drawn,cohacc=1,cmdqs=8,stall=1,msi=0";
+// and each fault would be a finding.
+constexpr const char* linux_machine = "drawn,cohacc=1,cmdqs=8,stall=1";
 constexpr u32 linux_findings_max = 20;
 /// Of a base, all of them are wanted.
 constexpr u32 linux_findings_of_base = 500;

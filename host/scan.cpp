@@ -30,11 +30,23 @@ ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const Tab
   platform_.ctx = this;
   platform_.window = view_.data();
   bind();
+  // What the SMMU stores while the driver runs (a message, where it loads that) the driver sees,
+  // and has not stored itself. The rest of the word may be ahead of what was told.
+  monitor.caches().memory().on_device_store([this](u64 pa, u64 value, u64 changed) {
+    const u64 at = pa - tables_.base();
+    if (at >= open_) return;
+    in_view(at, 8, [&] {
+      auto* of_driver = reinterpret_cast<u64*>(view_.data() + at);
+      *of_driver ^= (*of_driver ^ value) & changed;
+    });
+  });
   if (hooks != nullptr && stores != nullptr) {
     const auto* code = reinterpret_cast<const void*>(hooks->settle);
     witness_ = std::make_unique<StoreWitness>(view_, inner_, *stores, code);
   }
 }
+
+ScanDoor::~ScanDoor() { monitor_.caches().memory().on_device_store({}); }
 
 u64 ScanDoor::given() {
   const u64 used = tables_.top() - tables_.base();
@@ -82,10 +94,16 @@ void ScanDoor::refresh_changed(u64 before) {
 }
 
 void ScanDoor::show(u64* of_driver, const u64* of_spec) {
-  const auto at = static_cast<std::size_t>(reinterpret_cast<std::byte*>(of_driver) - view_.data());
-  if (witness_) view_.allow(at, at + scanned_bytes, Pages::Access::write);
-  std::memcpy(of_driver, of_spec, scanned_bytes);
-  if (witness_) view_.allow(at, at + scanned_bytes, Pages::Access::read);
+  const auto at = static_cast<u64>(reinterpret_cast<std::byte*>(of_driver) - view_.data());
+  in_view(at, scanned_bytes, [&] { std::memcpy(of_driver, of_spec, scanned_bytes); });
+}
+
+/// Not seen by the witness.
+template <class Write>
+void ScanDoor::in_view(u64 at, u64 bytes, Write&& write) {
+  if (witness_) view_.allow(at, at + bytes, Pages::Access::write);
+  write();
+  if (witness_) view_.allow(at, at + bytes, Pages::Access::read);
 }
 
 void ScanDoor::enter() {

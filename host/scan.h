@@ -28,6 +28,7 @@ class ScanDoor {
   /// the driver sees memory, which outlives this; NULL: somewhere.
   ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
            const iommucheck_hooks* hooks, StoreCount* stores, Pages* view = nullptr);
+  ~ScanDoor();
   ScanDoor(const ScanDoor&) = delete;
   ScanDoor& operator=(const ScanDoor&) = delete;
 
@@ -51,6 +52,8 @@ class ScanDoor {
   void refresh(u64 first, u64 end);
   void refresh_changed(u64 before);
   void show(u64* of_driver, const u64* of_spec);
+  template <class Write>
+  void in_view(u64 at, u64 bytes, Write&& write);
   /// Bytes of the window that were given to the driver in this case.
   u64 given();
   template <class Visit>

@@ -129,6 +129,14 @@ void Memory::assume(u64 pa, Content content) {
   set_word(frame(pa), static_cast<unsigned>(bits(pa, 11, 3)), content);
 }
 
+void Memory::device_store(u64 pa, u64 value) {
+  Frame& where = frame(pa);
+  const auto index = static_cast<unsigned>(bits(pa, 11, 3));
+  const u64 before = where.words[index];
+  set_word(where, index, Content{value, false});
+  tell_device_store(pa, before, value);
+}
+
 void Memory::assume_zero(u64 pa) {
   Frame& where = frame(pa);
   for (unsigned i = 0; i < frame_words; ++i) where.words[i] = 0;

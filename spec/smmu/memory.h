@@ -9,10 +9,12 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/bits.h"
@@ -176,7 +178,15 @@ class Memory {
   void assume(u64 pa, Content content);
 
   /// A store of the SMMU or a device: visible at once.
-  void device_store(u64 pa, u64 value) { assume(pa, Content{value, false}); }
+  void device_store(u64 pa, u64 value);
+  /// Who has a copy of memory is told of these stores when they are made: `pa` of the aligned word,
+  /// its value, and the bits of the host memory that it changes. Empty: nobody.
+  using DeviceStored = std::function<void(u64 pa, u64 value, u64 changed)>;
+  void on_device_store(DeviceStored told) { device_stored_ = std::move(told); }
+  /// One of them was made otherwise than by device_store(); before it the word held `before`.
+  void tell_device_store(u64 pa, u64 before, u64 value) const {
+    if (device_stored_ && before != value) device_stored_(pa, value, before ^ value);
+  }
 
   /// The whole frame was always zero. For set-up: not undone.
   void assume_zero(u64 pa);
@@ -284,6 +294,7 @@ class Memory {
   /// Where in updates_ the newest of (pa, value) stands, or stood before it was undone: one that is
   /// there is never made again.
   std::unordered_map<std::pair<u64, u64>, u32, HashUpdate> update_index_;
+  DeviceStored device_stored_;
   u64 window_first_ = 0;  // frame numbers of the reserved range
   u64 window_count_ = 0;
   u64* window_words_ = nullptr;

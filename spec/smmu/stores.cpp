@@ -86,13 +86,12 @@ void Caches::rmw(AgentId by, u64 pa, u64 value) {
 /// As an atomic exchange has it: whose agent stored makes no difference, since nothing is pending.
 void Caches::device_store(u64 pa, u64 value) {
   Frame& frame = memory_.frame(pa);
-  if (frame.is_unreachable()) {
-    memory_.assume(pa, Content{value, false});
-    return;
-  }
+  if (frame.is_unreachable()) return memory_.device_store(pa, value);
   const auto index = static_cast<unsigned>(bits(pa, 11, 3));
+  const u64 before = frame.words[index];
   store_word(AgentId{}, frame, index, Content{value, false}, false);
   settle_word(pa);
+  memory_.tell_device_store(pa, before, value);
 }
 
 void Caches::settle_word(u64 pa) {

@@ -84,6 +84,31 @@ fingerprints order.sarif | while read -r name; do  # another seed may meet more 
   grep -qF "$name" again.sarif || fail "two runs of one mistake have two fingerprints: $name is not in $(fingerprints again.sarif)"
 done
 
+# Who polls for the message of a CMD_SYNC by plain loads sees it when it comes, and has not stored it. Twins: what is wrong with
+# such a driver is found.
+message() {  # message NAME DEFINITIONS...: what comes of it
+  local name=$1
+  shift
+  "$command" cc -O2 -DPLAIN_STORES -DLOOKS_AT_THE_WINDOW "$@" -I "$source" -shared -o "$name.so" \
+    "$source/tests/plugins/message_driver.c" || fail "$name does not compile"
+  status=0
+  "$command" check --driver "./$name.so" --machine msi=1 --seed 1 --runs 200 --findings 1 --out "" -j 1 >"$name.txt" 2>&1 || status=$?
+}
+for wait in SLEEPS SPINS; do
+  message "message_$wait" "-D$wait"
+  [ "$status" -eq 0 ] && grep -q ", 0 undetermined" "message_$wait.txt" || {
+    cat "message_$wait.txt"
+    fail "a driver that looks for messages by plain loads does not hold"
+  }
+  for bug in STALE NOT_WAITED; do
+    message "message_$bug" "-D$wait" "-D$bug"
+    [ "$status" -eq 1 ] && grep -q "no SYNC\|UNKNOWN_AFTER_RESET\|PAGE_REUSE\|PROMISE_OUTCOME" "message_$bug.txt" || {
+      cat "message_$bug.txt"
+      fail "$bug is not found"
+    }
+  done
+done
+
 # The processor's own count: each store was told. Twins: a store of what is there already, by an object
 # without hooks, which comparing memory cannot show, and hooks that tell a store that there was not.
 if [ "$(uname -m)" = x86_64 ]; then

@@ -2,7 +2,8 @@
  * The example's driver, which learns by message that a CMD_SYNC is complete (IHI 0070 4.7.3): as
  * Linux does it overwrites the command's own first word, where the SMMU has messages and looks into
  * CPU caches, and does not read CMDQ_CONS for it. Right is LOOKS_AT_THE_WINDOW, too, of whose loads
- * nobody is told. What such drivers get wrong, one at a time:
+ * nobody is told unless `iommucheck cc` built it; then SPINS is right besides, which does nothing
+ * but load. What such drivers get wrong, one at a time:
  *   STALE         the messages have a word of their own, which holds what the last one wrote there
  *   CLEARED_LATE  that word is cleared behind the write of CMDQ_PROD
  *   NO_SIGNAL     CS says that no message is asked for
@@ -47,7 +48,12 @@ static void m_expose(struct driver* d, u64 word0, u64 word1) {
 
 #ifndef NOT_WAITED
 static int m_wait(struct driver* d, u64 word, u32 value) {
+#ifdef SPINS
+  for (u32 looks = 0; m_look(d, word) != value; ++looks) {
+    if (looks < 1000) continue;
+#else
   while (m_look(d, word) != value) {
+#endif
     if (d->p->wait(d->p->ctx, IOMMUCHECK_WAIT_CMDQ, SECOND)) {
       d->late = 1;
       return -IOMMUCHECK_ETIMEDOUT;
