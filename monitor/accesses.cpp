@@ -17,14 +17,6 @@ using spec::Outcome;
 using spec::OutcomeKind;
 using trace::DmaResult;
 
-/// The kinds of access that it may have been; an atomic one needs all that are given.
-std::vector<AccessType> types_of(const trace::Dma& dma) {
-  if (dma.direction == trace::Direction::read) return {AccessType::read};
-  if (dma.direction == trace::Direction::write) return {AccessType::write};
-  if (dma.direction == trace::Direction::execute) return {AccessType::execute};
-  return {AccessType::read, AccessType::write};
-}
-
 bool is_permission_fault(const Outcome& outcome) {
   return outcome.kind == OutcomeKind::fault && outcome.event == spec::EventType::f_permission;
 }
@@ -39,46 +31,88 @@ struct Comparison {
 
 }  // namespace
 
+std::vector<AccessType> types_of(const trace::Dma& dma) {
+  if (dma.direction == trace::Direction::read) return {AccessType::read};
+  if (dma.direction == trace::Direction::write) return {AccessType::write};
+  if (dma.direction == trace::Direction::execute) return {AccessType::execute};
+  return {AccessType::read, AccessType::write};
+}
+
+spec::Access routed_access_in(const trace::Dma& dma) {
+  spec::Access access = access_in(dma);
+  if (dma.kind == trace::TransactionKind::translated) access.route = spec::Route::translated;
+  if (dma.kind == trace::TransactionKind::untranslated) access.route = spec::Route::untranslated;
+  return access;
+}
+
+bool is_seen(const Outcome& o, const trace::Dma& dma) {
+  if (o.kind == OutcomeKind::any) return true;
+  const bool within = o.kind == OutcomeKind::within;
+  switch (dma.result) {
+    case DmaResult::ok:
+      return within || (o.kind == OutcomeKind::translation && (!dma.pa || *dma.pa == o.pa));
+    case DmaResult::bypass: return o.kind == OutcomeKind::bypass;
+    case DmaResult::abort:
+      return within || o.kind == OutcomeKind::abort || o.kind == OutcomeKind::denied ||
+             (o.kind == OutcomeKind::fault && !o.stalled());
+    case DmaResult::stall: return within || o.stalled();
+    case DmaResult::disable: break;
+  }
+  return o.kind == OutcomeKind::bypass || o.kind == OutcomeKind::abort;
+}
+
+/// The same of now.
+bool TraceFeeder::is_seen_now(const Outcome& o, const trace::Dma& dma) const {
+  if (dma.result == DmaResult::disable && (smmu_.surely_enabled() || o.kind == OutcomeKind::any)) {
+    return false;
+  }
+  const bool names = dma.result == DmaResult::ok && dma.pa.has_value();
+  if (o.kind == OutcomeKind::within && names) return caches_.nested().reaches(o.tag, *dma.pa);
+  return is_seen(o, dma);
+}
+
+bool TraceFeeder::is_allowed(const trace::Dma& dma) const {
+  spec::Access access = routed_access_in(dma);
+  const std::vector<AccessType> types = types_of(dma);
+  const auto allowed = [&](AccessType type) {
+    access.type = type;
+    bool seen = false;
+    const bool done =
+        caches_.outcomes(access, [&](const Outcome& o) { seen |= is_seen_now(o, dma); });
+    return seen || !done;
+  };
+  return dma.direction == trace::Direction::read_write ? std::ranges::all_of(types, allowed)
+                                                       : std::ranges::any_of(types, allowed);
+}
+
 void TraceFeeder::observe_access(const trace::Dma& dma) {
   window_ends();
   tick();
   emit(trace::device_agent(0), dma);
+  if (!device_rules_) check_dma_duty(access_in(dma));
+  judge_access(dma, nullptr);
+}
+
+/// `flight`: of one that took time; nullptr: it is over as it begins.
+void TraceFeeder::judge_access(const trace::Dma& dma, const DmaInFlight* flight) {
   if (device_rules_) {
     device_rules_->access(dma);
     gather_device();
     return;
   }
   if (hardware_) return observe_hardware_access(dma);
-  spec::Access access = access_in(dma);
-  check_dma_duty(access);
+  spec::Access access = routed_access_in(dma);
   count_judged();
   count(spec::rule::DEVICE_OUTCOME);
-  if (dma.kind == trace::TransactionKind::translated) access.route = spec::Route::translated;
-  if (dma.kind == trace::TransactionKind::untranslated) access.route = spec::Route::untranslated;
   bool complete = true;
   const auto compare = [&](AccessType type) {
     access.type = type;
     Comparison seen;
     const bool done = caches_.outcomes(access, [&](const Outcome& o) {
-      const bool within = o.kind == OutcomeKind::within;
-      const bool reaches = within
-                               ? !dma.pa || caches_.nested().reaches(o.tag, *dma.pa)
-                               : o.kind == OutcomeKind::translation && (!dma.pa || *dma.pa == o.pa);
-      bool same = o.kind == OutcomeKind::any;
-      if (dma.result == DmaResult::ok) same |= reaches;
-      if (dma.result == DmaResult::bypass) same |= o.kind == OutcomeKind::bypass;
-      if (dma.result == DmaResult::abort) {
-        same |= within || o.kind == OutcomeKind::abort || o.kind == OutcomeKind::denied ||
-                (o.kind == OutcomeKind::fault && !o.stalled());
-      }
-      if (dma.result == DmaResult::stall) same |= within || o.stalled();
-      if (dma.result == DmaResult::disable) {
-        same = !smmu_.surely_enabled() &&
-               (o.kind == OutcomeKind::bypass || o.kind == OutcomeKind::abort);
-      }
+      const bool same = is_seen_now(o, dma);
       seen.allowed |= same;
-      seen.reaches |= reaches;
-      seen.forbidden |= within || is_permission_fault(o);
+      seen.reaches |= same && o.kind != OutcomeKind::any;
+      seen.forbidden |= o.kind == OutcomeKind::within || is_permission_fault(o);
       seen.any |= o.kind == OutcomeKind::any;
     });
     if (!done) give_up_on_access(access);
@@ -104,7 +138,8 @@ void TraceFeeder::observe_access(const trace::Dma& dma) {
         finding_of(spec::rule::DEVICE_OUTCOME,
                    fmt::format("the access of stream {:#x} at {:#x} was seen as {}{}", dma.sid,
                                dma.iova, trace::to_string(dma.result),
-                               dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string()));
+                               dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string()) +
+                       (flight != nullptr ? flight->words_of_end(dma) : std::string()));
     finding.where = {.sid = dma.sid, .address = dma.iova};
     if (access.ssv) finding.where.pasid = access.ssid;
     if (types.size() == 1) finding.where.access = types.front();
@@ -153,7 +188,7 @@ void TraceFeeder::observe_access(const trace::Dma& dma) {
   }
 }
 
-/// A record of the event queue: some access of now may have it.
+/// A record of the event queue: some access of now may have it, or one in flight.
 void TraceFeeder::observe_record(const trace::EventRecorded& event) {
   emit(trace::smmu_agent(), event);
   if (!event.record) {
@@ -186,6 +221,11 @@ void TraceFeeder::observe_record(const trace::EventRecorded& event) {
   compare(access);
   // Not every record says all of its access.
   if (!possible && fed_.aborted && fed_.aborted->sid == access.sid) compare(*fed_.aborted);
+  for (const DmaInFlight& one : fed_.in_flight) {
+    possible |= one.access.sid == access.sid && std::ranges::any_of(one.met, [&](const auto& met) {
+                  return met.outcome.kind == OutcomeKind::fault && met.outcome.event == type;
+                });
+  }
   if (!possible) undetermined("which access the event record belongs to");
 }
 
@@ -221,7 +261,6 @@ void TraceFeeder::observe_page_request(const trace::PageRequest& request) {
 /// One of a trace: it has to be one of those that it may be.
 void TraceFeeder::observe_hardware_access(const trace::Dma& dma) {
   const spec::Access access = access_in(dma);
-  check_dma_duty(access);
   const auto asked = hardware_->access_of(access);
   if (!asked) return undetermined("the device of the access");
   const std::set<MayGet> may = hardware_->answers(*asked);

@@ -78,7 +78,8 @@ bool belongs_to_story(const trace::Event& event) {
           return payload.error || payload.is_null.value_or(false);
         }
         return std::is_same_v<Payload, trace::Call> || std::is_same_v<Payload, trace::Return> ||
-               std::is_same_v<Payload, trace::Dma> ||
+               std::is_same_v<Payload, trace::Dma> || std::is_same_v<Payload, trace::DmaBegin> ||
+               std::is_same_v<Payload, trace::DmaEnd> ||
                std::is_same_v<Payload, trace::AllocationFailure> ||
                std::is_same_v<Payload, trace::ProcessMap> ||
                std::is_same_v<Payload, trace::ProcessUnmap> ||

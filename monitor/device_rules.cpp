@@ -247,6 +247,13 @@ void DeviceRules::access(const trace::Dma& dma) {
   judge_outcome(access, dma, allowed, memory);
 }
 
+void DeviceRules::access_begins(const trace::Dma& dma) {
+  ++before_;
+  trace::Dma any = dma;
+  any.result = trace::DmaResult::abort;
+  push_anything(access_in(dma), any);
+}
+
 bool DeviceRules::may_be_unseen(const std::vector<Outcome>& allowed) const {
   return std::ranges::any_of(allowed, [&](const Outcome& o) {
     const bool passes = o.kind == OutcomeKind::translation || o.kind == OutcomeKind::bypass;

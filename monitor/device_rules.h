@@ -46,6 +46,8 @@ class DeviceRules {
   /// Before the SMMU as a judge sees it. True: it is judged here.
   bool register_read(u32 offset, u64 value);
   void access(const trace::Dma& dma);
+  /// One that takes time, whose end is an access(): any record may be of it.
+  void access_begins(const trace::Dma& dma);
   /// A translation request of ATS and its answer. It counts as an access.
   void ats_request(const trace::AtsRequest& request);
   /// An endpoint has done an invalidation: CMDQ_CONS may have waited for it.

@@ -143,6 +143,8 @@ class TraceFeeder::Feeder {
 
   // ---- devices ----------------------------------------------------------------------------------
   void operator()(const trace::Dma& dma) { m_.observe_access(dma); }
+  void operator()(const trace::DmaBegin& begin) { m_.access_begins(begin); }
+  void operator()(const trace::DmaEnd& end) { m_.access_ends(end); }
   void operator()(const trace::EventRecorded& event) { m_.observe_record(event); }
   void operator()(const trace::PageRequest& request) {
     if (m_.hardware_) return m_.observe_hardware_request(by_, request);
@@ -660,6 +662,7 @@ void TraceFeeder::feed(const trace::Event& event) {
   }
   Feeder feeder(*this, event.agent);
   std::visit(feeder, event.payload);
+  if (!fed_.in_flight.empty()) look_at_in_flight(event);
   if (!facts && !fed_.reused.empty()) feeder.judge_reused();
 }
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "monitor/dma_in_flight.h"
 #include "monitor/driver_life.h"
 
 namespace iommucheck::oracle {
@@ -35,6 +36,12 @@ class TraceFeeder : public DriverLife {
  private:
   class Feeder;
   void take_swept();
+  void judge_access(const trace::Dma& dma, const DmaInFlight* flight);
+  [[nodiscard]] bool is_seen_now(const spec::Outcome& o, const trace::Dma& dma) const;
+  [[nodiscard]] bool is_allowed(const trace::Dma& dma) const;
+  void access_begins(const trace::DmaBegin& begin);
+  void access_ends(const trace::DmaEnd& end);
+  void look_at_in_flight(const trace::Event& event);
   void observe_record(const trace::EventRecorded& event);
   void observe_page_request(const trace::PageRequest& request);
   void observe_hardware_access(const trace::Dma& dma);
@@ -58,6 +65,9 @@ class TraceFeeder : public DriverLife {
     std::optional<spec::Access> aborted;  // the last access that was terminated
     std::vector<SweptStore> swept;        // the last events, if they were swept stores
     AgentId swept_by{};
+    std::vector<DmaInFlight> in_flight;
+    bool in_flight_seen = false;  ///< all of them have met what there was at
+    Trail::Mark in_flight_at = 0;
     std::optional<Trail::Mark> ready;  // the trail at driver_ready()
     u64 blocks_at_ready = 0;
     EventIndex ready_at = 0;
