@@ -30,7 +30,7 @@ std::string result_of(const trace::Call& call, const trace::Return& result) {
 
 /// Of a Dma, or a DmaBegin.
 template <class Access>
-std::string access_of(const Access& dma) {
+std::string words_of_access(const Access& dma) {
   const std::string_view verb = dma.direction == trace::Direction::write     ? "writes"
                                 : dma.direction == trace::Direction::execute ? "fetches code at"
                                                                              : "reads";
@@ -41,7 +41,7 @@ std::string access_of(const Access& dma) {
 }
 /// Of a Dma, or a DmaEnd.
 template <class Access>
-std::string outcome_of(const Access& dma) {
+std::string words_of_outcome(const Access& dma) {
   return std::string(trace::to_string(dma.result)) +
          (dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string());
 }
@@ -225,13 +225,13 @@ std::vector<std::string> call_lines(const Story& story, const std::string& unfin
       line(*its, result_of(its->call, *result));
       open.erase(its);
     } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
-      lines.push_back("     " + access_of(*dma) + ": " + outcome_of(*dma));
+      lines.push_back("     " + words_of_access(*dma) + ": " + words_of_outcome(*dma));
     } else if (const auto* begin = std::get_if<trace::DmaBegin>(&event.payload)) {
       lines.push_back(fmt::format("     access {} begins: {}", static_cast<u64>(begin->dma),
-                                  access_of(*begin)));
+                                  words_of_access(*begin)));
     } else if (const auto* end = std::get_if<trace::DmaEnd>(&event.payload)) {
-      lines.push_back(
-          fmt::format("     access {} ends: {}", static_cast<u64>(end->dma), outcome_of(*end)));
+      lines.push_back(fmt::format("     access {} ends: {}", static_cast<u64>(end->dma),
+                                  words_of_outcome(*end)));
     } else if (std::holds_alternative<trace::AllocationFailure>(event.payload)) {
       failure = true;
     } else if (const auto* phase = std::get_if<trace::DriverPhase>(&event.payload)) {

@@ -356,16 +356,23 @@ void FormedRegimes::check_tag(u32 id) {
   const Rule rule = tag_rule(tag.tag);
   bool broken = false;
   std::string text;
+  // Many streams may form one and the same: each once.
+  InlineVector<Formed, 8> distinct;
   for (u32 i = 0; i < regimes_.formed() && tag.formed > 1; ++i) {
-    const Formed& a = regimes_.formed(i);
-    if (regimes_[a.regime].tag != id) continue;
-    for (u32 j = i + 1; j < regimes_.formed(); ++j) {
-      const Formed& b = regimes_.formed(j);
-      if (regimes_[b.regime].tag != id || a.regime == b.regime) continue;
+    const Formed& one = regimes_.formed(i);
+    const bool known = std::ranges::any_of(distinct, [&](const Formed& d) {
+      return d.regime == one.regime && d.place == one.place && d.units == one.units;
+    });
+    if (regimes_[one.regime].tag == id && !known) distinct.push_back(one);
+  }
+  for (std::size_t i = 0; i < distinct.size() && !broken; ++i) {
+    const Formed& a = distinct[i];
+    for (std::size_t j = i + 1; j < distinct.size() && !broken; ++j) {
+      const Formed& b = distinct[j];
+      if (a.regime == b.regime) continue;
       // Versions of one CD, of which one atomic unit only has several: old or new, per item.
       if (a.place == b.place && a.units <= 1 && b.units <= 1) continue;
       if (a.place != b.place && regimes_agree(a.regime, b.regime)) continue;
-      if (broken) continue;
       broken = true;
       if (stage2) {
         text = "VMID " + hex(tag.tag.vmid) +

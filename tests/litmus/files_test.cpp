@@ -54,8 +54,6 @@ TEST(LitmusFiles, TheEngineComesFirst) {
   EXPECT_FALSE(reading("access 1 0x1000 r -> P1\n").literal);
   EXPECT_FALSE(reading("access 1 0x1000 r -> P1\n").reasons.empty());
   EXPECT_TRUE(reading("run dma d begin 1 0x1000 r\nrun dma d end\ndma d -> P1\n").literal);
-  EXPECT_TRUE(
-      reading("init ste 1 cfg=s1 cd=C1 cont=1\ninit e2h 1\naccess 1 0x1000 r -> P1\n").literal);
 }
 
 }  // namespace

@@ -90,7 +90,7 @@ Verdict compare(TransactionMachine& m, Source& source, const bool& unknown, cons
     return compare_within(m, within->tag, outcome, access);
   }
   // Whether an S1ContextPtr beyond the IAS makes an STE illegal is open: C_BAD_STE is one end.
-  if (outcome.kind == OutcomeKind::any && outcome.rule == rule::STE_S1CONTEXTPTR) {
+  if (!any && outcome.kind == OutcomeKind::any && outcome.rule == rule::STE_S1CONTEXTPTR) {
     const bool bad = std::ranges::any_of(
         found, [](const Outcome& o) { return o.event == EventType::c_bad_ste; });
     return bad ? Verdict::left_open : Verdict::forbidden;

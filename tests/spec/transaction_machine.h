@@ -17,7 +17,8 @@ using Draw = std::function<u64(u64)>;
 
 class TransactionMachine {
  public:
-  /// `apart`: regimes, tags and sizes are such that no look-up can meet two translations.
+  /// `apart`: regimes, tags, sizes and spans of STEs are such that no look-up can meet two
+  /// translations.
   TransactionMachine(Draw draw, bool apart) : draw_(std::move(draw)), apart_(apart), m_(caps()) {
     state.caps = caps_;
     state.streams = streams();
@@ -143,6 +144,11 @@ class TransactionMachine {
   }
 
   Ste<u64> draw_ste() {
+    Ste<u64> ste = draw_any_ste();
+    if (apart_) ste.dw[1] &= ~mask(16, 13);  // CONT
+    return ste;
+  }
+  Ste<u64> draw_any_ste() {
     if (chance(10)) return Ste<u64>{{garbage() | 1, garbage(), garbage(), garbage()}};
     if (chance(8)) return chance(2) ? make_bypass_ste() : make_abort_ste();
     if (caps_.s2p && chance(3)) return draw_stage2_ste();
