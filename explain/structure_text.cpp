@@ -16,9 +16,10 @@ std::string ste_fields(const spec::Ste<u64>& ste, unsigned word) {
                          ste.s1cdmax());
     case 1:
       return fmt::format(
-          "S1DSS={:#04b} MEV={:d} S1STALLD={:d} EATS={:#04b} STRW={:#04b} CONT={} "
+          "S1DSS={:#04b} MEV={:d} S1STALLD={:d} EATS={:#04b} STRW={:#04b} CONT={}{} "
           "PRIVCFG={:#04b} INSTCFG={:#04b}",
           ste.s1dss(), ste.mev().value, ste.s1stalld().value, ste.eats(), ste.strw(), ste.cont(),
+          ste.cont() == 0 ? "" : fmt::format(" (alike: {} StreamIDs)", u64{1} << ste.cont()),
           ste.privcfg(), ste.instcfg());
     case 2:
       return fmt::format(

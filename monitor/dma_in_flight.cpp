@@ -122,7 +122,7 @@ void TraceFeeder::access_begins(const trace::DmaBegin& begin) {
   check_dma_duty(access_in(flight.access));
   if (device_rules_) device_rules_->access_begins(flight.access);
   fed_.in_flight.push_back(std::move(flight));
-  fed_.in_flight_seen = false;
+  fed_.in_flight_seen.reset();
 }
 
 /// Behind an event: what is in flight may meet what there is now.
@@ -130,8 +130,8 @@ void TraceFeeder::look_at_in_flight(const trace::Event& event) {
   if (changes_more_than_memory(event)) {
     for (DmaInFlight& one : fed_.in_flight) one.unsettled = true;
   }
-  const Trail::Mark mark = trail().mark();
-  if (fed_.in_flight_seen && mark == fed_.in_flight_at) return;
+  const std::pair state{trail().mark(), trail().generation()};
+  if (fed_.in_flight_seen == state) return;
   for (DmaInFlight& one : fed_.in_flight) {
     spec::Access access = routed_access_in(one.access);
     for (const AccessType type : types_of(one.access)) {
@@ -141,8 +141,7 @@ void TraceFeeder::look_at_in_flight(const trace::Event& event) {
       one.too_many |= !done;
     }
   }
-  fed_.in_flight_seen = true;
-  fed_.in_flight_at = mark;
+  fed_.in_flight_seen = state;
 }
 
 void TraceFeeder::access_ends(const trace::DmaEnd& end) {

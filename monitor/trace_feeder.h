@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "monitor/dma_in_flight.h"
@@ -66,8 +67,8 @@ class TraceFeeder : public DriverLife {
     std::vector<SweptStore> swept;        // the last events, if they were swept stores
     AgentId swept_by{};
     std::vector<DmaInFlight> in_flight;
-    bool in_flight_seen = false;  ///< all of them have met what there was at
-    Trail::Mark in_flight_at = 0;
+    /// All of them have met what there was at that place of the trail; absent: some have not.
+    std::optional<std::pair<Trail::Mark, u64>> in_flight_seen;
     std::optional<Trail::Mark> ready;  // the trail at driver_ready()
     u64 blocks_at_ready = 0;
     EventIndex ready_at = 0;

@@ -123,10 +123,11 @@ void Configuration::add_configured_streams(std::vector<u32>& sids) const {
         n += zeros / ste_bytes - 1;
         continue;
       }
-      const Content word = memory_.newest(place);
-      const Ste<u64> ste{{word.value, memory_.newest(place + 8).value}};
+      const auto index = static_cast<unsigned>(bits(place, 11, 3));
+      const Content word = frame.newest(index);
+      const Ste<u64> ste{{word.value, frame.newest(index + 1).value}};
       const bool states = ste.config_translates() || ste.cont() != 0;
-      if (word.unknown || (ste.v() && states) || memory_.is_pending(place)) {
+      if (word.unknown || (ste.v() && states) || frame.is_pending(index)) {
         sids.push_back(region.sid + static_cast<u32>(n));
         if (word.unknown) break;  // one report is enough
       }
