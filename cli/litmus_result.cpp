@@ -250,7 +250,8 @@ void state_profile(litmus::Test& test, const std::string& keys) {
                                          {!profile.caches_walks, Lack::walk_cache},
                                          {!profile.caches_leaves, Lack::tlb},
                                          {!profile.combines, Lack::combined_entries},
-                                         {profile.empty_at_reset, Lack::reset_caches}};
+                                         {profile.empty_at_reset, Lack::reset_caches},
+                                         {!profile.untagged_covers_pasids, Lack::untagged_atc_inv}};
   for (const auto& [is_lacking, which] : lacks) {
     if (is_lacking) add(litmus::LacksLine{which});
   }

@@ -207,8 +207,17 @@ struct BitLine {
   Number value;  ///< 0 or 1; vmw: 0 to 4, the bits of a VMID that do not count
   friend bool operator==(const BitLine&, const BitLine&) = default;
 };
-/// A kind of cache that the device has not got, or does not keep over a reset.
-enum class Lack : u8 { config_cache, walk_cache, tlb, combined_entries, reset_caches };
+/// A kind of cache that the device has not got, or does not keep over a reset; or what it does
+/// less than the architecture asks for: an invalidation of an endpoint without a PASID leaves what
+/// has one.
+enum class Lack : u8 {
+  config_cache,
+  walk_cache,
+  tlb,
+  combined_entries,
+  reset_caches,
+  untagged_atc_inv
+};
 struct LacksLine {
   Lack which = Lack::config_cache;
   friend bool operator==(const LacksLine&, const LacksLine&) = default;

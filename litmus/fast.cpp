@@ -46,6 +46,7 @@ spec::Capabilities litmus_device(const Layout& layout) {
 spec::Profile litmus_profile(const Layout& layout) {
   const auto has = [&](Lack what) { return !layout.lacks.contains(what); };
   return {.config_atom = layout.atom_bytes,
+          .untagged_covers_pasids = has(Lack::untagged_atc_inv),
           .caches_config = has(Lack::config_cache),
           .caches_walks = has(Lack::walk_cache),
           .caches_leaves = has(Lack::tlb),

@@ -20,8 +20,8 @@ inline constexpr std::array<std::string_view, 19> init_words{
     "coherent", "atom",   "reset", "atschk", "btm", "ptm",  "e2h",  "vmw",  "lacks"};
 
 /// What an implementation states that it has not got, behind `lacks`.
-inline constexpr std::array<std::string_view, 5> lacks_words{"config-cache", "walk-cache", "tlb",
-                                                             "combined-entries", "reset-caches"};
+inline constexpr std::array<std::string_view, 6> lacks_words{
+    "config-cache", "walk-cache", "tlb", "combined-entries", "reset-caches", "untagged-atc-inv"};
 
 /// How a step goes on, behind its agent.
 inline constexpr std::array<std::string_view, 23> step_words{

@@ -238,14 +238,22 @@ std::optional<AtcRange> atc_range(const Command& command) {
 
 }  // namespace
 
+namespace {
+
 /// IHI 0070 4.5.1: SSV = 1 is about one PASID, SSV = 0 about all entries (PCIe).
+bool names_pasid_of(const Acting& by, const AtcEntry& entry) {
+  const Command& command = by.command;
+  if (!command.ssid) return !by.untagged_leaves_pasids || (!entry.ssid && !entry.every_pasid);
+  return !entry.every_pasid && entry.ssid && *entry.ssid == command.ssid->value;
+}
+
+}  // namespace
+
 bool removes(const Acting& by, const AtcEntry& entry, const State& state) {
   const Command& command = by.command;
   if (command.op != CommandOp::atc_inv || !state.may_translate || state.may_bypass) return false;
   const auto range = atc_range(command);
-  const bool same_pasid =
-      !command.ssid || (!entry.every_pasid && entry.ssid && *entry.ssid == command.ssid->value);
-  if (!range || entry.sid != value_of(command.sid) || !same_pasid) return false;
+  if (!range || entry.sid != value_of(command.sid) || !names_pasid_of(by, entry)) return false;
   return range->first <= entry.va + (entry.bytes - 1) && range->last >= entry.va;
 }
 

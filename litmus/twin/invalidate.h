@@ -17,6 +17,8 @@ struct Acting {
   bool broadcast = false;  ///< by a CPU
   bool e2h = false;        ///< CR2.E2H
   bool e2h_open = false;   ///< which may have either value
+  /// Without a PASID an endpoint leaves what has one.
+  bool untagged_leaves_pasids = false;
 };
 
 /// It names a VMID, so that it need not remove anything where CR0.VMW changes meanwhile.

@@ -96,7 +96,11 @@ class Schedules {
       after.queue[i].acted = true;
       const Command command = after.queue[i].command;
       const Acting by{
-          .command = command, .vmw = state.vmw, .e2h = state.e2h, .e2h_open = state.e2h_open};
+          .command = command,
+          .vmw = state.vmw,
+          .e2h = state.e2h,
+          .e2h_open = state.e2h_open,
+          .untagged_leaves_pasids = facts_.layout.lacks.contains(Lack::untagged_atc_inv)};
       for (Flight* flight : flights_using(after, by)) flight->commands.insert(i);
       act(by, after);
       settle(after);
