@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "check/machine.h"
 #include "cli/driver_cases.h"
 #include "cli/options.h"
 #include "cli/reports.h"
@@ -267,9 +268,27 @@ void print_text(const ConformCommand& options, const ConformResult& result,
   fmt::print("{}\n", verdict_line(result, end));
 }
 
+/// A profile, of a device of these ID registers.
+Expected<oracle::DeviceStatement> stated_by(const std::string& profile,
+                                            const spec::IdRegisters& id) {
+  oracle::Machine machine = oracle::default_machine();
+  machine.caps = spec::parse_capabilities(id);
+  if (auto changed = oracle::change_machine(machine, profile); !changed) {
+    return std::unexpected(changed.error());
+  }
+  const bool same = machine.caps == spec::parse_capabilities(id);
+  return oracle::DeviceStatement{.profile = machine.profile,
+                                 .id = same ? id : spec::make_id_registers(machine.caps)};
+}
+
+oracle::Stating stating(const std::string& profile) {
+  if (profile.empty()) return {};
+  return [profile](const spec::IdRegisters& id) { return stated_by(profile, id); };
+}
+
 int list_cases(const ConformCommand& options) {
-  const auto device =
-      oracle::open_device(options.device, options.seed.value_or(1), options.hang_seconds);
+  const auto device = oracle::open_device(options.device, options.seed.value_or(1),
+                                          options.hang_seconds, stating(options.profile));
   if (!device) {
     return ended_by(device.error(), report_of("conform", options.device, {}), options.reports,
                     options.format);
@@ -350,6 +369,7 @@ int run_conform(const ConformCommand& options) {
   settings.from = options.from;
   settings.jobs = options.jobs;
   settings.hang_seconds = options.hang_seconds;
+  settings.states = stating(options.profile);
   settings.stop = interrupted;
   settings.progress = [&](const oracle::ConformProgress& now) {
     if (!progress.due()) return;

@@ -42,6 +42,7 @@ struct ScenarioCommand {
   std::vector<std::string> reports;
   std::vector<std::string> files;
   std::string driver = "builtin";  ///< spec: the interface specification alone; or a plug-in
+  std::string profile;             ///< what its SMMU states, as keys of a machine; empty: nothing
   std::string backend;      ///< two, or an object behind backend.h; empty: each scenario's own
   double hang_seconds = 5;  ///< there, of a step
   std::string out;          ///< folder for traces of failures; empty: none
@@ -96,6 +97,7 @@ struct ConformCommand {
   Format format = Format::text;
   std::vector<std::string> reports;
   std::string device = "qemu";
+  std::string profile;      ///< what it states, as keys of a machine; empty: nothing
   std::optional<u64> seed;  ///< absent: drawn, and printed
   double seconds = 60;
   u64 cases = 0;

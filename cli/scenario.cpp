@@ -8,6 +8,7 @@
 
 #include "backends/named.h"
 #include "base/clock.h"
+#include "check/machine.h"
 #include "cli/console.h"
 #include "cli/embedded.h"
 #include "cli/options.h"
@@ -156,6 +157,13 @@ class ScenarioRun {
   }
   [[nodiscard]] bool is(Format format) const { return options_.format == format; }
 
+  /// Its ID registers are the scenario's.
+  [[nodiscard]] spec::Profile stated_profile() const {
+    if (options_.profile.empty()) return {};
+    const auto machine = oracle::parse_machine(options_.profile);
+    return machine ? machine->profile : spec::Profile{};  // who reads profiles has refused others
+  }
+
   /// Whom the scenarios are run on.
   int load() {
     if (!options_.backend.empty()) {
@@ -166,9 +174,15 @@ class ScenarioRun {
       alone.subjects = [this] { return oracle::stories::subjects_of_backend(options_.backend); };
       alone.hang_seconds = options_.hang_seconds;
     } else if (options_.driver == "spec") {
+      if (!options_.profile.empty()) {
+        return report("scenario", {ErrorCode::bad_input,
+                                   "--profile: the interface specification alone has no SMMU"});
+      }
       make_subject_ = [] { return oracle::stories::make_model(); };
     } else if (oracle::stories::is_builtin(options_.driver)) {
-      make_subject_ = [this] { return oracle::stories::make_subject_named(options_.driver); };
+      make_subject_ = [this] {
+        return oracle::stories::make_subject_named(options_.driver, stated_profile());
+      };
       runs_two_ = options_.driver == "builtin";
     } else {
       if (auto probed = oracle::Plugin::probe(options_.driver); !probed) {
@@ -181,7 +195,8 @@ class ScenarioRun {
       if (!segments) return report("scenario", segments.error());
       segments_.emplace(std::move(*segments));
       make_subject_ = [this] {
-        return oracle::stories::make_driver_subject(plugin_->driver(), &*segments_);
+        return oracle::stories::make_driver_subject(plugin_->driver(), &*segments_,
+                                                    stated_profile());
       };
     }
     return options_.out.empty() ? exit_held : make_folder("scenario", options_.out);

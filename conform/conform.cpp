@@ -684,9 +684,10 @@ std::vector<std::string> case_names(const DeviceUnderTest& device) {
   return names;
 }
 
-Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed,
-                                                       double hang_seconds) {
-  if (name == "spec") return std::make_unique<SpecDevice>(seed, drawn_spec_device_id(seed));
+namespace {
+
+Expected<std::unique_ptr<DeviceUnderTest>> open_named(const std::string& name, u64 seed,
+                                                      double hang_seconds) {
   if (name == "qemu" || name.starts_with("qemu:")) {
     auto device = QemuDevice::start(qemu_options(name));
     if (!device) return std::unexpected(device.error());
@@ -701,6 +702,32 @@ Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, 
               "there is no device '" + name +
                   "'; there are spec, fast, qemu, qemu:PATH, the path of a shared "
                   "object (./mine.so), exec:COMMAND and unix:PATH");
+}
+
+}  // namespace
+
+Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed,
+                                                       double hang_seconds, const Stating& states) {
+  if (name == "spec") {
+    DeviceStatement stated{.profile = {}, .id = drawn_spec_device_id(seed)};
+    if (states) {
+      auto with_them = states(stated.id);
+      if (!with_them) return std::unexpected(with_them.error());
+      stated = *with_them;
+    }
+    return std::make_unique<SpecDevice>(seed, stated.id, stated.profile);
+  }
+  auto device = open_named(name, seed, hang_seconds);
+  if (!device || !states) return device;
+  const spec::IdRegisters& id = (*device)->identity().id;
+  const auto stated = states(id);
+  if (!stated) return std::unexpected(stated.error());
+  if (!(stated->id == id)) {
+    return fail(ErrorCode::bad_input,
+                "the profile states ID registers that device " + name + " has not got");
+  }
+  (*device)->states(stated->profile);
+  return device;
 }
 
 Expected<ConformResult> run_conform(std::span<DeviceUnderTest* const> devices,
@@ -723,7 +750,7 @@ Expected<ConformResult> run_conform(const ConformOptions& options) {
   std::vector<std::unique_ptr<DeviceUnderTest>> owned;
   std::vector<DeviceUnderTest*> devices;
   for (u32 i = 0; i < wanted; ++i) {
-    auto device = open_device(options.device, options.seed, options.hang_seconds);
+    auto device = open_device(options.device, options.seed, options.hang_seconds, options.states);
     if (!device) return std::unexpected(device.error());
     devices.push_back(device->get());
     owned.push_back(std::move(*device));

@@ -23,6 +23,13 @@ struct ConformProgress {
   double seconds = 0, fraction_done = 0;
 };
 
+/// What somebody states of a device: beyond its ID registers, and what these are with that.
+struct DeviceStatement {
+  spec::Profile profile;
+  spec::IdRegisters id;
+};
+using Stating = std::function<Expected<DeviceStatement>(const spec::IdRegisters&)>;
+
 struct ConformOptions {
   /// "spec", "fast", "qemu", "qemu:PATH OPTIONS", the path of a shared object, "exec:COMMAND",
   /// "unix:PATH"
@@ -44,6 +51,8 @@ struct ConformOptions {
   bool use_known = true;
   std::string report;  ///< folder for traces and the file as it would be now; or empty
   std::string replay;  ///< a trace: only that
+  /// What a device of these ID registers states: it is judged by that. Empty: nothing.
+  Stating states;
   std::function<void(const ConformProgress&)> progress;
   std::function<bool()> stop;
 };
@@ -95,9 +104,11 @@ struct ConformResult {
   [[nodiscard]] bool held() const;
 };
 
-/// The device that the option names. Errors: bad_input, environment.
+/// The device that the option names. The specification has what is stated, ID registers too;
+/// another device that has other ones is refused. Errors: bad_input, environment.
 Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed,
-                                                       double hang_seconds = 5);
+                                                       double hang_seconds = 5,
+                                                       const Stating& states = {});
 /// Names of the directed cases of that device, in their order.
 std::vector<std::string> case_names(const DeviceUnderTest& device);
 

@@ -138,8 +138,13 @@ class Runner {
     event(AgentId::cpu0, trace::Store{.pa = pa, .size = 8, .value = value});
     unordered_ = true;
   }
+  /// Without a second page the indices are where the device has them; the trace has them in page 1.
+  [[nodiscard]] u32 place_of(u32 offset) const {
+    const bool moved = !device_.profile().has_page1 && reg::is_page1_index(offset);
+    return moved ? offset - reg::page1 : offset;
+  }
   void write(u32 offset, unsigned size, u64 value) {
-    device_.mmio_write(offset, size, value);
+    device_.mmio_write(place_of(offset), size, value);
     event(AgentId::cpu0,
           trace::MmioWrite{
               .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = true});
@@ -154,7 +159,7 @@ class Runner {
     if (offset == reg::priq_base) page_cons_ = page_overflow_ = 0;
   }
   Ticket read(u32 offset, unsigned size) {
-    const Ticket ticket = device_.mmio_read(offset, size);
+    const Ticket ticket = device_.mmio_read(place_of(offset), size);
     waiting_.push_back({run_.trace.events.size(), ticket});
     event(AgentId::cpu0,
           trace::MmioRead{.offset = offset, .size = static_cast<u8>(size), .value = 0});
@@ -557,6 +562,9 @@ class Runner {
       (*header.profile)["absent"] = identity.absent_pa;
       (*header.profile)["absent-bytes"] = identity.absent_bytes;
     }
+    spec::Profile stated = device_.profile();
+    stated.has_page1 = true;
+    state_profile(header, stated);
     header.id_registers = registers_of(identity.id);
     trace::Devices devices;
     for (std::size_t i = 0; i < identity.sids.size(); ++i) {

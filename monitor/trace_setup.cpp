@@ -165,18 +165,22 @@ trace::Registers registers_of(const spec::IdRegisters& id) {
   return registers;
 }
 
+void state_profile(trace::Header& header, const spec::Profile& profile) {
+  for (const spec::ProfileItem& item : spec::profile_items()) {
+    const unsigned value = item.get(profile);
+    if (value == 0) continue;
+    if (!header.profile) header.profile.emplace();
+    (*header.profile)[std::string(item.name)] = std::string(item.values[value].name);
+  }
+}
+
 trace::Header header_of(const Setup& setup, trace::TextMap about) {
   trace::Header header;
   header.versions["iommucheck"] = "0.1.0";
   header.about = std::move(about);
   if (!setup.not_claimed.empty()) (*header.about)[not_claimed_key] = setup.not_claimed.text();
   header.id_registers = registers_of(setup.id);
-  for (const spec::ProfileItem& item : spec::profile_items()) {
-    const unsigned value = item.get(setup.profile);
-    if (value == 0) continue;
-    if (!header.profile) header.profile.emplace();
-    (*header.profile)[std::string(item.name)] = std::string(item.values[value].name);
-  }
+  state_profile(header, setup.profile);
   header.ram = trace::Ranges{{setup.window_pa, setup.window_bytes}};
   trace::Devices devices;
   for (const spec::sva::DeviceSetup& about_it : setup.devices) {

@@ -33,6 +33,9 @@ void mark_cut(trace::Header& header, u64 events);
 /// The same of a trace of hardware that is not there.
 Expected<void> may_judge(const trace::Header& header, bool has_hardware = false);
 
+/// What an implementation states, for setup_of().
+void state_profile(trace::Header& header, const spec::Profile& profile);
+
 /// The ID registers by their names.
 trace::Registers registers_of(const spec::IdRegisters& id);
 

@@ -15,6 +15,7 @@ void add_conform(Commands& commands) {
                  "fast model; one's own: ./mine.so, \"exec:COMMAND\", unix:PATH (docs/conform.md)")
       ->type_name("DEVICE")
       ->capture_default_str();
+  add_profile(app, options.profile);
   app.add_option("--seed", options.seed,
                  "all randomness comes from it; drawn and printed if absent")
       ->type_name("N")
@@ -57,7 +58,8 @@ void add_conform(Commands& commands) {
           ->excludes(only)
           ->excludes("--case")
           ->excludes("--from")
-          ->excludes("--replay");
+          ->excludes("--replay")
+          ->excludes("--profile");
   app.add_option("--corpus", options.corpus,
                  "with --driver: sequences of this folder of check come first")
       ->type_name("DIR")

@@ -21,6 +21,8 @@ void add_scenario(Commands& commands) {
                  "may run there, each in a process of its own (docs/backends.md)")
       ->type_name("BACKEND")
       ->excludes("--driver");
+  add_profile(app, options.profile);
+  app.get_option("--profile")->excludes("--backend");
   app.add_option("--hang", options.hang_seconds,
                  "with --backend: a step without an end for so long hangs")
       ->type_name("SECONDS")

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "spec/smmu/page_request.h"
+#include "spec/smmu/profile.h"
 #include "spec/smmu/registers.h"
 #include "trace/types.h"
 
@@ -91,6 +92,9 @@ class DeviceUnderTest {
  public:
   virtual ~DeviceUnderTest() = default;
   [[nodiscard]] virtual const DeviceIdentity& identity() const = 0;
+  /// What it states beyond its ID registers, by which it is judged. Before the first case.
+  void states(const spec::Profile& profile) { profile_ = profile; }
+  [[nodiscard]] const spec::Profile& profile() const { return profile_; }
 
   /// Registers as after a reset, SMMUEN = 0 acknowledged; caches and memory as they happen to be.
   /// Errors: environment, if it cannot be brought back at all.
@@ -132,6 +136,9 @@ class DeviceUnderTest {
   virtual std::vector<spec::PageResponse> take_page_responses() { return {}; }
   /// Interrupts up to the last settle(), in their order; each once.
   virtual std::vector<Interrupt> take_interrupts() { return {}; }
+
+ private:
+  spec::Profile profile_{};
 };
 
 }  // namespace iommucheck::oracle

@@ -45,7 +45,20 @@ void draw_rest(spec::Capabilities& caps, Draw& draw) {
   }
 }
 
+/// The second page is the door's, not the SMMU's.
+spec::Profile with_page1(spec::Profile profile) {
+  profile.has_page1 = true;
+  return profile;
+}
+
 }  // namespace
+
+/// Where the SMMU has the register; nothing: nothing is there.
+std::optional<u32> SpecDevice::place_of(u32 offset) const {
+  if (profile().has_page1) return offset;
+  if (reg::is_page0_index(offset)) return offset + reg::page1;
+  return offset < reg::page1 ? std::optional(offset) : std::nullopt;
+}
 
 spec::IdRegisters spec_device_id() {
   spec::Capabilities caps = spec::parse_capabilities(default_id_registers());
@@ -75,11 +88,12 @@ spec::IdRegisters drawn_spec_device_id(u64 seed) {
   return spec::make_id_registers(caps);
 }
 
-SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id)
-    : caches_(spec::parse_capabilities(id), {}),
+SpecDevice::SpecDevice(u64 seed, const spec::IdRegisters& id, const spec::Profile& profile)
+    : caches_(spec::parse_capabilities(id), with_page1(profile)),
       smmu_(caches_, id),
       choices_(seed),
       truncates_(seed % 4 >= 2) {
+  states(profile);
   identity_.name = "spec";
   identity_.version = "1";
   identity_.id = id;
@@ -128,8 +142,11 @@ Expected<void> SpecDevice::reset() {
   return {};
 }
 
-void SpecDevice::mmio_write(u32 offset, unsigned size, u64 value) {
+void SpecDevice::mmio_write(u32 at, unsigned size, u64 value) {
   caches_.set_now(++now_);
+  const auto place = place_of(at);
+  if (!place) return;
+  const u32 offset = *place;
   if (offset == reg::cmdq_prod && size == 4 && identity_.ats) {
     cmdq_prod_ = value;
     return reads_commands() ? expose_commands() : void();
@@ -415,9 +432,11 @@ void SpecDevice::interrupts_after(u32 offset, u64 value) {
   }
 }
 
-Ticket SpecDevice::mmio_read(u32 offset, unsigned size) {
+Ticket SpecDevice::mmio_read(u32 at, unsigned size) {
   caches_.set_now(++now_);
-  u64 value = smmu_.read(offset, size, choices_);
+  const auto place = place_of(at);
+  const u32 offset = place.value_or(at);
+  u64 value = place ? smmu_.read(offset, size, choices_) : 0;
   if (offset == reg::cmdq_prod && holds_commands()) value = cmdq_prod_;
   answers_.push_back({.value = value, .seen = {}, .ats = {}});
   caches_.forget_findings();

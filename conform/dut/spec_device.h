@@ -23,7 +23,8 @@ spec::IdRegisters drawn_spec_device_id(u64 seed);
 
 class SpecDevice : public DeviceUnderTest {
  public:
-  explicit SpecDevice(u64 seed, const spec::IdRegisters& id = spec_device_id());
+  explicit SpecDevice(u64 seed, const spec::IdRegisters& id = spec_device_id(),
+                      const spec::Profile& profile = {});
 
   [[nodiscard]] const DeviceIdentity& identity() const override { return identity_; }
   Expected<void> reset() override;
@@ -65,6 +66,7 @@ class SpecDevice : public DeviceUnderTest {
                                                    const spec::Outcome& outcome);
 
  private:
+  [[nodiscard]] std::optional<u32> place_of(u32 offset) const;
   [[nodiscard]] unsigned commands_lg2() const {
     return static_cast<unsigned>(bits(cmdq_base_, 4, 0));
   }

@@ -97,6 +97,7 @@ std::string DriverSubject::boot(const World& world) {
   world_ = world;
   if (segments_ != nullptr) segments_->restore();
   Setup setup = setup_of(world, *driver_);
+  setup.profile = profile_;
   if (backend_) start_machine(setup);
   if (backend_ && !machine_) return "the hardware did not come up";
   monitor_ = std::make_unique<Monitor>(setup);
@@ -459,12 +460,18 @@ std::unique_ptr<Subject> make_builtin_subject() {
   return make_subject_named(impl::builtin_driver()->name);
 }
 
-std::unique_ptr<Subject> make_subject_named(std::string_view builtin) {
-  return std::make_unique<DriverSubject>(*impl::builtin_driver(builtin), true, nullptr);
+std::unique_ptr<Subject> make_subject_named(std::string_view builtin,
+                                            const spec::Profile& profile) {
+  auto subject = std::make_unique<DriverSubject>(*impl::builtin_driver(builtin), true, nullptr);
+  subject->set_profile(profile);
+  return subject;
 }
 
-std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments) {
-  return std::make_unique<DriverSubject>(driver, false, segments);
+std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments,
+                                             const spec::Profile& profile) {
+  auto subject = std::make_unique<DriverSubject>(driver, false, segments);
+  subject->set_profile(profile);
+  return subject;
 }
 
 }  // namespace iommucheck::oracle::stories

@@ -26,6 +26,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
         builtin_(builtin),
         by_world_(builtin && std::string_view(driver.name) == "builtin"),
         segments_(segments) {}
+  void set_profile(const spec::Profile& profile) { profile_ = profile; }
   /// The core over a backend. `segments`: of its object, as above.
   DriverSubject(const NamedBackend& backend, Segments* segments);
   ~DriverSubject() override;
@@ -106,6 +107,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   bool builtin_;
   bool by_world_;  // whose tables they are
   Segments* segments_;
+  spec::Profile profile_{};
   World world_;
   std::optional<NamedBackend> backend_;      // none: an SMMUv3
   std::unique_ptr<BackendMachine> machine_;  // of that, once it is booted
@@ -133,13 +135,16 @@ class DriverSubject final : public Subject, private Monitor::Sink {
 bool is_builtin(std::string_view name);
 /// One of them; "builtin" has its tables as the world says.
 std::unique_ptr<Subject> make_builtin_subject();
-std::unique_ptr<Subject> make_subject_named(std::string_view builtin);
+std::unique_ptr<Subject> make_subject_named(std::string_view builtin,
+                                            const spec::Profile& profile = {});
 /// The core over a backend, in the machine that it comes with.
 std::unique_ptr<Subject> make_backend_subject(const NamedBackend& backend,
                                               Segments* segments = nullptr);
 /// Over the second one that is built in.
 std::unique_ptr<Subject> make_two();
-/// A plug-in's; `entry` is an address within the object.
-std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments);
+/// A plug-in's; `entry` is an address within the object. `profile`: what the SMMU states beyond its
+/// ID registers, which are the scenario's.
+std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments,
+                                             const spec::Profile& profile = {});
 
 }  // namespace iommucheck::oracle::stories

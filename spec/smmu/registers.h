@@ -33,6 +33,9 @@ constexpr bool is_page0_index(u32 offset) {
   return offset == eventq_prod_page0 || offset == eventq_cons_page0 || offset == priq_prod_page0 ||
          offset == priq_cons_page0;
 }
+constexpr bool is_page1_index(u32 offset) {
+  return offset >= page1 && is_page0_index(offset - page1);
+}
 }  // namespace reg
 
 enum class RegisterAccess : u8 { read_only, read_write };
