@@ -31,7 +31,8 @@ struct CaseResult {
 
 class CaseWorker {
  public:
-  explicit CaseWorker(DeviceUnderTest& device) : device_(device), judge_(device.identity()) {}
+  explicit CaseWorker(DeviceUnderTest& device)
+      : device_(device), judge_(device.identity(), device.judged_by()) {}
 
   [[nodiscard]] DeviceUnderTest& device() { return device_; }
   [[nodiscard]] CaseJudge& judge() { return judge_; }

@@ -24,7 +24,7 @@ using spec::Opcode;
 using spec::Rule;
 namespace rule = spec::rule;
 
-Setup judge_setup(const DeviceIdentity& device) {
+Setup judge_setup(const DeviceIdentity& device, const spec::Profile& profile) {
   Setup setup;
   setup.id = device.id;
   setup.seen_pa = device.data_pa;
@@ -32,6 +32,7 @@ Setup judge_setup(const DeviceIdentity& device) {
   setup.seen_everywhere = device.every_pa;
   setup.calls_are_known = false;
   setup.device_is_judged = true;
+  setup.profile = profile;
   return setup;
 }
 
@@ -189,8 +190,8 @@ Rule rule_asked(const trace::Header& header, Rule otherwise) {
 
 }  // namespace
 
-CaseJudge::CaseJudge(const DeviceIdentity& device)
-    : monitor_(judge_setup(device)),
+CaseJudge::CaseJudge(const DeviceIdentity& device, const spec::Profile& profile)
+    : monitor_(judge_setup(device, profile)),
       identity_(device.id),
       data_pa_(device.data_pa),
       data_bytes_(device.data_bytes),

@@ -67,7 +67,7 @@ struct Afresh {
 
 class CaseJudge {
  public:
-  explicit CaseJudge(const DeviceIdentity& device);
+  explicit CaseJudge(const DeviceIdentity& device, const spec::Profile& profile = {});
 
   /// Distinct ones, in order, up to the first after which device and specification are in different
   /// states (registers and queues). What an invalidation should have removed is called so; to find

@@ -562,9 +562,7 @@ class Runner {
       (*header.profile)["absent"] = identity.absent_pa;
       (*header.profile)["absent-bytes"] = identity.absent_bytes;
     }
-    spec::Profile stated = device_.profile();
-    stated.has_page1 = true;
-    state_profile(header, stated);
+    state_profile(header, device_.judged_by());
     header.id_registers = registers_of(identity.id);
     trace::Devices devices;
     for (std::size_t i = 0; i < identity.sids.size(); ++i) {

@@ -88,6 +88,13 @@ struct DeviceIdentity {
   bool delegates = false;  ///< it has registers and queues; the SMMU of its host translates
 };
 
+/// Without a second page of registers the indices are accessed in the first one, and told as those
+/// of the second one: nothing behind that knows of it.
+inline spec::Profile with_page1(spec::Profile profile) {
+  profile.has_page1 = true;
+  return profile;
+}
+
 class DeviceUnderTest {
  public:
   virtual ~DeviceUnderTest() = default;
@@ -95,6 +102,8 @@ class DeviceUnderTest {
   /// What it states beyond its ID registers, by which it is judged. Before the first case.
   void states(const spec::Profile& profile) { profile_ = profile; }
   [[nodiscard]] const spec::Profile& profile() const { return profile_; }
+  /// The same, as traces have it.
+  [[nodiscard]] spec::Profile judged_by() const { return with_page1(profile_); }
 
   /// Registers as after a reset, SMMUEN = 0 acknowledged; caches and memory as they happen to be.
   /// Errors: environment, if it cannot be brought back at all.

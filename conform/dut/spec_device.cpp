@@ -45,12 +45,6 @@ void draw_rest(spec::Capabilities& caps, Draw& draw) {
   }
 }
 
-/// The second page is the door's, not the SMMU's.
-spec::Profile with_page1(spec::Profile profile) {
-  profile.has_page1 = true;
-  return profile;
-}
-
 }  // namespace
 
 /// Where the SMMU has the register; nothing: nothing is there.
