@@ -242,11 +242,15 @@ TEST_F(InFlight, BeginAndEndBelongTogether) {
 
 // ---- where nobody waits -------------------------------------------------------------------------
 
-/// An access that bypasses the SMMU before it is enabled, or begins there.
-class AcrossSmmuen : public testing::Test {
+/// An access that bypasses the SMMU before it is enabled, or begins there; of a device under test,
+/// or of one that is none.
+class AcrossSmmuen : public testing::TestWithParam<bool> {
  protected:
   AcrossSmmuen() {
     header_.assumed_clean = true;
+    if (GetParam()) {
+      header_.profile = trace::Profile{{"device-under-test", true}, {"every-pa", true}};
+    }
     take(trace::Fill{.pa = 0x1000, .words = 64, .value = 0});
     take(trace::Store{.pa = 0x1040, .size = 8, .value = 1});  // V, Config = abort
     write(spec::reg::strtab_base, 8, 0x1000);
@@ -263,6 +267,7 @@ class AcrossSmmuen : public testing::Test {
     trace::DmaBegin begin{.dma = trace::DmaId{1}, .sid = 1, .iova = 0x2000};
     begin.ssid = trace::no_substream;
     begin.direction = trace::Direction::read;
+    begin.privileged = false;
     take(begin);
   }
   void enable() {
@@ -282,7 +287,7 @@ class AcrossSmmuen : public testing::Test {
   std::vector<trace::Event> events_;
 };
 
-TEST_F(AcrossSmmuen, WhatWentByTheOldValueIsOpen) {
+TEST_P(AcrossSmmuen, WhatWentByTheOldValueIsOpen) {
   begins();
   enable();
   const ReplayResult result = ends(DmaResult::bypass);
@@ -290,7 +295,7 @@ TEST_F(AcrossSmmuen, WhatWentByTheOldValueIsOpen) {
   EXPECT_EQ(result.undetermined, 1U);
 }
 
-TEST_F(AcrossSmmuen, WhatGoesByTheNewOneIsRight) {
+TEST_P(AcrossSmmuen, WhatGoesByTheNewOneIsRight) {
   begins();
   enable();
   const ReplayResult result = ends(DmaResult::abort);
@@ -298,11 +303,13 @@ TEST_F(AcrossSmmuen, WhatGoesByTheNewOneIsRight) {
   EXPECT_EQ(result.undetermined, 0U);
 }
 
-TEST_F(AcrossSmmuen, OneThatBeginsBehindItIsWrong) {
+TEST_P(AcrossSmmuen, OneThatBeginsBehindItIsWrong) {
   enable();
   begins();
   EXPECT_FALSE(ends(DmaResult::bypass).findings.empty());
 }
+
+INSTANTIATE_TEST_SUITE_P(Both, AcrossSmmuen, testing::Bool());
 
 }  // namespace
 }  // namespace iommucheck::oracle::dma_in_flight_test
