@@ -19,7 +19,7 @@ std::vector<Case> all_cases() {
   for (Property (*make)() :
        {address_split, input_range, tlbi_formula, tlbi_range, covers_table, walk_output,
         access_check, stage2_access, stage2_walk, monotone, stage2_monotone, ste_legal, cd_legal,
-        same_tables, same_words, pasid_steps}) {
+        same_tables, same_words, table_step, table_writer, pasid_steps}) {
     Property property = make();
     const std::string name = property.name;
     cases.push_back({std::move(property), {}});

@@ -46,6 +46,10 @@ Property cd_legal();
 /// spec/smmu/coverage.h: which entries each opcode is about.
 Property covers_table();
 
+/// impl/vmsav8: what a stored entry changes; impl/pgtable: map and unmap, seen at each store.
+Property table_step();
+Property table_writer();
+
 /// spec/ against impl/, which never include each other: tables; and the words of structures.
 Property same_tables();
 Property same_words();

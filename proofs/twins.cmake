@@ -39,6 +39,10 @@ function(iommucheck_twin name unit_name property header from to)
   set_source_files_properties("${unit}" PROPERTIES
     INCLUDE_DIRECTORIES "${tree}"
     COMPILE_OPTIONS -w) # a broken line may leave something unused
+  if(IOMMUCHECK_HOT_OPTIONS AND unit_name IN_LIST iommucheck_hot_proofs)
+    set_source_files_properties("${unit}" PROPERTIES
+      COMPILE_OPTIONS "-w;${IOMMUCHECK_HOT_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
+  endif()
   list(APPEND iommucheck_twin_sources "${unit}")
   string(APPEND iommucheck_twin_declarations "Property twin_${name}_${property}();\n")
   string(APPEND iommucheck_twin_entries
@@ -179,6 +183,40 @@ iommucheck_twin(impl_range_granule written_twice same_words impl/smmuv3/commands
   "u64{page - 10} / 2" "u64{1}")
 iommucheck_twin(impl_concatenated written_twice same_words impl/vmsav8/layout.h
   "page == 14 && start == 0 ? 1 : start" "start")
+
+iommucheck_twin(step_slot table_step table_step impl/vmsav8/layout.h
+  "(iova >> level_shift(level, page))" "(iova >> (level_shift(level, page) + 1))")
+iommucheck_twin(step_table table_step table_step impl/vmsav8/descriptor.h
+  "return pa | W(valid | table_or_page);" "return pa | W(valid);")
+iommucheck_twin(step_index table_step table_step spec/arch/granule.h
+  "shift + bits_per_level(granule) - 1" "shift + bits_per_level(granule)")
+iommucheck_twin(step_output table_step table_step spec/arch/descriptor.h
+  "field_in_place(word, 47, lo)" "field_in_place(word, 46, lo)")
+
+# A table that is linked before its zeros are seen, or where they never are.
+iommucheck_twin(writer_order table_writer table_writer impl/pgtable/page_table.h "platform.barrier();" "")
+iommucheck_twin(writer_zeros table_writer table_writer impl/pgtable/page_table.h
+  "platform.clean(pa, entries << Layout::entry_lg2);" "")
+iommucheck_twin(writer_clean table_writer table_writer impl/pgtable/page_table.h
+  "platform.clean(entry_pa, entry_bytes);" "")
+iommucheck_twin(writer_aligned table_writer table_writer impl/pgtable/page_table.h
+  "leaf_offset(iova | pa, level) == 0" "leaf_offset(iova, level) == 0")
+iommucheck_twin(writer_over_a_page table_writer table_writer impl/pgtable/page_table.h
+  "if (Format::is_valid(words[n])) {" "if (Format::is_valid(words[n]) && n == 0) {")
+iommucheck_twin(writer_through_a_block table_writer table_writer impl/pgtable/page_table.h
+  "if (!Format::is_table(word, level)) return {0, MapStop::exists};" "")
+iommucheck_twin(writer_not_empty table_writer table_writer impl/pgtable/page_table.h
+  "return Format::is_table(word, level) &&" "return Format::is_table(word, level) ||")
+iommucheck_twin(writer_part_of_a_block table_writer table_writer impl/pgtable/page_table.h
+  "if (!Format::is_valid(word) || !whole) return {};" "if (!Format::is_valid(word)) return {};")
+iommucheck_twin(writer_part_of_a_table table_writer table_writer impl/pgtable/page_table.h
+  "run == last_entries && parent_slot" "run == limit && parent_slot")
+iommucheck_twin(writer_one_too_many table_writer table_writer impl/pgtable/page_table.h
+  "platform.fill64(slots, run, 0);" "platform.fill64(slots, run + 1, 0);")
+iommucheck_twin(writer_untold table_writer table_writer impl/pgtable/page_table.h
+  "return {run_bytes, level_bit(last_level), true};" "return {run_bytes, level_bit(last_level), false};")
+iommucheck_twin(writer_concatenated table_writer table_writer impl/pgtable/page_table.h
+  "level == start_level_ ? root_lg2_ : Format::index_lg2(level)" "Format::index_lg2(level)")
 
 iommucheck_twin(pasid_two_holders pasid_steps pasid_steps impl/pasid/state.h
   "step(is_free(state), state, state | W(kind))"
