@@ -65,8 +65,9 @@ class Vmsav8Walker {
                                           : impl::start_level(form.input_bits, page);
   }
 
+  /// Flat: other proofs have the same functions without optimisation, and the linker takes either.
   template <class Memory>
-  Seen walk(Memory& memory, u64 va) const {
+  [[gnu::flatten]] Seen walk(Memory& memory, u64 va) const {
     if (is_stage2_) {
       const auto input = spec::Stage2Input::transaction;
       return seen(spec::walk_stage2(memory, stage2_, va, spec::AccessKind{}, input));

@@ -217,6 +217,8 @@ iommucheck_twin(writer_untold table_writer table_writer impl/pgtable/page_table.
   "return {run_bytes, level_bit(last_level), true};" "return {run_bytes, level_bit(last_level), false};")
 iommucheck_twin(writer_concatenated table_writer table_writer impl/pgtable/page_table.h
   "level == start_level_ ? root_lg2_ : Format::index_lg2(level)" "Format::index_lg2(level)")
+iommucheck_twin(writer_of_two table_writer table_writer impl/two/format.h
+  "return level != last_level && (word >> 62) == 2;" "return level != last_level && is_valid(word);")
 
 iommucheck_twin(pasid_two_holders pasid_steps pasid_steps impl/pasid/state.h
   "step(is_free(state), state, state | W(kind))"
