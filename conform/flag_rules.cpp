@@ -62,7 +62,7 @@ void FlagRules::stored(u64 first, u64 words) {
 }
 
 /// By memory as it is, which may be another thing than what a cache says.
-spec::FlagUpdates FlagRules::updates(const spec::Access& access, bool by_ats) {
+spec::FlagUpdates FlagRules::walked(const spec::Access& access, bool by_ats) const {
   NewestWords memory{caches_.memory()};
   const spec::SmmuState state{.caps = caches_.capabilities(),
                               .streams = caches_.stream_table(),
@@ -70,6 +70,11 @@ spec::FlagUpdates FlagRules::updates(const spec::Access& access, bool by_ats) {
                               .e2h = caches_.e2h()};
   spec::FlagUpdates made = spec::flag_updates(memory, state, access, by_ats);
   made.known &= !memory.unknown;
+  return made;
+}
+
+spec::FlagUpdates FlagRules::updates(const spec::Access& access, bool by_ats) {
+  spec::FlagUpdates made = walked(access, by_ats);
   both_ |= made.both;
   big_endian_ |= made.endi;
   if (made.both) {
@@ -77,6 +82,20 @@ spec::FlagUpdates FlagRules::updates(const spec::Access& access, bool by_ats) {
     leaves_of_tables_.insert(made.leaves_of_tables.begin(), made.leaves_of_tables.end());
   }
   return made;
+}
+
+/// A write that stage 1 lets pass and stage 2 refuses: a walk may have made the leaf of stage 1
+/// dirty before the output was translated. DDI 0487 D8.5; IHI 0070 3.13.4.
+void FlagRules::may_dirty_stage1(spec::Access access) {
+  access.route = spec::Route::untranslated;
+  access.type = spec::AccessType::write;
+  const Outcome refused = walked(access, false).outcome;
+  const bool by_stage2 = refused.kind == OutcomeKind::fault && refused.stage2 &&
+                         refused.input == spec::Stage2Input::transaction;
+  if (!by_stage2) return;
+  access.type = spec::AccessType::read;
+  const spec::FlagUpdates read = walked(access, false);
+  if (read.both && !read.leaves.empty()) may_be_dirty_.insert(read.leaves.front());
 }
 
 /// No cache has anything else of what it was translated by.
@@ -103,10 +122,18 @@ void FlagRules::settle(const spec::FlagUpdates& made) {
   }
 }
 
+/// Until CR0ACK says so it may translate, and may not.
+bool FlagRules::is_enabled() {
+  const bool surely = smmu_.surely_enabled();
+  open_ |= !surely && (smmu_.cr0() & spec::cr0::smmuen) != 0;
+  return surely;
+}
+
 void FlagRules::access(const trace::Dma& dma) {
-  if (!smmu_.surely_enabled()) return;
+  if (!is_enabled()) return;
   const spec::Access access = access_in(dma);
   const spec::FlagUpdates made = updates(access, false);
+  if (made.both && access.type == spec::AccessType::write) may_dirty_stage1(access);
   if (made.both || made.endi || !caches_.unsupported().empty()) {
     if (!is_unchanged(made)) {
       open_ = true;
@@ -123,6 +150,7 @@ void FlagRules::access(const trace::Dma& dma) {
   });
   if (!all || !followed || !made.known) {
     open_ = true;
+    may_make_dirty(made);
     return;
   }
   if (dma.result != trace::DmaResult::ok) return;
@@ -140,7 +168,7 @@ void FlagRules::access(const trace::Dma& dma) {
 /// that asks for no writing leaves clean what is clean. IHI 0070 3.13.7.1.
 void FlagRules::request(const trace::AtsRequest& request) {
   requested_ = true;
-  if (!smmu_.surely_enabled()) return;
+  if (!is_enabled()) return;
   const trace::Rights rights = request.rights.value_or(trace::Rights{});
   const bool granted = request.result == trace::AtsResult::success;
   spec::Access access = access_in(request);
@@ -149,6 +177,11 @@ void FlagRules::request(const trace::AtsRequest& request) {
     if (writes && request.no_write.value_or(false)) break;
     access.type = writes ? spec::AccessType::write : spec::AccessType::read;
     const spec::FlagUpdates made = updates(access, true);
+    if (writes && made.both) {
+      spec::Access written = access;
+      written.privileged &= written.ssv;
+      may_dirty_stage1(written);
+    }
     if (is_unchanged(made)) {
       if (granted && (writes ? rights.write : rights.read)) settle(made);
       continue;
@@ -172,6 +205,16 @@ void FlagRules::make_dirty(const std::vector<Outcome>& allowed, std::optional<u6
     const u64 word = caches_.memory().newest(o.origin).value;
     const u64 flags = bits_of::af;
     if (((word ^ o.value) & ~flags) == 0) write(o.origin, (word | flags) ^ bits_of::ap2);
+  }
+}
+
+/// Of an access to which anything may happen: where it has walked to the leaf that is there, this
+/// is dirty from now on, and cached as that.
+void FlagRules::may_make_dirty(const spec::FlagUpdates& made) {
+  for (const spec::FlagUpdate& one : made.all) {
+    if (((one.from ^ one.to) & bits_of::ap2) == 0) continue;
+    write(one.pa, one.from | bits_of::af);
+    caches_.memory().may_become(one.pa, one.from | bits_of::af, one.to);
   }
 }
 

@@ -42,13 +42,17 @@ class FlagRules {
     u64 group = 0;  ///< of the CMD_SYNC behind the access
   };
   void stored(u64 first, u64 words);
+  [[nodiscard]] bool is_enabled();
   void access(const trace::Dma& dma);
   void request(const trace::AtsRequest& request);
+  [[nodiscard]] spec::FlagUpdates walked(const spec::Access& access, bool by_ats) const;
   [[nodiscard]] spec::FlagUpdates updates(const spec::Access& access, bool by_ats);
+  void may_dirty_stage1(spec::Access access);
   [[nodiscard]] bool is_unchanged(const spec::FlagUpdates& made) const;
   void settle(const spec::FlagUpdates& made);
   void owe(const spec::FlagUpdates& made);
   void make_dirty(const std::vector<spec::Outcome>& allowed, std::optional<u64> pa);
+  void may_make_dirty(const spec::FlagUpdates& made);
   void write(u64 pa, u64 value);
   [[nodiscard]] u64 flags_of(u64 pa, u64 word) const;
 
