@@ -5,7 +5,9 @@
 #include <iterator>
 #include <variant>
 
+#include "spec/smmu/command.h"
 #include "spec/smmu/event_record.h"
+#include "spec/smmu/registers.h"
 
 namespace iommucheck::oracle {
 
@@ -41,6 +43,23 @@ Case in_company(const Case& what, const AfreshAt& at) {
   fresh.fixed = std::min(what.fixed, at.step);
   fresh.steps.push_back(what.steps[at.step]);
   return fresh;
+}
+
+Case emptied(const Case& what, std::size_t step, Cached cached, const DeviceIdentity& device) {
+  Case result = first_steps(what, step);
+  const auto add = [&](const spec::Command& command) {
+    const spec::CommandWords words = spec::encode_command(command);
+    result.steps.push_back({StepKind::command, words.dw0, words.dw1});
+  };
+  if (cached == Cached::structures) {
+    add(spec::cmd_cfgi_all());
+  } else {
+    add(spec::cmd_tlbi_nsnh_all());
+    if (spec::parse_capabilities(device.id).hyp) add({.op = spec::Opcode::tlbi_el2_all});
+  }
+  result.steps.push_back({StepKind::sync});
+  result.steps.push_back(what.steps[step]);
+  return result;
 }
 
 std::vector<std::size_t> earlier_memories(const Case& what, std::size_t step, std::size_t most) {

@@ -28,6 +28,12 @@ Case afresh(const Case& what, const AfreshAt& at);
 /// should be.
 Case in_company(const Case& what, const AfreshAt& at);
 
+/// What the caches of an SMMU have entries of.
+enum class Cached : u8 { translations, structures };
+
+/// The case up to that step, with everything invalidated before it that is cached of them.
+Case emptied(const Case& what, std::size_t step, Cached cached, const DeviceIdentity& device);
+
 /// Steps whose memory something may have been cached of at that access: from the latest on, each
 /// after a store and after the first access of the case. `most` at most.
 std::vector<std::size_t> earlier_memories(const Case& what, std::size_t step, std::size_t most);

@@ -146,6 +146,13 @@ Afresh CaseWorker::ask_afresh(const Question& of, const Divergence& found, std::
   return {.answer = Afresh::Answer::wrong, .found = std::move(*first)};
 }
 
+bool CaseWorker::shows_emptied(const Question& of, const Divergence& found, Cached cached) {
+  const std::size_t step = of.run.step_of[found.event];
+  const auto again = ask_again(of, found, emptied(of.what, step, cached, device_.identity()));
+  return again && std::ranges::any_of(
+                      again->wrong, [&](const Divergence& one) { return one.same_finding(found); });
+}
+
 Expected<CaseResult> CaseWorker::run(Case what, bool count, Run* kept, CaseJudge::Ask ask) {
   const Clock::time_point before = Clock::now();
   auto run = run_case(device_, what);
@@ -158,6 +165,9 @@ Expected<CaseResult> CaseWorker::run(Case what, bool count, Run* kept, CaseJudge
     return ask_afresh(question, found, ~std::size_t{0});
   };
   ask.earlier = [&](const Divergence& found) { return ask_earlier(question, found); };
+  ask.emptied = [&](const Divergence& found, Cached cached) {
+    return shows_emptied(question, found, cached);
+  };
   if (run->death.empty()) {
     result.found = judge_.judge(run->trace, ask);
     if (count && result.found.empty()) judge_.count_invalidations(run->trace);

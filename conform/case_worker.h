@@ -58,6 +58,7 @@ class CaseWorker {
   std::optional<Again> ask_again(const Question& of, const Divergence& found, const Case& what);
   Afresh ask_in_company(const Question& of, const Divergence& found, std::size_t memory);
   Afresh ask_earlier(const Question& of, const Divergence& found);
+  bool shows_emptied(const Question& of, const Divergence& found, Cached cached);
   /// Whether the device terminates that access with the same record, or without one, as the run in
   /// which it is the only one.
   bool has_same_record(const Question& of, std::size_t step, const trace::Trace& alone);

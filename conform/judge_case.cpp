@@ -490,43 +490,56 @@ std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t eve
   return cd.asid();
 }
 
-/// Would it have been allowed without some invalidation? Then that one did not do its work.
-void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
+/// Of these commands those without which, all together, it would have been allowed; none, if it
+/// would not. Each is needed, and the last one did not do its work.
+std::vector<std::size_t> CaseJudge::explaining(const trace::Trace& trace, const Divergence& found,
+                                               const std::vector<std::size_t>& commands) {
+  std::vector<std::size_t> places = commands;
+  if (places.empty() || !allowed_without(trace, found, places)) return {};
+  for (std::size_t i = 0; i < places.size();) {
+    std::vector<std::size_t> fewer = places;
+    fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
+    if (!fewer.empty() && allowed_without(trace, found, fewer)) {
+      places = std::move(fewer);
+    } else {
+      ++i;
+    }
+  }
+  return places;
+}
+
+/// Would it have been allowed without some invalidation? Then that one did not do its work. Where
+/// one of a translation and one of a structure may both be it, the device is asked.
+void CaseJudge::refine(const trace::Trace& trace, const Ask& ask, Divergence& found) {
   const std::vector<Stored> commands = commands_of(trace, monitor_.caches().capabilities());
-  for (const bool tlbi : {true, false}) {
-    const auto wanted = [&](const Stored& one) {
-      return tlbi ? spec::is_tlbi(one.command.op) : spec::is_cfgi(one.command.op);
-    };
+  const auto explaining_of = [&](bool (*wanted)(Opcode)) {
     std::vector<std::size_t> places;
     for (const Stored& one : commands) {
-      if (wanted(one)) places.push_back(one.event);
+      if (wanted(one.command.op)) places.push_back(one.event);
     }
-    if (places.empty() || !allowed_without(trace, found, places)) continue;
-    // Those that have to be left out together, each of them needed; the last did not do its work.
-    for (std::size_t i = 0; i < places.size();) {
-      std::vector<std::size_t> fewer = places;
-      fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(i));
-      if (!fewer.empty() && allowed_without(trace, found, fewer)) {
-        places = std::move(fewer);
-      } else {
-        ++i;
-      }
-    }
-    const std::optional<u64> asid = asid_at(trace, found.event);
-    const auto its = [&](const Stored& one) { return one.event == places.back(); };
-    const auto last = std::ranges::find_if(commands, its);
-    std::string names = command_kind(last->command);
-    // Then it is a global entry that it has to remove.
-    const bool tagged = last->command.op == Opcode::tlbi_nh_va;
-    if (tagged && asid && *asid != last->command.asid) names += " with another ASID";
-    const Rule rule = !tlbi                     ? rule::CFGI_SCOPE
-                      : is_range(last->command) ? rule::TLBI_RANGE
-                                                : rule::TLBI_TAGS;
-    found.text = "what " + names + " has to remove is still in use: " + found.text;
-    found.kind = names + " leaves what it covers";
-    found.rule = rule;
-    return;
+    return explaining(trace, found, places);
+  };
+  std::vector<std::size_t> places = explaining_of(spec::is_tlbi);
+  const std::vector<std::size_t> of_structures = explaining_of(spec::is_cfgi);
+  bool tlbi = !places.empty();
+  if (tlbi && !of_structures.empty() && ask.emptied) {
+    tlbi = ask.emptied(found, Cached::structures) || !ask.emptied(found, Cached::translations);
   }
+  if (!tlbi) places = of_structures;
+  if (places.empty()) return;
+  const std::optional<u64> asid = asid_at(trace, found.event);
+  const auto its = [&](const Stored& one) { return one.event == places.back(); };
+  const auto last = std::ranges::find_if(commands, its);
+  std::string names = command_kind(last->command);
+  // Then it is a global entry that it has to remove.
+  const bool tagged = last->command.op == Opcode::tlbi_nh_va;
+  if (tagged && asid && *asid != last->command.asid) names += " with another ASID";
+  const Rule rule = !tlbi                     ? rule::CFGI_SCOPE
+                    : is_range(last->command) ? rule::TLBI_RANGE
+                                              : rule::TLBI_TAGS;
+  found.text = "what " + names + " has to remove is still in use: " + found.text;
+  found.kind = names + " leaves what it covers";
+  found.rule = rule;
 }
 
 /// What was before that access has to do with it. An entry that the device may still have, and that
@@ -535,7 +548,7 @@ void CaseJudge::refine(const trace::Trace& trace, Divergence& found) {
 void CaseJudge::explain(const trace::Trace& trace, const Ask& ask, Divergence& found) {
   const Afresh before = ask.earlier ? ask.earlier(found) : Afresh{};
   if (before.answer != Afresh::Answer::wrong) {
-    refine(trace, found);
+    refine(trace, ask, found);
   } else if (before.found) {
     found = *before.found;
   }

@@ -81,6 +81,8 @@ class CaseJudge {
     /// The same with the memory of before that access, the latest one where it gives that answer:
     /// `right` there it may be what an invalidation has left behind, `wrong` there it is not.
     std::function<Afresh(const Divergence&)> earlier = {};
+    /// Is it found where all that is cached of these is invalidated before that access?
+    std::function<bool(const Divergence&, Cached)> emptied = {};
   };
   std::vector<Divergence> judge(const trace::Trace& trace, const Ask& ask);
   std::vector<Divergence> judge(const trace::Trace& trace) { return judge(trace, {}); }
@@ -111,7 +113,9 @@ class CaseJudge {
                                                       std::size_t at);
   void judge_identity(std::vector<Divergence>& found) const;
   void explain(const trace::Trace& trace, const Ask& ask, Divergence& found);
-  void refine(const trace::Trace& trace, Divergence& found);
+  void refine(const trace::Trace& trace, const Ask& ask, Divergence& found);
+  std::vector<std::size_t> explaining(const trace::Trace& trace, const Divergence& found,
+                                      const std::vector<std::size_t>& commands);
   std::optional<u64> asid_at(const trace::Trace& trace, std::size_t event);
   bool allowed_without(const trace::Trace& trace, const Divergence& found,
                        const std::vector<std::size_t>& commands);

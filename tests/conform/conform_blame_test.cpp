@@ -7,6 +7,8 @@
 #include <set>
 #include <string>
 
+#include "base/bits.h"
+#include "conform/afresh.h"
 #include "conform/case.h"
 #include "conform/case_worker.h"
 #include "conform/cases/directed.h"
@@ -25,7 +27,8 @@ constexpr unsigned asid = 1;
 
 /// The rule and the kind of what a device does wrong whose `arriving` last accesses of the case go
 /// to the data.
-std::string blamed_if_they_arrive(SpecDevice& device, CaseBuilder& b, std::size_t arriving) {
+std::string blamed_if_they_arrive(SpecDevice& device, CaseBuilder& b, std::size_t arriving,
+                                  const CaseJudge::Ask& ask = {}) {
   auto run = run_case(device, b.take());
   if (!run) return run.error().message;
   std::vector<trace::Dma*> accesses;
@@ -39,7 +42,7 @@ std::string blamed_if_they_arrive(SpecDevice& device, CaseBuilder& b, std::size_
   }
   CaseJudge judge(device.identity());
   // What follows is about the record of the fault that the trace now does not have.
-  const std::vector<Divergence> found = judge.judge(run->trace);
+  const std::vector<Divergence> found = judge.judge(run->trace, ask);
   if (found.empty()) return "nothing";
   return std::string(spec::rule_name(found[0].rule)) + ": " + found[0].kind;
 }
@@ -127,6 +130,57 @@ std::string blamed_for_a_clean_leaf(bool before) {
 TEST(ConformBlame, ALeafThatMayHaveBecomeDirtyMayBeCachedAsThat) {
   EXPECT_EQ(blamed_for_a_clean_leaf(true), "nothing");
   EXPECT_NE(blamed_for_a_clean_leaf(false), "nothing");
+}
+
+/// Of one that goes where the CD of before its change leads, which stands in the TLB and in the
+/// cache of CDs: `again` says with what invalidated it does so still.
+std::string blamed_for_an_old_cd(Cached again) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "an old CD");
+  const u64 root = b.root(spec::Granule::g4k, 25), other = b.root(spec::Granule::g4k, 25);
+  b.map(root, iova, b.data());
+  b.map(other, iova, b.data(0x1000));
+  b.translate(0, root, 25, asid);
+  b.access(iova);
+  b.cd(0, b.plain_cd(other, 25, asid));
+  b.command(spec::cmd_cfgi_cd(b.sid(0), 0, true));
+  b.command(spec::cmd_tlbi_nh_asid(0, asid));
+  b.sync();
+  b.access(iova);
+  return blamed_if_they_arrive(
+      device, b, 1, {.emptied = [&](const Divergence&, Cached cached) { return cached == again; }});
+}
+
+/// Without either the access would be allowed; only the device knows which of them it did not do.
+TEST(ConformBlame, TheDeviceSaysWhichOfTwoInvalidationsFailed) {
+  EXPECT_EQ(blamed_for_an_old_cd(Cached::translations),
+            "CFGI_SCOPE: CMD_CFGI_CD leaves what it covers");
+  EXPECT_EQ(blamed_for_an_old_cd(Cached::structures),
+            "TLBI_TAGS: CMD_TLBI_NH_ASID leaves what it covers");
+}
+
+/// It is asked by the same case up to the access, before which everything is invalidated.
+TEST(ConformBlame, AnEmptiedCaseEndsWithTheAccess) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "emptied");
+  b.translate(0, b.root(spec::Granule::g4k, 25), 25, asid);
+  b.access(iova);
+  b.access(iova + 0x1000);
+  const Case whole = b.take();
+  const std::size_t step = whole.steps.size() - 2;
+  for (const Cached cached : {Cached::translations, Cached::structures}) {
+    const Case emptied_case = emptied(whole, step, cached, device.identity());
+    EXPECT_EQ(emptied_case.steps.back().a, iova);
+    const auto sync = emptied_case.steps.end() - 2;
+    EXPECT_EQ(sync->kind, StepKind::sync);
+    const u64 op = bits((sync - 1)->a, 7, 0);
+    const auto first =
+        cached == Cached::structures ? spec::Opcode::cfgi_ste_range : spec::Opcode::tlbi_nsnh_all;
+    const bool el2 = spec::parse_capabilities(device.identity().id).hyp;
+    EXPECT_EQ(op, static_cast<u64>(
+                      cached == Cached::translations && el2 ? spec::Opcode::tlbi_el2_all : first));
+    EXPECT_TRUE(run_case(device, emptied_case));
+  }
 }
 
 /// A record of the wrong type is wrong with every invalidation and without: none of them is to
