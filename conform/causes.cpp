@@ -20,10 +20,16 @@ Expected<std::vector<CauseGroup>> causes_of(std::span<const ShownFinding> findin
     }
   }
   std::vector<CauseGroup> groups;
+  auto end = right.begin() + static_cast<std::ptrdiff_t>(plain_interventions());
   for (;;) {
-    const auto most = std::ranges::max_element(
-        right, [](const auto& one, const auto& other) { return one.size() < other.size(); });
-    if (most == right.end() || most->empty()) return groups;
+    const auto most = std::max_element(right.begin(), end, [](const auto& one, const auto& other) {
+      return one.size() < other.size();
+    });
+    if (most->empty()) {
+      if (end == right.end()) return groups;
+      end = right.end();
+      continue;
+    }
     groups.push_back({static_cast<std::size_t>(most - right.begin()), *most});
     for (auto& its : right) {
       std::erase_if(its, [&](std::size_t i) {

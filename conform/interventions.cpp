@@ -87,6 +87,11 @@ constexpr Field word_fields[] = {
     {"MemAttr of stage 2 = 1111", WordKind::stage2, 0, mask(5, 2), mask(5, 2), valid, valid},
 };
 
+/// What a finding is about that nothing above makes right.
+constexpr Field part_fields[] = {
+    {"no stage 2", WordKind::ste, 0, mask(2, 2), 0, mask(3, 3), mask(3, 3)},
+};
+
 bool apply(const Field& field, Case& what, const std::map<u64, WordKind>& kinds) {
   bool any = false;
   for (Step& step : what.steps) {
@@ -269,6 +274,7 @@ enum class More : u8 {
   tlbi_all_before,
   disabled_before,
   one_engine,
+  lower_half,
 };
 struct MoreSteps {
   const char* name;
@@ -284,6 +290,7 @@ constexpr MoreSteps more_steps[] = {
     {"all TLBs are invalidated before each access", More::tlbi_all_before},
     {"SMMUEN off and on before each access", More::disabled_before},
     {"accesses of one stream alone", More::one_engine},
+    {"accesses by TTB0 alone", More::lower_half},
 };
 
 class Rewriter {
@@ -292,6 +299,8 @@ class Rewriter {
       : what_(what), device_(device), caps_(spec::parse_capabilities(device.id)) {}
 
   std::optional<Case> apply(More more) {
+    const auto last = std::find_if(what_.steps.rbegin(), what_.steps.rend(), is_access);
+    if (last != what_.steps.rend()) engine_ = last->c & step_engine;
     result_ = what_;
     result_.steps.clear();
     for (std::size_t i = 0; i < what_.steps.size(); ++i) {
@@ -339,7 +348,8 @@ class Rewriter {
   void one(const Step& step, More more, bool free) {
     if (step.kind == StepKind::write && step.a == reg::cr0) cr0_ = step.b;
     if (free && is_access(step)) {
-      if (more == More::one_engine && (step.c & step_engine) != 0) {
+      const bool other = more == More::one_engine && (step.c & step_engine) != engine_;
+      if (other || (more == More::lower_half && bit(step.a, 55))) {
         any_ = true;
         return;
       }
@@ -366,6 +376,7 @@ class Rewriter {
   spec::Capabilities caps_;
   Case result_;
   u64 cr0_ = 0;
+  u64 engine_ = 0;  ///< of the last access
   bool any_ = false;
 };
 
@@ -378,10 +389,12 @@ bool within(std::size_t& number, const All& all) {
 
 }  // namespace
 
-std::size_t intervention_count() {
+std::size_t plain_interventions() {
   return std::size(word_fields) + std::size(registers) + std::size(command_fields) +
          std::size(access_bits) + std::size(tags) + std::size(more_steps);
 }
+
+std::size_t intervention_count() { return plain_interventions() + std::size(part_fields); }
 
 std::string intervention_name(std::size_t number) {
   if (within(number, word_fields)) return word_fields[number].name;
@@ -389,7 +402,8 @@ std::string intervention_name(std::size_t number) {
   if (within(number, command_fields)) return command_fields[number].name;
   if (within(number, access_bits)) return access_bits[number].name;
   if (within(number, tags)) return tags[number].name;
-  return more_steps[number].name;
+  if (within(number, more_steps)) return more_steps[number].name;
+  return part_fields[number].name;
 }
 
 std::optional<Case> intervene(std::size_t number, const Case& what, const DeviceIdentity& device) {
@@ -405,8 +419,10 @@ std::optional<Case> intervene(std::size_t number, const Case& what, const Device
     any = apply(access_bits[number], changed);
   } else if (within(number, tags)) {
     any = apply(tags[number], changed, words_of(what, device));
-  } else {
+  } else if (within(number, more_steps)) {
     return Rewriter(what, device).apply(more_steps[number].what);
+  } else {
+    any = apply(part_fields[number], changed, words_of(what, device));
   }
   if (!any) return std::nullopt;
   return changed;

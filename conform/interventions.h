@@ -12,6 +12,8 @@ namespace iommucheck::oracle {
 
 /// How many there are. Those that change less come first.
 std::size_t intervention_count();
+/// Those from here on say which part of the SMMU it is about, for what no other makes right.
+std::size_t plain_interventions();
 /// "CD.WXN = 0", "a CMD_CFGI_ALL before each access".
 std::string intervention_name(std::size_t number);
 

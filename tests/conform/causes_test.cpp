@@ -97,6 +97,39 @@ TEST(Interventions, WordsAreWhatAccessesMeet) {
   EXPECT_FALSE(words.contains(leaf + 8));
 }
 
+std::size_t accesses_of(const Case& what) {
+  return static_cast<std::size_t>(std::ranges::count(what.steps, StepKind::access, &Step::kind));
+}
+
+/// Of accesses that are left out the last one, which a finding is about, is none.
+TEST(Interventions, TheLastAccessIsOfTheStreamThatStays) {
+  const DeviceIdentity device = everything();
+  CaseBuilder b(device, "a case");
+  b.translate(0, b.root(spec::Granule::g4k, 25));
+  b.access(0x1000);
+  b.access(0x1000, false, 1);
+  const Case what = b.take();
+  const std::size_t number = number_of("accesses of one stream alone");
+  const auto changed = intervene(number, what, device);
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(accesses_of(*changed), 1U);
+  EXPECT_EQ(changed->steps.back().c & step_engine, 1U);
+  EXPECT_FALSE(intervene(number, *changed, device));
+}
+
+TEST(Interventions, TheUpperHalfIsLeftOut) {
+  const DeviceIdentity device = everything();
+  CaseBuilder b(device, "a case");
+  b.translate(0, b.root(spec::Granule::g4k, 25));
+  b.access(0x1000);
+  const std::size_t number = number_of("accesses by TTB0 alone");
+  EXPECT_FALSE(intervene(number, b.take(), device));
+  b.access(~u64{0xfff});
+  const auto changed = intervene(number, b.take(), device);
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(accesses_of(*changed), 1U);
+}
+
 // ---- groups -------------------------------------------------------------------------------------
 
 struct Told {
@@ -161,6 +194,42 @@ TEST(Causes, WhatOneThingMakesRightIsOneGroup) {
   ASSERT_EQ(two->size(), 2U);
   EXPECT_EQ(intervention_name((*two)[0].intervention), "CD.WXN = 0");
   EXPECT_EQ(intervention_name((*two)[1].intervention), "CD.PAN = 0");
+}
+
+/// A part of the SMMU is no cause where something in it is.
+TEST(Causes, APartIsNamedForWhatNothingElseMakesRight) {
+  const DeviceIdentity device = everything();
+  constexpr u64 s2ptw = u64{1} << 54, stage2 = u64{1} << 2;
+  const auto a_case = [&](u64 bits) {
+    CaseBuilder b(device, "a case");
+    b.cd(0, b.plain_cd(b.root(spec::Granule::g4k, 25)));
+    spec::Ste<u64> ste = b.stage1_ste(0);
+    ste.dw[0] |= stage2;
+    ste.dw[2] |= bits;
+    b.ste(0, ste);
+    b.enable();
+    b.access(0x1000);
+    return b.take();
+  };
+  Told told;
+  told.add(a_case(s2ptw), "with S2PTW");
+  told.add(a_case(0), "always");
+  const auto groups = causes_of(told.all(), device, [&](const Case& what, const Divergence& found) {
+    const auto words = words_of(what, device);
+    const bool any = std::ranges::any_of(what.steps, [&](const Step& step) {
+      const auto word = words.find(step.a);
+      const bool ste =
+          step.kind == StepKind::store && word != words.end() && word->second == WordKind::ste;
+      const bool of_ptw = found.kind == "with S2PTW";
+      return ste && (of_ptw ? step.a / 8 % 8 == 2 && (step.b & s2ptw) != 0
+                            : step.a / 8 % 8 == 0 && (step.b & stage2) != 0);
+    });
+    return Expected<bool>(any);
+  });
+  ASSERT_TRUE(groups);
+  ASSERT_EQ(groups->size(), 2U);
+  EXPECT_EQ(intervention_name((*groups)[0].intervention), "STE.S2PTW = 0");
+  EXPECT_EQ(intervention_name((*groups)[1].intervention), "no stage 2");
 }
 
 TEST(Causes, WhatNothingMakesRightIsInNoGroup) {
