@@ -184,7 +184,10 @@ void substream_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
   fields.s1dss = dss;
   fields.eats = 1;
   b.ste(0, spec::make_stage1_ste(fields));
-  b.enable();
+  // What is translated has no SubstreamID: S1DSS counts for it, once it is checked. 3.9.1.3.
+  b.enable(true);
+  translated_both(b);
+  b.poll();
   requests(b, page_there);
   for (const u32 ssid : {0U, 1U, 2U, 3U, 4U}) {
     requests(b, page_there, {.substream = ssid});

@@ -230,6 +230,7 @@ void page_abort_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.enable();
   b.enable_page_queue(true);
   for (const u64 acknowledged : {u64{spec::gerror::msi_priq_abt}, u64{0}}) {
+    b.page_poll();  // it is seen to be empty, so that what comes is due to be told
     b.page_request({.address = 0x1000, .last = true, .read = true});
     b.page_poll();
     for (unsigned i = 0; i < 9; ++i) b.read(reg::gerror);

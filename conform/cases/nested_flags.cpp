@@ -23,14 +23,15 @@ constexpr const char* level_names[] = {"off", "HA", "HA and HD", "HA, HD and HAF
 
 /// A leaf of one stage by its flags.
 struct Leaf {
-  bool af = true, clean = false, writable = true;
+  bool af = true, clean = false, writable = true, user = true;
 };
 constexpr Leaf leaves1[] = {{},
                             {.af = false},
                             {.clean = true},
                             {.af = false, .clean = true},
                             {.writable = false},
-                            {.af = false, .writable = false}};
+                            {.af = false, .writable = false},
+                            {.clean = true, .user = false}};
 constexpr Leaf leaves2[] = {
     {}, {.af = false}, {.clean = true}, {.af = false, .clean = true}, {.writable = false}};
 constexpr u64 page_count = std::size(leaves1) * std::size(leaves2);
@@ -41,6 +42,7 @@ LeafBits bits1(const Leaf& leaf) {
   LeafBits bits;
   bits.af = leaf.af;
   bits.writable = leaf.writable && !leaf.clean;
+  bits.user = leaf.user;
   bits.extra = softwares;
   if (leaf.clean) bits.extra |= bits_of::dbm;
   return bits;

@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <vector>
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "spec/smmu/command.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::oracle {
@@ -15,6 +18,7 @@ namespace iommucheck::oracle {
 namespace {
 
 using spec::Granule;
+using spec::Opcode;
 
 constexpr u64 mapped = 0x1000, unmapped = 0x5000;
 
@@ -142,6 +146,72 @@ void invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases, c
   cases.push_back(b.take());
 }
 
+/// What an L1CD leads to is another table, and then nothing: what is cached of it and of the CDs
+/// behind it goes by each command that covers both. IHI 0070 4.3, 5.3.1.
+void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, const char* name,
+                      const std::vector<spec::Command>& cfgi) {
+  constexpr u64 table_bytes = u64{64} << 6;
+  CaseBuilder b(device, fmt::format("substreams: an L1CD changes, {}", name));
+  const u64 top = b.memory(64, 64);
+  const std::array<u64, 3> tables = {b.memory(table_bytes, table_bytes),
+                                     b.memory(table_bytes, table_bytes),
+                                     b.memory(table_bytes, table_bytes)};
+  for (unsigned i = 0; i < 6; ++i) b.cd_at(tables[i / 2] + u64{64} * (1 + i % 2), own_cd(b, i));
+  b.store(top, tables[0] | 1);
+  b.store(top + 8, tables[1] | 1);
+  b.ste(0, substream_ste(top, 7, 1, 2));
+  b.enable();
+  const auto use_all = [&] {
+    for (const u32 ssid : {1U, 2U, 65U, 66U}) accesses(b, ssid);
+    b.poll();
+  };
+  use_all();
+  for (const u64 next : {tables[2] | 1, u64{0}}) {
+    b.store(top + 8, next);
+    for (const spec::Command& command : cfgi) b.command(command);
+    b.sync();
+    use_all();
+  }
+  cases.push_back(b.take());
+}
+
+/// A page of one of several address spaces of a stream goes: by its ASID, and by what names none.
+/// IHI 0070 4.4.2.
+void page_case(const DeviceIdentity& device, std::vector<Case>& cases, const char* name,
+               const spec::Command& tlbi) {
+  CaseBuilder b(device, fmt::format("substreams: a page goes, {}", name));
+  const u64 table = b.memory(4 * 64, 4 * 64);
+  std::array<u64, 4> places{};
+  for (unsigned i = 0; i < 4; ++i) {
+    const u64 root = b.root(Granule::g4k, 25);
+    for (const u64 page : {0U, 1U}) {
+      b.map(root, mapped + 0x1000 * page, b.data(0x1000 * u64{2 * i + page}));
+    }
+    places[i] = b.entry(root, Granule::g4k, 25, mapped, spec::last_level);
+    b.cd_at(table + 64 * u64{i}, b.plain_cd(root, 25, 1 + i));
+  }
+  b.ste(0, substream_ste(table, 2, 0, 2));
+  b.enable();
+  const auto use_all = [&] {
+    for (u32 ssid = 1; ssid < 4; ++ssid) {
+      for (const u64 page : {0U, 1U}) {
+        b.access(mapped + 0x1000 * page, false, 0, {.substream = ssid});
+        b.access(mapped + 0x1000 * page, true, 0, {.substream = ssid});
+      }
+    }
+    b.access(mapped);
+    b.poll();
+  };
+  use_all();
+  b.store(places[2], 0);
+  b.command(tlbi);
+  b.sync();
+  use_all();
+  b.store(places[2], leaf_word(Granule::g4k, spec::last_level, b.data(0x8000), {}));
+  use_all();
+  cases.push_back(b.take());
+}
+
 /// SubstreamIDs that have one bit each, by their own CDs: CFGI_CD compares all of them. IHI
 /// 0070 4.3.3.
 void wide_invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -211,6 +281,19 @@ void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   invalidation_case(device, cases, "CMD_CFGI_ALL", spec::cmd_cfgi_all());
   invalidation_case(device, cases, "CMD_CFGI_CD of another", spec::cmd_cfgi_cd(sid, 1));
   wide_invalidation_case(device, cases);
+  page_case(device, cases, "TLBI_NH_VA", spec::cmd_tlbi_nh_va(0, 3, mapped));
+  page_case(device, cases, "TLBI_NH_VAA",
+            {.op = Opcode::tlbi_nh_vaa, .address = mapped, .leaf = true});
+  page_case(device, cases, "TLBI_NH_ASID", spec::cmd_tlbi_nh_asid(0, 3));
+  page_case(device, cases, "TLBI_NH_ALL", spec::cmd_tlbi_nh_all(0));
+  page_case(device, cases, "TLBI_NSNH_ALL", spec::cmd_tlbi_nsnh_all());
+  if (!caps.cd2l || caps.ssidsize < 7) return;
+  first_level_case(device, cases, "CMD_CFGI_CD with Leaf = 0",
+                   {spec::cmd_cfgi_cd(sid, 65, false), spec::cmd_cfgi_cd(sid, 66, false)});
+  first_level_case(device, cases, "CMD_CFGI_CD_ALL", {spec::cmd_cfgi_cd_all(sid)});
+  first_level_case(device, cases, "CMD_CFGI_STE", {spec::cmd_cfgi_ste(sid, true)});
+  first_level_case(device, cases, "CMD_CFGI_STE_RANGE", {spec::cmd_cfgi_ste_range(sid, 3)});
+  first_level_case(device, cases, "CMD_CFGI_ALL", {spec::cmd_cfgi_all()});
 }
 
 }  // namespace iommucheck::oracle
