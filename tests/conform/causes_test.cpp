@@ -122,12 +122,12 @@ TEST(Interventions, TheUpperHalfIsLeftOut) {
   CaseBuilder b(device, "a case");
   b.translate(0, b.root(spec::Granule::g4k, 25));
   b.access(0x1000);
-  const std::size_t number = number_of("accesses by TTB0 alone");
-  EXPECT_FALSE(intervene(number, b.take(), device));
   b.access(~u64{0xfff});
+  const std::size_t number = number_of("accesses by TTB0 alone");
   const auto changed = intervene(number, b.take(), device);
   ASSERT_TRUE(changed);
   EXPECT_EQ(accesses_of(*changed), 1U);
+  EXPECT_FALSE(intervene(number, *changed, device));
 }
 
 // ---- groups -------------------------------------------------------------------------------------
