@@ -336,6 +336,13 @@ void FormedRegimes::tolerate_disabled_halves(bool tolerate) {
 // SEMANTICS 2: a CD is shared only by STEs of one stream world. One STE that changes its own is one
 // STE, old or new (IHI 0070 5.4.1).
 void FormedRegimes::check_world(const Formed& entry) {
+  bool differ = false;
+  for (u32 t = 0; t < regimes_.active() && !differ; ++t) {
+    const TagState& tag = regimes_.tag(regimes_.active_tag(t));
+    differ = tag.formed != 0 && tag.tag.stage != Stage::stage2 &&
+             tag.tag.world != regimes_[entry.regime].regime.world;
+  }
+  if (!differ) return;
   for (u32 i = 0; i < regimes_.formed(); ++i) {
     const Formed& other = regimes_.formed(i);
     if (other.place != entry.place || other.sid == entry.sid ||
@@ -360,10 +367,11 @@ void FormedRegimes::check_tag(u32 id) {
   InlineVector<Formed, 8> distinct;
   for (u32 i = 0; i < regimes_.formed() && tag.formed > 1; ++i) {
     const Formed& one = regimes_.formed(i);
+    if (regimes_[one.regime].tag != id) continue;
     const bool known = std::ranges::any_of(distinct, [&](const Formed& d) {
       return d.regime == one.regime && d.place == one.place && d.units == one.units;
     });
-    if (regimes_[one.regime].tag == id && !known) distinct.push_back(one);
+    if (!known) distinct.push_back(one);
   }
   for (std::size_t i = 0; i < distinct.size() && !broken; ++i) {
     const Formed& a = distinct[i];
