@@ -110,7 +110,8 @@ void HostSmmu::complete(std::span<const spec::Command> commands) {
 
 bool HostSmmu::knows(u32 sid) const { return std::ranges::find(sids_, sid) != sids_.end(); }
 
-/// Through V = 0, so that no fetch meets words of both. IHI 0070 3.21.3.1.
+/// Through V = 0, so that no fetch meets words of both. IHI 0070 3.21.3.1. Its neighbours here are
+/// not those of the guest's table: no span (CONT) is taken over.
 Expected<void> HostSmmu::install(u32 sid, Installed how, const SteWords& words) {
   if (!knows(sid)) {
     return fail(ErrorCode::bad_input,
@@ -124,7 +125,9 @@ Expected<void> HostSmmu::install(u32 sid, Installed how, const SteWords& words) 
   put_word(place, 0);
   complete(one);
   if (how != Installed::ste) return {};
-  for (unsigned i = spec::ste_words; i-- != 0;) put_word(place + 8 * i, words[i]);
+  for (unsigned i = spec::ste_words; i-- != 0;) {
+    put_word(place + 8 * i, i == 1 ? with_bits(words[i], 16, 13, 0) : words[i]);
+  }
   complete(one);
   return {};
 }

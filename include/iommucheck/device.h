@@ -197,8 +197,8 @@ struct iommucheck_dut_host {
 
 /* install(): what becomes of the accesses of a stream. */
 enum {
-  /* What an SMMU makes of that STE. One that is not legal, or has V = 0, is C_BAD_STE, which the
-   * host's SMMU records. */
+  /* What an SMMU makes of that STE, but for CONT, which the host leaves out. One that is not legal,
+   * or has V = 0, is C_BAD_STE, which the host's SMMU records. */
   IOMMUCHECK_DUT_INSTALL_STE = 1,
   IOMMUCHECK_DUT_INSTALL_BYPASS = 2, /* as with SMMUEN = 0 and GBPA.ABORT = 0: no record at all */
   IOMMUCHECK_DUT_INSTALL_ABORT = 3   /* terminated, without a record */
