@@ -126,7 +126,7 @@ class Fetches {
   /// A version of the STE at `place`, valid or not, states one.
   [[nodiscard]] bool may_state_span(u64 place) const;
   /// STEs of a larger span are not looked at one by one.
-  static constexpr u32 span_bound = 256;
+  static constexpr u32 span_bound = 32;
   /// A span ends where the table does.
   [[nodiscard]] SidRange within_table(SidRange span) const;
   /// STEs of the span, as they are in memory or cached, differ in anything but CONT.
