@@ -82,14 +82,15 @@ void CallEvents::owe_all(u32 device) {
 
 void CallEvents::owe_device(u32 device) {
   interface_.for_each_substream(device, [&](u32 number) {
-    current().places.emplace_back(device, spec::sva::substream(number));
+    const bool bound = interface_.has_bond(device, number);
+    current().places.push_back({device, spec::sva::substream(number), bound});
   });
 }
 
 void CallEvents::owe(const Call& call) {
   const auto range = [&](u64 first, u64 last) { current().ranges.emplace_back(first, last); };
   const auto own_space = [&](u32 device) {
-    if (device < interface_.device_count()) current().places.emplace_back(device, Substream{});
+    if (device < interface_.device_count()) current().places.push_back({device, Substream{}});
   };
   switch (call.kind) {
     case CallKind::iotlb_sync:
@@ -114,7 +115,7 @@ void CallEvents::owe(const Call& call) {
     case CallKind::attach_pasid:
     case CallKind::detach_pasid:
       if (call.device < interface_.device_count()) {
-        current().places.emplace_back(call.device, spec::sva::substream(call.pasid));
+        current().places.push_back({call.device, spec::sva::substream(call.pasid)});
       }
       break;
     case CallKind::unbind_device:
@@ -126,7 +127,7 @@ void CallEvents::owe(const Call& call) {
       const Substream at = interface_.pasid_of_io_mm(call.io_mm);
       const u64 domain = interface_.domain_of_io_mm(call.io_mm);
       for (u32 device = 0; device < interface_.device_count() && at.present; ++device) {
-        if (interface_.domain_of(device) == domain) current().places.emplace_back(device, at);
+        if (interface_.domain_of(device) == domain) current().places.push_back({device, at});
       }
       break;
     }
@@ -256,7 +257,7 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
     const u64 domain = interface_.domain_of(call.device);
     for (u32 device = 0; device < interface_.device_count(); ++device) {
       if (device != call.device && interface_.domain_of(device) != domain) continue;
-      current().places.emplace_back(device, spec::sva::substream(pasid));
+      current().places.push_back({device, spec::sva::substream(pasid)});
     }
   }
   // A range that the call was to change, even where it changed nothing.
@@ -293,6 +294,12 @@ void CallEvents::judge_result(const spec::sva::Verdict& verdict,
   }
 }
 
+/// The call has ended what was bound there, of its own device.
+bool CallEvents::has_unbound(const Owed& place) const {
+  const bool own = place.device == current().call.device;
+  return own && place.bound && !interface_.has_bond(place.device, place.at.number);
+}
+
 /// Everything that the call touched, now against what it left promised; and what may no longer be
 /// reached from now on, though no word and no item changed.
 void CallEvents::check_after_call() {
@@ -300,9 +307,10 @@ void CallEvents::check_after_call() {
   if (hardware_) {
     hardware_acted();
     compare_hardware();
-    for (const auto& [device, at] : current().places) {
-      for (const u32 sid : interface_.stream_ids(device)) {
-        if (case_.promises_on && findings().empty()) check_faults_ended({device, sid, at});
+    for (const Owed& owed : current().places) {
+      for (const u32 sid : interface_.stream_ids(owed.device)) {
+        if (!case_.promises_on || !findings().empty()) continue;
+        check_faults_ended({owed.device, sid, owed.at}, has_unbound(owed));
       }
     }
   } else if (case_.promises_on && findings().empty()) {
@@ -316,10 +324,11 @@ void CallEvents::check_after_call() {
     for (const auto& [first, last] : current().ranges) {
       if (findings().empty()) check_range(current().call, first, last);
     }
-    for (const auto& [device, at] : current().places) {
-      for (const u32 sid : interface_.stream_ids(device)) {
-        if (findings().empty()) check_place({device, sid, at});
-        if (findings().empty()) check_faults_ended({device, sid, at});
+    for (const Owed& owed : current().places) {
+      for (const u32 sid : interface_.stream_ids(owed.device)) {
+        const Place place{owed.device, sid, owed.at};
+        if (findings().empty()) check_place(place);
+        if (findings().empty()) check_faults_ended(place, has_unbound(owed));
       }
     }
   }

@@ -33,6 +33,7 @@ class CallEvents : public DeviceAccesses {
   void check_after_call();
 
  private:
+  [[nodiscard]] bool has_unbound(const Owed& place) const;
   void owe(const spec::sva::Call& call);
   void judge_result(const spec::sva::Verdict& verdict, const spec::sva::Observed& observed);
   void check_range(const spec::sva::Call& call, u64 first, u64 last);

@@ -46,6 +46,7 @@ struct CaseState {
     spec::Access access{};
     bool again = false;  ///< answered: the device makes it once more
     bool lost = false;   ///< a page request that has no record, or of a group that lost some
+    bool late = false;   ///< made where the process had exited already
   };
   std::vector<spec::Access> waiting_accesses;  ///< stalled, without a record yet
   std::vector<StalledAccess> stalled_accesses;

@@ -102,18 +102,28 @@ void Waits::check_refused() {
   if (!verdict.ok && findings().empty()) find(verdict.rule, verdict.message);
 }
 
-/// Nothing waits for an answer where nobody is bound any more, where only the number is held, or of
-/// a device that is on no domain any more.
-void Waits::check_faults_ended(const Place& place) {
-  if (!place.at.present) return;
-  const spec::sva::Alternatives allowed = interface_.expected_during(place.device, place.at, 0);
+Waits::Over Waits::over_at(u32 device, spec::sva::Substream at) const {
+  using spec::sva::State;
+  const spec::sva::Alternatives allowed = interface_.expected_during(device, at, 0);
+  Over over = Over::gone;
   for (u32 i = 0; i < allowed.count; ++i) {
-    const spec::sva::State state = allowed.promises[i].state;
-    const bool over = state == spec::sva::State::no_pasid || state == spec::sva::State::quiet ||
-                      state == spec::sva::State::blocked;
-    if (!over) return;
+    const State state = allowed.promises[i].state;
+    if (state == State::quiet) over = Over::held;
+    if (state != State::quiet && state != State::no_pasid && state != State::blocked) {
+      return Over::no;
+    }
   }
-  const bool waits = still_waits_at(place.sid, place.at.number);
+  return over;
+}
+
+/// Nothing waits for an answer where nobody is bound any more, where only the number is held, or of
+/// a device that is on no domain any more. Where it is held a device may still ask, and is answered
+/// when the interrupt comes: what it asked for behind the exit the last unbind ends.
+void Waits::check_faults_ended(const Place& place, bool unbound) {
+  if (!place.at.present) return;
+  const Over over = over_at(place.device, place.at);
+  if (over == Over::no) return;
+  const bool waits = still_waits_at(place.sid, place.at.number, over == Over::gone || unbound);
   const auto its = [&](const spec::StreamPart& part) {
     return part.sid == place.sid && part.first == place.at.number;
   };
@@ -126,18 +136,12 @@ void Waits::check_faults_ended(const Place& place) {
   find(std::move(finding));
 }
 
-bool Waits::still_waits_at(u32 sid, u32 pasid) const {
-  if (!hardware_) {
-    const bool asks = std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
-      return one.sid == sid && one.access.ssid == pasid && !one.lost &&
-             still_waits_for(sid, one.stag);
-    });
-    return asks || smmu_.has_stall(sid, pasid, true);
-  }
-  return std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
+bool Waits::still_waits_at(u32 sid, u32 pasid, bool late_too) const {
+  const bool any = std::ranges::any_of(case_.stalled_accesses, [&](const StalledAccess& one) {
     const bool there = one.sid == sid && one.access.ssv && one.access.ssid == pasid;
-    return there && hardware_->hardware().is_waiting(one.stag);
+    return there && (late_too || !one.late) && !one.lost && still_waits_for(sid, one.stag);
   });
+  return any || (!hardware_ && smmu_.has_stall(sid, pasid, true));
 }
 
 }  // namespace iommucheck::oracle

@@ -95,6 +95,8 @@ void HardwareEvents::access_waits(const spec::Access& access, const MachineAcces
                                     .stag = static_cast<u32>(id),
                                     .access = access});
   if (!access.ssv) return;
+  const Over over = over_at(asked.device, spec::sva::substream(access.ssid));
+  case_.stalled_accesses.back().late = over != Over::no;
   case_.stalled.push_back({access.sid, access.ssid, access.ssid});
   spec::sva::FaultRecord fault{
       .device = asked.device, .pasid = access.ssid, .iova = access.va, .prot = prot_wanted(access)};

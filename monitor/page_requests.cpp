@@ -78,13 +78,15 @@ bool Waits::page_requested(const spec::Access& access, PageAsked asked) {
   const spec::PageRequest request = request_of(access, asked);
   const u32 device = interface_.device_of(access.sid);
   const u32 name = spec::sva::request_name(access.ssid, asked.group);
+  const bool late = over_at(device, spec::sva::substream(access.ssid)) != Over::no;
   const spec::PageRequestOutcome end = send(request);
   const bool recorded = end.end == spec::PageRequestEnd::recorded;
   case_.stalled_accesses.push_back({.id = ++case_.stalls_seen,
                                     .sid = access.sid,
                                     .stag = name,
                                     .access = access,
-                                    .lost = !recorded});
+                                    .lost = !recorded,
+                                    .late = late});
   if (end.response) end_group(*end.response, false);
   if (!recorded) return false;
   case_.stalled.push_back({access.sid, access.ssid, access.ssid});

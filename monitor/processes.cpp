@@ -324,7 +324,7 @@ void EnvironmentEvents::device_came(spec::sva::Status status) {
     interface_.device_added(device);
     // It is switched on with an empty ATC, unless that is the driver's to do.
     if (ats_is_drivers_ == 0) switch_ats(device, true);
-    current().places.emplace_back(device, spec::sva::Substream{});
+    current().places.push_back({device, spec::sva::Substream{}});
   }
   has_returned();
   check_after_call();

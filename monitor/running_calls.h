@@ -21,6 +21,12 @@ class RunningCalls : public MonitorState {
  protected:
   using MonitorState::MonitorState;
 
+  /// A place that a call has to make safe.
+  struct Owed {
+    u32 device = 0;
+    spec::sva::Substream at;
+    bool bound = false;  ///< a process was bound to the device there when the call began
+  };
   struct Running {
     enum class Kind : u8 { call, release, invalidate, removal, arrival };
     Kind kind = Kind::call;
@@ -30,8 +36,8 @@ class RunningCalls : public MonitorState {
     EventIndex began = 0;        ///< event with which it began
     std::optional<spec::Rule> breach{};  ///< the duty that the caller breaks by making it
     spec::sva::Ticket ticket;
-    std::vector<std::pair<u64, u64>> ranges;                   ///< that it has to make safe
-    std::vector<std::pair<u32, spec::sva::Substream>> places;  ///< of devices, the same
+    std::vector<std::pair<u64, u64>> ranges;  ///< that it has to make safe
+    std::vector<Owed> places;                 ///< of devices, the same
     spec::sva::HookCalls hooks;
   };
 

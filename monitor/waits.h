@@ -48,13 +48,17 @@ class Waits : public Found {
 
   void remember_waiting() { waited_before_ = interface_.waiting_faults(); }
   void check_ended_faults();
-  void check_faults_ended(const Place& place);
+  /// Whether what an access meets there is over: only the number is held, or nothing is.
+  enum class Over : u8 { no, held, gone };
+  [[nodiscard]] Over over_at(u32 device, spec::sva::Substream at) const;
+  /// `unbound`: the call that returns has ended what was bound there.
+  void check_faults_ended(const Place& place, bool unbound);
   void check_refused();
 
  private:
   void stalls_end();
   void still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::string_view what);
-  [[nodiscard]] bool still_waits_at(u32 sid, u32 pasid) const;
+  [[nodiscard]] bool still_waits_at(u32 sid, u32 pasid, bool late_too) const;
   spec::PageRequestOutcome send(const spec::PageRequest& request);
   void groups_end();
   void end_group(const spec::PageResponse& response, bool by_driver);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Faults that wait for an answer end where the device, or the PASID, goes. INTERFACE "Faults". Our
-// driver, once with an event queue that it can see, and once with one that seems empty to it.
+// driver, once with an event queue that it can see, and once with one that seems empty to it; and
+// with devices that ask for pages where their process has exited.
 #include <gtest/gtest.h>
 
 #include "host/driver_host.h"
@@ -33,7 +34,8 @@ iommucheck_driver driver_that_may_be_blind() {
     blind.platform = *platform;
     blind.read32 = platform->mmio_read32;
     blind.platform.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
-      const bool hidden = blindness().on && offset == spec::reg::eventq_prod;
+      const bool hidden =
+          blindness().on && (offset == spec::reg::eventq_prod || offset == spec::reg::priq_prod);
       return hidden ? 0 : blindness().read32(ctx, offset);  // as it was: nothing was consumed
     };
     return impl::builtin_driver()->init(&blind.platform, config, state);
@@ -122,6 +124,117 @@ TEST_P(FaultsEnded, AtUnbindOfAnotherDeviceOfTheDomain) {
 
 INSTANTIATE_TEST_SUITE_P(SeenAndNotSeen, FaultsEnded, testing::Bool(),
                          [](const auto& its) { return its.param ? "blind" : "seeing"; });
+
+oracle::Setup two_that_ask() {
+  spec::Capabilities caps = spec::parse_capabilities(default_id_registers());
+  caps.pri = true;
+  caps.priqs = 4;
+  oracle::Setup setup;
+  setup.id = spec::make_id_registers(caps);
+  setup.window_bytes = u64{16} << 20;
+  for (const u32 sid : {1U, 2U}) {
+    setup.devices.push_back({.stream_ids = {sid}, .ssid_bits = 5, .ats = true, .pri = true});
+  }
+  return setup;
+}
+
+/// Both devices are bound to a process at PASID 1, device 0 twice. It exits, which nobody says
+/// "done" to, and device 0 asks for a page there, of which the driver is not told before the call.
+class LateRequest : public testing::Test {
+ protected:
+  LateRequest()
+      : driver(driver_that_may_be_blind()), monitor(two_that_ask()), host(driver, monitor) {
+    blindness().on = false;
+    EXPECT_EQ(host.boot(), "");
+    domain = ok({.kind = CallKind::domain_alloc, .domain_kind = 1});
+    for (const u32 device : {0U, 1U}) {
+      ok({.kind = CallKind::attach, .domain = domain, .device = device});
+      ok({.kind = CallKind::sva_device_init,
+          .device = device,
+          .features = spec::sva::feature_iopf,
+          .min_pasid = 1});
+    }
+    const u64 mm = host.processes().create();
+    for (const u32 device : {0U, 1U, 0U}) {
+      EXPECT_EQ(ok({.kind = CallKind::bind_device, .device = device, .mm = mm}), 1U);
+    }
+    blindness().on = true;
+    EXPECT_FALSE(host.exit(mm).waits);
+    trace::PageRequest request{.sid = 1, .iova = 0x1000};
+    request.ssid = trace::substream(1);
+    request.rights = trace::Rights{.read = true};
+    request.last = true;
+    monitor.feed({.agent = trace::device_agent(0), .payload = request});
+    EXPECT_EQ(monitor.stalled_accesses().size(), 1U);
+    EXPECT_TRUE(monitor.findings().empty());
+  }
+  ~LateRequest() override { blindness().on = false; }
+
+  u64 ok(const Call& call) {
+    const spec::sva::Observed observed = host.call(call);
+    EXPECT_EQ(observed.status, spec::sva::Status::ok) << spec::sva::call_text(call);
+    return observed.value;
+  }
+  /// Which the call does not end.
+  void may_wait() {
+    EXPECT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
+    EXPECT_EQ(monitor.stalled_accesses().size(), 1U);
+  }
+  void is_left() {
+    ASSERT_FALSE(monitor.findings().empty());
+    EXPECT_EQ(monitor.findings()[0].rule, spec::rule::FAULT_ENDED)
+        << one_line(monitor.findings()[0]);
+  }
+
+  iommucheck_driver driver;
+  Monitor monitor;
+  DriverHost host;
+  u64 domain = 0;
+};
+
+TEST_F(LateRequest, OutlivesAnAttachThatDoesNothing) {
+  ok({.kind = CallKind::attach, .domain = domain, .device = 0});
+  may_wait();
+}
+
+TEST_F(LateRequest, OutlivesWhatAnotherDeviceOfTheDomainEnds) {
+  ok({.kind = CallKind::unbind_device, .device = 1, .pasid = 1});
+  may_wait();
+  ok({.kind = CallKind::detach, .domain = domain, .device = 1});
+  may_wait();
+}
+
+TEST_F(LateRequest, OutlivesTheRemovalOfAnotherDevice) {
+  host.remove(1);
+  may_wait();
+}
+
+TEST_F(LateRequest, OutlivesRecovery) {
+  ok({.kind = CallKind::recover});
+  may_wait();
+}
+
+TEST_F(LateRequest, EndsWithTheLastUnbindThoughAnotherDeviceHoldsTheNumber) {
+  ok({.kind = CallKind::unbind_device, .device = 0, .pasid = 1});
+  may_wait();
+  ok({.kind = CallKind::unbind_device, .device = 0, .pasid = 1});
+  is_left();
+}
+
+TEST_F(LateRequest, EndsWithAllBondsOfTheDevice) {
+  ok({.kind = CallKind::unbind_dev_all, .device = 0});
+  is_left();
+}
+
+TEST_F(LateRequest, EndsWithTheDevicesDetach) {
+  ok({.kind = CallKind::detach, .domain = domain, .device = 0});
+  is_left();
+}
+
+TEST_F(LateRequest, EndsWithTheDevice) {
+  host.remove(0);
+  is_left();
+}
 
 }  // namespace
 }  // namespace iommucheck::oracle::faults_ended_test
