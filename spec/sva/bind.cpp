@@ -2,10 +2,12 @@
 #include "spec/sva/bind.h"
 
 #include "spec/sva/bonds.h"
+#include "spec/sva/bound.h"
 #include "spec/sva/devices.h"
 #include "spec/sva/hooks.h"
 #include "spec/sva/layers.h"
 #include "spec/sva/numbers.h"
+#include "spec/sva/private.h"
 #include "spec/sva/promises.h"
 #include "spec/sva/spaces.h"
 #include "spec/sva/unseen.h"
@@ -158,10 +160,8 @@ Permitted permitted_drvdata(const InterfaceState& s, const Call& call) {
   Permitted set;
   judge_device(s, call, set);
   const u32 bond = s.device_exists(call.device) ? s.find_bond(call.device, call.pasid) : 0;
-  if (bond == 0) {
-    set.add(Reason::no_such_bond);
-    return set;
-  }
+  if (bond == 0 || may_be_gone(s, bond)) set.add(Reason::no_such_bond);
+  if (bond == 0) return set;
   set.add(Reason::done, ValueRule::one_of);
   set.add_value(s.bonds[bond].drvdata, "the word given at bind");
   return set;
@@ -181,9 +181,11 @@ Permitted permitted_io_mm_of(const InterfaceState& s, const Call& call) {
   if (reached && is_private) {
     const Space& space = s.spaces[s.numbers[number].space];
     own = s.per_device_tables ? s.is_linked(space, call.device) : space.maker == call.device;
+    own = own && !may_be_gone_private(s, s.numbers[number].space, call.device);
   } else if (reached) {
     // While only the number of a dead process is held, there is an io_mm or not.
-    own = s.find_bond(call.device, call.pasid) != 0 &&
+    const u32 bond = s.find_bond(call.device, call.pasid);
+    own = bond != 0 && !may_be_gone(s, bond) &&
           s.spaces[s.numbers[number].space].life == records::living;
   }
   if (!own) set.add(Reason::the_device_has_nothing_there);

@@ -17,11 +17,12 @@ Stands reaches(const InterfaceState& s, const Bond& bond, const EntryTable& tabl
   return stands(s, table, device, bond.device, bond.domain, with_calls);
 }
 
-bool may_have_ended(const InterfaceState& s, u32 index) {
+bool may_have_ended(const InterfaceState& s, u32 index, const Pending* but) {
   const Bond& bond = s.bonds[index];
   u32 drops = 0;
   bool all = false;
   s.tickets.for_each([&](const Pending& pending) {
+    if (&pending == but) return;
     const auto kind = static_cast<CallKind>(pending.kind);
     if (kind == CallKind::unbind_device && pending.bond == index) ++drops;
     if (!ends_bonds(kind) || kind == CallKind::unbind_device) return;
@@ -29,6 +30,10 @@ bool may_have_ended(const InterfaceState& s, u32 index) {
     all |= pending.device == bond.device && !refused;
   });
   return all || drops >= bond.refs;
+}
+
+bool may_be_gone(const InterfaceState& s, u32 index, const Pending* but) {
+  return s.bonds[index].state != BondState::running && may_have_ended(s, index, but);
 }
 
 /// A process's PASID, by the bonds through which the device reaches it.

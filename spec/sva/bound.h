@@ -11,7 +11,10 @@ namespace iommucheck::spec::sva {
 
 /// Whether every reference that is left has an unbind in progress, or all of the device's go: for
 /// the driver the bond is there or not.
-bool may_have_ended(const InterfaceState& s, u32 index);
+bool may_have_ended(const InterfaceState& s, u32 index, const Pending* but = nullptr);
+/// The same by calls beside the one that asks (`but`): whoever asks now may be told that nothing is
+/// bound. While its own handler runs it is there.
+bool may_be_gone(const InterfaceState& s, u32 index, const Pending* but = nullptr);
 /// Whether the table that the device meets holds what the bond is about.
 Stands reaches(const InterfaceState& s, const Bond& bond, const EntryTable& table, u32 device,
                bool with_calls);

@@ -22,6 +22,7 @@
 #include "spec/sva/nested_calls.h"
 #include "spec/sva/numbers.h"
 #include "spec/sva/pasids.h"
+#include "spec/sva/private.h"
 #include "spec/sva/private_calls.h"
 #include "spec/sva/tasks.h"
 #include "spec/sva/time_outs.h"
@@ -433,15 +434,36 @@ Verdict end_last_call(InterfaceState& s, const Call& call, const Observed& obser
 
 namespace {
 
-/// The process has a number, and each of its bonds is one that a call in progress ends: it is free
-/// or not, and the next bind gets it or another one.
-bool may_lose_number(const InterfaceState& s, u32 process) {
-  const u32 number = process == 0 ? 0 : s.main_number(process);
-  if (number == 0 || s.numbers[number].bonds == 0) return false;
-  for (u32 b = s.numbers[number].bonds; b != 0; b = s.bonds[b].next) {
-    if (is_callers(s.bonds[b]) && !may_have_ended(s, b)) return false;
+/// All that holds the number is what a call in progress ends: it is free or not.
+bool may_be_free(const InterfaceState& s, u32 index) {
+  const Number& number = s.numbers[index];
+  if (number.state == NumberState::private_pasid) {
+    return may_be_gone_private(s, number.space, s.spaces[number.space].maker);
+  }
+  if (number.state != NumberState::bound || number.bonds == 0) return false;
+  for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
+    if (is_callers(s.bonds[b]) && !may_be_gone(s, b)) return false;
   }
   return true;
+}
+
+bool any_may_be_free(const InterfaceState& s) {
+  for (u32 n = 1; n < s.numbers.bound(); ++n) {
+    if (may_be_free(s, n)) return true;
+  }
+  return false;
+}
+
+/// The call is about what stands at one of the device's PASIDs, and that goes with it.
+bool is_of_attachment(const InterfaceState& s, const Call& call, u32 device) {
+  bool found = false;
+  s.for_each_attachment([&](u32 i) {
+    const Attachment& its = s.attachments[i];
+    if (its.device != device || its.domain == 0) return;
+    found |= call.kind == CallKind::pasid_free && s.numbers[its.number].value == call.pasid;
+    found |= call.kind == CallKind::domain_free && s.find(call.domain) == its.domain;
+  });
+  return found;
 }
 
 /// Calls on what a call that waits for a handler moves or ends: their order would not be known.
@@ -449,9 +471,9 @@ const char* not_while_another_waits(const InterfaceState& s, const Call& call) {
   if (!s.tickets.any()) return nullptr;
   const char* reason = nullptr;
   const bool of_device = takes_device(call.kind);
-  if (call.kind == CallKind::bind_device || call.kind == CallKind::bind_task) {
-    if (may_lose_number(s, s.find_process(call.mm))) return "a call that ends its number waits";
-  }
+  const bool gives = call.kind == CallKind::bind_device || call.kind == CallKind::bind_task ||
+                     call.kind == CallKind::pasid_alloc || call.kind == CallKind::sva_alloc_pasid;
+  if (gives && any_may_be_free(s)) return "a call that ends numbers waits";
   const u32 space = s.find_private(call.io_mm);
   s.tickets.for_each([&](const Pending& pending) {
     const auto kind = static_cast<CallKind>(pending.kind);
@@ -466,6 +488,9 @@ const char* not_while_another_waits(const InterfaceState& s, const Call& call) {
     const bool its = space != 0 && (s.spaces[space].maker == pending.device ||
                                     s.has_link(s.spaces[space], pending.device));
     if (its && call.io_mm != 0) reason = "a call that ends the io_mm waits";
+    if (kind == CallKind::detach && is_of_attachment(s, call, pending.device)) {
+      reason = "a call that ends what is attached at a PASID waits";
+    }
     const bool moves = call.kind == CallKind::domain_free || call.kind == CallKind::detach;
     if (moves && call.domain != 0 && s.find(call.domain) == pending.space) {
       reason = "a call that detaches the domain waits";

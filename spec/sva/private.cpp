@@ -22,6 +22,20 @@ bool may_have_ended_private(const InterfaceState& s, u32 space) {
 
 }  // namespace
 
+bool may_be_gone_private(const InterfaceState& s, u32 index, u32 device) {
+  if (may_have_ended_private(s, index)) return true;
+  bool dropped = false;
+  if (!s.per_device_tables) return dropped;
+  s.tickets.for_each([&](const Pending& pending) {
+    const auto kind = static_cast<CallKind>(pending.kind);
+    const bool it = kind == CallKind::sva_detach && pending.space == index;
+    const bool all = kind == CallKind::unbind_dev_all || kind == CallKind::sva_device_shutdown ||
+                     (kind == CallKind::detach && pending.space != 0);
+    dropped |= pending.device == device && (it || all);
+  });
+  return dropped;
+}
+
 Stands stands_private(const InterfaceState& s, const EntryTable& table, u32 device, u32 index,
                       bool with_calls) {
   const Space& space = s.spaces[index];
@@ -46,16 +60,7 @@ void private_promises(const InterfaceState& s, u32 device, const EntryTable& tab
     return;
   }
   space_promises(s, index, iova, FaultKind::terminated, with_calls, out);
-  bool ends = with_calls && s.tickets.any() && may_have_ended_private(s, index);
-  if (with_calls && s.per_device_tables) {
-    s.tickets.for_each([&](const Pending& pending) {
-      const auto kind = static_cast<CallKind>(pending.kind);
-      const bool dropped = kind == CallKind::sva_detach && pending.space == index;
-      const bool all = kind == CallKind::unbind_dev_all || kind == CallKind::sva_device_shutdown ||
-                       (kind == CallKind::detach && pending.space != 0);
-      ends |= pending.device == device && (dropped || all);
-    });
-  }
+  const bool ends = with_calls && s.tickets.any() && may_be_gone_private(s, index, device);
   if (!ends && !doubtful) return;
   out.concerned |= ends;
   out.add(promise::nothing);

@@ -152,7 +152,7 @@ Permitted permitted_unbind_task(const InterfaceState& s, const Call& call, Circu
   }
   if (!set.empty()) return set;
   const Call own = as_bond_call(s, call);
-  if (own.kind == CallKind::unbind_device) return permitted_unbind(s, own, around, begun);
+  if (own.kind == CallKind::unbind_device) return permitted_drop(s, own, around, begun);
   set.add(Reason::done);
   if (begun != nullptr && begun->gone != Gone::no) may_time_out(set, around);
   return set;

@@ -2,6 +2,7 @@
 #include "spec/sva/unbind.h"
 
 #include "spec/sva/bond_ends.h"
+#include "spec/sva/bound.h"
 #include "spec/sva/devices.h"
 #include "spec/sva/exit.h"
 
@@ -10,8 +11,8 @@ namespace iommucheck::spec::sva {
 // --- unbind_device ---
 
 /// INTERFACE "Bind", "Exit". One that waited for the handler says ok, whatever is left of the bond.
-Permitted permitted_unbind(const InterfaceState& s, const Call& call, Circumstances around,
-                           const Pending* begun) {
+Permitted permitted_drop(const InterfaceState& s, const Call& call, Circumstances around,
+                         const Pending* begun) {
   Permitted set;
   const u32 bond = s.device_exists(call.device) ? s.find_bond(call.device, call.pasid) : 0;
   const Gone gone = begun == nullptr ? Gone::no : begun->gone;
@@ -24,6 +25,15 @@ Permitted permitted_unbind(const InterfaceState& s, const Call& call, Circumstan
   if (!set.empty()) return set;
   set.add(Reason::the_device_is_bound_there);
   may_time_out(set, around);
+  return set;
+}
+
+/// Beside a call that ends it, and has not returned, either may be first.
+Permitted permitted_unbind(const InterfaceState& s, const Call& call, Circumstances around,
+                           const Pending* begun) {
+  Permitted set = permitted_drop(s, call, around, begun);
+  const u32 bond = s.device_exists(call.device) ? s.find_bond(call.device, call.pasid) : 0;
+  if (bond != 0 && may_be_gone(s, bond, begun)) set.add(Reason::no_bond_there);
   return set;
 }
 

@@ -10,6 +10,9 @@ namespace iommucheck::spec::sva {
 
 Permitted permitted_unbind(const InterfaceState& s, const Call& call, Circumstances around,
                            const Pending* begun);
+/// The same of a token's reference, which is given back whatever is left of the bond.
+Permitted permitted_drop(const InterfaceState& s, const Call& call, Circumstances around,
+                         const Pending* begun);
 void begin_unbind(const InterfaceState& s, const Call& call, Pending& pending);
 void apply_unbind(InterfaceState& s, const Call& call, Status status);
 Permitted permitted_unbind_all(const InterfaceState& s, const Call& call, Circumstances around);

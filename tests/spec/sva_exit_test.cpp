@@ -342,6 +342,83 @@ TEST_F(SvaExit, calls_that_drop_bonds_wait_for_the_handler) {
   }
 }
 
+/// Of what a call ends that waits for another bond's handler nobody knows whether it is there yet.
+TEST_F(SvaExit, beside_a_call_that_ends_it_a_bond_is_there_or_not) {
+  for (const Call& call : {unbind_all(0), shutdown(0), detach(d, 0)}) {
+    const Trail::Mark mark = trail.mark();
+    bound();
+    process(y, 0x500000, py);
+    ok(bind(0, y, 0x20), 2);
+    const Ticket release = state.release_begins(x);
+    calls_exit(0, 1, 0x77);
+    const Trail::Mark before = trail.mark();
+    refused(unbind(0, 2), Status::einval);
+    refused(drvdata(0, 2), Status::enoent);
+    refused(io_mm_of(0, 2), Status::enoent);
+    trail.undo_to(before);
+
+    const Ticket waits = state.begin_call(call);
+    const Trail::Mark beside = trail.mark();
+    for (const Call& asks : {unbind(0, 2), drvdata(0, 2), io_mm_of(0, 2)}) {
+      EXPECT_TRUE(state.permitted(asks, {}).has(Status::ok)) << call_text(asks);
+    }
+    fails(unbind(0, 2), Status::einval);
+    fails(drvdata(0, 2), Status::enoent);
+    fails(io_mm_of(0, 2), Status::enoent);
+    ok(drvdata(0, 2), 0x20);
+    refused(drvdata(0, 2), 0x77);
+    // The one whose handler runs is there until it returns.
+    refused(unbind(0, 1), Status::einval);
+    refused(drvdata(0, 1), Status::enoent);
+    ok(unbind(0, 2));
+    refused(unbind(0, 2), 0);
+    trail.undo_to(beside);
+    // Nobody is given a number, who could not know whether that of the bond is free.
+    EXPECT_FALSE(state.caller_may(pasid_alloc(1, 0))) << call_text(call);
+    state.handler_returned(0, 1, Status::ok);
+    ends(release);
+    EXPECT_TRUE(state.end_call(waits, call, {}).ok) << call_text(call);
+    EXPECT_TRUE(state.caller_may(pasid_alloc(1, 0))) << call_text(call);
+    trail.undo_to(mark);
+  }
+}
+
+/// The same of an unbind that waits: what it leaves a second one finds.
+TEST_F(SvaExit, beside_an_unbind_that_waits_the_other_references_are_there) {
+  for (const u32 references : {1U, 2U}) {
+    const Trail::Mark mark = trail.mark();
+    bound();
+    if (references == 2) ok(bind(0, x, 0x77), 1);
+    const Ticket release = state.release_begins(x);
+    calls_exit(0, 1, 0x77);
+    const Ticket first = state.begin_call(unbind(0, 1));
+    const Ticket second = state.begin_call(unbind(0, 1));
+    broken(state.end_call(second, unbind(0, 1), {.status = Status::einval}), rule::RESULT_EXACT);
+    state.bound_passes(0, 1);
+    ends(release);
+    EXPECT_EQ(state.permitted(unbind(0, 1), {}).has(Status::einval), references == 1);
+    EXPECT_TRUE(state.end_call(first, unbind(0, 1), {}).ok);
+    trail.undo_to(mark);
+  }
+}
+
+/// A token is given back whatever is left of its bond.
+TEST_F(SvaExit, a_token_s_unbind_finds_no_bond_gone) {
+  bound();
+  process(y, 0x500000, py);
+  const Call task{.kind = CallKind::bind_task, .device = 0, .mm = y, .flags = task_svm};
+  returns(task, {.value = 0x99, .pasid = 2});
+  const Ticket release = state.release_begins(x);
+  calls_exit(0, 1, 0x77);
+  const Ticket waits = state.begin_call(unbind_all(0));
+  const Call back{.kind = CallKind::unbind_task, .device = 0, .token = 0x99};
+  EXPECT_FALSE(state.permitted(back, {}).has(Status::einval));
+  state.handler_returned(0, 1, Status::ok);
+  ends(release);
+  EXPECT_TRUE(state.end_call(waits, unbind_all(0), {}).ok);
+  ok(back);
+}
+
 TEST_F(SvaExit, a_bond_that_goes_before_its_handler_is_called_has_none) {
   bound();
   const Ticket release = state.release_begins(x);
