@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "explain/draw.h"
 #include "impl/driver.h"
@@ -133,13 +134,24 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
   } else {
     host_->fail_allocation(memory.fail_at);
   }
-  const std::string permitted = monitor_->interface().permitted(call, {}).text();
+  // By the state before it; what befalls the call is known when it is over.
+  std::array<std::string, 4> permitted;
+  for (unsigned i = 0; i < permitted.size(); ++i) {
+    const bool no_memory = (i & 1) != 0;
+    const bool stuck = (i & 2) != 0;
+    permitted[i] = monitor_->interface()
+                       .permitted(call, {.allocation_failed = no_memory, .queue_stuck = stuck})
+                       .text();
+  }
+  const bool was_stuck = monitor_->smmu().is_stuck();
   Answer answer = threads_.answer(*host_, thread, host_->start(call));
+  const bool no_memory = host_->allocation_failed();
   host_->fail_allocation(0);
   threads_.go_on(*host_);
   repeat_answered();
   answer = threads_.latest(thread, std::move(answer));
-  answer.permitted = permitted;
+  const bool stuck = was_stuck || monitor_->smmu().is_stuck();
+  answer.permitted = permitted[(no_memory ? 1 : 0) + (stuck ? 2 : 0)];
   return answer;
 }
 

@@ -297,6 +297,21 @@ TEST(ScenarioRunner, StateThatIsTheSameAndAnother) {
   }
 }
 
+/// What the interface permits beside a wrong answer is what it permits as things are.
+TEST(ScenarioRunner, WhatIsPermittedIsSaidOfAStuckQueueToo) {
+  for (const char* stuck : {"", "  stuck\n"}) {
+    const auto file = scenario::parse("@ T R t\n  dev D0\n  d = domain_alloc(paging) -> new\n" +
+                                          std::string(stuck) + "  attach(d, D0) -> EINVAL\n",
+                                      "t");
+    ASSERT_TRUE(file) << file.error().message;
+    const ScenarioResult result = on_builtin(file->scenarios[0]);
+    ASSERT_TRUE(result.failure);
+    const std::string text = text_of(file->scenarios[0], result);
+    EXPECT_NE(text.find("INTERFACE permits: ok"), std::string::npos) << text;
+    EXPECT_EQ(text.find("ETIMEDOUT (") != std::string::npos, *stuck != '\0') << text;
+  }
+}
+
 TEST(ScenarioRunner, BlameNeedsAViolationOfTheCaller) {
   for (const bool builtin : {false, true}) {
     EXPECT_EQ(
