@@ -137,6 +137,7 @@ struct CheckResult {
   u64 unmodelled = 0;                  ///< of these for the other
   bool uses_secure_registers = false;  ///< in its boot: they are not there, and not judged
   std::vector<std::string> not_looked_at;  ///< what the driver claims and nobody saw, in words
+  std::string not_built;                   ///< the calls that were so now and then, in words
   std::vector<std::string> environment;    ///< what the machine kept from being looked at, in words
 };
 

@@ -194,6 +194,18 @@ std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abil
   return why;
 }
 
+std::string not_built_text(const CallTally& answered) {
+  std::string text;
+  for (u32 i = 0; i < spec::sva::call_count(); ++i) {
+    const auto kind = static_cast<CallKind>(i);
+    const u64 some = answered.not_built[i];
+    if (some == 0 || some == answered.asked[i] || kind == CallKind::domain_alloc) continue;
+    text += fmt::format("{}{} of {} calls of {}", text.empty() ? "" : ", ", some, answered.asked[i],
+                        spec::sva::call_name(kind));
+  }
+  return text;
+}
+
 std::string scope_text(Abilities abilities, std::span<const Machine> machines,
                        NotClaimed not_claimed, std::string_view judged) {
   const auto any = [&](auto has) {

@@ -42,6 +42,10 @@ struct CallTally {
 /// with NOT_BUILT; no domain at all.
 std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities);
 
+/// The calls of which some were answered with NOT_BUILT and some were not: "1999 of 2627 calls of
+/// map". That a kind of domain is not built is no such call. Empty: none.
+std::string not_built_text(const CallTally& answered);
+
 /// A rule that was not exercised since the driver lacks every call that it is about is not claimed:
 /// "the driver has no bind_device". One that it could have come to stays what it is.
 void tell_missing_calls(std::vector<RuleCount>& rules, Abilities abilities);

@@ -188,6 +188,9 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
   for (const std::string& line : oracle::not_claimed_lines(result.not_claimed, result.shown)) {
     fmt::print("{}\n", line);
   }
+  if (!result.not_built.empty()) {
+    fmt::print("not judged: {} were answered with NOT_BUILT\n", result.not_built);
+  }
   if (result.uses_secure_registers) {
     fmt::print(
         "not judged: what the driver does with Secure registers (offsets 0x8000 to 0xbfff): this "
