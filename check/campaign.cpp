@@ -150,7 +150,7 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   result.without_verdict = tally.without_verdict;
   result.cut_short = tally.cut_short;
   result.unmodelled = tally.unmodelled;
-  result.not_looked_at = not_looked_at(tally.answered, tally.abilities);
+  result.not_looked_at = not_looked_at(tally.answered, tally.abilities, result.not_claimed);
   result.not_built = not_built_text(tally.answered);
   const bool no_domain = tally.answered.domains_asked != 0 && tally.answered.domains_made == 0;
   result.scope = scope_text(tally.abilities, met, result.not_claimed,

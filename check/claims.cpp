@@ -173,8 +173,16 @@ std::vector<std::string> not_claimed_lines(NotClaimed not_claimed, NotClaimed sh
   return lines;
 }
 
-std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities) {
+std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities,
+                                       NotClaimed not_claimed) {
   std::vector<std::string> why;
+  const bool says_so = not_claimed.has(Claim::structures) || not_claimed.has(Claim::domains);
+  const bool has_domains = (abilities & bit_of(CallKind::domain_alloc)) != 0;
+  if (has_domains && (abilities & bit_of(CallKind::attach)) == 0 && !says_so) {
+    why.emplace_back(
+        "the driver has domain_alloc and no attach: no access was translated (a driver of tables "
+        "or of the SMMU alone says so: TABLES_ONLY, BRING_UP_ONLY)");
+  }
   const bool none = answered.domains_asked != 0 && answered.domains_made == 0;
   if (none && (abilities & (bit_of(CallKind::attach) | bit_of(CallKind::map))) != 0) {
     why.push_back(fmt::format(

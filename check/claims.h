@@ -39,8 +39,9 @@ struct CallTally {
 };
 
 /// What of the driver was not looked at though it claims it: a call that it has and always answers
-/// with NOT_BUILT; no domain at all.
-std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities);
+/// with NOT_BUILT; no domain at all; domains that no device can be on.
+std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities,
+                                       NotClaimed not_claimed);
 
 /// The calls of which some were answered with NOT_BUILT and some were not: "1999 of 2627 calls of
 /// map". That a kind of domain is not built is no such call. Empty: none.

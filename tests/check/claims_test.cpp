@@ -92,6 +92,23 @@ TEST(Claims, CallsThatAreNotBuiltNowAndThenAreTold) {
   EXPECT_EQ(oracle::not_built_text(tally), "1999 of 2627 calls of map, 1 of 9 calls of unmap");
 }
 
+TEST(Claims, DomainsThatNoDeviceCanBeOnAreNoVerdict) {
+  iommucheck_driver driver = *impl::builtin_driver();
+  const auto why = [&](std::initializer_list<oracle::Claim> not_claimed) {
+    oracle::NotClaimed all;
+    for (const oracle::Claim claim : not_claimed) all.add(claim);
+    return oracle::not_looked_at({}, of(driver), all);
+  };
+  EXPECT_TRUE(why({}).empty());
+  driver.attach = nullptr;
+  ASSERT_EQ(why({}).size(), 1U);
+  EXPECT_TRUE(why({})[0].starts_with("the driver has domain_alloc and no attach"));
+  EXPECT_TRUE(why({oracle::Claim::structures}).empty());
+  EXPECT_TRUE(why({oracle::Claim::domains}).empty());
+  driver.domain_alloc = nullptr;
+  EXPECT_TRUE(why({}).empty()) << "it says that it brings an SMMU up";
+}
+
 TEST(Claims, UndeterminedIsNoVerdictWhereThatIsAsked) {
   oracle::CheckResult result;
   result.sequences = result.outcomes_judged = 1;
