@@ -8,6 +8,7 @@
 #include "monitor/call_conversion.h"
 #include "monitor/waits.h"
 #include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 
 namespace iommucheck::oracle {
 
@@ -73,13 +74,28 @@ spec::PageRequestOutcome Waits::send(const spec::PageRequest& request) {
   return end;
 }
 
+/// Between calls, where the process's fault handler is promised to be asked, and the SMMU says
+/// "failure" by itself since nobody has switched its queue on (IHI 0070 8.2).
+bool Waits::is_asked_in_vain(const spec::Access& access, u32 device) const {
+  const spec::sva::Substream at = spec::sva::substream(access.ssid);
+  if (in_call() || any_waits() || !case_.promises_on) return false;
+  if ((smmu_.cr0() & (spec::cr0::smmuen | spec::cr0::priqen)) != spec::cr0::smmuen) return false;
+  const spec::sva::Alternatives allowed = interface_.expected_during(device, at, access.va);
+  return allowed.count == 1 && allowed.promises[0].state == spec::sva::State::waits;
+}
+
 /// As a device and its SMMU. True: there was a record.
 bool Waits::page_requested(const spec::Access& access, PageAsked asked) {
   const spec::PageRequest request = request_of(access, asked);
   const u32 device = interface_.device_of(access.sid);
   const u32 name = spec::sva::request_name(access.ssid, asked.group);
   const bool late = over_at(device, spec::sva::substream(access.ssid)) != Over::no;
+  const bool in_vain = is_asked_in_vain(access, device);
   const spec::PageRequestOutcome end = send(request);
+  if (in_vain && end.response && findings().empty()) {
+    still_waits(spec::rule::PROMISE_OUTCOME, access.sid, device, access.ssid,
+                "asks for a page, and the SMMU answers \"failure\" by itself: CR0.PRIQEN is 0");
+  }
   const bool recorded = end.end == spec::PageRequestEnd::recorded;
   case_.stalled_accesses.push_back({.id = ++case_.stalls_seen,
                                     .sid = access.sid,

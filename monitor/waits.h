@@ -60,6 +60,7 @@ class Waits : public Found {
   void still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::string_view what);
   [[nodiscard]] bool still_waits_at(u32 sid, u32 pasid, bool late_too) const;
   spec::PageRequestOutcome send(const spec::PageRequest& request);
+  [[nodiscard]] bool is_asked_in_vain(const spec::Access& access, u32 device) const;
   void groups_end();
   void end_group(const spec::PageResponse& response, bool by_driver);
   void lose_begun_groups();

@@ -8,6 +8,7 @@
 #include "impl/driver.h"
 #include "report/finding_text.h"
 #include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 
 namespace iommucheck::oracle::faults_ended_test {
 namespace {
@@ -19,7 +20,10 @@ using spec::sva::CallKind;
 struct Blindness {
   iommucheck_platform platform{};
   uint32_t (*read32)(void* ctx, uint64_t offset) = nullptr;
+  void (*write32)(void* ctx, uint64_t offset, uint32_t value, uint32_t flags) = nullptr;
   bool on = false;
+  bool forgets_priqen = false;
+  uint32_t said = 0;  // what the driver has written to CR0 of it
 };
 Blindness& blindness() {
   static Blindness state;
@@ -33,10 +37,20 @@ iommucheck_driver driver_that_may_be_blind() {
     Blindness& blind = blindness();
     blind.platform = *platform;
     blind.read32 = platform->mmio_read32;
+    blind.write32 = platform->mmio_write32;
     blind.platform.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
       const bool hidden =
           blindness().on && (offset == spec::reg::eventq_prod || offset == spec::reg::priq_prod);
-      return hidden ? 0 : blindness().read32(ctx, offset);  // as it was: nothing was consumed
+      if (hidden) return 0;  // as it was: nothing was consumed
+      const uint32_t value = blindness().read32(ctx, offset);
+      const bool forgets = blindness().forgets_priqen && offset == spec::reg::cr0ack;
+      return forgets ? value | blindness().said : value;
+    };
+    blind.platform.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
+      const bool forgets = blindness().forgets_priqen && offset == spec::reg::cr0;
+      if (forgets) blindness().said = value & uint32_t{spec::cr0::priqen};
+      const uint32_t written = forgets ? value & ~uint32_t{spec::cr0::priqen} : value;
+      blindness().write32(ctx, offset, written, flags);
     };
     return impl::builtin_driver()->init(&blind.platform, config, state);
   };
@@ -234,6 +248,39 @@ TEST_F(LateRequest, EndsWithTheDevicesDetach) {
 TEST_F(LateRequest, EndsWithTheDevice) {
   host.remove(0);
   is_left();
+}
+
+/// IHI 0070 8.2: without CR0.PRIQEN the SMMU answers each request with "failure".
+TEST(PageRequests, AreAskedInVainWhereTheQueueIsOff) {
+  for (const bool forgets : {false, true}) {
+    blindness().on = false;
+    blindness().forgets_priqen = forgets;
+    const iommucheck_driver driver = driver_that_may_be_blind();
+    Monitor monitor(two_that_ask());
+    DriverHost host(driver, monitor);
+    EXPECT_EQ(host.boot(), "");
+    const auto ok = [&](const Call& call) {
+      const spec::sva::Observed observed = host.call(call);
+      EXPECT_EQ(observed.status, spec::sva::Status::ok) << spec::sva::call_text(call);
+      return observed.value;
+    };
+    const u64 domain = ok({.kind = CallKind::domain_alloc, .domain_kind = 1});
+    ok({.kind = CallKind::attach, .domain = domain, .device = 0});
+    ok({.kind = CallKind::sva_device_init,
+        .device = 0,
+        .features = spec::sva::feature_iopf,
+        .min_pasid = 1});
+    const u64 mm = host.processes().create();
+    ok({.kind = CallKind::bind_device, .device = 0, .mm = mm});
+    spec::FirstChoice first;
+    monitor.device_access({.sid = 1, .ssid = 1, .ssv = true, .va = 0x1000}, first);
+    blindness().forgets_priqen = false;
+    ASSERT_EQ(monitor.findings().empty(), !forgets);
+    if (!forgets) continue;
+    EXPECT_EQ(monitor.findings()[0].rule, spec::rule::PROMISE_OUTCOME);
+    EXPECT_NE(one_line(monitor.findings()[0]).find("CR0.PRIQEN is 0"), std::string::npos)
+        << one_line(monitor.findings()[0]);
+  }
 }
 
 }  // namespace
