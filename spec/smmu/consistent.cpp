@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "base/text.h"
 
@@ -60,15 +61,20 @@ bool is_zero_where_unused(const Frame& frame) {
 
 // ---- memory -------------------------------------------------------------------------------------
 
-/// Words of which a store is pending have their bit, and others not; the older of two stores stands
-/// before the newer; what is known and not zero is marked as used.
+/// Words of which a store is pending have their bit, and others not; each frame leads to those in
+/// it; the older of two stores stands before the newer; what is known and not zero is marked as
+/// used.
 std::string Memory::consistent() const {
   std::map<u64, std::array<u64, frame_words / 64>> pending;
+  std::map<u64, u64> last;
   for (u32 i = 0; i < pending_.size(); ++i) {
     const PendingStore& entry = pending_[i];
     if (entry.older > i) return "a pending store is older than one before it";
     if (entry.count == 0 || bits(entry.pa, 11, 3) + entry.count > frame_words) {
       return "pending stores from " + hex(entry.pa) + " leave their page";
+    }
+    if (entry.before != std::exchange(last[entry.pa >> frame_lg2], u64{i} + 1)) {
+      return "a pending store to " + hex(entry.pa) + " does not lead to the one before it there";
     }
     for (u64 k = 0; k < entry.count; ++k) {
       const u64 word = bits(entry.pa, 11, 3) + k;
@@ -79,6 +85,9 @@ std::string Memory::consistent() const {
     const auto found = pending.find(frame->number);
     const auto counted = found == pending.end() ? decltype(frame->pending){} : found->second;
     if (counted != frame->pending) return frame_name(*frame) + ": flags of pending words are wrong";
+    if (last[frame->number] != frame->stores) {
+      return frame_name(*frame) + ": its last pending store is another";
+    }
     if (is_zero_where_unused(*frame)) continue;
     return frame_name(*frame) + ": a word that is not zero is not marked as used";
   }

@@ -80,8 +80,8 @@ void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, Ev
   const u64 pa = frame.address() + 8 * index;
   const u32 older = pending ? newest_pending(pa) : 0;
   if (!extend_pending(pa, old, older, by, at)) {
-    pending_.push(trail_, PendingStore{pa, old.value, agent_bit(by), at, older,
-                                       old.unknown ? 1U : 0U, coherent_ ? 0U : 1U});
+    push_pending(PendingStore{pa, old.value, agent_bit(by), at, older, old.unknown ? 1U : 0U,
+                              coherent_ ? 0U : 1U});
   }
   const u64 flag = u64{1} << (index % 64);
   if ((frame.pending[index / 64] & flag) == 0) {
@@ -151,7 +151,10 @@ void Memory::handoff(AgentId from, AgentId to) {
   }
 }
 
+// A driver may store and clean much before its barrier: what is looked at is in the line's frame.
 void Memory::clean_line(u64 pa, AgentId by) {
+  const Frame* where = find(pa);
+  if (where == nullptr || where->stores == 0) return;
   const u64 line = align_down(pa, 6);
   // Cleaning goes from line to line: the front of a run of words joins what was cleaned of it
   // before. Not where a newer store to one of its words refers to the run.
@@ -159,7 +162,7 @@ void Memory::clean_line(u64 pa, AgentId by) {
     const PendingStore run = pending_[i];
     const u64 words = (line + 64 - run.pa) / 8;
     u32 before = pending_.size();
-    for (u32 j = 0; j < pending_.size(); ++j) {
+    for (const u32 j : pending_in(*where)) {
       const PendingStore& other = pending_[j];
       if (other.older == i + 1) return false;
       const bool continues = other.needs_clean == 0 && other.covered_by == agent_bit(by) &&
@@ -177,7 +180,7 @@ void Memory::clean_line(u64 pa, AgentId by) {
       front.count = words;
       front.needs_clean = 0;
       front.covered_by = agent_bit(by);
-      pending_.push(trail_, front);
+      push_pending(front);
     }
     PendingStore& rest = pending_.edit(trail_, i);
     rest.old_value = run.old_of(line + 64).value;
@@ -186,7 +189,7 @@ void Memory::clean_line(u64 pa, AgentId by) {
     rest.count -= words;
     return true;
   };
-  for (u32 i = 0; i < pending_.size(); ++i) {
+  for (const u32 i : pending_in(*where)) {
     const PendingStore& entry = pending_[i];
     if ((entry.covered_by & agent_bit(by)) == 0 || entry.needs_clean == 0) continue;
     if (entry.pa + 8 * entry.count <= line || entry.pa >= line + 64) continue;
@@ -202,13 +205,34 @@ void Memory::clean_line(u64 pa, AgentId by) {
   }
 }
 
-// The list is nearly always short: it holds what was stored since the last barrier, and only words
-// whose bit in Frame::pending is set are looked up.
-u32 Memory::newest_pending(u64 pa) const {
-  for (u32 i = pending_.size(); i != 0; --i) {
-    if (pending_[i - 1].has(pa)) return i;
+void Memory::push_pending(PendingStore entry) {
+  Frame& where = frame(entry.pa);
+  entry.before = static_cast<u32>(where.stores);
+  trail_.set(where.stores, u64{pending_.push(trail_, entry)} + 1);
+}
+
+std::vector<u32> Memory::pending_in(const Frame& frame) const {
+  std::vector<u32> found;
+  for (u64 i = frame.stores; i != 0; i = pending_[static_cast<u32>(i) - 1].before) {
+    found.push_back(static_cast<u32>(i) - 1);
   }
-  return 0;
+  std::ranges::reverse(found);
+  return found;
+}
+
+void Memory::empty_list() {
+  for (u32 i = 0; i < pending_.size(); ++i) {
+    Frame& where = frame(pending_[i].pa);
+    if (where.stores != 0) trail_.set(where.stores, 0);
+  }
+  pending_.clear(trail_);
+}
+
+u32 Memory::newest_pending(u64 pa) const {
+  const Frame* where = find(pa);
+  u32 i = where == nullptr ? 0 : static_cast<u32>(where->stores);
+  while (i != 0 && !pending_[i - 1].has(pa)) i = pending_[i - 1].before;
+  return i;
 }
 
 bool Memory::is_pending(u64 pa) const {
@@ -247,8 +271,8 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
   for (unsigned i = index / 64; i <= (index + count - 1) / 64; ++i) {
     if (frame.unknown[i] != ~u64{0} || frame.pending[i] != 0) return false;
   }
-  pending_.push(trail_, PendingStore{frame.address() + 8 * index, 0, agent_bit(by), at, 0, 1,
-                                     coherent_ ? 0U : 1U, count, 0});
+  push_pending(PendingStore{frame.address() + 8 * index, 0, agent_bit(by), at, 0, 1,
+                            coherent_ ? 0U : 1U, count, 0});
   // The words need no saving: while they are unknown nobody may depend on them.
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   trail_.save(frame.pending.data(), static_cast<u32>(frame.pending.size()));
@@ -318,7 +342,7 @@ void Memory::clear_pending() {
       if (where.pending[word] != 0) trail_.set(where.pending[word], 0);
     }
   }
-  pending_.clear(trail_);
+  empty_list();
 }
 
 void Memory::sweep() {
@@ -344,14 +368,14 @@ void Memory::sweep() {
     }
   }
   if (rest.empty()) {
-    pending_.clear(trail_);
+    empty_list();
   } else {
     relist(rest);
   }
 }
 
 void Memory::relist(std::vector<PendingStore>& entries) {
-  pending_.clear(trail_);
+  empty_list();
   for (PendingStore& entry : entries) {
     Frame& where = frame(entry.pa);
     entry.older = 0;
@@ -364,7 +388,7 @@ void Memory::relist(std::vector<PendingStore>& entries) {
         entry.older = newest_pending(entry.pa + 8 * k);
       }
     }
-    pending_.push(trail_, entry);
+    push_pending(entry);
   }
 }
 

@@ -48,6 +48,7 @@ struct Frame {
   /// 0..3.
   std::array<u64, layouts> table_edges{};
   u64 first_edge = 0;  ///< list of those edges (tables.h)
+  u64 stores = 0;      ///< 1 + index of the last pending store in it, or 0
   u64 config = 0;      ///< number of configuration regions that overlap it
   u64 contiguous = 0;  ///< 1: a leaf with the contiguous hint was ever stored here
   // Scratch of a search that visits a frame once (paths.h); no part of the state.
@@ -106,7 +107,8 @@ struct PendingStore {
   /// Words, all in one frame and with the same or evenly growing old contents: a fill, or stores
   /// one after the other at consecutive events.
   u64 count = 1;
-  u64 step = 1;      ///< 1: the next word was stored at the next event; 0: all at one event
+  u32 step = 1;      ///< 1: the next word was stored at the next event; 0: all at one event
+  u32 before = 0;    ///< 1 + index of the one before it in the list that is in its frame, 0: none
   u64 old_step = 0;  ///< by which the next word's old value is larger
 
   [[nodiscard]] bool has(u64 word) const { return word - pa < 8 * count; }
@@ -216,6 +218,8 @@ class Memory {
 
   [[nodiscard]] bool any_pending() const { return !pending_.empty(); }
   [[nodiscard]] u64 pending_count() const { return pending_.size(); }
+  /// Indices of the pending stores that are in a frame, in the order of the list.
+  [[nodiscard]] std::vector<u32> pending_in(const Frame& frame) const;
   [[nodiscard]] bool is_pending(u64 pa) const;
   /// Each of the words `i` to i + count - 1, of one aligned group of 64, has one version only.
   [[nodiscard]] bool is_settled(const Frame& frame, unsigned i, unsigned count) const {
@@ -261,6 +265,9 @@ class Memory {
   [[nodiscard]] u32 newest_pending(u64 pa) const;
   template <class Vanish>
   void vanish_entry(const PendingStore& entry, Vanish&& vanish);
+  void push_pending(PendingStore entry);
+  /// Empties the list; the flags of its words stay.
+  void empty_list();
   /// No store is pending any more.
   void clear_pending();
   /// Removes the pending stores that are marked as settled (covered_by = all ones).

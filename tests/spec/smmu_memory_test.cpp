@@ -177,6 +177,7 @@ RC_GTEST_PROP(SmmuMemory, RunsOfPendingStoresAreStoresOfEachWord, (bool coherent
       }
     }
     compare(memory, simple);
+    RC_ASSERT(memory.consistent().empty());
   }
 }
 
@@ -203,6 +204,41 @@ TEST(SmmuMemory, ALineOverAPendingFillJoinsNoneWithoutOne) {
     memory.visible(base + 8 * i, [&](Content content) { seen.push_back(content.value); });
     EXPECT_EQ(seen, i < 8 ? (std::vector<u64>{9, 0}) : (std::vector<u64>{9, 0, 7})) << i;
   }
+}
+
+// A driver that stores and cleans page by page before one barrier: of each page its own stores are
+// looked at, however many pages there were before, and after what was undone as well.
+TEST(SmmuMemory, ACleanedLineCostsWhatItsPageHas) {
+  constexpr u64 pages = 64;
+  constexpr u64 lines = frame_words / 16;
+  Trail trail;
+  Memory memory(trail);
+  memory.reserve(base, pages << frame_lg2);
+  memory.set_coherent(false);
+  EventIndex now = 0;
+  const auto store_and_clean = [&](u64 page, u64 value) {
+    const u64 pa = base + (page << frame_lg2);
+    for (unsigned i = 0; i < frame_words; i += 16) {
+      memory.store(memory.frame(pa), i, Content{value, false}, AgentId::cpu0, ++now);
+      memory.clean_line(pa + 8 * i, AgentId::cpu0);
+    }
+  };
+  for (u64 page = 0; page < pages; ++page) store_and_clean(page, 1);
+  EXPECT_EQ(memory.pending_count(), pages * lines);
+  for (u64 page = 0; page < pages; ++page) {
+    const std::vector<u32> in_page = memory.pending_in(memory.frame(base + (page << frame_lg2)));
+    ASSERT_EQ(in_page.size(), lines);
+    EXPECT_EQ(in_page.front(), page * lines);
+  }
+  const Trail::Mark mark = trail.mark();
+  memory.barrier(AgentId::cpu0, [](Frame&, unsigned, Content, EventIndex) {});
+  EXPECT_EQ(memory.pending_in(memory.frame(base)).size(), 0U);
+  store_and_clean(1, 2);
+  EXPECT_EQ(memory.pending_in(memory.frame(base + (1 << frame_lg2))).size(), lines);
+  EXPECT_EQ(memory.consistent(), "");
+  trail.undo_to(mark);
+  EXPECT_EQ(memory.pending_in(memory.frame(base)).size(), lines);
+  EXPECT_EQ(memory.consistent(), "");
 }
 
 // Where the words of a page are passed over that surely read as zero, none is missed, whatever was
