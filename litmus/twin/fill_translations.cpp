@@ -93,6 +93,8 @@ class Walker {
   virtual bool marks_dirty() const = 0;
   /// Hardware may write to that word.
   virtual bool may_write(u64 pa) const = 0;
+  /// By which descriptors of stage 2 it does.
+  virtual void note_writers(u64 /*pa*/) {}
   virtual Item own() const = 0;
   virtual void add_leaf(Item item, const Decoded& word, u64 pa) = 0;
   virtual bool has_globals() const = 0;
@@ -159,7 +161,10 @@ class Walker {
     // The update comes back as a further version of the word when memory is read again.
     const bool table = word.kind == DescriptorKind::table;
     const bool sets = table ? sets_af_of_tables() : sets_af_of_leaves();
-    if (!word.af && sets && may_write(pa)) changed_ |= state_.memory.hardware_sets_af(pa);
+    if (!word.af && sets && may_write(pa)) {
+      note_writers(pa);
+      changed_ |= state_.memory.hardware_sets_af(pa);
+    }
     if (!word.af && (!table || sets)) return;
     if (!table) {
       if (word.cont) compare_group(pa, level);
@@ -231,6 +236,17 @@ std::vector<TablePlace> places_of(const State& state, u16 vmid, u64 ipa) {
     if (std::ranges::find(places, place) == places.end()) places.push_back(place);
   }
   return places;
+}
+
+/// Leaves of stage 2 that live, lead there and permit a write.
+std::vector<const Item*> pages_to_write(const State& state, u16 vmid, u64 pa) {
+  std::vector<const Item*> pages;
+  for (const Item& item : state.items) {
+    const bool leaf = item.stage == Stage::two && !item.pointer && !item.unknown;
+    if (!leaf || item.tag.vmid != vmid || pa - item.out >= item.bytes) continue;
+    if (permits(item.rights2, {Kind::Type::write, false})) pages.push_back(&item);
+  }
+  return pages;
 }
 
 class Stage2Walker final : public Walker {
@@ -310,6 +326,13 @@ class Stage1Walker final : public Walker {
   bool may_write(u64 pa) const override {
     if (!through_) return true;
     return page_to_write(state_, through_->vmid, pa) != nullptr;
+  }
+  void note_writers(u64 pa) override {
+    if (!through_) return;
+    for (const Item* page : pages_to_write(state_, through_->vmid, pa)) {
+      const bool dirties = !page->rights2.writable;
+      state_.af_written_by[pa].insert(dirties ? page->source2 : State::no_descriptor);
+    }
   }
   bool has_globals() const override { return has_asids(regime_.tag.world); }
   Item own() const override {
@@ -401,11 +424,8 @@ void fill_translations(const Facts& facts, State& state) {
 
 const Item* page_to_write(const State& state, u16 vmid, u64 pa) {
   const Item* found = nullptr;
-  for (const Item& item : state.items) {
-    const bool leaf = item.stage == Stage::two && !item.pointer && !item.unknown;
-    if (!leaf || item.tag.vmid != vmid || pa - item.out >= item.bytes) continue;
-    if (!permits(item.rights2, {Kind::Type::write, false})) continue;
-    if (found == nullptr || item.rights2.writable) found = &item;
+  for (const Item* page : pages_to_write(state, vmid, pa)) {
+    if (found == nullptr || page->rights2.writable) found = page;
   }
   return found;
 }

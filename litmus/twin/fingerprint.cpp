@@ -136,6 +136,10 @@ struct Parts {
     to.add(mark.second.commands);
     to.add(mark.second.broadcasts);
   }
+  static void put(Fingerprint& to, const std::pair<const u64, std::set<u64>>& ways) {
+    to.add(ways.first);
+    put_each(to, ways.second);
+  }
   static void put(Fingerprint& to, const std::pair<const std::string, u64>& word) {
     put(to, word.first);
     to.add(word.second);
@@ -168,6 +172,7 @@ Fingerprint fingerprint_of(const State& state) {
   Parts::put_each(to, state.marks);
   Parts::put_each(to, state.may_be_dirty);
   Parts::put_each(to, state.seen_marks);
+  Parts::put_each(to, state.af_written_by);
   return to;
 }
 

@@ -241,7 +241,12 @@ struct State {
   std::map<Mark, Since> marks;
   std::set<u64> may_be_dirty;  ///< descriptors of stage 2, by speculation
   std::set<Mark> seen_marks;   ///< software cannot read the old flag any more
-  bool marked = false;         ///< `mark` is past
+  /// Of the word of a guest's table in which hardware may have set AF: the descriptors of stage 2
+  /// by which it may have been written, and which that makes dirty; no_descriptor: one that is
+  /// another by now, or need not become dirty. IHI 0070 3.13.5.
+  std::map<u64, std::set<u64>> af_written_by;
+  static constexpr u64 no_descriptor = ~u64{0};
+  bool marked = false;  ///< `mark` is past
   // What follows from the above, after each fill:
   std::set<Formed> formed;
   std::set<Formed2> formed2;

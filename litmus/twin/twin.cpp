@@ -294,7 +294,14 @@ class Schedules {
         std::ranges::count_if(state.queue, [](const Slot& slot) { return slot.exposed; }));
     for (const Mark& mark : flight.marks) {
       state.marks[mark] = {exposed, state.broadcasts.size()};
-      if (!mark.dirty) state.memory.hardware_sets_af(mark.pa);
+      if (mark.dirty) continue;
+      state.memory.hardware_sets_af(mark.pa);
+      // Set for this access or before it: by a write through stage 2, which is dirty since then.
+      const auto ways = state.af_written_by.find(mark.pa);
+      if (ways == state.af_written_by.end() || ways->second.size() != 1) continue;
+      const u64 descriptor = *ways->second.begin();
+      if (descriptor == State::no_descriptor) continue;
+      state.marks[{descriptor, true}] = {exposed, state.broadcasts.size()};
     }
     flight.marks.clear();
     // With ATS the dirty state is visible before the data is. IHI 0070 3.13.7.1.
@@ -390,6 +397,10 @@ class Schedules {
       state.seen_marks.erase({pa, dirty});
     }
     state.may_be_dirty.erase(pa);
+    state.af_written_by.erase(pa);
+    for (auto& [word, ways] : state.af_written_by) {
+      if (ways.erase(pa) != 0) ways.insert(State::no_descriptor);
+    }
     std::set<AtcEntry> atc;
     for (AtcEntry entry : state.atc) {
       entry.dirtied.erase(pa);
