@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/call_arguments.h"
@@ -99,6 +100,15 @@ constexpr std::array<std::string_view, 9> faults{"F.dev",   "F.pasid",      "F.u
                                                  "F.perm",  "F.s2unmapped", "F.s2perm",
                                                  "F.badcd", "F.wait",       "F.quiet"};
 
+/// Of a user: letters of calls.def.
+struct CommandForm {
+  std::string_view name;
+  std::string_view letters;
+};
+constexpr CommandForm commands[] = {{"va", "n"},    {"all", ""},       {"cd", "q"},
+                                    {"atc", "Vqn"}, {"other_sid", ""}, {"host_all", ""},
+                                    {"sync", ""},   {"resume", ""},    {"illegal", ""}};
+
 bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::ranges::find(words, word) != words.end();
 }
@@ -157,6 +167,14 @@ class Checker {
       return fail(value.place, print(value), fmt::format("expected {}", text_of(meaning)));
     }
     expect(Name{value.word, value.place}, meaning);
+  }
+
+  /// The root of a table, as ..._get_attr(..., ttbr0) gave it.
+  void expect_table(const Name& name) {
+    expect(name, Meaning::result);
+    if (!tables_.contains(name.text)) {
+      fail(name.place, name.text, "expected a table (what get_attr says of ttbr0)");
+    }
   }
 
   /// A PASID, or `none`.
@@ -307,6 +325,13 @@ class Checker {
     for (std::size_t i = 0; i < given; ++i) check_argument(call->letters[i], invoke.arguments[i]);
     for (const Value& result : invoke.results) check_result(result);
     if (invoke.result_name) {
+      const bool attribute = invoke.call.text.ends_with("_get_attr");
+      const bool root = attribute && given == 2 && invoke.arguments[1].is_word("ttbr0");
+      if (root) {
+        tables_.insert(invoke.result_name->text);
+      } else {
+        tables_.erase(invoke.result_name->text);
+      }
       // A thread's name stands for its process.
       if (invoke.call.text == "fork" || invoke.call.text == "thread") {
         define(*invoke.result_name, Meaning::process);
@@ -331,7 +356,7 @@ class Checker {
         if (!value.is_word("handler")) expect(value, Meaning::result);
         return;
       case 'T':
-        if (!value.is_word("master")) expect(value, Meaning::result);
+        if (!value.is_word("master")) expect_table(Name{value.word, value.place});
         return;
       case 'n':
       case 'p': return expect_number(value);
@@ -349,6 +374,8 @@ class Checker {
       case 'c':
         if (value.kind != Value::Kind::list) {
           fail(value.place, print(value), "expected a list in [brackets], which may be empty");
+        } else if (letter == 'c') {
+          for (const Value& command : value.items) check_command(command);
         }
         return;
       case 'w':
@@ -359,6 +386,23 @@ class Checker {
         return;
       default: return;
     }
+  }
+
+  /// A user's command. What the SMMU does not know is `illegal`, and no mistake in writing.
+  void check_command(const Value& command) {
+    const bool written = command.kind == Value::Kind::term || command.kind == Value::Kind::word;
+    const auto known = std::ranges::find(commands, command.word, &CommandForm::name);
+    if (!written || command.plus || known == std::end(commands)) {
+      return fail(command.place, print(command),
+                  "there is no such command; there are va, all, cd, atc, other_sid, host_all, "
+                  "sync, resume, illegal");
+    }
+    const std::size_t given = command.items.size();
+    if (given != known->letters.size()) {
+      return fail(command.place, command.word,
+                  fmt::format("takes {} arguments, not {}", known->letters.size(), given));
+    }
+    for (std::size_t i = 0; i < given; ++i) check_argument(known->letters[i], command.items[i]);
   }
 
   void check_result(const Value& value) {
@@ -402,7 +446,11 @@ class Checker {
   }
 
   void check(const Probe& probe, const Step& /*step*/) {
-    expect(probe.target, probe.kind == Probe::Kind::walk ? Meaning::result : Meaning::device);
+    if (probe.kind == Probe::Kind::walk) {
+      expect_table(probe.target);
+    } else {
+      expect(probe.target, Meaning::device);
+    }
     if (probe.pasid) expect_pasid(*probe.pasid);
     expect_number(probe.iova);
     check_outcomes(probe.outcomes);
@@ -475,6 +523,7 @@ class Checker {
   const Scenario& scenario_;
   std::string_view file_;
   std::map<std::string, Meaning> names_;
+  std::set<std::string> tables_;
   std::map<std::string, bool> world_keys_;
   std::optional<Error> error_;
 };

@@ -66,7 +66,8 @@ constexpr std::string_view all_kinds = R"(
   p = pasid_alloc(1, 10) -> any
   ? D0.p 0x1000 r -> F.pasid | P+8 | 0x1000
   ?sid D0.1 1 0x1000 x -> H+0x1ff8
-  ?walk d 0x1000 r -> F.unmapped
+  t = domain_get_attr(d, ttbr0) -> new
+  ?walk t 0x1000 r -> F.unmapped
   ?gpu D0 0x1000 w -> P
   T1: munmap X 0x1000
   T1: exit(X) -> blocked
@@ -78,6 +79,7 @@ constexpr std::string_view all_kinds = R"(
   no-memory unmap(d, 0x1000, 0x1000) -> 0x1000
   dirty_read(d, 0, 0x1000, 0x1000, keep) -> bits(0010)
   cache_invalidate(d, [va(0x1000), all, cd(2), host_all, illegal]) -> done(1, EIO)
+  cache_invalidate(d, [atc(D0, none, 0), atc(D0, p, 0), other_sid, sync, resume]) -> ETIMEDOUT
   cb -> mm_exit(D0, 1, 0x1) & mm_exit(D1, 2, 3)
   cb -> none
   hook mm_alloc null
@@ -154,6 +156,22 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"  d = domain_alloc(paging)\n", "2:27", "expected '->'"},
         Wrong{"  d = domain_alloc(paging) -> EMAYBE\n", "2:31", "expected ok, new"},
         Wrong{"  d = domain_malloc(paging) -> new\n", "2:7", "no such call"},
+        Wrong{"  dev D0\n  d = domain_alloc(nested) -> new\n"
+              "  cache_invalidate(d, [all, atc(D7, none, 0x1000)]) -> done(2, ok)\n",
+              "4:33", "nothing has this name yet"},
+        Wrong{"  d = domain_alloc(nested) -> new\n  cache_invalidate(d, [vaa(0x1000)]) -> EIO\n",
+              "3:24", "no such command; there are va, all, cd, atc"},
+        Wrong{"  d = domain_alloc(nested) -> new\n  cache_invalidate(d, [va]) -> EIO\n", "3:24",
+              "takes 1 arguments, not 0"},
+        Wrong{"  d = domain_alloc(nested) -> new\n  cache_invalidate(d, [7]) -> EIO\n", "3:24",
+              "no such command"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  ?walk d 0x1000 r -> F.unmapped\n", "3:9",
+              "expected a table"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  t = domain_get_attr(d, ttbr0) -> new\n"
+              "  t = domain_get_attr(d, page_sizes) -> any\n  ?walk t 0x1000 r -> F.unmapped\n",
+              "5:9", "expected a table"},
+        Wrong{"  dev D0\n  d = domain_alloc(paging) -> new\n  gpu_switch(D0, d) -> ok\n", "4:18",
+              "expected a table"},
         Wrong{"  d = domain_alloc(paging -> new\n", "2:27", "expected ','"},
         Wrong{"  pasid_alloc(1) -> 1\n", "2:3", "takes 2 arguments, not 1"},
         Wrong{"  pasid_alloc(1, 0x10000000000000000) -> 1\n", "2:18", "not a number of 64 bits"},
