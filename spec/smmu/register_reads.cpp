@@ -17,6 +17,7 @@ u64 Smmu::read(u32 offset, unsigned size, Choices& choices) {
   offset = place_of(offset);
   const auto info = register_at(offset);
   if (info) has_width(*info, offset, size, "read");
+  indices_.note(offset);
   if (size == 8) {
     const u64 low = read_register(offset, choices);
     if (info && info->bytes == 8) return low;
@@ -99,6 +100,7 @@ bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
   const auto info = register_at(offset);
   if (!info) return true;
   if (!has_width(*info, offset, size, "read")) return true;
+  indices_.note(offset);
   if (size != info->bytes) return true;  // halves of what the driver stored
   ground_.count(rule::REGISTER_READ);
   if (admit_register(offset, value)) return true;

@@ -14,7 +14,10 @@ void Smmu::reset(bool assumed_clean) {
   if (gbpa != GbpaReset::open) controls_.reset_gbpa(gbpa == GbpaReset::abort);
 }
 
-void Smmu::driver_begins() { irq_.driver_begins(); }
+void Smmu::driver_begins() {
+  irq_.driver_begins();
+  indices_.driver_begins();
+}
 
 // ---- registers, as any of them ------------------------------------------------------------------
 
@@ -60,6 +63,9 @@ void Smmu::check_alias(u32 offset) {
   const bool in_page0 = reg::is_page0_index(offset);
   const bool in_page1 = offset >= reg::page1 && reg::is_page0_index(offset - reg::page1);
   if (in_page0 || in_page1) ground_.count(rule::REGISTER_PAGE0_ALIAS);
+  // In the wrong place: that is told here.
+  if (in_page0) indices_.note(offset + reg::page1);
+  if (in_page1) indices_.note(offset);
   if (in_page1 && is_absent(offset)) {
     ground_.report(rule::REGISTER_PAGE0_ALIAS,
                    "the index of a queue is accessed at " + hex(offset) +
@@ -98,6 +104,7 @@ bool Smmu::has_width(const RegisterInfo& info, u32 offset, unsigned size, const 
 void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered) {
   if (ordered) caches().barrier(by);
   if (offset == reg::cmdq_prod && size == 4) {  // the one that counts
+    indices_.note(offset);
     commands_.write_prod(value);
     return;
   }
@@ -110,6 +117,7 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
   if (!has_width(*info, offset, size, "written")) return;
   const bool half = size != info->bytes;
   if (info->access == RegisterAccess::read_only) return;
+  indices_.note(info->offset);
   if (offset == reg::cr0) return write_cr0(value);
   if (offset == reg::gbpa) return controls_.write_gbpa(value);
   if (offset == reg::gerrorn) return write_gerrorn(value);
@@ -165,7 +173,9 @@ void Smmu::check_size(const char* name, u64 value, unsigned largest) {
 }
 
 void Smmu::write_cr0(u64 value) {
-  if ((controls_.write_cr0(value) & cr0::cmdqen) == 0) return;
+  const u64 changed = controls_.write_cr0(value);
+  indices_.check_known(changed & controls_.cr0());
+  if ((changed & cr0::cmdqen) == 0) return;
   if (controls_.enables(cr0::cmdqen)) return commands_.enable();
   commands_.disable();
 }

@@ -11,6 +11,7 @@
 //   GlobalErrors         GERROR and GERRORN
 //   ControlRegisters     CR0 to CR2, GBPA, STRTAB_BASE, with their acknowledgements
 //   InterruptRegisters   IRQ_CTRL and the messages that it enables
+//   ResetIndices         PROD and CONS that the driver has not written since reset
 //   Progress CommandStops   as a device: at which look it goes on, and where it stops
 //   SyncMessages SyncInterrupts   by what else than CMDQ_CONS a CMD_SYNC completes
 //   Stalls               stalled accesses, and what commands answer to devices
@@ -26,6 +27,7 @@
 
 #include "spec/smmu/consumption.h"
 #include "spec/smmu/output_queues.h"
+#include "spec/smmu/reset_indices.h"
 
 namespace iommucheck::spec {
 
@@ -265,6 +267,7 @@ class Smmu {
   GlobalErrors errors_{ground_};
   ControlRegisters controls_{ground_};
   InterruptRegisters irq_{ground_};
+  ResetIndices indices_{ground_};
   Progress progress_{ground_};
   CommandStops stops_{ground_};
   SyncMessages messages_{ground_};

@@ -85,6 +85,25 @@ TEST(RegisterFields, AVmidWildcardCountsOnceItIsAcknowledged) {
   EXPECT_EQ(without.caches().vmw(), 0U);
 }
 
+// IHI 0070 6.3.27, 6.3.28, 6.3.95, 6.3.96: the indices of a queue reset to UNKNOWN values.
+TEST(RegisterFields, AQueueBeginsWhereTheDriverSays) {
+  for (const u32 left_out :
+       {u32{0}, reg::cmdq_prod, reg::cmdq_cons, reg::eventq_prod, reg::eventq_cons}) {
+    for (const bool reads : {false, true}) {
+      DriverMachine m(with(false));
+      m.smmu.driver_begins();
+      for (const u32 index : {reg::cmdq_prod, reg::cmdq_cons, reg::eventq_prod, reg::eventq_cons}) {
+        if (index != left_out) m.write(index, 0);
+        if (index == left_out && reads) m.read(index);
+      }
+      m.write(reg::cr0, cr0::cmdqen);
+      m.read(reg::cr0ack);
+      m.write(reg::cr0, cr0::cmdqen | cr0::eventqen);
+      EXPECT_EQ(m.broken(), left_out == 0 || reads ? "" : "UNKNOWN_AFTER_RESET") << left_out;
+    }
+  }
+}
+
 // IHI 0070 6.3.16, 6.3.21: where messages go resets to UNKNOWN values, which count once interrupts
 // are enabled; 0 stands for wires, and then neither data nor attributes count.
 TEST(RegisterFields, MessagesGoWhereTheDriverSays) {
