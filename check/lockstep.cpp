@@ -345,7 +345,8 @@ void Lockstep::perform_hardware(const fuzz::Operation& operation) {
       if (times_out) case_.hardware.stop = {.sync = at};
       return;
     case HardwareKind::refuse:
-      if (times_out) smmu.fail_sync(at);
+      // Now and then the endpoint is silent for longer than a driver asks, and not for ever.
+      if (times_out) smmu.fail_sync(at, operation.mapping % 4 == 3 ? 16 : 1);
       return;
     default: case_.hardware.interrupt_every = static_cast<u32>(at); return;
   }

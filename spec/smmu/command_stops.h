@@ -40,12 +40,18 @@ class CommandStops {
     return end_ != 0 && exposed >= end_ && done + 1 >= end_;
   }
 
-  void fail_sync(u64 n) { ground_.set(sync_fails_, n); }
+  /// The n-th fails, so many times until it does not: an endpoint that does not answer for a while.
+  void fail_sync(u64 n, u64 times) {
+    ground_.set(sync_fails_, n);
+    ground_.set(fails_again_, times - 1);
+  }
   [[nodiscard]] bool a_sync_fails() const { return sync_fails_ != 0; }
   /// A CMD_SYNC that an endpoint may fail is next. True: it is the one.
   bool pass_sync() {
     ground_.set(sync_fails_, sync_fails_ - 1);
-    return sync_fails_ == 0;
+    if (sync_fails_ != 0) return false;
+    if (fails_again_ != 0) fail_sync(1, fails_again_);
+    return true;
   }
 
  private:
@@ -54,6 +60,7 @@ class CommandStops {
   u64 end_ = 0;         // 1 + the number of the command that is not consumed; 0: none
   u64 sync_ = 0;        // CMD_SYNCs that are exposed until then; 0: none
   u64 sync_fails_ = 0;  // CMD_SYNCs that may fail until the one that does; 0: none
+  u64 fails_again_ = 0;
 };
 
 }  // namespace iommucheck::spec

@@ -237,7 +237,7 @@ class Smmu {
   }
   /// As a device: the n-th CMD_SYNC from now on (n >= 1), of those that an endpoint may fail, is
   /// refused with CERROR_ATC_INV_SYNC.
-  void fail_sync(u64 n) { stops_.fail_sync(n); }
+  void fail_sync(u64 n, u64 times = 1) { stops_.fail_sync(n, times); }
   /// Commands that the queue has room for.
   [[nodiscard]] u64 command_slots() const { return pow2(commands_.geometry().lg2); }
 

@@ -139,6 +139,33 @@ TEST(Pace, TheSyncThatAnEndpointFails) {
   EXPECT_EQ(m.broken(), "");
 }
 
+// An endpoint that stays silent: each CMD_SYNC fails that may, so many times in a row, and no
+// other.
+TEST(Pace, AnEndpointMayBeSilentForAWhile) {
+  DriverMachine m;
+  m.boot();
+  m.smmu.fail_sync(2, 3);
+  const auto fails = [&] {
+    m.slot(Command{.op = Opcode::atc_inv, .sid = 1, .size = 52});
+    m.slot(Command{.op = Opcode::sync});
+    m.ring();
+    const bool failed = cmdq_cons_err(static_cast<u32>(m.read(reg::cmdq_cons))) != 0;
+    if (failed) m.write(reg::gerrorn, m.read(reg::gerror));
+    m.slot(Command{.op = Opcode::sync});  // nothing before it may fail
+    m.ring();
+    EXPECT_EQ(m.read(reg::cmdq_cons) & 0x1f, m.prod & 0x1f);
+    return failed;
+  };
+  std::string seen;
+  for (unsigned n = 0; n < 6; ++n) seen += fails() ? 'x' : '.';
+  EXPECT_EQ(seen, ".xxx..");
+  m.smmu.fail_sync(1, 3);
+  EXPECT_TRUE(fails());
+  m.smmu.fail_sync(0);
+  EXPECT_FALSE(fails());
+  EXPECT_EQ(m.broken(), "");
+}
+
 TEST(Pace, IsPartOfTheState) {
   DriverMachine m;
   m.boot();
