@@ -307,6 +307,67 @@ void nested_stage1_leaf_cases(const DeviceIdentity& device, std::vector<Case>& c
   }
 }
 
+/// A global leaf, whose combined entries are of each ASID.
+void nested_global_leaf_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const u64 va = GuestTables::va;
+  LeafBits global;
+  global.ng = false;
+  const Tlbi all[] = {
+      {"TLBI_NH_VA", {spec::cmd_tlbi_nh_va(guest_vmid, guest_asid, va)}},
+      {"TLBI_NH_VAA", {spec::cmd_tlbi_nh_vaa(guest_vmid, va)}},
+      {"TLBI_NH_ALL", {spec::cmd_tlbi_nh_all(guest_vmid)}},
+      {"TLBI_S12_VMALL", {spec::cmd_tlbi_s12_vmall(guest_vmid)}},
+  };
+  for (const Tlbi& tlbi : all) {
+    CaseBuilder b(device, "nested sequence: a global leaf of stage 1, " + tlbi.name);
+    GuestTables guest(b, guest_vmid, 0, guest_asid);
+    guest.leaf(va, GuestTables::data_ipa, global);
+    begin(b, {&guest});
+    b.both(va);
+    b.store(guest.place(2, va), 0);
+    b.access(va);
+    send(b, tlbi);
+    b.both(va);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// A block of stage 1 over pages of stage 2: its parts, which may be cached each by itself, all go
+/// by a TLBI of any address in it.
+void nested_part_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr unsigned level = 2;
+  constexpr u64 block = u64{1} << 21;
+  constexpr u64 used[] = {block + 0x5000, block + 0x9000}, elsewhere = block + 0x30000;
+  std::vector<Tlbi> all = {
+      {"TLBI_NH_VA", {spec::cmd_tlbi_nh_va(guest_vmid, guest_asid, elsewhere, false)}},
+      {"TLBI_NH_VA, Leaf = 1", {spec::cmd_tlbi_nh_va(guest_vmid, guest_asid, elsewhere)}},
+      {"TLBI_NH_VAA", {spec::cmd_tlbi_nh_vaa(guest_vmid, elsewhere, false)}},
+      {"TLBI_NH_VAA, Leaf = 1", {spec::cmd_tlbi_nh_vaa(guest_vmid, elsewhere)}},
+  };
+  if (spec::parse_capabilities(device.id).ril) {
+    Command range = spec::cmd_tlbi_nh_va(guest_vmid, guest_asid, block);
+    range.tg = 1;
+    range.ttl = level;
+    all.push_back({"TLBI_NH_VA, TTL = 2", {range}});
+  }
+  for (const Tlbi& tlbi : all) {
+    CaseBuilder b(device,
+                  "nested sequence: elsewhere in a block of stage 1 over pages, " + tlbi.name);
+    GuestTables guest(b, guest_vmid, 0, guest_asid);
+    b.store(guest.place(1, block), leaf_word(Granule::g4k, level, block, {}));
+    for (const u64 at : used) guest.stage2.map(at, b.data(at & 0x1000));
+    begin(b, {&guest});
+    for (const u64 at : used) b.both(at);
+    b.store(guest.place(1, block), 0);
+    b.access(used[0]);
+    send(b, tlbi);
+    for (const u64 at : used) b.both(at);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
 /// Guests that number their processes alike.
 void guests_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.sids.size() < 2) return;
@@ -362,6 +423,8 @@ void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!caps.s1p) return;
   nested_stage2_leaf_cases(device, cases);
   nested_stage1_leaf_cases(device, cases);
+  nested_global_leaf_cases(device, cases);
+  nested_part_cases(device, cases);
   guests_case(device, cases);
   cd_case(device, cases);
 }

@@ -259,7 +259,8 @@ u64 Smmu::invalidate_tlb(u64 low, u64 high) {
   tlb_epoch_.fetch_add(1, std::memory_order_acq_rel);
   if (!by_address(low)) return tlb_.invalidate(any);
   const Range range = range_of(low, high, features_.ril);
-  return tlb_.invalidate(any, range.first, range.last, bit(high, 0));
+  const u64 parted = low_mask(is(low, Op::tlbi_s2_ipa) ? 0 : tlb_.parted_lg2());
+  return tlb_.invalidate(any, range.first & ~parted, range.last | parted, bit(high, 0));
 }
 
 // ---- what others do -----------------------------------------------------------------------------

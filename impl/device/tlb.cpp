@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "impl/device/tlb.h"
 
+#include <algorithm>
+
 namespace iommucheck::device {
 
 namespace {
@@ -52,6 +54,8 @@ void Tlb::clear(u64 place) {
 }
 
 void Tlb::fill(u64 own_tag, u64 input, const Entry& entry) {
+  if (live_ == 0) parted_lg2_ = 0;
+  if (entry.leaf_lg2 > entry.lg2) parted_lg2_ = std::max(parted_lg2_, entry.leaf_lg2);
   for (unsigned i = 0; i < size_count; ++i) {
     if (sizes[i] == entry.lg2)
       return put(own_tag | size_tag(i), input & ~low_mask(sizes[i]), entry);

@@ -29,6 +29,7 @@ struct Entry {
   u8 lg2 = 12;          ///< of what it covers
   bool device = false;  ///< of stage 2: some Device type
   u64 extra = 0;
+  u8 leaf_lg2 = 0;  ///< of the leaf of stage 1 that it is a part of
 };
 
 class Tlb {
@@ -77,6 +78,9 @@ class Tlb {
 
   [[nodiscard]] u64 places() const { return ways * sets_; }
   [[nodiscard]] u64 live() const { return live_; }
+  /// Of a leaf of stage 1 at most of which there are parts, as stage 2 has smaller ones: a TLBI of
+  /// any address in it is for all of them.
+  [[nodiscard]] unsigned parted_lg2() const { return parted_lg2_; }
 
  private:
   static constexpr unsigned ways = 4;
@@ -143,6 +147,7 @@ class Tlb {
 
   u64 sets_;
   u64 live_ = 0;
+  u8 parted_lg2_ = 0;
   std::unique_ptr<Set[]> sets_at_;
   std::unique_ptr<u8[]> next_;
   std::unique_ptr<u64[]> used_;                // a bit for each place

@@ -317,7 +317,8 @@ Walker::Step Walker::once(u64 input, const Request& request, Entry& out) {
     out = {.output = pa & ~low_mask(lg2),
            .rights = first.rights & second.rights,
            .lg2 = lg2,
-           .extra = first.extra | second.extra};
+           .extra = first.extra | second.extra,
+           .leaf_lg2 = first.lg2};
   }
   ipa_ = descriptor_ipa;
   place_ = descriptor_place;
