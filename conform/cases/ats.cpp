@@ -47,6 +47,22 @@ spec::Ste<u64> ste_with(const CaseBuilder& b, unsigned eats) {
   return ste;
 }
 
+/// Without translation there is nothing that EATS could let pass. IHI 0070 5.2 (EATS).
+void bypass_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "ats: EATS = 1 in an STE that bypasses, ATSCHK = 1");
+  b.asks(rule::STE_EATS);
+  spec::Ste<u64> ste = spec::make_bypass_ste();
+  ste.dw[1] = with_bits(ste.dw[1], 29, 28, 1);
+  b.ste(0, ste);
+  b.enable(true);
+  requests(b, b.data());
+  translated_both(b);
+  b.poll();
+  b.both(b.data());
+  b.poll();
+  cases.push_back(b.take());
+}
+
 u64 plain_table(CaseBuilder& b) {
   const u64 root = b.root(Granule::g4k, table_tsz);
   b.map(root, page_there, b.data(0x1000));
@@ -346,6 +362,7 @@ void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!device.ats || !caps.ats) return;
   for (const bool check : {false, true}) {
     for (unsigned eats = 0; eats < 3; ++eats) eats_case(device, cases, eats, check);
+    if (check) bypass_case(device, cases);
   }
   rights_case(device, cases);
   disabled_case(device, cases);

@@ -399,6 +399,29 @@ void other_tags(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// Two address spaces that have the same addresses in the upper half.
+void upper_halves_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (device.iova_end != 0 || device.sids.size() < 2) return;
+  constexpr unsigned tsz = 25;
+  constexpr u64 offset = 0x5000, va = ~mask(63 - tsz, 0) + offset;
+  CaseBuilder b(device, "sequence: one address of TTB1 under two ASIDs");
+  for (unsigned e = 0; e < 2; ++e) {
+    const u64 root = b.root(Granule::g4k, tsz);
+    b.map(root, offset, b.data(0x1000 * u64{e}));
+    spec::Cd<u64> cd = b.plain_cd(b.root(Granule::g4k, tsz), tsz, 3 + e);
+    cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6));
+    cd.dw[2] = root;
+    b.cd(e, cd);
+    b.ste(e, b.stage1_ste(e));
+  }
+  b.enable();
+  for (unsigned round = 0; round < 2; ++round) {
+    for (unsigned e = 0; e < 2; ++e) b.both(va, e);
+  }
+  b.poll();
+  cases.push_back(b.take());
+}
+
 /// A table at `level` is taken away: behind the commands the walk must not go through it any more.
 void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level,
                 const std::string& by, const std::vector<Command>& commands) {
@@ -704,6 +727,7 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   vmid_cases(device, cases);
   contiguous_invalidations(device, cases);
   other_tags(device, cases);
+  upper_halves_case(device, cases);
   table_cases(device, cases);
   if (spec::parse_capabilities(device.id).ril) table_ranges(device, cases);
   permission_cases(device, cases);

@@ -391,6 +391,36 @@ void guests_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
 }
 
+/// CR0.VMW is for combined entries, too.
+void nested_wildcard_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (!spec::parse_capabilities(device.id).vmw || device.sids.size() < 2) return;
+  constexpr unsigned bits = 2;
+  constexpr u16 first = 8, matching = first | 3, apart = first | 4;
+  const u64 va = GuestTables::va;
+  const Tlbi all[] = {
+      {"TLBI_NH_ALL", {spec::cmd_tlbi_nh_all(first)}},
+      {"TLBI_NH_ASID", {spec::cmd_tlbi_nh_asid(first, guest_asid)}},
+      {"TLBI_NH_VA", {spec::cmd_tlbi_nh_va(first, guest_asid, va)}},
+      {"TLBI_NH_VAA", {spec::cmd_tlbi_nh_vaa(first, va)}},
+  };
+  for (const Tlbi& tlbi : all) {
+    for (const u16 second : {matching, apart}) {
+      CaseBuilder b(device, fmt::format("nested sequence: VMW = {}, VMIDs {} and {}, {}", bits,
+                                        first, second, tlbi.name));
+      b.wildcards(bits);
+      GuestTables one(b, first, 0, guest_asid);
+      GuestTables two(b, second, 0x4000, guest_asid);
+      begin(b, {&one, &two});
+      for (unsigned e = 0; e < 2; ++e) b.both(va, e);
+      for (const GuestTables* guest : {&one, &two}) b.store(guest->place(2, va), 0);
+      send(b, tlbi);
+      for (unsigned e = 0; e < 2; ++e) b.both(va, e);
+      b.poll();
+      cases.push_back(b.take());
+    }
+  }
+}
+
 /// The guest's CD gets another ASID, which is seen after CFGI_CD; its entries had the old one's.
 void cd_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const bool all : {false, true}) {
@@ -426,6 +456,7 @@ void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
   nested_global_leaf_cases(device, cases);
   nested_part_cases(device, cases);
   guests_case(device, cases);
+  nested_wildcard_cases(device, cases);
   cd_case(device, cases);
 }
 

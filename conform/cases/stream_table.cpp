@@ -204,6 +204,29 @@ void two_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
   cases.push_back(b.take());
 }
 
+/// It becomes valid, and goes again.
+void l1std_case(const DeviceIdentity& device, std::vector<Case>& cases, const char* by,
+                const spec::Command& cfgi) {
+  CaseBuilder b(device, fmt::format("stream table: an L1STD that becomes valid{}", by),
+                {.log2size = 10, .two_level = true, .split = 6});
+  const u64 array = b.memory(64 << 6, 64 << 6);
+  b.enable();
+  b.access(b.data());
+  b.poll();
+  b.store(device.structures_pa, array | 7);
+  b.ste(0, spec::make_bypass_ste());
+  b.command(cfgi);
+  b.sync();
+  b.both(b.data());
+  b.poll();
+  b.store(device.structures_pa, 0);
+  b.command(cfgi);
+  b.sync();
+  b.both(b.data());
+  b.poll();
+  cases.push_back(b.take());
+}
+
 void two_level_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const unsigned split : {6U, 8U, 10U}) two_level_case(device, cases, split, split + 1, false);
   two_level_case(device, cases, 6, 6, false);
@@ -213,21 +236,9 @@ void two_level_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   two_level_case(device, cases, 6, 8, true);   // beyond SPLIT + 1
   two_level_case(device, cases, 6, 12, true);  // reserved
   two_level_case(device, cases, 8, 31, true);
-  {
-    CaseBuilder b(device, "stream table: an L1STD that becomes valid",
-                  {.log2size = 10, .two_level = true, .split = 6});
-    const u64 array = b.memory(64 << 6, 64 << 6);
-    b.enable();
-    b.access(b.data());
-    b.poll();
-    b.store(device.structures_pa, array | 7);
-    b.ste(0, spec::make_bypass_ste());
-    b.command(spec::cmd_cfgi_ste(b.sid(0), false));
-    b.sync();
-    b.both(b.data());
-    b.poll();
-    cases.push_back(b.take());
-  }
+  l1std_case(device, cases, "", spec::cmd_cfgi_ste(device.sids[0], false));
+  l1std_case(device, cases, ", CFGI_STE_RANGE", spec::cmd_cfgi_ste_range(device.sids[0], 6));
+  l1std_case(device, cases, ", CFGI_ALL", spec::cmd_cfgi_all());
   // From two levels to a linear table, and back, with SMMUEN = 0 in between.
   CaseBuilder b(device, "stream table: two levels, then linear",
                 {.log2size = 10, .two_level = true, .split = 6});
