@@ -31,7 +31,8 @@ void add_hardware(u64 seed, u64 number, Sequence& sequence) {
   SplitMix64 own = words_of(seed, number | is_hardware);
   if (own.next() % 4 == 0) {
     const u64 rest = sequence.operations.size() - sequence.shared;
-    add(sequence.shared + own.next() % rest, operation_of(own));
+    const u64 at = sequence.shared + own.next() % rest;
+    add(at, operation_of(own));  // drawn behind it, whatever compiles this
   }
   constexpr u64 is_family = u64{1} << 63;
   SplitMix64 family = words_of(seed, (number / family_size) | is_family | is_hardware);
