@@ -67,11 +67,10 @@ oracle::Setup two_devices() {
   return setup;
 }
 
-/// Device 1 is bound at PASID 1 of the domain that it shares with device 0, which faults there.
-class FaultsEnded : public testing::TestWithParam<bool> {
- protected:
-  FaultsEnded()
-      : driver(driver_that_may_be_blind()), monitor(two_devices()), host(driver, monitor) {
+/// Devices 0 and 1 share a domain, and their faults go to the driver, which may be blind to them.
+struct TwoOfADomain {
+  explicit TwoOfADomain(const oracle::Setup& setup)
+      : driver(driver_that_may_be_blind()), monitor(setup), host(driver, monitor) {
     blindness().on = false;
     EXPECT_EQ(host.boot(), "");
     domain = ok({.kind = CallKind::domain_alloc, .domain_kind = 1});
@@ -82,27 +81,15 @@ class FaultsEnded : public testing::TestWithParam<bool> {
           .features = spec::sva::feature_iopf,
           .min_pasid = 1});
     }
-    mm = host.processes().create();
-    EXPECT_EQ(ok({.kind = CallKind::bind_device, .device = 1, .mm = mm}), 1U);
-    spec::FirstChoice first;
-    monitor.device_access({.sid = 1, .ssid = 1, .ssv = true, .va = 0x1000}, first);
-    EXPECT_TRUE(monitor.smmu().has_stall(1, 1, true));
-    EXPECT_TRUE(monitor.findings().empty());
-    blindness().on = GetParam();
   }
-  ~FaultsEnded() override { blindness().on = false; }
+  ~TwoOfADomain() { blindness().on = false; }
 
   u64 ok(const Call& call) {
     const spec::sva::Observed observed = host.call(call);
     EXPECT_EQ(observed.status, spec::sva::Status::ok) << spec::sva::call_text(call);
     return observed.value;
   }
-  void judge() {
-    if (!GetParam()) {
-      EXPECT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
-      EXPECT_FALSE(monitor.smmu().has_stall(1, 1, true));
-      return;
-    }
+  void is_left() {
     ASSERT_FALSE(monitor.findings().empty());
     EXPECT_EQ(monitor.findings()[0].rule, spec::rule::FAULT_ENDED)
         << one_line(monitor.findings()[0]);
@@ -112,6 +99,30 @@ class FaultsEnded : public testing::TestWithParam<bool> {
   Monitor monitor;
   DriverHost host;
   u64 domain = 0;
+};
+
+/// Device 1 is bound at PASID 1 of the domain that it shares with device 0, which faults there.
+class FaultsEnded : public testing::TestWithParam<bool>, protected TwoOfADomain {
+ protected:
+  FaultsEnded() : TwoOfADomain(two_devices()) {
+    mm = host.processes().create();
+    EXPECT_EQ(ok({.kind = CallKind::bind_device, .device = 1, .mm = mm}), 1U);
+    spec::FirstChoice first;
+    monitor.device_access({.sid = 1, .ssid = 1, .ssv = true, .va = 0x1000}, first);
+    EXPECT_TRUE(monitor.smmu().has_stall(1, 1, true));
+    EXPECT_TRUE(monitor.findings().empty());
+    blindness().on = GetParam();
+  }
+
+  void judge() {
+    if (!GetParam()) {
+      EXPECT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
+      EXPECT_FALSE(monitor.smmu().has_stall(1, 1, true));
+      return;
+    }
+    is_left();
+  }
+
   u64 mm = 0;
 };
 
@@ -154,20 +165,9 @@ oracle::Setup two_that_ask() {
 
 /// Both devices are bound to a process at PASID 1, device 0 twice. It exits, which nobody says
 /// "done" to, and device 0 asks for a page there, of which the driver is not told before the call.
-class LateRequest : public testing::Test {
+class LateRequest : public testing::Test, protected TwoOfADomain {
  protected:
-  LateRequest()
-      : driver(driver_that_may_be_blind()), monitor(two_that_ask()), host(driver, monitor) {
-    blindness().on = false;
-    EXPECT_EQ(host.boot(), "");
-    domain = ok({.kind = CallKind::domain_alloc, .domain_kind = 1});
-    for (const u32 device : {0U, 1U}) {
-      ok({.kind = CallKind::attach, .domain = domain, .device = device});
-      ok({.kind = CallKind::sva_device_init,
-          .device = device,
-          .features = spec::sva::feature_iopf,
-          .min_pasid = 1});
-    }
+  LateRequest() : TwoOfADomain(two_that_ask()) {
     const u64 mm = host.processes().create();
     for (const u32 device : {0U, 1U, 0U}) {
       EXPECT_EQ(ok({.kind = CallKind::bind_device, .device = device, .mm = mm}), 1U);
@@ -182,28 +182,12 @@ class LateRequest : public testing::Test {
     EXPECT_EQ(monitor.stalled_accesses().size(), 1U);
     EXPECT_TRUE(monitor.findings().empty());
   }
-  ~LateRequest() override { blindness().on = false; }
 
-  u64 ok(const Call& call) {
-    const spec::sva::Observed observed = host.call(call);
-    EXPECT_EQ(observed.status, spec::sva::Status::ok) << spec::sva::call_text(call);
-    return observed.value;
-  }
   /// Which the call does not end.
   void may_wait() {
     EXPECT_TRUE(monitor.findings().empty()) << one_line(monitor.findings().front());
     EXPECT_EQ(monitor.stalled_accesses().size(), 1U);
   }
-  void is_left() {
-    ASSERT_FALSE(monitor.findings().empty());
-    EXPECT_EQ(monitor.findings()[0].rule, spec::rule::FAULT_ENDED)
-        << one_line(monitor.findings()[0]);
-  }
-
-  iommucheck_driver driver;
-  Monitor monitor;
-  DriverHost host;
-  u64 domain = 0;
 };
 
 TEST_F(LateRequest, OutlivesAnAttachThatDoesNothing) {
