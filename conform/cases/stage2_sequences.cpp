@@ -272,6 +272,18 @@ void nested_stage2_leaf_cases(const DeviceIdentity& device, std::vector<Case>& c
   }
 }
 
+/// What the guest's leaf is used for goes with it, and its TLBI.
+void lose_leaf(CaseBuilder& b, GuestTables& guest, const Tlbi& tlbi) {
+  const u64 va = GuestTables::va;
+  begin(b, {&guest});
+  b.both(va);
+  b.store(guest.place(2, va), 0);
+  b.access(va);
+  send(b, tlbi);
+  b.both(va);
+  b.poll();
+}
+
 void nested_stage1_leaf_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const u64 va = GuestTables::va;
   std::vector<Tlbi> all = {
@@ -293,13 +305,7 @@ void nested_stage1_leaf_cases(const DeviceIdentity& device, std::vector<Case>& c
   for (const Tlbi& tlbi : all) {
     CaseBuilder b(device, "nested sequence: a leaf of stage 1, " + tlbi.name);
     GuestTables guest(b, guest_vmid, 0, guest_asid);
-    begin(b, {&guest});
-    b.both(va);
-    b.store(guest.place(2, va), 0);
-    b.access(va);
-    send(b, tlbi);
-    b.both(va);
-    b.poll();
+    lose_leaf(b, guest, tlbi);
     guest.leaf(va, GuestTables::data_ipa + 0x1000);
     b.both(va);
     b.poll();
@@ -322,13 +328,7 @@ void nested_global_leaf_cases(const DeviceIdentity& device, std::vector<Case>& c
     CaseBuilder b(device, "nested sequence: a global leaf of stage 1, " + tlbi.name);
     GuestTables guest(b, guest_vmid, 0, guest_asid);
     guest.leaf(va, GuestTables::data_ipa, global);
-    begin(b, {&guest});
-    b.both(va);
-    b.store(guest.place(2, va), 0);
-    b.access(va);
-    send(b, tlbi);
-    b.both(va);
-    b.poll();
+    lose_leaf(b, guest, tlbi);
     cases.push_back(b.take());
   }
 }
