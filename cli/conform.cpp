@@ -272,11 +272,12 @@ void print_text(const ConformCommand& options, const ConformResult& result,
 Expected<oracle::DeviceStatement> stated_by(const std::string& profile,
                                             const spec::IdRegisters& id) {
   oracle::Machine machine = oracle::default_machine();
-  machine.caps = spec::parse_capabilities(id);
+  const spec::Capabilities of_device = spec::parse_capabilities(id);
+  machine.caps = of_device;
   if (auto changed = oracle::change_machine(machine, profile); !changed) {
     return std::unexpected(changed.error());
   }
-  const bool same = machine.caps == spec::parse_capabilities(id);
+  const bool same = machine.caps == of_device;
   return oracle::DeviceStatement{.profile = machine.profile,
                                  .id = same ? id : spec::make_id_registers(machine.caps)};
 }

@@ -135,13 +135,12 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
     host_->fail_allocation(memory.fail_at);
   }
   // By the state before it; what befalls the call is known when it is over.
-  std::array<std::string, 4> permitted;
+  std::array<spec::sva::Permitted, 4> permitted;
   for (unsigned i = 0; i < permitted.size(); ++i) {
     const bool no_memory = (i & 1) != 0;
     const bool stuck = (i & 2) != 0;
-    permitted[i] = monitor_->interface()
-                       .permitted(call, {.allocation_failed = no_memory, .queue_stuck = stuck})
-                       .text();
+    permitted[i] = monitor_->interface().permitted(
+        call, {.allocation_failed = no_memory, .queue_stuck = stuck});
   }
   const bool was_stuck = monitor_->smmu().is_stuck();
   Answer answer = threads_.answer(*host_, thread, host_->start(call));
@@ -151,7 +150,7 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
   repeat_answered();
   answer = threads_.latest(thread, std::move(answer));
   const bool stuck = was_stuck || monitor_->smmu().is_stuck();
-  answer.permitted = permitted[(no_memory ? 1 : 0) + (stuck ? 2 : 0)];
+  answer.permitted = permitted[(no_memory ? 1 : 0) + (stuck ? 2 : 0)].text();
   return answer;
 }
 
