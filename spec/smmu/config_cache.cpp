@@ -21,10 +21,11 @@ void ConfigCache::keep(const ConfigItem& item, EventIndex now, ConfigIndex* inde
   if (index != nullptr) {
     index->at(item, look_at);
   } else {
-    for (u32 k = 0; k < none && found == none; ++k) look_at(k);
+    for_each_of(item.kind, item.sid, look_at);
   }
   if (found == none) {
     items_.push(trail_, item);
+    keys_.push(trail_, key_of(item));
     if (index != nullptr) index->add(item, none);
     return;
   }

@@ -43,12 +43,24 @@ class ConfigCache {
   [[nodiscard]] u32 size() const { return items_.size(); }
   [[nodiscard]] bool empty() const { return items_.empty(); }
   [[nodiscard]] const ConfigItem& operator[](u32 i) const { return items_[i]; }
+  /// Calls `visit` with the number of each of `kind` that serves stream `sid`, in their order.
+  template <class Visit>
+  void for_each_of(ConfigKind kind, u32 sid, Visit&& visit) const {
+    const bool spans = kind == ConfigKind::l1std;
+    const u64 key = key_of(kind, spans ? 0 : sid);
+    for (u32 i = 0, end = keys_.size(); i < end; ++i) {
+      if (keys_[i] == key && (!spans || items_[i].serves(sid, 0))) visit(i);
+    }
+  }
   /// A word could be fetched until event `now`; of one that is there already that is noted.
   /// `index`, of all words, where so many come at once that it pays.
   void keep(const ConfigItem& item, EventIndex now, ConfigIndex* index = nullptr);
   void set_dies(u32 i, Group group) { items_.edit(trail_, i).dies = group; }
   /// The last one takes its number.
-  void remove(u32 i) { items_.remove_unordered(trail_, i); }
+  void remove(u32 i) {
+    items_.remove_unordered(trail_, i);
+    keys_.remove_unordered(trail_, i);
+  }
 
   // ---- regions, in any order --------------------------------------------------------------------
   [[nodiscard]] u32 regions() const { return regions_.size(); }
@@ -62,12 +74,19 @@ class ConfigCache {
   [[nodiscard]] std::string consistent() const;
 
  private:
+  static u64 key_of(ConfigKind kind, u32 sid) { return u64{sid} << 8 | static_cast<u64>(kind); }
+  /// Only an L1STD serves several streams.
+  static u64 key_of(const ConfigItem& item) {
+    return key_of(item.kind, item.kind == ConfigKind::l1std ? 0 : item.sid);
+  }
+
   /// Frames know by how many regions they are part of configuration.
   void count_frames(const Region& region, bool more);
 
   Trail& trail_;
   Memory& memory_;
   TrailArray<ConfigItem> items_;
+  TrailArray<u64> keys_;  ///< of each item: most look-ups ask for one structure of many
   TrailArray<Region> regions_;
 };
 

@@ -87,9 +87,7 @@ void ConfigFills::keep_atschk() {
   for (u32 i = 0; i < streams_.size(); ++i) {
     const u32 sid = streams_[i];
     bool cached = controls_.enabled();
-    for (u32 k = 0; k < config_.size() && !cached; ++k) {
-      cached = config_[k].kind == ConfigKind::ste && config_[k].sid == sid;
-    }
+    config_.for_each_of(ConfigKind::ste, sid, [&](u32) { cached = true; });
     if (!cached) continue;
     config_.keep({.kind = ConfigKind::ste,
                   .word = ConfigItem::atschk_word,

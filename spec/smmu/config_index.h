@@ -4,10 +4,10 @@
 #pragma once
 
 #include <algorithm>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "base/number_map.h"
 #include "spec/smmu/config_cache.h"
 
 namespace iommucheck::spec {
@@ -18,17 +18,24 @@ class ConfigIndex {
   explicit ConfigIndex(const ConfigCache& items) {
     for (u32 i = 0; i < items.size(); ++i) add(items[i], i);
   }
-  void add(const ConfigItem& item, u32 number) { numbers_.emplace(key(item), number); }
+  /// They come in the order of their numbers.
+  void add(const ConfigItem& item, u32 number) {
+    u32& last = last_[key(item)];
+    before_.resize(number + 1);
+    before_[number] = last;
+    last = number + 1;
+  }
   /// Calls `visit` with each that was read from the same word.
   template <class Visit>
   void at(const ConfigItem& item, Visit visit) const {
-    const auto [first, last] = numbers_.equal_range(key(item));
-    for (auto it = first; it != last; ++it) visit(it->second);
+    const u32* last = last_.find(key(item));
+    for (u32 i = last == nullptr ? 0 : *last; i != 0; i = before_[i - 1]) visit(i - 1);
   }
 
  private:
   static u64 key(const ConfigItem& item) { return item.place + 8 * item.word; }
-  std::unordered_multimap<u64, u32> numbers_;
+  NumberMap<u32> last_;      ///< of a place, plus one
+  std::vector<u32> before_;  ///< of each number, that before it at its place, plus one
 };
 
 /// Cached L1STDs and L1CDs by the StreamIDs and SubstreamIDs that they stand for; read when first

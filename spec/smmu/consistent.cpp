@@ -112,6 +112,11 @@ std::string Commands::consistent() const {
 // ---- configuration ------------------------------------------------------------------------------
 
 std::string ConfigCache::consistent() const {
+  for (u32 i = 0; i < items_.size(); ++i) {
+    auto wrong = differ([&] { return "the key of cached word " + std::to_string(i); },
+                        key_of(items_[i]), keys_[i]);
+    if (!wrong.empty()) return wrong;
+  }
   std::map<u64, u64> count;
   for (u32 i = 0; i < regions_.size(); ++i) {
     const Region& region = regions_[i];

@@ -32,12 +32,11 @@ void Fetches::words_at(ConfigKind kind, u32 sid, u32 ssid, u64 place, unsigned w
   };
   memory_.visible(place + 8 * word,
                   [&](Content content) { add(content.value, content.unknown, immortal); });
-  for (u32 i = 0; i < config_.size(); ++i) {
+  config_.for_each_of(kind, sid, [&](u32 i) {
     const ConfigItem& item = config_[i];
-    if (item.kind != kind || item.place != place || item.word != word) continue;
-    if (!item.serves(sid, ssid)) continue;
+    if (item.place != place || item.word != word || !item.serves(sid, ssid)) return;
     add(item.value, item.unknown != 0, item.dies);
-  }
+  });
 }
 
 namespace {
@@ -110,20 +109,17 @@ void Fetches::cached_words(ConfigKind kind, u32 sid, u32 ssid, u64 place,
       if (config_[i].place == place) found.push_back(i);
     });
   }
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.place == place && item.kind == kind && item.serves(sid, ssid)) found.push_back(i);
-  }
+  config_.for_each_of(kind, sid, [&](u32 i) {
+    if (config_[i].place == place && config_[i].serves(sid, ssid)) found.push_back(i);
+  });
 }
 
 void Fetches::gather_cds(u32 sid) {
   cd_items_.valid = true;
   cd_items_.sid = sid;
   cd_items_.items.clear();
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.kind == ConfigKind::cd && item.sid == sid) cd_items_.items.emplace_back(item.ssid, i);
-  }
+  config_.for_each_of(ConfigKind::cd, sid,
+                      [&](u32 i) { cd_items_.items.emplace_back(config_[i].ssid, i); });
   std::ranges::sort(cd_items_.items);
 }
 
@@ -136,10 +132,9 @@ void Fetches::for_cd_items(u32 sid, u32 ssid, Visit&& visit) const {
     }
     return;
   }
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.kind == ConfigKind::cd && item.sid == sid && item.ssid == ssid) visit(i);
-  }
+  config_.for_each_of(ConfigKind::cd, sid, [&](u32 i) {
+    if (config_[i].ssid == ssid) visit(i);
+  });
 }
 
 const Fetches::CdOptions& Fetches::Options::cds_of(u32 number) const {
@@ -292,12 +287,11 @@ void Fetches::ste_places(u32 sid, StePlaces& places, SteOptions& options) const 
     }
   }
   // STEs cached from where no fetch leads any more.
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.kind != ConfigKind::ste || item.sid != sid) continue;
-    if (std::ranges::find(places, item.place, &StePlace::place) != places.end()) continue;
-    places.push_back({.place = item.place, .cached_only = true});
-  }
+  config_.for_each_of(ConfigKind::ste, sid, [&](u32 i) {
+    const u64 place = config_[i].place;
+    if (std::ranges::find(places, place, &StePlace::place) != places.end()) return;
+    places.push_back({.place = place, .cached_only = true});
+  });
 }
 
 bool Fetches::read_stes(u32 sid, SteOptions& options) const {
@@ -340,13 +334,13 @@ unsigned Fetches::stated_span(u32 sid) const {
         if (!content.unknown) add(word, content.value);
       });
     }
-    for (u32 i = 0; i < config_.size(); ++i) {
+    config_.for_each_of(ConfigKind::ste, sid, [&](u32 i) {
       const ConfigItem& item = config_[i];
-      if (item.kind != ConfigKind::ste || item.sid != sid || item.place != at.place) continue;
+      if (item.place != at.place) return;
       if (!pairs && item.unknown == 0) add(item.word, item.value);
-      if (!pairs || item.unknown != 0 || item.word != 0 || !is_valid(item.value)) continue;
+      if (!pairs || item.unknown != 0 || item.word != 0 || !is_valid(item.value)) return;
       stated = std::max(stated, cont_of(item.partner));
-    }
+    });
     if (valid) stated = std::max(stated, cont);
   }
   return stated;

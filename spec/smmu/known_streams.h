@@ -3,6 +3,7 @@
 // looked at where the configuration of all changes.
 #pragma once
 
+#include "base/number_map.h"
 #include "base/pool.h"
 #include "base/types.h"
 
@@ -15,17 +16,17 @@ class KnownStreams {
   [[nodiscard]] u32 size() const { return sids_.size(); }
   [[nodiscard]] u32 operator[](u32 i) const { return static_cast<u32>(sids_[i]); }
   [[nodiscard]] bool has(u32 sid) const {
-    bool known = false;
-    for (u32 i = 0; i < sids_.size(); ++i) known |= sids_[i] == sid;
-    return known;
+    const u32* place = places_.find(sid);
+    return place != nullptr && *place < size() && sids_[*place] == sid;
   }
   void add(u32 sid) {
-    if (!has(sid)) sids_.push(trail_, sid);
+    if (!has(sid)) places_[sid] = sids_.push(trail_, sid);
   }
 
  private:
   Trail& trail_;
   TrailArray<u64> sids_;
+  NumberMap<u32> places_;  ///< where it was put; undo leaves what is not there any more
 };
 
 }  // namespace iommucheck::spec

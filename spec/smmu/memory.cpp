@@ -28,8 +28,8 @@ u64* Memory::host(u64 pa) {
 const Frame* Memory::find(u64 pa) const {
   const u64 number = pa >> frame_lg2;
   if (number - window_first_ < window_count_) return window_[number - window_first_];
-  const auto found = others_.find(number);
-  return found == others_.end() ? nullptr : found->second;
+  Frame* const* found = others_.find(number);
+  return found == nullptr ? nullptr : *found;
 }
 
 Frame& Memory::frame(u64 pa) {
@@ -49,7 +49,7 @@ Frame* Memory::make_frame(u64 number) {
   } else {
     words_.push_back(std::make_unique<u64[]>(frame_words));
     made->words = words_.back().get();
-    others_.emplace(number, made);
+    others_[number] = made;
   }
   frames_.push_back(std::move(frame));
   return made;

@@ -19,6 +19,7 @@
 
 #include "base/bits.h"
 #include "base/mapped.h"
+#include "base/number_map.h"
 #include "base/pool.h"
 #include "base/types.h"
 
@@ -307,7 +308,7 @@ class Memory {
   u64* window_words_ = nullptr;
   Mapped<u64[]> own_window_;  // where nobody gave one
   std::vector<Frame*> window_;
-  std::unordered_map<u64, Frame*> others_;
+  NumberMap<Frame*> others_;
   std::vector<std::unique_ptr<Frame>> frames_;
   std::vector<std::unique_ptr<u64[]>> words_;
 };

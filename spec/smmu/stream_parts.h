@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <unordered_set>
 #include <vector>
 
+#include "base/number_map.h"
 #include "base/types.h"
 
 namespace iommucheck::spec {
@@ -27,11 +27,10 @@ class StreamParts {
     if (has(part)) return;
     parts_.push_back(part);
     if (parts_.size() <= few) return;
-    if (known_.empty()) known_.reserve(8 * few);
     for (; in_known_ < parts_.size(); ++in_known_) {
       const StreamPart& one = parts_[in_known_];
       if (one.first == one.last || one.whole()) {
-        known_.insert(key(one));
+        known_[key(one)] = true;
       } else {
         ranges_.push_back(one);
       }
@@ -69,7 +68,7 @@ class StreamParts {
   }
 
   std::vector<StreamPart> parts_;
-  std::unordered_set<u64> known_;   ///< those of one substream, and whole ones, once there are many
+  NumberMap<bool> known_;           ///< those of one substream, and whole ones, once there are many
   std::vector<StreamPart> ranges_;  ///< the others
   std::size_t in_known_ = 0;        ///< parts that are in these two
 };
