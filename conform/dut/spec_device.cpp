@@ -120,6 +120,8 @@ Expected<void> SpecDevice::reset() {
   now_ = 0;
   caches_.set_now(0);
   answers_.clear();
+  seen_.clear();
+  answered_.clear();
   interrupts_.clear();
   irq_ctrl_ = irq_ctrlack_ = shown_gerror_ = gerrorn_ = 0;
   events_ = pages_ = {};
@@ -336,9 +338,8 @@ Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttribu
   access.privileged = attributes.privileged;
   access.ssv = attributes.substream.has_value();
   access.ssid = attributes.substream.value_or(0);
-  answers_.emplace_back();
-  const auto ticket = static_cast<Ticket>(answers_.size() - 1);
-  AtsSeen& seen = answers_[ticket].ats;
+  const Ticket ticket = answer(answered_.size());
+  AtsSeen& seen = answered_.emplace_back();
   const auto passes = [&](const spec::AtsCompletion& one) {
     return one.granted.kind == spec::OutcomeKind::translation ||
            one.granted.kind == spec::OutcomeKind::bypass;
@@ -366,7 +367,7 @@ Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttribu
 /// A message goes to memory; no other agent looks at it.
 void SpecDevice::message(u64 pa, u32 payload) {
   const u64 place = align_down(pa, 3);
-  const u64 old = answers_[load(place)].value;
+  const u64 old = value_at(place);
   store(place, pa % 8 == 0 ? with_bits(old, 31, 0, payload) : with_bits(old, 63, 32, payload));
 }
 
@@ -432,9 +433,8 @@ Ticket SpecDevice::mmio_read(u32 at, unsigned size) {
   const u32 offset = place.value_or(at);
   u64 value = place ? smmu_.read(offset, size, choices_) : 0;
   if (offset == reg::cmdq_prod && holds_commands()) value = cmdq_prod_;
-  answers_.push_back({.value = value, .seen = {}, .ats = {}});
+  const Ticket ticket = answer(value);
   caches_.forget_findings();
-  const auto ticket = static_cast<Ticket>(answers_.size() - 1);
   interrupts_after(offset, value);
   return ticket;
 }
@@ -451,13 +451,14 @@ void SpecDevice::fill(u64 pa, u64 words, u64 value) {
   caches_.barrier(AgentId::cpu0);
 }
 
-Ticket SpecDevice::load(u64 pa) {
+/// As data begins where nothing was stored yet.
+u64 SpecDevice::value_at(u64 pa) const {
   const spec::Content content = caches_.memory().newest(pa);
-  const bool named = content.unknown && pa - data < data_bytes;  // as data begins
   const u64 names = (pa & mask(31, 0)) | ((pa + 4) << 32);
-  answers_.push_back({.value = named ? names : content.value, .seen = {}, .ats = {}});
-  return static_cast<Ticket>(answers_.size() - 1);
+  return content.unknown && pa - data < data_bytes ? names : content.value;
 }
+
+Ticket SpecDevice::load(u64 pa) { return answer(value_at(pa)); }
 
 /// Any that the engine of the caches allows.
 std::optional<spec::Outcome> SpecDevice::outcome_of(spec::Access& access) {
@@ -512,10 +513,10 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   caches_.set_now(++now_);
   spec::Access access = access_of(identity_.sids[engine], iova, write, attributes);
   const std::optional<spec::Outcome> outcome = outcome_of(access);
-  answers_.emplace_back();
-  const auto ticket = static_cast<Ticket>(answers_.size() - 1);
+  const Ticket ticket = answer(seen_.size());
+  seen_.emplace_back();
   if (!outcome) return ticket;
-  answers_[ticket].seen = seen_of(*outcome);
+  seen_.back() = seen_of(*outcome);
   record(access, *outcome);
   for (const spec::FlagUpdate& one : updates_of(access, *outcome)) {
     caches_.device_store(one.pa, one.to);

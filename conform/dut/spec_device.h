@@ -35,11 +35,13 @@ class SpecDevice : public DeviceUnderTest {
   Ticket load(u64 pa) override;
   Ticket dma(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
   Expected<void> settle() override { return {}; }
-  [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket].value; }
-  [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return answers_[ticket].seen; }
+  [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket]; }
+  [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_[answers_[ticket]]; }
   std::vector<Interrupt> take_interrupts() override { return std::exchange(interrupts_, {}); }
   Ticket ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
-  [[nodiscard]] AtsSeen answered(Ticket ticket) const override { return answers_[ticket].ats; }
+  [[nodiscard]] AtsSeen answered(Ticket ticket) const override {
+    return answered_[answers_[ticket]];
+  }
   void invalidated(u32 tag) override;
   void invalidations_time_out() override;
   std::vector<AtcInvalidation> take_invalidations() override {
@@ -85,11 +87,11 @@ class SpecDevice : public DeviceUnderTest {
   void send_page_interrupt();
   void message(u64 pa, u32 payload);
   void write_flags(const spec::Access& granted);
-  struct Answer {
-    u64 value = 0;
-    DmaSeen seen;
-    AtsSeen ats;
-  };
+  [[nodiscard]] u64 value_at(u64 pa) const;
+  Ticket answer(u64 value) {
+    answers_.push_back(value);
+    return static_cast<Ticket>(answers_.size() - 1);
+  }
 
   DeviceIdentity identity_;
   spec::Caches caches_;
@@ -98,7 +100,9 @@ class SpecDevice : public DeviceUnderTest {
   bool truncates_;  // what of a translated access is beyond the output size: IMPLEMENTATION DEFINED
   std::size_t booted_ = 0;
   EventIndex now_ = 0;
-  std::vector<Answer> answers_;
+  std::vector<u64> answers_;  // by ticket: the value, or the place in what was seen or answered
+  std::vector<DmaSeen> seen_;
+  std::vector<AtsSeen> answered_;
   // Interrupts are sent when what caused them has been read: later than they might be.
   std::vector<Interrupt> interrupts_;
   u64 irq_ctrl_ = 0, irq_ctrlack_ = 0, shown_gerror_ = 0, gerrorn_ = 0;
