@@ -11,6 +11,7 @@
 #include "conform/cases/directed.h"
 #include "conform/cases/random_extras.h"
 #include "spec/arch/descriptor.h"
+#include "spec/arch/granule.h"
 
 namespace iommucheck::oracle {
 
@@ -115,6 +116,12 @@ class RandomCase {
           half.on = &half == &space.half[0] || (builder_.device().iova_end == 0 && chance(3));
           if (!half.on) continue;
           half.tsz = chance(2) ? 25 : 16 + static_cast<unsigned>(pick(24));
+          // A mixture of two CDs would take one's leaves for tables of the other.
+          const unsigned other = s == 0 ? half.tsz : spaces_[0].half[&half - space.half.data()].tsz;
+          if (spec::start_level<u64>(granule_, half.tsz) !=
+              spec::start_level<u64>(granule_, other)) {
+            half.tsz = other;
+          }
           half.root = builder_.root(granule_, half.tsz);
         }
       }
@@ -181,7 +188,12 @@ class RandomCase {
     const spec::Capabilities& caps = builder_.capabilities();
     cd.dw[0] = with_bits(cd.dw[0], 63, 48, next_asid_++);
     switch (pick(8)) {
-      case 0: cd.dw[0] = with_bits(cd.dw[0], 5, 0, chance(2) ? pick(16) : 49 + pick(15)); break;
+      case 0: {
+        // None that is legal: read from another level on, leaves would be tables.
+        const u64 least = spec::tsz_min(granule_, caps.vax >= 1);
+        cd.dw[0] = with_bits(cd.dw[0], 5, 0, chance(2) ? pick(least) : 49 + pick(15));
+        break;
+      }
       case 1:
         if (!caps.gran16k && !caps.gran64k) cd.dw[0] ^= (1 + pick(3)) << 6;
         break;

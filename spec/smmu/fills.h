@@ -66,7 +66,7 @@ class Fills {
 
  private:
   /// Of keeping one more item, or of asking for the fate of one.
-  static u64 cost_among(u64 items) { return std::min<u64>(items / 64, 64); }
+  static u64 cost_among(u64 items) { return std::min<u64>(items / 64, 16); }
   template <class Visit>
   void for_each_filling(const Path& path, Visit&& visit) const;
   /// Of a group with the contiguous hint what `covered` (or null) leaves.
