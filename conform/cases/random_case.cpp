@@ -112,16 +112,14 @@ class RandomCase {
       if (globals_ && s != 0) {
         space = spaces_.front();
       } else {
-        for (Half& half : space.half) {
-          half.on = &half == &space.half[0] || (builder_.device().iova_end == 0 && chance(3));
+        for (unsigned h = 0; h < 2; ++h) {
+          Half& half = space.half.at(h);
+          half.on = h == 0 || (builder_.device().iova_end == 0 && chance(3));
           if (!half.on) continue;
           half.tsz = chance(2) ? 25 : 16 + static_cast<unsigned>(pick(24));
           // A mixture of two CDs would take one's leaves for tables of the other.
-          const unsigned other = s == 0 ? half.tsz : spaces_[0].half[&half - space.half.data()].tsz;
-          if (spec::start_level<u64>(granule_, half.tsz) !=
-              spec::start_level<u64>(granule_, other)) {
-            half.tsz = other;
-          }
+          const unsigned other = s == 0 ? half.tsz : spaces_[0].half.at(h).tsz;
+          if (start_level(half.tsz) != start_level(other)) half.tsz = other;
           half.root = builder_.root(granule_, half.tsz);
         }
       }
@@ -278,6 +276,9 @@ class RandomCase {
     return others[shape_engine_() % others.size()];
   }
   [[nodiscard]] u64 page_size() const { return pow2(page_shift(granule_)); }
+  [[nodiscard]] unsigned start_level(unsigned tsz) const {
+    return spec::start_level<u64>(granule_, tsz);
+  }
   [[nodiscard]] unsigned block_lg2() const { return level_shift(granule_, 2); }
 
   /// Its addresses begin at `base`.
@@ -294,8 +295,7 @@ class RandomCase {
 
   void add_page(unsigned s, const Half& half, u64 base, u64 offset) {
     Page page{.va = base + offset, .level = 3, .place = 0, .space = s, .group_lg2 = 0};
-    if (page.va % pow2(block_lg2()) == 0 && spec::start_level<u64>(granule_, half.tsz) <= 2 &&
-        chance(2)) {
+    if (page.va % pow2(block_lg2()) == 0 && start_level(half.tsz) <= 2 && chance(2)) {
       page.level = 2;
     }
     const bool crossing = std::ranges::any_of(pages_, [&](const Page& p) {
@@ -327,8 +327,7 @@ class RandomCase {
 
   /// One table in eight takes something away of what is below it: APTable, UXNTable, PXNTable.
   void restrict_table(const Half& half, u64 offset, unsigned level) {
-    if (!all_rights_ || extra_engine_() % 8 != 0 ||
-        level == spec::start_level<u64>(granule_, half.tsz)) {
+    if (!all_rights_ || extra_engine_() % 8 != 0 || level == start_level(half.tsz)) {
       return;
     }
     const u64 above = builder_.entry(half.root, granule_, half.tsz, offset, level - 1);
