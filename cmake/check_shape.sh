@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: MIT
 # How big a thing may be before it is taken apart. check_shape.sh ROOT prints each offence, exit status 1:
 # a knot of more than 5 units (x.h and x.cpp are one) that all include each other, by however many steps; a class with
-# more than 60 methods defined in sources. ROOT/cmake/shape.txt has the classes that are still bigger.
+# more than 60 methods defined in sources; names of rules (ROOT/spec/rules/X.h, made of X.def) that 120 sources or more
+# include, by however many steps: a new rule of the area is compiled into all of these. ROOT/cmake/shape.txt has the
+# classes, knots and areas that are still bigger.
 set -euo pipefail
 
 root=${1:?usage: check_shape.sh ROOT}
@@ -102,10 +104,35 @@ methods=$(
     }
     END { for (class in methods) print class, methods[class] }'
 )
-offences=$(printf '%s\n' "$knots" | compare 5 knot; printf '%s\n' "$methods" | compare 60 class)
+# Tests too: they are compiled as often.
+areas=$(
+  find * \( -path build -o -path out -o -path data -o -path '*/data' \) -prune -o -type f \( -name '*.h' -o -name '*.c' -o -name '*.cpp' \) \
+    -print0 | { xargs -0 -r grep -HE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' || true; } |
+    sed -E 's/^([^:]*):[^"]*"([^"]*)".*/\1 \2/' |
+    awk '
+      { by[$2] = by[$2] " " $1; if ($2 ~ /^spec\/rules\/area\.inc$/) area[$1] = 1 }
+      END {
+        for (start in area) {
+          split("", seen); split("", queue)
+          queue[last = 1] = start; sources = 0; headers = ""
+          for (at = 1; at <= last; ++at) {
+            n = split(by[queue[at]], including, " ")
+            for (i = 1; i <= n; ++i) {
+              if (including[i] in seen) continue
+              seen[including[i]] = 1
+              if (including[i] !~ /\.h$/) ++sources
+              else queue[++last] = including[i]
+              if (including[i] ~ /\.h$/ && at == 1) headers = headers " " including[i]
+            }
+          }
+          print start, sources " sources" (headers == "" ? "" : ", by" headers)
+        }
+      }'
+)
+offences=$(printf '%s\n' "$knots" | compare 5 knot; printf '%s\n' "$methods" | compare 60 class; printf '%s\n' "$areas" | sed '/^$/d' | compare 119 rules)
 if [ -n "$offences" ]; then
   printf '%s\n' "$offences"
   echo "shape: $(printf '%s\n' "$offences" | wc -l) offences (docs/architecture.md)"
   exit 1
 fi
-echo "shape: $(printf '%s\n' "$methods" | wc -l) classes, $(printf '%s\n' "$knots" | sed '/^$/d' | wc -l) small knots"
+echo "shape: $(printf '%s\n' "$methods" | wc -l) classes, $(printf '%s\n' "$knots" | sed '/^$/d' | wc -l) small knots, names of rules in at most $(printf '%s\n' "$areas" | awk '$2 > most { most = $2 } END { print most + 0 }') sources"

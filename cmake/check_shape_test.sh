@@ -37,6 +37,18 @@ methods() {
   write "$1" "}  // namespace $2"
 }
 
+# area NAME N: an area of rules, and N sources that include it, by a header that a third of them do not name.
+area() {
+  local i
+  write "spec/rules/$1.h" '#include "spec/rules/area.inc"'
+  write "spec/$1_legal.h" "#include \"spec/rules/$1.h\""
+  for ((i = 0; i < $2; ++i)); do
+    if ((i % 3 == 0)); then write "tests/$1/t$i.cpp" "#include \"spec/rules/$1.h\""; else
+      write "check/$1/c$i.cpp" "#include \"spec/$1_legal.h\""
+    fi
+  done
+}
+
 good_tree() {
   rm -rf "$scratch/tree"
   write base/bits.h '#include <cstdint>'
@@ -50,6 +62,7 @@ good_tree() {
   methods tests/fixture.cpp iommucheck::oracle Fixture 70
   write monitor/monitor.cpp 'u64 Monitor::count = f();'
   write monitor/monitor.cpp '// void Monitor::gone() {'
+  area walks 119
 }
 
 # expect TEXT: the check fails, and says so; an empty TEXT: it passes.
@@ -85,6 +98,12 @@ write cmake/shape.txt 'class iommucheck::oracle::Monitor 61'
 expect ''
 methods monitor/more.cpp iommucheck::oracle Monitor 1
 expect 'class iommucheck::oracle::Monitor: 62, and was 61 (cmake/shape.txt): it grew'
+
+good_tree
+write bench/walks.c '#include "spec/walks_legal.h"'
+expect 'rules spec/rules/walks.h: 120 sources, by spec/walks_legal.h, and may be 119'
+write cmake/shape.txt 'rules spec/rules/walks.h 120'
+expect ''
 
 # What became less stays so.
 good_tree

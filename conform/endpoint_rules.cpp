@@ -10,6 +10,7 @@
 #include "conform/runner.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/protocol.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::oracle {

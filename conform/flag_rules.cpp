@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "monitor/device_rules.h"
+#include "spec/smmu/decisions.h"
+#include "spec/smmu/flag_walks.h"
 
 namespace iommucheck::oracle {
 

@@ -10,6 +10,8 @@
 #include "conform/runner.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/records.h"
+#include "spec/smmu/decisions.h"
+#include "spec/smmu/ppar.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::oracle {

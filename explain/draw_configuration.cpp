@@ -10,6 +10,9 @@
 #include "explain/structure_text.h"
 #include "report/finding_text.h"
 #include "spec/smmu/causes.h"
+#include "spec/smmu/cd_legal.h"
+#include "spec/smmu/ste_legal.h"
+#include "spec/smmu/table_legal.h"
 #include "spec/smmu/visits.h"
 
 namespace iommucheck::oracle {

@@ -5,6 +5,7 @@
 #include "explain/draw.h"
 #include "report/finding_text.h"
 #include "spec/smmu/recordings.h"
+#include "spec/smmu/stage_walk.h"
 
 namespace iommucheck::oracle {
 

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "spec/smmu/caches.h"
 #include "spec/smmu/recordings.h"
+#include "spec/smmu/ste_legal.h"
 #include "spec/smmu/visits.h"
 
 namespace iommucheck::oracle {

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "spec/rules/structures.h"
+#include "spec/smmu/cd_legal.h"
+#include "spec/smmu/ste_legal.h"
 
 namespace iommucheck::oracle {
 

@@ -14,6 +14,7 @@
 #include "spec/rules/translation.h"
 #include "spec/smmu/caches.h"
 #include "spec/smmu/causes.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/visits.h"
 
 namespace iommucheck::litmus {

@@ -11,7 +11,6 @@
 #include "monitor/calls.h"
 #include "spec/arch/granule.h"
 #include "spec/rules/interface.h"
-#include "spec/rules/promises.h"
 #include "spec/smmu/visits.h"
 #include "trace/agent.h"
 

@@ -11,7 +11,6 @@
 #include "monitor/hardware_events.h"
 #include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
-#include "spec/rules/protocol.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {

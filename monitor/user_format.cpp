@@ -2,9 +2,11 @@
 #include "monitor/user_format.h"
 
 #include "spec/smmu/command.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/event_record.h"
 #include "spec/smmu/ste.h"
+#include "spec/smmu/ste_legal.h"
 
 namespace iommucheck::oracle {
 

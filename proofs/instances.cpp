@@ -3,11 +3,16 @@
 // code that joins conditions by && or branches by ?: on one does not get past this file.
 #include "proofs/symbolic.h"
 #include "spec/arch/stage2.h"
+#include "spec/arch/stage2_walk.h"
 #include "spec/arch/walk.h"
 #include "spec/smmu/cd.h"
+#include "spec/smmu/cd_legal.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/coverage.h"
 #include "spec/smmu/queue.h"
+#include "spec/smmu/ste_legal.h"
 #include "spec/smmu/stream_table.h"
+#include "spec/smmu/table_legal.h"
 
 namespace iommucheck::spec {
 

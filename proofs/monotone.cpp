@@ -8,6 +8,7 @@
 // check_stage2_access().
 #include "proofs/chosen_access.h"
 #include "proofs/properties.h"
+#include "spec/arch/stage2_walk.h"
 
 namespace iommucheck::proofs {
 namespace {

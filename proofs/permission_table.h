@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which accesses stage 1 refuses, a second time and by the bits themselves: DDI 0487 D8.4, D8.5;
-// IHI 0070 3.13; arch 4.4, 4.5. Nothing of spec/arch/permissions.h is used here.
+// IHI 0070 3.13; arch 4.4, 4.5. Nothing of spec/arch/access.h is used here.
 #pragma once
 
 #include "base/word.h"

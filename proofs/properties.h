@@ -12,10 +12,10 @@
 
 namespace iommucheck::proofs {
 
-/// spec/arch/granule.h, walk.h: an input address and its table indices determine each other.
+/// spec/arch/granule.h, tables.h: an input address and its table indices determine each other.
 Property address_split();
 
-/// spec/arch/walk.h: the range of input addresses, both halves, with and without TBI.
+/// spec/arch/tables.h: the range of input addresses, both halves, with and without TBI.
 Property input_range();
 
 /// spec/smmu/command.h, coverage.h: the range of a TLBI is (NUM + 1) * 2^SCALE granules; and it
@@ -26,20 +26,20 @@ Property tlbi_range();
 /// spec/arch/walk.h: where a walk ends, for any memory.
 Property walk_output();
 
-/// spec/arch/permissions.h: which accesses fault, in every world.
+/// spec/arch/access.h: which accesses fault, in every world.
 Property access_check();
 
-/// spec/arch/stage2.h: which accesses and fetches fault at stage 2.
+/// spec/arch/stage2_walk.h: which accesses and fetches fault at stage 2.
 Property stage2_access();
 
-/// spec/arch/stage2.h: where a stage 2 walk ends, for any memory.
+/// spec/arch/stage2_walk.h: where a stage 2 walk ends, for any memory.
 Property stage2_walk();
 
-/// spec/arch/permissions.h, stage2.h: no right turns an access into a fault.
+/// spec/arch/access.h, stage2_walk.h: no right turns an access into a fault.
 Property monotone();
 Property stage2_monotone();
 
-/// spec/smmu/ste.h, ste_stage2.h, cd.h: which structures are ILLEGAL.
+/// spec/smmu/ste_legal.h, cd_legal.h: which structures are ILLEGAL.
 Property ste_legal();
 Property cd_legal();
 

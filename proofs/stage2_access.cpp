@@ -4,6 +4,7 @@
 // 4.5. The code: stage2_step(), stage2_leaf(), check_stage2_access().
 #include "proofs/chosen_access.h"
 #include "proofs/properties.h"
+#include "spec/arch/stage2_walk.h"
 #include "spec/rules/translation.h"
 
 namespace iommucheck::proofs {
@@ -20,7 +21,7 @@ struct Stage2Question {
   bool xnx = false;
 };
 
-/// The bits alone: nothing of spec/arch/stage2.h is used here.
+/// The bits alone: nothing of spec/arch/stage2_walk.h is used here.
 template <class W>
 Flag<W> refuses(W word, const Stage2Question& asked, Flag<W> dirties) {
   const Flag<W> upper = flag(word, 54), lower = flag(word, 53);

@@ -3,6 +3,7 @@
 // and start level, concatenated tables, output sizes of 32 to 48 bits, and of 52; an unprivileged
 // write, stage2-access has the other accesses and fetches. DDI 0487 D8.2; arch 4.6, 4.7. The code:
 // walk_stage2() with stage2_start_table(), ipa_in_range(), stage2_step().
+#include "spec/arch/stage2_walk.h"
 #include "proofs/properties.h"
 #include "spec/rules/translation.h"
 #include "spec/smmu/ste_stage2.h"

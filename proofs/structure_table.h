@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Which STEs and CDs are ILLEGAL, a second time: a row for each condition of IHI 0070 5.2.2 and
-// 5.4.1, over bits of the words as 5.2 and 5.4 number them. Nothing of spec/smmu/ste.h,
-// ste_stage2.h and cd.h is used here. Non-secure, VMSAv8-64, without DS and D128; what v3.0 leaves
-// open is as from v3.1 on. An S1ContextPtr beyond the IAS under stage 2 is no row: 3.4.3.
+// 5.4.1, over bits of the words as 5.2 and 5.4 number them. Nothing of
+// spec/smmu/ste_legal.h and cd_legal.h is used here. Non-secure, VMSAv8-64, without DS and D128;
+// what v3.0 leaves open is as from v3.1 on. An S1ContextPtr beyond the IAS under stage 2 is no
+// row: 3.4.3.
 #pragma once
 
 #include <algorithm>

@@ -5,6 +5,8 @@
 #include "proofs/properties.h"
 #include "proofs/structure_table.h"
 #include "spec/smmu/cd.h"
+#include "spec/smmu/cd_legal.h"
+#include "spec/smmu/ste_legal.h"
 
 namespace iommucheck::proofs {
 namespace {

@@ -8,6 +8,7 @@
 #include "impl/vmsav8/descriptor.h"
 #include "proofs/properties.h"
 #include "spec/arch/stage2.h"
+#include "spec/arch/stage2_walk.h"
 #include "spec/arch/walk.h"
 
 namespace iommucheck::proofs {

@@ -10,6 +10,7 @@
 #include "impl/vmsav8/format.h"
 #include "proofs/table_memory.h"
 #include "spec/arch/stage2.h"
+#include "spec/arch/stage2_walk.h"
 #include "spec/arch/walk.h"
 #include "spec/two/format.h"
 

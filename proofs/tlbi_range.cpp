@@ -4,6 +4,7 @@
 // is written here a second time, by doubling, on the raw bits; then covers() is that range.
 // The code: decode_command(), tlbi_range(), tlbi_range_predictable(), covers().
 #include "proofs/properties.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/coverage.h"
 
 namespace iommucheck::proofs {

@@ -58,10 +58,10 @@ iommucheck_twin(index_width address_split address_split spec/arch/granule.h
   "shift + bits_per_level(granule) - 1" "shift + bits_per_level(granule)")
 iommucheck_twin(start_level address_split address_split spec/arch/granule.h
   "63 - level_shift(granule, level)" "62 - level_shift(granule, level)")
-iommucheck_twin(table_alignment address_split address_split spec/arch/walk.h
+iommucheck_twin(table_alignment address_split address_split spec/arch/tables.h
   "h.ttb & ~low_mask(lg2)" "h.ttb")
-iommucheck_twin(top_byte input_range input_range spec/arch/walk.h "mask(55, 0)" "mask(56, 0)")
-iommucheck_twin(upper_half input_range input_range spec/arch/walk.h
+iommucheck_twin(top_byte input_range input_range spec/arch/tables.h "mask(55, 0)" "mask(56, 0)")
+iommucheck_twin(upper_half input_range input_range spec/arch/tables.h
   "half == 1 ? above : W(0)" "W(0)")
 iommucheck_twin(num tlbi_range tlbi_formula spec/smmu/coverage.h "command.num + W(1)" "command.num")
 iommucheck_twin(granule_size tlbi_range tlbi_formula spec/smmu/coverage.h
@@ -78,14 +78,14 @@ iommucheck_twin(extent tlbi_range tlbi_range spec/smmu/coverage.h
   "less_equal(first, range.last)" "less_equal(target.base, range.first)")
 iommucheck_twin(num_field tlbi_range tlbi_formula spec/smmu/command.h
   "field(dw0, 16, 12)" "field(dw0, 15, 12)")
-iommucheck_twin(output_size walk_output walk_output spec/arch/walk.h
+iommucheck_twin(output_size walk_output walk_output spec/arch/tables.h
   "is_zero(address & ~low_mask(regime.ips_lg2))" "Flag<W>(true) | is_zero(address)")
 iommucheck_twin(read_only walk_output walk_output spec/arch/permissions.h
   "regime.ha & regime.hd & dirty_bit_modifier(word) & ap2(word)"
   "regime.ha & dirty_bit_modifier(word) & ap2(word)")
 iommucheck_twin(reserved_page walk_output walk_output spec/arch/descriptor.h
   "if (bit1) return DescriptorType::leaf;" "return DescriptorType::leaf;")
-iommucheck_twin(walk_ttb0 walk_output walk_output spec/arch/walk.h
+iommucheck_twin(walk_ttb0 walk_output walk_output spec/arch/tables.h
   "if (flag(va, 55)) return 1;" "if (flag(va, 55)) return 0;")
 iommucheck_twin(walk_e0pd walk_output walk_output spec/arch/walk.h
   "access.privileged || !has_unprivileged(regime.world)" "true")
@@ -93,9 +93,9 @@ iommucheck_twin(walk_high_bits walk_output walk_output spec/arch/descriptor.h
   "field(word, 15, 12) << 48" "field(word, 15, 12) << 47")
 iommucheck_twin(walk_hierarchy walk_output walk_output spec/arch/walk.h
   "accumulate(hierarchical, word)" "accumulate(HierarchicalAttributes<W>{}, word)")
-iommucheck_twin(small_table address_split address_split spec/arch/walk.h
+iommucheck_twin(small_table address_split address_split spec/arch/tables.h
   "less(size_lg2, W(6))" "less(size_lg2, W(5))")
-iommucheck_twin(range_epd input_range input_range spec/arch/walk.h "h.epd | equal(upper" "equal(upper")
+iommucheck_twin(range_epd input_range input_range spec/arch/tables.h "h.epd | equal(upper" "equal(upper")
 
 iommucheck_twin(access_epan access_check access_check spec/arch/permissions.h
   "regime.epan & !leaf.uxn" "regime.epan & leaf.uxn")
@@ -103,27 +103,27 @@ iommucheck_twin(access_read_only access_check access_check spec/arch/permissions
   "| (heed & hierarchical.read_only)" "| (heed & Flag<W>(false))")
 iommucheck_twin(access_false_fault access_check access_check spec/arch/permissions.h
   "leaf.unprivileged = {user, user_write," "leaf.unprivileged = {user & !(regime.wxn & user_write), user_write,")
-iommucheck_twin(access_global access_check access_check spec/arch/walk.h
+iommucheck_twin(access_global access_check access_check spec/arch/tables.h
   "not_global(word) & Flag<W>(has_asid(regime.world))" "not_global(word)")
 
 iommucheck_twin(stage2_xn stage2_access stage2_access spec/arch/stage2.h
   "((!xn1) & !xn0) | (xn1 & xn0)" "(!xn1) & !xn0")
 iommucheck_twin(stage2_dirty stage2_access stage2_access spec/arch/stage2.h
   "stage2.ha & stage2.hd & dirty_bit_modifier(word)" "stage2.ha & dirty_bit_modifier(word)")
-iommucheck_twin(stage2_fetch stage2_access stage2_access spec/arch/stage2.h
+iommucheck_twin(stage2_fetch stage2_access stage2_access spec/arch/stage2_walk.h
   "fetched ? own : access" "access")
 iommucheck_twin(stage2_device stage2_access stage2_access spec/arch/stage2.h
   "select(stage2.fwb, !flag(word, 4), is_zero(field(word, 5, 4)))" "is_zero(field(word, 5, 4))")
-iommucheck_twin(stage2_affd stage2_access stage2_access spec/arch/stage2.h
+iommucheck_twin(stage2_affd stage2_access stage2_access spec/arch/stage2_walk.h
   "leaf.af | stage2.ha | stage2.affd" "leaf.af | stage2.ha")
 
 iommucheck_twin(stage2_walk_concatenated stage2_walk stage2_walk spec/arch/stage2.h
   "stage2.ttb & ~low_mask(select(less_equal(W(52), stage2.ps_lg2), wide_lg2, size_lg2))" "stage2.ttb")
 iommucheck_twin(stage2_walk_range stage2_walk stage2_walk spec/arch/stage2.h
   "is_zero(ipa & ~low_mask(W(64) - stage2.t0sz))" "is_zero(ipa & ~low_mask(W(65) - stage2.t0sz))")
-iommucheck_twin(stage2_walk_output stage2_walk stage2_walk spec/arch/stage2.h
+iommucheck_twin(stage2_walk_output stage2_walk stage2_walk spec/arch/stage2_walk.h
   "is_zero(output & ~low_mask(stage2.ps_lg2))" "is_zero(output & ~low_mask(stage2.ps_lg2 + W(1)))")
-iommucheck_twin(stage2_walk_offset stage2_walk stage2_walk spec/arch/stage2.h
+iommucheck_twin(stage2_walk_offset stage2_walk stage2_walk spec/arch/stage2_walk.h
   "leaf_offset(stage2.tg, level, ipa)" "leaf_offset(stage2.tg, last_level, ipa)")
 
 iommucheck_twin(monotone_wxn monotone monotone spec/arch/permissions.h
@@ -137,19 +137,19 @@ iommucheck_twin(stage2_monotone_read monotone stage2_monotone spec/arch/stage2.h
 iommucheck_twin(stage2_monotone_xn monotone stage2_monotone spec/arch/stage2.h
   "leaf.execute_unprivileged = !xn1" "leaf.execute_unprivileged = (!xn1) & xn0")
 
-iommucheck_twin(ste_eats structures ste_legal spec/smmu/ste.h
+iommucheck_twin(ste_eats structures ste_legal spec/smmu/ste_legal.h
   "nested & !ste.s2s() & Flag<W>(!caps.ns1ats)" "nested & Flag<W>(!caps.ns1ats)")
 iommucheck_twin(ste_vmid structures ste_legal spec/smmu/ste.h
   "some_stage & !el2 & Flag<W>(caps.s2p)" "some_stage & Flag<W>(caps.s2p)")
 iommucheck_twin(ste_start structures ste_legal spec/smmu/ste_stage2.h
   "t0sz + W(bits_per_level(granule) + 4)" "t0sz + W(bits_per_level(granule) + 5)")
-iommucheck_twin(ste_haft structures ste_legal spec/smmu/ste_stage2.h
+iommucheck_twin(ste_haft structures ste_legal spec/smmu/ste_legal.h
   "Flag<W>(caps.httu != 3) | !ste.s2haft()" "!ste.s2haft()")
-iommucheck_twin(cd_endi structures cd_legal spec/smmu/cd.h
+iommucheck_twin(cd_endi structures cd_legal spec/smmu/cd_legal.h
   "no_walks | endianness_supported<W>(cd.endi(), caps)" "endianness_supported<W>(cd.endi(), caps)")
-iommucheck_twin(cd_ttb structures cd_legal spec/smmu/cd.h
+iommucheck_twin(cd_ttb structures cd_legal spec/smmu/cd_legal.h
   "*granule == Granule::g64k ? size : minimum(size, W(48))" "size")
-iommucheck_twin(cd_asid structures cd_legal spec/smmu/cd.h
+iommucheck_twin(cd_asid structures cd_legal spec/smmu/cd_legal.h
   "field(cd.asid(), 15, 8)" "field(cd.asid(), 15, 9)")
 
 iommucheck_twin(covers_vmid covers_table covers_table spec/smmu/coverage.h

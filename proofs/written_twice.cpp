@@ -9,7 +9,10 @@
 #include "proofs/properties.h"
 #include "spec/arch/walk.h"
 #include "spec/smmu/cd.h"
+#include "spec/smmu/cd_legal.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/coverage.h"
+#include "spec/smmu/ste_legal.h"
 
 namespace iommucheck::proofs {
 namespace {

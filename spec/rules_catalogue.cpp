@@ -12,8 +12,14 @@
 #include "spec/rules/records.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
+#include "spec/rules/unset.h"
 
 namespace iommucheck::spec {
+
+static_assert(unset::structure == rule::STE_VALID);
+static_assert(unset::descriptor == rule::S1_DESCRIPTOR_VALID);
+static_assert(unset::result == rule::RESULT_EXACT);
+
 namespace {
 
 constexpr RuleInfo catalogue[] = {

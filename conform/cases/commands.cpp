@@ -9,6 +9,7 @@
 #include "conform/cases/directed.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/records.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::oracle {

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "conform/dut/tester_memory.h"
 #include "iommucheck/device.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/event_rules.h"
 
 namespace iommucheck::oracle {

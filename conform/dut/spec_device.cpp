@@ -8,7 +8,10 @@
 #include "monitor/drawn_smmu.h"
 #include "monitor/monitor.h"
 #include "spec/smmu/command.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/event_rules.h"
+#include "spec/smmu/flag_walks.h"
+#include "spec/smmu/ppar.h"
 #include "spec/smmu/queue.h"
 #include "spec/smmu/transaction.h"
 

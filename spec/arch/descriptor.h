@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // VMSAv8-64 stage 1 descriptors. DDI 0487 D8.3; arch 4.3. Layout only: what follows from a field
-// is decided in walk.h and permissions.h.
+// is decided in walk.h and access.h.
 //
 // Worked value, 4 KiB, level 3: 0x0060'0000'8000'0f43 is a page at PA 0x80000000 with UXN, PXN,
 // nG, AF, SH 3, AP[2:1] = 01 (writable by all), AttrIndx 0.

@@ -6,7 +6,6 @@
 #include "spec/arch/descriptor.h"
 #include "spec/arch/regime.h"
 #include "spec/check.h"
-#include "spec/rules/translation.h"
 
 namespace iommucheck::spec {
 
@@ -138,45 +137,11 @@ constexpr Flag<W> permitted(const Leaf<W>& leaf, AccessKind access, const Regime
   return granted & !refused_by_pan(leaf, access, regime);
 }
 
-/// F_ACCESS before F_PERMISSION. Access flag: HA sets it, AFFD ignores it, otherwise it faults.
-template <Word W>
-constexpr AccessResult<W> check_access(const Leaf<W>& leaf, AccessKind access,
-                                       const Regime<W>& regime) {
-  AccessResult<W> result;
-  const Flag<W> flag_counts = leaf.af | regime.ha | regime.affd;
-  if (auto fault = check(rule::S1_ACCESS_FLAG, EventType::f_access, flag_counts, leaf.level)) {
-    result.fault = fault;
-    return result;
-  }
-  const Flag<W> updates_af = regime.ha & !leaf.af;
-  if (auto fault = check(rule::S1_PERMISSION, EventType::f_permission,
-                         permitted(leaf, access, regime), leaf.level)) {
-    result.fault = fault;
-    result.may_set_af = updates_af;
-    return result;
-  }
-  result.sets_af = updates_af;
-  if (access.type == AccessType::write) result.sets_dirty = leaf.writable_clean;
-  return result;
-}
-
 /// A request by ATS without a PASID asks neither for privilege nor for execution. IHI 0070 13.7.
 constexpr AccessKind ats_access(AccessKind incoming, bool has_pasid) {
   if (has_pasid) return incoming;
   const bool executes = incoming.type == AccessType::execute;
   return {executes ? AccessType::read : incoming.type, false};
-}
-
-/// An access by ATS, whose rights are those that an answer grants: execution together with reading
-/// only, unless all reads count as instructions. IHI 0070 13.7.1.
-template <Word W>
-constexpr AccessResult<W> check_ats_access(const Leaf<W>& leaf, AccessKind incoming, bool has_pasid,
-                                           Overrides overrides, const Regime<W>& regime) {
-  const AccessKind kind = effective_access(ats_access(incoming, has_pasid), overrides);
-  const AccessResult<W> result = check_access(leaf, kind, regime);
-  const bool reads_too = kind.type == AccessType::execute && overrides.instcfg == InstCfg::incoming;
-  if (result.fault || !reads_too) return result;
-  return check_access(leaf, AccessKind{AccessType::read, kind.privileged}, regime);
 }
 
 }  // namespace iommucheck::spec

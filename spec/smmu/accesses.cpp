@@ -7,6 +7,7 @@
 #include "spec/rules/promises.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
+#include "spec/smmu/stage_walk.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "spec/arch/access.h"
+#include "spec/arch/walk.h"
+
 namespace iommucheck::spec {
 
 /// Look-ups through the source meet the translation.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "spec/smmu/ats.h"
+#include "spec/smmu/table_legal.h"
 
 namespace iommucheck::spec {
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/protocol.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/visits.h"
 
 namespace iommucheck::spec {

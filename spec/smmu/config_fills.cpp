@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "spec/smmu/config_index.h"
+#include "spec/smmu/table_legal.h"
 
 namespace iommucheck::spec {
 

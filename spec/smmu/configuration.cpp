@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "spec/rules/promises.h"
+#include "spec/smmu/table_legal.h"
 
 namespace iommucheck::spec {
 

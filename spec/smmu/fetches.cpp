@@ -11,6 +11,10 @@
 #include "spec/rules/promises.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
+#include "spec/smmu/decisions.h"
+#include "spec/smmu/ste_legal.h"
+#include "spec/smmu/table_legal.h"
+#include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 

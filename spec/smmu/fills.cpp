@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "spec/smmu/stage_walk.h"
 
 namespace iommucheck::spec {
 
@@ -86,7 +87,7 @@ void Fills::add_item(const Path& path, u64 origin, Content content, EventIndex s
     item.kind = ItemKind::unknown;
   } else {
     const Step<u64> next =
-        regimes_.step_in(path.space, path.level, content.value, path.hierarchical);
+        step_in(regimes_, path.space, path.level, content.value, path.hierarchical);
     if (std::holds_alternative<Fault>(next)) return;
     if (const auto* pointer = std::get_if<TableStep<u64>>(&next)) {
       if (r.haft.value && !pointer->af.value) return;

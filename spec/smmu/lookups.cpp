@@ -7,6 +7,7 @@
 #include "base/inline_vector.h"
 #include "spec/rules/promises.h"
 #include "spec/smmu/paths.h"
+#include "spec/smmu/stage_walk.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
@@ -83,7 +84,7 @@ void Lookups::meet(const Space& space, unsigned level, u64 va, u8 hierarchical, 
     found.push_back(candidate);
     return;
   }
-  const Step<u64> next = regimes_.step_in(space, level, content.value, hierarchical);
+  const Step<u64> next = step_in(regimes_, space, level, content.value, hierarchical);
   if (const auto* fault = std::get_if<Fault>(&next)) {
     candidate.fault = *fault;
     found.push_back(candidate);
@@ -344,7 +345,7 @@ Candidate Lookups::candidate_of(const AtcItem& item, u32 index, u64 va) const {
   const AtcItem one = item.part(page, page + 0xfff);
   c.origin = one.origin;
   c.value = one.value;
-  const Step<u64> next = regimes_.step_in(item.space, item.level, one.value, item.hierarchical);
+  const Step<u64> next = step_in(regimes_, item.space, item.level, one.value, item.hierarchical);
   c.leaf = std::get<Leaf<u64>>(next);
   c.leaf.output = one.output;
   c.leaf.extent_lg2 = 12;

@@ -11,6 +11,7 @@
 #include "spec/smmu/candidate.h"
 #include "spec/smmu/from_reset.h"
 #include "spec/smmu/leaf_notes.h"
+#include "spec/smmu/profile.h"
 #include "spec/smmu/tlb_items.h"
 #include "spec/smmu/work.h"
 

@@ -5,6 +5,7 @@
 
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
+#include "spec/smmu/flag_walks.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {

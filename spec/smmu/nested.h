@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "spec/smmu/accesses.h"
+#include "spec/smmu/decisions.h"
 #include "spec/smmu/flag_updates.h"
 #include "spec/smmu/told_cds.h"
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "spec/arch/attributes.h"
-#include "spec/rules/translation.h"
+#include "spec/rules/unset.h"
 #include "spec/smmu/cd.h"
 
 namespace iommucheck::spec {
@@ -64,7 +64,7 @@ struct Outcome {
   bool stage2 = false;
   Stage2Input input = Stage2Input::transaction;
   u64 ipa = 0;
-  Rule rule = rule::S1_DESCRIPTOR_VALID;  ///< that decided a fault, or why it is `any`
+  Rule rule = unset::descriptor;  ///< that decided a fault, or why it is `any`
   NotModelled not_modelled =
       NotModelled::no;  ///< any: not what is unpredictable, but not known here
   u32 tag = 0;          ///< within: of stage 2

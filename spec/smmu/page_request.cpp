@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/text.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/record_fields.h"
 
 namespace iommucheck::spec {

@@ -14,7 +14,7 @@
 
 #include "spec/smmu/command.h"
 #include "spec/smmu/event_record.h"
-#include "spec/smmu/transaction.h"
+#include "spec/smmu/registers.h"
 
 namespace iommucheck::spec {
 
@@ -116,22 +116,6 @@ std::vector<PageRequestOutcome> page_request_outcomes(const PageRequest& request
                                                       const PageQueue& queue,
                                                       const Capabilities& caps,
                                                       const PparCheck& check);
-
-/// STE.PPAR as `source` has it. IHI 0070 8.1.
-template <WordSource Source>
-PparCheck check_ppar(Source& source, const SmmuState& smmu, u32 sid) {
-  if (!smmu.smmuen) return {};
-  const auto recorded = [&](EventType event, bool asked) {
-    return PparCheck{.event = smmu.rec_cfg_ats && asked ? event : EventType::none};
-  };
-  const auto ste = find_ste(source, smmu.streams, sid);
-  if (!ste) {
-    const EventType event = ste.error().event;
-    return recorded(event, event != EventType::c_bad_streamid || smmu.recinvsid);
-  }
-  if (decode_ste(*ste, smmu.caps).kind == SteKind::bad) return recorded(EventType::c_bad_ste, true);
-  return {.ppar = ste->ppar() ? Ppar::pasid : Ppar::no_pasid};
-}
 
 // ---- for reports --------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "spec/rules/translation.h"
+#include "spec/smmu/stage_walk.h"
 
 namespace iommucheck::spec {
 
@@ -198,7 +199,7 @@ bool Pieces::meet_leaf(unsigned entry, Group group) {
   const unsigned group_lg2 = group == Group::one_leaf ? geometry.group_lg2(level_) : 0;
   const auto first = static_cast<unsigned>(align_down(entry, group_lg2));
   const u64 word = table.frame->words[first];
-  const Step<u64> next = lookups_.regimes().step_in(space_, level_, word, table.hierarchical);
+  const Step<u64> next = step_in(lookups_.regimes(), space_, level_, word, table.hierarchical);
   const auto* leaf = std::get_if<Leaf<u64>>(&next);
   if (leaf == nullptr || !(leaf->af | regime.ha | regime.affd)) return false;
   const unsigned shift = geometry.shift(level_);

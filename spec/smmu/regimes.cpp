@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/regimes.h"
 
+#include "spec/rules/promises.h"
+
 namespace iommucheck::spec {
 
 namespace {
@@ -12,6 +14,10 @@ u64 hash(u64 a, u64 b) {
 }
 
 }  // namespace
+
+Rule tag_rule(const Tag<u64>& tag) {
+  return tag.stage == Stage::stage2 ? rule::TAG_STAGE2 : rule::TAG_REGIMES;
+}
 
 u32 Regimes::intern(const Regime<u64>& regime) {
   const u64 key = hash(regime.half[0].ttb ^ (regime.half[1].ttb << 1), regime.asid);

@@ -13,7 +13,7 @@
 
 #include "base/inline_vector.h"
 #include "base/pool.h"
-#include "spec/rules/promises.h"
+#include "spec/rules.h"
 #include "spec/smmu/items.h"
 
 namespace iommucheck::spec {
@@ -59,9 +59,7 @@ struct Formed {
 using FormedList = InlineVector<Formed, 4>;
 
 /// That configurations of one tag agree.
-inline Rule tag_rule(const Tag<u64>& tag) {
-  return tag.stage == Stage::stage2 ? rule::TAG_STAGE2 : rule::TAG_REGIMES;
-}
+Rule tag_rule(const Tag<u64>& tag);
 
 class Regimes {
  public:
@@ -74,11 +72,6 @@ class Regimes {
   [[nodiscard]] const RegimeState& operator[](u64 number) const { return regimes_[number]; }
   [[nodiscard]] const Regime<u64>& of(const Space& space) const {
     return regimes_[space.regime].regime;
-  }
-  /// What a walk or a look-up makes of a word; `hierarchical`: what the tables above took away.
-  [[nodiscard]] Step<u64> step_in(const Space& space, unsigned level, u64 word,
-                                  u8 hierarchical) const {
-    return step_at(of(space), space.half, level, word, unpack(hierarchical));
   }
   [[nodiscard]] const TagState& tag(u32 number) const { return tags_[number]; }
   [[nodiscard]] u32 tags() const { return static_cast<u32>(tags_.size()); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stream table entries: layout (IHI 0070 5.2), legality (5.2.2), the fields that count.
+// Stream table entries: layout (IHI 0070 5.2), the fields that count.
 // arch 2.2, 2.3, 2.4. Accessors carry the manual's names in lower case.
 #pragma once
 
@@ -8,8 +8,7 @@
 
 #include "spec/arch/attributes.h"
 #include "spec/arch/permissions.h"
-#include "spec/check.h"
-#include "spec/rules/structures.h"
+#include "spec/rules/unset.h"
 #include "spec/smmu/registers.h"
 
 namespace iommucheck::spec {
@@ -84,7 +83,7 @@ enum class SteKind : u8 { bad, abort, bypass, stage1, stage2, nested };
 
 struct SteDecision {
   SteKind kind = SteKind::bad;
-  Rule rule = rule::STE_VALID;  ///< what made it bad; else meaningless
+  Rule rule = unset::structure;  ///< what made it bad; else meaningless
   constexpr bool has_stage1() const { return kind == SteKind::stage1 || kind == SteKind::nested; }
   constexpr bool has_stage2() const { return kind == SteKind::stage2 || kind == SteKind::nested; }
   friend bool operator==(const SteDecision&, const SteDecision&) = default;
@@ -169,71 +168,6 @@ constexpr Flag<W> endianness_supported(Flag<W> big, const Capabilities& caps) {
   if (caps.ttendian == 2) return !big;
   if (caps.ttendian == 3) return big;
   return true;
-}
-
-/// Stage 2 legality, 2.3 #9 to #16; the first that fails, or nothing.
-template <Word W>
-constexpr std::optional<Rule> stage2_illegal(const Ste<W>& ste, const Capabilities& caps);
-
-/// Stage 1 legality, 2.3 #4 to #8.
-template <Word W>
-constexpr std::optional<Rule> stage1_illegal(const Ste<W>& ste, const Capabilities& caps) {
-  const Flag<W> strw_legal = implies(strw_used(ste, caps), !flag(ste.dw[1], 30));
-  if (auto r = require(rule::STE_STRW, strw_legal)) return r;
-  const bool stalls_optional = caps.stall_model == StallModel::both;
-  if (auto r = require(rule::STE_S1STALLD, Flag<W>(stalls_optional) | !ste.s1stalld())) return r;
-  const Flag<W> substreams = Flag<W>(caps.ssidsize != 0);
-  if (auto r = require(rule::STE_S1CDMAX,
-                       implies(substreams, less_equal(ste.s1cdmax(), W(caps.ssidsize))))) {
-    return r;
-  }
-  // S1Fmt = 3 is reserved and behaves as 0, linear.
-  const Flag<W> two_levels = equal(ste.s1fmt(), W(1)) | equal(ste.s1fmt(), W(2));
-  const Flag<W> two_levels_used = substreams_used(ste, caps) & two_levels;
-  if (auto r = require(rule::STE_S1FMT, implies(two_levels_used, Flag<W>(caps.cd2l)))) return r;
-  // Beyond IAS under stage 2 the choice between this and a stage 2 fault is CONSTRAINED
-  // UNPREDICTABLE (arch 4.8), so it is not decided here.
-  const Flag<W> in_range = is_zero(ste.s1contextptr() & ~low_mask(W(caps.oas_lg2)));
-  return require(rule::STE_S1CONTEXTPTR, ste.stage2() | in_range);
-}
-
-/// EATS, 2.3 #3, from v3.1 on; v3.0 leaves EATS = 1 with S2S = 1 open, read as here.
-template <Word W>
-constexpr Flag<W> eats_legal(const Ste<W>& ste, const Capabilities& caps) {
-  const Flag<W> nested = ste.stage1() & ste.stage2();
-  const Flag<W> split = equal(ste.eats(), W(2));
-  const Flag<W> full = equal(ste.eats(), W(1));
-  const Flag<W> split_legal = nested & !ste.s2s() & Flag<W>(!caps.ns1ats);
-  return implies(split, split_legal) & implies(full & ste.stage2(), !ste.s2s());
-}
-
-/// What becomes of a stream: C_BAD_STE with its rule, or how it translates. Order: arch 2.3.
-template <Word W>
-constexpr SteDecision decode_ste(const Ste<W>& ste, const Capabilities& caps) {
-  if (auto r = require(rule::STE_VALID, ste.v())) return {SteKind::bad, *r};
-  if (!ste.config_translates()) return {SteKind::abort};
-  if (auto r = require(rule::STE_CONFIG_STAGE1, implies(ste.stage1(), Flag<W>(caps.s1p)))) {
-    return {SteKind::bad, *r};
-  }
-  if (auto r = require(rule::STE_CONFIG_STAGE2, implies(ste.stage2(), Flag<W>(caps.s2p)))) {
-    return {SteKind::bad, *r};
-  }
-  if (!(ste.stage1() | ste.stage2())) return {SteKind::bypass};
-  if (auto r = require(rule::STE_EATS, implies(Flag<W>(caps.ats), eats_legal(ste, caps)))) {
-    return {SteKind::bad, *r};
-  }
-  const Flag<W> vmid_legal =
-      implies(vmid_used(ste, caps), Flag<W>(caps.vmid16) | is_zero(field(ste.s2vmid(), 15, 8)));
-  if (auto r = require(rule::STE_S2VMID, vmid_legal)) return {SteKind::bad, *r};
-  const bool stage1 = static_cast<bool>(ste.stage1());
-  const bool stage2 = static_cast<bool>(ste.stage2());
-  if (stage1) {
-    if (auto r = stage1_illegal(ste, caps)) return {SteKind::bad, *r};
-  }
-  if (stage2) {
-    if (auto r = stage2_illegal(ste, caps)) return {SteKind::bad, *r};
-  }
-  return {stage1 && stage2 ? SteKind::nested : stage1 ? SteKind::stage1 : SteKind::stage2};
 }
 
 /// The effective EATS of a legal STE selects Full ATS: it answers requests, and lets translated

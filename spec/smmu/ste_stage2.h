@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// An STE's stage 2 fields: their legality, and the tables that they name. IHI 0070 5.2.2; arch 2.3
-// #9 to #16, 4.6. Part of ste.h.
+// An STE's stage 2 fields: the tables that they name. IHI 0070 5.2; arch 2.3, 4.6. Part of ste.h.
 #pragma once
 
 #include "spec/arch/stage2.h"
-#include "spec/rules/structures.h"
 #include "spec/smmu/ste.h"
 
 namespace iommucheck::spec {
@@ -28,46 +26,6 @@ constexpr Flag<W> stage2_start_legal(Granule granule, unsigned start, W t0sz) {
   const Flag<W> some_bit = less(t0sz, W(64 - shift));
   const Flag<W> not_too_many = less_equal(W(64 - shift), t0sz + W(bits_per_level(granule) + 4));
   return some_bit & not_too_many;
-}
-
-template <Word W>
-constexpr std::optional<Rule> stage2_format_illegal(const Ste<W>& ste, const Capabilities& caps) {
-  const Flag<W> stall_legal = caps.stall_model == StallModel::never    ? !ste.s2s()
-                              : caps.stall_model == StallModel::always ? ste.s2s()
-                                                                       : Flag<W>(true);
-  if (auto r = require(rule::STE_S2S, stall_legal)) return r;
-  const Flag<W> format =
-      (ste.s2aa64() & Flag<W>(caps.aarch64)) |
-      (Flag<W>(caps.aarch32) & !ste.s2aa64() & !(ste.s2fwb() & Flag<W>(caps.fwb)));
-  if (auto r = require(rule::STE_S2AA64, format)) return r;
-  const Flag<W> updates = ste.s2ha() | ste.s2hd();
-  const Flag<W> httu_legal = (Flag<W>(caps.httu != 0) & ste.s2aa64()) | !updates;
-  if (auto r = require(rule::STE_S2HTTU, httu_legal)) return r;
-  if (auto r = require(rule::STE_S2HD, Flag<W>(caps.httu != 1) | !ste.s2hd())) return r;
-  if (auto r = require(rule::STE_S2HAFT, Flag<W>(caps.httu != 3) | !ste.s2haft() | ste.s2ha())) {
-    return r;
-  }
-  return require(rule::STE_S2ENDI, endianness_supported<W>(ste.s2endi(), caps));
-}
-
-template <Word W>
-constexpr std::optional<Rule> stage2_illegal(const Ste<W>& ste, const Capabilities& caps) {
-  if (auto r = stage2_format_illegal(ste, caps)) return r;
-  if (!ste.s2aa64())
-    return std::nullopt;  // AArch32 tables: as all of stage 2 no part of the engine
-  const std::optional<Granule> granule = granule_of_tg0(ste.s2tg(), caps);
-  if (auto r = require(rule::STE_S2TG, granule.has_value())) return r;
-  const W size = effective_size_lg2(ste.s2ps(), caps);
-  const W limit = *granule == Granule::g64k ? size : minimum(size, W(48));
-  if (auto r = require(rule::STE_S2TTB, is_zero(ste.s2ttb() & ~low_mask(limit)))) return r;
-  const unsigned from_ias = 64 - ias_lg2(caps);
-  const unsigned floor = *granule == Granule::g64k ? 12 : 16;
-  const unsigned lowest = from_ias > floor ? from_ias : floor;
-  const Flag<W> t0sz_legal = less_equal(W(lowest), ste.s2t0sz()) &
-                             less_equal(ste.s2t0sz(), W(tsz_max(*granule, caps.stt)));
-  if (auto r = require(rule::STE_S2T0SZ, t0sz_legal)) return r;
-  const unsigned start = stage2_start_level(*granule, ste.s2sl0(), caps.stt);
-  return require(rule::STE_S2SL0, stage2_start_legal(*granule, start, ste.s2t0sz()));
 }
 
 /// The tables of a legal STE with stage 2, where stage2_unsupported() has nothing against them.

@@ -4,18 +4,17 @@
 
 #include <vector>
 
-#include "spec/rules/structures.h"
+#include "spec/rules/unset.h"
 #include "spec/smmu/outcome.h"
 #include "spec/smmu/regimes.h"
 #include "spec/smmu/ste.h"
-#include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
 
 struct StreamOption {
   SteKind kind = SteKind::bad;
   EventType event = EventType::none;  ///< fault, where no regime
-  Rule rule = rule::STE_VALID;
+  Rule rule = unset::structure;
   u32 regime = 0;  ///< 1 + regime, 0: none
   u32 tag = 0;
   FaultReaction reaction{};

@@ -6,8 +6,7 @@
 #include <string>
 
 #include "base/types.h"
-#include "spec/rules.h"
-#include "spec/rules/interface.h"
+#include "spec/rules/unset.h"
 #include "spec/sva/call.h"
 #include "spec/sva/reasons.h"
 
@@ -95,7 +94,7 @@ void may_time_out(Permitted& set, Circumstances around, ValueRule rule = ValueRu
 struct Verdict {
   bool ok = true;
   bool blames_caller = false;
-  Rule rule = rule::RESULT_EXACT;
+  Rule rule = unset::result;
   std::string message;
   std::string why{};  ///< of a wrong result, the part of `message` that says what is wrong
   std::optional<u64> unmarked{};  ///< dirty_read: what was written, and its bit is 0

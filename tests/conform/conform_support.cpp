@@ -6,6 +6,7 @@
 
 #include "base/bits.h"
 #include "spec/smmu/command.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/event_type.h"
 
 namespace iommucheck::oracle {

@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "spec/rules/translation.h"
 #include "spec/smmu/command.h"
+#include "spec/smmu/command_legal.h"
 #include "spec/smmu/queue.h"
 
 namespace iommucheck::oracle {

@@ -117,7 +117,7 @@ TEST(SpecificationTable, OfAWrongPairIsNoticed) {
                        where + " | a |\n")
         .wrong.size();
   };
-  EXPECT_EQ(wrong("5.2, 7.3.9", "`spec/smmu/stream_table.h` `select_substream`, `L1Std`"), 0U);
+  EXPECT_EQ(wrong("5.2, 7.3.9", "`spec/smmu/stream_table.h` `linear_ste_address`, `L1Std`"), 0U);
   EXPECT_EQ(wrong("5.2", "`spec/smmu/smmu.cpp` `Smmu::write_cr0`"), 0U);
   EXPECT_EQ(wrong("5.2", "`spec/smmu/stream_table.h` `select_substreams`"), 1U);
   EXPECT_EQ(wrong("5.2", "`spec/smmu/no_such.h` `select_substream`"), 2U);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "spec/smmu/cd.h"
+#include "spec/smmu/cd_legal.h"
 #include "tests/explain/all_ways.h"
 #include "tests/spec/random_words.h"
 

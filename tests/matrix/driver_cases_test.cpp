@@ -12,6 +12,7 @@
 #include "conform/case_worker.h"
 #include "matrix/device_machine.h"
 #include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "tests/cases.h"
 #include "tests/conform/conform_support.h"
 #include "tests/conform/words.h"

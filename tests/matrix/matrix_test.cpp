@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "spec/rules/interface.h"
+#include "spec/rules/promises.h"
 #include "tests/matrix/matrix_support.h"
 
 namespace iommucheck::oracle::matrix_test {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "spec/arch/stage2_walk.h"
 #include "spec/rules/translation.h"
 #include "tests/spec/tables_by_hand.h"
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include "spec/rules/commands.h"
+#include "spec/smmu/command_legal.h"
 #include "tests/spec/random_words.h"
 #include "tests/spec/smmu_fixture.h"
 

@@ -2,6 +2,7 @@
 // What an access that both stages translate writes into descriptors, word by word. IHI 0070 3.13.5,
 // 3.13.7.1. Tables as in smmu_nested_test.cpp: stage 2 at 0x100000 to 0x102000, physical is
 // intermediate + 0x800000.
+#include "spec/smmu/decisions.h"
 #include "spec/smmu/flag_updates.h"
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include <map>
 
 #include "base/bits.h"
+#include "spec/smmu/flag_walks.h"
 
 namespace iommucheck::spec::smmu_flag_updates_test {
 namespace {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Page requests: each state of the PRI queue, each kind of message, the record bit by bit, and the
 // responses of CMD_PRI_RESP. IHI 0070 4.5.2, 8.
+#include "spec/smmu/command_legal.h"
+#include "spec/smmu/decisions.h"
 #include "spec/smmu/page_request.h"
 
 #include <gtest/gtest.h>
@@ -10,6 +12,7 @@
 
 #include "smmu_device_support.h"
 #include "spec/rules/commands.h"
+#include "spec/smmu/ppar.h"
 
 namespace iommucheck::spec::smmu_page_request_test {
 namespace {

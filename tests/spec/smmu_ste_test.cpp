@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include "spec/rules/structures.h"
+#include "spec/smmu/ste_legal.h"
 #include "tests/spec/random_words.h"
 #include "tests/spec/smmu_fixture.h"
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "spec/rules/structures.h"
+#include "spec/smmu/table_legal.h"
 #include "tests/spec/smmu_fixture.h"
 
 namespace iommucheck::spec::smmu_stream_table_test {

@@ -2,6 +2,7 @@
 #include "tests/walkers/door_walk_support.h"
 
 #include "spec/smmu/stage.h"
+#include "spec/smmu/stage_walk.h"
 
 namespace iommucheck::walkers::door_walk_support {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A walk as the engine makes it: by the doors of spec/smmu/stage.h, one descriptor at a time, where
-// stage 2 is a regime like another. Nothing here calls walk_stage1(), walk_stage2() or the
+// A walk as the engine makes it: by the doors of spec/smmu/stage_walk.h, one descriptor at a time,
+// where stage 2 is a regime like another. Nothing here calls walk_stage1(), walk_stage2() or the
 // Intermediate of transaction.h.
 #pragma once
 

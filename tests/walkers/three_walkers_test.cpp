@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Three walkers, of which none calls another, say the same of any configuration, tables and access:
-// transaction.h (and with it walk.h and stage2.h), the doors of the engine (spec/smmu/stage.h), and
-// the fast model (impl/device), whose records and writes of flags are compared as well. IHI 0070
-// 7.3.22, 3.13; DDI 0487 D8. And stage 2 confines all that a nested access reads and reaches.
+// transaction.h (and with it walk.h and stage2_walk.h), the doors of the engine
+// (spec/smmu/stage_walk.h), and the fast model (impl/device), whose records and writes of flags are
+// compared as well. IHI 0070 7.3.22, 3.13; DDI 0487 D8. And stage 2 confines all that a nested
+// access reads and reaches.
 //
 // IOMMUCHECK_WALKER_TRIPLES and IOMMUCHECK_WALKER_SEED: how many, and from which seed on.
 #include <gtest/gtest.h>
@@ -13,6 +14,7 @@
 #include "impl/device/door.h"
 #include "spec/smmu/event_rules.h"
 #include "spec/smmu/flag_updates.h"
+#include "spec/smmu/flag_walks.h"
 #include "tests/cases.h"
 #include "tests/number_from.h"
 #include "tests/walkers/door_walk_support.h"
