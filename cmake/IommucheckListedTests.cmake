@@ -4,10 +4,10 @@
 # tests/without_sanitizers_test.sh.
 set(IOMMUCHECK_TESTS_OF "all" CACHE STRING
   "Which files of tests are compiled: all, listed (of which tests/without_sanitizers.list names a test), others (of \
-which it does not name each)")
-set_property(CACHE IOMMUCHECK_TESTS_OF PROPERTY STRINGS all listed others)
-if(NOT IOMMUCHECK_TESTS_OF MATCHES "^(all|listed|others)$")
-  message(FATAL_ERROR "IOMMUCHECK_TESTS_OF is ${IOMMUCHECK_TESTS_OF}: it is all, listed or others")
+which it does not name each), documents (that have a suite ...Document, for ./dev generate)")
+set_property(CACHE IOMMUCHECK_TESTS_OF PROPERTY STRINGS all listed others documents)
+if(NOT IOMMUCHECK_TESTS_OF MATCHES "^(all|listed|others|documents)$")
+  message(FATAL_ERROR "IOMMUCHECK_TESTS_OF is ${IOMMUCHECK_TESTS_OF}: it is all, listed, others or documents")
 endif()
 
 # iommucheck_listed_patterns(SUITES TESTS LIST): what stands in the source for the patterns of the list, joined by "|".
@@ -43,17 +43,20 @@ function(iommucheck_listed_patterns suites tests list)
   endforeach()
 endfunction()
 
-# iommucheck_tests_of(RESULT WHICH LIST SOURCE...): the files of which WHICH (listed or others) runs something, and
+# iommucheck_tests_of(RESULT WHICH LIST SOURCE...): the files of which WHICH (not all) runs something, and
 # what other tests stand on (*_support.cpp). A test of which the pattern cannot be told is one of the others.
 function(iommucheck_tests_of result which list)
   iommucheck_listed_patterns(suites tests "${list}")
   set(taken "")
+  set(some FALSE)
   foreach(source IN LISTS ARGN)
     file(READ "${source}" text)
     if(source MATCHES "_support\\.cpp$")
       set(runs TRUE)
     elseif(which STREQUAL "listed")
       string(REGEX MATCH "${suites}" runs "${text}")
+    elseif(which STREQUAL "documents")
+      string(REGEX MATCH "\nTEST(_F|_P)?[(][A-Za-z0-9_]*Document," runs "${text}")
     else()
       string(REGEX MATCHALL "\n(TEST|TEST_F|TEST_P|RC_GTEST_PROP|RC_GTEST_FIXTURE_PROP|TYPED_TEST)[(][^)]*[,)]" all "${text}")
       list(FILTER all EXCLUDE REGEX "${tests}")
@@ -61,7 +64,13 @@ function(iommucheck_tests_of result which list)
     endif()
     if(NOT "${runs}" STREQUAL "")
       list(APPEND taken "${source}")
+      if(NOT source MATCHES "_support\\.cpp$")
+        set(some TRUE)
+      endif()
     endif()
   endforeach()
+  if(which STREQUAL "documents" AND NOT some)
+    set(taken "")
+  endif()
   set(${result} ${taken} PARENT_SCOPE)
 endfunction()

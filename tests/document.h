@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Files of the tree that are generated, or a part of which is: a test holds that each is as its
-// sources say, and writes it anew where the environment has IOMMUCHECK_UPDATE_DOCS.
+// sources say, and writes it anew where the environment has IOMMUCHECK_UPDATE_DOCS, as under
+// `./dev generate`, which runs all tests whose suite is called ...Document.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,9 +11,19 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace iommucheck::test {
+
+/// What is old is to be written anew. Only tests ask that `./dev generate` runs.
+inline bool writes_anew() {
+  const std::string_view suite =
+      ::testing::UnitTest::GetInstance()->current_test_info()->test_suite_name();
+  EXPECT_TRUE(suite.ends_with("Document")) << "a test that writes files of the tree is in a suite "
+                                              "whose name ends so, for ./dev generate";
+  return std::getenv("IOMMUCHECK_UPDATE_DOCS") != nullptr;
+}
 
 class Document {
  public:
@@ -54,14 +65,15 @@ class Document {
       ADD_FAILURE() << path_ << " lacks <!-- begin " << name << " --> and <!-- end " << name
                     << " -->, each in a line of its own";
     }
+    const bool anew = writes_anew();
     if (is_ == wanted_) return;
-    if (std::getenv("IOMMUCHECK_UPDATE_DOCS") != nullptr) {
+    if (anew) {
       std::ofstream(path_) << wanted_;
       return;
     }
     const auto [is, wanted] = std::ranges::mismatch(is_, wanted_);
     ADD_FAILURE() << path_ << ':' << 1 + std::count(is_.begin(), is, '\n')
-                  << ": it is old; run this test with IOMMUCHECK_UPDATE_DOCS=1";
+                  << ": it is old; ./dev generate writes it anew";
   }
 
  private:

@@ -15,7 +15,7 @@ constexpr std::string_view generated =
     " *\n"
     " * {}\n"
     " * Made from trace/events.def, base/calls.def and trace/enums.def; after a change of these:\n"
-    " * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'\n"
+    " * ./dev generate\n"
     " */\n"
     "/* clang-format off */\n";
 

@@ -5,7 +5,7 @@
  * 8 bytes. A comment that begins with "?" marks a fact: it counts only with its bit in
  * `known`.
  * Made from trace/events.def, base/calls.def and trace/enums.def; after a change of these:
- * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'
+ * ./dev generate
  */
 /* clang-format off */
 #ifndef IOMMUCHECK_MONITOR_EVENTS_H

@@ -8,7 +8,7 @@
  *     #define IOMMUCHECK_REPORT
  *     #include <iommucheck/monitor_report.h>
  * Made from trace/events.def, base/calls.def and trace/enums.def; after a change of these:
- * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'
+ * ./dev generate
  */
 /* clang-format off */
 #ifndef IOMMUCHECK_MONITOR_REPORT_H

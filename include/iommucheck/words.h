@@ -3,7 +3,7 @@
  * iommucheck/words.h - words that have numbers, for driver.h and monitor.h.
  * A number never changes and is never given twice.
  * Made from trace/events.def, base/calls.def and trace/enums.def; after a change of these:
- * IOMMUCHECK_UPDATE_DOCS=1 test_base_trace --gtest_filter='*Document*'
+ * ./dev generate
  */
 /* clang-format off */
 #ifndef IOMMUCHECK_WORDS_H

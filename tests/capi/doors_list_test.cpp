@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What the public headers promise may only grow: tests/capi/doors.list has every number of them,
-// and nothing that is in it changes. IOMMUCHECK_UPDATE_DOCS=1 appends what is new, and no more.
+// and nothing that is in it changes. `./dev generate` appends what is new, and no more.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "tests/capi/doors_list_support.h"
+#include "tests/document.h"
 #include "tests/own_path.h"
 #include "tests/places.h"
 
@@ -51,7 +51,7 @@ TEST(DoorsDocument, NothingChangesOrVanishes) {
          "take the old "
          "lines out of "
       << list << " by hand, and say so in CHANGELOG.md.";
-  if (std::getenv("IOMMUCHECK_UPDATE_DOCS") != nullptr) {
+  if (writes_anew()) {
     std::ofstream(list, std::ios::app) << [&] {
       std::string all;
       for (const std::string& line : difference.added) all += line + "\n";
@@ -61,7 +61,7 @@ TEST(DoorsDocument, NothingChangesOrVanishes) {
   }
   EXPECT_THAT(difference.added, IsEmpty())
       << "New numbers, to be kept from here on:\n"
-      << text(difference.added) << "run this test with IOMMUCHECK_UPDATE_DOCS=1";
+      << text(difference.added) << "./dev generate appends them";
 }
 
 /// Every struct that grows says how large its first version was, and is not smaller.

@@ -167,8 +167,10 @@ TEST_F(AskCommand, SaysWhatMayBeMetBetweenTwoStes) {
   EXPECT_EQ(cd.find("structure")->value.text, "CD");
 }
 
+class AskDocument : public AskCommand {};
+
 /// Each transcript of the page is what the program prints.
-TEST_F(AskCommand, TheDocumentShowsWhatItPrints) {
+TEST_F(AskDocument, ShowsWhatIsPrinted) {
   const std::pair<const char*, const char*> shown[] = {
       {"ask-access", "ask 'use std; store word B 1 0; barrier; access 1 0x1000 r'"},
       {"ask-legality", "ask --ste 0x8000000b,0x10000000 --cd 0x56205c000350c,0x80002000,0,0xff"},

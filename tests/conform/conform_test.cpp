@@ -625,7 +625,7 @@ class KnownDivergences {
 
 /// docs/qemu.md has what the files have, an entry of both versions once; each entry has its
 /// trace, and each trace an entry.
-TEST(Conform, DocumentHasTheKnownDivergences) {
+TEST(DivergencesDocument, HasTheKnownOnes) {
   const std::string root = test::in_tree();
   KnownDivergences divergences;
   for (const std::string version : {"7.2", "10.0"}) {

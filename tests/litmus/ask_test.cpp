@@ -172,7 +172,7 @@ TEST(Words, OfALineAreWhatTheParserSays) {
   }
 }
 
-TEST(Words, StandInTheDocument) {
+TEST(WordsDocument, HasThem) {
   std::string table = "| of | words |\n|---|---|\n";
   for (const WordList& list : word_lists()) {
     table += fmt::format("| {} | `{}` |\n", list.of, fmt::join(list.words, "` `"));

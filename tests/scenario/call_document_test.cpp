@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // docs/interface.md has a chapter for each call: what is generated in it is as the sources are, and
-// what people say of it is there. IOMMUCHECK_UPDATE_DOCS=1 writes the generated parts anew.
+// what people say of it is there. `./dev generate` writes the generated parts anew.
 #include "scenario/run/call_document.h"
 
 #include <gmock/gmock.h>

@@ -272,7 +272,7 @@ std::string table() {
   return out;
 }
 
-TEST(Profile, TheDocumentHasTheCatalogue) {
+TEST(ProfileDocument, HasTheCatalogue) {
   test::Document document(test::in_tree("docs/profiles.md"));
   document.put("choices", table());
   document.check();

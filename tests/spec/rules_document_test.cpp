@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // docs/rules.md has the catalogue between markers. After a change of spec/rules/*.def,
-// IOMMUCHECK_UPDATE_DOCS=1 makes this test write it anew.
+// `./dev generate` writes it anew.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The alphabet for C is a checked-in copy. After a change of a .def, IOMMUCHECK_UPDATE_DOCS=1 makes
-// this test write it anew.
+// The alphabet for C is a checked-in copy. After a change of a .def `./dev generate`
+// writes it anew.
 #include "trace/c_header.h"
 #include "tests/places.h"
 

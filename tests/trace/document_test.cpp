@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // docs/trace-format.md has the tables of the .def files between markers. After a change of these,
-// IOMMUCHECK_UPDATE_DOCS=1 makes this test write them anew.
+// `./dev generate` writes them anew.
 #include "trace/document.h"
 #include "tests/places.h"
 
