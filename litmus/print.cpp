@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "litmus/parser.h"
+#include "litmus/words.h"
 
 namespace iommucheck::litmus {
 namespace {
