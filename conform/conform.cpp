@@ -223,10 +223,10 @@ class Conform {
     // One field of records is one cause, whatever record it is in.
     for (const std::size_t place : places) {
       FoundDivergence& found = result_.divergences[place];
-      const std::size_t field = found.divergence.kind.rfind('.');
+      const std::string& field = found.divergence.finding.of_device.field;
       const bool of_record = found.divergence.rule == rule::EVENT_RECORD;
-      if (!found.cause.empty() || !of_record || field == std::string::npos) continue;
-      found.cause = "another " + found.divergence.kind.substr(field + 1) + " in records";
+      if (!found.cause.empty() || !of_record || field.empty()) continue;
+      found.cause = "another " + field + " in records";
     }
     unnoted_.clear();  // a device dies as it is known to, or as a case that nobody would write
     const bool some_alone = !options_.only.empty() || options_.one_case || options_.given;
@@ -336,12 +336,13 @@ class Conform {
   /// the device is known to do that with one of them.
   [[nodiscard]] FoundDivergence* found_before(const Divergence& found) {
     std::vector<std::string> kinds{found.kind};
-    const std::size_t open = found.kind.rfind(" (");
-    const std::size_t comma = found.kind.rfind(", ");
-    if (found.kind.ends_with(")") && open != std::string::npos && comma != std::string::npos &&
-        comma > open) {
-      kinds.push_back(found.kind.substr(0, comma) + ")");
-      kinds.push_back(found.kind.substr(0, open) + " (" + found.kind.substr(comma + 2));
+    const DeviceKind& whole = found.finding.of_device;
+    if (whole.features.size() > 1 && text_of(whole) == found.kind) {
+      DeviceKind part = whole;
+      part.features.pop_back();
+      kinds.push_back(text_of(part));
+      part.features = {whole.features.back()};
+      kinds.push_back(text_of(part));
     }
     for (const std::string& kind : kinds) {
       const auto is_it = [&](const FoundDivergence& old) {

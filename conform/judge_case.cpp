@@ -151,16 +151,17 @@ std::string command_kind(const spec::Command& c) {
 
 /// A record of another type comes from nothing old: translations and tables lead to F_TRANSLATION
 /// and F_PERMISSION.
-bool may_be_stale(std::string_view kind) {
-  constexpr std::string_view as = "terminated as ";
-  if (kind.starts_with(as)) kind.remove_prefix(as.size());
-  const bool is_record = kind.starts_with("F_") || kind.starts_with("C_");
-  return !is_record || kind.starts_with("F_PERMISSION") || kind.starts_with("F_TRANSLATION");
+bool may_be_stale(const DeviceKind& kind) {
+  using enum spec::EventType;
+  const bool is_of_access = kind.record != none && kind.record != e_page_request &&
+                            spec::event_name(kind.record) != "reserved";
+  return !kind.names_record || !is_of_access || kind.record == f_permission ||
+         kind.record == f_translation;
 }
 
 /// No TLB has an entry with AF = 0, so that its record comes from nothing old. IHI 0070 3.13.
 bool is_never_stale(const Divergence& found) {
-  return found.text.starts_with("the record F_ACCESS ");
+  return found.finding.of_device.record == spec::EventType::f_access;
 }
 
 /// What is called as the device shows it afresh may be there already. A mistake that is another
@@ -247,6 +248,10 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   std::vector<Divergence> result;
   std::size_t seen = 0;
   std::vector<std::size_t> accesses;  // where they are in the trace
+  const auto reads_gbpa = [&](std::size_t at) {
+    const auto* read = std::get_if<trace::MmioRead>(&trace.events[at].payload);
+    return read != nullptr && read->offset == spec::reg::gbpa;
+  };
   const auto look = [&](std::size_t at) {
     bool goes_on = true;
     for (; seen < monitor_.findings().size(); ++seen) {
@@ -264,7 +269,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
                        finding.access,
                        finding};
       const spec::Family family = spec::rule_info(found.rule).family;
-      goes_on &= finding.access || found.kind.starts_with("GBPA reads") ||
+      goes_on &= finding.access || (found.rule == rule::REGISTER_READ && reads_gbpa(at)) ||
                  (family == spec::Family::event && found.rule != rule::EVENT_OVERFLOW);
       bool known = false;
       for (const Divergence& other : result) known |= other.same(found);
@@ -461,7 +466,7 @@ bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& fou
   const std::vector<u32>& breadth = monitor_.device_rules()->breadth();
   const auto which = found.finding.which;
   const bool any = which && *which < breadth.size() && breadth[*which] == ~u32{0};
-  if (any && !may_be_stale(found.kind)) return false;
+  if (any && !may_be_stale(found.finding.of_device)) return false;
   // One of another kind is none that is allowed: with more outcomes the same mistake may be told
   // with other words.
   return judged_until_ >= found.event && std::ranges::none_of(others, [&](const Divergence& other) {

@@ -137,14 +137,14 @@ void DeviceRules::translated(const trace::Dma& dma) {
   for (const Outcome& o : allowed) ask(o.rule, allowed.size() == 1);
   ask(rule::DEVICE_OUTCOME, true);
   Plain memory;
-  memory.detail = "translated";
+  memory.features = {"translated"};
   if (dma.result == trace::DmaResult::ok || dma.result == trace::DmaResult::bypass) {
     judge_reached(access, dma, allowed, memory);
     return;
   }
   judge_terminated(access, dma, allowed, memory);
   Open& open = open_.back();
-  open.detail = in_brackets(memory.detail);
+  open.features = memory.features;
   if (open.wrong) open.rule = rule::STE_EATS;
 }
 
@@ -237,7 +237,7 @@ void DeviceRules::push_records(const Access& access, const std::vector<AtsAnswer
             .candidates = {},
             .merges = caches_.fetches().may_merge_events(access.sid),
             .which = before_ - 1,
-            .detail = " (translation request)"};
+            .features = {"translation request"}};
   for (const AtsAnswer& answer : answers) {
     if (answer.result != result) continue;
     if (answer.event == EventType::none) {

@@ -116,8 +116,10 @@ const spec::Outcome* DeviceRules::refused_at(const std::vector<spec::Outcome>& a
   return found != allowed.end() ? &*found : nullptr;
 }
 
-std::string DeviceRules::why_refused(const spec::Outcome& refusal, const Access& access) {
-  return refusal.rule == rule::S1_PERMISSION ? why_not_permitted(refusal.value, 0, access) : "";
+DeviceRules::Features DeviceRules::why_refused(const spec::Outcome& refusal, const Access& access) {
+  if (refusal.rule != rule::S1_PERMISSION) return {};
+  std::string why = why_not_permitted(refusal.value, 0, access);
+  return why.empty() ? Features{} : Features{std::move(why)};
 }
 
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.
@@ -131,19 +133,21 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   result.known = !reader.unknown && result.outcome.kind != OutcomeKind::any;
   result.aborts = reader.aborts;
   if (reader.cd_words != 0 && reader.ste.s1cdmax() != 0 && caps.ssidsize == 0) {
-    result.detail = "S1CDMax is ignored";
+    result.features = {std::string(s1cdmax_ignored)};
   }
   if (result.outcome.stage2) {
-    result.detail = translated_by_stage2(result.outcome);
+    const std::string_view translated = translated_by_stage2(result.outcome);
+    result.features.clear();
+    if (!translated.empty()) result.features.emplace_back(translated);
   } else if (result.outcome.kind == OutcomeKind::fault && reader.descriptors != 0 &&
              !reader.ste.stage2()) {
     const auto regime = spec::regime_of<u64>(reader.ste, reader.cd, caps, caches_.e2h());
     std::string detail = at_descriptor(reader, result.outcome, regime, access);
-    if (!detail.empty()) result.detail = std::move(detail);
+    if (!detail.empty()) result.features = {std::move(detail)};
   }
   if (result.outcome.kind == OutcomeKind::translation) {
-    std::string detail = features_needed(access);
-    if (!detail.empty()) result.detail = std::move(detail);
+    auto needed = features_needed(access);
+    if (!needed.empty()) result.features = std::move(needed);
   }
   return result;
 }

@@ -223,9 +223,11 @@ void DeviceRules::nobodys(const SeenRecord& record) {
     undetermined("which of so many accesses each event record is of");
     return;
   }
+  const spec::EventType type = spec::event_type_of(record.words);
   find(rule::EVENT_ONCE,
-       std::string(spec::event_name(spec::event_type_of(record.words))) +
-           " without an access that was terminated",
+       {.what = std::string(spec::event_name(type)) + " without an access that was terminated",
+        .record = type,
+        .names_record = true},
        record_text(record.words) + " belongs to no access that was terminated and has none yet");
 }
 
@@ -256,7 +258,7 @@ void DeviceRules::settle(const SeenRecord& record, const Open& open, bool fresh)
 /// One finding for each field, so that one that is known hides no other; each names them all.
 void DeviceRules::wrong_fields(const Open& open, const trace::EventRecord& words,
                                const std::vector<spec::FieldDifference>& wrong) {
-  const std::string name(spec::event_name(spec::event_type_of(words)));
+  const spec::EventType type = spec::event_type_of(words);
   std::string text = record_text(words) + " of " + access_text(open.access);
   const char* before = ": ";
   for (const spec::FieldDifference& one : wrong) {
@@ -265,8 +267,11 @@ void DeviceRules::wrong_fields(const Open& open, const trace::EventRecord& words
     before = "; ";
   }
   for (const spec::FieldDifference& one : wrong) {
-    const std::string kind = name + "." + std::string(one.name);
-    if (named_.insert(kind).second) find(rule::EVENT_RECORD, kind, text);
+    DeviceKind kind{.what = std::string(spec::event_name(type)),
+                    .field = std::string(one.name),
+                    .record = type,
+                    .names_record = true};
+    if (named_.insert(text_of(kind)).second) find(rule::EVENT_RECORD, std::move(kind), text);
   }
 }
 
@@ -307,8 +312,9 @@ bool used_before_cd(spec::EventType event, const Outcome& allowed) {
 
 /// What of the table made the access special, which a configuration that is refused, or used though
 /// it is not legal, does not depend on.
-std::string of_configuration(const std::string& detail) {
-  return detail.starts_with(" (S1CDMax") ? detail : std::string();
+std::vector<std::string> of_configuration(std::vector<std::string> features) {
+  std::erase_if(features, [](const std::string& one) { return one != s1cdmax_ignored; });
+  return features;
 }
 
 }  // namespace
@@ -319,42 +325,48 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   const std::string text = record_text(words) + " of " + access_text(open.access);
   const spec::EventType type = spec::event_type_of(words);
   const bool refuses = refuses_configuration(type);
-  const std::string detail = refuses ? of_configuration(open.detail) : open.detail;
+  const DeviceKind terminated{.what = "terminated as " + name,
+                              .features = refuses ? of_configuration(open.features) : open.features,
+                              .record = type,
+                              .names_record = true};
   if (open.wrong) {
-    find_of(open.which, open.rule, "terminated as " + name + detail, text + ": it is to pass");
+    find_of(open.which, open.rule, terminated, text + ": it is to pass");
     return;
   }
   // It has looked at what memory has now, and a cache that still refuses is no reason for that.
   if (open.translates && (refuses || is_of_the_walk(type))) {
-    find_of(open.which, rule::TRANSLATION_RESULT, "terminated as " + name + detail,
+    find_of(open.which, rule::TRANSLATION_RESULT, terminated,
             text + ": it is to pass, or to be refused by what was there before");
     return;
   }
   const Outcome& o = open.candidates.front();
   const bool silent = !records(open, o);
   if (!silent && ((refuses && is_of_the_walk(o.rule)) || refuses_before_cd(type, o))) {
-    find_of(open.which, rule::TRANSLATION_RESULT, "terminated as " + name + detail,
+    find_of(open.which, rule::TRANSLATION_RESULT, terminated,
             text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
     return;
   }
   if (const std::string used = used_instead_of(o);
       !silent && !used.empty() && (is_of_the_walk(type) || used_before_cd(type, o))) {
-    find_of(open.which, o.rule, used + of_configuration(open.detail),
+    find_of(open.which, o.rule,
+            {.what = used, .features = of_configuration(open.features), .record = type},
             text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
     return;
   }
   if (silent && o.kind == OutcomeKind::fault && o.event == type &&
       spec::is_translation_fault(type)) {
-    find_of(open.which, rule::EVENT_ONCE, "a fault is recorded although CD.R = 0",
+    find_of(open.which, rule::EVENT_ONCE,
+            {.what = "a fault is recorded although CD.R = 0", .record = type},
             text + ": allowed is " + outcome_name(o) + " without a record (" +
                 explained(caches_.view(), o) + ")");
     return;
   }
   // It has found nothing where there is something, and needs a feature to find it.
-  const std::string features = in_brackets(features_needed(open.access));
+  const std::vector<std::string> features = features_needed(open.access);
   if (!features.empty() && type == spec::EventType::f_translation && is_of_the_walk(o.rule) &&
       o.event != type && o.event != spec::EventType::f_walk_eabt) {
-    find_of(open.which, rule::TRANSLATION_RESULT, "terminated as " + name + features,
+    find_of(open.which, rule::TRANSLATION_RESULT,
+            {.what = terminated.what, .features = features, .record = type, .names_record = true},
             text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
     return;
   }
@@ -365,7 +377,11 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
                                                              : o.rule;
   const std::string expected =
       outcome_name(o) + (silent && o.kind == OutcomeKind::fault ? " without a record" : "");
-  find_of(open.which, rule, name + " instead of " + expected + open.detail,
+  find_of(open.which, rule,
+          {.what = name + " instead of " + expected,
+           .features = open.features,
+           .record = type,
+           .names_record = true},
           text + ": allowed is " + expected + " (" + explained(caches_.view(), o) + ")");
 }
 
@@ -390,7 +406,8 @@ bool DeviceRules::is_merged(const Open& open) const {
 
 void DeviceRules::missing(const Open& open) {
   if (open.wrong) {
-    find_of(open.which, open.rule, "terminated without a record" + open.detail,
+    find_of(open.which, open.rule,
+            {.what = "terminated without a record", .features = open.features},
             access_text(open.access) + " is terminated without a record; it is to pass");
     return;
   }
@@ -402,7 +419,8 @@ void DeviceRules::missing(const Open& open) {
   }
   if (!surely_records(open) || !open.has_room || is_merged(open)) return;
   ask(rule::EVENT_LOST, true);
-  find(rule::EVENT_LOST, "no " + outcome_name(open.candidates.front()) + open.detail,
+  find(rule::EVENT_LOST,
+       {.what = "no " + outcome_name(open.candidates.front()), .features = open.features},
        access_text(open.access) + " is terminated, and its record (" +
            outcome_name(open.candidates.front()) + ") was not seen within " +
            std::to_string(looks_max) + " looks at the event queue");

@@ -41,12 +41,13 @@ DeviceRules::DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 
   }
 }
 
-void DeviceRules::find(Rule rule, std::string kind, std::string text) {
+void DeviceRules::find(Rule rule, DeviceKind kind, std::string text) {
   found_.push_back(finding_of(rule, std::move(text)));
-  found_.back().kind = std::move(kind);
+  found_.back().kind = text_of(kind);
+  found_.back().of_device = std::move(kind);
 }
 
-void DeviceRules::find_of(u32 which, Rule rule, std::string kind, std::string text) {
+void DeviceRules::find_of(u32 which, Rule rule, DeviceKind kind, std::string text) {
   find(rule, std::move(kind), std::move(text));
   found_.back().access = true;
   found_.back().which = which;
@@ -288,7 +289,7 @@ void DeviceRules::push_anything(const Access& access, const trace::Dma& dma) {
              .any = true,
              .stalled = dma.result == trace::DmaResult::stall,
              .which = before_ - 1,
-             .detail = {}});
+             .features = {}});
 }
 
 void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
@@ -311,9 +312,9 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
   const Outcome* const refused = dma.pa ? refused_at(allowed, access, *dma.pa) : nullptr;
   const Outcome& first = refused != nullptr ? *refused : allowed.front();
   const u32 which = before_ - 1;
-  std::string detail = memory.known ? in_brackets(memory.detail) : std::string();
+  Features features = memory.known ? memory.features : Features{};
   if (refused != nullptr && refused->rule != memory.outcome.rule) {  // memory says another thing
-    detail = in_brackets(why_refused(*refused, access));
+    features = why_refused(*refused, access);
   }
   if (!smmu_.surely_enabled()) {
     const bool beyond = (access.va >> caches_.capabilities().oas_lg2) != 0;
@@ -326,13 +327,14 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
   } else if (passes && refused == nullptr) {
     const bool bypass = first.kind == OutcomeKind::bypass;
     find_of(which, bypass ? rule::STE_BYPASS : rule::TRANSLATION_RESULT,
-            "reached another address" + detail, std::move(text));
+            {.what = "reached another address", .features = std::move(features)}, std::move(text));
   } else {
     const Rule rule = first.kind == OutcomeKind::abort ? rule::STE_ABORT : first.rule;
     const std::string used = used_instead_of(first);
-    const std::string kind =
-        used.empty() ? "reached memory instead of " + outcome_name(first) : used;
-    find_of(which, rule, kind + detail, std::move(text));
+    find_of(which, rule,
+            {.what = used.empty() ? "reached memory instead of " + outcome_name(first) : used,
+             .features = std::move(features)},
+            std::move(text));
   }
 }
 
@@ -357,7 +359,7 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
             .stalled = dma.result == trace::DmaResult::stall,
             .merges = caches_.fetches().may_merge_events(access.sid),
             .which = before_ - 1,
-            .detail = {}};
+            .features = {}};
   for (const Outcome& o : allowed) {
     if (o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort) open.candidates.push_back(o);
   }
@@ -370,7 +372,7 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
                         open.stalled ? "terminates" : "stalls", explained(caches_.view(), first)));
   }
   if (memory.known) {
-    open.detail = in_brackets(memory.detail);
+    open.features = memory.features;
     open.translates = memory.outcome.kind == OutcomeKind::translation;
     // What memory says is what a wrong one is compared with.
     const Outcome& m = memory.outcome;

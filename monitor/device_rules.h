@@ -84,12 +84,14 @@ class DeviceRules {
   [[nodiscard]] const std::vector<u32>& breadth() const { return breadth_; }
 
  private:
+  using Features = std::vector<std::string>;
+
   /// A terminated access whose record, if it has one, was not seen yet.
   struct Open {
     spec::Access access;
     std::vector<spec::Outcome> candidates;  ///< of those allowed, the ones that terminate
     bool any = false;
-    bool wrong = false;       ///< it should not have been terminated; `rule`, `detail` say why
+    bool wrong = false;       ///< it should not have been terminated; `rule`, `features` say why
     bool translates = false;  ///< by what memory says, whatever a cache may still say
     bool stalled = false;
     bool has_room = true;    ///< a record of it surely finds a place in the queue
@@ -99,7 +101,7 @@ class DeviceRules {
     unsigned looks = 0;   ///< how often the queue was seen without it
     u32 which = 0;        ///< how many accesses came before it
     spec::Rule rule{};
-    std::string detail;
+    Features features{};
   };
   /// A record and its access, that fit: another record may show that they belong to others.
   struct Settled {
@@ -110,7 +112,7 @@ class DeviceRules {
     bool known = false;
     bool aborts = false;  ///< a fetch ends in an external abort
     spec::Outcome outcome;
-    std::string detail;  ///< what is special about the STE or the descriptor, or empty
+    Features features{};  ///< what is special about the access, the STE or the descriptor
   };
 
   [[nodiscard]] Plain plain(const spec::Access& access) const;
@@ -119,7 +121,7 @@ class DeviceRules {
   static const spec::Outcome* refused_at(const std::vector<spec::Outcome>& allowed,
                                          const spec::Access& access, u64 pa);
   /// What of that leaf forbids the access; empty: not the leaf alone.
-  static std::string why_refused(const spec::Outcome& refusal, const spec::Access& access);
+  static Features why_refused(const spec::Outcome& refusal, const spec::Access& access);
   // device_ats.cpp
   struct AtsAnswer {
     trace::AtsResult result{};
@@ -172,8 +174,14 @@ class DeviceRules {
   void mismatch(const Open& open, const trace::EventRecord& words);
   void wrong_fields(const Open& open, const trace::EventRecord& words,
                     const std::vector<spec::FieldDifference>& wrong);
-  void find(spec::Rule rule, std::string kind, std::string text);
-  void find_of(u32 which, spec::Rule rule, std::string kind, std::string text);
+  void find(spec::Rule rule, DeviceKind kind, std::string text);
+  void find(spec::Rule rule, std::string what, std::string text) {
+    find(rule, DeviceKind{.what = std::move(what)}, std::move(text));
+  }
+  void find_of(u32 which, spec::Rule rule, DeviceKind kind, std::string text);
+  void find_of(u32 which, spec::Rule rule, std::string what, std::string text) {
+    find_of(which, rule, DeviceKind{.what = std::move(what)}, std::move(text));
+  }
   void push_anything(const spec::Access& access, const trace::Dma& dma);
   void undetermined(std::string missing);
   void ask_rules(const std::vector<spec::Outcome>& allowed);

@@ -46,16 +46,13 @@ std::string used_instead_of(const spec::Outcome& refusal) {
   return refuses ? "used instead of " + outcome_name(refusal) : std::string();
 }
 
-std::string features_needed(const spec::Access& access) {
+std::vector<std::string> features_needed(const spec::Access& access) {
   const bool upper = bit(access.va, 55);
   const bool tagged = bits(access.va, 63, 56) != (upper ? 0xff : 0);
-  std::string needed = upper ? "through TTB1" : "";
-  if (tagged) needed += needed.empty() ? "the top byte is ignored" : ", the top byte is ignored";
+  std::vector<std::string> needed;
+  if (upper) needed.emplace_back("through TTB1");
+  if (tagged) needed.emplace_back("the top byte is ignored");
   return needed;
-}
-
-std::string in_brackets(const std::string& detail) {
-  return detail.empty() ? std::string() : " (" + detail + ")";
 }
 
 }  // namespace iommucheck::oracle

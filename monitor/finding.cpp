@@ -286,6 +286,11 @@ void members(Archive& a, Violation& violation) {
   a(violation.wrong);
   a(violation.changed_nothing);
   a(violation.kind);
+  a(violation.of_device.what);
+  a(violation.of_device.field);
+  a(violation.of_device.features);
+  a(violation.of_device.record);
+  a(violation.of_device.names_record);
   a(violation.access);
   a(violation.which);
   a(violation.named);
@@ -329,6 +334,17 @@ std::optional<T> decode_as(Tag tag, std::string_view bytes) {
 }
 
 }  // namespace
+
+std::string text_of(const DeviceKind& kind) {
+  std::string text = kind.what;
+  if (!kind.field.empty()) text += "." + kind.field;
+  const char* before = " (";
+  for (const std::string& one : kind.features) {
+    text += before + one;
+    before = ", ";
+  }
+  return kind.features.empty() ? text : text + ")";
+}
 
 std::string without_numbers(std::string_view text) {
   std::string kind;

@@ -75,6 +75,18 @@ struct ObjectState {
   u64 domain = 0;  ///< that it is attached to, 0: none
 };
 
+/// What is the same in each case in which a device does one thing that it may not, by its parts.
+struct DeviceKind {
+  std::string what{};                   ///< in words; of a wrong field the record's name
+  std::string field{};                  ///< that is wrong in the record
+  std::vector<std::string> features{};  ///< that the access, its CD or its descriptors have
+  spec::EventType record{};   ///< that came and is wrong, or of an access that should pass
+  bool names_record = false;  ///< it is that this record came, whatever was expected
+  friend bool operator==(const DeviceKind&, const DeviceKind&) = default;
+};
+/// "F_TRANSLATION.CLASS", "terminated as F_TRANSLATION (through TTB1, the top byte is ignored)".
+std::string text_of(const DeviceKind& kind);
+
 struct Finding {
   spec::Rule rule{};
   spec::Keeper party{};  ///< at fault
@@ -95,6 +107,7 @@ struct Finding {
   bool changed_nothing = false;      ///< that was an error, by which nothing has changed
   // Of a device's:
   std::string kind{};          ///< what is the same in every case; else empty
+  DeviceKind of_device{};      ///< and what that is made of
   bool access = false;         ///< about what became of an access
   std::optional<u32> which{};  ///< how many accesses came before that one
 };
