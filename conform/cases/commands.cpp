@@ -65,6 +65,9 @@ void operand_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   one("CMD_SYNC with CS = 1", spec::cmd_sync(1));
   one("CMD_SYNC with CS = 2", spec::cmd_sync(2));
   one("CMD_SYNC with CS = 3", spec::cmd_sync(3));
+  if (spec::parse_capabilities(device.id).pri) {
+    one("CMD_PRI_RESP with Resp = 3", pri_resp(device.sids[0], 1, 3));
+  }
   for (const Opcode op : {Opcode::cfgi_ste, Opcode::cfgi_ste_range, Opcode::cfgi_cd,
                           Opcode::cfgi_cd_all, Opcode::prefetch_config, Opcode::prefetch_addr}) {
     Command command;

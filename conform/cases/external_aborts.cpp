@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Fetches that end in an external abort: of an STE, a CD, their first level, a descriptor at each
-// level. IHI 0070 7.3.4, 7.3.10, 7.3.12.
+// level of each stage. IHI 0070 7.3.4, 7.3.10, 7.3.12.
 #include <fmt/format.h>
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "conform/cases/stage2_tables.h"
 #include "spec/smmu/stream_table.h"
 
 namespace iommucheck::oracle {
@@ -101,6 +102,28 @@ void descriptor_cases_of(const DeviceIdentity& device, std::vector<Case>& cases,
   }
 }
 
+/// Each level of a walk of stage 2 alone; the first descriptor is where the STE has the table.
+void stage2_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!caps.s2p) return;
+  const Stage2Shape shape = plain_shape(caps);
+  for (unsigned level = shape.start; level <= spec::last_level; ++level) {
+    Two two(device, fmt::format("the descriptor of stage 2 at level {}", level));
+    Stage2Tables tables(two.b, shape);
+    spec::Stage2SteFields fields = tables.fields();
+    const u64 bytes = level == shape.start ? tables.start_bytes() : tables.page();
+    const u64 place = (device.absent_pa + bytes - 1) & ~(bytes - 1);
+    if (place - device.absent_pa >= device.absent_bytes) continue;
+    if (level == shape.start) {
+      fields.s2ttb = place;
+    } else {
+      two.b.store(tables.entry(aborting_page, level - 1), place | 3);
+    }
+    two.b.ste(0, spec::with_stage2(spec::make_bypass_ste(), fields));
+    cases.push_back(two.ask());
+  }
+}
+
 }  // namespace
 
 void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -108,6 +131,7 @@ void external_abort_cases(const DeviceIdentity& device, std::vector<Case>& cases
   ste_abort_cases(device, cases);
   cd_abort_cases(device, cases);
   for (const bool record : {true, false}) descriptor_cases_of(device, cases, record);
+  stage2_abort_cases(device, cases);
 }
 
 }  // namespace iommucheck::oracle

@@ -5,58 +5,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "conform/conform.h"
 #include "tests/cases.h"
+#include "tests/conform/device_twins_support.h"
 #include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
 #include "tests/places.h"
 
 namespace iommucheck::oracle::device_twins_test {
 namespace {
-
-struct DeviceTwin {
-  std::string id;
-  u64 seed = 0;  ///< of the machine
-  std::string rule;
-  std::size_t kinds = 0;  ///< in a run of all cases
-  std::string only;       ///< the directed case; or why it is not found
-};
-
-std::string trimmed(std::string text) {
-  const auto first = text.find_first_not_of(' ');
-  if (first == std::string::npos) return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
-
-/// "id | seed | RULE | kinds | case", or "id | not found | reason".
-std::vector<DeviceTwin> listed_twins() {
-  std::vector<DeviceTwin> all;
-  std::ifstream file(test::in_tree("tests/device_twins/found.list"));
-  for (std::string line; std::getline(file, line);) {
-    if (line.empty() || line[0] == '#') continue;
-    std::vector<std::string> parts;
-    for (std::size_t at = 0; at != std::string::npos;) {
-      const std::size_t end = parts.size() == 4 ? std::string::npos : line.find('|', at);
-      parts.push_back(trimmed(line.substr(at, end - at)));
-      at = end == std::string::npos ? end : end + 1;
-    }
-    if (parts.size() == 3) {
-      all.push_back({.id = parts[0], .rule = {}, .only = parts[2]});
-    } else if (parts.size() == 5) {
-      all.push_back({parts[0], std::stoull(parts[1]), parts[2], std::stoul(parts[3]), parts[4]});
-    }
-  }
-  return all;
-}
 
 struct Written {
   std::set<std::string> wrong, right;
@@ -83,25 +45,6 @@ Written written_twins() {
   }
   return written;
 }
-
-/// The machine of that seed with the mistake switched on, or with none.
-class MistakenMachine {
- public:
-  MistakenMachine(const std::string& id, u64 seed) {
-    ::setenv("IOMMUCHECK_MUTANT", id.c_str(), 1);
-    device_ = open_device(test::in_build("devices/mistaken_smmu.so"), seed, 5);
-  }
-  MistakenMachine(const MistakenMachine&) = delete;
-  MistakenMachine& operator=(const MistakenMachine&) = delete;
-  ~MistakenMachine() { ::unsetenv("IOMMUCHECK_MUTANT"); }
-  Expected<ConformResult> run(const ConformOptions& options) {
-    if (!device_) return std::unexpected(device_.error());
-    return run_conform(**device_, options);
-  }
-
- private:
-  Expected<std::unique_ptr<DeviceUnderTest>> device_ = nullptr;
-};
 
 TEST(DeviceTwins, EachIsInTheTable) {
   const Written written = written_twins();

@@ -76,6 +76,25 @@ TEST(Protocol, GerrornAcknowledgesWhatIsActive) {
   EXPECT_EQ(m.broken(), "REGISTER_GERRORN");
 }
 
+/// IHI 0070 6.3.14.
+TEST(Protocol, GbpaIsWrittenWithUpdateOnceItsLastOneIsDone) {
+  for (const u64 update : {u64{gbpa::update}, u64{0}}) {
+    DriverMachine m;
+    m.set_up_queues();
+    m.write(reg::gbpa, gbpa::abort | update);
+    EXPECT_EQ(m.broken(), update != 0 ? "" : "REGISTER_GBPA_UPDATE");
+  }
+  for (const bool waits : {true, false}) {
+    DriverMachine m;
+    m.set_up_queues();
+    m.write(reg::gbpa, gbpa::abort | gbpa::update);
+    while (waits && (m.read(reg::gbpa) & gbpa::update) != 0) {
+    }
+    m.write(reg::gbpa, gbpa::update);
+    EXPECT_EQ(m.broken(), waits ? "" : "REGISTER_GBPA_UPDATE");
+  }
+}
+
 TEST(Protocol, OneOverflowIsShownOnce) {
   DriverMachine m;
   m.boot();
