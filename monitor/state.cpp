@@ -73,6 +73,7 @@ MonitorState::MonitorState(const Setup& setup)
   }
   smmu_.reset(setup.assumed_clean);
   caches_.track_changes(setup.calls_are_known);
+  if (setup.calls_are_known) caches_.judge_group_outputs();
   const spec::Capabilities capabilities = spec::parse_capabilities(setup.id);
   for (const spec::sva::DeviceSetup& device : setup.devices) {
     for (const u32 sid : device.stream_ids) {

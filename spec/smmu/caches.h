@@ -117,6 +117,8 @@ class Caches {
   /// EPDx = 1 takes no part in the comparison of regimes under one tag. Ending it judges what is
   /// left. SEMANTICS 2.
   void tolerate_disabled_halves(bool tolerate) { formed_.tolerate_disabled_halves(tolerate); }
+  /// Makes::judge_group_outputs()
+  void judge_group_outputs() { makes_.judge_group_outputs(); }
   /// Nothing was ever invalidated: unknown items of every tag and stream.
   void reset();
   /// GBPA.ABORT: what SMMUEN = 0 does.

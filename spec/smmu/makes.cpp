@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 
 #include "base/text.h"
 #include "spec/rules/promises.h"
@@ -209,6 +210,18 @@ void Makes::check_contiguous(Frame& frame, unsigned index, Geometry geometry, un
     return others | ((word - (u64{i} << shift)) & output_mask);
   };
   const auto first = static_cast<unsigned>(align_down(index, group_lg2));
+  if (judges_group_outputs_) {
+    findings_.count(rule::CONFLICT_CONTIGUOUS);
+    const u64 group_output = expected(value, index - first) & mask(shift + group_lg2 - 1, shift);
+    if (group_output != 0) {
+      findings_.report(
+          rule::CONFLICT_CONTIGUOUS,
+          findings_.name(frame.address() + 8 * index) + ", with the contiguous hint, is at place " +
+              std::to_string(index - first) + " of a group of " + std::to_string(1U << group_lg2) +
+              ", whose memory would not be aligned to the group");
+      return;
+    }
+  }
   for (unsigned i = first; i < first + (1U << group_lg2); ++i) {
     const Content other = frame.newest(i);
     if (i == index || other.unknown || !geometry.is_leaf(other.value, level)) continue;

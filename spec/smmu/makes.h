@@ -27,6 +27,9 @@ class Makes {
   /// and what hardware marks in one alone: the Access flag, and the dirty state where it manages
   /// that. DDI 0487 D8.6, R_LCGVS.
   void check_contiguous(Frame& frame, unsigned index, Geometry geometry, unsigned level, u64 value);
+  /// What a group leads to is aligned to all of it: judged of addresses that somebody chose, not
+  /// of those that a litmus test gives to its names.
+  void judge_group_outputs() { judges_group_outputs_ = true; }
   /// What a look-up of the address may meet, under the tag or by what is global in it, is no
   /// conflict. `origin`: of the word stored last.
   void probe(u32 tag, u64 va, u64 origin);
@@ -65,6 +68,7 @@ class Makes {
   const Lookups& lookups_;
   Findings& findings_;
   const Work& work_;
+  bool judges_group_outputs_ = false;
 };
 
 }  // namespace iommucheck::spec

@@ -330,6 +330,28 @@ TEST(CachesConstantUntil, AContiguousGroupAnswersForItsEmptyEntries) {
   EXPECT_LT(constant_until(m, tag_of(m, 1), 0x3000), 0x20000U);
 }
 
+TEST(CachesContiguous, AGroupLeadsToMemoryThatIsAlignedToIt) {
+  const auto broken_by = [](u64 page_in_group, u64 index, bool judged) {
+    SmallMachine m(device());
+    if (judged) m.caches.judge_group_outputs();
+    m.ste(1, stage1(0));
+    m.cd(0, SmallMachine::plain_cd());
+    m.enable();
+    const u64 word = (SmallMachine::page + 0x1000 * page_in_group) | SmallMachine::rw_leaf;
+    m.store(SmallMachine::leaves + 8 * (0x20 + index), word | descriptor_bits::contiguous);
+    std::size_t broken = 0;
+    for (const Violation& violation : m.caches.violations()) {
+      broken += violation.rule == rule::CONFLICT_CONTIGUOUS ? 1 : 0;
+    }
+    return broken;
+  };
+  EXPECT_EQ(broken_by(0, 0, true), 0U);
+  EXPECT_EQ(broken_by(0x23, 3, true), 0U);
+  EXPECT_EQ(broken_by(1, 0, true), 1U);
+  EXPECT_EQ(broken_by(3, 2, true), 1U);
+  EXPECT_EQ(broken_by(1, 0, false), 0U) << "a litmus test's names have no addresses";
+}
+
 // ---- where an entry came from ----
 
 TEST(CachesItems, APartOfARunKnowsItsOwnDescriptor) {
