@@ -64,6 +64,7 @@ std::optional<UserRoute> Smmuv3UserFormat::route(const std::array<u64, 2>& struc
   ste.dw[1] = structure[1];
   if (!is_legal(ste, caps_)) return std::nullopt;
   UserRoute route;
+  route.table_is_ignored = !ste.stage1().value && ste.s1cdmax() != 0;
   if (!ste.config_translates().value) return route;
   if (!ste.stage1().value) {
     route.kind = UserRoute::Kind::bypass;
@@ -85,8 +86,11 @@ UserCommand Smmuv3UserFormat::command(const spec::sva::CommandWords& words) cons
   UserCommand user;
   const spec::Command command = spec::decode_command(words.low, words.high, caps_);
   const spec::CommandWords again = spec::encode_command(command);
-  const bool reserved = again.dw0 != words.low || again.dw1 != words.high;
+  // Of 16 KiB TTL = 1 is reserved, and hardware takes it for 0. IHI 0070 4.4.1.
+  const u64 ignored = command.tg == 2 && command.ttl == 0 ? words.high & mask(9, 8) : 0;
+  const bool reserved = again.dw0 != words.low || (again.dw1 | ignored) != words.high;
   if (reserved || spec::check_command(command, caps_)) return user;
+  user.may_be_refused = ignored != 0;
   using spec::Opcode;
   switch (command.op) {
     case Opcode::tlbi_nh_va: user.asid = command.asid; [[fallthrough]];
@@ -106,6 +110,9 @@ UserCommand Smmuv3UserFormat::command(const spec::sva::CommandWords& words) cons
       user.kind = UserCommand::Kind::entry;
       user.stream = command.sid;
       return user;
+    // A new structure is a new call, and this one changes nothing. INTERFACE "Nested"; IHI 0070
+    // 4.3.7.
+    case Opcode::cfgi_ste: user.may_be_refused = true; [[fallthrough]];
     case Opcode::atc_inv:
       user.kind = UserCommand::Kind::nothing_owed;
       user.stream = command.sid;

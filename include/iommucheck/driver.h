@@ -573,13 +573,13 @@ struct iommucheck_driver {
   struct iommucheck_result (*unmap_fast)(void* self, iommucheck_handle domain, uint64_t iova,
                                          uint64_t bytes);
 
-  /* Completes what is gathered. ETIMEDOUT; EINVAL (no such domain). */
+  /* Completes what is gathered. ETIMEDOUT; EINVAL (no such domain, or none that can map). */
   int (*iotlb_sync)(void* self, iommucheck_handle domain);
 
-  /* Invalidates the whole domain, what is gathered included. ETIMEDOUT; EINVAL. */
+  /* Invalidates the whole domain, what is gathered included. ETIMEDOUT; EINVAL (likewise). */
   int (*flush_iotlb_all)(void* self, iommucheck_handle domain);
 
-  /* Adds a range to what is gathered. EINVAL; bytes = 0: ok. */
+  /* Adds a range to what is gathered. EINVAL (likewise; beyond the input size); bytes = 0: ok. */
   int (*tlb_range_add)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t bytes);
 
   /* What the tables say now; 0 if nothing, or no such domain. Identity: its argument. */

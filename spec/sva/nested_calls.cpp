@@ -23,8 +23,10 @@ Permitted permitted_nested_alloc(const InterfaceState& s, const Call& call, Circ
   if (!route) set.add(Reason::no_structure_of_a_users);
   const bool has_table = route && route->kind == UserRoute::Kind::stage1 && route->pasid_bits != 0;
   const bool asked = call.domain_kind == static_cast<u32>(DomainKind::nested_pasid);
-  if (route && has_table != asked) set.add(Reason::the_structure_is_of_the_other_kind);
+  const bool either = route && route->table_is_ignored;
+  if (route && !either && has_table != asked) set.add(Reason::the_structure_is_of_the_other_kind);
   if (set.has(Status::einval)) return set;
+  if (either) set.add(Reason::the_structure_is_of_the_other_kind);
   set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;
@@ -76,10 +78,26 @@ std::optional<u32> device_named(const InterfaceState& s, u32 parent, const UserC
   return found;
 }
 
+/// Of a device that is on the parent itself nobody says whether it is the user's.
+bool may_be_the_users(const InterfaceState& s, u32 parent, const UserCommand& command) {
+  bool found = false;
+  for_each_number(s, [&](u32 i) {
+    const VirtualDevice& its = s.virtual_devices[i];
+    const bool named = its.parent == parent && its.number == command.stream;
+    found |= named && s.devices[its.device].domain == parent;
+  });
+  return found;
+}
+
+enum class MayGive : u8 { no, yes, perhaps };
+
 /// A command of the user's that it may give, naming nobody else's device.
-bool may_give(const InterfaceState& s, u32 parent, const UserCommand& command) {
-  if (command.kind == UserCommand::Kind::forbidden) return false;
-  return !command.stream || device_named(s, parent, command);
+MayGive may_give(const InterfaceState& s, u32 parent, const UserCommand& command) {
+  if (command.kind == UserCommand::Kind::forbidden) return MayGive::no;
+  if (command.stream && !device_named(s, parent, command)) {
+    return may_be_the_users(s, parent, command) ? MayGive::perhaps : MayGive::no;
+  }
+  return command.may_be_refused ? MayGive::perhaps : MayGive::yes;
 }
 
 }  // namespace
@@ -96,12 +114,18 @@ Permitted permitted_cache_invalidate(const InterfaceState& s, const Call& call,
   }
   u64 done = 0;
   for (const CommandWords& words : call.commands) {
-    if (!may_give(s, parent, s.user_format->command(words))) break;
+    const MayGive may = may_give(s, parent, s.user_format->command(words));
+    if (may != MayGive::yes) {
+      set.add(Reason::no_command_of_a_users, ValueRule::one_of);
+      set.add_value(done, "those before it");
+    }
+    if (may == MayGive::no) break;
     ++done;
   }
-  const bool all = done == call.commands.size();
-  set.add(all ? Reason::done : Reason::no_command_of_a_users, ValueRule::one_of);
-  set.add_value(done, all ? "all of them" : "those before it");
+  if (done == call.commands.size()) {
+    set.add(Reason::done, ValueRule::one_of);
+    set.add_value(done, "all of them");
+  }
   may_lack_memory(set, around);
   if (!call.commands.empty()) may_time_out(set, around);
   return set;
@@ -152,7 +176,7 @@ void apply_cache_invalidate(InterfaceState& s, const Call& call, const Observed&
   const u64 count = std::min<u64>(observed.value, call.commands.size());
   for (u64 i = 0; i < count; ++i) {
     const UserCommand command = s.user_format->command(call.commands[i]);
-    if (may_give(s, parent, command)) drop_covered(s, parent, command, changes);
+    if (may_give(s, parent, command) != MayGive::no) drop_covered(s, parent, command, changes);
   }
 }
 

@@ -26,6 +26,8 @@ struct UserRoute {
   First first = First::entry_0;
   u32 entry_bytes = 0;
   bool linear = true;  ///< entry n is n * entry_bytes further on
+  /// A PASID table of some size is stated where hardware looks at none: of either kind.
+  bool table_is_ignored = false;
 };
 
 /// One command of a user.
@@ -45,6 +47,8 @@ struct UserCommand {
   std::optional<u64> stream{};  ///< by which number it names a device
   /// Where PASIDs are the host's: the device is the user's at `pasid`, or without one.
   bool at_pasid = false;
+  /// It does nothing, or what it has is reserved and hardware ignores it: done or EIO.
+  bool may_be_refused = false;
 };
 
 class UserFormat {

@@ -51,6 +51,32 @@ TEST(UserFormat, WhatAUserMayChooseIsWhatIsLegal) {
   EXPECT_FALSE(Smmuv3UserFormat(caps_with(2, false)).route({v | stage1 | cd, eats(1)}));
 }
 
+TEST(UserFormat, ATableThatNothingLooksAtIsOfEitherKind) {
+  const Smmuv3UserFormat format(caps_with(2));
+  EXPECT_TRUE(format.route({v | bypass | s1cdmax(2), 0})->table_is_ignored);
+  EXPECT_FALSE(format.route({v | bypass, 0})->table_is_ignored);
+  EXPECT_FALSE(format.route({v | stage1 | cd | s1cdmax(2), 0})->table_is_ignored);
+}
+
+TEST(UserFormat, WhatHardwareIgnoresMayBeRefused) {
+  using Kind = spec::sva::UserCommand::Kind;
+  spec::Capabilities caps = caps_with(2);
+  caps.ril = true;
+  const Smmuv3UserFormat format(caps);
+  const u64 nh_vaa = 0x13 | u64{4} << 12 | u64{1} << 20;
+  const auto range = [&](u64 ttl, u64 tg) {
+    return format.command({nh_vaa, 0x18000 | ttl << 8 | tg << 10});
+  };
+  EXPECT_EQ(range(1, 2).kind, Kind::nothing_owed);
+  EXPECT_TRUE(range(1, 2).may_be_refused) << "TTL = 1 of 16 KiB counts as 0";
+  EXPECT_FALSE(range(2, 2).may_be_refused);
+  EXPECT_EQ(range(1, 0).kind, Kind::forbidden) << "without TG there is no TTL";
+  const auto ste = format.command({0x03 | u64{7} << 32, 1});
+  EXPECT_EQ(ste.kind, Kind::nothing_owed);
+  EXPECT_TRUE(ste.may_be_refused && ste.stream == u64{7});
+  EXPECT_FALSE(format.command({0x40 | u64{7} << 32, 0}).may_be_refused);
+}
+
 /// SSV, SSID 5, host's StreamID 9; STAG and Stall; PnU, InD, RnW; CLASS IN; an address of the
 /// host's.
 spec::sva::EventWords record(u64 type, bool stage2 = false) {

@@ -28,10 +28,16 @@ class Format final : public UserFormat {
  public:
   [[nodiscard]] std::optional<UserRoute> route(const std::array<u64, 2>& structure) const override {
     if (structure[0] == 0) return std::nullopt;
+    if (structure[0] == bypassing) return bypass();
     return UserRoute{.kind = UserRoute::Kind::stage1,
                      .entries = structure[0],
                      .pasid_bits = static_cast<u32>(structure[1]),
                      .entry_bytes = 64};
+  }
+  static UserRoute bypass() {
+    UserRoute route{.kind = UserRoute::Kind::bypass};
+    route.table_is_ignored = true;
+    return route;
   }
   [[nodiscard]] UserCommand command(const CommandWords& words) const override {
     UserCommand command;
@@ -43,11 +49,16 @@ class Format final : public UserFormat {
       command.kind = UserCommand::Kind::entry;
       command.stream = words.high >> 32;
       command.pasid = static_cast<u32>(words.high);
+    } else if (words.low == idle_code) {
+      command.kind = UserCommand::Kind::nothing_owed;
+      command.may_be_refused = true;
     }
     return command;
   }
   static constexpr u64 va_code = 1;
   static constexpr u64 entry_code = 2;
+  static constexpr u64 idle_code = 3;
+  static constexpr u64 bypassing = 0x77;
 };
 
 class SvaNested : public testing::Test {
@@ -182,6 +193,40 @@ TEST_F(SvaNested, an_entry_stays_until_its_command) {
   ok(vdevice(s2, 0, 7));
   ok(invalidate, 1);
   EXPECT_EQ(met(0x1000, substream(1)), "P0");
+}
+
+TEST_F(SvaNested, a_table_that_nothing_looks_at_is_of_either_kind) {
+  for (const DomainKind kind : {DomainKind::nested, DomainKind::nested_pasid}) {
+    Call call = nested(s2, Format::bypassing, 0);
+    call.domain_kind = static_cast<u32>(kind);
+    EXPECT_TRUE(right(call, Status::ok, n));
+    EXPECT_TRUE(right(call, Status::einval));
+  }
+}
+
+TEST_F(SvaNested, what_does_nothing_may_be_done_or_refused) {
+  attach_user();
+  const std::vector<CommandWords> commands = {
+      {Format::va_code, 0x1000}, {Format::idle_code, 0}, {Format::va_code, 0x2000}};
+  Call invalidate = on(CallKind::cache_invalidate, n);
+  invalidate.commands = commands;
+  EXPECT_TRUE(right(invalidate, Status::ok, 3));
+  EXPECT_TRUE(right(invalidate, Status::eio, 1));
+  EXPECT_FALSE(right(invalidate, Status::eio, 2));
+  EXPECT_FALSE(right(invalidate, Status::eio, 0));
+}
+
+TEST_F(SvaNested, a_device_on_the_parent_itself_may_be_the_users) {
+  attach_user();
+  ok(on(CallKind::attach, s2, 1));
+  ok(vdevice(s2, 1, 7));
+  const std::vector<CommandWords> commands = {{Format::entry_code, u64{7} << 32 | 1}};
+  Call invalidate = on(CallKind::cache_invalidate, n);
+  invalidate.commands = commands;
+  EXPECT_TRUE(right(invalidate, Status::ok, 1));
+  EXPECT_TRUE(right(invalidate, Status::eio, 0));
+  ok(on(CallKind::detach, s2, 1));
+  EXPECT_FALSE(right(invalidate, Status::ok, 1));
 }
 
 TEST_F(SvaNested, what_is_not_told_is_within_the_parent) {
