@@ -209,6 +209,16 @@ bool break_the_rule(const State& state, const Formed& a, const Formed& b) {
   return differs || (meets && common_of_a != common_of_b);
 }
 
+Formed2 formed_by(const Ste& ste, u64 place) {
+  Formed2 formed{.stage2 = ste.stage2, .ste_place = place};
+  const bool bypasses = ste.cdmax != 0 && ste.s1dss == 1;
+  formed.alone = !ste.has_stage1() || bypasses || ste.two_level;
+  if (formed.alone) return formed;
+  formed.cds = ste.cds;
+  formed.cdmax = ste.cdmax;
+  return formed;
+}
+
 /// Of stage 2 the tag is the VMID alone. A stream that is not nested shares none with one that is.
 void find_broken_vmids(State& state) {
   for (const Formed2& a : state.formed2) {
@@ -347,7 +357,7 @@ void fill_configuration(const Facts& facts, State& state) {
         state.torn |= ste.valid && ste.illegal && is_mixture(structure);
         stes.push_back(ste);
         const bool works = ste.valid && !ste.unknown && !ste.illegal;
-        if (works && ste.has_stage2()) state.formed2.insert({ste.stage2, structure.place});
+        if (works && ste.has_stage2()) state.formed2.insert(formed_by(ste, structure.place));
       });
     });
     state.span_differs |= span_differs(state, sid);

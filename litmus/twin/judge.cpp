@@ -81,6 +81,33 @@ bool is_released(const State& state, const Item& item) {
   });
 }
 
+/// Whether an access leads to what a leaf of stage 2 translates: the device's own addresses do, or
+/// those of CDs, tables and leaves of stage 1, or what an ATC has. Combined entries, which there
+/// are wherever both stages have something, count for themselves.
+bool is_led_to(const State& state, const Formed2& formed, const Item& leaf) {
+  if (formed.alone) return true;
+  const u16 vmid = formed.stage2.vmid;
+  const auto meets = [&leaf](u64 ipa, u64 bytes) {
+    return ipa < leaf.va + leaf.bytes && leaf.va < ipa + bytes;
+  };
+  if (meets(formed.cds, u64{64} << formed.cdmax)) return true;
+  const bool by_root = std::ranges::any_of(state.formed, [&](const Formed& its) {
+    if (!its.through || its.through->vmid != vmid) return false;
+    return std::ranges::any_of(its.regime.half, [&](const Half& half) {
+      return !half.disabled && meets(half.tree.root, 1);
+    });
+  });
+  const bool by_item = std::ranges::any_of(state.items, [&](const Item& item) {
+    if (item.stage != Stage::one || !item.nested || item.tag.vmid != vmid) return false;
+    if (item.pointer) return item.out >= leaf.out && item.out - leaf.out < leaf.bytes;
+    return item.unknown || meets(item.out, item.bytes);
+  });
+  const bool by_atc = std::ranges::any_of(state.atc, [&](const AtcEntry& entry) {
+    return entry.ipa && (entry.unknown || entry.bytes == 0 || meets(entry.out, entry.bytes));
+  });
+  return by_root || by_item || by_atc;
+}
+
 bool is_unknown(const State& state, u16 vmid) {
   return state.broken_vmids.contains(vmid) || state.reset_unknown.vmids.contains(vmid) ||
          state.wild_unknown.vmids.contains(vmid);
@@ -854,10 +881,11 @@ bool is_released(const State& state, u64 pa) {
 namespace {
 
 void judge_items(const Facts& facts, const State& state, const std::vector<Item>& items,
-                 std::set<std::string>& broken) {
+                 const Formed2* stage2, std::set<std::string>& broken) {
   if (any_conflict(items, facts.layout)) broken.insert("conflict");
   for (const Item& item : items) {
-    if (is_released(state, item)) broken.insert("page-reuse");
+    if (!is_released(state, item)) continue;
+    if (stage2 == nullptr || is_led_to(state, *stage2, item)) broken.insert("page-reuse");
   }
 }
 
@@ -893,11 +921,11 @@ void judge_state(const Facts& facts, const State& state, std::set<std::string>& 
   }
   for (const Formed& formed : state.formed) {
     if (state.reset_unknown.matches(formed.regime.tag)) broken.insert("unknown");
-    judge_items(facts, state, matching(state, formed), broken);
+    judge_items(facts, state, matching(state, formed), nullptr, broken);
   }
   for (const Formed2& formed : state.formed2) {
     if (state.reset_unknown.vmids.contains(formed.stage2.vmid)) broken.insert("unknown");
-    judge_items(facts, state, matching(state, formed.stage2.vmid), broken);
+    judge_items(facts, state, matching(state, formed.stage2.vmid), &formed, broken);
   }
 }
 

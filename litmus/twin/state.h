@@ -182,6 +182,9 @@ struct Formed {
 struct Formed2 {
   Stage2 stage2;
   u64 ste_place = 0;
+  bool alone = false;  ///< the device's own addresses are IPAs, or may be
+  u64 cds = 0;         ///< otherwise: CDs at this IPA, 2^cdmax of them
+  unsigned cdmax = 0;
   friend auto operator<=>(const Formed2&, const Formed2&) = default;
 };
 
