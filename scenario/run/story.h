@@ -84,6 +84,7 @@ class Story {
   void step(const scenario::Check& check);
   void step(const scenario::Declare& /*declare*/) {}
   std::optional<Reachable> reachable_of(const scenario::Values& outcomes);
+  std::optional<Reachable> reachable_of(const scenario::Values& outcomes, const Probing& probing);
   std::string text_of(const Reachable& set) const;
   void check_callbacks(const scenario::Values& wanted);
   std::string group_of(const scenario::Value& callback);
@@ -111,6 +112,7 @@ class Story {
     u64 waits = 0;
   };
   std::map<std::string, Access> accesses_;
+  std::set<u64> stage2_domains_;
   std::map<std::string, u64> user_tables_;  // by name: where it begins
   std::map<std::string, UserEntries> user_entries_;
   std::map<std::string, u64> user_entry_of_;  // by the table's name

@@ -33,6 +33,18 @@ std::optional<Reachable> Story::reachable_of(const scenario::Values& outcomes) {
   return set;
 }
 
+/// On a domain of stage 2 itself there is no other stage: its faults have both names.
+std::optional<Reachable> Story::reachable_of(const scenario::Values& outcomes,
+                                             const Probing& probing) {
+  auto set = reachable_of(outcomes);
+  const bool of_rid = probing.by == Probing::By::stream && !probing.at.present;
+  if (!set || !of_rid) return set;
+  if (!stage2_domains_.contains(subject_.interface().domain_of(probing.device))) return set;
+  if (set->erase({false, 0, "F.s2unmapped"}) != 0) set->insert({false, 0, "F.unmapped"});
+  if (set->erase({false, 0, "F.s2perm"}) != 0) set->insert({false, 0, "F.perm"});
+  return set;
+}
+
 std::string Story::text_of(const Reachable& set) const {
   std::string text;
   for (const Reached& one : set) {
@@ -64,7 +76,7 @@ void Story::step(const scenario::Probe& probe) {
   if (probing.by != Probing::By::walker && probing.stream >= world_.devices[probing.device].sids) {
     return differ(scenario::print(probe.outcomes), "the device has no such stream ID");
   }
-  const auto wanted = reachable_of(probe.outcomes);
+  const auto wanted = reachable_of(probe.outcomes, probing);
   if (!wanted) return differ(scenario::print(probe.outcomes), "an outcome has no value");
   // The specification of what hardware may do: nothing beyond the set.
   const Reachable may = subject_.reachable(probing);
@@ -94,7 +106,7 @@ void Story::step(const scenario::Dma& dma) {
   probing.last = dma.last;
   const auto pasid = dma.pasid ? names_.pasid(*dma.pasid).value_or(0) : spec::sva::pasid_unknown;
   if (pasid != spec::sva::pasid_unknown) probing.at = spec::sva::substream(pasid);
-  const auto wanted = reachable_of(dma.outcomes);
+  const auto wanted = reachable_of(dma.outcomes, probing);
   Reached reached;
   std::string reason;
   u64 waits = 0;

@@ -168,7 +168,12 @@ void Story::add_commands(const Value& list, u64 domain, std::vector<CommandWords
 /// The user of a new stage 2 domain has its memory mapped there; that of one that is gone, no more.
 void Story::users_follow(const spec::sva::Call& call, const Answer& answer) {
   UserMemory* users = subject_.users();
-  if (users == nullptr || !succeeded(answer)) return;
+  if (!succeeded(answer)) return;
+  if (call.kind == CallKind::domain_free) stage2_domains_.erase(call.domain);
+  if (call.kind == CallKind::domain_alloc && call.domain_kind == kind_stage2) {
+    stage2_domains_.insert(answer.observed.value);
+  }
+  if (users == nullptr) return;
   if (call.kind == CallKind::domain_free) return users->remove_user(call.domain);
   if (call.kind != CallKind::domain_alloc || call.domain_kind != kind_stage2) return;
   const spec::sva::Call map{.kind = CallKind::map,
