@@ -7,7 +7,9 @@
 #include <memory>
 
 #include "backends/machine.h"
+#include "host/user_words.h"
 #include "impl/two/two.h"
+#include "monitor/user_format.h"
 #include "spec/two/hardware.h"
 
 namespace iommucheck::oracle {
@@ -22,7 +24,8 @@ class TwoMachine final : public BackendMachine {
 
   [[nodiscard]] std::string_view name() const override { return "two"; }
   void adapt(spec::sva::Setup& setup) const override;
-  [[nodiscard]] UsersFormat users_format() const override { return UsersFormat::two; }
+  [[nodiscard]] const spec::sva::UserFormat* user_format() const override { return &user_format_; }
+  [[nodiscard]] const UserWords* user_words() const override { return &two_user_words(); }
   [[nodiscard]] bool remembers_unmapped() const override { return true; }
   [[nodiscard]] bool devices_wait_alone() const override { return true; }
   bool power_on(u64 process_pa, u64 process_bytes) override;
@@ -60,6 +63,7 @@ class TwoMachine final : public BackendMachine {
 
   spec::sva::Setup setup_;
   Make make_;
+  TwoUserFormat user_format_;
   std::unique_ptr<impl::Two> backend_;
   std::unique_ptr<spec::two::Hardware> hardware_;
   // The processes' tables: what the environment stored, and pages that are free.

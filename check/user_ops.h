@@ -59,7 +59,7 @@ class UserOps final : public CaseOps {
   struct Users {
     explicit Users(Monitor& monitor, u64 pa)
         : sink(monitor),
-          memory(sink, pa, monitor.smmu().capabilities(), users_format(monitor.setup())) {}
+          memory(sink, pa, monitor.smmu().capabilities(), *user_words(monitor.setup())) {}
     MonitoredUsers sink;
     UserMemory memory;
     std::vector<u64> tables;  ///< where they begin

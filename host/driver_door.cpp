@@ -185,7 +185,7 @@ Observed DriverDoor::alloc_domain(const Call& call) const {
   nested.size = sizeof(nested);
   nested.abi = IOMMUCHECK_DRIVER_ABI;
   nested.parent = call.parent;
-  nested.format = static_cast<u32>(format_);
+  nested.format = format_;
   nested.table = call.structure[0];
   nested.config = call.structure[1];
   if (call.domain_kind == IOMMUCHECK_DOMAIN_DYNAMIC) params.of_kind = &dynamic;

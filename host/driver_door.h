@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "iommucheck/driver.h"
-#include "monitor/user_format.h"
 #include "spec/sva/interface.h"
 
 namespace iommucheck::oracle {
@@ -15,9 +14,10 @@ class DriverDoor {
   /// What a call is told of the process with that number.
   using Process = std::function<iommucheck_mm(u64 number)>;
 
-  /// `driver` outlives the door; `state` is what its init gave; `format`: of users' routes.
+  /// `driver` outlives the door; `state` is what its init gave; `format`: of users' routes,
+  /// IOMMUCHECK_FORMAT_*.
   DriverDoor(const iommucheck_driver& driver, void* state, Process process,
-             UsersFormat format = UsersFormat::smmuv3)
+             u32 format = IOMMUCHECK_FORMAT_SMMUV3)
       : driver_(driver), state_(state), process_(std::move(process)), format_(format) {}
 
   /// False: the driver has no such operation.
@@ -38,7 +38,7 @@ class DriverDoor {
   const iommucheck_driver& driver_;
   void* state_;
   Process process_;
-  UsersFormat format_;
+  u32 format_;
 };
 
 }  // namespace iommucheck::oracle

@@ -18,6 +18,7 @@
 #include "host/processes.h"
 #include "host/scan.h"
 #include "host/segments.h"
+#include "host/user_words.h"
 #include "iommucheck/driver.h"
 #include "monitor/monitor.h"
 
@@ -205,8 +206,9 @@ class DriverHost {
   }
   void bind_process_callbacks();
   [[nodiscard]] DriverDoor door() const {
+    const UserWords* users = user_words(monitor_.setup());
     return {driver_, state_, [this](u64 number) { return process(number); },
-            users_format(monitor_.setup())};
+            users != nullptr ? users->number() : 0};
   }
   int answer_hook(u32 number, u64 io_mm, u32 device);
   spec::sva::Observed dispatch(const spec::sva::Call& call);

@@ -14,10 +14,8 @@ using spec::sva::UserEntry;
 using spec::sva::UserEntryKind;
 
 constexpr u64 cd_bytes = 64;
-constexpr unsigned user_first_level = 1;  // 39 bits
 
 // Words of a CD and of an STE (IHI 0070 5.2, 5.4), apart from the driver's and the specification's.
-constexpr u64 cd_t0sz = 64 - UserMemory::input_bits;
 constexpr u64 cd_write_back = (u64{1} << 8) | (u64{1} << 10) | (u64{3} << 12);
 constexpr u64 cd_no_half_1 = u64{1} << 30;
 constexpr u64 cd_v = u64{1} << 31;
@@ -45,12 +43,12 @@ u64 encoded_size(u64 bits) {
 
 }  // namespace
 
-UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps, UsersFormat format)
+UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps, const UserWords& words)
     : sink_(sink),
-      words_(user_words(format)),
+      words_(words),
       next_pa_(pa),
       output_size_(encoded_size(caps.oas_lg2)),
-      httu_(format == UsersFormat::smmuv3 ? caps.httu : 0) {}
+      httu_(words.has_entries() ? caps.httu : 0) {}
 
 template <class Tell>
 void UserMemory::tell(Tell tell_one) {
@@ -61,7 +59,7 @@ void UserMemory::tell(Tell tell_one) {
 void UserMemory::tell_table(u64 parent, u64 pa, u64 root) {
   sink_.table_made(
       parent,
-      {.root = root, .input_bits = input_bits, .first = first_ipa, .bytes = bytes, .pa = pa});
+      {.root = root, .input_bits = input_bits(), .first = first_ipa, .bytes = bytes, .pa = pa});
 }
 
 u64 UserMemory::add_user(u64 parent) {
@@ -115,7 +113,7 @@ u64 UserMemory::new_entries(u64 count) {
 
 u64 UserMemory::slot_of(u64 root, u64 va, bool make) {
   u64 table = root;
-  for (unsigned level = user_first_level;; ++level) {
+  for (unsigned level = page::last_level + 1 - words_.levels();; ++level) {
     const unsigned lg2 = 12 + 9 * (page::last_level - level);
     const u64 slot = table + 8 * ((va >> lg2) & 511);
     if (level == page::last_level) return slot;
@@ -138,7 +136,7 @@ u64 UserMemory::leaf(u64 va, u64 ipa, u32 prot) const {
 }
 
 bool UserMemory::map(u64 root, u64 va, u64 ipa, u32 prot) {
-  if ((va >> input_bits) != 0) return false;
+  if ((va >> input_bits()) != 0) return false;
   const u64 slot = slot_of(root, va, true);
   if (slot == 0) return false;
   sink_.before(va);
@@ -150,7 +148,7 @@ bool UserMemory::map(u64 root, u64 va, u64 ipa, u32 prot) {
 }
 
 bool UserMemory::unmap(u64 root, u64 va) {
-  const u64 slot = (va >> input_bits) != 0 ? 0 : slot_of(root, va, false);
+  const u64 slot = (va >> input_bits()) != 0 ? 0 : slot_of(root, va, false);
   if (slot == 0) return false;
   sink_.before(va);
   write(slot, 0);
@@ -185,8 +183,8 @@ bool UserMemory::set_entry(u64 first, u64 number, const UserEntry& content) {
     const bool outside = content.kind == UserEntryKind::outside;
     const u64 root = outside ? first_ipa + bytes : content.root;
     now.asid = outside ? 0 : asid_of(root);
-    word0 |= cd_t0sz | cd_write_back | cd_no_half_1 | (output_size_ << cd_ips_lsb) | cd_aa64 |
-             cd_records | cd_aborts | (now.asid << cd_asid_lsb);
+    word0 |= u64{64 - input_bits()} | cd_write_back | cd_no_half_1 | (output_size_ << cd_ips_lsb) |
+             cd_aa64 | cd_records | cd_aborts | (now.asid << cd_asid_lsb);
     if (httu_ >= 1) word0 |= cd_ha;
     if (httu_ >= 2) word0 |= cd_hd;
     word1 = root;

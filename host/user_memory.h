@@ -19,7 +19,6 @@ class UserMemory {
   static constexpr u64 first_ipa = u64{1} << 30;
   static constexpr u64 bytes = u64{1} << 20;
   static constexpr u64 page_bytes = 4096;
-  static constexpr u32 input_bits = 39;  ///< of the user's own addresses
 
   /// Whoever is told what is written, as the memory of a user and as its meaning.
   class Sink {
@@ -39,9 +38,10 @@ class UserMemory {
   };
 
   /// Physical memory for it begins at `pa`, which nobody else uses.
-  UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps,
-             UsersFormat format = UsersFormat::smmuv3);
+  UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps, const UserWords& words);
   [[nodiscard]] const UserWords& words() const { return words_; }
+  /// Of the user's own addresses.
+  [[nodiscard]] u32 input_bits() const { return 12 + 9 * words_.levels(); }
 
   /// The user of a new stage 2 domain. What its caller has to map at first_ipa, `bytes`, rw: the
   /// physical address.

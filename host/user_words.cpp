@@ -2,8 +2,10 @@
 #include "host/user_words.h"
 
 #include "base/bits.h"
+#include "host/drawn_commands.h"
 #include "host/page_descriptor.h"
 #include "host/user_commands.h"
+#include "iommucheck/driver.h"
 
 namespace iommucheck::oracle {
 
@@ -13,6 +15,7 @@ using spec::sva::CommandWords;
 
 class Smmuv3Words final : public UserWords {
  public:
+  [[nodiscard]] u32 number() const override { return IOMMUCHECK_FORMAT_SMMUV3; }
   [[nodiscard]] bool empties_pages() const override { return false; }
   [[nodiscard]] u64 pointer(u64 ipa) const override {
     return ipa | page::valid | page::table_or_page;
@@ -63,11 +66,15 @@ class Smmuv3Words final : public UserWords {
   [[nodiscard]] CommandWords sync() const override { return user_command::sync(); }
   [[nodiscard]] CommandWords resume() const override { return user_command::resume(); }
   [[nodiscard]] CommandWords reserved() const override { return user_command::reserved(); }
+  [[nodiscard]] CommandWords drawn(u64 word, std::span<const u64> /*roots*/) const override {
+    return drawn_command(word);
+  }
 };
 
 /// docs/backends.md.
 class TwoWords final : public UserWords {
  public:
+  [[nodiscard]] u32 number() const override { return IOMMUCHECK_FORMAT_TWO; }
   [[nodiscard]] bool empties_pages() const override { return true; }
   [[nodiscard]] u64 pointer(u64 ipa) const override { return u64{1} << 63 | ipa >> 12; }
   [[nodiscard]] u64 leaf(u64 ipa, u32 prot) const override {
@@ -100,15 +107,25 @@ class TwoWords final : public UserWords {
   [[nodiscard]] CommandWords sync() const override { return {1, 0}; }         // forget_device
   [[nodiscard]] CommandWords resume() const override { return {6, 0}; }       // respond
   [[nodiscard]] CommandWords reserved() const override { return {63, 0}; }
+  [[nodiscard]] CommandWords drawn(u64 word, std::span<const u64> roots) const override {
+    return drawn_command_of_two(word, roots);
+  }
 };
 
 }  // namespace
 
-const UserWords& user_words(UsersFormat format) {
-  static const Smmuv3Words smmuv3;
-  static const TwoWords two;
-  if (format == UsersFormat::two) return two;
-  return smmuv3;
+const UserWords& smmuv3_user_words() {
+  static const Smmuv3Words words;
+  return words;
+}
+
+const UserWords& two_user_words() {
+  static const TwoWords words;
+  return words;
+}
+
+const UserWords* user_words(const Setup& setup) {
+  return setup.hardware != nullptr ? setup.hardware->user_words() : &smmuv3_user_words();
 }
 
 }  // namespace iommucheck::oracle

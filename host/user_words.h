@@ -1,61 +1,19 @@
 // SPDX-License-Identifier: MIT
-// How a user of a stage 2 domain writes for its own IOMMU: its tables, its route, its commands.
-// Apart from the driver's and the specification's, as all that the environment writes.
+// How users of the IOMMUs that are built in write. Apart from the driver's and the specification's,
+// as all that the environment writes.
 #pragma once
 
-#include <array>
 #include <optional>
 
-#include "monitor/user_format.h"
-#include "spec/sva/call.h"
+#include "monitor/setup.h"
+#include "monitor/user_words.h"
 
 namespace iommucheck::oracle {
 
-class UserWords {
- public:
-  virtual ~UserWords() = default;
-  /// Whether its hardware knows of its memory only what was stored there: pages of tables are
-  /// emptied first.
-  [[nodiscard]] virtual bool empties_pages() const = 0;
-
-  // ---- tables of pages: three levels of 512 words, from 39 bits down ----
-  [[nodiscard]] virtual u64 pointer(u64 ipa) const = 0;
-  [[nodiscard]] virtual u64 leaf(u64 ipa, u32 prot) const = 0;
-  /// Where a pointer leads.
-  [[nodiscard]] virtual u64 next(u64 word) const = 0;
-
-  // ---- routes ----
-  /// Whether what leads to a table is an entry in the user's memory; else it is the route.
-  [[nodiscard]] virtual bool has_entries() const = 0;
-  /// To one table, by its entry or its root, at `at`.
-  [[nodiscard]] virtual std::array<u64, 2> route_to(u64 at) const = 0;
-
-  // ---- commands ----
-  [[nodiscard]] virtual spec::sva::CommandWords va(u64 va) const = 0;  ///< of every table
-  /// A page of the table with that ASID, in one of the forms that do; `how` says which. `ranges`:
-  /// of several pages too.
-  [[nodiscard]] virtual spec::sva::CommandWords page(u64 asid, u64 va, bool ranges,
-                                                     u64 how) const = 0;
-  [[nodiscard]] virtual spec::sva::CommandWords all() const = 0;
-  /// Of an entry; what is no command where there are none.
-  [[nodiscard]] virtual spec::sva::CommandWords entry(u64 number, u64 pasid) const = 0;
-  /// What the device itself has cached. nullopt: without a PASID.
-  [[nodiscard]] virtual spec::sva::CommandWords device(u64 number, std::optional<u64> pasid,
-                                                       u64 va) const = 0;
-  /// The same in one of the forms that do; `how` says which.
-  [[nodiscard]] virtual spec::sva::CommandWords device_by(u64 number, std::optional<u64> pasid,
-                                                          u64 va, u64 /*how*/) const {
-    return device(number, pasid, va);
-  }
-  // What a user may not give.
-  [[nodiscard]] virtual spec::sva::CommandWords all_of_host() const = 0;
-  [[nodiscard]] virtual spec::sva::CommandWords sync() const = 0;
-  [[nodiscard]] virtual spec::sva::CommandWords resume() const = 0;
-  [[nodiscard]] virtual spec::sva::CommandWords reserved() const = 0;
-};
-
-/// Of a format that there is.
-const UserWords& user_words(UsersFormat format);
+const UserWords& smmuv3_user_words();
+const UserWords& two_user_words();
+/// Of the setup's hardware; null: there are no users.
+const UserWords* user_words(const Setup& setup);
 
 namespace two_user_command {
 

@@ -12,9 +12,10 @@
 #include <vector>
 
 #include "base/types.h"
-#include "monitor/user_format.h"
+#include "monitor/user_words.h"
 #include "spec/sva/call.h"
 #include "spec/sva/setup.h"
+#include "spec/sva/user_format.h"
 
 namespace iommucheck::oracle {
 
@@ -69,8 +70,9 @@ class Hardware {
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// What of the interface's setup it decides: PASID 0, whether faults wait.
   virtual void adapt(spec::sva::Setup& setup) const = 0;
-  /// How users of stage 2 domains write, if it has any.
-  [[nodiscard]] virtual UsersFormat users_format() const { return UsersFormat::none; }
+  /// What users of stage 2 domains write, and how one writes; null: it has none. Both live as long.
+  [[nodiscard]] virtual const spec::sva::UserFormat* user_format() const { return nullptr; }
+  [[nodiscard]] virtual const UserWords* user_words() const { return nullptr; }
 
   // ---- what is done to it ----
   /// Whether it is a word by which devices are led, and none of a page table.

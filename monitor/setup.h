@@ -7,7 +7,6 @@
 
 #include "monitor/hardware.h"
 #include "monitor/not_claimed.h"
-#include "monitor/user_format.h"
 #include "spec/smmu/id_registers.h"
 #include "spec/smmu/profile.h"
 #include "spec/sva/interface.h"
@@ -42,9 +41,6 @@ struct Setup {
   [[nodiscard]] u64 process_pa() const { return window_pa + window_bytes; }
   u64 users_pa = 0;  ///< memory of users of stage 2 domains; 0: behind all others'
 };
-
-/// How users of the setup's hardware write.
-UsersFormat users_format(const Setup& setup);
 
 /// The SMMU that `check` plays: what the driver meets in the ID registers.
 spec::IdRegisters default_id_registers();

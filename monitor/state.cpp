@@ -34,10 +34,6 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
 
 }  // namespace
 
-UsersFormat users_format(const Setup& setup) {
-  return setup.hardware != nullptr ? setup.hardware->users_format() : UsersFormat::smmuv3;
-}
-
 spec::IdRegisters default_id_registers() {
   spec::Capabilities caps;
   caps.minor = 1;  // BBML = 0, which asks most of a driver, is there before v3.2 only
@@ -62,8 +58,10 @@ MonitorState::MonitorState(const Setup& setup)
     : setup_(setup),
       caches_(spec::parse_capabilities(setup.id), setup.profile),
       smmu_(caches_, setup.id),
-      user_format_(make_user_format(users_format(setup), spec::parse_capabilities(setup.id))),
-      interface_(caches_.trail(), interface_setup(setup, user_format_.get())) {
+      user_format_(spec::parse_capabilities(setup.id)),
+      interface_(caches_.trail(),
+                 interface_setup(setup, setup.hardware != nullptr ? setup.hardware->user_format()
+                                                                  : &user_format_)) {
   if (setup.window_bytes != 0) {
     caches_.memory().reserve(setup.window_pa, setup.window_bytes, setup.window_memory);
   }

@@ -12,6 +12,7 @@
 #include "monitor/hardware_judge.h"
 #include "monitor/recording_rules.h"
 #include "monitor/setup.h"
+#include "monitor/user_format.h"
 #include "spec/smmu/smmu.h"
 #include "spec/sva/interface.h"
 #include "trace/event.h"
@@ -82,7 +83,7 @@ class MonitorState {
   spec::Smmu smmu_;
 
  private:
-  std::unique_ptr<spec::sva::UserFormat> user_format_;
+  Smmuv3UserFormat user_format_;  // where the hardware has none of its own
 
  protected:
   spec::sva::Interface interface_;

@@ -151,14 +151,4 @@ std::optional<spec::sva::EventWords> Smmuv3UserFormat::event(const spec::sva::Ev
   }
 }
 
-std::unique_ptr<spec::sva::UserFormat> make_user_format(UsersFormat format,
-                                                        const spec::Capabilities& caps) {
-  switch (format) {
-    case UsersFormat::smmuv3: return std::make_unique<Smmuv3UserFormat>(caps);
-    case UsersFormat::two: return std::make_unique<TwoUserFormat>();
-    case UsersFormat::none: break;
-  }
-  return nullptr;
-}
-
 }  // namespace iommucheck::oracle

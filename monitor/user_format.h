@@ -3,15 +3,10 @@
 // bytes; and the event records that it reads. INTERFACE "Nested".
 #pragma once
 
-#include <memory>
-
 #include "spec/smmu/registers.h"
 #include "spec/sva/user_format.h"
 
 namespace iommucheck::oracle {
-
-/// By their names in driver.h (IOMMUCHECK_FORMAT_*).
-enum class UsersFormat : u32 { none = 0, smmuv3 = 1, two = 2 };
 
 /// Words 0 and 1 of an STE; IHI 0070 4, 5.2, 7.3.
 class Smmuv3UserFormat final : public spec::sva::UserFormat {
@@ -39,9 +34,5 @@ class TwoUserFormat final : public spec::sva::UserFormat {
       const std::array<u64, 2>& structure) const override;
   [[nodiscard]] spec::sva::UserCommand command(const spec::sva::CommandWords& words) const override;
 };
-
-/// Null: there are no users.
-std::unique_ptr<spec::sva::UserFormat> make_user_format(UsersFormat format,
-                                                        const spec::Capabilities& caps);
 
 }  // namespace iommucheck::oracle

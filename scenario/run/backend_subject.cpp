@@ -67,7 +67,7 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .request_groups = machine->has_groups(),
           .dirty = setup.dirty != spec::sva::DirtyHardware::none,
           .hooks = true,
-          .users = machine->users_format() != UsersFormat::none,
+          .users = machine->user_words() != nullptr,
           .commands = true};
 }
 

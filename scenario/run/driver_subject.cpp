@@ -117,9 +117,9 @@ std::string DriverSubject::boot(const World& world) {
   booted_ = failed.empty();
   if (booted_) host_->snapshot();
   user_sink_.emplace(*monitor_);
-  const UsersFormat format = users_format(setup);
-  if (format != UsersFormat::none && (backend_ || !world.second_backend)) {
-    users_.emplace(*user_sink_, host_->users_pa(), capabilities_of(world), format);
+  const UserWords* words = user_words(setup);
+  if (words != nullptr && (backend_ || !world.second_backend)) {
+    users_.emplace(*user_sink_, host_->users_pa(), capabilities_of(world), *words);
   }
   return failed;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "host/user_words.h"
 #include "spec/rules/interface.h"
 #include "spec/smmu/event_record.h"
 
@@ -58,12 +59,16 @@ std::string Model::boot(const World& world) {
   world_ = world;
   spec::sva::Setup setup = interface_setup(world);
   const spec::Capabilities caps = capabilities_of(world);
-  const UsersFormat format = world.second_backend ? UsersFormat::two : UsersFormat::smmuv3;
-  user_format_ = make_user_format(format, caps);
+  if (world.second_backend) {
+    user_format_ = std::make_unique<TwoUserFormat>();
+  } else {
+    user_format_ = std::make_unique<Smmuv3UserFormat>(caps);
+  }
   setup.user_format = user_format_.get();
   interface_ = std::make_unique<spec::sva::Interface>(trail_, setup);
   constexpr u64 users_pa = u64{3} << 31;
-  users_.emplace(user_sink_, users_pa, caps, format);
+  users_.emplace(user_sink_, users_pa, caps,
+                 world.second_backend ? two_user_words() : smmuv3_user_words());
   return {};
 }
 

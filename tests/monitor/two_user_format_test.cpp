@@ -19,7 +19,7 @@ const TwoUserFormat format;
 constexpr u64 root = 0x40003000;
 
 TEST(TwoUserFormat, WhatAUserMayGive) {
-  const UserWords& words = user_words(UsersFormat::two);
+  const UserWords& words = two_user_words();
   const auto page = format.command(words.va(0x5123));
   EXPECT_EQ(page.kind, Kind::translations);
   EXPECT_EQ(page.first, 0x5000U);
@@ -38,7 +38,7 @@ TEST(TwoUserFormat, WhatAUserMayGive) {
 }
 
 TEST(TwoUserFormat, WhatAUserMayNotGive) {
-  const UserWords& words = user_words(UsersFormat::two);
+  const UserWords& words = two_user_words();
   for (const auto& one : {words.all_of_host(), words.sync(), words.resume(), words.reserved(),
                           words.entry(1, 0), two_user_command::drop_range(root, 0x9000, 3),
                           two_user_command::drop_range(root, 0x1000, 52),
