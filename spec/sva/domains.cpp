@@ -76,6 +76,7 @@ void apply_domain_alloc(InterfaceState& s, const Call& call, const Observed& obs
     domain.page_sizes = observed.facts.page_sizes;
   }
   const u32 index = s.spaces.allocate(s.trail, domain);
+  note_users_route(s, index);
   s.forest.erase(s.freed_handles, observed.value, observed.value);
   s.forest.insert(s.handles, {.first = observed.value, .last = observed.value, .tag = index});
 }

@@ -190,6 +190,33 @@ void forget_user_memory(InterfaceState& s, u32 parent) {
 
 // --- Promises ---
 
+namespace {
+
+/// Of a table that has more than one: no command by a number takes all that it has made.
+constexpr u64 several_numbers = ~u64{0};
+
+}  // namespace
+
+void note_users_route(InterfaceState& s, u32 domain) {
+  const u32 parent = parent_of(s, domain);
+  const UserRoute route = route_of(s, domain);
+  if (parent == 0 || !route.table || !route.number) return;
+  const u32 table = find_table(s, parent, *route.table);
+  bool mixed = table == 0 || s.spaces[table].input_bits != route.table_bits;
+  for_each_table_of(s, parent, [&](u32 i) {
+    const u64 number = s.spaces[i].structure[1];
+    mixed |= i != table && (number == *route.number || number == several_numbers);
+  });
+  if (mixed) s.spaces.edit(s.trail, parent).structure[0] = 1;
+  if (table == 0) return;
+  u64& number = s.spaces.edit(s.trail, table).structure[1];
+  number = number == 0 || number == *route.number ? *route.number : several_numbers;
+}
+
+bool are_numbers_mixed(const InterfaceState& s, u32 parent) {
+  return s.spaces[parent].structure[0] != 0;
+}
+
 void note_users_device(InterfaceState& s, u32 domain) {
   const u32 parent = parent_of(s, domain);
   if (parent != 0 && s.spaces[parent].used == 0) s.spaces.edit(s.trail, parent).used = 1;

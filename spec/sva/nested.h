@@ -44,6 +44,11 @@ void forget_user_memory(InterfaceState& s, u32 parent);
 /// A device came to the domain.
 void note_users_device(InterfaceState& s, u32 domain);
 
+/// A route of a user's is there, with a number for what its table makes: one that is another
+/// table's too, or of a table that nobody knows, mixes up what all of them make.
+void note_users_route(InterfaceState& s, u32 domain);
+bool are_numbers_mixed(const InterfaceState& s, u32 parent);
+
 /// The user's own route of a nested domain.
 UserRoute route_of(const InterfaceState& s, u32 domain);
 

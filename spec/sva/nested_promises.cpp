@@ -141,7 +141,8 @@ void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substrea
   }
   if (route.table) {
     const u32 table = find_table(s, parent, *route.table);
-    const bool known = table != 0 && s.spaces[table].input_bits == route.table_bits;
+    const bool known = table != 0 && s.spaces[table].input_bits == route.table_bits &&
+                       !(route.number && are_numbers_mixed(s, parent));
     if (!known) return out.add({.state = State::within});
     return table_promises(s, parent, table, iova, with_calls, out);
   }

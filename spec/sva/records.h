@@ -63,7 +63,9 @@ struct Space {
   u32 asked = 0;      ///< tracked, and a device that may ask for translations was on it
   u32 used = 0;       ///< stage 2: a device was on a route of its user's, which may be cached
   u32 padding = 0;
-  std::array<u64, 2> structure{};  ///< nested: the user's own route; of its table: where it begins
+  /// nested: the user's own route; of its table: where it begins, and its ASID or number; of a
+  /// parent: whether its user's numbers are mixed up.
+  std::array<u64, 2> structure{};
 };
 
 /// By which number the user of a parent calls a device.

@@ -21,6 +21,8 @@ struct UserRoute {
   /// an entry does.
   std::optional<u64> table{};
   u32 table_bits = 0;
+  /// Then: by which number its translations are known; none: by its root.
+  std::optional<u64> number{};
   u64 entries = 0;     ///< stage1: address of entry 0, an IPA
   u32 pasid_bits = 0;  ///< stage1: entries are 2^it; 0: one, of accesses without a PASID
   First first = First::entry_0;
@@ -34,7 +36,7 @@ struct UserRoute {
 struct UserCommand {
   enum class Kind : u8 {
     forbidden,     ///< none that a user may give: EIO
-    translations,  ///< of [first, last], of one ASID or of one table, or of all
+    translations,  ///< of [first, last], of one ASID (or number) or of one table, or of all
     entry,         ///< of a PASID table: `pasid`, or all
     nothing_owed,  ///< of a device's own cache
   };
