@@ -19,7 +19,8 @@ struct BackendDoor {
   u32 flags = 0;
   iommucheck_backend_ops backend{};
   iommucheck_hardware_ops hardware{};
-  const void* code = nullptr;  ///< an address within the object
+  iommucheck_user_format users{};  ///< with IOMMUCHECK_BACKEND_USERS
+  const void* code = nullptr;      ///< an address within the object
 };
 
 /// bad_input for anything that is wrong with the file or its structs. It runs the object's

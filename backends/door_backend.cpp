@@ -16,8 +16,10 @@ constexpr u32 kind_of(impl::Route::Kind kind) {
   switch (kind) {
     case impl::Route::Kind::bypass: return IOMMUCHECK_ROUTE_UNTRANSLATED;
     case impl::Route::Kind::table: return IOMMUCHECK_ROUTE_TABLE;
-    default: return IOMMUCHECK_ROUTE_BLOCKED;
+    case impl::Route::Kind::user: return IOMMUCHECK_ROUTE_USER;
+    case impl::Route::Kind::blocked: break;
   }
+  return IOMMUCHECK_ROUTE_BLOCKED;
 }
 
 constexpr bool within(u64 value, u64 first, u64 last) { return value >= first && value <= last; }
@@ -151,6 +153,7 @@ iommucheck_route DoorBackend::route_of(const impl::Route& route) {
   given.first = kind_of(route.first);
   given.pasid_bits = route.pasid_bits;
   if (route.table != nullptr) given.table = static_cast<const DoorTable*>(route.table)->theirs;
+  std::ranges::copy(route.structure, given.structure);
   return given;
 }
 
@@ -201,7 +204,9 @@ iommucheck_entry DoorBackend::entry_of(const impl::Entry& entry) {
   } else if (entry.space != nullptr) {
     given.table_pa = entry.space->table_pa;
     given.input_bits = entry.space->input_bits;
-    given.space = static_cast<const DoorSpace*>(entry.space)->theirs;
+    const auto& its = static_cast<const DoorSpace&>(*entry.space);
+    given.space = its.theirs;
+    if (its.outer) given.flags |= IOMMUCHECK_ENTRY_OUTER;
   }
   return given;
 }
@@ -267,13 +272,16 @@ void DoorBackend::release_tag(impl::Tag tag) {
 
 // ---- spaces -------------------------------------------------------------------------------------
 
-int DoorBackend::new_space(u32 input_bits, bool foreign, impl::Space** space) {
+int DoorBackend::new_space(u32 input_bits, SpaceKind kind, impl::Space** space) {
+  const bool foreign = kind == SpaceKind::foreign;
   DoorSpace* made = spaces_.allocate(platform_);
   if (made == nullptr) return -IOMMUCHECK_ENOMEM;
   iommucheck_space given{};
   given.size = sizeof given;
   given.abi = IOMMUCHECK_BACKEND_ABI;
-  made->theirs = ops().open_space(self_, input_bits, foreign ? 1 : 0, &given);
+  made->outer = kind == SpaceKind::outer;
+  made->theirs = made->outer ? ops().open_outer(self_, input_bits, &given)
+                             : ops().open_space(self_, input_bits, foreign ? 1 : 0, &given);
   if (made->theirs == nullptr) {
     spaces_.release(*made);
     return -IOMMUCHECK_ENOMEM;
@@ -289,11 +297,11 @@ int DoorBackend::new_space(u32 input_bits, bool foreign, impl::Space** space) {
 }
 
 int DoorBackend::open_space(u32 input_bits, impl::Space** space) {
-  return new_space(input_bits, false, space);
+  return new_space(input_bits, SpaceKind::own, space);
 }
 
 int DoorBackend::open_foreign_space(const impl::Space& like, impl::Space** space) {
-  return new_space(like.input_bits, true, space);
+  return new_space(like.input_bits, SpaceKind::foreign, space);
 }
 
 void DoorBackend::close_space(impl::Space& space) {
@@ -386,6 +394,78 @@ impl::SyncResult DoorBackend::flush() {
 
 bool DoorBackend::drop_everything() {
   return checked("drop_everything", ops().drop_everything(self_)) == 0;
+}
+
+// ---- users
+// ----------------------------------------------------------------------------------------
+
+int DoorBackend::open_outer(u32 input_bits, impl::Space** space, impl::Table** table) {
+  if (!has(IOMMUCHECK_BACKEND_USERS)) return -IOMMUCHECK_EOPNOTSUPP;
+  const u32 bits = input_bits != 0 ? input_bits : info_.input_bits_max;
+  if (!within(bits, info_.input_bits_min, info_.input_bits_max)) return -IOMMUCHECK_EINVAL;
+  impl::Table* made = open_table();
+  if (made == nullptr) return -IOMMUCHECK_ENOMEM;
+  if (int error = new_space(bits, SpaceKind::outer, space)) {
+    close_table(*made);
+    return error;
+  }
+  const impl::Entry entry = {.space = *space, .tag = (*space)->tag};
+  if (set_first_entry(*made, &entry) == impl::Stored::timed_out) {
+    nonsense("set_first_entry of an outer space timed out: nothing leads there yet");
+  }
+  *table = made;
+  return 0;
+}
+
+int DoorBackend::check_structure(const iommucheck_nested_params& params, bool pasids,
+                                 const impl::Space& outer) const {
+  if (!has(IOMMUCHECK_BACKEND_USERS) || pasids) return -IOMMUCHECK_EOPNOTSUPP;
+  if (params.format != door_->users.format) return -IOMMUCHECK_EINVAL;
+  const u64 structure[] = {params.table, params.config};
+  const int answer =
+      ops().check_structure(self_, structure, static_cast<const DoorSpace&>(outer).theirs);
+  if (answer == 0 || answer == -IOMMUCHECK_EINVAL || answer == -IOMMUCHECK_EOPNOTSUPP) {
+    return answer;
+  }
+  nonsense(fmt::format("check_structure answered {}: it may answer 0, EINVAL, EOPNOTSUPP", answer));
+  return 0;
+}
+
+void DoorBackend::drop_inner(impl::Tag tag) {
+  const iommucheck_tag its = c_tag(tag);
+  if (ops().drop_inner != nullptr) ops().drop_inner(self_, &its);
+}
+
+void DoorBackend::drop_device_wholly(u32 device) {
+  if (has(IOMMUCHECK_BACKEND_USERS)) {
+    ops().drop_device_wholly(self_, device);
+  } else {
+    Backend::drop_device_wholly(device);
+  }
+}
+
+impl::UserCommand DoorBackend::understand(const u64* words) const {
+  iommucheck_user_about about{};
+  about.size = sizeof about;
+  about.abi = IOMMUCHECK_BACKEND_ABI;
+  ops().understand(self_, words, &about);
+  const bool can_be = about.about <= IOMMUCHECK_USER_DEVICE && about.names_device <= 1 &&
+                      (about.about != IOMMUCHECK_USER_DEVICE || about.names_device == 1);
+  if (!can_be) {
+    nonsense(fmt::format("understand says about {}, names_device {}: that cannot be", about.about,
+                         about.names_device));
+    return {};
+  }
+  static_assert(static_cast<u32>(impl::UserCommand::About::device) == IOMMUCHECK_USER_DEVICE);
+  return {.about = static_cast<impl::UserCommand::About>(about.about),
+          .names_device = about.names_device != 0,
+          .number = about.number};
+}
+
+void DoorBackend::forward(const u64* words, impl::Tag tag, u32 device,
+                          const impl::Structure& /*structure*/) {
+  const iommucheck_tag its = c_tag(tag);
+  ops().forward(self_, words, &its, device);
 }
 
 // ---- faults -------------------------------------------------------------------------------------

@@ -85,6 +85,15 @@ class DoorBackend final : public impl::HookedBackend {
   int take_tag(const iommucheck_mm& mm, u64 cpus, impl::Tag* tag) override;
   void release_tag(impl::Tag tag) override;
 
+  int open_outer(u32 input_bits, impl::Space** space, impl::Table** table) override;
+  int check_structure(const iommucheck_nested_params& params, bool pasids,
+                      const impl::Space& outer) const override;
+  void drop_inner(impl::Tag tag) override;
+  void drop_device_wholly(u32 device) override;
+  impl::UserCommand understand(const u64* words) const override;
+  void forward(const u64* words, impl::Tag tag, u32 device,
+               const impl::Structure& structure) override;
+
   bool remembers_unmapped() const override { return has(IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED); }
   void drop_translations(impl::Tag tag, const impl::Places& places) override;
   void drop_gathered(const impl::Gather& gather, impl::Tag tag,
@@ -114,6 +123,7 @@ class DoorBackend final : public impl::HookedBackend {
     u32 index = 0;
     u32 generation = 0;
     void* theirs = nullptr;
+    bool outer = false;
   };
 
   [[nodiscard]] bool has(u32 flag) const { return (door_->flags & flag) != 0; }
@@ -128,7 +138,8 @@ class DoorBackend final : public impl::HookedBackend {
   impl::Stored store(impl::Table& table, u32 pasid, const iommucheck_entry* entry);
   void nonsense(std::string text) const { nonsense_.push_back(std::move(text)); }
   static iommucheck_entry entry_of(const impl::Entry& entry);
-  int new_space(u32 input_bits, bool foreign, impl::Space** space);
+  enum class SpaceKind : u8 { own, foreign, outer };
+  int new_space(u32 input_bits, SpaceKind kind, impl::Space** space);
 
   std::shared_ptr<const BackendDoor> door_;
   const iommucheck_platform& given_;

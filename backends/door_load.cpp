@@ -16,7 +16,8 @@ namespace {
 
 constexpr u32 known_flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0 |
                             IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED | IOMMUCHECK_BACKEND_WAITS |
-                            IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE | IOMMUCHECK_BACKEND_GROUPS;
+                            IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE | IOMMUCHECK_BACKEND_GROUPS |
+                            IOMMUCHECK_BACKEND_USERS;
 
 std::unexpected<Error> bad(const std::string& path, std::string_view what) {
   return fail(ErrorCode::bad_input, fmt::format("{}: {}", path, what));
@@ -83,19 +84,32 @@ constexpr const char* backend_functions[] = {"open",
                                              "flush",
                                              "drop_everything",
                                              "read_fault",
-                                             "answer"};
+                                             "answer",
+                                             "open_outer",
+                                             "check_structure",
+                                             "drop_inner",
+                                             "drop_device_wholly",
+                                             "understand",
+                                             "forward"};
 constexpr const char* hardware_functions[] = {
     "open",         "stored",        "given_back",      "write",          "read",
     "set_stuck",    "remove",        "process_created", "process_says",   "process_settles",
     "process_gone", "answers",       "walker_switches", "walker_flushes", "walker_answers",
-    "wait",         "take_response", "is_waiting"};
+    "wait",         "take_response", "is_waiting",      "users_answers"};
+constexpr const char* user_functions[] = {"route", "command",  "pointer", "leaf",
+                                          "next",  "route_to", "write"};
 static_assert(std::size(backend_functions) == (sizeof(iommucheck_backend_ops) - 8) / 8);
 static_assert(std::size(hardware_functions) == (sizeof(iommucheck_hardware_ops) - 8) / 8);
 static_assert(IOMMUCHECK_BACKEND_OPS_SIZE_VER0 == offsetof(iommucheck_backend_ops, read_fault));
 static_assert(IOMMUCHECK_HARDWARE_OPS_SIZE_VER0 == offsetof(iommucheck_hardware_ops, wait));
-static_assert(IOMMUCHECK_BACKEND_SIZE_VER0 == sizeof(iommucheck_backend));
+static_assert(std::size(user_functions) == (sizeof(iommucheck_user_format) - 16) / 8);
+static_assert(IOMMUCHECK_BACKEND_SIZE_VER0 == offsetof(iommucheck_backend, users));
+static_assert(IOMMUCHECK_USER_ABOUT_SIZE_VER0 == sizeof(iommucheck_user_about));
+static_assert(IOMMUCHECK_USER_ROUTE_SIZE_VER0 == sizeof(iommucheck_user_route));
+static_assert(IOMMUCHECK_USER_COMMAND_SIZE_VER0 == sizeof(iommucheck_user_command));
+static_assert(IOMMUCHECK_USER_FORMAT_SIZE_VER0 == sizeof(iommucheck_user_format));
 static_assert(IOMMUCHECK_BACKEND_INFO_SIZE_VER0 == sizeof(iommucheck_backend_info));
-static_assert(IOMMUCHECK_ROUTE_SIZE_VER0 == sizeof(iommucheck_route));
+static_assert(IOMMUCHECK_ROUTE_SIZE_VER0 == offsetof(iommucheck_route, structure));
 static_assert(IOMMUCHECK_ENTRY_SIZE_VER0 == sizeof(iommucheck_entry));
 static_assert(IOMMUCHECK_SPACE_SIZE_VER0 == sizeof(iommucheck_space));
 static_assert(IOMMUCHECK_WAITING_SIZE_VER0 == sizeof(iommucheck_waiting));
@@ -122,28 +136,68 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
   const auto hardware =
       whole(head->hardware, IOMMUCHECK_HARDWARE_OPS_SIZE_VER0, "iommucheck_hardware_ops", path);
   if (!hardware) return std::unexpected(hardware.error());
+  const auto missing_of = [&](const char* whose, const auto& all, std::size_t first,
+                              std::size_t end, const auto& names, const char* flag,
+                              std::initializer_list<std::size_t> optional = {}) {
+    const auto none = missing(all, first, end, optional);
+    if (!none) return std::string();
+    return fmt::format("{} has no {}; every one needs it{}", whose,
+                       names[*none + (first - 8) / sizeof(void*)], flag);
+  };
+  using BackendOps = iommucheck_backend_ops;
+  using HardwareOps = iommucheck_hardware_ops;
+  std::string none =
+      missing_of("the backend", *backend, offsetof(BackendOps, open),
+                 IOMMUCHECK_BACKEND_OPS_SIZE_VER0, backend_functions, "",
+                 {offsetof(BackendOps, can_route), offsetof(BackendOps, prepare_route),
+                  offsetof(BackendOps, prepare_entry), offsetof(BackendOps, release_tag)});
+  if (none.empty()) {
+    none = missing_of("the hardware", *hardware, offsetof(HardwareOps, open),
+                      IOMMUCHECK_HARDWARE_OPS_SIZE_VER0, hardware_functions, "");
+  }
   const bool waits = (head->flags & IOMMUCHECK_BACKEND_WAITS) != 0;
-  if (const auto none = missing(*backend, offsetof(iommucheck_backend_ops, open),
-                                waits ? sizeof *backend : IOMMUCHECK_BACKEND_OPS_SIZE_VER0,
-                                {offsetof(iommucheck_backend_ops, can_route),
-                                 offsetof(iommucheck_backend_ops, prepare_route),
-                                 offsetof(iommucheck_backend_ops, prepare_entry),
-                                 offsetof(iommucheck_backend_ops, release_tag)})) {
-    return bad(path,
-               fmt::format("the backend has no {}; every one needs it{}", backend_functions[*none],
-                           waits ? " that says IOMMUCHECK_BACKEND_WAITS" : ""));
+  if (none.empty() && waits) {
+    none = missing_of("the backend", *backend, offsetof(BackendOps, read_fault),
+                      offsetof(BackendOps, open_outer), backend_functions,
+                      " that says IOMMUCHECK_BACKEND_WAITS");
   }
-  if (const auto none = missing(*hardware, offsetof(iommucheck_hardware_ops, open),
-                                waits ? sizeof *hardware : IOMMUCHECK_HARDWARE_OPS_SIZE_VER0)) {
-    return bad(
-        path, fmt::format("the hardware has no {}; every one needs it{}", hardware_functions[*none],
-                          waits ? " whose backend says IOMMUCHECK_BACKEND_WAITS" : ""));
+  if (none.empty() && waits) {
+    none = missing_of("the hardware", *hardware, offsetof(HardwareOps, wait),
+                      offsetof(HardwareOps, users_answers), hardware_functions,
+                      " whose backend says IOMMUCHECK_BACKEND_WAITS");
   }
+  iommucheck_user_format users{};
+  const bool has_users = (head->flags & IOMMUCHECK_BACKEND_USERS) != 0;
+  if (none.empty() && has_users) {
+    none = missing_of("the backend", *backend, offsetof(BackendOps, open_outer), sizeof(BackendOps),
+                      backend_functions, " that says IOMMUCHECK_BACKEND_USERS",
+                      {offsetof(BackendOps, drop_inner)});
+  }
+  if (none.empty() && has_users) {
+    none = missing_of("the hardware", *hardware, offsetof(HardwareOps, users_answers),
+                      sizeof(HardwareOps), hardware_functions,
+                      " whose backend says IOMMUCHECK_BACKEND_USERS");
+  }
+  if (none.empty() && has_users) {
+    const auto given_users =
+        whole(head->users, IOMMUCHECK_USER_FORMAT_SIZE_VER0, "iommucheck_user_format", path);
+    if (!given_users) return std::unexpected(given_users.error());
+    users = *given_users;
+    constexpr std::size_t first = offsetof(iommucheck_user_format, route);
+    if (const auto at = missing(users, first, sizeof users)) {
+      none = fmt::format("the users' format has no {}", user_functions[*at]);
+    } else if (users.format < 0x100 || users.levels < 3 || users.levels > 5) {
+      none = fmt::format("the users' format is {:#x} of {} levels: it is 0x100 or more, of 3 to 5",
+                         users.format, users.levels);
+    }
+  }
+  if (!none.empty()) return bad(path, none);
   return BackendDoor{.path = path,
                      .name = std::string(head->name, ::strnlen(head->name, 63)),
                      .flags = head->flags,
                      .backend = *backend,
-                     .hardware = *hardware};
+                     .hardware = *hardware,
+                     .users = users};
 }
 
 Expected<std::shared_ptr<const BackendDoor>> load_backend(const std::string& path) {

@@ -4,14 +4,20 @@
 
 #include <array>
 #include <map>
+#include <type_traits>
 
-#include "backends/door_backend.h"
+#include "backends/door_users.h"
 #include "process/text_at.h"
 
 namespace iommucheck::oracle {
 namespace {
 
 constexpr u64 table_bytes_min = 8;
+
+template <class Answer>
+constexpr u32 greatest_kind =
+    std::is_same_v<Answer, iommucheck_may_reach> ? IOMMUCHECK_GETS_INSIDE
+                                                 : IOMMUCHECK_GETS_ANYTHING;
 
 u32 number_of_access(char access) {
   if (access == 'w') return IOMMUCHECK_ACCESS_WRITE;
@@ -21,7 +27,10 @@ u32 number_of_access(char access) {
 class DoorMachine final : public BackendMachine {
  public:
   DoorMachine(std::shared_ptr<const BackendDoor> door, const spec::sva::Setup& setup)
-      : door_(std::move(door)), setup_(setup) {}
+      : door_(std::move(door)),
+        setup_(setup),
+        user_format_(door_->users, nonsense_),
+        user_words_(door_->users) {}
 
   [[nodiscard]] std::string_view name() const override { return door_->name; }
   void adapt(spec::sva::Setup& setup) const override {
@@ -35,6 +44,12 @@ class DoorMachine final : public BackendMachine {
       setup.routes_identity |= setup.devices[i].passes_at_pasid;
     }
     setup.stalls = setup.page_requests = waits();
+  }
+  [[nodiscard]] const spec::sva::UserFormat* user_format() const override {
+    return has_users() ? &user_format_ : nullptr;
+  }
+  [[nodiscard]] const UserWords* user_words() const override {
+    return has_users() ? &user_words_ : nullptr;
   }
   [[nodiscard]] bool remembers_unmapped() const override {
     return (door_->flags & IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED) != 0;
@@ -112,15 +127,21 @@ class DoorMachine final : public BackendMachine {
   void walker_flushes(u32 walker) override { ops().walker_flushes(hardware_, walker); }
 
   [[nodiscard]] bool knows_privilege() const override { return true; }
+  [[nodiscard]] bool outer_ends_are_users() const override { return false; }
   /// Of a backend that has answered what cannot be that alone is found, not what follows from it.
   std::set<MayGet> answers(const MachineAccess& access) override {
     if (!nonsense_.empty()) return {};
     const iommucheck_access given = access_of(access);
-    return asked("answers",
-                 [&](iommucheck_may_get* all) { return ops().answers(hardware_, &given, all); });
+    if (has_users()) {
+      return asked<iommucheck_may_reach>("users_answers", [&](iommucheck_may_reach* all) {
+        return ops().users_answers(hardware_, &given, all);
+      });
+    }
+    return asked<iommucheck_may_get>(
+        "answers", [&](iommucheck_may_get* all) { return ops().answers(hardware_, &given, all); });
   }
   std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) override {
-    return asked("walker_answers", [&](iommucheck_may_get* all) {
+    return asked<iommucheck_may_get>("walker_answers", [&](iommucheck_may_get* all) {
       return ops().walker_answers(hardware_, walker, iova, number_of_access(access), all);
     });
   }
@@ -213,6 +234,7 @@ class DoorMachine final : public BackendMachine {
   static constexpr std::size_t why_max = 160;
 
   [[nodiscard]] const iommucheck_hardware_ops& ops() const { return door_->hardware; }
+  [[nodiscard]] bool has_users() const { return (door_->flags & IOMMUCHECK_BACKEND_USERS) != 0; }
   [[nodiscard]] bool waits() const { return (door_->flags & IOMMUCHECK_BACKEND_WAITS) != 0; }
   [[nodiscard]] u32 stream(const MachineAccess& access) const {
     return setup_.devices[access.device].stream_ids[access.stream];
@@ -231,11 +253,11 @@ class DoorMachine final : public BackendMachine {
   }
 
   /// Nothing where the answers cannot be: that is told, and nothing is compared.
-  template <class Ask>
+  template <class Answer, class Ask>
   std::set<MayGet> asked(const char* function, Ask ask) {
     // A place more than there may be, which nobody writes.
     constexpr u32 untouched = 0xdeadbeef;
-    std::array<iommucheck_may_get, IOMMUCHECK_ANSWERS_MAX + 1> all{};
+    std::array<Answer, IOMMUCHECK_ANSWERS_MAX + 1> all{};
     all.back().kind = untouched;
     const u32 count = ask(all.data());
     if (count == 0 || count > IOMMUCHECK_ANSWERS_MAX || all.back().kind != untouched) {
@@ -245,13 +267,16 @@ class DoorMachine final : public BackendMachine {
     }
     std::set<MayGet> set;
     for (u32 i = 0; i < count; ++i) {
-      if (all[i].kind > IOMMUCHECK_GETS_ANYTHING) {
+      if (all[i].kind > greatest_kind<Answer>) {
         tell(fmt::format("the hardware's {} gave an answer of kind {}: there is none", function,
                          all[i].kind));
         return {};
       }
       const auto kind = static_cast<MayGet::Kind>(all[i].kind);
       MayGet one{.kind = kind, .pa = kind == MayGet::Kind::address ? all[i].pa : 0};
+      if constexpr (std::is_same_v<Answer, iommucheck_may_reach>) {
+        if (all[i].has_ipa != 0 && kind == MayGet::Kind::address) one.ipa = all[i].ipa;
+      }
       if (all[i].why != nullptr) {
         auto text = text_at(all[i].why, why_max);
         if (!text) {
@@ -266,12 +291,17 @@ class DoorMachine final : public BackendMachine {
     return set;
   }
   static_assert(static_cast<u32>(MayGet::Kind::quiet) == IOMMUCHECK_GETS_QUIET &&
-                    static_cast<u32>(MayGet::Kind::anything) == IOMMUCHECK_GETS_ANYTHING,
+                    static_cast<u32>(MayGet::Kind::anything) == IOMMUCHECK_GETS_ANYTHING &&
+                    static_cast<u32>(MayGet::Kind::outer_not_mapped) ==
+                        IOMMUCHECK_GETS_OUTER_NOT_MAPPED &&
+                    static_cast<u32>(MayGet::Kind::inside) == IOMMUCHECK_GETS_INSIDE,
                 "the same kinds in the same order");
 
   std::shared_ptr<const BackendDoor> door_;
   spec::sva::Setup setup_;
   Nonsense nonsense_;
+  DoorUserFormat user_format_;
+  DoorUserWords user_words_;
   std::vector<iommucheck_stream> streams_;
   iommucheck_hardware_host host_{};
   std::map<u64, Waiting> waiting_;

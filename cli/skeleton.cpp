@@ -89,6 +89,8 @@ std::vector<SkeletonFile> skeleton_of(std::string_view kind, const std::string& 
          "a complete backend of an IOMMU like RISC-V's: put yours in its place"},
         {"riscv_hardware.c", embedded("examples/backends/riscv_hardware.c"),
          "the model of its hardware"},
+        {"riscv_users.c", embedded("examples/backends/riscv_users.c"),
+         "what users with page tables of their own write"},
         {"riscv_backend.h", embedded("examples/backends/riscv_backend.h"), "what both know of it"},
         {"model.h", embedded("examples/backends/model.h"),
          "what models have in common: the history of memory, and what caches may keep of it"},

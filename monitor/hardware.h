@@ -99,6 +99,9 @@ class Hardware {
   // ---- questions ----
   /// Whether privileged accesses have rights of their own.
   [[nodiscard]] virtual bool knows_privilege() const { return false; }
+  /// Whether what an outer space ends is a user's access; else an access that goes by the outer
+  /// space alone is told so too.
+  [[nodiscard]] virtual bool outer_ends_are_users() const { return true; }
   [[nodiscard]] virtual std::set<MayGet> answers(const MachineAccess& access) = 0;
   [[nodiscard]] virtual std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) = 0;
 

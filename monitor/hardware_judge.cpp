@@ -206,6 +206,22 @@ bool HardwareJudge::is_within(const Place& place, const MayGet& one, char access
   return false;
 }
 
+/// What an outer space ends, as a domain that is one says it: where no user's may be alone.
+std::optional<MayGet> HardwareJudge::as_hosts(const Place& place, const MayGet& one,
+                                              const Allowed& allowed, bool within) const {
+  const bool unmapped = one.kind == Gets::outer_not_mapped;
+  if (hardware_.outer_ends_are_users() || (!unmapped && one.kind != Gets::outer_denied)) {
+    return std::nullopt;
+  }
+  const bool unsure = within || allowed.promises.count > 1;
+  if (!unsure && interface_.expected_within(place.device, place.at, allowed.iova).count != 0) {
+    return std::nullopt;
+  }
+  MayGet its = one;
+  its.kind = unmapped ? Gets::not_mapped : Gets::denied;
+  return its;
+}
+
 bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& allowed,
                          bool within) const {
   const bool ends = is_end(one.kind);
@@ -276,6 +292,8 @@ void HardwareJudge::compare_place(const Place& place, bool within, Compared& res
                                                          .privileged = privileged});
       for (const MayGet& one : may) {
         if (fits(place, one, allowed, within)) continue;
+        const auto hosts = as_hosts(place, one, allowed, within);
+        if (hosts && fits(place, *hosts, allowed, within)) continue;
         Finding finding =
             finding_of(within ? spec::rule::PROMISE_TRANSIENT : spec::rule::PROMISE_OUTCOME, {});
         finding.where = where(place, iova, access);

@@ -76,6 +76,8 @@ class HardwareJudge {
   void compare_place(const Place& place, bool within, Compared& result);
   [[nodiscard]] bool fits(const Place& place, const MayGet& one, const Allowed& allowed,
                           bool within) const;
+  [[nodiscard]] std::optional<MayGet> as_hosts(const Place& place, const MayGet& one,
+                                               const Allowed& allowed, bool within) const;
   [[nodiscard]] bool is_within(const Place& place, const MayGet& one, char access) const;
   [[nodiscard]] Where where(const Place& place, u64 iova, char access) const;
   [[nodiscard]] std::vector<Place> places_of(u32 device) const;

@@ -11,6 +11,11 @@
  *  - Translations are known by a key. What is cached is what memory said at some moment while a way
  *    with that key led there, since the last drop that covers it was sent.
  *  - A device that caches translations keeps what any of its ways has given it, and no failures.
+ *  - A user's way has two keys: its own tables say addresses of an outer space, in which they lie
+ *    themselves. What either says may be cached for itself, so that a command has to cover the one
+ *    that has changed. Devices keep nothing of it, "not mapped" by the user is never cached, and
+ *    of a word that nobody has stored nobody knows what it says: but what it leads to is inside of
+ *    what the outer space maps.
  *  - Stores are seen at once and in their order; who follows a pointer to memory that was given
  *    back since may get anything.
  *
@@ -103,19 +108,24 @@ struct way {
   uint32_t gets; /* ADDRESS: untranslated; BLOCKED, NO_ENTRY, QUIET; or WALKS: */
   int holes;     /* that something is not mapped may be cached */
   int waits;
+  int uncached;    /* devices keep nothing of it */
+  uint32_t levels; /* of its tables; 0: as many as the format says */
   uint64_t key, root;
+  int outer;                      /* it is an outer space alone, which knows no privilege */
+  uint64_t outer_key, outer_root; /* of a user's: what translates its addresses; root 0: none */
+  int outer_holes;
   uint64_t from, to;
   int stale;
 };
 
-struct drop { /* of translations */
-  uint64_t key;
-  int of_all; /* keys */
-  int tables; /* pointers as well as leaves */
+struct drop {         /* of translations */
+  uint64_t key, mask; /* those bits of keys count; 0: of all */
+  int tables;         /* pointers as well as leaves */
   uint64_t first, last, sent, complete;
 };
 struct device_drop { /* of what a device has cached, complete */
   uint32_t stream, pasid;
+  int every_pasid; /* and not what it has without one */
   uint64_t first, last, sent;
 };
 struct span { /* of memory that words lead to */
@@ -283,8 +293,13 @@ static inline uint64_t covers(uint32_t level) { return (uint64_t)1 << (12 + 9 * 
 static inline uint64_t word_of(uint64_t table, uint64_t iova, uint32_t level) {
   return table + 8 * (iova >> (12 + 9 * level) & (WORDS - 1));
 }
-static inline int beyond(const struct format* format, uint64_t iova) {
-  return iova >> (12 + 9 * format->levels) != 0;
+static inline uint32_t levels_of(const struct model* m, const struct way* way) {
+  return way->levels != 0 ? way->levels : m->format->levels;
+}
+static inline int beyond(uint32_t levels, uint64_t iova) { return iova >> (12 + 9 * levels) != 0; }
+
+static inline int is_of(const struct drop* drop, uint64_t key) {
+  return ((drop->key ^ key) & drop->mask) == 0;
 }
 
 /* When the last drop was sent that was complete by `now` and covers a part of the range. */
@@ -293,16 +308,17 @@ static inline uint64_t last_drop(const struct model* m, uint64_t key, int tables
   uint64_t sent = 0;
   for (size_t i = 0; i < m->drops.count; ++i) {
     const struct drop* drop = &m->drops.at[i];
-    if (drop->complete > now || (tables && !drop->tables)) continue;
-    if (!drop->of_all && drop->key != key) continue;
+    if (drop->complete > now || (tables && !drop->tables) || !is_of(drop, key)) continue;
     if (overlap(first, last, drop->first, drop->last)) sent = latest(sent, drop->sent);
   }
   return sent;
 }
 
-struct end { /* of a walk; leaf 0: not mapped */
-  uint64_t leaf;
-  int wild;
+enum { PLAIN, WILD, INSIDE, OUTER_HOLE };
+struct end {          /* of a walk */
+  uint64_t leaf;      /* 0: not mapped */
+  uint64_t outer, at; /* of a user's: the leaf of the outer space; the first moment of all */
+  uint32_t how;
 };
 struct ends {
   struct end at[IOMMUCHECK_ANSWERS_MAX];
@@ -310,18 +326,33 @@ struct ends {
 };
 struct walk {
   uint64_t key, root, iova, now;
+  uint32_t levels;
   uint64_t answers_from; /* what is cached of the page is not older */
   uint64_t since;        /* of a walker of its own; 0: the IOMMU's */
   int holes;
+  const struct way* user; /* its tables lie where an outer space says; NULL: in memory */
 };
 
-static inline void add_end(struct ends* ends, uint64_t leaf, int wild) {
+static inline void add_end(struct ends* ends, struct end end) {
   for (uint32_t i = 0; i < ends->count; ++i) {
-    if (ends->at[i].leaf == leaf && ends->at[i].wild == wild) return;
+    struct end* known = &ends->at[i];
+    if (known->leaf != end.leaf || known->outer != end.outer || known->how != end.how) continue;
+    known->at = earliest(known->at, end.at);
+    return;
   }
   if (ends->count == IOMMUCHECK_ANSWERS_MAX) abort(); /* more than the door can say */
-  ends->at[ends->count].leaf = leaf;
-  ends->at[ends->count++].wild = wild;
+  ends->at[ends->count++] = end;
+}
+static inline struct end end_of(uint64_t leaf, uint32_t how, uint64_t at) {
+  const struct end end = {leaf, 0, at, how};
+  return end;
+}
+
+/* Whether the way's tables are those of the key, or what translates its addresses is; its root. */
+static inline int leads_by(const struct way* way, uint64_t key, uint64_t* root) {
+  if (way->gets != WALKS) return 0;
+  *root = way->key == key ? way->root : way->outer_root;
+  return way->key == key || (way->outer_root != 0 && way->outer_key == key);
 }
 
 /* The first moment from `first` on, before `end`, at which a way led to the root, or behind it: had
@@ -336,11 +367,34 @@ static inline uint64_t moment(const struct model* m, const struct walk* walk, in
   for (size_t i = 0; i < m->ways.count; ++i) {
     const struct way* way = &m->ways.at[i];
     const uint64_t from = latest(first, way->from);
-    if (way->gets != WALKS || way->key != walk->key) continue;
-    if (at_root && way->root != walk->root) continue;
+    uint64_t root;
+    if (!leads_by(way, walk->key, &root) || (at_root && root != walk->root)) continue;
     if (from < way->to && from < end && from <= walk->now) at = earliest(at, from);
   }
   return at;
+}
+
+static inline void ends_at(struct model* m, uint64_t key, uint32_t levels, uint64_t iova,
+                           uint64_t now, struct ends* ends);
+
+static inline void ends_in(struct model* m, const struct walk* walk, uint64_t table, uint32_t level,
+                           uint64_t low, struct ends* ends);
+
+/* The user's table at that address of the outer space. */
+static inline void ends_through(struct model* m, const struct walk* walk, uint64_t table,
+                                uint32_t level, uint64_t low, struct ends* ends) {
+  struct ends outer;
+  outer.count = 0;
+  ends_at(m, walk->user->outer_key, m->format->levels, table, walk->now, &outer);
+  for (uint32_t i = 0; i < outer.count; ++i) {
+    const struct end* one = &outer.at[i];
+    const uint64_t at = latest(low, one->at);
+    if (one->how == PLAIN && one->leaf != 0) {
+      ends_in(m, walk, m->format->page(one->leaf), level, at, ends);
+    } else {
+      add_end(ends, end_of(0, one->how == PLAIN ? OUTER_HOLE : one->how, at));
+    }
+  }
 }
 
 /* Level by level: each word as it was at a moment not before that of the level above. */
@@ -352,12 +406,12 @@ static inline void ends_in(struct model* m, const struct walk* walk, uint64_t ta
   const struct page* page = find_page(m, place, 1);
   const size_t word = place / 8 % WORDS;
   const size_t count = page->words[word].said.count;
-  const int at_root = level == format->levels - 1;
+  const int at_root = level == walk->levels - 1;
   const uint64_t pointers_from =
       walk->since != 0 ? walk->since
                        : latest(walk->answers_from, last_drop(m, walk->key, 1, base,
                                                               base + covers(level) - 1, walk->now));
-  if (count == 0) add_end(ends, 0, 1);
+  if (count == 0) add_end(ends, end_of(0, walk->user != NULL ? INSIDE : WILD, low));
   for (size_t i = 0; i < count; ++i) {
     const uint64_t value = page->words[word].said.at[i].value;
     const uint64_t from = page->words[word].said.at[i].from;
@@ -366,67 +420,115 @@ static inline void ends_in(struct model* m, const struct walk* walk, uint64_t ta
     const uint64_t since = below != 0 ? pointers_from : walk->answers_from;
     const uint64_t at = moment(m, walk, at_root, latest(latest(low, from), since), end);
     if (at == NEVER) continue;
-    if (below != 0 && gone_since(m, below, from, walk->now)) {
-      add_end(ends, 0, 1);
+    if (below != 0 && walk->user != NULL) {
+      ends_through(m, walk, below, level - 1, at, ends);
+    } else if (below != 0 && gone_since(m, below, from, walk->now)) {
+      add_end(ends, end_of(0, WILD, at));
     } else if (below != 0) {
       ends_in(m, walk, below, level - 1, at, ends);
     } else if (level == 0 && format->is_leaf(value)) {
-      add_end(ends, value, 0);
+      add_end(ends, end_of(value, PLAIN, at));
     } else if (walk->holes || (end > walk->now && walk->now == m->now)) {
-      add_end(ends, 0, 0);
+      add_end(ends, end_of(0, PLAIN, at));
     }
+  }
+}
+
+static inline void ends_from(struct model* m, const struct walk* walk, struct ends* ends) {
+  if (walk->user != NULL) {
+    ends_through(m, walk, walk->root, walk->levels - 1, 0, ends);
+  } else {
+    ends_in(m, walk, walk->root, walk->levels - 1, 0, ends);
   }
 }
 
 /* What there was for the page at `now` under the key: by each root that it ever had, filled then,
  * or before any of the drops that have taken pointers away since. */
-static inline void ends_at(struct model* m, const struct way* its, uint64_t iova, uint64_t now,
-                           struct ends* ends) {
+static inline void ends_at(struct model* m, uint64_t key, uint32_t levels, uint64_t iova,
+                           uint64_t now, struct ends* ends) {
   const uint64_t page = iova & ~(uint64_t)(PAGE - 1);
-  if (beyond(m->format, iova)) {
-    add_end(ends, 0, 0);
+  if (beyond(levels, iova)) {
+    add_end(ends, end_of(0, PLAIN, now));
     return;
   }
   for (size_t w = 0; w < m->ways.count; ++w) {
     const struct way* way = &m->ways.at[w];
     struct walk walk;
+    uint64_t root, other;
     int again = 0;
-    if (way->gets != WALKS || way->key != its->key || way->from > now) continue;
+    if (!leads_by(way, key, &root) || way->from > now) continue;
     for (size_t i = 0; i < w; ++i) {
-      const struct way* other = &m->ways.at[i];
-      again |= other->gets == WALKS && other->key == way->key && other->root == way->root &&
-               other->from <= now;
+      again |= leads_by(&m->ways.at[i], key, &other) && other == root && m->ways.at[i].from <= now;
     }
     if (again) continue;
     memset(&walk, 0, sizeof walk);
-    walk.key = way->key;
-    walk.root = way->root;
+    walk.key = key;
+    walk.root = root;
     walk.iova = iova;
     walk.now = now;
-    walk.holes = way->holes;
-    walk.answers_from = last_drop(m, walk.key, 0, page, page + PAGE - 1, now);
-    ends_in(m, &walk, walk.root, m->format->levels - 1, 0, ends);
+    walk.levels = levels;
+    walk.holes = way->key == key ? way->holes : way->outer_holes;
+    walk.user = way->key == key && way->outer_root != 0 ? way : NULL;
+    walk.answers_from = last_drop(m, key, 0, page, page + PAGE - 1, now);
+    ends_from(m, &walk, ends);
     for (size_t i = 0; i < m->drops.count; ++i) {
       const struct drop* drop = &m->drops.at[i];
-      if (!drop->of_all && drop->key != walk.key) continue;
+      if (!is_of(drop, key) && !(walk.user != NULL && is_of(drop, way->outer_key))) continue;
       if (drop->complete > now || drop->complete <= walk.answers_from) continue;
       walk.now = drop->complete - 1;
-      ends_in(m, &walk, walk.root, m->format->levels - 1, 0, ends);
+      ends_from(m, &walk, ends);
     }
   }
 }
 
-/* What memory says now: the leaf, or 0. */
-static inline uint64_t leaf_now(struct model* m, uint64_t root, uint64_t iova) {
+/* Of a way: where its tables say addresses of an outer space, with what that makes of them. */
+static inline void ends_of(struct model* m, const struct way* way, uint64_t iova, uint64_t now,
+                           struct ends* ends) {
+  struct ends own;
+  own.count = 0;
+  if (way->outer_root == 0) {
+    ends_at(m, way->key, levels_of(m, way), iova, now, ends);
+    return;
+  }
+  ends_at(m, way->key, levels_of(m, way), iova, now, &own);
+  for (uint32_t i = 0; i < own.count; ++i) {
+    struct end end = own.at[i];
+    struct ends outer;
+    outer.count = 0;
+    if (end.how != PLAIN || end.leaf == 0) {
+      add_end(ends, end);
+      continue;
+    }
+    ends_at(m, way->outer_key, m->format->levels, m->format->page(end.leaf), now, &outer);
+    for (uint32_t o = 0; o < outer.count; ++o) {
+      end.outer = outer.at[o].leaf;
+      end.how = outer.at[o].how == PLAIN && end.outer == 0 ? OUTER_HOLE : outer.at[o].how;
+      add_end(ends, end);
+    }
+  }
+}
+
+/* What memory says now: the leaf, or 0. `user`: its tables lie where the outer space says. */
+static inline uint64_t leaf_now(struct model* m, const struct way* user, uint32_t levels,
+                                uint64_t root, uint64_t iova) {
   uint64_t table = root;
   uint64_t leaf;
-  if (beyond(m->format, iova)) return 0;
-  for (uint32_t level = m->format->levels - 1; level > 0; --level) {
+  if (beyond(levels, iova)) return 0;
+  for (uint32_t level = levels - 1;; --level) {
+    if (user != NULL) {
+      leaf = leaf_now(m, NULL, m->format->levels, user->outer_root, table);
+      if (leaf == 0) return 0;
+      table = m->format->page(leaf);
+    }
+    if (level == 0) break;
     table = m->format->table(newest(m, word_of(table, iova, level)));
     if (table == 0) return 0;
   }
   leaf = newest(m, word_of(table, iova, 0));
   return m->format->is_leaf(leaf) ? leaf : 0;
+}
+static inline uint64_t leaf_of_way(struct model* m, const struct way* way, uint64_t iova) {
+  return leaf_now(m, way->outer_root != 0 ? way : NULL, levels_of(m, way), way->root, iova);
 }
 
 /* ---- answers ---- */
@@ -437,8 +539,11 @@ static const char other_space[] = "a translation of another space with the same 
 static const char stale_device[] = "the device has cached it, and has not dropped it";
 static const char in_given_back[] = "the way leads to memory that was given back";
 
+static const char stale_outer[] =
+    "a translation of the outer space that memory no longer says is still cached";
+
 struct answers {
-  struct iommucheck_may_get* at;
+  struct iommucheck_may_reach at[IOMMUCHECK_ANSWERS_MAX];
   uint32_t count;
 };
 
@@ -447,21 +552,60 @@ static inline void answer(struct answers* all, uint32_t kind, uint64_t pa, const
     if (all->at[i].kind == kind && all->at[i].pa == pa) return;
   }
   if (all->count == IOMMUCHECK_ANSWERS_MAX) abort();
+  memset(&all->at[all->count], 0, sizeof all->at[0]);
   all->at[all->count].kind = kind;
-  all->at[all->count].reserved = 0;
   all->at[all->count].why = why;
   all->at[all->count++].pa = pa;
 }
+static inline void answer_outer(struct answers* all, uint64_t pa, uint64_t ipa, const char* why) {
+  for (uint32_t i = 0; i < all->count; ++i) {
+    const struct iommucheck_may_reach* one = &all->at[i];
+    if (one->kind == IOMMUCHECK_GETS_ADDRESS && one->pa == pa && one->has_ipa && one->ipa == ipa) {
+      return;
+    }
+  }
+  if (all->count == IOMMUCHECK_ANSWERS_MAX) abort();
+  memset(&all->at[all->count], 0, sizeof all->at[0]);
+  all->at[all->count].kind = IOMMUCHECK_GETS_ADDRESS;
+  all->at[all->count].why = why;
+  all->at[all->count].pa = pa;
+  all->at[all->count].has_ipa = 1;
+  all->at[all->count++].ipa = ipa;
+}
+
+/* Of what an outer space has to do with. */
+static inline void answer_user(struct model* m, const struct way* way, struct answers* all,
+                               const struct end* end, const struct iommucheck_access* asked,
+                               const char* why) {
+  const uint64_t offset = asked->iova & (PAGE - 1);
+  const uint64_t last = way->outer ? end->leaf : end->outer;
+  if (end->how == OUTER_HOLE || (way->outer && end->leaf == 0)) {
+    answer(all, IOMMUCHECK_GETS_OUTER_NOT_MAPPED, 0, why);
+  } else if (end->leaf == 0) {
+    answer(all, IOMMUCHECK_GETS_NOT_MAPPED, 0, why);
+  } else if (!way->outer && !m->format->allows(end->leaf, asked->access, asked->privileged != 0)) {
+    answer(all, IOMMUCHECK_GETS_DENIED, 0, why);
+  } else if (!m->format->allows(last, asked->access, 1)) {
+    answer(all, IOMMUCHECK_GETS_OUTER_DENIED, 0, why);
+  } else {
+    const uint64_t ipa = way->outer ? asked->iova : m->format->page(end->leaf) | offset;
+    answer_outer(all, m->format->page(last) | offset, ipa, why);
+  }
+}
 
 /* device: what it keeps itself, which is no failure. */
-static inline void answer_end(struct model* m, struct answers* all, const struct end* end,
-                              const struct iommucheck_access* asked, int waits, int device,
-                              const char* why) {
+static inline void answer_end(struct model* m, const struct way* way, struct answers* all,
+                              const struct end* end, const struct iommucheck_access* asked,
+                              int waits, int device, const char* why) {
   const uint64_t offset = asked->iova & (PAGE - 1);
-  if (end->wild) {
+  const int privileged = asked->privileged != 0 || way->outer;
+  if (end->how == WILD) {
     answer(all, IOMMUCHECK_GETS_ANYTHING, 0, in_given_back);
-  } else if (end->leaf != 0 &&
-             m->format->allows(end->leaf, asked->access, asked->privileged != 0)) {
+  } else if (end->how == INSIDE) {
+    answer(all, IOMMUCHECK_GETS_INSIDE, 0, why);
+  } else if (!device && (way->outer || way->outer_root != 0)) {
+    answer_user(m, way, all, end, asked, why);
+  } else if (end->leaf != 0 && m->format->allows(end->leaf, asked->access, privileged)) {
     answer(all, IOMMUCHECK_GETS_ADDRESS, m->format->page(end->leaf) | offset, why);
   } else if (!device) {
     const uint32_t kind = end->leaf == 0 ? IOMMUCHECK_GETS_NOT_MAPPED : IOMMUCHECK_GETS_DENIED;
@@ -475,9 +619,23 @@ static inline int is_others(struct model* m, const struct way* way, uint64_t lea
   for (size_t i = 0; i < m->ways.count; ++i) {
     const struct way* other = &m->ways.at[i];
     if (other->gets != WALKS || other->key != way->key || other->root == way->root) continue;
-    others |= leaf_now(m, other->root, iova) == leaf;
+    others |= leaf_of_way(m, other, iova) == leaf;
   }
   return others;
+}
+
+/* Why that is found; NULL: memory says so. */
+static inline const char* why_found(struct model* m, const struct way* way, const struct end* end,
+                                    uint64_t iova) {
+  const uint64_t leaf = leaf_of_way(m, way, iova);
+  uint64_t outer;
+  if (leaf != end->leaf) {
+    return is_others(m, way, end->leaf, iova) ? other_space : stale_translation;
+  }
+  if (way->stale) return stale_way;
+  if (way->outer_root == 0 || leaf == 0) return NULL;
+  outer = leaf_now(m, NULL, m->format->levels, way->outer_root, m->format->page(leaf));
+  return outer != end->outer ? stale_outer : NULL;
 }
 
 /* What a way's device may have cached through it, and nothing has dropped since. */
@@ -488,75 +646,93 @@ static inline void answer_cached(struct model* m, const struct way* way,
   const uint64_t last = earliest(way->to - 1, m->now);
   struct ends ends;
   ends.count = 0;
-  if (way->to <= cached_from) return;
-  if (first <= last) ends_at(m, way, asked->iova, last, &ends);
+  if (way->to <= cached_from || way->uncached) return;
+  if (first <= last) ends_of(m, way, asked->iova, last, &ends);
   for (size_t i = 0; i < m->drops.count; ++i) {
     const struct drop* drop = &m->drops.at[i];
-    if (!drop->of_all && drop->key != way->key) continue;
+    if (!is_of(drop, way->key)) continue;
     if (drop->complete > first && drop->complete <= last) {
-      ends_at(m, way, asked->iova, drop->complete - 1, &ends);
+      ends_of(m, way, asked->iova, drop->complete - 1, &ends);
     }
   }
   for (uint32_t i = 0; i < ends.count; ++i) {
-    answer_end(m, all, &ends.at[i], asked, 0, 1, stale_device);
+    answer_end(m, way, all, &ends.at[i], asked, 0, 1, stale_device);
   }
 }
 
-static inline uint32_t model_answers(struct model* m, const struct iommucheck_access* asked,
-                                     struct iommucheck_may_get* out) {
-  struct answers all = {out, 0};
+static inline void find_answers(struct model* m, const struct iommucheck_access* asked,
+                                struct answers* all) {
   uint32_t flags = 0;
   uint64_t cached_from = 0;
+  all->count = 0;
   for (uint32_t i = 0; i < m->host->stream_count; ++i) {
     if (m->host->streams[i].id == asked->stream_id) flags = m->host->streams[i].flags;
   }
   if (!m->on || was_removed(m, asked->stream_id)) {
-    answer(&all, IOMMUCHECK_GETS_BLOCKED, 0, NULL);
-    return all.count;
+    answer(all, IOMMUCHECK_GETS_BLOCKED, 0, NULL);
+    return;
   }
   ask_for(m, asked->pasid);
   refresh(m);
   for (size_t i = 0; i < m->device_drops.count; ++i) {
     const struct device_drop* drop = &m->device_drops.at[i];
-    if (drop->stream == asked->stream_id && drop->pasid == asked->pasid &&
-        asked->iova >= drop->first && asked->iova <= drop->last) {
+    const int its = drop->every_pasid ? asked->pasid != NO_PASID : drop->pasid == asked->pasid;
+    if (drop->stream == asked->stream_id && its && asked->iova >= drop->first &&
+        asked->iova <= drop->last) {
       cached_from = latest(cached_from, drop->sent);
     }
   }
   for (size_t i = 0; i < m->ways.count; ++i) {
     const struct way way = m->ways.at[i];
-    const char* why = way.stale ? stale_way : NULL;
     struct ends ends;
     if (way.stream != asked->stream_id || way.pasid != asked->pasid || way.to != NEVER) continue;
     if (way.gets != WALKS) {
-      answer(&all, way.gets, way.gets == IOMMUCHECK_GETS_ADDRESS ? asked->iova : 0, why);
+      answer(all, way.gets, way.gets == IOMMUCHECK_GETS_ADDRESS ? asked->iova : 0,
+             way.stale ? stale_way : NULL);
       continue;
     }
     ends.count = 0;
-    ends_at(m, &way, asked->iova, m->now, &ends);
+    ends_of(m, &way, asked->iova, m->now, &ends);
     for (uint32_t e = 0; e < ends.count; ++e) {
-      const uint64_t leaf = ends.at[e].leaf;
       const int waits = way.waits && (flags & IOMMUCHECK_STREAM_WAITS);
-      if (leaf != leaf_now(m, way.root, asked->iova)) {
-        why = is_others(m, &way, leaf, asked->iova) ? other_space : stale_translation;
-      }
-      answer_end(m, &all, &ends.at[e], asked, waits, 0, why);
-      why = way.stale ? stale_way : NULL;
+      answer_end(m, &way, all, &ends.at[e], asked, waits, 0,
+                 why_found(m, &way, &ends.at[e], asked->iova));
     }
   }
   for (size_t i = 0; i < m->ways.count && (flags & IOMMUCHECK_STREAM_CACHES); ++i) {
     const struct way way = m->ways.at[i];
     if (way.stream != asked->stream_id || way.pasid != asked->pasid || way.gets != WALKS) continue;
-    answer_cached(m, &way, asked, cached_from, &all);
+    answer_cached(m, &way, asked, cached_from, all);
   }
+}
+
+static inline void give(const struct answers* all, struct iommucheck_may_get* out) {
+  for (uint32_t i = 0; i < all->count; ++i) {
+    const struct iommucheck_may_get one = {all->at[i].kind, 0, all->at[i].pa, all->at[i].why};
+    out[i] = one;
+  }
+}
+
+static inline uint32_t model_answers(struct model* m, const struct iommucheck_access* asked,
+                                     struct iommucheck_may_get* out) {
+  struct answers all;
+  find_answers(m, asked, &all);
+  give(&all, out);
+  return all.count;
+}
+static inline uint32_t model_users_answers(struct model* m, const struct iommucheck_access* asked,
+                                           struct iommucheck_may_reach* out) {
+  struct answers all;
+  find_answers(m, asked, &all);
+  memcpy(out, all.at, all.count * sizeof *out);
   return all.count;
 }
 
 /* ---- memory that is given back ---- */
 
 /* Whether a pointer that is in memory or cached leads from the table to the place. */
-static inline int leads_into(struct model* m, const struct way* way, uint64_t table, uint32_t level,
-                             uint64_t base, uint64_t pa, uint64_t last) {
+static inline int leads_into(struct model* m, const struct way* way, uint64_t key, uint64_t table,
+                             uint32_t level, uint64_t base, uint64_t pa, uint64_t last) {
   const struct page* page = find_page(m, table, 0);
   if (overlap(table, table + PAGE - 1, pa, last)) return 1;
   for (uint64_t i = 0; page != NULL && level > 0 && i < WORDS; ++i) {
@@ -568,11 +744,11 @@ static inline int leads_into(struct model* m, const struct way* way, uint64_t ta
       const uint64_t end = v + 1 < count ? page->words[i].said.at[v + 1].from : NEVER;
       if (below == 0) continue;
       if (dropped == NEVER) {
-        dropped = last_drop(m, way->key, 1, first, first + covers(level) - 1, m->now);
+        dropped = last_drop(m, key, 1, first, first + covers(level) - 1, m->now);
       }
       if (end <= dropped || end <= way->from) continue;
       if (gone_since(m, below, page->words[i].said.at[v].from, m->now)) continue;
-      if (leads_into(m, way, below, level - 1, first, pa, last)) return 1;
+      if (leads_into(m, way, key, below, level - 1, first, pa, last)) return 1;
     }
   }
   return 0;
@@ -588,7 +764,13 @@ static inline int in_use(struct model* m, uint64_t pa, uint64_t last) {
   for (size_t i = 0; i < m->ways.count; ++i) {
     const struct way* way = &m->ways.at[i];
     if (way->to != NEVER || way->gets != WALKS) continue;
-    if (leads_into(m, way, way->root, m->format->levels - 1, 0, pa, last)) return 1;
+    /* A user's own tables are no memory of the host's: what leads to them does. */
+    if (way->outer_root != 0
+            ? leads_into(m, way, way->outer_key, way->outer_root, m->format->levels - 1, 0, pa,
+                         last)
+            : leads_into(m, way, way->key, way->root, levels_of(m, way) - 1, 0, pa, last)) {
+      return 1;
+    }
   }
   return 0;
 }
@@ -713,29 +895,36 @@ static inline uint32_t model_walker_answers(struct model* m, uint32_t number, ui
                                             uint32_t access, struct iommucheck_may_get* out) {
   const struct walker* known = find_walker(m, number);
   struct iommucheck_access asked;
-  struct answers all = {out, 0};
+  struct way none;
+  struct answers all;
   struct walk walk;
   struct ends ends;
-  ends.count = 0;
+  all.count = ends.count = 0;
+  memset(&none, 0, sizeof none);
   memset(&asked, 0, sizeof asked);
   asked.iova = iova;
   asked.access = access;
   if (known == NULL || known->root == 0) {
     answer(&all, IOMMUCHECK_GETS_ANYTHING, 0, NULL);
+    give(&all, out);
     return all.count;
   }
   memset(&walk, 0, sizeof walk);
   walk.root = known->root;
   walk.iova = iova;
   walk.now = m->now;
+  walk.levels = m->format->levels;
   walk.answers_from = walk.since = known->since;
-  if (gone_since(m, known->root, known->since, m->now)) add_end(&ends, 0, 1);
-  if (beyond(m->format, iova)) {
-    add_end(&ends, 0, 0);
+  if (gone_since(m, known->root, known->since, m->now)) add_end(&ends, end_of(0, WILD, m->now));
+  if (beyond(walk.levels, iova)) {
+    add_end(&ends, end_of(0, PLAIN, m->now));
   } else {
     ends_in(m, &walk, walk.root, m->format->levels - 1, 0, &ends);
   }
-  for (uint32_t i = 0; i < ends.count; ++i) answer_end(m, &all, &ends.at[i], &asked, 0, 0, NULL);
+  for (uint32_t i = 0; i < ends.count; ++i) {
+    answer_end(m, &none, &all, &ends.at[i], &asked, 0, 0, NULL);
+  }
+  give(&all, out);
   return all.count;
 }
 

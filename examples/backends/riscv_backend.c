@@ -4,13 +4,14 @@
  * riscv_hardware.c is the model of its hardware.
  *
  *     cc -shared -fPIC -I include -o riscv.so examples/backends/riscv_backend.c \
- *        examples/backends/riscv_hardware.c
+ *        examples/backends/riscv_hardware.c examples/backends/riscv_users.c
  *     iommucheck check --backend ./riscv.so --runs 200
  *
  * Device and process contexts are of several words, and one that is not valid may be cached too,
  * each word from another time: so its words are stored while V = 0, made known, and only then V is
  * set (prepare_route, prepare_entry). A space and a process have a PSCID each. Page requests come
- * in groups, and are answered once.
+ * in groups, and are answered once. An outer space is a second stage with a GSCID of its own,
+ * behind which a user's page table is the first one (riscv_users.c).
  *
  * With one of the macros RISCV_FORGETS_*, RISCV_LEAVES_*, RISCV_IGNORES_* or RISCV_SHARES_* it is
  * wrong on purpose; with RISCV_WITHOUT_* it is a smaller IOMMU.
@@ -29,7 +30,7 @@
 #define PSCIDS 0x10000u
 
 struct context { /* the words of a DC that say something here */
-  uint64_t tc, ta, fsc;
+  uint64_t tc, hgatp, ta, fsc;
 };
 struct table {
   uint64_t root;        /* of its PDT */
@@ -41,7 +42,8 @@ struct retired {
 };
 struct space {
   uint64_t root;
-  uint32_t pscid;
+  uint32_t pscid; /* of an outer one its GSCID */
+  uint32_t outer;
   uint32_t foreign;        /* others walk it, and the IOMMU never */
   struct retired* retired; /* tables that unmap took out, and that a cache may lead to */
 };
@@ -57,6 +59,7 @@ struct riscv {
   struct context* late; /* by device: what its DC is to say once everything was invalidated */
   uint8_t* is_late;
   uint8_t pscids[PSCIDS / 8];
+  uint8_t gscids[PSCIDS / 8];
 };
 
 /* ---- memory and registers ---- */
@@ -164,6 +167,28 @@ static void riscv_forget_entry(void* self, uint32_t device, uint32_t pasid, uint
   }
 }
 
+static uint64_t of_guest(uint64_t gscid) { return COMMAND_GV | gscid << 40; }
+
+/* Of a second stage: what it has made with a first one goes along by its address, but not what the
+ * first one has made itself. */
+static void drop_outer(struct riscv* r, uint64_t gscid, uint64_t first, uint64_t last, int tables) {
+  const uint64_t of = IOTINVAL_GVMA | of_guest(gscid);
+  const int whole = first == 0 && last == ~(uint64_t)0;
+#ifdef RISCV_FORGETS_OUTER_UNMAPS
+  if (!whole) return;
+#endif
+  if (whole) {
+#ifndef RISCV_LEAVES_THE_USERS
+    queue(r, IOTINVAL_VMA | of_guest(gscid), 0);
+#endif
+    queue(r, of, 0);
+  } else if (tables || (last - first) / RISCV_PAGE >= BY_ADDRESS_MAX) {
+    queue(r, of, 0);
+  } else {
+    for (uint64_t at = first; at <= last; at += RISCV_PAGE) queue(r, of | COMMAND_AV, at);
+  }
+}
+
 static void riscv_drop_range(void* self, const struct iommucheck_tag* tag,
                              const struct iommucheck_place* places, uint32_t count, uint64_t first,
                              uint64_t last, uint32_t tables) {
@@ -171,6 +196,10 @@ static void riscv_drop_range(void* self, const struct iommucheck_tag* tag,
   const uint64_t of = IOTINVAL_VMA | COMMAND_PV | pid((uint32_t)tag->inner);
   (void)places; /* a PSCID is of no device and no PASID */
   (void)count;
+  if (tag->outer != 0) {
+    drop_outer(r, tag->outer, first, last, (int)tables);
+    return;
+  }
 #ifdef RISCV_FORGETS_UNMAPS
   if (!tables) return;
 #endif
@@ -208,6 +237,17 @@ static void riscv_drop_device(void* self, uint32_t device, uint32_t pasid, uint6
   }
 }
 
+static void riscv_drop_device_wholly(void* self, uint32_t device) {
+  struct riscv* r = self;
+  const struct iommucheck_device* its = r->config->devices[device];
+  const uint64_t all = ~(uint64_t)(RISCV_PAGE - 1) >> 1 & ~0xfffull;
+  for (uint32_t i = 0; i < its->stream_id_count; ++i) {
+    const uint64_t command = ATS_INVAL | did(its->stream_ids[i]);
+    queue(r, command, all | ATS_SIZED);
+    if (its->ssid_bits != 0) queue(r, command | COMMAND_PV, all | ATS_SIZED | ATS_GLOBAL);
+  }
+}
+
 /* ---- device contexts ---- */
 
 static uint64_t pointer_to_dcs(const struct riscv* r, uint32_t stream) {
@@ -218,19 +258,33 @@ static uint64_t dc_of(struct riscv* r, uint32_t stream) {
 }
 static struct context context_at(struct riscv* r, uint32_t stream) {
   const uint64_t dc = dc_of(r, stream);
-  const struct context now = {load(r, dc + DC_TC), load(r, dc + DC_TA), load(r, dc + DC_FSC)};
+  const struct context now = {load(r, dc + DC_TC), load(r, dc + DC_IOHGATP), load(r, dc + DC_TA),
+                              load(r, dc + DC_FSC)};
   return now;
 }
 
 static struct context wanted(const struct riscv* r, const struct iommucheck_route* route) {
   const struct table* table = route->table;
-  struct context to = {0, 0, 0};
-  if (route->kind == IOMMUCHECK_ROUTE_UNTRANSLATED) to.tc = TC_V;
+  struct context to = {0, 0, 0, 0};
+  if (route->kind == IOMMUCHECK_ROUTE_UNTRANSLATED) to.tc = TC_V | TC_EN_ATS;
+  if (route->kind == IOMMUCHECK_ROUTE_USER && (route->structure[1] & TA_V)) {
+    to = table->first; /* the second stage; its device caches nothing */
+    to.tc = TC_V;
+    to.fsc = route->structure[0];
+    to.ta = FSC_MODE(to.fsc) == MODE_BARE ? 0 : route->structure[1] & ~(uint64_t)TA_V;
+#ifdef RISCV_IGNORES_THE_SECOND_STAGE
+    to.hgatp = 0;
+#endif
+  }
   if (route->kind != IOMMUCHECK_ROUTE_TABLE) return to;
-  if (route->pasid_bits == 0) return table->first;
-  to.tc = TC_V | TC_PDTV | (route->first == IOMMUCHECK_ROUTE_UNTRANSLATED ? 0 : TC_DPE);
+  if (route->pasid_bits == 0 || table->first.hgatp != 0) return table->first;
+  to.tc = TC_V | TC_EN_ATS | TC_PDTV | (route->first == IOMMUCHECK_ROUTE_UNTRANSLATED ? 0 : TC_DPE);
   to.fsc = FSC(r->pdt_levels, table->root);
   return to;
+}
+
+static int is_of_several_words(const struct context* from, const struct context* to) {
+  return from->ta != 0 || to->ta != 0 || from->hgatp != to->hgatp;
 }
 
 /* One word after the other, so that no mixture of old and new ones leads elsewhere: which is the
@@ -244,8 +298,11 @@ static int next_word(const struct context* from, const struct context* to, struc
     return from->tc != 0;
   }
   if (from->tc & TC_V) {
-    if (from->tc == to->tc && from->ta == to->ta && from->fsc == to->fsc) return 0;
-    if (from->ta != 0 || to->ta != 0) { /* a page table and its PSCID stand in two words */
+    if (from->tc == to->tc && from->hgatp == to->hgatp && from->ta == to->ta &&
+        from->fsc == to->fsc) {
+      return 0;
+    }
+    if (is_of_several_words(from, to)) { /* a page table and its PSCID stand in two words */
       next->tc = 0;
       return 1;
     }
@@ -260,7 +317,8 @@ static int next_word(const struct context* from, const struct context* to, struc
     }
     return 1;
   }
-  if (from->ta != to->ta || from->fsc != to->fsc) {
+  if (from->hgatp != to->hgatp || from->ta != to->ta || from->fsc != to->fsc) {
+    next->hgatp = to->hgatp;
     next->ta = to->ta;
     next->fsc = to->fsc;
   } else {
@@ -271,12 +329,14 @@ static int next_word(const struct context* from, const struct context* to, struc
 
 static int is(const struct context* a, const struct context* b) {
   const int valid = (a->tc & TC_V) != 0;
-  return a->tc == b->tc && (!valid || (a->ta == b->ta && a->fsc == b->fsc));
+  const int same = a->hgatp == b->hgatp && a->ta == b->ta && a->fsc == b->fsc;
+  return a->tc == b->tc && (!valid || same);
 }
 
 static void store_context(struct riscv* r, uint32_t stream, const struct context* to) {
   const struct context from = context_at(r, stream);
   const uint64_t dc = dc_of(r, stream);
+  if (from.hgatp != to->hgatp) store(r, dc + DC_IOHGATP, to->hgatp);
   if (from.ta != to->ta) store(r, dc + DC_TA, to->ta);
   if (from.fsc != to->fsc) store(r, dc + DC_FSC, to->fsc);
   if (from.tc != to->tc) store(r, dc + DC_TC, to->tc);
@@ -315,7 +375,7 @@ static int32_t riscv_set_route(void* self, uint32_t device, const struct iommuch
     struct context next;
     while (next_word(&from, &to, &next)) {
 #ifndef RISCV_FORGETS_TO_PREPARE
-      if (!is(&next, &to) && (from.ta != 0 || to.ta != 0 || !(from.tc & TC_V))) {
+      if (!is(&next, &to) && (is_of_several_words(&from, &to) || !(from.tc & TC_V))) {
         r->late[device] = to;
         r->is_late[device] = 1;
         if (from.tc & TC_V) store(r, dc_of(r, its->stream_ids[i]) + DC_TC, 0);
@@ -355,6 +415,9 @@ static int32_t riscv_drop_everything(void* self) {
     more = valid < 2 && store_late(r, valid);
   }
   queue(r, IOTINVAL_VMA, 0);
+  for (uint32_t gscid = 1; gscid < PSCIDS; ++gscid) { /* behind second stages, of each by itself */
+    if (r->gscids[gscid / 8] & 1u << gscid % 8) queue(r, IOTINVAL_VMA | of_guest(gscid), 0);
+  }
   queue(r, IOTINVAL_GVMA, 0);
   return riscv_flush(self) == IOMMUCHECK_FLUSH_COMPLETE ? 0 : -IOMMUCHECK_ETIMEDOUT;
 }
@@ -557,10 +620,14 @@ static int32_t riscv_set_first_entry(void* self, void* table,
   struct table* its = table;
   const uint64_t pc = pc_of(r, its, 0, 0, NULL);
   if (entry != NULL) {
-    store(r, pc + PC_FSC, fsc_of(entry));
-    its->first.tc = TC_V;
+    its->first.tc = TC_V | TC_EN_ATS;
+    if (entry->flags & IOMMUCHECK_ENTRY_OUTER) { /* no process is behind it */
+      its->first.hgatp = HGATP(entry->tag.outer, entry->table_pa);
+      return 0;
+    }
     its->first.ta = ta_of(entry) & ~(uint64_t)TA_V;
     its->first.fsc = fsc_of(entry);
+    store(r, pc + PC_FSC, fsc_of(entry));
   }
   store(r, pc + PC_TA, entry == NULL ? 0 : ta_of(entry));
   return 0;
@@ -573,19 +640,23 @@ static int32_t riscv_understands(void* self, const struct iommucheck_mm* mm) {
 
 /* ---- PSCIDs ---- */
 
+static uint32_t take_number(uint8_t* taken) {
+  for (uint32_t n = 1; n < PSCIDS; ++n) {
+    if (taken[n / 8] & 1u << n % 8) continue;
+    taken[n / 8] |= (uint8_t)(1u << n % 8);
+    return n;
+  }
+  return 0;
+}
 static uint32_t take_pscid(struct riscv* r) {
 #ifdef RISCV_SHARES_TAGS
   static uint32_t last;
   return 1 + last++ % 3;
 #endif
-  for (uint32_t n = 1; n < PSCIDS; ++n) {
-    if (r->pscids[n / 8] & 1u << n % 8) continue;
-    r->pscids[n / 8] |= (uint8_t)(1u << n % 8);
-    return n;
-  }
-  return 0;
+  return take_number(r->pscids);
 }
-static void give_pscid(struct riscv* r, uint64_t n) { r->pscids[n / 8] &= (uint8_t)~(1u << n % 8); }
+static void give_number(uint8_t* taken, uint64_t n) { taken[n / 8] &= (uint8_t)~(1u << n % 8); }
+static void give_pscid(struct riscv* r, uint64_t n) { give_number(r->pscids, n); }
 static int32_t riscv_take_tag(void* self, const struct iommucheck_mm* mm,
                               struct iommucheck_tag* tag) {
   (void)mm;
@@ -598,23 +669,33 @@ static void riscv_release_tag(void* self, const struct iommucheck_tag* tag) {
 
 /* ---- spaces: Sv48 ---- */
 
-static void* riscv_open_space(void* self, uint32_t input_bits, uint32_t foreign,
+static struct space* open_any(struct riscv* r, uint32_t foreign, uint32_t outer,
                               struct iommucheck_space* out) {
-  struct riscv* r = self;
   struct space* its = calloc(1, sizeof *its);
-  (void)input_bits;
   if (its == NULL) return NULL;
   its->foreign = foreign;
+  its->outer = outer;
   its->root = allocate(r, RISCV_PAGE);
-  if (its->root != 0 && !foreign) its->pscid = take_pscid(r);
+  if (its->root != 0 && !foreign) its->pscid = outer ? take_number(r->gscids) : take_pscid(r);
   if (its->root != 0 && (foreign || its->pscid != 0)) {
     out->table_pa = its->root;
-    out->tag.inner = its->pscid;
+    *(outer ? &out->tag.outer : &out->tag.inner) = its->pscid;
     return its;
   }
   if (its->root != 0) release(r, its->root, RISCV_PAGE);
   free(its);
   return NULL;
+}
+
+static void* riscv_open_space(void* self, uint32_t input_bits, uint32_t foreign,
+                              struct iommucheck_space* out) {
+  (void)input_bits;
+  return open_any(self, foreign, 0, out);
+}
+
+static void* riscv_open_outer(void* self, uint32_t input_bits, struct iommucheck_space* out) {
+  (void)input_bits;
+  return open_any(self, 0, 1, out);
 }
 
 static uint64_t place_of(uint64_t table, uint64_t iova, uint32_t level) {
@@ -644,7 +725,7 @@ static void riscv_close_space(void* self, void* space) {
   struct space* its = space;
   riscv_free_retired(self, space);
   free_tables(r, its->root, RISCV_LEVELS - 1);
-  if (!its->foreign) give_pscid(r, its->pscid);
+  if (!its->foreign) give_number(its->outer ? r->gscids : r->pscids, its->pscid);
   free(its);
 }
 
@@ -737,6 +818,65 @@ static uint64_t riscv_translate(void* self, void* space, uint64_t iova) {
   return word != 0 ? PTE_TABLE(word) | (iova & (RISCV_PAGE - 1)) : 0;
 }
 
+/* ---- users ---- */
+
+static int32_t riscv_check_structure(void* self, const uint64_t* structure, void* outer) {
+  const uint64_t fsc = structure[0];
+  const uint32_t mode = FSC_MODE(fsc);
+  const int bare = fsc == FSC(MODE_BARE, 0);
+  (void)self;
+  (void)outer;
+  if (structure[1] & ~USER_TA_BITS) return -IOMMUCHECK_EINVAL;
+  if (!bare && fsc != FSC(mode, FSC_TABLE(fsc))) return -IOMMUCHECK_EINVAL;
+  return bare || mode == MODE_SV39 || mode == MODE_SV48 ? 0 : -IOMMUCHECK_EINVAL;
+}
+
+/* IOTINVAL.VMA of all, of a PSCID or of an address, and ATS.INVAL without a PASID: no bit besides.
+ */
+static int is_users(uint64_t word0, uint64_t word1) {
+  const uint64_t vma = 0x3ff | COMMAND_AV | COMMAND_PV | pid(0xfffff);
+  const uint64_t ats = 0x3ff | did(0xffffff);
+  if (COMMAND_KIND(word0) == ATS_INVAL) {
+    return (word0 & ~ats) == 0 && (word1 & (RISCV_PAGE - 1) & ~ATS_SIZED) == 0;
+  }
+  if (COMMAND_KIND(word0) != IOTINVAL_VMA || (word0 & ~vma)) return 0;
+  if (!(word0 & COMMAND_PV) && COMMAND_PID(word0) != 0) return 0;
+  return (word0 & COMMAND_AV) ? word1 % RISCV_PAGE == 0 : word1 == 0;
+}
+
+static void riscv_understand(void* self, const uint64_t* words,
+                             struct iommucheck_user_about* about) {
+  (void)self;
+#ifdef RISCV_PASSES_ANYTHING_ON
+  about->about = IOMMUCHECK_USER_TRANSLATIONS;
+#endif
+  if (!is_users(words[0], words[1])) return;
+  about->about = IOMMUCHECK_USER_TRANSLATIONS;
+  if (COMMAND_KIND(words[0]) != ATS_INVAL) return;
+  about->about = IOMMUCHECK_USER_DEVICE;
+  about->names_device = 1;
+  about->number = COMMAND_DID(words[0]);
+}
+
+/* Behind the second stage of that user; of a device, by the host's numbers. */
+static void riscv_forward(void* self, const uint64_t* words, const struct iommucheck_tag* outer,
+                          uint32_t device) {
+  struct riscv* r = self;
+#ifdef RISCV_KEEPS_THE_USERS_GSCID /* which it has none of: all of the host's own go */
+  if (COMMAND_KIND(words[0]) == IOTINVAL_VMA) {
+    queue(r, words[0], words[1]);
+    return;
+  }
+#endif
+  if (COMMAND_KIND(words[0]) != ATS_INVAL) {
+    queue(r, words[0] | of_guest(outer->outer), words[1]);
+    return;
+  }
+  for (uint32_t i = 0; i < r->config->devices[device]->stream_id_count; ++i) {
+    queue(r, ATS_INVAL | did(r->config->devices[device]->stream_ids[i]), words[1]);
+  }
+}
+
 /* ---- page requests ---- */
 
 #ifndef RISCV_WITHOUT_WAITS
@@ -779,6 +919,7 @@ static int32_t riscv_answer(void* self, uint32_t group, uint32_t response) {
 #endif
 
 extern const struct iommucheck_hardware_ops riscv_hardware;
+extern const struct iommucheck_user_format riscv_users;
 
 static const struct iommucheck_backend_ops riscv_ops = {
     .size = sizeof riscv_ops,
@@ -817,12 +958,20 @@ static const struct iommucheck_backend_ops riscv_ops = {
     .read_fault = riscv_read_fault,
     .answer = riscv_answer,
 #endif
+    .open_outer = riscv_open_outer,
+    .check_structure = riscv_check_structure,
+    .drop_device_wholly = riscv_drop_device_wholly,
+    .understand = riscv_understand,
+    .forward = riscv_forward,
 };
 
 static const struct iommucheck_backend riscv = {
     .size = sizeof riscv,
     .abi = IOMMUCHECK_BACKEND_ABI,
     .flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0
+#ifndef RISCV_WITHOUT_USERS
+             | IOMMUCHECK_BACKEND_USERS
+#endif
 #ifndef RISCV_WITHOUT_WAITS
              | IOMMUCHECK_BACKEND_WAITS | IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE
 #ifndef RISCV_WITHOUT_GROUPS
@@ -836,6 +985,7 @@ static const struct iommucheck_backend riscv = {
     .name = "riscv",
     .backend = &riscv_ops,
     .hardware = &riscv_hardware,
+    .users = &riscv_users,
 };
 
 const struct iommucheck_backend* iommucheck_backend_entry(void) { return &riscv; }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The words of an IOMMU like RISC-V's: what stands in memory, its registers and its commands. There
- * is a first stage only (iohgatp is Bare, GV = 0), the directory of devices has two levels, and
- * where RISC-V leaves room, three bits of a process context say what the core asks of an entry.
+ * The words of an IOMMU like RISC-V's: what stands in memory, its registers and its commands. The
+ * directory of devices has two levels, and where RISC-V leaves room, three bits of a process
+ * context say what the core asks of an entry. Behind a second stage (iohgatp) there is one page
+ * table of a user's (a guest's), or none, and no directory of processes.
  */
 #ifndef RISCV_BACKEND_H
 #define RISCV_BACKEND_H
@@ -18,8 +19,9 @@
 #define RISCV_DCS 128u
 enum { DC_TC = 0, DC_IOHGATP = 8, DC_TA = 16, DC_FSC = 24 };
 #define TC_V 0x1u
-#define TC_PDTV 0x20u /* fsc leads to a directory of processes, else to a page table */
-#define TC_DPE 0x200u /* without a PASID the context of process 0; else untranslated */
+#define TC_EN_ATS 0x2u /* the device may cache translations */
+#define TC_PDTV 0x20u  /* fsc leads to a directory of processes, else to a page table */
+#define TC_DPE 0x200u  /* without a PASID the context of process 0; else untranslated */
 /* A process context (PC), in the last level of a directory (PDT): ta, fsc. */
 #define RISCV_PC_BYTES 16u
 enum { PC_TA = 0, PC_FSC = 8 };
@@ -29,11 +31,14 @@ enum { PC_TA = 0, PC_FSC = 8 };
 #define TA_CPUS 0x40u  /* the CPUs' table: that something is not mapped is not cached */
 #define TA_PSCID_LSB 12
 #define TA_PSCID(word) ((uint32_t)((word) >> TA_PSCID_LSB) & 0xfffffu)
+/* iohgatp: a mode, GSCID and where. Its addresses have 48 bits (RISC-V's Sv48x4 has two more). */
+#define HGATP(gscid, pa) (9ull << 60 | (uint64_t)(gscid) << 44 | (pa) >> 12)
+#define HGATP_GSCID(word) ((uint32_t)((word) >> 44) & 0xffffu)
 /* fsc: a mode, and where: in 4 KiB. */
 #define FSC_MODE(word) ((uint32_t)((word) >> 60))
 #define FSC_TABLE(word) (((word) & 0xfffffffffffull) << 12)
 #define FSC(mode, pa) ((uint64_t)(mode) << 60 | (pa) >> 12)
-enum { MODE_BARE = 0, MODE_SV48 = 9 };
+enum { MODE_BARE = 0, MODE_SV39 = 8, MODE_SV48 = 9 };
 enum { MODE_PD8 = 1, MODE_PD17 = 2, MODE_PD20 = 3 }; /* with PDTV; as many levels */
 /* Entries of a PDT above the last level, and of page tables. */
 #define PTE_V 0x1u
@@ -70,11 +75,15 @@ enum {
 #define COMMAND_AV (1ull << 10)
 #define COMMAND_PV (1ull << 32)
 #define COMMAND_DV (1ull << 33)
+#define COMMAND_GV (1ull << 33) /* of IOTINVAL: GSCID is named */
+#define COMMAND_GSCID(word) ((uint32_t)((word) >> 40) & 0xffffu)
 #define COMMAND_PID(word) ((uint32_t)((word) >> 12) & 0xfffffu)
 #define COMMAND_DID(word) ((uint32_t)((word) >> 40))
 enum {
-  IOTINVAL_VMA = 1,             /* leaves at the address, or everything of PSCID; or of all */
-  IOTINVAL_GVMA = 1 | 1 << 7,   /* of the second stage, which is not used                   */
+  /* Of the first stage: leaves at the address, or everything of PSCID, of GSCID (GV: behind a
+   * second stage), or of all; then of the second stage, its own and what both made together. */
+  IOTINVAL_VMA = 1,
+  IOTINVAL_GVMA = 1 | 1 << 7,
   IOFENCE_C = 2,                /* all before it have acted                                 */
   IODIR_INVAL_DDT = 3,          /* the DC of DID, with all that was read through it         */
   IODIR_INVAL_PDT = 3 | 1 << 7, /* the PC of DID at PID                                     */
@@ -83,9 +92,16 @@ enum {
 };
 /* Word 1 of ATS_INVAL: an aligned range, its size by the lowest 0 above bit 11, if bit 11 is 1. */
 #define ATS_SIZED (1ull << 11)
+#define ATS_GLOBAL 1ull /* with PV: at every PASID */
 /* Word 1 of ATS_PRGR: the group, 51:48 the response. */
 enum { PRGR_SUCCESS = 0, PRGR_INVALID = 1, PRGR_FAILURE = 15 };
 #define PRGR_CODE(word) ((uint32_t)((word) >> 48 & 15))
+
+/* What a user (a guest) writes for an IOMMU of its own: a route is fsc, then ta: V, PSCID. fsc is
+ * Bare, Sv39 or Sv48; its table and its PSCID are the user's own. Commands: IOTINVAL.VMA without
+ * GV, and ATS.INVAL of a device by the user's number for it, without PV: it has no PASIDs. */
+#define RISCV_USER_FORMAT 0x5256u
+#define USER_TA_BITS (TA_V | 0xfffffull << TA_PSCID_LSB)
 
 /* A page request. WHO: PID 31:12, PV 32, DID 63:40; WHAT: the page and these bits; its group, which
  * is a number of the IOMMU's here. */

@@ -10,6 +10,8 @@
  *  3. Translations are known by their PSCID. IOTINVAL.VMA with an address takes leaves alone; of a
  *     PSCID, or of all, pointers too. "Not mapped" may be cached, but not of the CPUs' tables.
  *  4. Page requests of a device with one number and PASID are a group until the last one.
+ *  5. Behind a second stage what the first one has made is known by GSCID and PSCID, and what the
+ *     second one has by GSCID: IOTINVAL.GVMA takes that, and with it what both made together there.
  */
 #include "riscv_backend.h"
 
@@ -89,6 +91,13 @@ static uint64_t forgotten(struct model* m, const void* context, uint64_t since, 
   return NEVER;
 }
 
+/* ---- by which numbers translations are known ---- */
+
+#define KEY_GUEST (1ull << 63) /* behind a second stage */
+#define KEY_OUTER (1ull << 62) /* that one alone */
+#define KEY_GSCID(gscid) ((uint64_t)(gscid) << 20)
+#define KEY_OF_GSCID (KEY_GUEST | KEY_OUTER | KEY_GSCID(0xffff))
+
 /* ---- ways ---- */
 
 struct pc { /* with the words that may be used together */
@@ -148,17 +157,32 @@ static struct way way_to(uint32_t stream, uint32_t pasid, uint32_t gets) {
   return way;
 }
 
-/* Where ta and fsc lead, a DC's or a PC's. */
-static void add_stage(struct riscv* r, struct way way, uint64_t ta, uint64_t fsc,
+/* Where ta and fsc lead, a DC's or a PC's, with the second stage of the DC, 0: none. */
+static void add_stage(struct riscv* r, struct way way, uint64_t hgatp, uint64_t ta, uint64_t fsc,
                       const struct item* words, const struct item* by) {
   const struct item when = both(words, by);
+  const uint32_t mode = FSC_MODE(fsc);
+  if (hgatp != 0) {
+    way.outer_key = KEY_OUTER | KEY_GSCID(HGATP_GSCID(hgatp));
+    way.outer_root = FSC_TABLE(hgatp);
+    way.outer_holes = way.holes;
+    way.holes = 0;
+    way.key = KEY_GUEST | KEY_GSCID(HGATP_GSCID(hgatp)) | TA_PSCID(ta);
+    way.levels = mode == MODE_SV39 ? 3 : 4;
+  } else {
+    way.key = TA_PSCID(ta);
+  }
   if (ta & TA_QUIET) {
     way.gets = IOMMUCHECK_GETS_QUIET;
-  } else if (FSC_MODE(fsc) == MODE_BARE) {
+  } else if (mode == MODE_BARE && hgatp != 0) {
+    way.outer = 1;
+    way.key = way.outer_key;
+    way.root = way.outer_root;
+    way.holes = way.outer_holes;
+    way.outer_root = way.levels = 0;
+  } else if (mode == MODE_BARE) {
     way.gets = IOMMUCHECK_GETS_ADDRESS;
   } else {
-    way.gets = WALKS;
-    way.key = TA_PSCID(ta);
     way.root = FSC_TABLE(fsc);
     way.waits = (ta & TA_WAITS) != 0;
     if (ta & TA_CPUS) way.holes = 0;
@@ -166,10 +190,32 @@ static void add_stage(struct riscv* r, struct way way, uint64_t ta, uint64_t fsc
   add_way(&r->m, way, &when);
 }
 
+/* The words of a DC, as they may be cached. */
+struct dc_words {
+  struct items tc, hgatp, ta, fsc;
+};
+
+/* A DC with a page table, or two. */
+static void add_tables(struct riscv* r, struct way way, const struct dc_words* dc,
+                       const struct item* tc) {
+  way.uncached = !(tc->value & TC_EN_ATS);
+  for (size_t h = 0; h < dc->hgatp.list.count; ++h) {
+    for (size_t a = 0; a < dc->ta.list.count; ++a) {
+      for (size_t f = 0; f < dc->fsc.list.count; ++f) {
+        const struct item stages = both(&dc->hgatp.list.at[h], &dc->ta.list.at[a]);
+        const struct item words = both(&stages, &dc->fsc.list.at[f]);
+        add_stage(r, way, dc->hgatp.list.at[h].value, dc->ta.list.at[a].value,
+                  dc->fsc.list.at[f].value, &words, tc);
+      }
+    }
+  }
+}
+
 static void add_ways_of(struct riscv* r, const struct iommucheck_stream* stream, uint32_t pasid,
-                        const struct items* tc, const struct items* ta, const struct items* fsc) {
+                        const struct dc_words* dc) {
   const int beyond_device = pasid != NO_PASID && pasid >> stream->pasid_bits != 0;
   struct process_words pc;
+  const struct items *tc = &dc->tc, *fsc = &dc->fsc;
   memset(&pc, 0, sizeof pc);
   for (size_t i = 0; i < tc->list.count; ++i) {
     const struct item* its = &tc->list.at[i];
@@ -186,14 +232,13 @@ static void add_ways_of(struct riscv* r, const struct iommucheck_stream* stream,
       continue;
     }
     if (!directory) {
-      for (size_t a = 0; a < ta->list.count; ++a) {
-        for (size_t f = 0; f < fsc->list.count; ++f) {
-          const struct item words = both(&ta->list.at[a], &fsc->list.at[f]);
-          add_stage(r, way_to(stream->id, pasid, WALKS), ta->list.at[a].value,
-                    fsc->list.at[f].value, &words, its);
-        }
-      }
+      add_tables(r, way_to(stream->id, pasid, WALKS), dc, its);
       continue;
+    }
+    for (size_t h = 0; h < dc->hgatp.list.count; ++h) { /* what is behind one nobody says here */
+      const struct item when = both(&dc->hgatp.list.at[h], its);
+      if (dc->hgatp.list.at[h].value == 0) continue;
+      add_way(&r->m, way_to(stream->id, pasid, IOMMUCHECK_GETS_ANYTHING), &when);
     }
     for (size_t f = 0; f < fsc->list.count; ++f) {
       const uint64_t value = fsc->list.at[f].value;
@@ -221,7 +266,7 @@ static void add_ways_of(struct riscv* r, const struct iommucheck_stream* stream,
       const struct pc* one = &pc.pcs.at[c];
       const struct item when = both(&one->when, its);
       if (one->ta & TA_V) {
-        add_stage(r, way_to(stream->id, pasid, WALKS), one->ta, one->fsc, &one->when, its);
+        add_stage(r, way_to(stream->id, pasid, WALKS), 0, one->ta, one->fsc, &one->when, its);
       } else {
         add_way(&r->m, way_to(stream->id, pasid, IOMMUCHECK_GETS_NO_ENTRY), &when);
       }
@@ -257,7 +302,7 @@ static void find_ways(struct model* m) {
     const uint64_t page = PTE_TABLE(newest(m, pointer)); /* never another one */
     const uint64_t dc = page + RISCV_DC_BYTES * (stream->id % RISCV_DCS);
     const struct of of = {stream->id, NO_PASID};
-    struct items tc, ta, fsc;
+    struct dc_words words;
     find_page(m, pointer, 1)->leads = 1;
     if (was_removed(m, stream->id)) continue;
     if (page == 0) {
@@ -266,23 +311,23 @@ static void find_ways(struct model* m) {
       }
       continue;
     }
-    memset(&tc, 0, sizeof tc);
-    memset(&ta, 0, sizeof ta);
-    memset(&fsc, 0, sizeof fsc);
-    usable(m, dc + DC_TC, &always, forgotten, &of, NULL, &tc);
-    usable(m, dc + DC_TA, &always, forgotten, &of, NULL, &ta);
-    usable(m, dc + DC_FSC, &always, forgotten, &of, NULL, &fsc);
-    for (size_t i = 0; i < fsc.list.count; ++i) {
-      const uint32_t mode = FSC_MODE(fsc.list.at[i].value);
+    memset(&words, 0, sizeof words);
+    usable(m, dc + DC_TC, &always, forgotten, &of, NULL, &words.tc);
+    usable(m, dc + DC_IOHGATP, &always, forgotten, &of, NULL, &words.hgatp);
+    usable(m, dc + DC_TA, &always, forgotten, &of, NULL, &words.ta);
+    usable(m, dc + DC_FSC, &always, forgotten, &of, NULL, &words.fsc);
+    for (size_t i = 0; i < words.fsc.list.count; ++i) {
+      const uint32_t mode = FSC_MODE(words.fsc.list.at[i].value);
       if (mode < MODE_PD8 || mode > MODE_PD20) continue;
-      find_pasids(r, FSC_TABLE(fsc.list.at[i].value), mode - 1, 0);
+      find_pasids(r, FSC_TABLE(words.fsc.list.at[i].value), mode - 1, 0);
     }
     for (size_t p = 0; p < m->pasids.count; ++p) {
-      add_ways_of(r, stream, m->pasids.at[p], &tc, &ta, &fsc);
+      add_ways_of(r, stream, m->pasids.at[p], &words);
     }
-    free(tc.list.at);
-    free(ta.list.at);
-    free(fsc.list.at);
+    free(words.tc.list.at);
+    free(words.hgatp.list.at);
+    free(words.ta.list.at);
+    free(words.fsc.list.at);
   }
 }
 
@@ -307,10 +352,21 @@ static void respond(struct riscv* r, uint64_t word) {
 }
 
 static void drop_translations(struct riscv* r, const struct command* command) {
-  const int by_address = (command->word0 & COMMAND_AV) != 0;
+  const uint64_t word = command->word0;
+  const int second = COMMAND_KIND(word) == IOTINVAL_GVMA;
+  const int by_address = (word & COMMAND_AV) != 0;
+  const int guest = (word & COMMAND_GV) != 0;
   struct drop drop;
-  drop.key = COMMAND_PID(command->word0);
-  drop.of_all = !(command->word0 & COMMAND_PV);
+  drop.key = second ? KEY_OUTER : guest ? KEY_GUEST : 0;
+  drop.mask = KEY_GUEST | KEY_OUTER;
+  if (guest) {
+    drop.key |= KEY_GSCID(COMMAND_GSCID(word));
+    drop.mask |= KEY_OF_GSCID;
+  }
+  if (!second && (word & COMMAND_PV)) {
+    drop.key |= COMMAND_PID(word);
+    drop.mask |= KEY_GSCID(1) - 1;
+  }
   drop.tables = !by_address;
   drop.first = by_address ? command->word1 & ~(uint64_t)(RISCV_PAGE - 1) : 0;
   drop.last = by_address ? drop.first + RISCV_PAGE - 1 : NEVER;
@@ -324,6 +380,7 @@ static void drop_of_device(struct riscv* r, const struct command* command) {
   struct device_drop drop;
   drop.stream = COMMAND_DID(command->word0);
   drop.pasid = (command->word0 & COMMAND_PV) ? COMMAND_PID(command->word0) : NO_PASID;
+  drop.every_pasid = (command->word0 & COMMAND_PV) && (command->word1 & ATS_GLOBAL);
   if (command->word1 & ATS_SIZED) {
     size = 2 * RISCV_PAGE;
     for (uint64_t bit = RISCV_PAGE; command->word1 & bit; bit <<= 1) size <<= 1;
@@ -341,7 +398,8 @@ static void complete_all(struct riscv* r) {
     struct command* command = &r->commands.at[r->complete];
     command->complete = r->m.now;
     switch (COMMAND_KIND(command->word0)) {
-      case IOTINVAL_VMA: drop_translations(r, command); break;
+      case IOTINVAL_VMA:
+      case IOTINVAL_GVMA: drop_translations(r, command); break;
       case ATS_INVAL: drop_of_device(r, command); break;
       case ATS_PRGR: respond(r, command->word1); break;
       default: break;
@@ -430,6 +488,10 @@ static uint32_t hw_answers(void* self, const struct iommucheck_access* asked,
                            struct iommucheck_may_get* out) {
   return model_answers(self, asked, out);
 }
+static uint32_t hw_users_answers(void* self, const struct iommucheck_access* asked,
+                                 struct iommucheck_may_reach* out) {
+  return model_users_answers(self, asked, out);
+}
 static void hw_walker_switches(void* self, uint32_t number, uint64_t root, uint32_t input_bits) {
   (void)input_bits; /* always four levels */
   model_walker_switches(self, number, root);
@@ -512,4 +574,5 @@ const struct iommucheck_hardware_ops riscv_hardware = {
     .take_response = hw_take_response,
     .is_waiting = hw_is_waiting,
 #endif
+    .users_answers = hw_users_answers,
 };

@@ -26,6 +26,9 @@
  *   place   (device, PASID) where an entry with a tag stands, or has stood until now
  *   forget  drop what the IOMMU has cached of routes and entries
  *   drop    drop translations, the IOMMU's own or those that a device has cached
+ *   outer   of a space: what is mapped there may be the output of tables of a user's
+ *   user    who has page tables of its own over an outer space (a guest), and says its own
+ * addresses
  *
  * Rules that hold for the whole file
  *  - Those of driver.h: C99 and C++; `size` and `abi` begin every struct, which grows at its end;
@@ -84,6 +87,10 @@ struct iommucheck_place {
 /* With WAITS: devices that ask for pages do so in groups, which are read page by page and answered
  * once. Without it each request is a group of its own. */
 #define IOMMUCHECK_BACKEND_GROUPS 0x10u
+/* There are outer spaces, and users with page tables of their own over them, to which routes lead:
+ * `users` is there, and what belongs to it. Devices have no PASIDs then, and cache nothing of what
+ * users' tables make. */
+#define IOMMUCHECK_BACKEND_USERS 0x20u
 
 /* The backend fills it in open; the tester has set size and abi, and the rest to 0. */
 struct iommucheck_backend_info {
@@ -102,7 +109,9 @@ struct iommucheck_backend_info {
 enum {
   IOMMUCHECK_ROUTE_BLOCKED = 0,
   IOMMUCHECK_ROUTE_UNTRANSLATED = 1,
-  IOMMUCHECK_ROUTE_TABLE = 2
+  IOMMUCHECK_ROUTE_TABLE = 2,
+  /* Where `structure` says, a user's own route, behind the outer space of `table`. */
+  IOMMUCHECK_ROUTE_USER = 3
 };
 struct iommucheck_route {
   uint32_t size;
@@ -112,7 +121,9 @@ struct iommucheck_route {
   uint32_t pasid_bits; /* how much of the table the device may reach; 0: no PASID, 0 neither */
   uint32_t reserved;
   void* table; /* the backend's; NULL without one */
+  uint64_t structure[2];
 };
+/* Up to and with `table`. */
 #define IOMMUCHECK_ROUTE_SIZE_VER0 32u
 
 #define IOMMUCHECK_ENTRY_PROCESS 0x1u /* the table is the CPUs' */
@@ -120,6 +131,8 @@ struct iommucheck_route {
 #define IOMMUCHECK_ENTRY_QUIET 0x4u   /* nothing is translated, and nothing reported */
 /* Accesses pass as they are, there is no table: where can_route says so. */
 #define IOMMUCHECK_ENTRY_UNTRANSLATED 0x8u
+/* The space is an outer one: the first entry of a table that leads there and nowhere else. */
+#define IOMMUCHECK_ENTRY_OUTER 0x10u
 struct iommucheck_entry {
   uint32_t size;
   uint32_t abi;
@@ -169,6 +182,24 @@ enum {
   IOMMUCHECK_ANSWERED_NO = 2          /* it did not get through                */
 };
 enum { IOMMUCHECK_PLACE_PRESENT = 0, IOMMUCHECK_PLACE_MADE = 1 };
+
+/* What a command of a user's is about, from what others can be refilled by to what fills from all
+ * others. The backend fills it in; the tester has set size and abi, and the rest to 0. */
+enum {
+  IOMMUCHECK_USER_REFUSED = 0, /* none that a user may give */
+  IOMMUCHECK_USER_ENTRIES = 1,
+  IOMMUCHECK_USER_TRANSLATIONS = 2,
+  IOMMUCHECK_USER_DEVICE = 3 /* what a device has cached itself */
+};
+struct iommucheck_user_about {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t about; /* IOMMUCHECK_USER_* */
+  uint32_t names_device;
+  uint32_t number; /* by which the user calls the device */
+  uint32_t reserved;
+};
+#define IOMMUCHECK_USER_ABOUT_SIZE_VER0 24u
 
 struct iommucheck_backend_ops {
   uint32_t size;
@@ -278,6 +309,25 @@ struct iommucheck_backend_ops {
    * a device that asks for pages asks no more until somebody enables that. Whole or not.
    * IOMMUCHECK_ANSWERED_*. */
   int32_t (*answer)(void* self, uint32_t group, uint32_t response);
+
+  /* With IOMMUCHECK_BACKEND_USERS. As open_space, of an outer one. What is done with that is what
+   * is done with any; privilege means nothing there. Dropped in one range, all addresses with
+   * tables, the tag takes along all that users' tables have made over it. NULL: no memory. */
+  void* (*open_outer)(void* self, uint32_t input_bits, struct iommucheck_space* space);
+  /* Whether a route may go by that, over that outer space: 0, EINVAL (iommucheck_user_format.route
+   * says 0), EOPNOTSUPP. Of another format, or with PASIDs, nobody asks. */
+  int32_t (*check_structure)(void* self, const uint64_t* structure, void* outer);
+  /* All that users' tables and the outer space of that tag have made together; behind a flush of
+   * what was dropped of the tag itself. NULL: that has taken it along. */
+  void (*drop_inner)(void* self, const struct iommucheck_tag* outer);
+  /* All that the device has cached, without a PASID and at each there is. */
+  void (*drop_device_wholly)(void* self, uint32_t device);
+  /* Two words of a user's. */
+  void (*understand)(void* self, const uint64_t* words, struct iommucheck_user_about* about);
+  /* What is to be sent for one that is not refused: of the user with that outer tag alone, and of
+   * no device but that one, if it names any. Whether it is the user's the core has looked at. */
+  void (*forward)(void* self, const uint64_t* words, const struct iommucheck_tag* outer,
+                  uint32_t device);
 };
 /* Up to and with `drop_everything`. */
 #define IOMMUCHECK_BACKEND_OPS_SIZE_VER0 248u
@@ -318,7 +368,12 @@ enum {
   IOMMUCHECK_GETS_DENIED = 4,     /* and reported                                             */
   IOMMUCHECK_GETS_WAITS = 5,
   IOMMUCHECK_GETS_QUIET = 6,
-  IOMMUCHECK_GETS_ANYTHING = 7 /* a walk is in memory that may be somebody else's             */
+  IOMMUCHECK_GETS_ANYTHING = 7, /* a walk is in memory that may be somebody else's             */
+  /* With IOMMUCHECK_BACKEND_USERS: what an outer space ends, of whosever access, and what a user's
+   * table that nobody has written leads to: anything that the outer space maps. */
+  IOMMUCHECK_GETS_OUTER_NOT_MAPPED = 8,
+  IOMMUCHECK_GETS_OUTER_DENIED = 9,
+  IOMMUCHECK_GETS_INSIDE = 10
 };
 /* Never changes. */
 struct iommucheck_may_get {
@@ -329,6 +384,15 @@ struct iommucheck_may_get {
    * Findings say it, and where the words are the same their cause is. NULL: memory says so. Valid
    * until the next call. */
   const char* why;
+};
+/* The same where there are users. Never changes. */
+struct iommucheck_may_reach {
+  uint32_t kind;
+  uint32_t has_ipa; /* 1: an outer space was asked for the address `ipa` */
+  uint64_t pa;
+  const char* why;
+  uint64_t ipa;
+  uint64_t reserved;
 };
 #define IOMMUCHECK_ANSWERS_MAX 64u
 
@@ -398,12 +462,96 @@ struct iommucheck_hardware_ops {
   uint32_t (*wait)(void* self, const struct iommucheck_access* access);
   int32_t (*take_response)(void* self, uint32_t* id, uint32_t* response);
   int32_t (*is_waiting)(void* self, uint32_t id);
+
+  /* With IOMMUCHECK_BACKEND_USERS, in the place of `answers`. */
+  uint32_t (*users_answers)(void* self, const struct iommucheck_access* access,
+                            struct iommucheck_may_reach* answers);
 };
 /* Up to and with `walker_answers`. */
 #define IOMMUCHECK_HARDWARE_OPS_SIZE_VER0 128u
 
 /* ---------------------------------------------------------------------------------------------
- * 3. The entry
+ * 3. What users write
+ * ------------------------------------------------------------------------------------------- */
+
+/* Where a user's own route leads. */
+enum {
+  IOMMUCHECK_USER_ROUTE_BLOCKED = 0,
+  IOMMUCHECK_USER_ROUTE_PASSES = 1, /* its accesses are addresses of the outer space */
+  IOMMUCHECK_USER_ROUTE_TABLE = 2   /* by its table */
+};
+/* Filled in by `route`; size and abi are set, and the rest is 0. */
+struct iommucheck_user_route {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t kind;       /* IOMMUCHECK_USER_ROUTE_* */
+  uint32_t input_bits; /* of the table */
+  uint64_t table;      /* its root, an address of the outer space */
+  /* By which number its translations are known beside the outer tag (a PSCID). Where has_number is
+   * 0 it is the root that does that. */
+  uint64_t number;
+  uint32_t has_number;
+  uint32_t reserved;
+};
+#define IOMMUCHECK_USER_ROUTE_SIZE_VER0 40u
+
+/* Likewise. Translations of [first, last] of all the user's tables, or of one alone; or something
+ * of a device. What it does not owe it may do: a range may be wider. */
+struct iommucheck_user_command {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t about; /* IOMMUCHECK_USER_TRANSLATIONS or _DEVICE */
+  uint32_t names; /* what of the following it names: IOMMUCHECK_USER_NAMES_* */
+  uint64_t first;
+  uint64_t last;
+  uint64_t table;  /* by its root */
+  uint64_t number; /* by that of a route */
+  uint64_t device; /* by the user's number */
+};
+#define IOMMUCHECK_USER_COMMAND_SIZE_VER0 56u
+#define IOMMUCHECK_USER_NAMES_TABLE 0x1u
+#define IOMMUCHECK_USER_NAMES_NUMBER 0x2u
+#define IOMMUCHECK_USER_NAMES_DEVICE 0x4u
+
+/* Which command the tester wants to write as a user. The last three no user may give; what there is
+ * no command for is one that is refused as well. */
+enum {
+  IOMMUCHECK_USER_WRITES_PAGE = 0,    /* what all tables say of the page at `va` */
+  IOMMUCHECK_USER_WRITES_ALL = 1,     /* all translations */
+  IOMMUCHECK_USER_WRITES_NUMBER = 2,  /* all of the route with `number` */
+  IOMMUCHECK_USER_WRITES_DEVICE = 3,  /* what the device `number` has cached of the page at `va` */
+  IOMMUCHECK_USER_WRITES_OF_HOST = 4, /* all translations of everybody */
+  IOMMUCHECK_USER_WRITES_SYNC = 5,
+  IOMMUCHECK_USER_WRITES_RESPONSE = 6 /* to a page request */
+};
+
+/* How users write for an IOMMU of their own of that kind, by functions of their arguments alone:
+ * what their words mean, by which they are judged, and words as the tester writes them, who is the
+ * user. Commands and structures are two words; tables have levels of 512, leaves of 4 KiB. */
+struct iommucheck_user_format {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t format; /* iommucheck_nested_params.format, 0x100 or more */
+  uint32_t levels; /* of the tables that are written: 3 to 5 */
+  /* 1; 0: nothing that a user may choose, or that is wrong. */
+  int32_t (*route)(const uint64_t* structure, struct iommucheck_user_route* route);
+  /* 1; 0: none that a user may give. */
+  int32_t (*command)(const uint64_t* words, struct iommucheck_user_command* command);
+
+  /* A word that leads to a table, one that maps a page, prot as in driver.h, and where the former
+   * leads. Each with an address of the outer space. A word of 0 is not valid. */
+  uint64_t (*pointer)(uint64_t table);
+  uint64_t (*leaf)(uint64_t page, uint32_t prot);
+  uint64_t (*next)(uint64_t word);
+  /* The route to a table with as many levels. With a number that no other root has. */
+  void (*route_to)(uint64_t root, uint64_t* structure);
+  /* IOMMUCHECK_USER_WRITES_*. */
+  void (*write)(uint32_t what, uint64_t number, uint64_t va, uint64_t* words);
+};
+#define IOMMUCHECK_USER_FORMAT_SIZE_VER0 72u
+
+/* ---------------------------------------------------------------------------------------------
+ * 4. The entry
  * ------------------------------------------------------------------------------------------- */
 
 struct iommucheck_backend {
@@ -415,7 +563,9 @@ struct iommucheck_backend {
   const char* name;
   const struct iommucheck_backend_ops* backend;
   const struct iommucheck_hardware_ops* hardware;
+  const struct iommucheck_user_format* users; /* with IOMMUCHECK_BACKEND_USERS */
 };
+/* Up to and with `hardware`. */
 #define IOMMUCHECK_BACKEND_SIZE_VER0 40u
 
 /* The one symbol. Returns a constant struct that lives as long as the object does. */

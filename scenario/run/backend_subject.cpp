@@ -27,10 +27,16 @@ const char* fault_name(MayGet::Kind kind) {
   }
 }
 
+/// What an outer space ends, as a domain that is one says it.
+MayGet::Kind as_hosts(MayGet::Kind kind) {
+  if (kind == MayGet::Kind::outer_not_mapped) return MayGet::Kind::not_mapped;
+  return kind == MayGet::Kind::outer_denied ? MayGet::Kind::denied : kind;
+}
+
 /// How a way ends every access is the driver's choice: it means what is promised there.
-Reached answer_of(const MayGet& one, const Reachable& allowed) {
+Reached answer_of(const MayGet& one, const Reachable& allowed, bool hosts) {
   if (one.kind == MayGet::Kind::address) return {true, one.pa, {}};
-  const Reached fault{false, 0, fault_name(one.kind)};
+  const Reached fault{false, 0, fault_name(hosts ? as_hosts(one.kind) : one.kind)};
   constexpr const char* ends[] = {"F.dev", "F.pasid", "F.quiet"};
   if (allowed.contains(fault) || std::ranges::find(ends, fault.fault) == std::end(ends)) {
     return fault;
@@ -68,6 +74,7 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .dirty = setup.dirty != spec::sva::DirtyHardware::none,
           .hooks = true,
           .users = machine->user_words() != nullptr,
+          .users_at_pasids = setup.routes_users,
           .commands = true};
 }
 
@@ -132,8 +139,10 @@ Reachable DriverSubject::reachable_by_hardware(const Probing& probing,
                                                        .iova = probing.iova,
                                                        .access = probing.access});
   const Reachable allowed = walker ? Reachable{} : promised(interface(), probing);
+  const bool hosts = !judge.hardware().outer_ends_are_users() &&
+                     interface().expected_within(probing.device, probing.at, 0).count == 0;
   Reachable set;
-  for (const MayGet& one : may) set.insert(answer_of(one, allowed));
+  for (const MayGet& one : may) set.insert(answer_of(one, allowed, hosts));
   return set;
 }
 

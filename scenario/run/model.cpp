@@ -52,6 +52,7 @@ Offers Model::offers(const World& world) {
           .hooks = true,
           .users = true,
           .users_pasids = !world.second_backend,
+          .users_at_pasids = true,
           .users_events = !world.second_backend};
 }
 

@@ -128,6 +128,7 @@ class Needs {
       const bool is_word = what.kind == scenario::Value::Kind::word;
       const bool of_users =
           what.is_word("paging_s2") || what.is_word("nested") || what.is_word("nested_pasid");
+      if (of_users && world_.second_backend && !offers_.users_at_pasids) add("backend=two");
       if (what.is_word("nested_pasid") ? offers_.users_pasids && offers_.users
                                        : of_users && offers_.users) {
         return;

@@ -21,12 +21,13 @@ struct Offers {
   bool no_page_sizes = false;   ///< a domain for whose page sizes there is no use
   bool dirty = false;           ///< writes set a bit
   bool several_iommus = false;
-  bool any_numbers = false;   ///< of PASIDs, and of address bits: no register says them
-  bool hooks = false;         ///< those of the backend can be taken away, and made to fail
-  bool users = false;         ///< of stage 2 domains, with tables of their own
-  bool users_pasids = false;  ///< PASID tables of their own too
-  bool users_events = false;  ///< what their devices meet is told them
-  bool commands = false;      ///< are sent, so that it is known which CMD_SYNC is whose
+  bool any_numbers = false;      ///< of PASIDs, and of address bits: no register says them
+  bool hooks = false;            ///< those of the backend can be taken away, and made to fail
+  bool users = false;            ///< of stage 2 domains, with tables of their own
+  bool users_pasids = false;     ///< PASID tables of their own too
+  bool users_at_pasids = false;  ///< their tables at PASIDs of the host's
+  bool users_events = false;     ///< what their devices meet is told them
+  bool commands = false;         ///< are sent, so that it is known which CMD_SYNC is whose
 };
 
 }  // namespace iommucheck::oracle::stories

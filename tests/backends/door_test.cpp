@@ -142,6 +142,9 @@ TEST(BackendDoor, WhatIsWrongWithTheObjectIsSaid) {
       {"waits",
        "the backend has no read_fault; every one needs it that says "
        "IOMMUCHECK_BACKEND_WAITS"},
+      {"users",
+       "the backend has no open_outer; every one needs it that says "
+       "IOMMUCHECK_BACKEND_USERS"},
       {"entry", "exports no function iommucheck_backend_entry"},
       {"crash_on_load", "while it was loaded, its process crashed with SIGSEGV"},
       {"is_not_there", "No such file"},

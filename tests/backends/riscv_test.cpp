@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "scenario/format/parser.h"
+#include "scenario/run/alone.h"
 #include "tests/backends/checked_support.h"
 #include "tests/cases.h"
 #include "tests/places.h"
+#include "tests/scenario/files_support.h"
 
 namespace iommucheck::oracle::riscv_test {
 namespace {
@@ -19,6 +22,8 @@ const std::string example = test::in_build("examples/riscv_backend");
 constexpr const char* way = "; a route or an entry that memory no longer says is still cached";
 constexpr const char* translation = "; a translation that memory no longer says is still cached";
 constexpr const char* other_space = "; a translation of another space with the same tag";
+constexpr const char* outer =
+    "; a translation of the outer space that memory no longer says is still cached";
 constexpr const char* device = "; the device has cached it, and has not dropped it";
 
 TEST(RiscvBackend, Holds) {
@@ -30,7 +35,7 @@ TEST(RiscvBackend, Holds) {
 
 TEST(RiscvBackend, HoldsWithLessOfIt) {
   for (const char* name :
-       {"without_waits", "without_groups", "without_holes", "without_identity"}) {
+       {"without_waits", "without_groups", "without_holes", "without_identity", "without_users"}) {
     test::expect_held(
         test::checked_backend(example + "_" + name + ".so", 5, test::cases(100, 2048)), name);
   }
@@ -54,12 +59,44 @@ TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
       {"ignores_privileged", HasSubstr("promised")},
       {"ignores_last", HasSubstr("fault")},
       {"ignores_failure", HasSubstr("failure")},
+      {"forgets_outer_unmaps", AnyOf(HasSubstr(outer), HasSubstr(translation), HasSubstr("table"))},
+      {"keeps_the_users_gscid", AnyOf(HasSubstr(translation), HasSubstr(outer))},
+      {"ignores_the_second_stage", HasSubstr("")},
+      {"passes_anything_on", HasSubstr("cache_invalidate")},
   };
   for (const auto& [name, cause] : twins) {
     const CheckResult result = test::checked_backend(example + "_" + name + ".so", 1, 2048);
     ASSERT_EQ(result.findings.size(), 1U) << name;
     EXPECT_THAT(result.findings.front().kind, cause) << name;
     EXPECT_EQ(result.findings.front().party, spec::Keeper::backend) << name;
+  }
+}
+
+/// Stories of users run on it, and tell what random sequences seldom do.
+TEST(RiscvBackend, StoriesOfUsersFindTheTwinsOfItsSecondStage) {
+  const std::pair<const char*, const char*> twins[] = {
+      {"", ""},
+      {"_forgets_outer_unmaps", "NST-21"},
+      {"_keeps_the_users_gscid", "NST-23"},
+      {"_ignores_the_second_stage", "NST-21"},
+      {"_passes_anything_on", "NST-23"},
+      {"_leaves_the_users", "NST-30"},
+  };
+  for (const auto& [name, finds] : twins) {
+    const std::string path = example + name + ".so";
+    stories::AloneOptions options;
+    options.subjects = [path] { return stories::subjects_of_backend(path); };
+    unsigned passed = 0;
+    for (const scenario::Scenario& scenario : test::all_scenarios()) {
+      if (!scenario.id.starts_with("NST-") || (*name != 0 && scenario.id != finds)) continue;
+      const auto result = stories::run_alone(scenario, options);
+      ASSERT_TRUE(result) << result.error().message;
+      using Status = stories::ScenarioResult::Status;
+      EXPECT_NE(result->status, Status::undecided) << scenario.id;
+      EXPECT_EQ(result->status == Status::failed, scenario.id == finds) << name << scenario.id;
+      passed += result->status == Status::passed ? 1 : 0;
+    }
+    if (*name == 0) EXPECT_GE(passed, 11U);
   }
 }
 

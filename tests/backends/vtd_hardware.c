@@ -230,7 +230,7 @@ static void drop_translations(struct vtd* v, const struct command* command) {
   const uint32_t lg2 = granularity == OF_RANGE ? (uint32_t)command->word1 & 63 : 52;
   struct drop drop;
   drop.key = key_of(INV_DID(command->word0), INV_HIGH(command->word0));
-  drop.of_all = granularity == OF_ALL;
+  drop.mask = granularity == OF_ALL ? 0 : ~(uint64_t)0;
   drop.tables = granularity != OF_RANGE || !(command->word1 & INV_IH);
   drop.first = lg2 >= 52 ? 0 : command->word1 & ~(uint64_t)(VTD_PAGE - 1);
   drop.last = lg2 >= 52 ? NEVER : drop.first + ((uint64_t)VTD_PAGE << lg2) - 1;
@@ -241,6 +241,7 @@ static void drop_translations(struct vtd* v, const struct command* command) {
 static void drop_of_device(struct vtd* v, const struct command* command) {
   const uint32_t lg2 = (uint32_t)command->word1 & 63;
   struct device_drop drop;
+  drop.every_pasid = 0;
   drop.stream = INV_SOURCE(command->word0);
   drop.pasid = command->word0 & INV_HAS_PASID ? INV_HIGH(command->word0) & 0x7fffffff : NO_PASID;
   drop.first = lg2 >= 52 ? 0 : command->word1 & ~(uint64_t)(VTD_PAGE - 1);

@@ -96,6 +96,8 @@ const struct iommucheck_backend* iommucheck_backend_entry(void) {
   hardware.given_back = NULL;
 #elif defined(BAD_waits)
   ops.size = IOMMUCHECK_BACKEND_OPS_SIZE_VER0;
+#elif defined(BAD_users)
+  bad.flags |= IOMMUCHECK_BACKEND_USERS;
 #elif defined(BAD_crash_on_load)
   *(volatile int*)8 = 1;
 #elif defined(BAD_flush)

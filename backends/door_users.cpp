@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+#include "backends/door_users.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace iommucheck::oracle {
+
+using spec::sva::CommandWords;
+using spec::sva::UserCommand;
+using spec::sva::UserRoute;
+
+namespace {
+
+constexpr std::size_t told_most = 16;
+constexpr u64 users_page = 4096;
+
+}  // namespace
+
+void DoorUserFormat::tell(std::string text) const {
+  const bool known = std::ranges::find(nonsense_, text) != nonsense_.end();
+  if (!known && nonsense_.size() < told_most) nonsense_.push_back(std::move(text));
+}
+
+std::optional<UserRoute> DoorUserFormat::route(const std::array<u64, 2>& structure) const {
+  iommucheck_user_route given{};
+  given.size = sizeof given;
+  given.abi = IOMMUCHECK_BACKEND_ABI;
+  const int answer = format_.route(structure.data(), &given);
+  if (answer == 0) return std::nullopt;
+  UserRoute route;
+  switch (given.kind) {
+    case IOMMUCHECK_USER_ROUTE_BLOCKED: break;
+    case IOMMUCHECK_USER_ROUTE_PASSES: route.kind = UserRoute::Kind::bypass; break;
+    case IOMMUCHECK_USER_ROUTE_TABLE: route.kind = UserRoute::Kind::stage1; break;
+    default:
+      tell(fmt::format("the users' route gave a kind {}: there is none", given.kind));
+      return std::nullopt;
+  }
+  if (answer != 1 || given.has_number > 1) {
+    tell(fmt::format("the users' route answered {}, has_number {}: each is 0 or 1", answer,
+                     given.has_number));
+    return std::nullopt;
+  }
+  if (route.kind != UserRoute::Kind::stage1) return route;
+  route.table = given.table;
+  route.table_bits = given.input_bits;
+  if (given.has_number != 0) route.number = given.number;
+  return route;
+}
+
+UserCommand DoorUserFormat::command(const CommandWords& words) const {
+  const u64 given_words[] = {words.low, words.high};
+  iommucheck_user_command given{};
+  given.size = sizeof given;
+  given.abi = IOMMUCHECK_BACKEND_ABI;
+  const int answer = format_.command(given_words, &given);
+  UserCommand command;
+  if (answer == 0) return command;
+  const bool of_device = given.about == IOMMUCHECK_USER_DEVICE;
+  const bool names_device = (given.names & IOMMUCHECK_USER_NAMES_DEVICE) != 0;
+  constexpr u32 known_names =
+      IOMMUCHECK_USER_NAMES_TABLE | IOMMUCHECK_USER_NAMES_NUMBER | IOMMUCHECK_USER_NAMES_DEVICE;
+  const bool can_be = answer == 1 && (of_device || given.about == IOMMUCHECK_USER_TRANSLATIONS) &&
+                      of_device == names_device && (given.names & ~known_names) == 0;
+  if (!can_be) {
+    tell(fmt::format("the users' command answered {} with about {}, names {:#x}: that cannot be",
+                     answer, given.about, given.names));
+    return command;
+  }
+  command.kind = of_device ? UserCommand::Kind::nothing_owed : UserCommand::Kind::translations;
+  command.first = given.first;
+  command.last = given.last;
+  if ((given.names & IOMMUCHECK_USER_NAMES_TABLE) != 0) command.table = given.table;
+  if ((given.names & IOMMUCHECK_USER_NAMES_NUMBER) != 0) command.asid = given.number;
+  if (of_device) command.stream = given.device;
+  return command;
+}
+
+// ---- written ------------------------------------------------------------------------------------
+
+CommandWords DoorUserWords::write(u32 what, u64 number, u64 va) const {
+  u64 words[2] = {};
+  format_.write(what, number, va & ~(users_page - 1), words);
+  return {words[0], words[1]};
+}
+
+std::array<u64, 2> DoorUserWords::route_to(u64 at) const {
+  std::array<u64, 2> structure{};
+  format_.route_to(at, structure.data());
+  return structure;
+}
+
+CommandWords DoorUserWords::va(u64 va) const { return write(IOMMUCHECK_USER_WRITES_PAGE, 0, va); }
+CommandWords DoorUserWords::all() const { return write(IOMMUCHECK_USER_WRITES_ALL); }
+CommandWords DoorUserWords::page(u64 /*asid*/, u64 at, bool /*ranges*/, u64 how) const {
+  return (how & 7) == 0 ? all() : va(at);
+}
+CommandWords DoorUserWords::entry(u64 /*number*/, u64 /*pasid*/) const { return reserved(); }
+CommandWords DoorUserWords::device(u64 number, std::optional<u64> pasid, u64 va) const {
+  return pasid ? reserved() : write(IOMMUCHECK_USER_WRITES_DEVICE, number, va);
+}
+CommandWords DoorUserWords::all_of_host() const { return write(IOMMUCHECK_USER_WRITES_OF_HOST); }
+CommandWords DoorUserWords::sync() const { return write(IOMMUCHECK_USER_WRITES_SYNC); }
+CommandWords DoorUserWords::resume() const { return write(IOMMUCHECK_USER_WRITES_RESPONSE); }
+
+CommandWords DoorUserWords::drawn(u64 word, std::span<const u64> roots) const {
+  const u64 va = (word >> 8 & 31) * users_page;
+  CommandWords one = this->va(va);
+  switch (word & 15) {
+    case 0:
+    case 1: one = all(); break;
+    case 2:
+    case 3: one = device(word >> 13 & 3, std::nullopt, va); break;
+    case 4: one = all_of_host(); break;
+    case 5: one = sync(); break;
+    case 6: one = resume(); break;
+    case 7: one = {word >> 8 & 0xff'ffff, word >> 32}; break;
+    case 8:
+    case 9: {
+      if (roots.empty()) break;
+      const std::array<u64, 2> structure = route_to(roots[(word >> 13) % roots.size()]);
+      iommucheck_user_route route{};
+      route.size = sizeof route;
+      route.abi = IOMMUCHECK_BACKEND_ABI;
+      if (format_.route(structure.data(), &route) == 0) break;
+      one = write(IOMMUCHECK_USER_WRITES_NUMBER, route.number);
+      break;
+    }
+    default: break;
+  }
+  // A bit that may mean nothing, or another device, page or number.
+  if ((word >> 16 & 7) == 0) one.low ^= u64{1} << (word >> 20 & 63);
+  if ((word >> 16 & 7) == 1) one.high ^= u64{1} << (word >> 20 & 63);
+  return one;
+}
+
+}  // namespace iommucheck::oracle

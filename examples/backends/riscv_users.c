@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What users of the IOMMU of riscv_backend.h write, apart from the backend's reading of it, which
+ * is held against this; and how they write it.
+ */
+#include <string.h>
+
+#include "iommucheck/backend.h"
+#include "riscv_backend.h"
+
+enum { SV39_BITS = 39, SV48_BITS = 48 };
+
+static int32_t route(const uint64_t* structure, struct iommucheck_user_route* to) {
+  const uint32_t mode = FSC_MODE(structure[0]);
+  if (structure[1] >> 32 != 0 || (structure[1] & 0xffe) != 0) return 0;
+  if (mode == MODE_BARE ? structure[0] != 0 : (structure[0] >> 44 & 0xffff) != 0) return 0;
+  if (mode != MODE_BARE && mode != MODE_SV39 && mode != MODE_SV48) return 0;
+  if (!(structure[1] & TA_V)) return 1; /* it leads nowhere */
+  to->kind = mode == MODE_BARE ? IOMMUCHECK_USER_ROUTE_PASSES : IOMMUCHECK_USER_ROUTE_TABLE;
+  to->input_bits = mode == MODE_SV39 ? SV39_BITS : SV48_BITS;
+  to->table = FSC_TABLE(structure[0]);
+  to->has_number = 1;
+  to->number = TA_PSCID(structure[1]);
+  return 1;
+}
+
+static int32_t command(const uint64_t* words, struct iommucheck_user_command* says) {
+  const uint64_t first = words[1] & ~(uint64_t)(RISCV_PAGE - 1);
+  const uint64_t below = words[1] & (RISCV_PAGE - 1);
+  if (COMMAND_KIND(words[0]) == ATS_INVAL) {
+    if ((words[0] >> 10 & 0x3fffffff) != 0 || (below & ~ATS_SIZED) != 0) return 0;
+    says->about = IOMMUCHECK_USER_DEVICE;
+    says->names = IOMMUCHECK_USER_NAMES_DEVICE;
+    says->device = words[0] >> 40;
+    return 1;
+  }
+  if (COMMAND_KIND(words[0]) != IOTINVAL_VMA || below != 0) return 0;
+  if (words[0] >> 33 != 0 || (words[0] >> 11 & 1) != 0) return 0;
+  says->about = IOMMUCHECK_USER_TRANSLATIONS;
+  says->last = ~(uint64_t)0;
+  if (words[0] & COMMAND_AV) {
+    says->first = first;
+    says->last = first + RISCV_PAGE - 1;
+  } else if (words[1] != 0) {
+    return 0;
+  }
+  if (words[0] & COMMAND_PV) {
+    says->names = IOMMUCHECK_USER_NAMES_NUMBER;
+    says->number = COMMAND_PID(words[0]);
+  } else if (COMMAND_PID(words[0]) != 0) {
+    return 0;
+  }
+  return 1;
+}
+
+/* ---- as the user that the tester plays ---- */
+
+static uint64_t pointer(uint64_t table) { return PTE(table, PTE_V); }
+static uint64_t leaf(uint64_t page, uint32_t prot) {
+  uint64_t bits = PTE_V | PTE_R;
+  if (prot & IOMMUCHECK_PROT_WRITE) bits |= PTE_W;
+  if (prot & IOMMUCHECK_PROT_EXEC) bits |= PTE_X;
+  if (!(prot & IOMMUCHECK_PROT_PRIVILEGED)) bits |= PTE_U;
+  return PTE(page, bits);
+}
+static uint64_t next(uint64_t word) { return PTE_TABLE(word); }
+
+/* Its PSCID is the number of its root's page. */
+static void route_to(uint64_t root, uint64_t* structure) {
+  structure[0] = FSC(MODE_SV39, root);
+  structure[1] = TA_V | (root / RISCV_PAGE & 0xfffff) << TA_PSCID_LSB;
+}
+
+static void write(uint32_t what, uint64_t number, uint64_t va, uint64_t* words) {
+  words[0] = IOTINVAL_VMA;
+  words[1] = 0;
+  switch (what) {
+    case IOMMUCHECK_USER_WRITES_PAGE:
+      words[0] |= COMMAND_AV;
+      words[1] = va;
+      break;
+    case IOMMUCHECK_USER_WRITES_ALL: break;
+    case IOMMUCHECK_USER_WRITES_NUMBER: words[0] |= COMMAND_PV | (number & 0xfffff) << 12; break;
+    case IOMMUCHECK_USER_WRITES_DEVICE:
+      words[0] = ATS_INVAL | (number & 0xffffff) << 40;
+      words[1] = va;
+      break;
+    case IOMMUCHECK_USER_WRITES_OF_HOST: words[0] = IOTINVAL_GVMA; break;
+    case IOMMUCHECK_USER_WRITES_SYNC: words[0] = IOFENCE_C; break;
+    default: words[0] = ATS_PRGR; break;
+  }
+}
+
+extern const struct iommucheck_user_format riscv_users;
+const struct iommucheck_user_format riscv_users = {
+    .size = sizeof riscv_users,
+    .abi = IOMMUCHECK_BACKEND_ABI,
+    .format = RISCV_USER_FORMAT,
+    .levels = 3,
+    .route = route,
+    .command = command,
+    .pointer = pointer,
+    .leaf = leaf,
+    .next = next,
+    .route_to = route_to,
+    .write = write,
+};

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// What a backend of others says of what its users write: as it is said, and what cannot be is told.
+#include "backends/door_users.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace iommucheck::oracle::door_users_test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Kind = spec::sva::UserCommand::Kind;
+
+/// Its words say themselves what is answered: bit 63 of word 0 of a structure the answer, the rest
+/// a root, word 1 the kind; of a command word 0 has `about` and in 15:8 `names`, word 1 an address.
+iommucheck_user_format told() {
+  iommucheck_user_format format{};
+  format.size = sizeof format;
+  format.abi = IOMMUCHECK_BACKEND_ABI;
+  format.format = 0x100;
+  format.levels = 4;
+  format.route = [](const uint64_t* structure, iommucheck_user_route* route) -> int32_t {
+    route->kind = static_cast<uint32_t>(structure[1]);
+    route->input_bits = 48;
+    route->table = structure[0] & ~(uint64_t{1} << 63);
+    route->has_number = 1;
+    route->number = 7;
+    return static_cast<int32_t>(structure[0] >> 63);
+  };
+  format.command = [](const uint64_t* words, iommucheck_user_command* command) -> int32_t {
+    command->about = static_cast<uint32_t>(words[0] & 0xff);
+    command->names = static_cast<uint32_t>(words[0] >> 8 & 0xff);
+    command->first = words[1];
+    command->last = words[1] + 0xfff;
+    command->table = command->number = command->device = words[1];
+    return words[0] == 0 ? 0 : 1;
+  };
+  format.pointer = [](uint64_t table) { return table | 1; };
+  format.leaf = [](uint64_t page, uint32_t prot) { return page | prot << 1 | 1; };
+  format.next = [](uint64_t word) { return word & ~uint64_t{0xfff}; };
+  format.route_to = [](uint64_t root, uint64_t* structure) {
+    structure[0] = root | uint64_t{1} << 63;
+    structure[1] = IOMMUCHECK_USER_ROUTE_TABLE;
+  };
+  format.write = [](uint32_t what, uint64_t number, uint64_t va, uint64_t* words) {
+    words[0] = what << 8 | number;
+    words[1] = va;
+  };
+  return format;
+}
+
+TEST(DoorUsers, RoutesAreAsTheyAreSaid) {
+  const iommucheck_user_format given = told();
+  Nonsense nonsense;
+  const DoorUserFormat format(given, nonsense);
+  constexpr u64 legal = u64{1} << 63;
+  EXPECT_FALSE(format.route({0x5000, 2})) << "none that a user may choose";
+  const auto table = format.route({legal | 0x5000, IOMMUCHECK_USER_ROUTE_TABLE});
+  ASSERT_TRUE(table);
+  EXPECT_EQ(table->kind, spec::sva::UserRoute::Kind::stage1);
+  EXPECT_EQ(table->table, 0x5000U);
+  EXPECT_EQ(table->table_bits, 48U);
+  EXPECT_EQ(table->number, 7U);
+  const auto passes = format.route({legal, IOMMUCHECK_USER_ROUTE_PASSES});
+  ASSERT_TRUE(passes);
+  EXPECT_EQ(passes->kind, spec::sva::UserRoute::Kind::bypass);
+  EXPECT_FALSE(passes->table);
+  EXPECT_EQ(format.route({legal, IOMMUCHECK_USER_ROUTE_BLOCKED})->kind,
+            spec::sva::UserRoute::Kind::abort);
+  EXPECT_THAT(nonsense, IsEmpty());
+  EXPECT_FALSE(format.route({legal, 3}));
+  EXPECT_FALSE(format.route({legal, 3}));
+  EXPECT_THAT(nonsense, ElementsAre(HasSubstr("route gave a kind 3")));
+}
+
+TEST(DoorUsers, CommandsAreAsTheyAreSaid) {
+  const iommucheck_user_format given = told();
+  Nonsense nonsense;
+  const DoorUserFormat format(given, nonsense);
+  constexpr u64 names_device = IOMMUCHECK_USER_NAMES_DEVICE << 8;
+  EXPECT_EQ(format.command({0, 0x5000}).kind, Kind::forbidden);
+  const auto all = format.command({IOMMUCHECK_USER_TRANSLATIONS, 0x5000});
+  EXPECT_EQ(all.kind, Kind::translations);
+  EXPECT_EQ(all.first, 0x5000U);
+  EXPECT_EQ(all.last, 0x5fffU);
+  EXPECT_FALSE(all.table || all.asid || all.stream);
+  const auto one =
+      format.command({IOMMUCHECK_USER_TRANSLATIONS | IOMMUCHECK_USER_NAMES_NUMBER << 8, 0x5000});
+  EXPECT_EQ(one.asid, 0x5000U);
+  const auto device = format.command({IOMMUCHECK_USER_DEVICE | names_device, 5});
+  EXPECT_EQ(device.kind, Kind::nothing_owed);
+  EXPECT_EQ(device.stream, 5U);
+  EXPECT_THAT(nonsense, IsEmpty());
+  for (const u64 word : {u64{IOMMUCHECK_USER_DEVICE}, u64{IOMMUCHECK_USER_ENTRIES}, u64{9},
+                         IOMMUCHECK_USER_TRANSLATIONS | names_device,
+                         u64{IOMMUCHECK_USER_TRANSLATIONS} | u64{0x80} << 8}) {
+    nonsense.clear();
+    EXPECT_EQ(format.command({word, 0}).kind, Kind::forbidden) << word;
+    EXPECT_THAT(nonsense, ElementsAre(HasSubstr("that cannot be"))) << word;
+  }
+}
+
+TEST(DoorUsers, TheTesterWritesByTheFormat) {
+  const iommucheck_user_format given = told();
+  const DoorUserWords words(given);
+  EXPECT_EQ(words.number(), 0x100U);
+  EXPECT_EQ(words.levels(), 4U);
+  EXPECT_EQ(words.route_to(0x5000)[0], u64{1} << 63 | 0x5000);
+  EXPECT_EQ(words.va(0x5123).high, 0x5000U);
+  EXPECT_EQ(words.all().low, u64{IOMMUCHECK_USER_WRITES_ALL} << 8);
+  EXPECT_EQ(words.device(3, std::nullopt, 0x7000).low, u64{IOMMUCHECK_USER_WRITES_DEVICE} << 8 | 3);
+  const auto reserved = words.reserved();
+  const auto at_pasid = words.device(3, 1, 0x7000);
+  EXPECT_TRUE(at_pasid.low == reserved.low && at_pasid.high == reserved.high)
+      << "its devices have no PASIDs";
+}
+
+}  // namespace
+}  // namespace iommucheck::oracle::door_users_test
