@@ -172,6 +172,12 @@ std::set<MayGet> TwoMachine::walker_answers(u32 walker, u64 iova, char access) {
   return from(hardware_->walker_answers(walker, iova, access_of(access)));
 }
 
+std::optional<spec::sva::EventWords> TwoMachine::record_of(const MachineAccess& access,
+                                                           const MayGet& got) const {
+  return hardware_->record_of(who(access), access.iova, access_of(access.access),
+                              static_cast<two::Answer::Kind>(got.kind));
+}
+
 u64 TwoMachine::wait(const MachineAccess& access) {
   return hardware_->request(who(access), access.iova, access_of(access.access), access.group,
                             access.last);

@@ -45,6 +45,11 @@ class TwoMachine final : public BackendMachine {
   void walker_flushes(u32 walker) override { hardware_->walker_flushes(walker); }
   std::set<MayGet> answers(const MachineAccess& access) override;
   std::set<MayGet> walker_answers(u32 walker, u64 iova, char access) override;
+  [[nodiscard]] std::optional<spec::sva::EventWords> record_of(const MachineAccess& access,
+                                                               const MayGet& got) const override;
+  [[nodiscard]] bool reports_to_users() const override { return true; }
+  void report(const spec::sva::EventWords& record) override { hardware_->report(record); }
+  [[nodiscard]] bool has_room_for_report() const override { return hardware_->has_room(); }
   u64 wait(const MachineAccess& access) override;
   [[nodiscard]] u64 marked(u64 word) const override {
     return word | spec::two::PageWord::written_bit;

@@ -13,6 +13,37 @@ namespace {
 
 using spec::sva::CommandWords;
 
+/// IHI 0070 7.3.
+UserWords::Event smmuv3_event(const spec::sva::EventWords& words) {
+  const u64 type = words[0] & 0xff;
+  UserWords::Event event{.number = words[0] >> 32, .says_nothing_else = words[3] == 0};
+  switch (type) {
+    case 0x06:
+    case 0x08: event.fault = "F.pasid"; break;
+    case 0x0a: event.fault = "F.badcd"; break;
+    case 0x10: event.fault = "F.unmapped"; break;
+    case 0x13: event.fault = "F.perm"; break;
+    default: break;
+  }
+  if (bit(words[0], 11) || type == 0x08) event.pasid = bits(words[0], 31, 12);
+  if (type < 0x10) return event;
+  event.iova = words[2];
+  event.access = !bit(words[1], 35) ? 'w' : bit(words[1], 34) ? 'x' : 'r';
+  return event;
+}
+
+/// docs/backends.md: kind, whether the outer table ended it, rights wanted, PASID; the address.
+UserWords::Event event_of_two(const spec::sva::EventWords& words) {
+  UserWords::Event event{.number = words[0] >> 32, .iova = words[1]};
+  const u64 kind = words[0] & 7;
+  if (kind == 1) event.fault = "F.unmapped";
+  if (kind == 2) event.fault = "F.perm";
+  event.access = bit(words[0], 4) ? 'w' : bit(words[0], 5) ? 'x' : 'r';
+  if (bit(words[0], 11)) event.pasid = bits(words[0], 31, 12);
+  event.says_nothing_else = words[2] == 0 && words[3] == 0;
+  return event;
+}
+
 class Smmuv3Words final : public UserWords {
  public:
   [[nodiscard]] u32 number() const override { return IOMMUCHECK_FORMAT_SMMUV3; }
@@ -62,6 +93,9 @@ class Smmuv3Words final : public UserWords {
     if (pasid && (how >> 2 & 3) == 0) one.low |= global;
     return one;
   }
+  [[nodiscard]] Event event(const spec::sva::EventWords& words) const override {
+    return smmuv3_event(words);
+  }
   [[nodiscard]] CommandWords all_of_host() const override { return user_command::el2_all(); }
   [[nodiscard]] CommandWords sync() const override { return user_command::sync(); }
   [[nodiscard]] CommandWords resume() const override { return user_command::resume(); }
@@ -102,6 +136,9 @@ class TwoWords final : public UserWords {
   }
   [[nodiscard]] CommandWords device(u64 number, std::optional<u64> pasid, u64 va) const override {
     return two_user_command::drop_device(number, pasid, user_command::page_of(va), 0);
+  }
+  [[nodiscard]] Event event(const spec::sva::EventWords& words) const override {
+    return event_of_two(words);
   }
   [[nodiscard]] CommandWords all_of_host() const override { return {8, 0}; }  // drop_root
   [[nodiscard]] CommandWords sync() const override { return {1, 0}; }         // forget_device

@@ -195,6 +195,7 @@ void TraceFeeder::observe_record(const trace::EventRecorded& event) {
     undetermined("the contents of the event record");
     return;
   }
+  if (hardware_) return observe_hardware_record(*event.record);
   const std::array<u64, 4>& dw = *event.record;
   smmu_.record_event({.dw = dw, .fixed = {}});
   note_event(spec::Delivery::written, spec::event_sid(dw), dw);
@@ -276,9 +277,32 @@ void TraceFeeder::observe_hardware_access(const trace::Dma& dma) {
                 fmt::format("the access of stream {:#x} at {:#x} was seen as {}", dma.sid, dma.iova,
                             trace::to_string(dma.result)));
   }
+  may_be_reported(*asked, dma);
   if (dma.result == trace::DmaResult::stall) access_waits(access, *asked);
   const bool wrote = access.type == spec::AccessType::write && dma.result == trace::DmaResult::ok;
   if (wrote) note_write(access, dma.pa, true);
+}
+
+/// What it may have left, until the next access.
+void TraceFeeder::may_be_reported(const MachineAccess& asked, const trace::Dma& dma) {
+  Hardware& hardware = hardware_->hardware();
+  fed_.reportable.clear();
+  fed_.reported_at = asked.at;
+  for (const MayGet& one : hardware.answers(asked)) {
+    const auto record = hardware.record_of(asked, one);
+    if (record && result_of(one.kind) == dma.result) fed_.reportable.push_back(*record);
+  }
+  if (!fed_.reportable.empty() && !hardware.has_room_for_report()) interface_.event_was_lost();
+}
+
+void TraceFeeder::observe_hardware_record(const spec::sva::EventWords& record) {
+  count(spec::rule::DEVICE_OUTCOME);
+  if (std::ranges::find(fed_.reportable, record) == fed_.reportable.end()) {
+    return find(spec::rule::DEVICE_OUTCOME, "a record of no access that was just ended");
+  }
+  fed_.reportable.clear();
+  hardware_->hardware().report(record);
+  interface_.event_recorded(static_cast<u32>(record[0] >> 32), record, fed_.reported_at);
 }
 
 /// That it waits is one of the things that its access may meet.

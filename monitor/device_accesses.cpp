@@ -152,7 +152,7 @@ bool DeviceAccesses::hardware_access(const spec::Access& access, spec::Choices& 
     note_write(access, one.pa, true);
     if (one.mark != 0) hardware_marks(one.mark);
   }
-  if (one.kind != MayGet::Kind::waits) return false;
+  if (one.kind != MayGet::Kind::waits) return hardware_reports(access, *asked, one);
   access_waits(access, *asked);
   return true;
 }

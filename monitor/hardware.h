@@ -108,6 +108,19 @@ class Hardware {
   /// What becomes of a word that is marked.
   [[nodiscard]] virtual u64 marked(u64 word) const { return word; }
 
+  // ---- accesses that end ----
+  /// Whether users are told of any.
+  [[nodiscard]] virtual bool reports_to_users() const { return false; }
+  /// The record that an access leaves that gets that; nothing: none. Its stream ID is in bits 63:32
+  /// of the first word.
+  [[nodiscard]] virtual std::optional<spec::sva::EventWords> record_of(
+      const MachineAccess& /*access*/, const MayGet& /*got*/) const {
+    return std::nullopt;
+  }
+  /// It joins those that the driver reads, where there is room; else it is lost.
+  virtual void report(const spec::sva::EventWords& /*record*/) {}
+  [[nodiscard]] virtual bool has_room_for_report() const { return true; }
+
   // ---- accesses that wait ----
   /// One that may wait does; the number by which it does. 0: it cannot.
   virtual u64 wait(const MachineAccess& access) = 0;

@@ -54,6 +54,24 @@ void HardwareEvents::gather_hardware() {
   }
 }
 
+/// Of a device whose page requests are off one that would ask is ended by itself: nobody else
+/// knows.
+bool HardwareEvents::hardware_reports(const spec::Access& access, const MachineAccess& asked,
+                                      const MayGet& got) {
+  Hardware& hardware = hardware_->hardware();
+  const auto record = hardware.record_of(asked, got);
+  if (!record || !hardware.answers(asked).contains(got)) return false;
+  if (!hardware.has_room_for_report()) {
+    interface_.event_was_lost();
+    return false;
+  }
+  hardware.report(*record);
+  interface_.event_recorded(access.sid, *record, asked.at);
+  tick();
+  emit(trace::smmu_agent(), trace::EventRecorded{.record = *record});
+  return true;
+}
+
 /// Answers of it may have come.
 void HardwareEvents::hardware_acted() {
   hardware_->changed();

@@ -16,6 +16,8 @@ class HardwareEvents : public Marks {
   void put(u64 pa, u64 value);
   void hardware_stores(u64 pa, unsigned size, u64 value, u64 high);
   void hardware_marks(u64 pa);
+  /// An access got that: whether there is a record of it now.
+  bool hardware_reports(const spec::Access& access, const MachineAccess& asked, const MayGet& got);
   void hardware_changed() {
     if (hardware_) hardware_->changed();
   }

@@ -46,6 +46,8 @@ class TraceFeeder : public DriverLife {
   void observe_record(const trace::EventRecorded& event);
   void observe_page_request(const trace::PageRequest& request);
   void observe_hardware_access(const trace::Dma& dma);
+  void may_be_reported(const MachineAccess& asked, const trace::Dma& dma);
+  void observe_hardware_record(const spec::sva::EventWords& record);
   void observe_hardware_request(AgentId by, const trace::PageRequest& request);
 
   struct Left {  // a region whose stores are not seen any more
@@ -64,7 +66,10 @@ class TraceFeeder : public DriverLife {
     std::vector<Left> left;               // of those, the ones that can still be fetched
     std::vector<Left> reused;             // to be judged when it is known to where they belong
     std::optional<spec::Access> aborted;  // the last access that was terminated
-    std::vector<SweptStore> swept;        // the last events, if they were swept stores
+    /// Records that it may have left, where the hardware is another one, and where it was.
+    std::vector<spec::sva::EventWords> reportable;
+    spec::sva::Substream reported_at;
+    std::vector<SweptStore> swept;  // the last events, if they were swept stores
     AgentId swept_by{};
     std::vector<DmaInFlight> in_flight;
     /// All of them have met what there was at that place of the trail; absent: some have not.

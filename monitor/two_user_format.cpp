@@ -61,4 +61,13 @@ UserCommand TwoUserFormat::command(const spec::sva::CommandWords& words) const {
   return user;
 }
 
+/// Of what its own table has ended: which access it was. The outer table and where it lies are the
+/// host's.
+std::optional<spec::sva::EventWords> TwoUserFormat::event(const spec::sva::EventWords& record,
+                                                          u64 number) const {
+  const spec::two::EventWord word{record[0]};
+  if (word.outer()) return std::nullopt;
+  return spec::sva::EventWords{(record[0] & mask(31, 0)) | number << 32, record[1]};
+}
+
 }  // namespace iommucheck::oracle

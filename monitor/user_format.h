@@ -33,6 +33,8 @@ class TwoUserFormat final : public spec::sva::UserFormat {
   [[nodiscard]] std::optional<spec::sva::UserRoute> route(
       const std::array<u64, 2>& structure) const override;
   [[nodiscard]] spec::sva::UserCommand command(const spec::sva::CommandWords& words) const override;
+  [[nodiscard]] std::optional<spec::sva::EventWords> event(const spec::sva::EventWords& record,
+                                                           u64 number) const override;
 };
 
 }  // namespace iommucheck::oracle

@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "base/types.h"
 #include "spec/sva/call.h"
@@ -51,6 +52,16 @@ class UserWords {
                                                           u64 va, u64 /*how*/) const {
     return device(number, pasid, va);
   }
+  /// What a record means that a user reads.
+  struct Event {
+    u64 number = 0;  ///< of the device
+    std::optional<u64> pasid{};
+    std::optional<u64> iova{};
+    char access = 'r';         ///< r, w, x, where there is an address
+    std::string_view fault{};  ///< as scenarios write it; empty: none that they can
+    bool says_nothing_else = true;
+  };
+  [[nodiscard]] virtual Event event(const spec::sva::EventWords& /*words*/) const { return {}; }
   // What a user may not give.
   [[nodiscard]] virtual spec::sva::CommandWords all_of_host() const = 0;
   [[nodiscard]] virtual spec::sva::CommandWords sync() const = 0;

@@ -27,6 +27,11 @@ int AttachPasid::uncount_attachment(iommucheck_handle handle, u32 device, u32 pa
   return error;
 }
 
+bool AttachPasid::is_users(iommucheck_handle domain) {
+  const Domain* its = domains_.find(domain);
+  return its != nullptr && its->is_nested();
+}
+
 /// On an error everything is as before, as far as is known. ENOMEM, ETIMEDOUT.
 int AttachPasid::attach_by_new_table(Attachment& attachment, iommucheck_handle to) {
   const u32 device = attachment.device;
@@ -46,6 +51,15 @@ int AttachPasid::attach_by_new_table(Attachment& attachment, iommucheck_handle t
     return tables_.none_made();
   }
   Domains::may_be_cached(domain);
+  // What it has met so far is told; what it meets from now on may be of either, and is told to
+  // neither.
+  const bool users = is_users(before) || is_users(to);
+  if (users) {
+    attachment.domain = before;
+    faults_.read_all();
+    attachment.domain = to;
+    attachment.between_users = true;
+  }
   platform_.barrier();
   int error = routes_.switch_route(device);
   if (error == 0 && backend_.has_cache(device)) {
@@ -67,6 +81,8 @@ int AttachPasid::attach_by_new_table(Attachment& attachment, iommucheck_handle t
     attachment.domain = before;
     return error;
   }
+  if (users) faults_.read_all();
+  attachment.between_users = false;
   tables_.close_next_table(device);
   domains_.count_attachment(domain, device);
   // If only an old tag cannot be emptied now, that domain stays `cached`, and its next call tells.
@@ -146,6 +162,9 @@ int AttachPasid::end_attachments(u32 device, u32 pasid) {
       if (at.device == device && wanted && at.dead == dead) visit(at);
     });
   };
+  bool users = false;
+  for_each(false, [&](const Attachment& at) { users |= is_users(at.domain); });
+  if (users) faults_.read_all();
   bool any = false;
   for_each(false, [&](Attachment& at) {
     any = true;

@@ -72,6 +72,7 @@ class AttachPasid {
 
  private:
   int check_attach_pasid(const Domain* domain, u32 device, u32 pasid);
+  bool is_users(iommucheck_handle domain);
   int attach_by_new_table(Attachment& attachment, iommucheck_handle to);
   int attach_by_entry(Attachment& attachment, Domain& domain);
   int uncount_attachment(iommucheck_handle domain, u32 device, u32 pasid);

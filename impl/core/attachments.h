@@ -17,7 +17,8 @@ struct Attachment {
   u32 device = 0;
   u32 pasid = 0;
   iommucheck_handle domain = 0;
-  bool dead = false;  // its entry is cleared, and an invalidation has timed out
+  bool between_users = false;  // by which user's table it goes the IOMMU may not know yet
+  bool dead = false;           // its entry is cleared, and an invalidation has timed out
 };
 
 class Attachments {

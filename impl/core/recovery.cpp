@@ -77,6 +77,7 @@ int Recovery::recover() {
   // there for it, and whoever moves or leaves next would not end its faults.
   faults_.read_all();
   for (u32 i = 0; i < devices_.count(); ++i) devices_[i].between_users = false;
+  attachments_.for_each_used([](Attachment& at) { at.between_users = false; });
   return batch_.owed() ? -IOMMUCHECK_ETIMEDOUT : 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "impl/core/attachments.h"
 #include "impl/core/devices.h"
 #include "impl/core/domains.h"
 #include "impl/core/virtual_devices.h"
@@ -91,11 +92,20 @@ int UserEvents::read(iommucheck_handle handle, iommucheck_user_event& event) {
   return 0;
 }
 
+/// Where PASIDs are the host's, what stands at that one; null: nobody knows.
+Domain* UserEvents::met_by(const Fault& fault, u32 device) {
+  if (fault.pasid != no_pasid && domains_.users_by_entries()) {
+    const Attachment* at = attachments_.find_attachment(device, fault.pasid);
+    return at == nullptr || at->between_users ? nullptr : domains_.find(at->domain);
+  }
+  return devices_[device].between_users ? nullptr : domains_.find(devices_[device].domain);
+}
+
 /// To which user's queue its device's events go, and by which number the user knows it. 0: to none.
 iommucheck_handle UserEvents::events_of(const Fault& fault, u32* number) {
   u32 device = 0;
-  if (!devices_.device_of(fault, &device) || devices_[device].between_users) return 0;
-  const Domain* domain = domains_.find(devices_[device].domain);
+  if (!devices_.device_of(fault, &device)) return 0;
+  const Domain* domain = met_by(fault, device);
   if (domain == nullptr || domain->parent == nullptr) return 0;
   const auto its = [&](const VirtualDevice& one) { return one.device == device; };
   const VirtualDevice* named = domain->parent->virtual_devices.find_if(virtual_devices_, its);

@@ -9,7 +9,9 @@
 
 namespace iommucheck::impl {
 
+class Attachments;
 class Devices;
+struct Domain;
 class Domains;
 class VirtualDevices;
 
@@ -39,11 +41,12 @@ class UserEvents {
   static constexpr u32 depth_max = 1u << 19;
 
   UserEvents(const Platform& platform, const Backend& backend, Devices& devices, Domains& domains,
-             VirtualDevices& virtual_devices)
+             Attachments& attachments, VirtualDevices& virtual_devices)
       : platform_(platform),
         backend_(backend),
         devices_(devices),
         domains_(domains),
+        attachments_(attachments),
         virtual_devices_(virtual_devices) {}
 
   /// Whether a queue's handle is that of one of these.
@@ -68,12 +71,14 @@ class UserEvents {
   }
   int open(iommucheck_handle parent, u32 depth, iommucheck_handle* queue);
   void release(EventQueue& queue);
+  Domain* met_by(const Fault& fault, u32 device);
   iommucheck_handle events_of(const Fault& fault, u32* number);
 
   const Platform& platform_;
   const Backend& backend_;
   Devices& devices_;
   Domains& domains_;
+  Attachments& attachments_;
   VirtualDevices& virtual_devices_;
   Pool<EventQueue> queues_;
   Pool<UserEvent> places_;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What is sent to the IOMMU, and what it tells: page requests.
+// What is sent to the IOMMU, and what it tells: page requests, and accesses that were ended.
+#include <cstdio>
+
 #include "impl/two/two.h"
 
 namespace iommucheck::impl {
@@ -69,7 +71,7 @@ void Two::read_faults(FaultSink& sink) {
   // An IOMMU that is gone answers with ones, and never comes to an end.
   for (u32 i = 0; i < 2 * faults_max(); ++i) {
     const u64 id = platform_.read64(two::reg::request);
-    if (id == 0 || id == ~u64{0}) return;
+    if (id == 0 || id == ~u64{0}) break;
     const u64 from = platform_.read64(two::reg::request_who);
     const u64 iova = platform_.read64(two::reg::request_iova);
     platform_.write64(two::reg::request_take, 1);
@@ -79,6 +81,43 @@ void Two::read_faults(FaultSink& sink) {
                .iova = iova & ~(two::page_bytes - 1),
                .last = bit(iova, 3)});
   }
+  read_events(sink);
+}
+
+// ---- accesses that were ended ----
+
+/// Whose it is, the core knows by the stream and the PASID; the stream and the host's table are
+/// none of the user's business.
+Event Two::event_of(u64 word, u64 iova) const {
+  const bool has_pasid = (word & two::event_has_pasid) != 0;
+  return {.from = {.id = (word >> 32) << request_stream_lsb,
+                   .pasid = has_pasid ? static_cast<u32>(bits(word, 31, 12)) : no_pasid,
+                   .iova = iova},
+          .words = {word & mask(31, 0), iova}};
+}
+
+void Two::set_number(Event& event, u32 number) const { event.words[0] |= u64{number} << 32; }
+
+void Two::read_events(FaultSink& sink) {
+  for (u32 i = 0; i < 2 * two::events_max; ++i) {
+    const u64 word = platform_.read64(two::reg::event);
+    if (word == 0 || word == ~u64{0}) return;
+    const u64 iova = platform_.read64(two::reg::event_iova);
+    const Event event = event_of(word, iova);
+    platform_.write64(two::reg::event_take, 1);
+    if (!is_users(word) || !sink.tell(event)) log_event(word, iova);
+  }
+}
+
+void Two::log_event(u64 word, u64 iova) const {
+  char at[24] = "";
+  if ((word & two::event_has_pasid) != 0) {
+    std::snprintf(at, sizeof at, ", PASID %u", static_cast<unsigned>(bits(word, 31, 12)));
+  }
+  char line[96];
+  std::snprintf(line, sizeof line, "an access of stream 0x%x%s to 0x%llx was ended",
+                static_cast<unsigned>(word >> 32), at, static_cast<unsigned long long>(iova));
+  platform_.log(IOMMUCHECK_LOG_WARNING, line);
 }
 
 bool Two::came_from(const Fault& fault, u32 device) const {

@@ -30,6 +30,10 @@ inline constexpr u64 request = 0x50;
 inline constexpr u64 request_who = 0x58;
 inline constexpr u64 request_iova = 0x60;
 inline constexpr u64 request_take = 0x68;
+inline constexpr u64 event = 0x70;
+inline constexpr u64 event_iova = 0x78;
+inline constexpr u64 event_table = 0x80;
+inline constexpr u64 event_take = 0x88;
 }  // namespace reg
 
 enum class Command : u64 {
@@ -48,6 +52,11 @@ inline constexpr u64 every_root = ~u64{0};
 inline constexpr u64 respond_invalid = 0;  // its accesses are aborted
 inline constexpr u64 respond_again = 1;    // they are made again
 inline constexpr u64 respond_failure = 2;  // aborted, and the device asks no more
+
+// First word of a record of an access that was ended; the stream ID is above.
+inline constexpr u64 event_by_outer = 4;
+inline constexpr u64 event_has_pasid = u64{1} << 11;
+inline constexpr u32 events_max = 32;  // that have room
 
 // ---- words ----
 

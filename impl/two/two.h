@@ -126,6 +126,7 @@ class Two : public HookedBackend {
   void read_faults(FaultSink& sink) override;
   bool came_from(const Fault& fault, u32 device) const override;
   u32 faults_max() const override { return 512; }
+  void set_number(Event& event, u32 number) const override;
   Answered answer(const Fault& fault, Response response) override;
   bool wait_for_answers() override { return flush() == SyncResult::complete; }
 
@@ -133,6 +134,9 @@ class Two : public HookedBackend {
   virtual void send(two::Command command, u64 a, u64 b, u64 c, u64 d);
   void send(two::Command command, u64 a, u64 b, u64 c) { send(command, a, b, c, 0); }
   const Platform& platform() const { return platform_; }
+  /// Of the oldest record: whether it may be a user's, and what that may know of it then.
+  virtual bool is_users(u64 word) const { return (word & two::event_by_outer) == 0; }
+  virtual Event event_of(u64 word, u64 iova) const;
 
  private:
   const iommucheck_device& device_config(u32 device) const { return *config_->devices[device]; }
@@ -142,6 +146,8 @@ class Two : public HookedBackend {
     for (u32 i = 0; i < config.stream_id_count; ++i) visit(config.stream_ids[i]);
   }
   static u64 who(u32 stream, u32 pasid) { return stream | u64{pasid} << 32; }
+  void read_events(FaultSink& sink);
+  void log_event(u64 word, u64 iova) const;
   u64 table_bytes() const;
   u64 new_words(u64 bytes);
   u64 entry_place(const Table& table, u32 pasid) const;

@@ -75,6 +75,7 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .hooks = true,
           .users = machine->user_words() != nullptr,
           .users_at_pasids = setup.routes_users,
+          .users_events = machine->reports_to_users(),
           .commands = true};
 }
 

@@ -358,7 +358,7 @@ u64 DriverSubject::make_access(const Probing& probing) {
   const bool of_user = domain != 0 && interface().parent_of(domain) != 0;
   // The driver hears of it at once.
   const bool asks = probing.at.present && interface().asks_for_pages(probing.device);
-  if (recorded && (waits != 0 || of_user)) {
+  if (recorded && (waits != 0 || of_user || machine_)) {
     host_->irq(asks ? IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE : IOMMUCHECK_IRQ_EVENT_QUEUE);
   }
   return waits;

@@ -247,55 +247,35 @@ bool same_fault(const Value& value, const spec::sva::FaultRecord& fault, Names& 
          names.same_group({fault.device, fault.pasid, *group}, fault.group);
 }
 
-/// By what it means, as outcomes are written. IHI 0070 7.3.
-std::string_view event_meaning(u64 word0) {
-  switch (word0 & 0xff) {
-    case 0x06:
-    case 0x08: return "F.pasid";
-    case 0x0a: return "F.badcd";
-    case 0x10: return "F.unmapped";
-    case 0x13: return "F.perm";
-    default: return "";
-  }
-}
-
-char event_access(u64 word1) {
-  if ((word1 >> 35 & 1) == 0) return 'w';
-  return (word1 >> 34 & 1) != 0 ? 'x' : 'r';
-}
-
 /// `event(NUMBER, PASID, IOVA, access, F.…)`: none where a record has no such field. The address by
 /// its page; nothing else is in it.
-std::string event_text(const spec::sva::EventWords& words) {
-  const u64 type = words[0] & 0xff;
-  const bool has_pasid = (words[0] >> 11 & 1) != 0 || type == 0x08;
-  const std::string pasid = has_pasid ? fmt::format("{}", words[0] >> 12 & 0xf'ffff) : "none";
+std::string event_text(const UserWords::Event& event) {
+  const std::string pasid = event.pasid ? fmt::format("{}", *event.pasid) : "none";
   const std::string where =
-      type < 0x10 ? "none, none" : fmt::format("{:#x}, {}", words[2], event_access(words[1]));
-  return fmt::format("event({:#x}, {}, {}, {})", words[0] >> 32, pasid, where,
-                     event_meaning(words[0]));
+      event.iova ? fmt::format("{:#x}, {}", *event.iova, event.access) : "none, none";
+  return fmt::format("event({:#x}, {}, {}, {}{})", event.number, pasid, where, event.fault,
+                     event.says_nothing_else ? "" : ", and more");
 }
 
-bool same_event(const Value& value, const spec::sva::EventRead& event, const Names& names) {
-  if (event.lost || value.word != "event" || value.items.size() < 5) return false;
-  const auto& words = event.words;
-  const u64 type = words[0] & 0xff;
-  const bool has_pasid = (words[0] >> 11 & 1) != 0 || type == 0x08;
+bool same_event(const Value& value, const spec::sva::EventRead& given, const Names& names,
+                const UserWords& words) {
+  if (given.lost || value.word != "event" || value.items.size() < 5) return false;
+  const UserWords::Event event = words.event(given.words);
   const Value& pasid = value.items[1];
-  const bool same_pasid =
-      has_pasid ? pasid.kind == Value::Kind::number && pasid.number == (words[0] >> 12 & 0xf'ffff)
-                : pasid.is_word("none");
-  const bool has_place = type >= 0x10;
+  const bool same_pasid = !event.pasid                        ? pasid.is_word("none")
+                          : pasid.kind == Value::Kind::number ? pasid.number == *event.pasid
+                                                              : names.pasid(pasid) == *event.pasid;
   const auto iova = names.value(value.items[2]);
-  const std::string access(1, event_access(words[1]));
+  const std::string access(1, event.access);
   const bool same_place =
-      has_place ? iova && *iova >> 12 == words[2] >> 12 && value.items[3].is_word(access)
-                : value.items[2].is_word("none") && value.items[3].is_word("none");
-  return names.value(value.items[0]) == words[0] >> 32 && same_pasid && same_place &&
-         value.items[4].word == event_meaning(words[0]) && words[3] == 0;
+      event.iova ? iova && *iova >> 12 == *event.iova >> 12 && value.items[3].is_word(access)
+                 : value.items[2].is_word("none") && value.items[3].is_word("none");
+  return names.value(value.items[0]) == event.number && same_pasid && same_place &&
+         value.items[4].word == event.fault && event.says_nothing_else;
 }
 
-bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names& names) {
+bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names& names,
+                 const UserWords* words) {
   const auto& observed = answer.observed;
   const bool blocked = answer.state == Answer::State::blocked;
   if (value.is_word("blocked")) return blocked;
@@ -313,7 +293,7 @@ bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names&
     return ok && same_fault(value, observed.fault, names);
   }
   if (value.kind == Value::Kind::term && kind == CallKind::event_read) {
-    return ok && same_event(value, observed.event, names);
+    return ok && words != nullptr && same_event(value, observed.event, names, *words);
   }
   if (value.is_word("lost")) return ok && observed.event.lost;
   if (const auto bits = bits_in(value)) return ok && same_bits(*bits, observed.bits);
@@ -404,13 +384,15 @@ bool succeeded(const Answer& answer) {
   return answer.state == Answer::State::returned && answer.observed.status == Status::ok;
 }
 
-bool matches(const scenario::Values& results, const Answer& answer, CallKind kind, Names& names) {
+bool matches(const scenario::Values& results, const Answer& answer, CallKind kind, Names& names,
+             const UserWords* words) {
   if (results.empty()) return succeeded(answer);
   return std::ranges::any_of(
-      results, [&](const Value& value) { return one_matches(value, answer, kind, names); });
+      results, [&](const Value& value) { return one_matches(value, answer, kind, names, words); });
 }
 
-std::string text_of(const Answer& answer, CallKind kind, const Names& names) {
+std::string text_of(const Answer& answer, CallKind kind, const Names& names,
+                    const UserWords* words) {
   if (answer.state == Answer::State::blocked) return "blocked";
   if (answer.state == Answer::State::not_built) return "not built";
   if (!answer.word.empty()) return answer.word;
@@ -429,7 +411,8 @@ std::string text_of(const Answer& answer, CallKind kind, const Names& names) {
                        names.written_pasid(fault.pasid), fault.iova, access, fault.group);
   }
   if (kind == CallKind::event_read) {
-    return observed.event.lost ? "lost" : event_text(observed.event.words);
+    if (observed.event.lost) return "lost";
+    return words != nullptr ? event_text(words->event(observed.event.words)) : "an event";
   }
   if (kind == CallKind::dirty_read) {
     std::string digits;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "monitor/user_words.h"
 #include "scenario/format/ast.h"
 #include "scenario/run/names.h"
 
@@ -40,12 +41,14 @@ std::optional<spec::sva::Status> status_of(std::string_view name);
 bool gives_pasid(spec::sva::CallKind kind);
 bool gives_address(spec::sva::CallKind kind);
 
-/// Whether one of the alternatives is what came out. `names` learns PASIDs.
+/// Whether one of the alternatives is what came out. `names` learns PASIDs; `words`: of the users,
+/// if there are any.
 bool matches(const scenario::Values& results, const Answer& answer, spec::sva::CallKind kind,
-             Names& names);
+             Names& names, const UserWords* words);
 /// Of a call that may do what it likes, apart from failing.
 bool succeeded(const Answer& answer);
 
-std::string text_of(const Answer& answer, spec::sva::CallKind kind, const Names& names);
+std::string text_of(const Answer& answer, spec::sva::CallKind kind, const Names& names,
+                    const UserWords* words);
 
 }  // namespace iommucheck::oracle::stories

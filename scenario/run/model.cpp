@@ -6,6 +6,7 @@
 #include "host/user_words.h"
 #include "spec/rules/interface.h"
 #include "spec/smmu/event_record.h"
+#include "spec/two/hardware.h"
 
 namespace iommucheck::oracle::stories {
 namespace {
@@ -53,7 +54,7 @@ Offers Model::offers(const World& world) {
           .users = true,
           .users_pasids = !world.second_backend,
           .users_at_pasids = true,
-          .users_events = !world.second_backend};
+          .users_events = true};
 }
 
 std::string Model::boot(const World& world) {
@@ -486,6 +487,7 @@ u64 Model::make_access(const Probing& probing, const Reached& reached) {
 
 /// As an SMMU would, of a fault that nobody answers; the driver hears of it at once.
 void Model::record_event(const Probing& probing, const std::string& fault) {
+  if (world_.second_backend) return record_event_of_two(probing, fault);
   const u64 domain = interface_->domain_of(probing.device);
   if (domain == 0 || interface_->parent_of(domain) == 0) return;
   const bool beyond =
@@ -505,6 +507,21 @@ void Model::record_event(const Probing& probing, const std::string& fault) {
   if (probing.at.present) fields.ssid = probing.at.number;
   const auto& streams = interface_->stream_ids(probing.device);
   interface_->event_recorded(streams.front(), spec::record_of(type, fields).dw);
+  interface_->faults_are_read();
+}
+
+void Model::record_event_of_two(const Probing& probing, const std::string& fault) {
+  const bool denied = fault == "F.perm";
+  if (!denied && fault != "F.unmapped") return;
+  const spec::two::Hardware::Access access =
+      probing.access == 'w'   ? spec::two::Hardware::Access::write
+      : probing.access == 'x' ? spec::two::Hardware::Access::execute
+                              : spec::two::Hardware::Access::read;
+  const u64 stream = interface_->stream_ids(probing.device).front();
+  u64 word = (denied ? 2U : 1U) | stream << 32;
+  word |= u64{1} << (spec::two::EventWord::rights_lsb + static_cast<u8>(access));
+  if (probing.at.present) word |= u64{1} << 11 | u64{probing.at.number} << 12;
+  interface_->event_recorded(static_cast<u32>(stream), {word, probing.iova}, probing.at);
   interface_->faults_are_read();
 }
 

@@ -147,6 +147,7 @@ class Model final : public Subject {
   u64 make_access(const Probing& probing, const Reached& reached);
   void call_fault_handler(const std::vector<u64>& group);
   void record_event(const Probing& probing, const std::string& fault);
+  void record_event_of_two(const Probing& probing, const std::string& fault);
   void answered(const spec::sva::StallName& name, bool again);
   std::map<u64, Waited> waited_;
   std::map<std::pair<u32, u32>, Named> named_;  // by device and name

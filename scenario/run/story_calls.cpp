@@ -207,8 +207,9 @@ void Story::judge(Thread& thread, const scenario::Values& results) {
     needs_.push_back(scenario::print(*current_));
     return;
   }
-  if (!matches(results, answer, thread.kind, names_)) {
-    std::string observed = stories::text_of(answer, thread.kind, names_);
+  const UserWords* words = subject_.users() != nullptr ? &subject_.users()->words() : nullptr;
+  if (!matches(results, answer, thread.kind, names_, words)) {
+    std::string observed = stories::text_of(answer, thread.kind, names_, words);
     differ(results.empty() ? "success" : scenario::print(results), std::move(observed));
     if (!answer.permitted.empty()) {
       failure_->evidence.push_back("INTERFACE permits: " + answer.permitted);

@@ -6,6 +6,7 @@
 #include "spec/sva/done.h"
 #include "spec/sva/nested.h"
 #include "spec/sva/numbers.h"
+#include "spec/sva/user_events.h"
 
 namespace iommucheck::spec::sva {
 
@@ -76,6 +77,7 @@ void apply_attach_pasid(InterfaceState& s, const Call& call, Status status) {
   u32 at = find_attachment(s, call.device, number);
   if (at == 0) at = s.attachments.allocate(s.trail, {.device = call.device, .number = number});
   if (s.attachments[at].domain == domain) return;
+  device_of_events_moves(s, call.device);
   note_users_device(s, domain);
   if (status == Status::ok) {
     set_domain(s, at, domain);
@@ -115,6 +117,7 @@ void begin_detach_pasid(const InterfaceState& s, const Call& call, Pending& pend
 /// After a time-out it is detached for the caller, and no more.
 void apply_detach_pasid(InterfaceState& s, const Call& call, Status status) {
   if (!ended(status)) return;
+  device_of_events_moves(s, call.device);
   const u32 at = find_attachment(s, call.device, s.find_number(call.pasid));
   end_attachment(s, at, status == Status::etimedout);
 }

@@ -65,8 +65,8 @@ std::optional<FaultRecord> InterfaceFaults::oldest_fault(u64 queue) const {
   return sva::oldest_fault(state(), queue);
 }
 
-void InterfaceFaults::event_recorded(u32 stream_id, const EventWords& words) {
-  sva::event_recorded(state(), state().device_of(stream_id), words);
+void InterfaceFaults::event_recorded(u32 stream_id, const EventWords& words, Substream at) {
+  sva::event_recorded(state(), state().device_of(stream_id), at, words);
 }
 
 void InterfaceFaults::event_was_lost() { sva::event_was_lost(state()); }

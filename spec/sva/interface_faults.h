@@ -80,8 +80,9 @@ class InterfaceFaults : protected InterfacePart {
 
   // --- Events that users are told of (user_events.h) -------------------------------------------
 
-  /// A record was written for a stream; or found no room in the IOMMU's queue.
-  void event_recorded(u32 stream_id, const EventWords& words);
+  /// A record was written for a stream; or found no room in the IOMMU's queue. `at`: of the access,
+  /// where PASIDs are the host's.
+  void event_recorded(u32 stream_id, const EventWords& words, Substream at = {});
   void event_was_lost();
   /// What a driver gives next that has read all.
   [[nodiscard]] std::optional<EventRead> oldest_event(u64 queue) const;

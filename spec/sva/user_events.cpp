@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/user_events.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/text.h"
+#include "spec/sva/attachments.h"
 #include "spec/sva/nested.h"
 
 namespace iommucheck::spec::sva {
@@ -243,9 +245,30 @@ void add_event(InterfaceState& s, u32 parent, u32 device, const EventWords& word
 
 }  // namespace
 
-void event_recorded(InterfaceState& s, u32 device, const EventWords& words) {
+namespace {
+
+/// Where PASIDs are the host's: of what stands there, or may.
+void event_recorded_at(InterfaceState& s, u32 device, u32 pasid, const EventWords& words) {
+  std::vector<u32> parents;
+  u32 domains = 0;
+  for_each_domain_at(s, device, pasid, [&](u32 domain) {
+    ++domains;
+    const u32 parent = parent_of(s, domain);
+    if (parent != 0 && std::ranges::find(parents, parent) == parents.end()) {
+      parents.push_back(parent);
+    }
+  });
+  bool moves = domains > 1 || is_on_the_move(s, device);
+  for_each_call_at(s, device, s.find_number(pasid), [&](const Pending&) { moves = true; });
+  for (const u32 parent : parents) add_event(s, parent, device, words, moves);
+}
+
+}  // namespace
+
+void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWords& words) {
   if (s.user_format == nullptr || !s.user_format->event(words, 0)) return;
   if (!s.device_exists(device)) return;
+  if (s.routes_users && at.present) return event_recorded_at(s, device, at.number, words);
   const bool moves = is_on_the_move(s, device);
   const u32 parent = parent_of(s, s.devices[device].domain);
   if (parent != 0) add_event(s, parent, device, words, moves);

@@ -31,7 +31,7 @@ void apply_event_read(InterfaceState& s, const Call& call, const Observed& obser
 void forget_events_of(InterfaceState& s, u32 parent);
 
 /// A record was written for a device.
-void event_recorded(InterfaceState& s, u32 device, const EventWords& words);
+void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWords& words);
 /// One found no room in the IOMMU's own queue: whose it was nobody knows.
 void event_was_lost(InterfaceState& s);
 /// The driver was interrupted for all that is recorded.

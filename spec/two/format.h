@@ -110,6 +110,10 @@ inline constexpr u64 request_who = 0x58;  ///< its stream ID, the PASID in bits 
 /// The page; the rights wanted in bits 2:0 (r, w, x), bit 3: the last one of its group.
 inline constexpr u64 request_iova = 0x60;
 inline constexpr u64 request_take = 0x68;  ///< a store takes it
+inline constexpr u64 event = 0x70;         ///< first word of the oldest record not taken; 0: none
+inline constexpr u64 event_iova = 0x78;    ///< and the others: the address of the access,
+inline constexpr u64 event_table = 0x80;   ///< the root of the host's table by which it went
+inline constexpr u64 event_take = 0x88;    ///< a store takes it
 }  // namespace reg
 
 inline constexpr u32 no_pasid = ~u32{0};  ///< in commands and requests: without one
@@ -132,5 +136,22 @@ inline constexpr u64 every_root = ~u64{0};
 /// Of a response: the accesses of the group are aborted, or made again; or aborted, and the device
 /// asks for nothing more until it is enabled.
 enum class ResponseCode : u64 { invalid = 0, again = 1, failure = 2 };
+
+// ---- records of accesses that were ended ----
+
+enum class EventKind : u64 { none = 0, not_mapped = 1, denied = 2 };
+
+struct EventWord {
+  u64 word = 0;
+  [[nodiscard]] EventKind kind() const { return static_cast<EventKind>(bits(word, 1, 0)); }
+  [[nodiscard]] bool outer() const { return bit(word, 2); }  ///< by the outer table of a user's
+  static constexpr unsigned rights_lsb = 3;                  ///< wanted: r, w, x
+  [[nodiscard]] bool has_pasid() const { return bit(word, 11); }
+  [[nodiscard]] u32 pasid() const { return static_cast<u32>(bits(word, 31, 12)); }
+  [[nodiscard]] u32 stream() const { return static_cast<u32>(word >> 32); }
+};
+
+/// So many have room; what comes then is lost.
+inline constexpr unsigned events_max = 32;
 
 }  // namespace iommucheck::spec::two

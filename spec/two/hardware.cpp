@@ -162,6 +162,9 @@ void Hardware::write(u64 offset, u64 value) {
     case reg::request_take:
       if (!untaken_.empty()) untaken_.erase(untaken_.begin());
       return;
+    case reg::event_take:
+      if (!events_.empty()) events_.erase(events_.begin());
+      return;
     default: return;
   }
 }
@@ -178,6 +181,9 @@ u64 Hardware::read(u64 offset) {
     case reg::request: return request == waiting_.end() ? 0 : request->second.group;
     case reg::request_who: return request == waiting_.end() ? 0 : word_of(request->second.who);
     case reg::request_iova: return request == waiting_.end() ? 0 : request->second.page;
+    case reg::event: return events_.empty() ? 0 : events_.front()[0];
+    case reg::event_iova: return events_.empty() ? 0 : events_.front()[1];
+    case reg::event_table: return events_.empty() ? 0 : events_.front()[2];
     default: return registers_[offset];
   }
 }
@@ -615,7 +621,8 @@ std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
   return all;
 }
 
-// ---- devices that go, walkers of their own, page requests ---------------------------------------
+// ---- devices that go, walkers of their own, records, page requests
+// ---------------------------------------
 
 void Hardware::remove(u32 id) {
   ++now_;
@@ -656,6 +663,25 @@ std::set<Answer> Hardware::walker_answers(u32 walker, u64 iova, Access access) c
   ends_in(walk, by.root, by.levels - 1, 0, ends);
   for (const auto& [end, first] : ends) all.insert(answer_of(end, by, false, access));
   return all;
+}
+
+std::optional<Hardware::Record> Hardware::record_of(const Who& who, u64 iova, Access access,
+                                                    Answer::Kind kind) const {
+  const bool outer = kind == Answer::Kind::outer_not_mapped || kind == Answer::Kind::outer_denied;
+  const bool denied = kind == Answer::Kind::denied || kind == Answer::Kind::outer_denied;
+  if (!outer && !denied && kind != Answer::Kind::not_mapped) return std::nullopt;
+  Record record{};
+  record[0] = static_cast<u64>(denied ? EventKind::denied : EventKind::not_mapped);
+  record[0] |= (outer ? 4U : 0U) | u64{1} << (EventWord::rights_lsb + static_cast<u8>(access));
+  if (who.pasid != no_pasid) record[0] |= u64{1} << 11 | u64{who.pasid} << 12;
+  record[0] |= u64{who.stream} << 32;
+  record[1] = iova;
+  for (const Lead& lead : leads_) {
+    if (lead.to != never || lead.who != who || lead.way != Way::table) continue;
+    const Tables by = tables_of(lead);
+    record[2] = by.outer != 0 ? by.outer : by.root;
+  }
+  return record;
 }
 
 u64 Hardware::request(const Who& who, u64 iova, Access access, u64 index, bool last) {

@@ -33,6 +33,8 @@
 //  9. Whoever follows a pointer to a page that was given back since is in memory that may be
 //     anybody's: it may get anything (wild). Words of a user's table that nobody has stored may say
 //     anything: what is behind them is inside of what the outer table maps.
+// 10. An access that is not mapped or not permitted, by either table, and does not wait leaves a
+//     record, which has room in a queue of `events_max`, or is lost.
 #pragma once
 
 #include <array>
@@ -106,6 +108,18 @@ class Hardware {
   enum class Access : u8 { read, write, execute };
   [[nodiscard]] std::set<Answer> answers(const Who& who, u64 iova, Access access);
   [[nodiscard]] std::set<Answer> walker_answers(u32 walker, u64 iova, Access access) const;
+
+  // ---- accesses that end ----
+  /// Its words are those of the registers; the last one is 0.
+  using Record = std::array<u64, 4>;
+  /// What an access leaves that gets that; nothing: it is not reported.
+  [[nodiscard]] std::optional<Record> record_of(const Who& who, u64 iova, Access access,
+                                                Answer::Kind kind) const;
+  /// It joins the queue, where there is room; else it is lost.
+  void report(const Record& record) {
+    if (has_room()) events_.push_back(record);
+  }
+  [[nodiscard]] bool has_room() const { return events_.size() < events_max; }
 
   // ---- accesses that wait ----
   /// The access is made and waits; its id. It is told by the registers. `index`: the device's
@@ -228,6 +242,7 @@ class Hardware {
   std::vector<u64> untaken_;
   std::vector<Response> responses_;
   std::vector<u64> strays_;
+  std::vector<Record> events_;
   std::map<u64, u64> registers_;
   u64 requests_ = 0;
   Time now_ = 1;

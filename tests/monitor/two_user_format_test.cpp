@@ -61,6 +61,21 @@ TEST(TwoUserFormat, ARouteIsWhatOfAnEntryIsTheUsers) {
   EXPECT_FALSE(format.route({root | 1, 1}));
 }
 
+TEST(TwoUserFormat, OfARecordTheUserIsToldWhatIsItsOwn) {
+  constexpr u64 of_stream_5 = u64{5} << 32;
+  constexpr u64 written_at_pasid_3 = u64{3} << 12 | u64{1} << 11 | u64{2} << 3 | 2;
+  const auto told = format.event({of_stream_5 | written_at_pasid_3, 0x7008, 0x90000}, 7);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(*told, (spec::sva::EventWords{u64{7} << 32 | written_at_pasid_3, 0x7008}));
+  const UserWords::Event event = two_user_words().event(*told);
+  EXPECT_EQ(event.number, 7U);
+  EXPECT_EQ(event.pasid, 3U);
+  EXPECT_EQ(event.iova, 0x7008U);
+  EXPECT_EQ(event.access, 'w');
+  EXPECT_EQ(event.fault, "F.perm");
+  EXPECT_FALSE(format.event({of_stream_5 | 4 | 1, 0x7008, 0x90000}, 7)) << "of the outer table";
+}
+
 /// Random words, most of them near one that is a command.
 TEST(TwoUserFormat, DriverAndSpecificationReadTheSame) {
   SplitMix64 random(1);

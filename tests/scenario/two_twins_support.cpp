@@ -245,6 +245,54 @@ struct MapNotTracked : Two {
   }
 };
 
+/// Where the host's table lies is in what the user reads.
+struct HostAddressTold : Two {
+  using Two::Two;
+  impl::Event event_of(u64 word, u64 iova) const override {
+    impl::Event event = Two::event_of(word, iova);
+    event.words[2] = platform().read64(impl::two::reg::event_table);
+    return event;
+  }
+};
+
+/// By the number of the host's.
+struct StreamTold : Two {
+  using Two::Two;
+  void set_number(impl::Event& event, u32 /*number*/) const override {
+    event.words[0] |= event.from.id & mask(63, 32);
+  }
+};
+
+struct OuterFaultTold : Two {
+  using Two::Two;
+  bool is_users(u64 /*word*/) const override { return true; }
+};
+
+/// Whoever is on the RID is told of all PASIDs.
+struct EventOfAnotherUser : Two {
+  using Two::Two;
+  impl::Event event_of(u64 word, u64 iova) const override {
+    impl::Event event = Two::event_of(word, iova);
+    event.from.pasid = impl::no_pasid;
+    return event;
+  }
+};
+
+struct EventsNotRead : Two {
+  using Two::Two;
+  bool is_users(u64 /*word*/) const override { return false; }
+};
+
+/// Whosever number it is.
+struct AnyNumberTaken : Two {
+  using Two::Two;
+  impl::UserCommand understand(const u64* words) const override {
+    impl::UserCommand command = Two::understand(words);
+    command.names_device = false;
+    return command;
+  }
+};
+
 /// What only whoever walks such a table by himself can meet.
 struct ForeignLeafStays : Two {
   using Two::Two;
@@ -352,6 +400,27 @@ const TwoTwin all[] = {
      "what is mapped into a space that is tracked is not",
      {rule::RESULT_EXACT},
      make<MapNotTracked>},
+    {"host_address_told",
+     "a user reads where the host's table lies",
+     {rule::RESULT_EXACT},
+     make<HostAddressTold>},
+    {"stream_told",
+     "a user reads the host's number of its device",
+     {rule::RESULT_EXACT},
+     make<StreamTold>},
+    {"outer_fault_told",
+     "a user is told of what the outer table has ended",
+     {rule::RESULT_EXACT},
+     make<OuterFaultTold>},
+    {"event_of_another_user",
+     "whoever has the RID is told of what others have met at PASIDs of it",
+     {rule::RESULT_EXACT},
+     make<EventOfAnotherUser>},
+    {"events_not_read", "a user is told of nothing", {rule::RESULT_EXACT}, make<EventsNotRead>},
+    {"any_number_taken",
+     "a user speaks of a device by a number that is another user's",
+     {rule::RESULT_EXACT},
+     make<AnyNumberTaken>},
     {"foreign_leaf_stays",
      "the table of a dynamic domain keeps a leaf that was unmapped",
      {rule::PROMISE_OUTCOME},

@@ -432,5 +432,48 @@ TEST(TwoUsers, AnOuterTableThatAUsersEntryLeadsOverIsNotFree) {
   EXPECT_FALSE(two.hardware.give_back(outer_last, 4096));
 }
 
+// ---- records of accesses that were ended --------------------------------------------------------
+
+TEST(TwoRecords, AreOfWhatATableHasEnded) {
+  TwoWithUser two;
+  const Who who{stream, two.pasid};
+  const auto of = [&](Kind kind) {
+    return two.hardware.record_of(who, 0x7000, Hardware::Access::write, kind);
+  };
+  for (const Kind none : {Kind::address, Kind::blocked, Kind::no_entry, Kind::waits, Kind::quiet}) {
+    EXPECT_FALSE(of(none));
+  }
+  const auto own = of(Kind::denied);
+  ASSERT_TRUE(own);
+  const EventWord word{(*own)[0]};
+  EXPECT_EQ(word.kind(), EventKind::denied);
+  EXPECT_FALSE(word.outer());
+  EXPECT_EQ(word.stream(), stream);
+  EXPECT_TRUE(word.has_pasid());
+  EXPECT_EQ(word.pasid(), two.pasid);
+  EXPECT_EQ(bits(word.word, EventWord::rights_lsb + 2, EventWord::rights_lsb), 2U);
+  EXPECT_EQ((*own)[1], 0x7000U);
+  EXPECT_EQ((*own)[2], outer_root);
+  const auto outer = of(Kind::outer_not_mapped);
+  ASSERT_TRUE(outer);
+  EXPECT_TRUE(EventWord{(*outer)[0]}.outer());
+  EXPECT_EQ(EventWord{(*outer)[0]}.kind(), EventKind::not_mapped);
+}
+
+TEST(TwoRecords, AreReadInTheirOrderAndLostWhereThereIsNoRoom) {
+  Two two;
+  EXPECT_EQ(two.hardware.read(reg::event), 0U);
+  for (u64 i = 1; i <= events_max + 1; ++i) two.hardware.report({i, 10 * i, 100 * i});
+  EXPECT_FALSE(two.hardware.has_room());
+  for (u64 i = 1; i <= events_max; ++i) {
+    EXPECT_EQ(two.hardware.read(reg::event), i);
+    EXPECT_EQ(two.hardware.read(reg::event_iova), 10 * i);
+    EXPECT_EQ(two.hardware.read(reg::event_table), 100 * i);
+    two.hardware.write(reg::event_take, 1);
+  }
+  EXPECT_EQ(two.hardware.read(reg::event), 0U);
+  EXPECT_TRUE(two.hardware.has_room());
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::two::hardware_test
