@@ -468,6 +468,49 @@ void DoorBackend::forward(const u64* words, impl::Tag tag, u32 device,
   ops().forward(self_, words, &its, device);
 }
 
+// ---- what devices have written to
+// ----------------------------------------------------------------
+
+iommucheck_dirty DoorBackend::dirty_of(const impl::DirtyWindow& window) {
+  iommucheck_dirty given{};
+  given.size = sizeof given;
+  given.abi = IOMMUCHECK_BACKEND_ABI;
+  given.iova = window.iova;
+  given.bytes = window.last - window.iova + 1;
+  given.grain = window.grain;
+  given.clear = window.clear ? 1 : 0;
+  given.bitmap = window.bitmap;
+  return given;
+}
+
+void DoorBackend::track(impl::Space& space, bool on) {
+  ops().track(self_, static_cast<DoorSpace&>(space).theirs, on ? 1 : 0);
+}
+
+void DoorBackend::settle_marks() {
+  if (ops().settle_marks != nullptr) ops().settle_marks(self_);
+}
+
+/// Of which leaves nobody says: caches forget that any of them was dirty.
+void DoorBackend::read_marks(impl::Space& space, impl::DirtyWindow& window) {
+  const iommucheck_dirty of = dirty_of(window);
+  const int answer = ops().read_marks(self_, static_cast<DoorSpace&>(space).theirs, &of);
+  if (!within(static_cast<u32>(answer), 0, 1)) {
+    nonsense(fmt::format("read_marks answered {}: it answers 0 or 1", answer));
+  }
+  if (answer != 1) return;
+  window.cleared = true;
+  space.gather.add({.first = window.iova,
+                    .end = window.last + 1,
+                    .leaf_levels = impl::any_level,
+                    .tables = false});
+}
+
+void DoorBackend::mark_again(impl::Space& space, const impl::DirtyWindow& window) {
+  const iommucheck_dirty of = dirty_of(window);
+  ops().mark_again(self_, static_cast<DoorSpace&>(space).theirs, &of);
+}
+
 // ---- faults -------------------------------------------------------------------------------------
 
 void DoorBackend::read_faults(impl::FaultSink& sink) {

@@ -21,11 +21,12 @@ bool can_pass(const BackendDoor& door, void* self, u32 device, bool at_pasid, No
 class DoorBackend final : public impl::HookedBackend {
  public:
   DoorBackend(std::shared_ptr<const BackendDoor> door, const iommucheck_platform& platform,
-              const iommucheck_config& config, Nonsense& nonsense)
+              const iommucheck_config& config, Nonsense& nonsense, bool marks)
       : HookedBackend(platform, config),
         door_(std::move(door)),
         given_(platform),
-        nonsense_(nonsense) {}
+        nonsense_(nonsense),
+        marks_(marks) {}
   virtual ~DoorBackend() = default;
 
   /// Empty, or what is wrong.
@@ -94,6 +95,12 @@ class DoorBackend final : public impl::HookedBackend {
   void forward(const u64* words, impl::Tag tag, u32 device,
                const impl::Structure& structure) override;
 
+  bool tracks_writes() const override { return marks_; }
+  void track(impl::Space& space, bool on) override;
+  void settle_marks() override;
+  void read_marks(impl::Space& space, impl::DirtyWindow& window) override;
+  void mark_again(impl::Space& space, const impl::DirtyWindow& window) override;
+
   bool remembers_unmapped() const override { return has(IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED); }
   void drop_translations(impl::Tag tag, const impl::Places& places) override;
   void drop_gathered(const impl::Gather& gather, impl::Tag tag,
@@ -131,6 +138,7 @@ class DoorBackend final : public impl::HookedBackend {
   [[nodiscard]] const iommucheck_device& device_config(u32 device) const {
     return *config_->devices[device];
   }
+  static iommucheck_dirty dirty_of(const impl::DirtyWindow& window);
   int checked(const char* function, int answer) const;
   impl::Stored stored(const char* function, int answer) const;
   impl::Prepared prepared(const char* function, int answer) const;
@@ -146,6 +154,7 @@ class DoorBackend final : public impl::HookedBackend {
   Nonsense& nonsense_;
   iommucheck_backend_info info_{};
   void* self_ = nullptr;
+  const bool marks_;  // the machine's hardware does
   bool reset_ = false;
   bool on_ = false;
   impl::Pool<DoorTable> tables_;

@@ -17,7 +17,7 @@ namespace {
 constexpr u32 known_flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0 |
                             IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED | IOMMUCHECK_BACKEND_WAITS |
                             IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE | IOMMUCHECK_BACKEND_GROUPS |
-                            IOMMUCHECK_BACKEND_USERS;
+                            IOMMUCHECK_BACKEND_USERS | IOMMUCHECK_BACKEND_TRACKS_WRITES;
 
 std::unexpected<Error> bad(const std::string& path, std::string_view what) {
   return fail(ErrorCode::bad_input, fmt::format("{}: {}", path, what));
@@ -90,12 +90,16 @@ constexpr const char* backend_functions[] = {"open",
                                              "drop_inner",
                                              "drop_device_wholly",
                                              "understand",
-                                             "forward"};
+                                             "forward",
+                                             "track",
+                                             "read_marks",
+                                             "mark_again",
+                                             "settle_marks"};
 constexpr const char* hardware_functions[] = {
     "open",         "stored",        "given_back",      "write",          "read",
     "set_stuck",    "remove",        "process_created", "process_says",   "process_settles",
     "process_gone", "answers",       "walker_switches", "walker_flushes", "walker_answers",
-    "wait",         "take_response", "is_waiting",      "users_answers"};
+    "wait",         "take_response", "is_waiting",      "whole_answers",  "marked"};
 constexpr const char* user_functions[] = {"route", "command",  "pointer", "leaf",
                                           "next",  "route_to", "write"};
 static_assert(std::size(backend_functions) == (sizeof(iommucheck_backend_ops) - 8) / 8);
@@ -104,6 +108,7 @@ static_assert(IOMMUCHECK_BACKEND_OPS_SIZE_VER0 == offsetof(iommucheck_backend_op
 static_assert(IOMMUCHECK_HARDWARE_OPS_SIZE_VER0 == offsetof(iommucheck_hardware_ops, wait));
 static_assert(std::size(user_functions) == (sizeof(iommucheck_user_format) - 16) / 8);
 static_assert(IOMMUCHECK_BACKEND_SIZE_VER0 == offsetof(iommucheck_backend, users));
+static_assert(IOMMUCHECK_DIRTY_SIZE_VER0 == sizeof(iommucheck_dirty));
 static_assert(IOMMUCHECK_USER_ABOUT_SIZE_VER0 == sizeof(iommucheck_user_about));
 static_assert(IOMMUCHECK_USER_ROUTE_SIZE_VER0 == sizeof(iommucheck_user_route));
 static_assert(IOMMUCHECK_USER_COMMAND_SIZE_VER0 == sizeof(iommucheck_user_command));
@@ -163,20 +168,28 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
   }
   if (none.empty() && waits) {
     none = missing_of("the hardware", *hardware, offsetof(HardwareOps, wait),
-                      offsetof(HardwareOps, users_answers), hardware_functions,
+                      offsetof(HardwareOps, whole_answers), hardware_functions,
                       " whose backend says IOMMUCHECK_BACKEND_WAITS");
   }
   iommucheck_user_format users{};
   const bool has_users = (head->flags & IOMMUCHECK_BACKEND_USERS) != 0;
+  const bool marks = (head->flags & IOMMUCHECK_BACKEND_TRACKS_WRITES) != 0;
   if (none.empty() && has_users) {
-    none = missing_of("the backend", *backend, offsetof(BackendOps, open_outer), sizeof(BackendOps),
-                      backend_functions, " that says IOMMUCHECK_BACKEND_USERS",
-                      {offsetof(BackendOps, drop_inner)});
+    none = missing_of("the backend", *backend, offsetof(BackendOps, open_outer),
+                      offsetof(BackendOps, track), backend_functions,
+                      " that says IOMMUCHECK_BACKEND_USERS", {offsetof(BackendOps, drop_inner)});
   }
-  if (none.empty() && has_users) {
-    none = missing_of("the hardware", *hardware, offsetof(HardwareOps, users_answers),
-                      sizeof(HardwareOps), hardware_functions,
-                      " whose backend says IOMMUCHECK_BACKEND_USERS");
+  if (none.empty() && marks) {
+    none = missing_of("the backend", *backend, offsetof(BackendOps, track), sizeof(BackendOps),
+                      backend_functions, " that says IOMMUCHECK_BACKEND_TRACKS_WRITES",
+                      {offsetof(BackendOps, settle_marks)});
+  }
+  if (none.empty() && (has_users || marks)) {
+    none =
+        missing_of("the hardware", *hardware, offsetof(HardwareOps, whole_answers),
+                   marks ? sizeof(HardwareOps) : offsetof(HardwareOps, marked), hardware_functions,
+                   marks ? " whose backend says IOMMUCHECK_BACKEND_TRACKS_WRITES"
+                         : " whose backend says IOMMUCHECK_BACKEND_USERS");
   }
   if (none.empty() && has_users) {
     const auto given_users =

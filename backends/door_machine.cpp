@@ -35,7 +35,7 @@ class DoorMachine final : public BackendMachine {
   [[nodiscard]] std::string_view name() const override { return door_->name; }
   void adapt(spec::sva::Setup& setup) const override {
     setup.keeps_pasid_0 = (door_->flags & IOMMUCHECK_BACKEND_KEEPS_PASID_0) != 0;
-    setup.dirty = spec::sva::DirtyHardware::none;
+    setup.dirty = has_marks() ? setup_.dirty : spec::sva::DirtyHardware::none;
     setup.routes_identity = false;
     Nonsense answers;
     for (u32 i = 0; i < setup.devices.size(); ++i) {
@@ -81,7 +81,8 @@ class DoorMachine final : public BackendMachine {
   }
   impl::Backend* start(const iommucheck_platform& platform,
                        const iommucheck_config& config) override {
-    backend_ = std::make_unique<DoorBackend>(door_, platform, config, nonsense_);
+    const bool marks = has_marks() && setup_.dirty != spec::sva::DirtyHardware::none;
+    backend_ = std::make_unique<DoorBackend>(door_, platform, config, nonsense_, marks);
     std::string why = backend_->open();
     if (why.empty()) return backend_.get();
     nonsense_.push_back(std::move(why));
@@ -127,14 +128,17 @@ class DoorMachine final : public BackendMachine {
   void walker_flushes(u32 walker) override { ops().walker_flushes(hardware_, walker); }
 
   [[nodiscard]] bool knows_privilege() const override { return true; }
+  [[nodiscard]] u64 marked(u64 word) const override {
+    return has_marks() ? ops().marked(hardware_, word) : word;
+  }
   [[nodiscard]] bool outer_ends_are_users() const override { return false; }
   /// Of a backend that has answered what cannot be that alone is found, not what follows from it.
   std::set<MayGet> answers(const MachineAccess& access) override {
     if (!nonsense_.empty()) return {};
     const iommucheck_access given = access_of(access);
-    if (has_users()) {
-      return asked<iommucheck_may_reach>("users_answers", [&](iommucheck_may_reach* all) {
-        return ops().users_answers(hardware_, &given, all);
+    if (has_users() || has_marks()) {
+      return asked<iommucheck_may_reach>("whole_answers", [&](iommucheck_may_reach* all) {
+        return ops().whole_answers(hardware_, &given, all);
       });
     }
     return asked<iommucheck_may_get>(
@@ -234,6 +238,9 @@ class DoorMachine final : public BackendMachine {
   static constexpr std::size_t why_max = 160;
 
   [[nodiscard]] const iommucheck_hardware_ops& ops() const { return door_->hardware; }
+  [[nodiscard]] bool has_marks() const {
+    return (door_->flags & IOMMUCHECK_BACKEND_TRACKS_WRITES) != 0;
+  }
   [[nodiscard]] bool has_users() const { return (door_->flags & IOMMUCHECK_BACKEND_USERS) != 0; }
   [[nodiscard]] bool waits() const { return (door_->flags & IOMMUCHECK_BACKEND_WAITS) != 0; }
   [[nodiscard]] u32 stream(const MachineAccess& access) const {
@@ -276,6 +283,11 @@ class DoorMachine final : public BackendMachine {
       MayGet one{.kind = kind, .pa = kind == MayGet::Kind::address ? all[i].pa : 0};
       if constexpr (std::is_same_v<Answer, iommucheck_may_reach>) {
         if (all[i].has_ipa != 0 && kind == MayGet::Kind::address) one.ipa = all[i].ipa;
+        if (kind == MayGet::Kind::address) one.mark = all[i].mark;
+        if (one.mark % sizeof(u64) != 0) {
+          tell(fmt::format("the hardware's {} marks {:#x}, where no word is", function, one.mark));
+          return {};
+        }
       }
       if (all[i].why != nullptr) {
         auto text = text_at(all[i].why, why_max);

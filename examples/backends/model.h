@@ -74,6 +74,9 @@ struct format {
   int (*allows)(uint64_t leaf, uint32_t access, int privileged);
   uint64_t (*leaf_word)(uint64_t pa, uint32_t prot); /* of the processes' own */
   uint64_t (*table_word)(uint64_t pa);
+  /* Of a leaf by which writes set a mark: not set yet, and with it. NULL: there are none. */
+  int (*is_clean)(uint64_t leaf);
+  uint64_t (*marked)(uint64_t leaf);
 };
 
 struct version { /* what a word said, from then on */
@@ -318,6 +321,7 @@ enum { PLAIN, WILD, INSIDE, OUTER_HOLE };
 struct end {          /* of a walk */
   uint64_t leaf;      /* 0: not mapped */
   uint64_t outer, at; /* of a user's: the leaf of the outer space; the first moment of all */
+  uint64_t place;     /* of the last of them */
   uint32_t how;
 };
 struct ends {
@@ -336,7 +340,8 @@ struct walk {
 static inline void add_end(struct ends* ends, struct end end) {
   for (uint32_t i = 0; i < ends->count; ++i) {
     struct end* known = &ends->at[i];
-    if (known->leaf != end.leaf || known->outer != end.outer || known->how != end.how) continue;
+    const int same = known->leaf == end.leaf && known->outer == end.outer && known->how == end.how;
+    if (!same || known->place != end.place) continue;
     known->at = earliest(known->at, end.at);
     return;
   }
@@ -344,7 +349,7 @@ static inline void add_end(struct ends* ends, struct end end) {
   ends->at[ends->count++] = end;
 }
 static inline struct end end_of(uint64_t leaf, uint32_t how, uint64_t at) {
-  const struct end end = {leaf, 0, at, how};
+  const struct end end = {leaf, 0, at, 0, how};
   return end;
 }
 
@@ -427,7 +432,9 @@ static inline void ends_in(struct model* m, const struct walk* walk, uint64_t ta
     } else if (below != 0) {
       ends_in(m, walk, below, level - 1, at, ends);
     } else if (level == 0 && format->is_leaf(value)) {
-      add_end(ends, end_of(value, PLAIN, at));
+      struct end leaf = end_of(value, PLAIN, at);
+      leaf.place = place;
+      add_end(ends, leaf);
     } else if (walk->holes || (end > walk->now && walk->now == m->now)) {
       add_end(ends, end_of(0, PLAIN, at));
     }
@@ -502,6 +509,7 @@ static inline void ends_of(struct model* m, const struct way* way, uint64_t iova
     ends_at(m, way->outer_key, m->format->levels, m->format->page(end.leaf), now, &outer);
     for (uint32_t o = 0; o < outer.count; ++o) {
       end.outer = outer.at[o].leaf;
+      end.place = outer.at[o].place;
       end.how = outer.at[o].how == PLAIN && end.outer == 0 ? OUTER_HOLE : outer.at[o].how;
       add_end(ends, end);
     }
@@ -557,20 +565,32 @@ static inline void answer(struct answers* all, uint32_t kind, uint64_t pa, const
   all->at[all->count].why = why;
   all->at[all->count++].pa = pa;
 }
-static inline void answer_outer(struct answers* all, uint64_t pa, uint64_t ipa, const char* why) {
+/* With the address that an outer space was asked for, and what it marks. */
+static inline void answer_reached(struct answers* all, struct iommucheck_may_reach reached) {
+  reached.kind = IOMMUCHECK_GETS_ADDRESS;
   for (uint32_t i = 0; i < all->count; ++i) {
     const struct iommucheck_may_reach* one = &all->at[i];
-    if (one->kind == IOMMUCHECK_GETS_ADDRESS && one->pa == pa && one->has_ipa && one->ipa == ipa) {
+    if (one->kind == reached.kind && one->pa == reached.pa && one->has_ipa == reached.has_ipa &&
+        one->ipa == reached.ipa && one->mark == reached.mark) {
       return;
     }
   }
   if (all->count == IOMMUCHECK_ANSWERS_MAX) abort();
-  memset(&all->at[all->count], 0, sizeof all->at[0]);
-  all->at[all->count].kind = IOMMUCHECK_GETS_ADDRESS;
-  all->at[all->count].why = why;
-  all->at[all->count].pa = pa;
-  all->at[all->count].has_ipa = 1;
-  all->at[all->count++].ipa = ipa;
+  all->at[all->count++] = reached;
+}
+
+/* Whether a write by the leaf, as it was cached or read, can be done: what it has to mark says the
+ * same still, but for the mark; else it is walked anew. */
+static inline int can_mark(struct model* m, uint64_t leaf, uint64_t place,
+                           const struct iommucheck_access* asked, uint64_t* mark) {
+  const struct format* format = m->format;
+  uint64_t now;
+  *mark = 0;
+  if (format->is_clean == NULL || asked->access != IOMMUCHECK_ACCESS_WRITE) return 1;
+  if (!format->is_clean(leaf)) return 1;
+  now = newest(m, place);
+  if (now == leaf) *mark = place;
+  return now == leaf || now == format->marked(leaf);
 }
 
 /* Of what an outer space has to do with. */
@@ -588,8 +608,13 @@ static inline void answer_user(struct model* m, const struct way* way, struct an
   } else if (!m->format->allows(last, asked->access, 1)) {
     answer(all, IOMMUCHECK_GETS_OUTER_DENIED, 0, why);
   } else {
-    const uint64_t ipa = way->outer ? asked->iova : m->format->page(end->leaf) | offset;
-    answer_outer(all, m->format->page(last) | offset, ipa, why);
+    struct iommucheck_may_reach reached;
+    memset(&reached, 0, sizeof reached);
+    reached.why = why;
+    reached.pa = m->format->page(last) | offset;
+    reached.has_ipa = 1;
+    reached.ipa = way->outer ? asked->iova : m->format->page(end->leaf) | offset;
+    if (can_mark(m, last, end->place, asked, &reached.mark)) answer_reached(all, reached);
   }
 }
 
@@ -606,7 +631,13 @@ static inline void answer_end(struct model* m, const struct way* way, struct ans
   } else if (!device && (way->outer || way->outer_root != 0)) {
     answer_user(m, way, all, end, asked, why);
   } else if (end->leaf != 0 && m->format->allows(end->leaf, asked->access, privileged)) {
-    answer(all, IOMMUCHECK_GETS_ADDRESS, m->format->page(end->leaf) | offset, why);
+    struct iommucheck_may_reach reached;
+    memset(&reached, 0, sizeof reached);
+    reached.why = why;
+    reached.pa = m->format->page(end->leaf) | offset;
+    if (can_mark(m, end->leaf, end->place, asked, &reached.mark) || device) {
+      answer_reached(all, reached);
+    }
   } else if (!device) {
     const uint32_t kind = end->leaf == 0 ? IOMMUCHECK_GETS_NOT_MAPPED : IOMMUCHECK_GETS_DENIED;
     answer(all, waits ? IOMMUCHECK_GETS_WAITS : kind, 0, why);
@@ -720,7 +751,7 @@ static inline uint32_t model_answers(struct model* m, const struct iommucheck_ac
   give(&all, out);
   return all.count;
 }
-static inline uint32_t model_users_answers(struct model* m, const struct iommucheck_access* asked,
+static inline uint32_t model_whole_answers(struct model* m, const struct iommucheck_access* asked,
                                            struct iommucheck_may_reach* out) {
   struct answers all;
   find_answers(m, asked, &all);

@@ -44,6 +44,7 @@ struct space {
   uint64_t root;
   uint32_t pscid; /* of an outer one its GSCID */
   uint32_t outer;
+  uint32_t tracked;        /* leaves are made without D, which writes set */
   uint32_t foreign;        /* others walk it, and the IOMMU never */
   struct retired* retired; /* tables that unmap took out, and that a cache may lead to */
 };
@@ -755,6 +756,10 @@ static int32_t riscv_map(void* self, void* space, uint64_t iova, uint64_t pa, ui
   bits |= PTE_U;
 #endif
   if (!(prot & IOMMUCHECK_PROT_PRIVILEGED)) bits |= PTE_U;
+#ifndef RISCV_MAPS_UNTRACKED
+  if (!((const struct space*)space)->tracked)
+#endif
+    bits |= PTE_D;
   for (*done = 0; *done < bytes; *done += RISCV_PAGE) {
     const uint64_t place = leaf_of(self, space, iova + *done, 1);
     if (place == 0) return -IOMMUCHECK_ENOMEM;
@@ -817,6 +822,94 @@ static uint64_t riscv_translate(void* self, void* space, uint64_t iova) {
   const uint64_t word = place != 0 ? load(self, place) : 0;
   return word != 0 ? PTE_TABLE(word) | (iova & (RISCV_PAGE - 1)) : 0;
 }
+
+/* ---- what devices have written to: D ---- */
+
+#ifndef RISCV_WITHOUT_MARKS
+/* Both while hardware may set it. What the word said before. */
+static uint64_t change_d(struct riscv* r, uint64_t place, int on) {
+  uint64_t word = load(r, place);
+  for (int tries = 0; tries < 4; ++tries) {
+    const uint64_t next = on ? word | PTE_D : word & ~(uint64_t)PTE_D;
+    uint64_t seen;
+    if (next == word) break;
+    seen = r->platform->atomic(r->platform->ctx, IOMMUCHECK_ATOMIC_COMPARE_EXCHANGE, place, 8, next,
+                               word, IOMMUCHECK_ORDERED, 0);
+    if (seen == word) break;
+    word = seen;
+  }
+  return word;
+}
+
+/* Of each leaf in [first, last] that may be written, in the order of addresses. */
+static void visit_leaves(struct riscv* r, uint64_t table, uint32_t level, uint64_t base,
+                         uint64_t first, uint64_t last,
+                         void (*visit)(struct riscv* r, uint64_t place, uint64_t iova, void* with),
+                         void* with) {
+  for (uint64_t i = 0; i < RISCV_WORDS; ++i) {
+    const uint64_t covers = (uint64_t)1 << (12 + 9 * level);
+    const uint64_t at = base + i * covers;
+    uint64_t word;
+    if (at > last || at + (covers - 1) < first) continue;
+    word = load(r, table + 8 * i);
+    if (word == 0) continue;
+    if (level > 0) {
+      visit_leaves(r, PTE_TABLE(word), level - 1, at, first, last, visit, with);
+    } else if (word & PTE_W) {
+      visit(r, table + 8 * i, at, with);
+    }
+  }
+}
+
+static void set_d(struct riscv* r, uint64_t place, uint64_t iova, void* with) {
+  (void)iova;
+  change_d(r, place, with != NULL);
+}
+
+static void riscv_track(void* self, void* space, uint32_t on) {
+  struct riscv* r = self;
+  struct space* its = space;
+  its->tracked = on;
+  visit_leaves(r, its->root, RISCV_LEVELS - 1, 0, 0, ~(uint64_t)0, set_d, on ? NULL : its);
+}
+
+struct reading {
+  const struct iommucheck_dirty* of;
+  int32_t cleared;
+};
+
+static void read_one(struct riscv* r, uint64_t place, uint64_t iova, void* with) {
+  struct reading* reading = with;
+  const struct iommucheck_dirty* of = reading->of;
+  const uint64_t bit = (iova - of->iova) / of->grain;
+  const uint64_t word = of->clear ? change_d(r, place, 0) : load(r, place);
+  if (!(word & PTE_D)) return;
+  of->bitmap[bit / 64] |= (uint64_t)1 << bit % 64;
+  if (of->clear) reading->cleared = 1;
+}
+
+/* Its leaves are pages, and whole in any range. */
+static int32_t riscv_read_marks(void* self, void* space, const struct iommucheck_dirty* of) {
+  struct reading reading = {of, 0};
+  visit_leaves(self, ((struct space*)space)->root, RISCV_LEVELS - 1, 0, of->iova,
+               of->iova + of->bytes - 1, read_one, &reading);
+#ifdef RISCV_FORGETS_CLEARED
+  return 0;
+#endif
+  return reading.cleared;
+}
+
+static void mark_one(struct riscv* r, uint64_t place, uint64_t iova, void* with) {
+  const struct iommucheck_dirty* of = with;
+  const uint64_t bit = (iova - of->iova) / of->grain;
+  if (of->bitmap[bit / 64] >> bit % 64 & 1) change_d(r, place, 1);
+}
+static void riscv_mark_again(void* self, void* space, const struct iommucheck_dirty* of) {
+  struct iommucheck_dirty by = *of;
+  visit_leaves(self, ((struct space*)space)->root, RISCV_LEVELS - 1, 0, of->iova,
+               of->iova + of->bytes - 1, mark_one, &by);
+}
+#endif
 
 /* ---- users ---- */
 
@@ -963,6 +1056,11 @@ static const struct iommucheck_backend_ops riscv_ops = {
     .drop_device_wholly = riscv_drop_device_wholly,
     .understand = riscv_understand,
     .forward = riscv_forward,
+#ifndef RISCV_WITHOUT_MARKS
+    .track = riscv_track,
+    .read_marks = riscv_read_marks,
+    .mark_again = riscv_mark_again,
+#endif
 };
 
 static const struct iommucheck_backend riscv = {
@@ -971,6 +1069,9 @@ static const struct iommucheck_backend riscv = {
     .flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0
 #ifndef RISCV_WITHOUT_USERS
              | IOMMUCHECK_BACKEND_USERS
+#endif
+#ifndef RISCV_WITHOUT_MARKS
+             | IOMMUCHECK_BACKEND_TRACKS_WRITES
 #endif
 #ifndef RISCV_WITHOUT_WAITS
              | IOMMUCHECK_BACKEND_WAITS | IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE

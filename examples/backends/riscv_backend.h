@@ -46,6 +46,7 @@ enum { MODE_PD8 = 1, MODE_PD17 = 2, MODE_PD20 = 3 }; /* with PDTV; as many level
 #define PTE_W 0x4u
 #define PTE_X 0x8u
 #define PTE_U 0x10u
+#define PTE_D 0x80u /* of a leaf that may be written: it was; 0: a write sets it first */
 #define PTE_TABLE(word) (((word) >> 10 & 0xfffffffffffull) << 12)
 #define PTE(pa, bits) ((pa) >> 12 << 10 | (bits))
 #define PDT_INDEX(pasid, level) \

@@ -10,7 +10,9 @@
  *  3. Translations are known by their PSCID. IOTINVAL.VMA with an address takes leaves alone; of a
  *     PSCID, or of all, pointers too. "Not mapped" may be cached, but not of the CPUs' tables.
  *  4. Page requests of a device with one number and PASID are a group until the last one.
- *  5. Behind a second stage what the first one has made is known by GSCID and PSCID, and what the
+ *  5. A write by a leaf without D sets it first, as one step with the look that it is the same
+ *     still (SADE and GADE of RISC-V; a user's own leaves have it).
+ *  6. Behind a second stage what the first one has made is known by GSCID and PSCID, and what the
  *     second one has by GSCID: IOTINVAL.GVMA takes that, and with it what both made together there.
  */
 #include "riscv_backend.h"
@@ -59,15 +61,23 @@ static int allows(uint64_t leaf, uint32_t access, int privileged) {
   return (leaf & right) && ((leaf & PTE_U) || privileged);
 }
 static uint64_t leaf_word(uint64_t pa, uint32_t prot) {
-  uint64_t bits = PTE_V | PTE_R | PTE_U;
+  uint64_t bits = PTE_V | PTE_R | PTE_U | PTE_D;
   if (prot & IOMMUCHECK_PROT_WRITE) bits |= PTE_W;
   if (prot & IOMMUCHECK_PROT_EXEC) bits |= PTE_X;
   return PTE(pa, bits);
 }
 static uint64_t table_word(uint64_t pa) { return PTE(pa, PTE_V); }
 
-static const struct format sv48 = {RISCV_LEVELS, is_leaf,   table_in,  page_in,
-                                   allows,       leaf_word, table_word};
+#ifndef RISCV_WITHOUT_MARKS
+static int is_clean(uint64_t leaf) { return (leaf & PTE_W) && !(leaf & PTE_D); }
+static uint64_t marked(uint64_t leaf) { return leaf | PTE_D; }
+#else
+#define is_clean NULL
+#define marked NULL
+#endif
+
+static const struct format sv48 = {RISCV_LEVELS, is_leaf,    table_in, page_in, allows,
+                                   leaf_word,    table_word, is_clean, marked};
 
 /* ---- when contexts are forgotten ---- */
 
@@ -488,10 +498,16 @@ static uint32_t hw_answers(void* self, const struct iommucheck_access* asked,
                            struct iommucheck_may_get* out) {
   return model_answers(self, asked, out);
 }
-static uint32_t hw_users_answers(void* self, const struct iommucheck_access* asked,
+static uint32_t hw_whole_answers(void* self, const struct iommucheck_access* asked,
                                  struct iommucheck_may_reach* out) {
-  return model_users_answers(self, asked, out);
+  return model_whole_answers(self, asked, out);
 }
+#ifndef RISCV_WITHOUT_MARKS
+static uint64_t hw_marked(void* self, uint64_t word) {
+  (void)self;
+  return marked(word);
+}
+#endif
 static void hw_walker_switches(void* self, uint32_t number, uint64_t root, uint32_t input_bits) {
   (void)input_bits; /* always four levels */
   model_walker_switches(self, number, root);
@@ -574,5 +590,8 @@ const struct iommucheck_hardware_ops riscv_hardware = {
     .take_response = hw_take_response,
     .is_waiting = hw_is_waiting,
 #endif
-    .users_answers = hw_users_answers,
+    .whole_answers = hw_whole_answers,
+#ifndef RISCV_WITHOUT_MARKS
+    .marked = hw_marked,
+#endif
 };

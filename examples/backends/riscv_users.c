@@ -57,7 +57,7 @@ static int32_t command(const uint64_t* words, struct iommucheck_user_command* sa
 
 static uint64_t pointer(uint64_t table) { return PTE(table, PTE_V); }
 static uint64_t leaf(uint64_t page, uint32_t prot) {
-  uint64_t bits = PTE_V | PTE_R;
+  uint64_t bits = PTE_V | PTE_R | PTE_D;
   if (prot & IOMMUCHECK_PROT_WRITE) bits |= PTE_W;
   if (prot & IOMMUCHECK_PROT_EXEC) bits |= PTE_X;
   if (!(prot & IOMMUCHECK_PROT_PRIVILEGED)) bits |= PTE_U;

@@ -91,6 +91,8 @@ struct iommucheck_place {
  * `users` is there, and what belongs to it. Devices have no PASIDs then, and cache nothing of what
  * users' tables make. */
 #define IOMMUCHECK_BACKEND_USERS 0x20u
+/* What devices write to by a leaf is marked there, before the write is done. */
+#define IOMMUCHECK_BACKEND_TRACKS_WRITES 0x40u
 
 /* The backend fills it in open; the tester has set size and abi, and the rest to 0. */
 struct iommucheck_backend_info {
@@ -201,13 +203,27 @@ struct iommucheck_user_about {
 };
 #define IOMMUCHECK_USER_ABOUT_SIZE_VER0 24u
 
+/* [iova, iova + bytes) of a space, at which what was written to is asked for: a bit for each grain,
+ * the first one bit 0 of word 0. */
+struct iommucheck_dirty {
+  uint32_t size;
+  uint32_t abi;
+  uint64_t iova;
+  uint64_t bytes;
+  uint64_t grain;
+  uint32_t clear; /* 1: leaves that lie wholly inside are to be clean again */
+  uint32_t reserved;
+  uint64_t* bitmap;
+};
+#define IOMMUCHECK_DIRTY_SIZE_VER0 48u
+
 struct iommucheck_backend_ops {
   uint32_t size;
   uint32_t abi;
 
   /* Of `platform` it uses memory (window, table_alloc, table_free, arena_alloc, store64, fill64,
-   * load64), registers (mmio_*), wait and log; nothing of it before begin_reset. Both live as long
-   * as the backend. NULL: no memory. */
+   * load64, atomic), registers (mmio_*), wait and log; nothing of it before begin_reset. Both live
+   * as long as the backend. NULL: no memory. */
   void* (*open)(const struct iommucheck_platform* platform, const struct iommucheck_config* config,
                 struct iommucheck_backend_info* info);
 
@@ -328,6 +344,17 @@ struct iommucheck_backend_ops {
    * no device but that one, if it names any. Whether it is the user's the core has looked at. */
   void (*forward)(void* self, const uint64_t* words, const struct iommucheck_tag* outer,
                   uint32_t device);
+
+  /* With IOMMUCHECK_BACKEND_TRACKS_WRITES. From now on map makes what is clean, and all that stands
+   * there is; or nothing is marked any more. What is cached the core drops. */
+  void (*track)(void* self, void* space, uint32_t on);
+  /* Sets bits for what is marked, of every leaf that has a part in it: hardware may mark it as this
+   * is read. 1: some of it was made clean, which caches have to learn; 0: none was. */
+  int32_t (*read_marks)(void* self, void* space, const struct iommucheck_dirty* of);
+  /* Of what was made clean, by its bits: it is dirty again. */
+  void (*mark_again)(void* self, void* space, const struct iommucheck_dirty* of);
+  /* Of accesses that have ended the marks are there behind the next flush. NULL: at once. */
+  void (*settle_marks)(void* self);
 };
 /* Up to and with `drop_everything`. */
 #define IOMMUCHECK_BACKEND_OPS_SIZE_VER0 248u
@@ -385,14 +412,14 @@ struct iommucheck_may_get {
    * until the next call. */
   const char* why;
 };
-/* The same where there are users. Never changes. */
+/* The same where there are users, or marks. Never changes. */
 struct iommucheck_may_reach {
   uint32_t kind;
   uint32_t has_ipa; /* 1: an outer space was asked for the address `ipa` */
   uint64_t pa;
   const char* why;
   uint64_t ipa;
-  uint64_t reserved;
+  uint64_t mark; /* of a write: where the word of a table is that it marks; 0: it marks none */
 };
 #define IOMMUCHECK_ANSWERS_MAX 64u
 
@@ -463,9 +490,12 @@ struct iommucheck_hardware_ops {
   int32_t (*take_response)(void* self, uint32_t* id, uint32_t* response);
   int32_t (*is_waiting)(void* self, uint32_t id);
 
-  /* With IOMMUCHECK_BACKEND_USERS, in the place of `answers`. */
-  uint32_t (*users_answers)(void* self, const struct iommucheck_access* access,
+  /* With IOMMUCHECK_BACKEND_USERS or _TRACKS_WRITES, in the place of `answers`. */
+  uint32_t (*whole_answers)(void* self, const struct iommucheck_access* access,
                             struct iommucheck_may_reach* answers);
+  /* With IOMMUCHECK_BACKEND_TRACKS_WRITES: what becomes of a word that an access marks. The tester
+   * stores it, and tells so by `stored`. */
+  uint64_t (*marked)(void* self, uint64_t word);
 };
 /* Up to and with `walker_answers`. */
 #define IOMMUCHECK_HARDWARE_OPS_SIZE_VER0 128u

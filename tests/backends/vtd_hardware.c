@@ -46,8 +46,8 @@ static uint64_t leaf_word(uint64_t pa, uint32_t prot) {
          (prot & IOMMUCHECK_PROT_EXEC ? 0 : PT_XD);
 }
 static uint64_t table_word(uint64_t pa) { return pa | VTD_P | PT_RW | PT_US; }
-static const struct format first_level = {VTD_LEVELS, is_leaf,   table_in,  page_in,
-                                          allows,     leaf_word, table_word};
+static const struct format first_level = {VTD_LEVELS, is_leaf,    table_in, page_in, allows,
+                                          leaf_word,  table_word, NULL,     NULL};
 
 #ifdef VTD_CACHING_MODE
 #define KEPT NULL
