@@ -419,11 +419,12 @@ int DoorBackend::open_outer(u32 input_bits, impl::Space** space, impl::Table** t
 
 int DoorBackend::check_structure(const iommucheck_nested_params& params, bool pasids,
                                  const impl::Space& outer) const {
-  if (!has(IOMMUCHECK_BACKEND_USERS) || pasids) return -IOMMUCHECK_EOPNOTSUPP;
+  const bool none = pasids && door_->users.entry_words == 0;
+  if (!has(IOMMUCHECK_BACKEND_USERS) || none) return -IOMMUCHECK_EOPNOTSUPP;
   if (params.format != door_->users.format) return -IOMMUCHECK_EINVAL;
   const u64 structure[] = {params.table, params.config};
-  const int answer =
-      ops().check_structure(self_, structure, static_cast<const DoorSpace&>(outer).theirs);
+  const int answer = ops().check_structure(self_, structure, pasids ? 1 : 0,
+                                           static_cast<const DoorSpace&>(outer).theirs);
   if (answer == 0 || answer == -IOMMUCHECK_EINVAL || answer == -IOMMUCHECK_EOPNOTSUPP) {
     return answer;
   }
@@ -449,8 +450,10 @@ impl::UserCommand DoorBackend::understand(const u64* words) const {
   about.size = sizeof about;
   about.abi = IOMMUCHECK_BACKEND_ABI;
   ops().understand(self_, words, &about);
-  const bool can_be = about.about <= IOMMUCHECK_USER_DEVICE && about.names_device <= 1 &&
-                      (about.about != IOMMUCHECK_USER_DEVICE || about.names_device == 1);
+  const bool can_be =
+      about.about <= IOMMUCHECK_USER_DEVICE && about.names_device <= 1 &&
+      ((about.about != IOMMUCHECK_USER_DEVICE && about.about != IOMMUCHECK_USER_ENTRIES) ||
+       about.names_device == 1);
   if (!can_be) {
     nonsense(fmt::format("understand says about {}, names_device {}: that cannot be", about.about,
                          about.names_device));

@@ -106,13 +106,13 @@ static_assert(std::size(backend_functions) == (sizeof(iommucheck_backend_ops) - 
 static_assert(std::size(hardware_functions) == (sizeof(iommucheck_hardware_ops) - 8) / 8);
 static_assert(IOMMUCHECK_BACKEND_OPS_SIZE_VER0 == offsetof(iommucheck_backend_ops, read_fault));
 static_assert(IOMMUCHECK_HARDWARE_OPS_SIZE_VER0 == offsetof(iommucheck_hardware_ops, wait));
-static_assert(std::size(user_functions) == (sizeof(iommucheck_user_format) - 16) / 8);
+static_assert(std::size(user_functions) == (IOMMUCHECK_USER_FORMAT_SIZE_VER0 - 16) / 8);
 static_assert(IOMMUCHECK_BACKEND_SIZE_VER0 == offsetof(iommucheck_backend, users));
 static_assert(IOMMUCHECK_DIRTY_SIZE_VER0 == sizeof(iommucheck_dirty));
 static_assert(IOMMUCHECK_USER_ABOUT_SIZE_VER0 == sizeof(iommucheck_user_about));
 static_assert(IOMMUCHECK_USER_ROUTE_SIZE_VER0 == sizeof(iommucheck_user_route));
 static_assert(IOMMUCHECK_USER_COMMAND_SIZE_VER0 == sizeof(iommucheck_user_command));
-static_assert(IOMMUCHECK_USER_FORMAT_SIZE_VER0 == sizeof(iommucheck_user_format));
+static_assert(IOMMUCHECK_USER_FORMAT_SIZE_VER0 == offsetof(iommucheck_user_format, entry_words));
 static_assert(IOMMUCHECK_BACKEND_INFO_SIZE_VER0 == sizeof(iommucheck_backend_info));
 static_assert(IOMMUCHECK_ROUTE_SIZE_VER0 == offsetof(iommucheck_route, structure));
 static_assert(IOMMUCHECK_ENTRY_SIZE_VER0 == sizeof(iommucheck_entry));
@@ -197,11 +197,18 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
     if (!given_users) return std::unexpected(given_users.error());
     users = *given_users;
     constexpr std::size_t first = offsetof(iommucheck_user_format, route);
-    if (const auto at = missing(users, first, sizeof users)) {
+    if (const auto at = missing(users, first, IOMMUCHECK_USER_FORMAT_SIZE_VER0)) {
       none = fmt::format("the users' format has no {}", user_functions[*at]);
-    } else if (users.format < 0x100 || users.levels < 3 || users.levels > 5) {
-      none = fmt::format("the users' format is {:#x} of {} levels: it is 0x100 or more, of 3 to 5",
+    } else if (users.format < 0x100 || users.levels < 3 || users.levels > 4) {
+      none = fmt::format("the users' format is {:#x} of {} levels: it is 0x100 or more, of 3 or 4",
                          users.format, users.levels);
+    } else if (users.entry_words > 8 ||
+               (users.entry_words != 0 &&
+                (users.route_to_entries == nullptr || users.entry_to == nullptr))) {
+      none = fmt::format(
+          "the users' format has entries of {} words: of 1 to 8, with "
+          "route_to_entries and entry_to, or none",
+          users.entry_words);
     }
   }
   if (!none.empty()) return bad(path, none);

@@ -33,7 +33,8 @@ std::optional<UserRoute> DoorUserFormat::route(const std::array<u64, 2>& structu
   switch (given.kind) {
     case IOMMUCHECK_USER_ROUTE_BLOCKED: break;
     case IOMMUCHECK_USER_ROUTE_PASSES: route.kind = UserRoute::Kind::bypass; break;
-    case IOMMUCHECK_USER_ROUTE_TABLE: route.kind = UserRoute::Kind::stage1; break;
+    case IOMMUCHECK_USER_ROUTE_TABLE:
+    case IOMMUCHECK_USER_ROUTE_ENTRIES: route.kind = UserRoute::Kind::stage1; break;
     default:
       tell(fmt::format("the users' route gave a kind {}: there is none", given.kind));
       return std::nullopt;
@@ -44,6 +45,19 @@ std::optional<UserRoute> DoorUserFormat::route(const std::array<u64, 2>& structu
     return std::nullopt;
   }
   if (route.kind != UserRoute::Kind::stage1) return route;
+  if (given.kind == IOMMUCHECK_USER_ROUTE_ENTRIES) {
+    constexpr u32 pasid_bits_max = 20;
+    if (format_.entry_words == 0 || given.pasid_bits == 0 || given.pasid_bits > pasid_bits_max) {
+      tell(fmt::format("the users' route gave a PASID table of {} bits, of {} words an entry",
+                       given.pasid_bits, format_.entry_words));
+      return std::nullopt;
+    }
+    route.entries = given.entries;
+    route.pasid_bits = given.pasid_bits;
+    route.entry_bytes = 8 * format_.entry_words;
+    route.number = 0;
+    return route;
+  }
   route.table = given.table;
   route.table_bits = given.input_bits;
   if (given.has_number != 0) route.number = given.number;
@@ -60,21 +74,26 @@ UserCommand DoorUserFormat::command(const CommandWords& words) const {
   if (answer == 0) return command;
   const bool of_device = given.about == IOMMUCHECK_USER_DEVICE;
   const bool names_device = (given.names & IOMMUCHECK_USER_NAMES_DEVICE) != 0;
-  constexpr u32 known_names =
-      IOMMUCHECK_USER_NAMES_TABLE | IOMMUCHECK_USER_NAMES_NUMBER | IOMMUCHECK_USER_NAMES_DEVICE;
-  const bool can_be = answer == 1 && (of_device || given.about == IOMMUCHECK_USER_TRANSLATIONS) &&
-                      of_device == names_device && (given.names & ~known_names) == 0;
+  constexpr u32 known_names = IOMMUCHECK_USER_NAMES_TABLE | IOMMUCHECK_USER_NAMES_NUMBER |
+                              IOMMUCHECK_USER_NAMES_DEVICE | IOMMUCHECK_USER_NAMES_PASID;
+  const bool of_entries = given.about == IOMMUCHECK_USER_ENTRIES;
+  const bool known_kind = of_device || of_entries || given.about == IOMMUCHECK_USER_TRANSLATIONS;
+  const bool can_be = answer == 1 && known_kind && (of_device || of_entries) == names_device &&
+                      (given.names & ~known_names) == 0;
   if (!can_be) {
     tell(fmt::format("the users' command answered {} with about {}, names {:#x}: that cannot be",
                      answer, given.about, given.names));
     return command;
   }
-  command.kind = of_device ? UserCommand::Kind::nothing_owed : UserCommand::Kind::translations;
+  command.kind = of_device    ? UserCommand::Kind::nothing_owed
+                 : of_entries ? UserCommand::Kind::entry
+                              : UserCommand::Kind::translations;
   command.first = given.first;
   command.last = given.last;
   if ((given.names & IOMMUCHECK_USER_NAMES_TABLE) != 0) command.table = given.table;
   if ((given.names & IOMMUCHECK_USER_NAMES_NUMBER) != 0) command.asid = given.number;
-  if (of_device) command.stream = given.device;
+  if (names_device) command.stream = given.device;
+  if ((given.names & IOMMUCHECK_USER_NAMES_PASID) != 0) command.pasid = given.pasid;
   return command;
 }
 
@@ -82,7 +101,7 @@ UserCommand DoorUserFormat::command(const CommandWords& words) const {
 
 CommandWords DoorUserWords::write(u32 what, u64 number, u64 va) const {
   u64 words[2] = {};
-  format_.write(what, number, va & ~(users_page - 1), words);
+  format_.write(what, number, va, words);
   return {words[0], words[1]};
 }
 
@@ -92,14 +111,43 @@ std::array<u64, 2> DoorUserWords::route_to(u64 at) const {
   return structure;
 }
 
-CommandWords DoorUserWords::va(u64 va) const { return write(IOMMUCHECK_USER_WRITES_PAGE, 0, va); }
+std::array<u64, 2> DoorUserWords::route_to_entries(u64 at, u32 lg2) const {
+  std::array<u64, 2> structure{};
+  format_.route_to_entries(at, lg2, structure.data());
+  return structure;
+}
+
+UserWords::EntryWords DoorUserWords::entry_to(spec::sva::UserEntryKind kind, u64 root) const {
+  using Kind = spec::sva::UserEntryKind;
+  EntryWords words{};
+  if (kind == Kind::empty) return words;
+  format_.entry_to(
+      kind == Kind::garbage ? IOMMUCHECK_USER_ENTRY_GARBAGE : IOMMUCHECK_USER_ENTRY_TABLE, root,
+      words.data());
+  return words;
+}
+
+u64 DoorUserWords::number_of(u64 root) const {
+  const std::array<u64, 2> structure = route_to(root);
+  iommucheck_user_route route{};
+  route.size = sizeof route;
+  route.abi = IOMMUCHECK_BACKEND_ABI;
+  return format_.route(structure.data(), &route) != 0 ? route.number : 0;
+}
+
+CommandWords DoorUserWords::va(u64 va) const {
+  return write(IOMMUCHECK_USER_WRITES_PAGE, 0, va & ~(users_page - 1));
+}
 CommandWords DoorUserWords::all() const { return write(IOMMUCHECK_USER_WRITES_ALL); }
 CommandWords DoorUserWords::page(u64 /*asid*/, u64 at, bool /*ranges*/, u64 how) const {
   return (how & 7) == 0 ? all() : va(at);
 }
-CommandWords DoorUserWords::entry(u64 /*number*/, u64 /*pasid*/) const { return reserved(); }
+CommandWords DoorUserWords::entry(u64 number, u64 pasid) const {
+  return has_pasids() ? write(IOMMUCHECK_USER_WRITES_ENTRY, number, pasid) : reserved();
+}
 CommandWords DoorUserWords::device(u64 number, std::optional<u64> pasid, u64 va) const {
-  return pasid ? reserved() : write(IOMMUCHECK_USER_WRITES_DEVICE, number, va);
+  if (pasid) return reserved();
+  return write(IOMMUCHECK_USER_WRITES_DEVICE, number, va & ~(users_page - 1));
 }
 CommandWords DoorUserWords::all_of_host() const { return write(IOMMUCHECK_USER_WRITES_OF_HOST); }
 CommandWords DoorUserWords::sync() const { return write(IOMMUCHECK_USER_WRITES_SYNC); }
@@ -118,16 +166,12 @@ CommandWords DoorUserWords::drawn(u64 word, std::span<const u64> roots) const {
     case 6: one = resume(); break;
     case 7: one = {word >> 8 & 0xff'ffff, word >> 32}; break;
     case 8:
-    case 9: {
+    case 9:
       if (roots.empty()) break;
-      const std::array<u64, 2> structure = route_to(roots[(word >> 13) % roots.size()]);
-      iommucheck_user_route route{};
-      route.size = sizeof route;
-      route.abi = IOMMUCHECK_BACKEND_ABI;
-      if (format_.route(structure.data(), &route) == 0) break;
-      one = write(IOMMUCHECK_USER_WRITES_NUMBER, route.number);
+      one = write(IOMMUCHECK_USER_WRITES_NUMBER, number_of(roots[(word >> 13) % roots.size()]));
       break;
-    }
+    case 10:
+    case 11: one = entry(word >> 13 & 3, word >> 18 & 3); break;
     default: break;
   }
   // A bit that may mean nothing, or another device, page or number.

@@ -36,10 +36,14 @@ class DoorUserWords final : public UserWords {
   [[nodiscard]] u64 next(u64 word) const override { return format_.next(word); }
   [[nodiscard]] bool has_entries() const override { return false; }
   [[nodiscard]] std::array<u64, 2> route_to(u64 at) const override;
+  [[nodiscard]] bool has_pasids() const override { return format_.entry_words != 0; }
+  [[nodiscard]] std::array<u64, 2> route_to_entries(u64 at, u32 lg2) const override;
+  [[nodiscard]] unsigned entry_words() const override { return format_.entry_words; }
+  [[nodiscard]] EntryWords entry_to(spec::sva::UserEntryKind kind, u64 root) const override;
+  [[nodiscard]] u64 number_of(u64 root) const override;
   [[nodiscard]] spec::sva::CommandWords va(u64 va) const override;
   [[nodiscard]] spec::sva::CommandWords page(u64 asid, u64 va, bool ranges, u64 how) const override;
   [[nodiscard]] spec::sva::CommandWords all() const override;
-  /// PASID tables are none of a user's.
   [[nodiscard]] spec::sva::CommandWords entry(u64 number, u64 pasid) const override;
   [[nodiscard]] spec::sva::CommandWords device(u64 number, std::optional<u64> pasid,
                                                u64 va) const override;

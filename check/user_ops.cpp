@@ -99,25 +99,26 @@ u64 UserOps::users_domain(u64 parent, const fuzz::Operation& operation) {
   if (!known.empty() && !another) return known[operation.domain % known.size()];
   if (case_.spaces.size() >= spaces_max) return 0;
   const bool has_entries = memory.words().has_entries();
-  if (users_->tables.empty() && !has_entries) {
+  const bool has_pasids = memory.words().has_pasids();
+  if (users_->tables.empty() && !has_pasids) {
     users_->tables.push_back(memory.new_table());
     memory.map(users_->tables[0], 0, first_output, spec::sva::prot_read | spec::sva::prot_write);
     users_->pages.push_back(0);
   } else if (users_->tables.empty()) {
     users_->tables.push_back(memory.new_table());
-    users_->entry = memory.new_entries(1);
+    if (has_entries) users_->entry = memory.new_entries(1);
     users_->entries = memory.new_entries(u64{1} << entries_lg2);
     const spec::sva::UserEntry first{.kind = UserEntryKind::table, .root = users_->tables[0]};
-    memory.set_entry(users_->entry, 0, first);
+    if (has_entries) memory.set_entry(users_->entry, 0, first);
     memory.set_entry(users_->entries, 0, first);
     memory.map(users_->tables[0], 0, first_output, spec::sva::prot_read | spec::sva::prot_write);
     users_->pages.push_back(0);
   }
-  const bool pasids = has_entries && (how >> 3 & 1) != 0;
+  const bool pasids = has_pasids && (how >> 3 & 1) != 0;
   Call call{.kind = CallKind::domain_alloc};
   call.parent = parent;
   call.domain_kind = static_cast<u32>(pasids ? DomainKind::nested_pasid : DomainKind::nested);
-  call.structure = pasids ? UserMemory::structure(users_->entries, entries_lg2)
+  call.structure = pasids ? memory.route_to_entries(users_->entries, entries_lg2)
                           : memory.words().route_to(
                                 has_entries ? users_->entry
                                             : users_->tables[(how >> 16) % users_->tables.size()]);
@@ -145,11 +146,11 @@ void UserOps::user_writes(u64 parent, u64 domain, const fuzz::Operation& operati
   }
   const u64 root = users_->tables[operation.mapping % users_->tables.size()];
   const bool of_entry = static_cast<UserKind>(operation.variant) == UserKind::entry;
-  if (of_entry && memory.words().has_entries()) {
+  if (of_entry && memory.words().has_pasids()) {
     constexpr UserEntryKind kinds[] = {UserEntryKind::table, UserEntryKind::table,
                                        UserEntryKind::empty, UserEntryKind::garbage,
                                        UserEntryKind::outside};
-    const bool one = (how >> 3 & 3) == 0;
+    const bool one = (how >> 3 & 3) == 0 && memory.words().has_entries();
     const u64 entries = one ? users_->entry : users_->entries;
     const u64 number = one ? 0 : operation.pa_page % (u64{1} << entries_lg2);
     memory.set_entry(entries, number, {.kind = kinds[(how >> 8) % std::size(kinds)], .root = root});

@@ -102,13 +102,37 @@ u64 UserMemory::new_table() {
   return root;
 }
 
+u64 UserMemory::entry_bytes() const {
+  return words_.has_entries() ? cd_bytes : 8 * u64{words_.entry_words()};
+}
+
 u64 UserMemory::new_entries(u64 count) {
-  const u64 at = new_pages((count * cd_bytes + page_bytes - 1) / page_bytes);
+  const u64 at = new_pages((count * entry_bytes() + page_bytes - 1) / page_bytes);
   for (u64 i = 0; i < count && at != 0; ++i) {
-    entries_[at + i * cd_bytes] = {};
-    tell([&](u64 parent) { sink_.sets_entry(parent, at + i * cd_bytes, {}); });
+    entries_[at + i * entry_bytes()] = {};
+    tell([&](u64 parent) { sink_.sets_entry(parent, at + i * entry_bytes(), {}); });
   }
   return at;
+}
+
+/// Not valid first, which may be cached as well, then the other words, then as it is to be.
+bool UserMemory::set_words_of_entry(u64 at, UserEntry content) {
+  const bool outside = content.kind == UserEntryKind::outside;
+  const u64 root = outside ? first_ipa + bytes : content.root;
+  content.asid = content.kind == UserEntryKind::table ? words_.number_of(root) : 0;
+  const auto says = words_.entry_to(content.kind, root);
+  if (read(at) != 0) {
+    write(at, 0);
+    sink_.barrier();
+    tell([&](u64 parent) { sink_.sets_entry(parent, at, {}); });
+  }
+  for (unsigned i = 1; i < words_.entry_words(); ++i) write(at + 8 * i, says[i]);
+  sink_.barrier();
+  write(at, says[0]);
+  sink_.barrier();
+  entries_[at] = content;
+  tell([&](u64 parent) { sink_.sets_entry(parent, at, content); });
+  return true;
 }
 
 u64 UserMemory::slot_of(u64 root, u64 va, bool make) {
@@ -165,12 +189,13 @@ u64 UserMemory::asid_of(u64 root) const {
 }
 
 bool UserMemory::set_entry(u64 first, u64 number, const UserEntry& content) {
-  const u64 at = first + number * cd_bytes;
+  const u64 at = first + number * entry_bytes();
   if (!entries_.contains(at)) return false;
   const u64 before = entries_[at].root;
   for (const auto& [place, mapped] : pages_) {
     if (place.first == before) sink_.before(place.second);
   }
+  if (!words_.has_entries()) return set_words_of_entry(at, content);
   UserEntry now = content;
   u64 word0 = cd_v;
   u64 word1 = read(at + 8);

@@ -73,9 +73,16 @@ class UserMemory {
   bool set_entry(u64 first, u64 number, const spec::sva::UserEntry& content);
   /// What the user's own STE says: words 0 and 1, of so many CDs.
   [[nodiscard]] static std::array<u64, 2> structure(u64 first, u32 count_lg2);
+  /// The same by the user's words.
+  [[nodiscard]] std::array<u64, 2> route_to_entries(u64 first, u32 count_lg2) const {
+    return words_.has_entries() ? structure(first, count_lg2)
+                                : words_.route_to_entries(first, count_lg2);
+  }
 
  private:
   u64 new_pages(u64 count);
+  [[nodiscard]] u64 entry_bytes() const;
+  bool set_words_of_entry(u64 at, spec::sva::UserEntry content);
   [[nodiscard]] u64 leaf(u64 va, u64 ipa, u32 prot) const;
   void tell_table(u64 parent, u64 pa, u64 root);
   [[nodiscard]] u64 read(u64 ipa) const { return image_[(ipa - first_ipa) / 8]; }

@@ -46,7 +46,8 @@ bool is_end(Gets kind) {
 }
 
 bool is_end(State state) {
-  return state == State::blocked || state == State::no_pasid || state == State::quiet;
+  return state == State::blocked || state == State::no_pasid || state == State::quiet ||
+         state == State::bad_entry;
 }
 
 spec::AccessType type_of(char access) {

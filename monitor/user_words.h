@@ -34,6 +34,21 @@ class UserWords {
   [[nodiscard]] virtual bool has_entries() const = 0;
   /// To one table, by its entry or its root, at `at`.
   [[nodiscard]] virtual std::array<u64, 2> route_to(u64 at) const = 0;
+  /// Whether a user has PASID tables of its own.
+  [[nodiscard]] virtual bool has_pasids() const { return has_entries(); }
+  // Where these are no CDs (`has_entries`):
+  /// To one, of 2^lg2 entries.
+  [[nodiscard]] virtual std::array<u64, 2> route_to_entries(u64 /*at*/, u32 /*lg2*/) const {
+    return {};
+  }
+  using EntryWords = std::array<u64, 8>;
+  [[nodiscard]] virtual unsigned entry_words() const { return 0; }
+  /// What an entry says; while word 0 is 0 it is not valid.
+  [[nodiscard]] virtual EntryWords entry_to(spec::sva::UserEntryKind /*kind*/, u64 /*root*/) const {
+    return {};
+  }
+  /// By which number entries and routes call the table.
+  [[nodiscard]] virtual u64 number_of(u64 /*root*/) const { return 0; }
 
   // ---- commands ----
   [[nodiscard]] virtual spec::sva::CommandWords va(u64 va) const = 0;  ///< of every table

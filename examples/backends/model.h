@@ -151,6 +151,7 @@ struct model {
   uint64_t now;
   int on;                /* it translates */
   int changed;           /* the ways are to be found again */
+  int reads_through;     /* so they are with each store: an outer space leads to some of them */
   LIST(uint32_t) gone;   /* stream IDs of devices that were removed */
   LIST(uint32_t) pasids; /* that somebody has asked for */
   LIST(struct way) ways;
@@ -195,7 +196,7 @@ static inline int model_stored(struct model* m, uint64_t pa, uint64_t value) {
   if (newest(m, pa) != value || page->words[word].said.count == 0) {
     PUSH(page->words[word].said, said);
   }
-  if (page->leads) m->changed = 1;
+  if (page->leads || m->reads_through) m->changed = 1;
   return page->leads;
 }
 
@@ -270,6 +271,7 @@ static inline void refresh(struct model* m) {
   while (m->changed) { /* PASIDs may be met on the way */
     m->changed = 0;
     m->ways.count = m->spans.count = 0;
+    m->reads_through = 0;
     m->find_ways(m);
   }
 }

@@ -272,7 +272,11 @@ static struct context wanted(const struct riscv* r, const struct iommucheck_rout
     to = table->first; /* the second stage; its device caches nothing */
     to.tc = TC_V;
     to.fsc = route->structure[0];
-    to.ta = FSC_MODE(to.fsc) == MODE_BARE ? 0 : route->structure[1] & ~(uint64_t)TA_V;
+    if (route->structure[1] & TC_PDTV) {
+      to.tc |= TC_PDTV | TC_DPE;
+    } else if (FSC_MODE(to.fsc) != MODE_BARE) {
+      to.ta = route->structure[1] & ~(uint64_t)TA_V;
+    }
 #ifdef RISCV_IGNORES_THE_SECOND_STAGE
     to.hgatp = 0;
 #endif
@@ -285,7 +289,9 @@ static struct context wanted(const struct riscv* r, const struct iommucheck_rout
 }
 
 static int is_of_several_words(const struct context* from, const struct context* to) {
-  return from->ta != 0 || to->ta != 0 || from->hgatp != to->hgatp;
+  const int behind = from->hgatp != 0 || to->hgatp != 0;
+  if (from->ta != 0 || to->ta != 0 || from->hgatp != to->hgatp) return 1;
+  return behind && (from->fsc != to->fsc || (from->tc & TC_PDTV) != (to->tc & TC_PDTV));
 }
 
 /* One word after the other, so that no mixture of old and new ones leads elsewhere: which is the
@@ -913,7 +919,8 @@ static void riscv_mark_again(void* self, void* space, const struct iommucheck_di
 
 /* ---- users ---- */
 
-static int32_t riscv_check_structure(void* self, const uint64_t* structure, void* outer) {
+static int32_t riscv_check_structure(void* self, const uint64_t* structure, uint32_t pasids,
+                                     void* outer) {
   const uint64_t fsc = structure[0];
   const uint32_t mode = FSC_MODE(fsc);
   const int bare = fsc == FSC(MODE_BARE, 0);
@@ -921,6 +928,12 @@ static int32_t riscv_check_structure(void* self, const uint64_t* structure, void
   (void)outer;
   if (structure[1] & ~USER_TA_BITS) return -IOMMUCHECK_EINVAL;
   if (!bare && fsc != FSC(mode, FSC_TABLE(fsc))) return -IOMMUCHECK_EINVAL;
+  if (structure[1] & TC_PDTV) {
+    const int right = mode == MODE_PD8 && TA_PSCID(structure[1]) == 0;
+    /* One that is not valid leads to none. */
+    return right && (pasids != 0) == ((structure[1] & TA_V) != 0) ? 0 : -IOMMUCHECK_EINVAL;
+  }
+  if (pasids) return -IOMMUCHECK_EINVAL;
   return bare || mode == MODE_SV39 || mode == MODE_SV48 ? 0 : -IOMMUCHECK_EINVAL;
 }
 
@@ -931,6 +944,10 @@ static int is_users(uint64_t word0, uint64_t word1) {
   const uint64_t ats = 0x3ff | did(0xffffff);
   if (COMMAND_KIND(word0) == ATS_INVAL) {
     return (word0 & ~ats) == 0 && (word1 & (RISCV_PAGE - 1) & ~ATS_SIZED) == 0;
+  }
+  if (COMMAND_KIND(word0) == IODIR_INVAL_PDT) {
+    const uint64_t both = COMMAND_DV | COMMAND_PV;
+    return (word0 & both) == both && (word0 & ~(ats | both | pid(0xfffff))) == 0 && word1 == 0;
   }
   if (COMMAND_KIND(word0) != IOTINVAL_VMA || (word0 & ~vma)) return 0;
   if (!(word0 & COMMAND_PV) && COMMAND_PID(word0) != 0) return 0;
@@ -945,8 +962,9 @@ static void riscv_understand(void* self, const uint64_t* words,
 #endif
   if (!is_users(words[0], words[1])) return;
   about->about = IOMMUCHECK_USER_TRANSLATIONS;
-  if (COMMAND_KIND(words[0]) != ATS_INVAL) return;
-  about->about = IOMMUCHECK_USER_DEVICE;
+  if (COMMAND_KIND(words[0]) == IOTINVAL_VMA) return;
+  about->about =
+      COMMAND_KIND(words[0]) == ATS_INVAL ? IOMMUCHECK_USER_DEVICE : IOMMUCHECK_USER_ENTRIES;
   about->names_device = 1;
   about->number = COMMAND_DID(words[0]);
 }
@@ -961,12 +979,16 @@ static void riscv_forward(void* self, const uint64_t* words, const struct iommuc
     return;
   }
 #endif
-  if (COMMAND_KIND(words[0]) != ATS_INVAL) {
+  if (COMMAND_KIND(words[0]) != ATS_INVAL && COMMAND_KIND(words[0]) != IODIR_INVAL_PDT) {
     queue(r, words[0] | of_guest(outer->outer), words[1]);
     return;
   }
+#ifdef RISCV_FORGETS_USERS_ENTRIES
+  if (COMMAND_KIND(words[0]) == IODIR_INVAL_PDT) return;
+#endif
   for (uint32_t i = 0; i < r->config->devices[device]->stream_id_count; ++i) {
-    queue(r, ATS_INVAL | did(r->config->devices[device]->stream_ids[i]), words[1]);
+    const uint64_t stream = did(r->config->devices[device]->stream_ids[i]);
+    queue(r, (words[0] & ~did(0xffffff)) | stream, words[1]);
   }
 }
 

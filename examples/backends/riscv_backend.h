@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The words of an IOMMU like RISC-V's: what stands in memory, its registers and its commands. The
  * directory of devices has two levels, and where RISC-V leaves room, three bits of a process
- * context say what the core asks of an entry. Behind a second stage (iohgatp) there is one page
- * table of a user's (a guest's), or none, and no directory of processes.
+ * context say what the core asks of an entry. Behind a second stage (iohgatp) there is a page
+ * table of a user's (a guest's), or none, or its directory of processes, of one level.
  */
 #ifndef RISCV_BACKEND_H
 #define RISCV_BACKEND_H
@@ -98,11 +98,14 @@ enum {
 enum { PRGR_SUCCESS = 0, PRGR_INVALID = 1, PRGR_FAILURE = 15 };
 #define PRGR_CODE(word) ((uint32_t)((word) >> 48 & 15))
 
-/* What a user (a guest) writes for an IOMMU of its own: a route is fsc, then ta: V, PSCID. fsc is
- * Bare, Sv39 or Sv48; its table and its PSCID are the user's own. Commands: IOTINVAL.VMA without
- * GV, and ATS.INVAL of a device by the user's number for it, without PV: it has no PASIDs. */
-#define RISCV_USER_FORMAT 0x5256u
-#define USER_TA_BITS (TA_V | 0xfffffull << TA_PSCID_LSB)
+/* What a user (a guest) writes for an IOMMU of its own: a route is fsc, then ta: V, PSCID. fsc is \
+ * Bare, Sv39 or Sv48; its table and its PSCID are the user's own. With PDTV in ta, where it has   \
+ * room, fsc is PD8: the user's directory, whose contexts are as the host's. Commands:             \
+ * IOTINVAL.VMA without GV; IODIR.INVAL_PDT, and ATS.INVAL without PV, of a device by the user's   \
+ * number for it. */                                                                               \
+#define RISCV_USER_FORMAT                                                                          \
+  0x5256u
+#define USER_TA_BITS (TA_V | TC_PDTV | 0xfffffull << TA_PSCID_LSB)
 
 /* A page request. WHO: PID 31:12, PV 32, DID 63:40; WHAT: the page and these bits; its group, which
  * is a number of the IOMMU's here. */

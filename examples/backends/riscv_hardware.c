@@ -108,6 +108,8 @@ static uint64_t forgotten(struct model* m, const void* context, uint64_t since, 
 #define KEY_GSCID(gscid) ((uint64_t)(gscid) << 20)
 #define KEY_OF_GSCID (KEY_GUEST | KEY_OUTER | KEY_GSCID(0xffff))
 
+#define NOBODYS_PASID 0xfffffffeu
+
 /* ---- ways ---- */
 
 struct pc { /* with the words that may be used together */
@@ -221,6 +223,81 @@ static void add_tables(struct riscv* r, struct way way, const struct dc_words* d
   }
 }
 
+/* The context of a user's process at that page of the outer space, as that is there now: read since
+ * then, as a whole, and cached. */
+static void add_users_context(struct riscv* r, struct way way, uint64_t hgatp, uint64_t page,
+                              const struct item* by) {
+  const struct of of = {way.stream, way.pasid == NO_PASID ? 0 : way.pasid};
+  const uint64_t index = of.pasid;
+  struct ends outer;
+  struct items ta, fsc;
+  outer.count = 0;
+  ends_at(&r->m, KEY_OUTER | KEY_GSCID(HGATP_GSCID(hgatp)), RISCV_LEVELS, page, r->m.now, &outer);
+  for (uint32_t e = 0; e < outer.count; ++e) {
+    const struct end* end = &outer.at[e];
+    const uint64_t pc = page_in(end->leaf) + RISCV_PC_BYTES * index;
+    struct item when = *by;
+    if (end->how != PLAIN || end->leaf == 0) {
+      way.gets = end->how == WILD ? IOMMUCHECK_GETS_ANYTHING : IOMMUCHECK_GETS_OUTER_NOT_MAPPED;
+      add_way(&r->m, way, by);
+      continue;
+    }
+    when.from = latest(by->from, end->at);
+    if (find_page(&r->m, pc, 1)->words[pc / 8 % RISCV_WORDS].said.count == 0) {
+      way.gets = IOMMUCHECK_GETS_INSIDE; /* nobody knows what it says */
+      add_way(&r->m, way, &when);
+      continue;
+    }
+    memset(&ta, 0, sizeof ta);
+    memset(&fsc, 0, sizeof fsc);
+    read_words(&r->m, pc + PC_TA, &when, &ta);
+    read_words(&r->m, pc + PC_FSC, &when, &fsc);
+    for (size_t a = 0; a < ta.list.count; ++a) {
+      for (size_t f = 0; f < fsc.list.count; ++f) {
+        const uint64_t word = ta.list.at[a].value, leads = fsc.list.at[f].value;
+        const uint32_t mode = FSC_MODE(leads);
+        struct item whole = both(&ta.list.at[a], &fsc.list.at[f]);
+        if (whole.from >= whole.to) continue;
+        keep(&r->m, &whole, forgotten, &of);
+        way.gets = WALKS;
+        if ((word & TA_V) && (mode == MODE_BARE || mode == MODE_SV39 || mode == MODE_SV48)) {
+          add_stage(r, way, hgatp, word & (0xfffffull << TA_PSCID_LSB), leads, &whole, by);
+        } else {
+          const struct item when_read = both(&whole, by);
+          way.gets = IOMMUCHECK_GETS_NO_ENTRY;
+          add_way(&r->m, way, &when_read);
+        }
+      }
+    }
+    free(ta.list.at);
+    free(fsc.list.at);
+  }
+}
+
+/* A user's directory lies in its own memory; of whatever DC. */
+static void add_users_directory(struct riscv* r, struct way way, const struct dc_words* dc,
+                                const struct item* hgatp, const struct item* tc) {
+  struct way outer = way_to(way.stream, NOBODYS_PASID, WALKS); /* by which it is read */
+  const struct item leads = both(hgatp, tc);
+  outer.key = KEY_OUTER | KEY_GSCID(HGATP_GSCID(hgatp->value));
+  outer.root = FSC_TABLE(hgatp->value);
+  add_way(&r->m, outer, &leads);
+  r->m.reads_through = 1;
+  way.uncached = 1;
+  for (size_t f = 0; f < dc->fsc.list.count; ++f) {
+    const uint64_t value = dc->fsc.list.at[f].value;
+    const struct item words = both(&dc->fsc.list.at[f], hgatp);
+    const struct item by = both(&words, tc);
+    if (by.from >= by.to) continue;
+    if (FSC_MODE(value) != MODE_PD8 || (way.pasid != NO_PASID && way.pasid >> 8 != 0)) {
+      way.gets = IOMMUCHECK_GETS_NO_ENTRY;
+      add_way(&r->m, way, &by);
+    } else {
+      add_users_context(r, way, hgatp->value, FSC_TABLE(value), &by);
+    }
+  }
+}
+
 static void add_ways_of(struct riscv* r, const struct iommucheck_stream* stream, uint32_t pasid,
                         const struct dc_words* dc) {
   const int beyond_device = pasid != NO_PASID && pasid >> stream->pasid_bits != 0;
@@ -230,6 +307,7 @@ static void add_ways_of(struct riscv* r, const struct iommucheck_stream* stream,
   for (size_t i = 0; i < tc->list.count; ++i) {
     const struct item* its = &tc->list.at[i];
     const int directory = (its->value & TC_PDTV) != 0;
+    int behind = 0; /* a second stage */
     const int first = pasid == NO_PASID;
     if (!(its->value & TC_V)) {
       add_way(&r->m, way_to(stream->id, pasid, IOMMUCHECK_GETS_BLOCKED), its);
@@ -245,11 +323,12 @@ static void add_ways_of(struct riscv* r, const struct iommucheck_stream* stream,
       add_tables(r, way_to(stream->id, pasid, WALKS), dc, its);
       continue;
     }
-    for (size_t h = 0; h < dc->hgatp.list.count; ++h) { /* what is behind one nobody says here */
-      const struct item when = both(&dc->hgatp.list.at[h], its);
+    for (size_t h = 0; h < dc->hgatp.list.count; ++h) {
       if (dc->hgatp.list.at[h].value == 0) continue;
-      add_way(&r->m, way_to(stream->id, pasid, IOMMUCHECK_GETS_ANYTHING), &when);
+      add_users_directory(r, way_to(stream->id, pasid, WALKS), dc, &dc->hgatp.list.at[h], its);
+      behind |= both(&dc->hgatp.list.at[h], its).to == NEVER;
     }
+    if (behind) continue;
     for (size_t f = 0; f < fsc->list.count; ++f) {
       const uint64_t value = fsc->list.at[f].value;
       const uint32_t mode = FSC_MODE(value);
@@ -328,7 +407,7 @@ static void find_ways(struct model* m) {
     usable(m, dc + DC_FSC, &always, forgotten, &of, NULL, &words.fsc);
     for (size_t i = 0; i < words.fsc.list.count; ++i) {
       const uint32_t mode = FSC_MODE(words.fsc.list.at[i].value);
-      if (mode < MODE_PD8 || mode > MODE_PD20) continue;
+      if (mode < MODE_PD8 || mode > MODE_PD20 || newest(m, dc + DC_IOHGATP) != 0) continue;
       find_pasids(r, FSC_TABLE(words.fsc.list.at[i].value), mode - 1, 0);
     }
     for (size_t p = 0; p < m->pasids.count; ++p) {

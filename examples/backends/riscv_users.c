@@ -12,7 +12,16 @@ enum { SV39_BITS = 39, SV48_BITS = 48 };
 
 static int32_t route(const uint64_t* structure, struct iommucheck_user_route* to) {
   const uint32_t mode = FSC_MODE(structure[0]);
-  if (structure[1] >> 32 != 0 || (structure[1] & 0xffe) != 0) return 0;
+  const int directory = (structure[1] & TC_PDTV) != 0;
+  if (structure[1] >> 32 != 0 || (structure[1] & 0xfde) != 0) return 0;
+  if (directory) {
+    if (mode != MODE_PD8 || (structure[0] >> 44 & 0xffff) != 0 || structure[1] >> 12 != 0) return 0;
+    if (!(structure[1] & TA_V)) return 1;
+    to->kind = IOMMUCHECK_USER_ROUTE_ENTRIES;
+    to->entries = FSC_TABLE(structure[0]);
+    to->pasid_bits = 8;
+    return 1;
+  }
   if (mode == MODE_BARE ? structure[0] != 0 : (structure[0] >> 44 & 0xffff) != 0) return 0;
   if (mode != MODE_BARE && mode != MODE_SV39 && mode != MODE_SV48) return 0;
   if (!(structure[1] & TA_V)) return 1; /* it leads nowhere */
@@ -32,6 +41,14 @@ static int32_t command(const uint64_t* words, struct iommucheck_user_command* sa
     says->about = IOMMUCHECK_USER_DEVICE;
     says->names = IOMMUCHECK_USER_NAMES_DEVICE;
     says->device = words[0] >> 40;
+    return 1;
+  }
+  if (COMMAND_KIND(words[0]) == IODIR_INVAL_PDT) {
+    if ((words[0] >> 32 & 0xff) != 3 || (words[0] >> 10 & 3) != 0 || words[1] != 0) return 0;
+    says->about = IOMMUCHECK_USER_ENTRIES;
+    says->names = IOMMUCHECK_USER_NAMES_DEVICE | IOMMUCHECK_USER_NAMES_PASID;
+    says->device = words[0] >> 40;
+    says->pasid = COMMAND_PID(words[0]);
     return 1;
   }
   if (COMMAND_KIND(words[0]) != IOTINVAL_VMA || below != 0) return 0;
@@ -71,6 +88,18 @@ static void route_to(uint64_t root, uint64_t* structure) {
   structure[1] = TA_V | (root / RISCV_PAGE & 0xfffff) << TA_PSCID_LSB;
 }
 
+static void route_to_entries(uint64_t entries, uint32_t lg2, uint64_t* structure) {
+  (void)lg2; /* a page is 256 contexts */
+  structure[0] = FSC(MODE_PD8, entries);
+  structure[1] = TA_V | TC_PDTV;
+}
+static void entry_to(uint32_t kind, uint64_t root, uint64_t* words) {
+  uint64_t of_route[2];
+  route_to(root, of_route);
+  words[0] = kind == IOMMUCHECK_USER_ENTRY_TABLE ? of_route[1] : TA_V;
+  words[1] = kind == IOMMUCHECK_USER_ENTRY_TABLE ? of_route[0] : FSC(15, 0); /* a reserved mode */
+}
+
 static void write(uint32_t what, uint64_t number, uint64_t va, uint64_t* words) {
   words[0] = IOTINVAL_VMA;
   words[1] = 0;
@@ -84,6 +113,10 @@ static void write(uint32_t what, uint64_t number, uint64_t va, uint64_t* words) 
     case IOMMUCHECK_USER_WRITES_DEVICE:
       words[0] = ATS_INVAL | (number & 0xffffff) << 40;
       words[1] = va;
+      break;
+    case IOMMUCHECK_USER_WRITES_ENTRY:
+      words[0] = IODIR_INVAL_PDT | COMMAND_DV | COMMAND_PV | (va & 0xfffff) << 12 |
+                 (number & 0xffffff) << 40;
       break;
     case IOMMUCHECK_USER_WRITES_OF_HOST: words[0] = IOTINVAL_GVMA; break;
     case IOMMUCHECK_USER_WRITES_SYNC: words[0] = IOFENCE_C; break;
@@ -104,4 +137,7 @@ const struct iommucheck_user_format riscv_users = {
     .next = next,
     .route_to = route_to,
     .write = write,
+    .entry_words = RISCV_PC_BYTES / 8,
+    .route_to_entries = route_to_entries,
+    .entry_to = entry_to,
 };

@@ -27,8 +27,7 @@
  *   forget  drop what the IOMMU has cached of routes and entries
  *   drop    drop translations, the IOMMU's own or those that a device has cached
  *   outer   of a space: what is mapped there may be the output of tables of a user's
- *   user    who has page tables of its own over an outer space (a guest), and says its own
- * addresses
+ *   user    who has page tables of its own over an outer space (a guest)
  *
  * Rules that hold for the whole file
  *  - Those of driver.h: C99 and C++; `size` and `abi` begin every struct, which grows at its end;
@@ -331,8 +330,9 @@ struct iommucheck_backend_ops {
    * tables, the tag takes along all that users' tables have made over it. NULL: no memory. */
   void* (*open_outer)(void* self, uint32_t input_bits, struct iommucheck_space* space);
   /* Whether a route may go by that, over that outer space: 0, EINVAL (iommucheck_user_format.route
-   * says 0), EOPNOTSUPP. Of another format, or with PASIDs, nobody asks. */
-  int32_t (*check_structure)(void* self, const uint64_t* structure, void* outer);
+   * says 0, or it has a PASID table or none unlike `pasids`), EOPNOTSUPP. Of another format nobody
+   * asks. */
+  int32_t (*check_structure)(void* self, const uint64_t* structure, uint32_t pasids, void* outer);
   /* All that users' tables and the outer space of that tag have made together; behind a flush of
    * what was dropped of the tag itself. NULL: that has taken it along. */
   void (*drop_inner)(void* self, const struct iommucheck_tag* outer);
@@ -508,7 +508,8 @@ struct iommucheck_hardware_ops {
 enum {
   IOMMUCHECK_USER_ROUTE_BLOCKED = 0,
   IOMMUCHECK_USER_ROUTE_PASSES = 1, /* its accesses are addresses of the outer space */
-  IOMMUCHECK_USER_ROUTE_TABLE = 2   /* by its table */
+  IOMMUCHECK_USER_ROUTE_TABLE = 2,  /* by its table */
+  IOMMUCHECK_USER_ROUTE_ENTRIES = 3 /* by a PASID table of its own, entry 0 without a PASID */
 };
 /* Filled in by `route`; size and abi are set, and the rest is 0. */
 struct iommucheck_user_route {
@@ -521,30 +522,34 @@ struct iommucheck_user_route {
    * 0 it is the root that does that. */
   uint64_t number;
   uint32_t has_number;
-  uint32_t reserved;
+  uint32_t pasid_bits; /* of the PASID table: how many entries it has */
+  uint64_t entries;    /* where it begins: entry_words of each, one behind the other */
 };
-#define IOMMUCHECK_USER_ROUTE_SIZE_VER0 40u
+#define IOMMUCHECK_USER_ROUTE_SIZE_VER0 48u
 
 /* Likewise. Translations of [first, last] of all the user's tables, or of one alone; or something
  * of a device. What it does not owe it may do: a range may be wider. */
 struct iommucheck_user_command {
   uint32_t size;
   uint32_t abi;
-  uint32_t about; /* IOMMUCHECK_USER_TRANSLATIONS or _DEVICE */
+  uint32_t about; /* IOMMUCHECK_USER_TRANSLATIONS, _ENTRIES or _DEVICE */
   uint32_t names; /* what of the following it names: IOMMUCHECK_USER_NAMES_* */
   uint64_t first;
   uint64_t last;
   uint64_t table;  /* by its root */
   uint64_t number; /* by that of a route */
   uint64_t device; /* by the user's number */
+  uint32_t pasid;  /* of an entry, else all of them */
+  uint32_t reserved;
 };
-#define IOMMUCHECK_USER_COMMAND_SIZE_VER0 56u
+#define IOMMUCHECK_USER_COMMAND_SIZE_VER0 64u
 #define IOMMUCHECK_USER_NAMES_TABLE 0x1u
 #define IOMMUCHECK_USER_NAMES_NUMBER 0x2u
 #define IOMMUCHECK_USER_NAMES_DEVICE 0x4u
+#define IOMMUCHECK_USER_NAMES_PASID 0x8u
 
-/* Which command the tester wants to write as a user. The last three no user may give; what there is
- * no command for is one that is refused as well. */
+/* Which command the tester wants to write as a user. OF_HOST, SYNC and RESPONSE no user may give;
+ * what there is no command for is one that is refused as well. */
 enum {
   IOMMUCHECK_USER_WRITES_PAGE = 0,    /* what all tables say of the page at `va` */
   IOMMUCHECK_USER_WRITES_ALL = 1,     /* all translations */
@@ -552,7 +557,8 @@ enum {
   IOMMUCHECK_USER_WRITES_DEVICE = 3,  /* what the device `number` has cached of the page at `va` */
   IOMMUCHECK_USER_WRITES_OF_HOST = 4, /* all translations of everybody */
   IOMMUCHECK_USER_WRITES_SYNC = 5,
-  IOMMUCHECK_USER_WRITES_RESPONSE = 6 /* to a page request */
+  IOMMUCHECK_USER_WRITES_RESPONSE = 6, /* to a page request */
+  IOMMUCHECK_USER_WRITES_ENTRY = 7     /* the entry at PASID `va` of the device `number` */
 };
 
 /* How users write for an IOMMU of their own of that kind, by functions of their arguments alone:
@@ -562,7 +568,7 @@ struct iommucheck_user_format {
   uint32_t size;
   uint32_t abi;
   uint32_t format; /* iommucheck_nested_params.format, 0x100 or more */
-  uint32_t levels; /* of the tables that are written: 3 to 5 */
+  uint32_t levels; /* of the tables that are written: 3 or 4 */
   /* 1; 0: nothing that a user may choose, or that is wrong. */
   int32_t (*route)(const uint64_t* structure, struct iommucheck_user_route* route);
   /* 1; 0: none that a user may give. */
@@ -577,7 +583,17 @@ struct iommucheck_user_format {
   void (*route_to)(uint64_t root, uint64_t* structure);
   /* IOMMUCHECK_USER_WRITES_*. */
   void (*write)(uint32_t what, uint64_t number, uint64_t va, uint64_t* words);
+
+  /* PASID tables of users' own; entry_words 0, and NULL: there are none. An entry is 1 to 8 words;
+   * while its first one is 0 it is not valid, and that is written last. The route to a table of
+   * 2^lg2 entries at least, at a page of 4 KiB; what an entry is to say
+   * (IOMMUCHECK_USER_ENTRY_TABLE or _GARBAGE), with the number that route_to gives the root. */
+  uint32_t entry_words;
+  uint32_t reserved;
+  void (*route_to_entries)(uint64_t entries, uint32_t lg2, uint64_t* structure);
+  void (*entry_to)(uint32_t kind, uint64_t root, uint64_t* words);
 };
+/* Up to and with `write`. */
 #define IOMMUCHECK_USER_FORMAT_SIZE_VER0 72u
 
 /* ---------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ MayGet::Kind as_hosts(MayGet::Kind kind) {
 Reached answer_of(const MayGet& one, const Reachable& allowed, bool hosts) {
   if (one.kind == MayGet::Kind::address) return {true, one.pa, {}};
   const Reached fault{false, 0, fault_name(hosts ? as_hosts(one.kind) : one.kind)};
-  constexpr const char* ends[] = {"F.dev", "F.pasid", "F.quiet"};
+  constexpr const char* ends[] = {"F.dev", "F.pasid", "F.quiet", "F.badcd"};
   if (allowed.contains(fault) || std::ranges::find(ends, fault.fault) == std::end(ends)) {
     return fault;
   }
@@ -74,6 +74,7 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .dirty = setup.dirty != spec::sva::DirtyHardware::none,
           .hooks = true,
           .users = machine->user_words() != nullptr,
+          .users_pasids = machine->user_words() != nullptr && machine->user_words()->has_pasids(),
           .users_at_pasids = setup.routes_users,
           .users_events = machine->reports_to_users(),
           .commands = true};

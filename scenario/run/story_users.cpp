@@ -102,7 +102,7 @@ void Story::add_structure(const scenario::Invoke& invoke, spec::sva::Call& call)
     call.structure = words.route_to(words.has_entries() ? user_entry_of(name) : user_table(name));
   } else if (call.domain_kind == kind_nested_pasid) {
     const UserEntries& table = user_entries(name);
-    call.structure = UserMemory::structure(table.at, table.count_lg2);
+    call.structure = subject_.users()->route_to_entries(table.at, table.count_lg2);
   }
 }
 

@@ -145,6 +145,13 @@ bool user_maps(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes, u64 i
   return s.forest.insert(s.spaces[table].map, {va, va + (bytes - 1), ipa, prot, 0});
 }
 
+namespace {
+
+/// Of a table that has more than one: no command by a number takes all that it has made.
+constexpr u64 several_numbers = ~u64{0};
+
+}  // namespace
+
 bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content) {
   const u32 index = s.find_stage2(parent);
   const bool leads = content.kind == UserEntryKind::table;
@@ -163,7 +170,9 @@ bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content
     s.user_contexts.edit(s.trail, i).parent = 0;
     s.user_contexts.release(s.trail, i);
   });
-  if (table != 0) s.spaces.edit(s.trail, table).structure[1] = content.asid;
+  if (table != 0 && s.spaces[table].structure[1] != several_numbers) {
+    s.spaces.edit(s.trail, table).structure[1] = content.asid;
+  }
   s.user_contexts.allocate(s.trail,
                            {.entry = entry, .parent = index, .table = table, .kind = content.kind});
   return true;
@@ -190,17 +199,16 @@ void forget_user_memory(InterfaceState& s, u32 parent) {
 
 // --- Promises ---
 
-namespace {
-
-/// Of a table that has more than one: no command by a number takes all that it has made.
-constexpr u64 several_numbers = ~u64{0};
-
-}  // namespace
-
 void note_users_route(InterfaceState& s, u32 domain) {
   const u32 parent = parent_of(s, domain);
   const UserRoute route = route_of(s, domain);
-  if (parent == 0 || !route.table || !route.number) return;
+  if (parent == 0 || !route.number) return;
+  if (!route.table) {
+    bool known = false;
+    for_each_context(s, parent, [&](u32 i) { known |= s.user_contexts[i].entry == route.entries; });
+    if (!known) s.spaces.edit(s.trail, parent).structure[0] = 1;
+    return;
+  }
   const u32 table = find_table(s, parent, *route.table);
   bool mixed = table == 0 || s.spaces[table].input_bits != route.table_bits;
   for_each_table_of(s, parent, [&](u32 i) {

@@ -139,10 +139,10 @@ void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substrea
   if (!at.present && has_table && route.first == First::terminate) {
     return out.add(promise::nothing);
   }
+  if (are_numbers_mixed(s, parent)) return out.add({.state = State::within});
   if (route.table) {
     const u32 table = find_table(s, parent, *route.table);
-    const bool known = table != 0 && s.spaces[table].input_bits == route.table_bits &&
-                       !(route.number && are_numbers_mixed(s, parent));
+    const bool known = table != 0 && s.spaces[table].input_bits == route.table_bits;
     if (!known) return out.add({.state = State::within});
     return table_promises(s, parent, table, iova, with_calls, out);
   }

@@ -21,7 +21,8 @@ struct UserRoute {
   /// an entry does.
   std::optional<u64> table{};
   u32 table_bits = 0;
-  /// Then: by which number its translations are known; none: by its root.
+  /// By which number its translations are known; none: by its root. Of entries there is one where
+  /// these have numbers that routes have, too.
   std::optional<u64> number{};
   u64 entries = 0;     ///< stage1: address of entry 0, an IPA
   u32 pasid_bits = 0;  ///< stage1: entries are 2^it; 0: one, of accesses without a PASID

@@ -145,6 +145,9 @@ TEST(BackendDoor, WhatIsWrongWithTheObjectIsSaid) {
       {"users",
        "the backend has no open_outer; every one needs it that says "
        "IOMMUCHECK_BACKEND_USERS"},
+      {"marks",
+       "the backend has no track; every one needs it that says "
+       "IOMMUCHECK_BACKEND_TRACKS_WRITES"},
       {"entry", "exports no function iommucheck_backend_entry"},
       {"crash_on_load", "while it was loaded, its process crashed with SIGSEGV"},
       {"is_not_there", "No such file"},

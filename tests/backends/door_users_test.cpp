@@ -13,6 +13,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using Kind = spec::sva::UserCommand::Kind;
 
+constexpr u64 entry_words = 2;
+
 /// Its words say themselves what is answered: bit 63 of word 0 of a structure the answer, the rest
 /// a root, word 1 the kind; of a command word 0 has `about` and in 15:8 `names`, word 1 an address.
 iommucheck_user_format told() {
@@ -24,7 +26,8 @@ iommucheck_user_format told() {
   format.route = [](const uint64_t* structure, iommucheck_user_route* route) -> int32_t {
     route->kind = static_cast<uint32_t>(structure[1]);
     route->input_bits = 48;
-    route->table = structure[0] & ~(uint64_t{1} << 63);
+    route->table = route->entries = structure[0] & ~(uint64_t{1} << 63);
+    route->pasid_bits = static_cast<uint32_t>(structure[1] >> 32);
     route->has_number = 1;
     route->number = 7;
     return static_cast<int32_t>(structure[0] >> 63);
@@ -35,6 +38,7 @@ iommucheck_user_format told() {
     command->first = words[1];
     command->last = words[1] + 0xfff;
     command->table = command->number = command->device = words[1];
+    command->pasid = 3;
     return words[0] == 0 ? 0 : 1;
   };
   format.pointer = [](uint64_t table) { return table | 1; };
@@ -47,6 +51,15 @@ iommucheck_user_format told() {
   format.write = [](uint32_t what, uint64_t number, uint64_t va, uint64_t* words) {
     words[0] = what << 8 | number;
     words[1] = va;
+  };
+  format.entry_words = entry_words;
+  format.route_to_entries = [](uint64_t entries, uint32_t lg2, uint64_t* structure) {
+    structure[0] = entries | uint64_t{1} << 63;
+    structure[1] = IOMMUCHECK_USER_ROUTE_ENTRIES | uint64_t{lg2} << 32;
+  };
+  format.entry_to = [](uint32_t kind, uint64_t root, uint64_t* words) {
+    words[0] = kind;
+    words[1] = root;
   };
   return format;
 }
@@ -70,9 +83,17 @@ TEST(DoorUsers, RoutesAreAsTheyAreSaid) {
   EXPECT_EQ(format.route({legal, IOMMUCHECK_USER_ROUTE_BLOCKED})->kind,
             spec::sva::UserRoute::Kind::abort);
   EXPECT_THAT(nonsense, IsEmpty());
-  EXPECT_FALSE(format.route({legal, 3}));
-  EXPECT_FALSE(format.route({legal, 3}));
-  EXPECT_THAT(nonsense, ElementsAre(HasSubstr("route gave a kind 3")));
+  const auto entries = format.route({legal | 0x5000, IOMMUCHECK_USER_ROUTE_ENTRIES | u64{8} << 32});
+  ASSERT_TRUE(entries);
+  EXPECT_FALSE(entries->table);
+  EXPECT_EQ(entries->entries, 0x5000U);
+  EXPECT_EQ(entries->pasid_bits, 8U);
+  EXPECT_EQ(entries->entry_bytes, 8 * entry_words);
+  EXPECT_THAT(nonsense, IsEmpty());
+  EXPECT_FALSE(format.route({legal, 4}));
+  EXPECT_FALSE(format.route({legal, 4}));
+  EXPECT_FALSE(format.route({legal, IOMMUCHECK_USER_ROUTE_ENTRIES}));
+  EXPECT_THAT(nonsense, ElementsAre(HasSubstr("route gave a kind 4"), HasSubstr("of 0 bits")));
 }
 
 TEST(DoorUsers, CommandsAreAsTheyAreSaid) {
@@ -92,6 +113,11 @@ TEST(DoorUsers, CommandsAreAsTheyAreSaid) {
   const auto device = format.command({IOMMUCHECK_USER_DEVICE | names_device, 5});
   EXPECT_EQ(device.kind, Kind::nothing_owed);
   EXPECT_EQ(device.stream, 5U);
+  const auto entry = format.command(
+      {IOMMUCHECK_USER_ENTRIES | names_device | IOMMUCHECK_USER_NAMES_PASID << 8, 5});
+  EXPECT_EQ(entry.kind, Kind::entry);
+  EXPECT_EQ(entry.stream, 5U);
+  EXPECT_EQ(entry.pasid, 3U);
   EXPECT_THAT(nonsense, IsEmpty());
   for (const u64 word : {u64{IOMMUCHECK_USER_DEVICE}, u64{IOMMUCHECK_USER_ENTRIES}, u64{9},
                          IOMMUCHECK_USER_TRANSLATIONS | names_device,
@@ -111,6 +137,10 @@ TEST(DoorUsers, TheTesterWritesByTheFormat) {
   EXPECT_EQ(words.va(0x5123).high, 0x5000U);
   EXPECT_EQ(words.all().low, u64{IOMMUCHECK_USER_WRITES_ALL} << 8);
   EXPECT_EQ(words.device(3, std::nullopt, 0x7000).low, u64{IOMMUCHECK_USER_WRITES_DEVICE} << 8 | 3);
+  EXPECT_EQ(words.entry(3, 9).high, 9U);
+  EXPECT_EQ(words.entry_to(spec::sva::UserEntryKind::outside, 0x7000)[1], 0x7000U);
+  EXPECT_EQ(words.entry_to(spec::sva::UserEntryKind::empty, 0x7000)[0], 0U);
+  EXPECT_EQ(words.number_of(0x5000), 7U);
   const auto reserved = words.reserved();
   const auto at_pasid = words.device(3, 1, 0x7000);
   EXPECT_TRUE(at_pasid.low == reserved.low && at_pasid.high == reserved.high)

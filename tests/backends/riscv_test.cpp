@@ -34,8 +34,8 @@ TEST(RiscvBackend, Holds) {
 }
 
 TEST(RiscvBackend, HoldsWithLessOfIt) {
-  for (const char* name :
-       {"without_waits", "without_groups", "without_holes", "without_identity", "without_users"}) {
+  for (const char* name : {"without_waits", "without_groups", "without_holes", "without_identity",
+                           "without_users", "without_marks"}) {
     test::expect_held(
         test::checked_backend(example + "_" + name + ".so", 5, test::cases(100, 2048)), name);
   }
@@ -73,7 +73,7 @@ TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
 }
 
 /// Stories of users run on it, and tell what random sequences seldom do.
-TEST(RiscvBackend, StoriesOfUsersFindTheTwinsOfItsSecondStage) {
+TEST(RiscvBackend, StoriesFindTheTwinsOfItsSecondStageAndOfItsMarks) {
   const std::pair<const char*, const char*> twins[] = {
       {"", ""},
       {"_forgets_outer_unmaps", "NST-21"},
@@ -81,6 +81,9 @@ TEST(RiscvBackend, StoriesOfUsersFindTheTwinsOfItsSecondStage) {
       {"_ignores_the_second_stage", "NST-21"},
       {"_passes_anything_on", "NST-23"},
       {"_leaves_the_users", "NST-30"},
+      {"_forgets_users_entries", "NST-26"},
+      {"_forgets_cleared", "DRT-01"},
+      {"_maps_untracked", "DRT-08"},
   };
   for (const auto& [name, finds] : twins) {
     const std::string path = example + name + ".so";
@@ -88,7 +91,8 @@ TEST(RiscvBackend, StoriesOfUsersFindTheTwinsOfItsSecondStage) {
     options.subjects = [path] { return stories::subjects_of_backend(path); };
     unsigned passed = 0;
     for (const scenario::Scenario& scenario : test::all_scenarios()) {
-      if (!scenario.id.starts_with("NST-") || (*name != 0 && scenario.id != finds)) continue;
+      const bool of_these = scenario.id.starts_with("NST-") || scenario.id.starts_with("DRT-");
+      if (!of_these || (*name != 0 && scenario.id != finds)) continue;
       const auto result = stories::run_alone(scenario, options);
       ASSERT_TRUE(result) << result.error().message;
       using Status = stories::ScenarioResult::Status;
@@ -96,7 +100,7 @@ TEST(RiscvBackend, StoriesOfUsersFindTheTwinsOfItsSecondStage) {
       EXPECT_EQ(result->status == Status::failed, scenario.id == finds) << name << scenario.id;
       passed += result->status == Status::passed ? 1 : 0;
     }
-    if (*name == 0) EXPECT_GE(passed, 11U);
+    if (*name == 0) EXPECT_GE(passed, 20U);
   }
 }
 

@@ -98,6 +98,8 @@ const struct iommucheck_backend* iommucheck_backend_entry(void) {
   ops.size = IOMMUCHECK_BACKEND_OPS_SIZE_VER0;
 #elif defined(BAD_users)
   bad.flags |= IOMMUCHECK_BACKEND_USERS;
+#elif defined(BAD_marks)
+  bad.flags |= IOMMUCHECK_BACKEND_TRACKS_WRITES;
 #elif defined(BAD_crash_on_load)
   *(volatile int*)8 = 1;
 #elif defined(BAD_flush)
