@@ -18,6 +18,7 @@ void MemoryEvents::store(AgentId by, u64 pa, u64 value) {
   before_store(pa);
   caches_.store(by, pa, value);
   after_store(by);
+  tell_other_smmu(pa, 8);
 }
 
 void MemoryEvents::store(AgentId by, u64 pa, unsigned size, u64 value, u64 high, u64 pc) {
@@ -35,6 +36,7 @@ void MemoryEvents::store(AgentId by, u64 pa, unsigned size, u64 value, u64 high,
     if (size == 16) caches_.store(by, pa + 8, high);
   }
   after_store(by);
+  tell_other_smmu(pa, size);
 }
 
 void MemoryEvents::fill(AgentId by, u64 pa, u64 words, u64 value) {
@@ -49,6 +51,16 @@ void MemoryEvents::fill(AgentId by, u64 pa, u64 words, u64 value) {
   caches_.fill(by, pa, words, value);
   if (probes(by)) window_ends();
   gather();
+  if (setup_.other_smmu != nullptr) setup_.other_smmu->filled(pa, words, value);
+}
+
+/// Of what has been stored there.
+void MemoryEvents::tell_other_smmu(u64 pa, u64 bytes) {
+  if (setup_.other_smmu == nullptr) return;
+  for (u64 word = align_down(pa, 3); word < pa + bytes; word += 8) {
+    const spec::Content now = caches_.memory().newest(word);
+    if (!now.unknown) setup_.other_smmu->stored(word, now.value);
+  }
 }
 
 void MemoryEvents::before_store(u64 word) {
@@ -106,6 +118,7 @@ void MemoryEvents::rmw(AgentId by, const Atomic& atomic) {
   if (atomic.ordered || !setup_.barriers_known) make_visible(by);
   if (probes(by)) window_ends();
   gather();
+  tell_other_smmu(word, 8);
 }
 
 void MemoryEvents::barrier(AgentId by, trace::BarrierKind kind, bool completes) {

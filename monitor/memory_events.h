@@ -66,6 +66,7 @@ class MemoryEvents : public WalkerEvents {
   class Sweep;
   void before_store(u64 word);
   void after_store(AgentId by);
+  void tell_other_smmu(u64 pa, u64 bytes);
 
   std::vector<Allocation> allocations_;  // not trailed: an event after which all is forgotten
 };

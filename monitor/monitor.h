@@ -24,18 +24,19 @@
 //   EnvironmentEvents processes, handlers, devices that go and come
 //   DriverLife        its start and end
 //   TraceFeeder       events of a trace
+//   OtherSmmuEvents   accesses where the SMMU is somebody else
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "monitor/trace_feeder.h"
+#include "monitor/other_smmu_events.h"
 
 namespace iommucheck::oracle {
 
-class Monitor : public TraceFeeder {
+class Monitor : public OtherSmmuEvents {
  public:
-  explicit Monitor(const Setup& setup) : TraceFeeder(setup) {}
+  explicit Monitor(const Setup& setup) : OtherSmmuEvents(setup) {}
 
   [[nodiscard]] std::string consistent() const;
   void clear_findings();

@@ -24,6 +24,7 @@ void RegisterEvents::mmio_write(AgentId by, u32 offset, unsigned size, u64 value
   if (offset == spec::reg::cr1 && size == 4) note_cr1(value);
   smmu_.write(by, offset, size, value, ordered || !setup_.barriers_known);
   gather();
+  if (setup_.other_smmu != nullptr) setup_.other_smmu->write(offset, size, value);
 }
 
 void RegisterEvents::mmio_read(AgentId by, u32 offset, unsigned size, u64 value) {
@@ -44,6 +45,11 @@ void RegisterEvents::mmio_read(AgentId by, u32 offset, unsigned size, u64 value)
 }
 
 u64 RegisterEvents::device_read(AgentId by, u32 offset, unsigned size, spec::Choices& choices) {
+  if (setup_.other_smmu != nullptr) {
+    const u64 value = setup_.other_smmu->read(offset, size);
+    mmio_read(by, offset, size, value);
+    return value;
+  }
   tick();
   if (hardware_) {
     window_ends();
@@ -115,6 +121,7 @@ void RegisterEvents::queue_stuck(bool stuck) {
   emit(trace::environment_agent, trace::StuckQueue{.stuck = stuck});
   smmu_.set_stuck(stuck);
   if (hardware_) hardware_->hardware().set_stuck(stuck);
+  if (setup_.other_smmu != nullptr) setup_.other_smmu->set_stuck(stuck);
   if (!stuck) return;
   interface_.forget_refused();
   for (Case::Untagged& one : case_.untagged) one.unsure = true;

@@ -7,6 +7,7 @@
 
 #include "monitor/hardware.h"
 #include "monitor/not_claimed.h"
+#include "monitor/other_smmu.h"
 #include "spec/smmu/id_registers.h"
 #include "spec/smmu/profile.h"
 #include "spec/sva/interface.h"
@@ -36,6 +37,8 @@ struct Setup {
   u32 cmdq_log2size = 6;            ///< what the platform asks of a driver; 0: nothing
   u64* window_memory = nullptr;     ///< zeroed, window_bytes, outlives all; null: the monitor's own
   Hardware* hardware = nullptr;     ///< in the place of an SMMUv3, powered on; outlives the monitor
+  /// Who answers in the place of the specification; outlives the monitor. Null: it does.
+  OtherSmmu* other_smmu = nullptr;
   /// Memory of the processes' own tables, behind the window.
   u64 process_bytes = u64{4} << 20;
   [[nodiscard]] u64 process_pa() const { return window_pa + window_bytes; }

@@ -197,7 +197,9 @@ class MemoryEvents::Sweep {
 };
 
 void MemoryEvents::sweep(AgentId by, std::span<const SweptStore> stores) {
-  if (!stores.empty()) Sweep(*this, by, stores).run();
+  if (stores.empty()) return;
+  Sweep(*this, by, stores).run();
+  for (const SweptStore& store : stores) tell_other_smmu(store.pa, 8);
 }
 
 }  // namespace iommucheck::oracle

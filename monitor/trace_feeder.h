@@ -34,16 +34,18 @@ class TraceFeeder : public DriverLife {
   [[nodiscard]] bool is_ready_known() const { return fed_.ready.has_value(); }
   void forget_ready() { fed_.ready.reset(); }
 
+  /// Some outcome of now is what was seen.
+  [[nodiscard]] bool is_allowed(const trace::Dma& dma) const;
+  void observe_record(const trace::EventRecorded& event);
+
  private:
   class Feeder;
   void take_swept();
   void judge_access(const trace::Dma& dma, const DmaInFlight* flight);
   [[nodiscard]] bool is_seen_now(const spec::Outcome& o, const trace::Dma& dma) const;
-  [[nodiscard]] bool is_allowed(const trace::Dma& dma) const;
   void access_begins(const trace::DmaBegin& begin);
   void access_ends(const trace::DmaEnd& end);
   void look_at_in_flight(const trace::Event& event);
-  void observe_record(const trace::EventRecorded& event);
   void observe_page_request(const trace::PageRequest& request);
   void observe_hardware_access(const trace::Dma& dma);
   void may_be_reported(const MachineAccess& asked, const trace::Dma& dma);

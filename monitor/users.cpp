@@ -24,13 +24,13 @@ void UsersJudge::user_table_made(u64 parent, const spec::sva::UserTable& table) 
   hardware_changed();
 }
 
-void UsersJudge::user_fetched(u32 sid, spec::sva::Substream at, u64 va) {
+void UsersJudge::user_fetched(u32 sid, spec::sva::Substream at, u64 va, std::vector<u64>* words) {
   tick();
   trace::UserFetch fetch{.sid = sid, .ssid = std::nullopt, .va = va};
   if (at.present) fetch.ssid = at.number;
   const u32 device = interface_.device_of(sid);
   emit(trace::device_agent(static_cast<u16>(device)), fetch);
-  if (!hardware_) caches_.fill_nested(sid, at.number, at.present, va);
+  if (!hardware_) caches_.fill_nested(sid, at.number, at.present, va, words, words);
 }
 
 void UsersJudge::user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot) {

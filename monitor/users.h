@@ -22,7 +22,8 @@ class UsersJudge : public FetchAttributes {
   void check_users_access(u32 sid, spec::sva::Substream at, u64 va);
   void user_probed(u32 sid, spec::sva::Substream at, u64 va);
   /// The SMMU translates there by stage 1 of a user's, and caches what it has fetched of that.
-  void user_fetched(u32 sid, spec::sva::Substream at, u64 va);
+  /// `words` gets the addresses of what it has read for that; may be null.
+  void user_fetched(u32 sid, spec::sva::Substream at, u64 va, std::vector<u64>* words = nullptr);
 
  protected:
   using FetchAttributes::FetchAttributes;

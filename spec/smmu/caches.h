@@ -182,9 +182,11 @@ class Caches {
   /// remembered that a scenario needs; more are not, which leaves fewer outcomes and no wrong ones.
   /// `relied_on` gets the addresses of the words that led to the CD and to the descriptor, of both
   /// stages: what SMMUs may cache of them is not followed, so that whoever changes one knows less
-  /// of what an access may meet.
-  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr) {
-    return told_stage1_.fill(sid, ssid, ssv, va, relied_on);
+  /// of what an access may meet. `followed` gets those of the words of the CD, and of the
+  /// descriptor, whose old values are.
+  bool fill_nested(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on = nullptr,
+                   std::vector<u64>* followed = nullptr) {
+    return told_stage1_.fill(sid, ssid, ssv, va, relied_on, followed);
   }
 
   /// A store of unknown value to the aligned word.

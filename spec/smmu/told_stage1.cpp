@@ -10,12 +10,13 @@ namespace iommucheck::spec {
 
 namespace {
 
-/// The newest words, and where descriptors and first-level CDs were read from.
+/// The newest words, and where descriptors and first-level CDs, and CDs were read from.
 struct ReadMemory {
   const Memory& memory;
   std::vector<u64> read_from{};
+  std::vector<u64> cds{};
   std::optional<u64> read(Structure kind, u64 pa) {
-    if (kind != Structure::cd) read_from.push_back(pa);
+    (kind == Structure::cd ? cds : read_from).push_back(pa);
     return memory.newest(pa).value;
   }
 };
@@ -40,7 +41,8 @@ struct UsersWalk {
 
 }  // namespace
 
-bool ToldStage1::fill(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on) {
+bool ToldStage1::fill(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on,
+                      std::vector<u64>* followed) {
   Fetches::SteOptions stes;
   const bool nests = controls_.enabled() && caps_.s1p && caps_.s2p;
   if (!nests || !fetches_.ste_options(sid, stes)) return false;
@@ -51,20 +53,22 @@ bool ToldStage1::fill(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* rel
     const StreamDecision stream = decide_stream(ste.ste, caps_, ssv, u64{ssid});
     if (stream.event != EventType::none || !stream.cd) continue;
     const auto number = static_cast<u32>(*stream.cd);
-    filled |= fill_by(sid, number, ste.ste, va, relied_on != nullptr ? *relied_on : unasked);
+    filled |= fill_by(sid, number, ste.ste, va, relied_on != nullptr ? *relied_on : unasked,
+                      followed != nullptr ? *followed : unasked);
   }
   return filled;
 }
 
 /// By the CD that memory has, and by those that may be cached.
 bool ToldStage1::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
-                         std::vector<u64>& relied_on) {
+                         std::vector<u64>& relied_on, std::vector<u64>& followed) {
   ReadMemory read{memory_};
   Intermediate<ReadMemory> memory(read, ste, caps_, true, {});
   if (const auto cd = find_cd(memory, ste, caps_, number)) {
     told_cds_.add({.sid = sid, .ssid = number, .since = findings_.now(), .cd = *cd});
   }
   std::ranges::copy(read.read_from, std::back_inserter(relied_on));
+  std::ranges::copy(read.cds, std::back_inserter(followed));
   std::vector<Cd<u64>> cds;
   told_cds_.for_each_of(sid, number, [&](const Cd<u64>& cd) { cds.push_back(cd); });
   bool filled = false;
@@ -75,6 +79,7 @@ bool ToldStage1::fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va,
     u64 last = 0;
     filled |= fill_stage1(memory, context.regime, va, last);
     std::ranges::remove_copy(read.read_from, std::back_inserter(relied_on), last);
+    if (last != 0) followed.push_back(last);
   }
   return filled;
 }

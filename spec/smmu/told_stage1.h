@@ -26,10 +26,12 @@ class ToldStage1 {
         fills_(fills) {}
 
   /// See Caches::fill_nested().
-  bool fill(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on);
+  bool fill(u32 sid, u32 ssid, bool ssv, u64 va, std::vector<u64>* relied_on,
+            std::vector<u64>* followed);
 
  private:
-  bool fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va, std::vector<u64>& relied_on);
+  bool fill_by(u32 sid, u32 number, const Ste<u64>& ste, u64 va, std::vector<u64>& relied_on,
+               std::vector<u64>& followed);
   template <class Memory>
   bool fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, u64& last);
 
