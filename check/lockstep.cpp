@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "check/claims.h"
+#include "check/guest_machine.h"
 #include "impl/driver.h"
 #include "monitor/trace_setup.h"
 
@@ -57,10 +58,11 @@ std::unique_ptr<Pages> window_of(const LockstepOptions& options, const iommuchec
 }
 
 Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver, const Pages* window,
-               Hardware* hardware) {
+               Hardware* hardware, Guest* guest = nullptr) {
   const MemoryPlace place = place_of(options);
   Setup setup;
   setup.hardware = hardware;
+  if (guest != nullptr) setup.other_smmu = &guest->smmu();
   setup.window_pa = place.window_pa;
   setup.process_bytes = place.process_bytes;
   setup.users_pa = place.users_pa;
@@ -85,7 +87,7 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver, 
 
 LockstepOptions fitted(LockstepOptions options) {
   if (options.backend != nullptr) options.machine = machine_of_backend(options.machine);
-  return options;
+  return fit_guest(std::move(options));
 }
 
 /// Other hardware than an SMMUv3, powered on; null: it is one, or it does not come up.
@@ -124,10 +126,11 @@ class BitChoices final : public spec::Choices {
 Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& options)
     : options_(fitted(options)),
       machine_text_(machine_text(options.machine)),
-      window_(window_of(options, driver)),
+      window_(window_of(options_, driver)),
       no_place_(window_ == nullptr && is_identity(options, driver)),
       machine_(machine_of(options_, driver, window_.get())),
-      monitor_(setup_of(options_, driver, window_.get(), machine_.get())),
+      guest_(guest_of(options_)),
+      monitor_(setup_of(options_, driver, window_.get(), machine_.get(), guest_.get())),
       host_(driver, monitor_),
       caller_(monitor_, host_, case_, options.known),
       spaces_(context()),
@@ -139,7 +142,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
       faults_(context(), sva_) {
   monitor_.set_excuses(&caller_.passed_over());
   host_.set_segments(options.segments);
-  if (caller_.claims(Claim::time_outs)) monitor_.smmu().draw_command_errors();
+  if (caller_.claims(Claim::time_outs) && !guest_) monitor_.smmu().draw_command_errors();
   if (options_.machine.dirty) host_.has_former_owner();
   if (machine_) {
     const bool per_device = monitor_.setup().per_device_tables;
@@ -163,11 +166,15 @@ std::string Lockstep::boot(Monitor::Sink* sink) {
   if (no_place_) return "no memory is free for a window at its own address";
   if (options_.backend != nullptr && !machine_) return "the hardware did not come up";
   monitor_.set_sink(sink);
+  if (guest_) {
+    if (std::string failed = guest_->host().boot(); !failed.empty()) return failed;
+  }
   std::string failed = host_.boot();
   if (!failed.empty() && machine_) {
     for (const std::string& text : machine_->take_nonsense()) failed += ": " + text;
   }
   if (!failed.empty()) return failed;
+  if (guest_) guest_->snapshot();
   host_.snapshot();
   booted_ = monitor_.trail().mark();
   booted_at_ = monitor_.now();
@@ -211,6 +218,7 @@ void Lockstep::undo() {
   monitor_.begin_case(booted_at_);
   caller_.passed_over().begin_case();
   users_.begin_case();
+  if (guest_) guest_->restore();
   case_ = {};
 }
 
@@ -230,6 +238,7 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
 void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
   // What is behind it, and what was passed over in it, is judged again.
   if (monitor_.gave_up() || !caller_.passed_over().of_case().empty() || users_.any()) return;
+  if (guest_) return;
   auto host = host_.point();
   if (host == nullptr) return;
   fork_ = Fork{.behind = {beginning.begin(), beginning.end()},
@@ -241,6 +250,7 @@ void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
 
 /// How processes and handlers behave in this operation: no part of the state, so each says it anew.
 void Lockstep::set_environment(const fuzz::Operation& operation) {
+  if (guest_) move_guests_memory(operation);
   faults_.set_answers_inside(((operation.choices >> 7) & 1) != 0);
   // Where both count from 1 the driver gives way in most binds, which costs it more than the bind.
   host_.processes().set_apart(((operation.choices >> (fuzz::choice_bits - 2)) & 3) != 0);
@@ -277,6 +287,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
     sva_.resume_waiting();
     faults_.repeat_answered();
+    if (guest_) look_below();
 #ifdef IOMMUCHECK_CONSISTENT
     stop_if_inconsistent();
 #endif
@@ -285,6 +296,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
   case_.next = {};
   caller_.does("handlers");
   sva_.end_handlers();
+  if (guest_) look_below();
   if (!monitor_.findings().empty()) return;
   caller_.does("end");
   if (ends.whole_space) monitor_.check_whole_space();
@@ -320,7 +332,7 @@ void Lockstep::fail_hook(u16 which) {
 
 /// From here on, whatever the choices of other operations say.
 void Lockstep::perform_hardware(const fuzz::Operation& operation) {
-  if (machine_) return;  // how fast it is nobody can say
+  if (machine_ || guest_) return;  // how fast it is nobody can say
   using fuzz::HardwareKind;
   spec::Smmu& smmu = monitor_.smmu();
   // Drivers give up by count, too, or double what they wait after some looks: a full queue is

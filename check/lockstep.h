@@ -18,6 +18,7 @@
 #include "check/table_ops.h"
 #include "check/user_ops.h"
 #include "check/walker_ops.h"
+#include "guest/guest.h"
 #include "operations/operation.h"
 #include "trace/event.h"
 
@@ -92,6 +93,8 @@ class Lockstep {
     std::string outcomes;  ///< "0x1000000000 or a fault"
   };
   std::vector<Reach> reach();
+  /// Below the driver, if it is a guest's; else null.
+  [[nodiscard]] Guest* guest() { return guest_.get(); }
   /// Of the sequence of the last run: calls made.
   [[nodiscard]] u64 calls_of_run() const { return case_.calls; }
   /// The header for a trace of this set-up.
@@ -116,6 +119,9 @@ class Lockstep {
   void perform_hardware(const fuzz::Operation& operation);
   void fail_hook(u16 which);
   void forget_what_is_gone();
+  // lockstep_guest.cpp
+  void look_below();
+  void move_guests_memory(const fuzz::Operation& operation);
   // lockstep_teardown.cpp
   void tear_down();
   void unmap_all();
@@ -126,6 +132,7 @@ class Lockstep {
   std::unique_ptr<Pages> window_;            // null: the monitor's own
   bool no_place_ = false;                    // for a window at its own address
   std::unique_ptr<BackendMachine> machine_;  // null: an SMMUv3
+  std::unique_ptr<Guest> guest_;             // null: the driver has the SMMU itself
   Monitor monitor_;
   DriverHost host_;
   Trail::Mark booted_ = 0;

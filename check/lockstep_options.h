@@ -9,6 +9,7 @@
 #include "check/machine.h"
 #include "check/passed_over.h"
 #include "check/place.h"
+#include "guest/guest.h"
 #include "host/driver_host.h"
 
 namespace iommucheck::oracle {
@@ -24,6 +25,9 @@ struct LockstepOptions {
   bool scan = false;             ///< the driver writes through pointers
   /// What the core drives in the place of an SMMUv3; null: a driver drives that. Outlives it.
   const NamedBackend* backend = nullptr;
+  /// Where Machine::guest is set: the host's driver, null: the built-in one. Outlives it.
+  const iommucheck_driver* host = nullptr;
+  Guest::MakeSmmu make_smmu{};        ///< of the guest; empty: the one that is right
   StoreCount* store_count = nullptr;  ///< where its stores are counted; null: nobody asks
   RunClaims claims;                   ///< beside what the driver says of itself
   /// The driver's window cannot be written. A process that is forked from this one may not use it.

@@ -13,6 +13,7 @@
 #include <variant>
 
 #include "base/bits.h"
+#include "guest/guest_setup.h"
 #include "monitor/drawn_smmu.h"
 #include "monitor/monitor.h"
 #include "spec/smmu/id_registers.h"
@@ -250,6 +251,11 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
     machine.dirty = value == "dirty";
     return {};
   }
+  if (name == "guest") {
+    if (value != "0" && value != "1") return wrong(fmt::format("guest is 0 or 1, not '{}'", value));
+    machine.guest = value == "1";
+    return {};
+  }
   if (name == "hooks") {
     auto hooks = parse_hooks(value);
     if (!hooks) return std::unexpected(std::move(hooks.error()));
@@ -291,8 +297,8 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
   for (const spec::ProfileItem& item : spec::profile_items()) {
     names += std::string(item.name) + ", ";
   }
-  return wrong(fmt::format("there is no '{}'; there are {}stall, cmdq, boot, hooks and devices",
-                           name, names));
+  return wrong(fmt::format(
+      "there is no '{}'; there are {}stall, cmdq, boot, guest, hooks and devices", name, names));
 }
 
 bool is_allowed(const Machine& machine) {
@@ -730,6 +736,7 @@ std::string machine_text(const Machine& machine) {
     const unsigned value = item.get(machine.profile);
     if (value != 0) parts.push_back(fmt::format("{}={}", item.name, item.values[value].name));
   }
+  if (machine.guest) parts.emplace_back("guest=1");
   if (machine.dirty) parts.emplace_back("boot=dirty");
   if (const std::string hooks = hooks_text(machine.hooks); !hooks.empty()) {
     parts.push_back("hooks=" + hooks);
@@ -781,12 +788,20 @@ Machine machine_of_backend(Machine machine) {
   machine.caps.ssidsize = 20;
   machine.caps.httu = 2;
   machine.cmdq_log2size = 0;
-  machine.dirty = false;
+  machine.dirty = machine.guest = false;
   for (DeviceSetup& device : machine.devices) {
     if (device.ssid_bits == pasid_bits_max) device.ssid_bits = wide_bits;
     device.pri |= device.stall && device.ats;
     device.stall = device.stall && !device.pri;
   }
+  return machine;
+}
+
+Machine machine_of_guest(Machine machine) {
+  machine.guest = true;
+  machine.caps = guest_capabilities(machine.caps);
+  machine.devices = guest_devices(std::move(machine.devices), machine.caps);
+  machine.dirty = false;
   return machine;
 }
 
@@ -847,7 +862,7 @@ Machine MachinePlan::met(u32 index, const MetBy& driver) const {
     for (DeviceSetup& device : machine.devices) device.group = DeviceSetup::alone;
   }
   if (dirty_is_drawn_) machine.dirty &= driver.takes_over;
-  return machine;
+  return machine.guest ? machine_of_guest(std::move(machine)) : machine;
 }
 
 u32 MachinePlan::index_of(u64 sequence, u64 refused) const {

@@ -25,6 +25,7 @@ struct Machine {
   spec::Profile profile{};
   std::vector<spec::sva::DeviceSetup> devices;
   u32 cmdq_log2size = 0;     ///< entries wanted by the platform; 0: as the driver likes
+  bool guest = false;        ///< a host plays the SMMU, over its own, and the driver is its guest's
   bool dirty = false;        ///< somebody had the SMMU before, and left it on (boot=dirty)
   spec::sva::Hooks hooks{};  ///< of the driver's backend, if it says that it has any
 };
@@ -49,6 +50,9 @@ Expected<Machine> parse_machine(std::string_view text);
 /// The same devices before hardware that is no SMMUv3, which has no ID registers: some have more
 /// PASIDs, those with ATS that can wait ask for pages, and nobody was there before.
 Machine machine_of_backend(Machine machine);
+
+/// What a guest can have of it: its SMMU has stage 1 alone, and its devices what that leaves them.
+Machine machine_of_guest(Machine machine);
 
 /// What decides which of the features that nobody named a driver meets.
 struct MetBy {

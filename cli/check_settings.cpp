@@ -26,6 +26,7 @@ u32 processors() {
 std::string check_machine(const CheckCommand& options) {
   std::string text = with_keys(options.machine, options.profile, options.smmu);
   if (!options.devices.empty()) text += ",devices=" + options.devices;
+  if (options.guest) text += ",guest=1";
   return text;
 }
 

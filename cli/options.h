@@ -43,6 +43,7 @@ struct ScenarioCommand {
   std::vector<std::string> files;
   std::string driver = "builtin";  ///< spec: the interface specification alone; or a plug-in
   std::string profile;             ///< what its SMMU states, as keys of a machine; empty: nothing
+  bool guest = false;              ///< --guest: the driver is a guest's
   std::string backend;      ///< two, or an object behind backend.h; empty: each scenario's own
   double hang_seconds = 5;  ///< there, of a step
   std::string out;          ///< folder for traces of failures; empty: none
@@ -62,6 +63,7 @@ struct CheckCommand {
   std::string profile;      ///< what it states, as such keys; empty: none
   std::string smmu;         ///< what of it is fixed: KEY=VALUE,..., or a file of them
   std::string devices;      ///< its devices, as the key of that name has them
+  bool guest = false;       ///< --guest: the driver is a guest's
   std::optional<u64> seed;  ///< absent: drawn, and printed
   u64 runs = 0;
   u64 from = 0;

@@ -59,6 +59,9 @@ void add_subject(CLI::App& app, CheckCommand& options) {
                  "the devices to be met: SID[+SID]:PASID_BITS[:ats][:stall][:group=N], with / "
                  "between them")
       ->type_name("DEVICES");
+  app.add_flag("--guest", options.guest,
+               "the driver is a guest's: a host with the built-in driver plays its SMMU over its "
+               "own, and both levels are judged; docs/drivers.md");
   app.add_option("--seed", options.seed,
                  "all randomness comes from it; drawn and printed if absent")
       ->type_name("N")
@@ -172,6 +175,7 @@ void add_check(Commands& commands) {
         options.seconds && !(std::isfinite(*options.seconds) && *options.seconds > 0);
     if (wrong) return "--time takes a number of seconds greater than 0";
     const bool of_drivers = !options.other.empty() || options.coverage || options.count_stores;
+    if (options.guest && !options.backend.empty()) return "--backend excludes --guest";
     return of_drivers && !options.backend.empty()
                ? "--backend excludes a second driver, --coverage and --count-stores"
                : "";

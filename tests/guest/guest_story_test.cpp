@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// What a guest does with its SMMU, step by step: its kernel's DMA API, a device in the hands of its
+// user space, a process's own addresses, faults, an MSI. Its devices' accesses go through both
+// stages of the host's SMMU.
+#include "tests/guest/guest_world_support.h"
+
+namespace iommucheck::test::guest_story_test {
+namespace {
+
+using spec::sva::Status;
+
+constexpr u32 read_only = spec::sva::prot_read;
+constexpr u32 read_write = spec::sva::prot_read | spec::sva::prot_write;
+constexpr u64 page = 4096;
+const u64 memory = oracle::GuestPlaces{}.pages_pa;
+
+/// Where the guest's address is in the host.
+u64 physical(GuestWorld& world, u64 ipa) {
+  const oracle::GuestMemory memory_of(oracle::GuestPlaces{}.regions(),
+                                      world.guest().host().memory_pa());
+  return memory_of.physical(ipa).value_or(0);
+}
+
+TEST(GuestStory, ItsMemoryLiesElsewhere) {
+  GuestWorld world;
+  EXPECT_NE(physical(world, memory), memory);
+  EXPECT_NE(physical(world, memory) + (u64{2} << 20), physical(world, memory + (u64{2} << 20)));
+}
+
+TEST(GuestStory, TheKernelMapsForDma) {
+  GuestWorld world;
+  const u64 domain = world.domain();
+  world.attach(domain, 2);
+  EXPECT_EQ(world.may(world.access(2, 0x5000)), "-");
+  EXPECT_EQ(world.map(domain, 0x5000, memory + 3 * page, 2 * page, read_write), Status::ok);
+  EXPECT_EQ(world.may(world.access(2, 0x5008, true)), fmt::format("{:#x}", memory + 3 * page + 8));
+  EXPECT_EQ(world.may(world.access(2, 0x6000)), fmt::format("{:#x}", memory + 4 * page));
+  EXPECT_EQ(world.may(world.access(0, 0x5008)), "-");
+  EXPECT_FALSE(world.happens(world.access(2, 0x5008, true)));
+  world.unmap(domain, 0x5000, page);
+  EXPECT_EQ(world.may(world.access(2, 0x5008, true)), "-");
+  EXPECT_EQ(world.may(world.access(2, 0x6000)), fmt::format("{:#x}", memory + 4 * page));
+}
+
+/// A domain of its own, from which nothing of the kernel's is reached, and back.
+TEST(GuestStory, ADeviceGoesToUserSpaceAndBack) {
+  GuestWorld world;
+  const u64 kernels = world.domain();
+  const u64 users = world.domain();
+  EXPECT_EQ(world.map(kernels, 0x5000, memory, page, read_write), Status::ok);
+  EXPECT_EQ(world.map(users, 0x5000, memory + page, page, read_only), Status::ok);
+  world.attach(kernels, 1);
+  EXPECT_EQ(world.may(world.access(1, 0x5000)), fmt::format("{:#x}", memory));
+  world.attach(users, 1);
+  EXPECT_EQ(world.may(world.access(1, 0x5000)), fmt::format("{:#x}", memory + page));
+  EXPECT_EQ(world.may(world.access(1, 0x5000, true)), "-");
+  world.attach(kernels, 1);
+  EXPECT_EQ(world.may(world.access(1, 0x5000, true)), fmt::format("{:#x}", memory));
+}
+
+/// Guest SVA with pages present: the CPU's own table is stage 1, at a PASID of the guest's.
+TEST(GuestStory, ADeviceHasAProcessesAddresses) {
+  GuestWorld world;
+  const u64 domain = world.domain();
+  world.attach(domain, 0);
+  const u64 process = world.host().processes().create();
+  ASSERT_TRUE(world.host().processes().map(process, 0x40000000, memory + page, page, read_write));
+  GuestWorld::Call init{.kind = GuestWorld::CallKind::sva_device_init};
+  EXPECT_EQ(world.call(init).status, Status::ok);
+  GuestWorld::Call bind{.kind = GuestWorld::CallKind::bind_device};
+  bind.mm = process;
+  const auto bound = world.call(bind);
+  ASSERT_EQ(bound.status, Status::ok);
+  const auto pasid = static_cast<u32>(bound.value);
+  const spec::Access there = GuestWorld::at(pasid, world.access(0, 0x40000000, true));
+  EXPECT_EQ(world.may(there), fmt::format("{:#x}", memory + page));
+  EXPECT_EQ(world.may(world.access(0, 0x40000000)), "-");
+
+  world.host().processes().unmap(process, 0x40000000, page);
+  EXPECT_EQ(world.may(there), "-");
+  ASSERT_TRUE(world.host().processes().map(process, 0x40000000, memory, page, read_write));
+  EXPECT_EQ(world.may(there), fmt::format("{:#x}", memory));
+
+  GuestWorld::Call unbind{.kind = GuestWorld::CallKind::unbind_device};
+  unbind.pasid = pasid;
+  EXPECT_EQ(world.call(unbind).status, Status::ok);
+  EXPECT_EQ(world.may(there), "-");
+}
+
+/// Without PRI it is terminated, and the guest is told by its own number.
+TEST(GuestStory, AFaultIsTheGuests) {
+  GuestWorld world;
+  const u64 domain = world.domain();
+  world.attach(domain, 2);
+  EXPECT_TRUE(world.happens(world.access(2, 0x7123)));
+  EXPECT_EQ(world.guest().smmu().numbers().records, 1U);
+  const auto record = world.guest().smmu().last_record();
+  const u32 sid = world.monitor().setup().devices[2].stream_ids.front();
+  EXPECT_EQ(record[0], u64{sid} << 32 | 0x10);  // F_TRANSLATION
+  EXPECT_EQ(record[2], 0x7123U);
+  world.host().irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  world.expect_nothing();
+}
+
+/// What stage 2 does not map is memory that the guest has not: nobody is told in the guest.
+TEST(GuestStory, WhereTheGuestHasNoMemory) {
+  GuestWorld world;
+  const u64 domain = world.domain();
+  world.attach(domain, 2);
+  constexpr u64 nowhere = u64{6} << 30;
+  EXPECT_EQ(world.map(domain, 0x5000, nowhere, page, read_write), Status::ok);
+  EXPECT_EQ(world.may(world.access(2, 0x5010)), fmt::format("{:#x}", nowhere + 0x10));
+  EXPECT_FALSE(world.happens(world.access(2, 0x5010)));
+  EXPECT_EQ(world.guest().smmu().numbers().records, 0U);
+}
+
+/// The guest maps its own doorbell, and stage 2 leads to the host's.
+TEST(GuestStory, AnMsiGoesThroughBothStages) {
+  GuestWorld world;
+  const u64 doorbell = oracle::GuestPlaces{}.doorbell_pa;
+  const u64 domain = world.domain();
+  world.attach(domain, 3);
+  constexpr u32 rights = spec::sva::prot_write | spec::sva::prot_device;
+  EXPECT_EQ(world.map(domain, 0xfee00000, doorbell, page, rights), Status::ok);
+  EXPECT_EQ(world.may(world.access(3, 0xfee00040, true)), fmt::format("{:#x}", doorbell + 0x40));
+  EXPECT_FALSE(world.happens(world.access(3, 0xfee00040, true)));
+  EXPECT_NE(physical(world, doorbell), doorbell);
+}
+
+/// The host takes memory away while the guest's devices have it mapped, and gives it back.
+TEST(GuestStory, TheHostTakesMemoryAway) {
+  GuestWorld world;
+  const u64 domain = world.domain();
+  world.attach(domain, 2);
+  EXPECT_EQ(world.map(domain, 0x5000, memory, page, read_write), Status::ok);
+  EXPECT_EQ(world.may(world.access(2, 0x5000)), fmt::format("{:#x}", memory));
+  world.guest().host().take_away(memory);
+  world.expect_nothing();
+  EXPECT_EQ(world.may(world.access(2, 0x5000)), fmt::format("{:#x}", memory));
+  EXPECT_TRUE(world.guest().host().is_away(memory));
+  world.guest().host().give_back(memory);
+  EXPECT_EQ(world.may(world.access(2, 0x5000)), fmt::format("{:#x}", memory));
+  world.expect_nothing();
+}
+
+}  // namespace
+}  // namespace iommucheck::test::guest_story_test
