@@ -19,7 +19,7 @@
 
 namespace iommucheck::test {
 
-inline std::string text_of(const std::vector<oracle::Finding>& findings) {
+inline std::string text_of_first(const std::vector<oracle::Finding>& findings) {
   if (findings.empty()) return "";
   return std::string(spec::rule_name(findings[0].rule)) + ": " + oracle::one_line(findings[0]);
 }
@@ -101,8 +101,8 @@ class GuestWorld {
   }
 
   void expect_nothing() {
-    EXPECT_EQ(text_of(guest_->host().monitor().findings()), "");
-    EXPECT_EQ(text_of(monitor_.findings()), "");
+    EXPECT_EQ(text_of_first(guest_->host().monitor().findings()), "");
+    EXPECT_EQ(text_of_first(monitor_.findings()), "");
   }
 
   oracle::Guest& guest() { return *guest_; }

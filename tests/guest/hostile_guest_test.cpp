@@ -32,7 +32,7 @@ TEST(HostileGuest, ReachesItsOwnMemoryAlone) {
   const u64 seed = 1;
   for (u64 i = 0; i < cases(1'000, 100'000); ++i) {
     ASSERT_EQ(hostile.run(drawn(seed + i)), "")
-        << "seed " << seed + i << " " << text_of(hostile.guest().host().monitor().findings());
+        << "seed " << seed + i << " " << text_of_first(hostile.guest().host().monitor().findings());
   }
   const HostileGuest::Numbers& numbers = hostile.numbers();
   EXPECT_GT(numbers.stores, 1'000U);
