@@ -212,6 +212,7 @@ bool HostSide::install(u32 device, const UsersRoute& route) {
 }
 
 std::size_t HostSide::invalidate(std::span<const spec::sva::CommandWords> commands) {
+  if (state_.devices.empty()) return commands.size();  // nobody has fetched anything
   Call invalidate{.kind = CallKind::cache_invalidate, .domain = state_.devices.front().domain};
   invalidate.commands = commands;
   return call(invalidate).value;

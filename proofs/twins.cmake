@@ -26,6 +26,12 @@ function(iommucheck_twin name unit_name property header from to)
   endif()
   set(tree "${CMAKE_CURRENT_BINARY_DIR}/twins/${name}")
   file(CONFIGURE OUTPUT "${tree}/${header}" CONTENT "${text}" @ONLY)
+  # A header of this folder that the twin broke before would hide the real one.
+  file(GLOB_RECURSE stale "${tree}/*.h")
+  list(REMOVE_ITEM stale "${tree}/${header}")
+  if(stale)
+    file(REMOVE ${stale})
+  endif()
   # One object for each twin, with no name in common with the real code or with another twin.
   set(unit "${tree}/${unit_name}.cpp")
   file(CONFIGURE OUTPUT "${unit}" CONTENT
