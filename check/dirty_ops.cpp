@@ -33,6 +33,11 @@ void spoil(Call& call, unsigned which) {
   }
 }
 
+u64 smallest_page(const LockstepCase::Space& space) {
+  const u64 sizes = space.facts.page_sizes;
+  return sizes == 0 ? page_4k : sizes & (~sizes + 1);
+}
+
 /// Of a window that is read in two calls.
 bool in_halves(const fuzz::Operation& operation) {
   const unsigned how = operation.choices & 7;
@@ -63,7 +68,7 @@ void DirtyOps::map_to_track(std::size_t index, const fuzz::Operation& operation)
   map.domain = space.handle;
   map.iova = block * operation.page;
   map.pa = options_.place ? options_.place->pages_pa : callers_memory(options_.machine.caps).base;
-  map.size = (operation.choices & 8) != 0 ? block : 0x8000;
+  map.size = (operation.choices & 8) != 0 ? block : 8 * smallest_page(space);
   map.prot = spec::sva::prot_read | spec::sva::prot_write;
   if (may_call(map)) spaces_.note_result(index, map, make_call(map));
 }
@@ -89,11 +94,13 @@ bool DirtyOps::write_there(const Space& space, u64 iova, const fuzz::Operation& 
     const u32 device = (operation.device + n) % devices;
     if (interface.domain_of(device) != space.handle || !interface.device_exists(device)) continue;
     const std::vector<u32>& sids = interface.stream_ids(device);
+    // Where there is ATS, by what it was granted before as well: that write leaves no mark.
+    const unsigned when = (operation.choices >> at_once_lsb) & 3;
     const spec::Access access{.sid = sids[operation.choices % sids.size()],
                               .type = spec::AccessType::write,
                               .va = iova,
-                              .route = spec::Route::untranslated};
-    if (((operation.choices >> at_once_lsb) & 3) != 0) {
+                              .route = when >= 2 ? spec::Route::either : spec::Route::untranslated};
+    if (when != 0) {
       caller_.count_access();
       monitor_.device_access(access, host_.choices());
       return true;
@@ -192,7 +199,8 @@ void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
   if (!wrong && in_halves(operation) && !space.mappings.empty()) {
     range = *std::ranges::max_element(space.mappings, {}, &fuzz::Mapped::bytes);
   }
-  constexpr u64 grains[] = {0x1000, 0x1000, 0x1000, 0x1000, 0x2000, 0x4000, 0x10000, 0x200000};
+  const u64 page = smallest_page(space);
+  const u64 grains[] = {page, page, page, page, 2 * page, 4 * page, 16 * page, 512 * page};
   Call read{.kind = CallKind::dirty_read};
   read.domain = space.handle;
   read.clear = kind == DirtyKind::clear || (wrong && (operation.choices & 1) != 0);
@@ -208,8 +216,8 @@ void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
     write_there(space, range.iova, operation);
     Call unmap{.kind = CallKind::unmap};
     unmap.domain = space.handle;
-    unmap.iova = (range.iova + (range.bytes - 1)) / page_4k * page_4k;
-    unmap.size = page_4k;
+    unmap.iova = (range.iova + (range.bytes - 1)) / page * page;
+    unmap.size = page;
     if (monitor_.findings().empty() && may_call(unmap)) {
       spaces_.note_result(*index, unmap, make_call(unmap));
     }

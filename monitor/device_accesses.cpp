@@ -81,6 +81,8 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
     dma.privileged = access.privileged;
     if (access.route == spec::Route::untranslated) {
       dma.kind = trace::TransactionKind::untranslated;
+    } else if (outcome.atc != 0) {
+      dma.kind = trace::TransactionKind::translated;
     }
     dma.result = outcome.kind == OutcomeKind::bypass ? trace::DmaResult::bypass
                  : passes                            ? trace::DmaResult::ok

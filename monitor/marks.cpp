@@ -97,7 +97,7 @@ void Marks::forget_marked_before(std::vector<spec::Outcome>& outcomes) {
   };
   std::erase_if(outcomes, [&](const spec::Outcome& one) {
     const bool translated = one.kind == spec::OutcomeKind::translation;
-    return translated && !one.dirty && one.atc == 0 && marks(one);
+    return translated && !one.dirty && marks(one);
   });
 }
 

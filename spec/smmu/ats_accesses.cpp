@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spec/arch/descriptor.h"
 #include "spec/rules/promises.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
@@ -12,8 +13,16 @@ namespace iommucheck::spec {
 
 namespace {
 
+/// Of two entries for one page the one may be from before hardware marked it, which says nothing
+/// of later writes, and the other from when it was dirty, which does.
+bool differ_in_marks(const Outcome& a, const Outcome& b) {
+  return a.atc != 0 && b.atc != 0 && a.value != b.value && dirty_bit_modifier(a.value).value;
+}
+
 void add_by_ats(std::vector<Outcome>& found, const Outcome& outcome) {
-  const auto same = [&](const Outcome& known) { return known.same(outcome); };
+  const auto same = [&](const Outcome& known) {
+    return known.same(outcome) && !differ_in_marks(known, outcome);
+  };
   if (std::ranges::none_of(found, same)) found.push_back(outcome);
 }
 
@@ -28,7 +37,7 @@ bool AtsAccesses::collect(const Access& access, std::vector<Outcome>& found) con
   } else {
     // SMMUEN = 0, or its change not acknowledged: Unsupported Request.
     if (controls_.may_be_off()) add_by_ats(here, denied(rule::DISABLED_PASSES));
-    if (controls_.may_be_on() && !ask(access, here)) return false;
+    // What it has cached comes first: a request that marks the page now may look alike, and marks.
     for (u32 i = 0; i < atcs_.owners(); ++i) {
       const AtcOwner& owner = atcs_.owner(i);
       const bool its = owner.ssv >= 2 || (owner.ssv != 0) == access.ssv;
@@ -40,6 +49,7 @@ bool AtsAccesses::collect(const Access& access, std::vector<Outcome>& found) con
         use(access, i, here);
       }
     }
+    if (controls_.may_be_on() && !ask(access, here)) return false;
     const bool granted =
         std::ranges::any_of(here, [](const Outcome& o) { return o.kind != OutcomeKind::denied; });
     // What was granted may be sent later.
