@@ -247,8 +247,8 @@ bool same_fault(const Value& value, const spec::sva::FaultRecord& fault, Names& 
          names.same_group({fault.device, fault.pasid, *group}, fault.group);
 }
 
-/// `event(NUMBER, PASID, IOVA, access, F.…)`: none where a record has no such field. The address by
-/// its page; nothing else is in it.
+/// `event(NUMBER, PASID, IOVA, access[, F.…])`: none where a record has no such field. The address
+/// by its page; nothing else is in it.
 std::string event_text(const UserWords::Event& event) {
   const std::string pasid = event.pasid ? fmt::format("{}", *event.pasid) : "none";
   const std::string where =
@@ -259,7 +259,7 @@ std::string event_text(const UserWords::Event& event) {
 
 bool same_event(const Value& value, const spec::sva::EventRead& given, const Names& names,
                 const UserWords& words) {
-  if (given.lost || value.word != "event" || value.items.size() < 5) return false;
+  if (given.lost || value.word != "event" || value.items.size() < 4) return false;
   const UserWords::Event event = words.event(given.words);
   const Value& pasid = value.items[1];
   const bool same_pasid = !event.pasid                        ? pasid.is_word("none")
@@ -271,7 +271,7 @@ bool same_event(const Value& value, const spec::sva::EventRead& given, const Nam
       event.iova ? iova && *iova >> 12 == *event.iova >> 12 && value.items[3].is_word(access)
                  : value.items[2].is_word("none") && value.items[3].is_word("none");
   return names.value(value.items[0]) == event.number && same_pasid && same_place &&
-         value.items[4].word == event.fault && event.says_nothing_else;
+         (value.items.size() < 5 || value.items[4].word == event.fault) && event.says_nothing_else;
 }
 
 bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names& names,
