@@ -100,7 +100,9 @@ TEST(RiscvBackend, StoriesFindTheTwinsOfItsSecondStageAndOfItsMarks) {
       EXPECT_EQ(result->status == Status::failed, scenario.id == finds) << name << scenario.id;
       passed += result->status == Status::passed ? 1 : 0;
     }
-    if (*name == 0) EXPECT_GE(passed, 20U);
+    if (*name == 0) {
+      EXPECT_GE(passed, 20U);
+    }
   }
 }
 
