@@ -39,6 +39,11 @@ Grant grant_of(const spec::sva::Promise& promise, spec::AccessKind kind);
 bool permits(const spec::sva::Alternatives& allowed, bool at_pasid, bool asks,
              spec::AccessKind kind, const spec::Outcome& outcome, AttributesAsked asked);
 
+/// The same of what a user's tables say, where all of it is told: how an access ends that nothing
+/// lets through is the user's own.
+bool permits_of_user(const spec::sva::Alternatives& allowed, spec::AccessType type,
+                     const spec::Outcome& outcome);
+
 bool promises_state(const spec::sva::Alternatives& allowed, spec::sva::State state);
 /// An access that is not let through may end in a fault of translation, or be terminated by it.
 bool promises_end(const spec::sva::Alternatives& allowed);

@@ -75,28 +75,6 @@ void UsersJudge::user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEnt
   users_memory_is_told();
 }
 
-namespace {
-
-using spec::sva::Alternatives;
-using spec::sva::Promise;
-using spec::sva::State;
-
-bool is_known(const Alternatives& allowed, spec::AccessType type, const spec::Outcome& outcome) {
-  using Kind = spec::OutcomeKind;
-  if (outcome.kind == Kind::any || outcome.kind == Kind::within) return true;
-  if (outcome.kind == Kind::bypass && promises_state(allowed, State::identity)) return true;
-  const bool reaches = outcome.kind == Kind::translation || outcome.kind == Kind::bypass;
-  for (u32 i = 0; i < allowed.count; ++i) {
-    const Promise& one = allowed.promises[i];
-    if (one.state == State::identity) continue;
-    const bool maps = one.state == State::mapped && grant_of(one, {.type = type}) != Grant::no;
-    if (reaches ? maps && one.pa == outcome.pa : !maps) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
 void UsersJudge::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
   if (wrong_of_user({interface_.device_of(sid), sid, at}, va)) user_probed(sid, at, va);
 }
@@ -104,14 +82,14 @@ void UsersJudge::check_users_access(u32 sid, spec::sva::Substream at, u64 va) {
 std::optional<UsersJudge::UsersOutcome> UsersJudge::wrong_of_user(const Place& place, u64 va) {
   // Of other hardware all that it may do is compared with what is promised, wherever that changes.
   if (hardware_ || vanishes(place.device) || caches_.stands_still()) return std::nullopt;
-  const Alternatives allowed = interface_.expected_during(place.device, place.at, va);
-  if (allowed.gave_up || promises_state(allowed, State::within)) return std::nullopt;
+  const spec::sva::Alternatives allowed = interface_.expected_during(place.device, place.at, va);
+  if (allowed.gave_up || promises_state(allowed, spec::sva::State::within)) return std::nullopt;
   for (const auto type : {spec::AccessType::read, spec::AccessType::write}) {
     spec::Access access = access_at(place, va);
     access.type = type;
     std::optional<UsersOutcome> wrong;
     const bool whole = caches_.nested().outcomes(access, [&](const spec::Outcome& outcome) {
-      if (!wrong && !is_known(allowed, type, outcome)) wrong = {type, outcome, allowed};
+      if (!wrong && !permits_of_user(allowed, type, outcome)) wrong = {type, outcome, allowed};
     });
     if (!whole) {
       give_up_on(place);

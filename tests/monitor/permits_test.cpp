@@ -76,6 +76,22 @@ TEST(Permits, ReadsOfWhatIsMappedForWritesAlone) {
   EXPECT_FALSE(is_permitted(mapped, faults(EventType::f_permission), {AccessType::write, false}));
 }
 
+/// A parent's mapping for writes alone lets reads of its users pass or not: they were accused.
+TEST(Permits, AUsersReadsOfWhatItsParentHasForWritesAlone) {
+  Alternatives allowed;
+  allowed.add({.state = State::mapped, .pa = pa, .prot = rw, .outer_prot = spec::sva::prot_write});
+  EXPECT_TRUE(permits_of_user(allowed, AccessType::read, reaches()));
+  EXPECT_TRUE(permits_of_user(allowed, AccessType::read, faults(EventType::f_permission)));
+  EXPECT_FALSE(permits_of_user(allowed, AccessType::read, faults(EventType::f_translation)));
+  EXPECT_TRUE(permits_of_user(allowed, AccessType::write, reaches()));
+  EXPECT_FALSE(permits_of_user(allowed, AccessType::write, faults(EventType::f_permission)));
+  const Alternatives unmapped = promised(State::unmapped);
+  EXPECT_TRUE(permits_of_user(unmapped, AccessType::read, faults(EventType::f_translation)));
+  EXPECT_FALSE(permits_of_user(unmapped, AccessType::read, reaches()));
+  EXPECT_TRUE(
+      permits_of_user(promised(State::identity), AccessType::read, {.kind = OutcomeKind::bypass}));
+}
+
 /// driver.h: "device memory instead of normal write-back". Allocation and transient hints are none
 /// of it.
 TEST(Permits, AttributesOfMemory) {
