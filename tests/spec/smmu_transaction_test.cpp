@@ -10,6 +10,7 @@
 #include <random>
 
 #include "spec/rules/promises.h"
+#include "spec/rules/translation.h"
 #include "transaction_machine.h"
 
 namespace iommucheck::spec::smmu_transaction_test {
@@ -63,7 +64,10 @@ Verdict compare_within(TransactionMachine& m, u32 tag, const Outcome& outcome,
 ///  - two regimes under one tag, or translations in conflict, may do anything (3.17.3, 3.21.1),
 ///  - memory of unknown content may hold anything, global entries for other walks too,
 ///  - where a regime sets access flags in hardware they may be set at any time (3.13),
-///  - a page marked dirty by an earlier request is written without marking it again (13.7).
+///  - a page marked dirty by an earlier request is written without marking it again (13.7),
+///  - a global entry of another regime may be met with that one's E0PD, which an entry may keep
+///  (DDI
+///    0487, TCR_EL1.E0PD0).
 template <class Source>
 Verdict compare(TransactionMachine& m, Source& source, const bool& unknown, const Access& access,
                 bool exact, std::string& why) {
@@ -101,6 +105,9 @@ Verdict compare(TransactionMachine& m, Source& source, const bool& unknown, cons
     std::erase_if(found, [](const Outcome& o) { return !o.dirty; });
   }
   std::erase_if(found, [&](const Outcome& o) { return o.same(with_flags); });
+  std::erase_if(found, [&](const Outcome& o) {
+    return o.rule == rule::S1_E0PD && outcome.rule != rule::S1_E0PD && !not_global(o.value).value;
+  });
   const bool only = std::ranges::all_of(found, same);
   return only ? Verdict::exact : Verdict::not_exact;
 }
