@@ -36,8 +36,8 @@ TEST(RiscvBackend, Holds) {
 TEST(RiscvBackend, HoldsWithLessOfIt) {
   for (const char* name : {"without_waits", "without_groups", "without_holes", "without_identity",
                            "without_users", "without_marks"}) {
-    test::expect_held(
-        test::checked_backend(example + "_" + name + ".so", 5, test::cases(100, 2048)), name);
+    test::expect_held(test::checked_backend(example + "_" + name + ".so", 5, test::cases(40, 2048)),
+                      name);
   }
 }
 
