@@ -18,8 +18,8 @@ Finding as_told_here(const Finding& of_host) {
 
 }  // namespace
 
-/// Now and then the host takes a piece of it away, from under what the guest has mapped, or gives it
-/// back.
+/// Now and then the host takes a piece of it away, from under what the guest has mapped, or gives
+/// it back.
 void Lockstep::move_guests_memory(const fuzz::Operation& operation) {
   constexpr u64 one_of = 8;
   const u64 drawn = SplitMix64(u64{operation.choices} << 32 | operation.page).next();

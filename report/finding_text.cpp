@@ -186,7 +186,8 @@ std::string headline(const Finding& finding) {
   std::string text = finding.statement;
   const bool types = type_differs(finding);
   if (text.empty()) {
-    text = (finding.where.privileged ? "a privileged access of " : "an access of ") + where_text(finding.where);
+    text = (finding.where.privileged ? "a privileged access of " : "an access of ") +
+           where_text(finding.where);
     if (finding.where.address) text += fmt::format(" at {:#x}", *finding.where.address);
     for (std::size_t i = 0; i < finding.hardware.size(); ++i) {
       text += (i == 0 ? " may " : " or ") + may_text(finding.hardware[i], types);

@@ -149,8 +149,8 @@ TEST(Citations, OfEachKindAreMissedWhereTheyAreWrong) {
 
 /// Where rules are decided: not their catalogue, and not what only speaks about verdicts.
 std::string deciding_code() {
-  static const std::set<std::string> speaking = {"rules.h", "rules_catalogue.cpp", "rule_verdicts.cpp",
-                                                 "verdicts.cpp", "not_claimed.cpp"};
+  static const std::set<std::string> speaking = {
+      "rules.h", "rules_catalogue.cpp", "rule_verdicts.cpp", "verdicts.cpp", "not_claimed.cpp"};
   std::string code;
   for (const char* folder : {"spec", "monitor", "host", "check", "conform"}) {
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {

@@ -14,7 +14,7 @@
 #define OURS(name) IS(name, our_##name)
 
 enum { PROCESSES = 32 };
-/* By handle, from 1; NULL: nobody of it is bound. A handle is another's when its process has ended. */
+/* By handle, from 1; NULL: nobody of it is bound. A handle is another's when its process ended. */
 static struct mm_struct* processes[PROCESSES];
 
 static struct mm_struct* find(iommucheck_handle handle) {
