@@ -38,23 +38,6 @@ Setup containment_setup(const iommucheck_driver& driver) {
 
 }  // namespace
 
-/// Zeros behind the end.
-class Containment::Bytes {
- public:
-  explicit Bytes(std::span<const u8> bytes) : bytes_(bytes) {}
-  [[nodiscard]] bool is_empty() const { return at_ >= bytes_.size(); }
-  u8 byte() { return is_empty() ? u8{0} : bytes_[at_++]; }
-  u64 word() {
-    u64 word = 0;
-    for (unsigned i = 0; i < 8; ++i) word |= u64{byte()} << (8 * i);
-    return word;
-  }
-
- private:
-  std::span<const u8> bytes_;
-  std::size_t at_ = 0;
-};
-
 Containment::Containment(const iommucheck_driver& driver)
     : monitor_(containment_setup(driver)), host_(driver, monitor_) {
   host_.set_choices(first_);
@@ -131,7 +114,7 @@ void Containment::run(std::span<const u8> bytes) {
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(booted_at_);
   users_ = booted_users_;
-  for (Bytes rest(bytes); !rest.is_empty() && monitor_.findings().empty();) {
+  for (ByteStream rest(bytes); !rest.is_empty() && monitor_.findings().empty();) {
     const u8 what = rest.byte();
     const u32 user = what >> 7;
     switch (what & 7) {
@@ -149,7 +132,7 @@ void Containment::run(std::span<const u8> bytes) {
 
 /// Of garbage hardly anything leads on: some words are what a walk or a fetch takes, but for a few
 /// bits.
-void Containment::store(u32 user, Bytes& bytes) {
+void Containment::store(u32 user, ByteStream& bytes) {
   const u64 place = 8 * (bytes.byte() | u64{bytes.byte()} << 8) % memory_bytes;
   const u8 form = bytes.byte();
   const u64 inside = UserMemory::first_ipa + (u64{form} >> 4) * page_bytes;
@@ -172,7 +155,7 @@ void Containment::store(u32 user, Bytes& bytes) {
 }
 
 /// Another route for its device, most of it as a user would say it.
-void Containment::change_structure(u32 user, Bytes& bytes) {
+void Containment::change_structure(u32 user, ByteStream& bytes) {
   User& its = users_[user];
   const u8 how = bytes.byte();
   const u32 cdmax = how & 3;
@@ -190,7 +173,7 @@ void Containment::change_structure(u32 user, Bytes& bytes) {
   if (is_on) ++numbers_.structures;
 }
 
-void Containment::send_commands(u32 user, Bytes& bytes) {
+void Containment::send_commands(u32 user, ByteStream& bytes) {
   const u64 domain = users_[user].domain;
   if (domain == 0) return;
   constexpr u8 opcodes[] = {0x03, 0x04, 0x05, 0x06, 0x10, 0x11, 0x12, 0x13,
@@ -209,7 +192,7 @@ void Containment::send_commands(u32 user, Bytes& bytes) {
 }
 
 /// The host gives pages and takes them away.
-void Containment::change_stage2(u32 user, Bytes& bytes) {
+void Containment::change_stage2(u32 user, ByteStream& bytes) {
   const u32 page = bytes.byte() % user_pages;
   if ((users_[user].mapped >> page & 1) == 0) {
     map_page(user, page);
@@ -223,7 +206,7 @@ void Containment::change_stage2(u32 user, Bytes& bytes) {
   ++numbers_.changes;
 }
 
-void Containment::access(u32 user, Bytes& bytes) {
+void Containment::access(u32 user, ByteStream& bytes) {
   const u8 how = bytes.byte();
   spec::Access access{.sid = user + 1};
   access.va = (how & 1) != 0 ? bytes.word() : u64{bytes.byte()} * page_bytes;

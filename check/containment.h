@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "base/byte_stream.h"
 #include "host/driver_host.h"
 #include "monitor/monitor.h"
 
@@ -36,7 +37,6 @@ class Containment {
 
  private:
   static constexpr u32 users = 2;
-  class Bytes;
   struct User {
     u64 parent = 0;
     u64 domain = 0;  ///< what its device is on; 0: nothing
@@ -48,11 +48,11 @@ class Containment {
   [[nodiscard]] u64 page_pa(u32 user, u32 page) const;
   bool map_page(u32 user, u32 page);
   bool make_user(u32 user);
-  void store(u32 user, Bytes& bytes);
-  void change_structure(u32 user, Bytes& bytes);
-  void send_commands(u32 user, Bytes& bytes);
-  void access(u32 user, Bytes& bytes);
-  void change_stage2(u32 user, Bytes& bytes);
+  void store(u32 user, ByteStream& bytes);
+  void change_structure(u32 user, ByteStream& bytes);
+  void send_commands(u32 user, ByteStream& bytes);
+  void access(u32 user, ByteStream& bytes);
+  void change_stage2(u32 user, ByteStream& bytes);
 
   Monitor monitor_;
   DriverHost host_;

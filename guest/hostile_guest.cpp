@@ -43,23 +43,6 @@ spec::Capabilities hostile_capabilities() {
 
 }  // namespace
 
-/// Zeros behind the end.
-class HostileGuest::Bytes {
- public:
-  explicit Bytes(std::span<const u8> bytes) : bytes_(bytes) {}
-  [[nodiscard]] bool is_empty() const { return at_ >= bytes_.size(); }
-  u8 byte() { return is_empty() ? u8{0} : bytes_[at_++]; }
-  u64 word() {
-    u64 word = 0;
-    for (unsigned i = 0; i < 8; ++i) word |= u64{byte()} << (8 * i);
-    return word;
-  }
-
- private:
-  std::span<const u8> bytes_;
-  std::size_t at_ = 0;
-};
-
 HostileGuest::HostileGuest(const iommucheck_driver& driver, const Guest::MakeSmmu& make_smmu)
     : setup_{.caps = hostile_capabilities(),
              .devices = {{.stream_ids = {1}, .ssid_bits = 4}, {.stream_ids = {2}}}},
@@ -110,7 +93,7 @@ std::string HostileGuest::run(std::span<const u8> bytes) {
   guest_.restore();
   prod_ = 0;
   const Monitor& monitor = guest_.host().monitor();
-  for (Bytes rest(bytes); !rest.is_empty();) {
+  for (ByteStream rest(bytes); !rest.is_empty();) {
     const u64 commands = guest_.smmu().numbers().commands;
     std::string wrong;
     switch (rest.byte() & 15) {
@@ -139,7 +122,7 @@ std::string HostileGuest::run(std::span<const u8> bytes) {
 
 /// Of garbage hardly anything leads on: some words are what a fetch or a walk takes, but for a few
 /// bits. All of them are IPAs, or the host's own addresses, which mean nothing to a guest.
-void HostileGuest::store(Bytes& bytes) {
+void HostileGuest::store(ByteStream& bytes) {
   const u64 base = setup_.places.window_pa;
   u64 place = base + 8 * (bytes.byte() | u64{bytes.byte()} << 8) % structures_bytes;
   const u8 form = bytes.byte();
@@ -163,7 +146,7 @@ void HostileGuest::store(Bytes& bytes) {
   ++numbers_.stores;
 }
 
-void HostileGuest::write(Bytes& bytes) {
+void HostileGuest::write(ByteStream& bytes) {
   const u8 how = bytes.byte();
   const u32 offset = offsets[how % offsets.size()];
   const u64 value = (how & 0x80) != 0 ? bytes.word() : u64{bytes.byte()};
@@ -173,7 +156,7 @@ void HostileGuest::write(Bytes& bytes) {
 }
 
 /// In the next slot of the queue that it began with, and PROD behind it.
-void HostileGuest::command(Bytes& bytes) {
+void HostileGuest::command(ByteStream& bytes) {
   constexpr u8 opcodes[] = {0x03, 0x03, 0x04, 0x05, 0x06, 0x10, 0x11, 0x12,
                             0x13, 0x20, 0x28, 0x2a, 0x30, 0x40, 0x44, 0x46};
   const u8 form = bytes.byte();
@@ -196,14 +179,14 @@ void HostileGuest::command(Bytes& bytes) {
   guest_.smmu().write(vsmmu::gerrorn, 4, gerror);
 }
 
-void HostileGuest::change_memory(Bytes& bytes) {
+void HostileGuest::change_memory(ByteStream& bytes) {
   const u64 ipa = setup_.places.pages_pa + u64{bytes.byte()} % 8 * (u64{2} << 20);
   HostSide& host = guest_.host();
   host.is_away(ipa) ? host.give_back(ipa) : host.take_away(ipa);
 }
 
 /// Where stage 2 lets nobody through the address is the guest's own, of memory that it has not.
-std::string HostileGuest::access(Bytes& bytes) {
+std::string HostileGuest::access(ByteStream& bytes) {
   const u8 how = bytes.byte();
   spec::Access access{.sid = 1U + (how & 1)};
   access.va = (how & 18) == 18 ? bytes.word() : u64{bytes.byte()} % 32 * guest_page_bytes;

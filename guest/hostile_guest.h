@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "base/byte_stream.h"
 #include "guest/guest.h"
 
 namespace iommucheck::oracle {
@@ -32,13 +33,12 @@ class HostileGuest {
   Guest& guest() { return guest_; }
 
  private:
-  class Bytes;
   void switch_on();
-  void store(Bytes& bytes);
-  void write(Bytes& bytes);
-  void command(Bytes& bytes);
-  void change_memory(Bytes& bytes);
-  std::string access(Bytes& bytes);
+  void store(ByteStream& bytes);
+  void write(ByteStream& bytes);
+  void command(ByteStream& bytes);
+  void change_memory(ByteStream& bytes);
+  std::string access(ByteStream& bytes);
 
   GuestSetup setup_;
   Guest guest_;

@@ -9,40 +9,18 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <memory>
 #include <string>
-#include <string_view>
 
-#include "check/alone.h"
+#include "fuzz/targets/of_driver.h"
 
 namespace {
 
 using namespace iommucheck;
 
-std::string hosts_driver = "builtin";  // --driver=
-
-oracle::HostileGuest& hostile_guest() {
-  static oracle::HostileGuest* const its = [] {
-    oracle::CheckOptions options;
-    options.driver = hosts_driver;
-    auto loaded = oracle::load_plugin(options);
-    if (!loaded) {
-      fmt::print(stderr, "fuzz_guest: {}\n", loaded.error().message);
-      std::exit(2);
-    }
-    auto* kept = new oracle::LoadedPlugin(std::move(*loaded));
-    auto made = std::make_unique<oracle::HostileGuest>(kept->driver());
-    if (const std::string failed = made->boot(); !failed.empty()) {
-      fmt::print(stderr, "fuzz_guest: {}\n", failed);
-      std::exit(2);
-    }
-    return made.release();
-  }();
-  return *its;
-}
+oracle::HostileGuest* hostile_guest = nullptr;  // from the beginning on
 
 void print_numbers() {
-  const auto& n = hostile_guest().numbers();
+  const auto& n = hostile_guest->numbers();
   fmt::print(stderr, "{} stores, {} register writes, {} commands, {} accesses, {} reached memory\n",
              n.stores, n.writes, n.commands, n.accesses, n.reached);
 }
@@ -50,21 +28,16 @@ void print_numbers() {
 }  // namespace
 
 extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
-  constexpr std::string_view key = "--driver=";
-  for (int i = 1; i < *argc; ++i) {
-    const std::string_view argument = (*argv)[i];
-    if (argument.starts_with(key)) hosts_driver = argument.substr(key.size());
-  }
-  (void)hostile_guest();
+  hostile_guest = &fuzz::booted<oracle::HostileGuest>("fuzz_guest", fuzz::driver_of(*argc, *argv));
   std::atexit(print_numbers);
   return 0;
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, std::size_t size) {
-  const std::string wrong = hostile_guest().run({data, size});
+  const std::string wrong = hostile_guest->run({data, size});
   if (wrong.empty()) return 0;
   fmt::print(stderr, "VIOLATION {}\n", wrong);
-  for (const auto& finding : hostile_guest().guest().host().monitor().findings()) {
+  for (const auto& finding : hostile_guest->guest().host().monitor().findings()) {
     fmt::print(stderr, "{}: {}\n", spec::rule_name(finding.rule), finding.statement);
   }
   std::abort();

@@ -7,22 +7,15 @@
 
 #include <vector>
 
-#include "base/random.h"
 #include "check/alone.h"
 #include "impl/driver.h"
 #include "spec/rules.h"
 #include "tests/cases.h"
+#include "tests/drawn_bytes.h"
 #include "tests/places.h"
 
 namespace iommucheck::oracle::containment_test {
 namespace {
-
-std::vector<u8> drawn(u64 seed) {
-  SplitMix64 words(seed);
-  std::vector<u8> bytes(64 + words.below(512));
-  for (u8& byte : bytes) byte = static_cast<u8>(words.next() >> 32);
-  return bytes;
-}
 
 std::string text_of(const std::vector<Finding>& findings) {
   if (findings.empty()) return "nothing";
@@ -34,7 +27,7 @@ TEST(Containment, WhateverUsersWriteTheyReachOnlyWhatTheirStage2Maps) {
   ASSERT_EQ(containment.boot(), "");
   const u64 seed = 1;
   for (u64 i = 0; i < test::cases(2'000, 50'000); ++i) {
-    containment.run(drawn(seed + i));
+    containment.run(test::drawn_bytes(seed + i));
     ASSERT_TRUE(containment.monitor().findings().empty())
         << "seed " << seed + i << " " << text_of(containment.monitor().findings());
   }
@@ -56,7 +49,7 @@ TEST_P(ContainmentTwin, IsFound) {
   ASSERT_EQ(containment.boot(), "");
   bool found = false;
   for (u64 i = 0; i < 50'000 && !found; ++i) {
-    containment.run(drawn(1 + i));
+    containment.run(test::drawn_bytes(1 + i));
     found = !containment.monitor().findings().empty();
   }
   EXPECT_TRUE(found);

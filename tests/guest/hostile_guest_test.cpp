@@ -8,9 +8,9 @@
 #include <functional>
 #include <vector>
 
-#include "base/random.h"
 #include "check/alone.h"
 #include "tests/cases.h"
+#include "tests/drawn_bytes.h"
 #include "tests/guest/guest_world_support.h"
 #include "tests/places.h"
 
@@ -19,19 +19,12 @@ namespace {
 
 using oracle::HostileGuest;
 
-std::vector<u8> drawn(u64 seed) {
-  SplitMix64 words(seed);
-  std::vector<u8> bytes(64 + words.below(512));
-  for (u8& byte : bytes) byte = static_cast<u8>(words.next() >> 32);
-  return bytes;
-}
-
 TEST(HostileGuest, ReachesItsOwnMemoryAlone) {
   HostileGuest hostile(*impl::builtin_driver());
   ASSERT_EQ(hostile.boot(), "");
   const u64 seed = 1;
   for (u64 i = 0; i < cases(400, 100'000); ++i) {
-    ASSERT_EQ(hostile.run(drawn(seed + i)), "")
+    ASSERT_EQ(hostile.run(drawn_bytes(seed + i)), "")
         << "seed " << seed + i << " " << text_of_first(hostile.guest().host().monitor().findings());
   }
   const HostileGuest::Numbers& numbers = hostile.numbers();
@@ -56,7 +49,7 @@ TEST_P(HostilesHost, IsFound) {
   HostileGuest hostile(loaded->driver());
   ASSERT_EQ(hostile.boot(), "");
   std::string found;
-  for (u64 i = 0; i < 50'000 && found.empty(); ++i) found = hostile.run(drawn(1 + i));
+  for (u64 i = 0; i < 50'000 && found.empty(); ++i) found = hostile.run(drawn_bytes(1 + i));
   EXPECT_NE(found, "");
 }
 
