@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "spec/sva/interface.h"
+#include "sva_users_fixture.h"
 
 namespace iommucheck::spec::sva::sva_nested_numbers_test {
 namespace {
@@ -17,8 +17,6 @@ constexpr u64 memory = 0x4000'0000;  // the user's, where its tables lie
 constexpr u64 root = memory;
 constexpr u64 other_root = memory + page;
 constexpr u32 rw = prot_read | prot_write;
-
-using Machine = Setup;  // testing::Test has a Setup of its own
 
 /// Word 0 of a structure is a root, word 1 the number. A command's low word is the number of what
 /// it takes.
@@ -35,7 +33,7 @@ class Numbered final : public UserFormat {
   }
 };
 
-class SvaNestedNumbers : public testing::Test {
+class SvaNestedNumbers : public WithUsers<Numbered> {
  protected:
   SvaNestedNumbers() {
     ok({.kind = CallKind::domain_alloc, .domain_kind = static_cast<u32>(DomainKind::paging_s2)},
@@ -54,16 +52,6 @@ class SvaNestedNumbers : public testing::Test {
           {.root = at, .input_bits = 39, .first = memory, .bytes = 2 * page, .pa = pa + memory});
       state.user_maps(parent, at, 0x1000, page, 0x10000, rw);
     }
-  }
-  Machine two_devices() const {
-    Machine setup;
-    setup.devices = {{.stream_ids = {1}}, {.stream_ids = {2}}};
-    setup.user_format = &format;
-    return setup;
-  }
-  void ok(const Call& call, u64 value = 0) {
-    const Verdict verdict = state.apply(call, {.status = Status::ok, .value = value});
-    EXPECT_TRUE(verdict.ok) << verdict.message;
   }
   /// The device goes by the table, under that number.
   void route(u32 device, u64 table, u64 number) {
@@ -87,10 +75,7 @@ class SvaNestedNumbers : public testing::Test {
     return all.promises[0].state == State::within ? 0 : all.count;
   }
 
-  Numbered format;
-  Trail trail;
   u64 domains = 0;
-  Interface state{trail, two_devices()};
 };
 
 TEST_F(SvaNestedNumbers, a_command_takes_what_has_its_number) {

@@ -3,7 +3,7 @@
 // user's table, or to none.
 #include <gtest/gtest.h>
 
-#include "spec/sva/interface.h"
+#include "sva_users_fixture.h"
 
 namespace iommucheck::spec::sva::sva_user_events_at_pasids_test {
 namespace {
@@ -13,24 +13,17 @@ constexpr u64 users[] = {0x61, 0x62};
 constexpr u64 hosts = 0x63;
 constexpr u64 queues[] = {0x71, 0x72};
 
-using Machine = Setup;  // testing::Test has a Setup of its own
-
-class Told final : public UserFormat {
+class ToldOfTables final : public Told {
  public:
   [[nodiscard]] std::optional<UserRoute> route(const std::array<u64, 2>& /*words*/) const override {
     return UserRoute{.kind = UserRoute::Kind::stage1, .table = 0x1000, .table_bits = 39};
   }
-  [[nodiscard]] UserCommand command(const CommandWords& /*words*/) const override { return {}; }
-  [[nodiscard]] std::optional<EventWords> event(const EventWords& record,
-                                                u64 number) const override {
-    return EventWords{record[0] | number << 32, 0, 0, 0};
-  }
 };
 
-class SvaUserEventsAtPasids : public testing::Test {
+class SvaUserEventsAtPasids : public WithUsers<ToldOfTables> {
  protected:
   /// Device 0 is on a domain of the host's; the users call it 7 and 8.
-  SvaUserEventsAtPasids() {
+  SvaUserEventsAtPasids() : WithUsers(one_device()) {
     ok({.kind = CallKind::domain_alloc, .domain_kind = static_cast<u32>(DomainKind::paging)},
        hosts);
     ok({.kind = CallKind::attach, .domain = hosts});
@@ -48,18 +41,13 @@ class SvaUserEventsAtPasids : public testing::Test {
     }
     ok({.kind = CallKind::pasid_alloc, .min_pasid = 1, .max_pasid = 1}, 1);
   }
-  Machine one_device() const {
+  static Machine one_device() {
     Machine setup;
     setup.devices = {{.stream_ids = {1}, .ssid_bits = 8}};
     setup.ssid_bits = 8;
     setup.keeps_pasid_0 = false;
     setup.routes_users = true;
-    setup.user_format = &format;
     return setup;
-  }
-  void ok(const Call& call, u64 value = 0) {
-    const Verdict verdict = state.apply(call, {.status = Status::ok, .value = value});
-    EXPECT_TRUE(verdict.ok) << verdict.message;
   }
   void lead_to(u64 domain) {
     ok({.kind = CallKind::attach_pasid, .domain = domain, .device = 0, .pasid = 1});
@@ -79,10 +67,6 @@ class SvaUserEventsAtPasids : public testing::Test {
     trail.undo_to(mark);
     return is;
   }
-
-  Told format;
-  Trail trail;
-  Interface state{trail, one_device()};
 };
 
 TEST_F(SvaUserEventsAtPasids, are_of_whoever_has_the_pasid) {

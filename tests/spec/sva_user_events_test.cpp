@@ -2,7 +2,7 @@
 // INTERFACE "Nested": what users are told of.
 #include <gtest/gtest.h>
 
-#include "spec/sva/interface.h"
+#include "sva_users_fixture.h"
 
 namespace iommucheck::spec::sva::sva_user_events_test {
 namespace {
@@ -11,23 +11,14 @@ constexpr u64 parents[] = {0x51, 0x52};
 constexpr u64 domains[] = {0x61, 0x62};
 constexpr u64 q = 0x71;
 
-using Machine = Setup;  // testing::Test has a Setup of its own
-
-/// Word 0 below 0x100 is a user's, and comes with the number above it.
-class Told final : public UserFormat {
+class ToldOfEntries final : public Told {
  public:
   [[nodiscard]] std::optional<UserRoute> route(const std::array<u64, 2>& /*words*/) const override {
     return UserRoute{.kind = UserRoute::Kind::stage1, .entries = 0x1000, .entry_bytes = 64};
   }
-  [[nodiscard]] UserCommand command(const CommandWords& /*words*/) const override { return {}; }
-  [[nodiscard]] std::optional<EventWords> event(const EventWords& record,
-                                                u64 number) const override {
-    if (record[0] >= 0x100) return std::nullopt;
-    return EventWords{record[0] | number << 32, 0, 0, 0};
-  }
 };
 
-class SvaUserEvents : public testing::Test {
+class SvaUserEvents : public WithUsers<ToldOfEntries> {
  protected:
   /// Device 0 is on a domain of the first user, who calls it 7.
   SvaUserEvents() {
@@ -41,16 +32,6 @@ class SvaUserEvents : public testing::Test {
     }
     move(0);
     ok({.kind = CallKind::vdevice, .domain = parents[0], .number = 7});
-  }
-  Machine two_devices() const {
-    Machine setup;
-    setup.devices = {{.stream_ids = {1}}, {.stream_ids = {2}}};
-    setup.user_format = &format;
-    return setup;
-  }
-  void ok(const Call& call, u64 value = 0) {
-    const Verdict verdict = state.apply(call, {.status = Status::ok, .value = value});
-    EXPECT_TRUE(verdict.ok) << verdict.message;
   }
   void move(u32 user) { ok({.kind = CallKind::attach, .domain = domains[user]}); }
   void open(u32 depth, u32 user = 0, u64 handle = q) {
@@ -85,10 +66,6 @@ class SvaUserEvents : public testing::Test {
     }
     EXPECT_TRUE(says(observed, q, true));
   }
-
-  Told format;
-  Trail trail;
-  Interface state{trail, two_devices()};
 };
 
 TEST_F(SvaUserEvents, are_told_in_order_by_the_users_number) {
