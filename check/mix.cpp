@@ -167,12 +167,6 @@ constexpr Needs needed_calls[] = {
     needs_one(OperationKind::user, CallKind::cache_invalidate),
 };
 
-/// A random operation of that kind.
-Operation of_kind(OperationKind kind, u64 word) {
-  const u64 named = fuzz::encode_word({.kind = kind}) & fuzz::kind_mask;
-  return fuzz::random_operation((word & ~fuzz::kind_mask) | named);
-}
-
 /// A table full of pages, one beside the other: an unmap of all of it takes the table out. Some go
 /// on in the next one.
 void fill_a_table(Operation& map, u64 draw) {
@@ -211,12 +205,15 @@ Mix::Kinds Mix::useful(u64 abilities) {
 }
 
 Mix::Mix(Kinds kinds) : kinds_(kinds) {
-  for (u64 word = 0; word <= fuzz::kind_mask; ++word) {
-    const OperationKind kind = fuzz::decode_word(word).kind;
+  for (std::size_t i = 0; i < kind_count; ++i) {
+    const auto kind = static_cast<OperationKind>(i);
     // What is drawn for itself.
     const bool of_its_own = kind == OperationKind::hardware || kind == OperationKind::user;
     const OperationKind its = of_its_own ? OperationKind::map : kind;
-    if (has(its)) ++weights_[number_of(its)];
+    if (has(its)) {
+      u16& weight = weights_[number_of(its)];
+      weight = static_cast<u16>(weight + fuzz::beginnings_of(kind));
+    }
   }
 }
 
@@ -289,14 +286,14 @@ Mix Mix::drawn(SplitMix64& words, Kinds kinds) {
 /// The queue sticks in the next call, stops at one of its first commands, or refuses one.
 fuzz::Operation Mix::time_out(u64 word, u64 draw) {
   if (draw % 4 != 0) {
-    Operation stuck = of_kind(OperationKind::queue, word);
+    Operation stuck = fuzz::random_operation(OperationKind::queue, word);
     stuck.variant = static_cast<u16>(fuzz::QueueKind::stuck);
     return stuck;
   }
   using Kind = fuzz::HardwareKind;
   constexpr Kind kinds[] = {Kind::stop, Kind::stop_sync, Kind::stop_sync, Kind::refuse};
   constexpr u16 first_ones = 8;
-  Operation stops = of_kind(OperationKind::hardware, word);
+  Operation stops = fuzz::random_operation(OperationKind::hardware, word);
   stops.variant = static_cast<u16>(kinds[(draw >> 2) % std::size(kinds)]);
   stops.page %= first_ones;
   return stops;
@@ -306,7 +303,7 @@ fuzz::Operation Mix::next(SplitMix64& words) const {
   const u64 word = words.next();
   const u64 draw = words.next();
   if (time_outs_ == Often::dense && (draw >> 40) % 2 == 0) return time_out(word, draw >> 41);
-  if (of_users_ && (draw >> 60) % 2 == 0) return of_kind(OperationKind::user, word);
+  if (of_users_ && (draw >> 60) % 2 == 0) return fuzz::random_operation(OperationKind::user, word);
   u64 left = draw % total_;
   OperationKind kind = OperationKind::map;
   for (std::size_t i = 0; i < kind_count; ++i) {
@@ -314,7 +311,7 @@ fuzz::Operation Mix::next(SplitMix64& words) const {
     if (left < weights_[i]) break;
     left -= weights_[i];
   }
-  Operation operation = of_kind(kind, word);
+  Operation operation = fuzz::random_operation(kind, word);
   if (fills_tables_ && kind == OperationKind::map && (draw >> 48) % 4 == 0) {
     fill_a_table(operation, draw >> 46);
   }

@@ -19,9 +19,7 @@ void add_hardware(u64 seed, u64 number, Sequence& sequence) {
   if (sequence.operations.size() < least) return;
   constexpr u64 is_hardware = u64{1} << 62;
   const auto operation_of = [](SplitMix64& words) {
-    constexpr fuzz::Operation hardware{.kind = fuzz::OperationKind::hardware};
-    return fuzz::random_operation((words.next() & ~fuzz::kind_mask) |
-                                  (fuzz::encode_word(hardware) & fuzz::kind_mask));
+    return fuzz::random_operation(fuzz::OperationKind::hardware, words.next());
   };
   const auto add = [&](std::size_t at, const fuzz::Operation& operation) {
     sequence.operations.pop_back();

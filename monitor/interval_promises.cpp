@@ -164,8 +164,9 @@ void IntervalPromises::check_interval_for(u32 tag, const Place& place, u64 first
 void IntervalPromises::check_lookups(const Question& asked, u64 first, u64 last) {
   const auto& [tag, place, lookups, alias] = asked;
   // The other StreamIDs of a device, and what is asked once more of a part.
-  const Compared whole{tag, place.device, place.at, lookups};
-  if (std::ranges::find(compared_, whole) != compared_.end()) return;
+  const Compared now{tag, place.device, place.at, lookups, first, last};
+  const auto takes_in = [&](const Compared& before) { return before.takes_in(now); };
+  if (std::ranges::any_of(compared_, takes_in)) return;
   if (!compare(asked, first, last)) return;
   // Where top bytes are ignored, each address has others that are looked up alike.
   constexpr u64 halves = mask(54, 0);
@@ -176,7 +177,9 @@ void IntervalPromises::check_lookups(const Question& asked, u64 first, u64 last)
     const u64 high = half == 0 ? std::min(last, halves) : last;
     if (low <= high && !compare(question, low, high)) return;
   }
-  if (first == 0 && last == ~u64{0}) compared_.push_back(whole);
+  // Of many parts few are asked again, and each question would look at all of them.
+  constexpr std::size_t parts_max = 16;
+  if ((first == 0 && last == ~u64{0}) || compared_.size() < parts_max) compared_.push_back(now);
 }
 
 /// Piece by piece. False: one is not as promised, which is not known, or there is no telling.

@@ -16,8 +16,7 @@ class IntervalPromises : public HardwareEvents {
  protected:
   using HardwareEvents::HardwareEvents;
 
-  /// From here on what is found right for all input addresses is not compared again, until
-  /// something changes.
+  /// From here on what is found right is not compared again, until something changes.
   void begin_comparison() { compared_.clear(); }
   /// No space is known any more to have more pieces than are compared.
   void forget_endless() { endless_ = false; }
@@ -40,16 +39,19 @@ class IntervalPromises : public HardwareEvents {
  private:
   /// Configurations by which a tag is looked up.
   using Lookups = InlineVector<spec::StreamOption, 1>;
-  /// What was found right for all input addresses.
+  /// What was found right, from `first` to `last`.
   struct Compared {
     u32 tag = 0;
     u32 device = 0;
     spec::sva::Substream at;
     Lookups lookups;
-    friend bool operator==(const Compared& a, const Compared& b) {
+    u64 first = 0;
+    u64 last = 0;
+
+    [[nodiscard]] bool takes_in(const Compared& other) const {
       const auto alike = [](const auto& x, const auto& y) { return x.looks_up_like(y); };
-      return a.tag == b.tag && a.device == b.device && a.at == b.at &&
-             std::ranges::equal(a.lookups, b.lookups, alike);
+      return tag == other.tag && device == other.device && at == other.at && first <= other.first &&
+             other.last <= last && std::ranges::equal(lookups, other.lookups, alike);
     }
   };
   /// What is compared with promises, address by address: one tag by some configurations, or one

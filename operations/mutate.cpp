@@ -25,9 +25,7 @@ void change_field(Operation& operation, Draw& draw) {
   for (int tries = 0; tries < 8; ++tries) {
     const FieldInfo& field = fields[draw.below(fields.size())];
     if (!uses(operation.kind, field)) continue;
-    u64 word = draw.word();
-    word = (word & ~kind_mask) | (encode_word({.kind = operation.kind}) & kind_mask);
-    operation.*field.member = decode_word(word).*field.member;
+    operation.*field.member = random_operation(operation.kind, draw.word()).*field.member;
     return;
   }
 }

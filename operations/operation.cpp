@@ -274,6 +274,7 @@ constexpr bool fields_fill_the_word() {
   return at == 64;
 }
 static_assert(fields_fill_the_word());
+static_assert(mask(kind_width - 1, 0) == kind_mask);
 
 }  // namespace
 
@@ -310,9 +311,12 @@ Operation normalised(Operation operation) {
 }
 
 Operation decode_word(u64 word) {
-  Operation operation;
-  operation.kind = static_cast<OperationKind>(kinds[word & mask(kind_width - 1, 0)]);
-  const u32 used = used_by(operation.kind);
+  return random_operation(static_cast<OperationKind>(kinds[word & kind_mask]), word);
+}
+
+Operation random_operation(OperationKind kind, u64 word) {
+  Operation operation{.kind = kind};
+  const u32 used = used_by(kind);
   for (unsigned i = 0; i < std::size(fields); ++i) {
     if (((used >> i) & 1) == 0) continue;
     const FieldInfo& field = fields[i];
@@ -321,6 +325,15 @@ Operation decode_word(u64 word) {
     operation.*field.member = table.empty() ? static_cast<u16>(raw) : table[raw];
   }
   return operation;
+}
+
+u16 beginnings_of(OperationKind kind) {
+  static constexpr auto counts = [] {
+    std::array<u16, kind_count> of_kinds{};
+    for (const u8 each : kinds) ++of_kinds[each];
+    return of_kinds;
+  }();
+  return counts[static_cast<std::size_t>(kind)];
 }
 
 u64 encode_word(const Operation& given) {

@@ -270,6 +270,10 @@ Operation decode_word(u64 word);
 u64 encode_word(const Operation& given);
 /// An operation from one random word.
 inline Operation random_operation(u64 random_word) { return decode_word(random_word); }
+/// The same, of that kind: what of the word says which is not looked at.
+Operation random_operation(OperationKind kind, u64 random_word);
+/// Of the kind_mask + 1 beginnings of a word, how many stand for the kind.
+u16 beginnings_of(OperationKind kind);
 
 inline constexpr u8 codec_version = 3;
 

@@ -311,12 +311,55 @@ static std::string edges_agree(const CachesView& of) {
   return differ([] { return "edges from cached pointers"; }, cached, pointers);
 }
 
+// ---- what fetches may read ----------------------------------------------------------------------
+
+namespace {
+
+bool same_stes(const Fetches::SteOptions& a, const Fetches::SteOptions& b) {
+  return std::ranges::equal(a, b, [](const Fetches::SteOption& x, const Fetches::SteOption& y) {
+    return x.ste == y.ste && x.decision == y.decision && x.place == y.place && x.dies == y.dies &&
+           x.unknown == y.unknown && x.bad_streamid == y.bad_streamid && x.conflict == y.conflict &&
+           x.any == y.any;
+  });
+}
+
+bool same_cds(const Fetches::CdOptions& a, const Fetches::CdOptions& b) {
+  return std::ranges::equal(a, b, [](const Fetches::CdOption& x, const Fetches::CdOption& y) {
+    return x.cd == y.cd && x.place == y.place && x.dies == y.dies && x.unknown == y.unknown &&
+           x.bad_substreamid == y.bad_substreamid;
+  });
+}
+
+}  // namespace
+
+/// A change of configuration that nobody was told of leaves what was read before it.
+std::string Fetches::consistent() const {
+  if (!is_followed()) return {};
+  for (const KnownStes& known : known_stes_) {
+    if (!known.known || known.version != version_of(known.sid)) continue;
+    SteOptions now;
+    if (!look_at_stes(known.sid, now) || !same_stes(now, known.options)) {
+      return "the STE of stream " + hex(known.sid) + " is not what is kept of it";
+    }
+    for (const KnownCds& cd : known_cds_) {
+      if (!cd.known || cd.sid != known.sid || cd.version != known.version) continue;
+      CdOptions cds;
+      if (!look_at_cds_of(cd.sid, cd.ssid, now, cds) || !same_cds(cds, cd.options)) {
+        return "the CD of stream " + hex(cd.sid) + ", substream " + hex(cd.ssid) +
+               " is not what is kept of it";
+      }
+    }
+  }
+  return {};
+}
+
 std::string consistent(const CachesView& of) {
   if (of.findings.gave_up() || !of.findings.unsupported().empty()) return {};
   for (const auto& [owner, wrong] :
        {std::pair{"Memory", of.memory.consistent()},
         std::pair{"Commands", of.commands.consistent()},
         std::pair{"ConfigCache", of.config.consistent()},
+        std::pair{"Fetches", of.fetches.consistent()},
         std::pair{"Regimes", of.regimes.consistent()},
         std::pair{"TableGraph", of.graph.consistent()},
         std::pair{"TlbItems", of.items.consistent()}, std::pair{"Atcs", of.atcs.consistent()},

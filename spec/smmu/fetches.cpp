@@ -252,6 +252,18 @@ bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies
 }
 
 bool Fetches::ste_options(u32 sid, SteOptions& options) const {
+  if (!is_followed()) return look_at_stes(sid, options);
+  KnownStes& known = known_stes_[sid % known_stes_.size()];
+  const ConfigurationVersion version = version_of(sid);
+  if (!known.known || known.sid != sid || known.version != version) {
+    known = {.sid = sid, .version = version, .options = {}};
+    known.known = look_at_stes(sid, known.options);
+  }
+  options = known.options;
+  return known.known;
+}
+
+bool Fetches::look_at_stes(u32 sid, SteOptions& options) const {
   if (!read_stes(sid, options)) return false;
   if (!spans_.none() && !add_span(sid, options)) return false;
   for (SteOption& option : options) {
@@ -463,8 +475,20 @@ bool Fetches::span_differs(SidRange span) const {
   return differs;
 }
 
-// A cached CD is found by SID and SSID alone, so the CD table of every possible STE counts.
 bool Fetches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const {
+  if (!is_followed()) return look_at_cds_of(sid, ssid, all, options);
+  KnownCds& known = known_cds_[(u64{sid} * 7 + ssid) % known_cds_.size()];
+  const ConfigurationVersion version = version_of(sid);
+  if (!known.known || known.sid != sid || known.ssid != ssid || known.version != version) {
+    known = {.sid = sid, .ssid = ssid, .version = version, .options = {}};
+    known.known = look_at_cds_of(sid, ssid, all, known.options);
+  }
+  options = known.options;
+  return known.known;
+}
+
+// A cached CD is found by SID and SSID alone, so the CD table of every possible STE counts.
+bool Fetches::look_at_cds_of(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const {
   Places places;
   for (const SteOption& ste : all) {
     // Under stage 2 it is a user's.
@@ -647,10 +671,9 @@ void Fetches::add_stage2(u32 sid, const SteOption& ste, StreamOption& option) co
 }
 
 const StreamOptions& Fetches::options_of(u32 sid, u32 ssid, bool ssv) const {
-  const ConfigurationVersion version{stream_versions_[sid % stream_versions_.size()],
-                                     streams_version_, trail_.generation()};
+  const ConfigurationVersion version = version_of(sid);
   KnownOptions& known = known_options_[(u64{sid} * 7 + ssid) % known_options_.size()];
-  const bool followed = controls_.enabled() && !from_reset_.has_config();
+  const bool followed = is_followed();
   if (followed && known.known && known.version == version && known.sid == sid &&
       known.ssid == ssid && known.ssv == ssv) {
     return known.options;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -131,6 +132,7 @@ class Fetches {
   [[nodiscard]] SidRange within_table(SidRange span) const;
   /// STEs of the span, as they are in memory or cached, differ in anything but CONT.
   [[nodiscard]] bool span_differs(SidRange span) const;
+  /// `all`: what ste_options() has of the stream.
   bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
   /// Adds the CDs of substream `number`, once, for an event.
   void look_at_cds(u32 sid, u32 number, Options& options);
@@ -157,6 +159,8 @@ class Fetches {
   /// Likewise the STEs of a span, which serve each stream of it: until forget_span().
   void gather_span(SidRange span);
   void forget_span() { span_stes_.valid = false; }
+  /// What is kept is what would be read now (consistent.cpp): the first disagreement, or nothing.
+  [[nodiscard]] std::string consistent() const;
 
  private:
   /// Of one stream; changes whenever one of its options may, while structures can be fetched and
@@ -174,6 +178,20 @@ class Fetches {
     bool known = false;
     ConfigurationVersion version;
     StreamOptions options;
+  };
+  /// What ste_options() or cd_options() has of them, as long as no configuration changes.
+  struct KnownStes {
+    u32 sid = 0;
+    bool known = false;
+    ConfigurationVersion version;
+    SteOptions options;
+  };
+  struct KnownCds {
+    u32 sid = 0;
+    u32 ssid = 0;
+    bool known = false;
+    ConfigurationVersion version;
+    CdOptions options;
   };
   struct CdItems {
     bool valid = false;
@@ -232,6 +250,15 @@ class Fetches {
     bool cached_only = false;
   };
   using StePlaces = InlineVector<StePlace, 4>;
+  [[nodiscard]] ConfigurationVersion version_of(u32 sid) const {
+    return {stream_versions_[sid % stream_versions_.size()], streams_version_, trail_.generation()};
+  }
+  /// note_change() tells of each change.
+  [[nodiscard]] bool is_followed() const {
+    return controls_.enabled() && !from_reset_.has_config();
+  }
+  bool look_at_stes(u32 sid, SteOptions& options) const;
+  bool look_at_cds_of(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
   void ste_places(u32 sid, StePlaces& places, SteOptions& options) const;
   bool read_stes(u32 sid, SteOptions& options) const;
   bool add_span(u32 sid, SteOptions& options) const;
@@ -270,6 +297,8 @@ class Fetches {
   CdItems cd_items_;
   SpanStes span_stes_;
   mutable std::array<KnownOptions, 64> known_options_;
+  mutable std::array<KnownStes, 32> known_stes_;
+  mutable std::array<KnownCds, 64> known_cds_;
   mutable StreamOptions scratch_ways_;
   mutable std::array<Forming, 64> formings_;
 };
