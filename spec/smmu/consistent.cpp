@@ -315,19 +315,22 @@ static std::string edges_agree(const CachesView& of) {
 
 namespace {
 
+/// In any order: what is cached is in none.
 bool same_stes(const Fetches::SteOptions& a, const Fetches::SteOptions& b) {
-  return std::ranges::equal(a, b, [](const Fetches::SteOption& x, const Fetches::SteOption& y) {
-    return x.ste == y.ste && x.decision == y.decision && x.place == y.place && x.dies == y.dies &&
-           x.unknown == y.unknown && x.bad_streamid == y.bad_streamid && x.conflict == y.conflict &&
-           x.any == y.any;
-  });
+  return std::ranges::is_permutation(
+      a, b, [](const Fetches::SteOption& x, const Fetches::SteOption& y) {
+        return x.ste == y.ste && x.decision == y.decision && x.place == y.place &&
+               x.dies == y.dies && x.unknown == y.unknown && x.bad_streamid == y.bad_streamid &&
+               x.conflict == y.conflict && x.any == y.any;
+      });
 }
 
 bool same_cds(const Fetches::CdOptions& a, const Fetches::CdOptions& b) {
-  return std::ranges::equal(a, b, [](const Fetches::CdOption& x, const Fetches::CdOption& y) {
-    return x.cd == y.cd && x.place == y.place && x.dies == y.dies && x.unknown == y.unknown &&
-           x.bad_substreamid == y.bad_substreamid;
-  });
+  return std::ranges::is_permutation(
+      a, b, [](const Fetches::CdOption& x, const Fetches::CdOption& y) {
+        return x.cd == y.cd && x.place == y.place && x.dies == y.dies && x.unknown == y.unknown &&
+               x.bad_substreamid == y.bad_substreamid;
+      });
 }
 
 }  // namespace
