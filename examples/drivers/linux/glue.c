@@ -224,6 +224,9 @@ static struct iommu_domain* make_identity(struct device* device, int* is_static)
   const struct iommu_ops* ops = device->iommu->iommu_dev->ops;
 #ifdef HAVE_IDENTITY_DOMAIN
   *is_static = 1;
+#ifdef HAVE_DOMAIN_OWNER /* as iommu.c says of a default domain; there it is one */
+  ops->identity_domain->owner = ops;
+#endif
   return ops->identity_domain;
 #else
   struct iommu_domain* domain = ops->domain_alloc(IOMMU_DOMAIN_IDENTITY);

@@ -73,6 +73,7 @@ feature() { # NAME FILE PATTERN
 find_features() {
   feature HAVE_PAGING_ALLOC include/linux/iommu.h 'iommu_paging_domain_alloc\('
   feature HAVE_IDENTITY_DOMAIN "$smmu/arm-smmu-v3.c" '\.identity_domain'
+  feature HAVE_DOMAIN_OWNER include/linux/iommu.h 'struct iommu_ops \*owner'
   feature HAVE_BLOCKED_DOMAIN "$smmu/arm-smmu-v3.c" '\.blocked_domain'
   feature HAVE_MAP_GFP include/linux/iommu.h 'iommu_map\([^)]*gfp_t'
   feature HAVE_FWSPEC_INIT_OPS include/linux/iommu.h 'iommu_fwspec_init\([^)]*ops\)'
