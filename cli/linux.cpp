@@ -12,6 +12,7 @@
 #include "check/finding_files.h"
 #include "check/finding_kind.h"
 #include "check/known_findings.h"
+#include "cli/check_settings.h"
 #include "cli/console.h"
 #include "cli/options.h"
 #include "cli/program.h"
@@ -147,17 +148,11 @@ class Linux {
 
   [[nodiscard]] oracle::CheckOptions settings_of(const CheckCommand& check,
                                                  const std::string& plugin) const {
-    oracle::CheckOptions settings;
+    oracle::CheckOptions settings = check_settings(check);
     settings.driver = plugin;
-    settings.machine = check.machine;
-    settings.seed = *check.seed;
-    settings.sequences = check.runs;
-    settings.seconds = check.seconds.value_or(0);
+    settings.out_directory.clear();
     settings.findings_max = linux_findings_of_base;
-    settings.jobs = std::max(check.jobs, 1U);
-    settings.hang_seconds = check.hang_seconds;
     settings.today = oracle::today();
-    settings.stop = interrupted;
     return settings;
   }
 
