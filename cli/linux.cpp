@@ -11,6 +11,7 @@
 #include "check/alone.h"
 #include "check/finding_files.h"
 #include "check/finding_kind.h"
+#include "check/given.h"
 #include "check/known_findings.h"
 #include "cli/check_settings.h"
 #include "cli/console.h"
@@ -51,6 +52,7 @@ class Linux {
     fs::create_directories(out_, error);
     if (error) return ended({ErrorCode::environment, options_.out + ": " + error.message()});
     if (auto found = find_script(); !found) return ended(found.error());
+    if (auto found = find_sequences(); !found) return ended(found.error());
     const std::string plugin = (out_ / "linux.so").string();
     if (!build(options_.tree, plugin, "kbuild")) return not_built(options_.tree);
     CheckCommand check = check_of(plugin);
@@ -86,6 +88,23 @@ class Linux {
         ErrorCode::environment,
         "examples/drivers/linux/build.sh is neither beside the installed program "
         "(share/iommucheck) nor in its tree: install all of it, or name a script (--build)");
+  }
+
+  /// What random sequences seldom come to: FILE.ops of a folder `sequences` beside the script.
+  Expected<void> find_sequences() {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(script_.parent_path() / "sequences", error)) {
+      if (entry.path().extension() == ".ops") sequences_.push_back(entry.path().string());
+    }
+    std::ranges::sort(sequences_);
+    auto read = std::make_shared<std::vector<oracle::GivenCase>>();
+    for (const std::string& path : sequences_) {
+      auto one = oracle::read_given(path);
+      if (!one) return std::unexpected(std::move(one.error()));
+      read->push_back(std::move(*one));
+    }
+    if (!read->empty()) given_ = std::move(read);
+    return {};
   }
 
   /// Whether it was built. What kbuild made of another revision is thrown away before.
@@ -135,6 +154,7 @@ class Linux {
     check.format = options_.format;
     check.reports = options_.reports;
     check.driver = plugin.starts_with('/') ? plugin : "./" + plugin;
+    check.files = sequences_;
     check.machine = linux_machine;
     check.seed = options_.seed.value_or(1);
     check.seconds = options_.seconds;
@@ -150,6 +170,7 @@ class Linux {
                                                  const std::string& plugin) const {
     oracle::CheckOptions settings = check_settings(check);
     settings.driver = plugin;
+    settings.given = given_;
     settings.out_directory.clear();
     settings.findings_max = linux_findings_of_base;
     settings.today = oracle::today();
@@ -257,6 +278,8 @@ class Linux {
   const LinuxCommand& options_;
   fs::path out_;
   fs::path script_;
+  std::vector<std::string> sequences_;
+  std::shared_ptr<const std::vector<oracle::GivenCase>> given_;  ///< these, read
   bool is_stand_in_ = false;
   bool base_is_not_built_ = false;
 };

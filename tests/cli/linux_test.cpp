@@ -62,6 +62,20 @@ TEST_F(LinuxTree, BisectNamesTheCommitThatBroughtTheBug) {
   EXPECT_EQ(shell("cd " + tree() + " && git status --short").out, "");
 }
 
+TEST_F(LinuxTree, SequencesBesideTheScriptAreRunFirst) {
+  shell("mkdir " + path("sequences"));
+  write("sequences/a.ops", "attach\nmap\nunmap\n");
+  EXPECT_EQ(shell(linux(tree())).status, 0);
+  commit(forgets);
+  const Ran found = shell(linux(tree() + " --findings 1"));
+  EXPECT_EQ(found.status, 1);
+  EXPECT_THAT(found.out, HasSubstr("sequences/a.ops"));
+  write("sequences/b.ops", "nonsense\n");
+  const Ran wrong = shell(linux(tree()));
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("sequences/b.ops:1:1"));
+}
+
 TEST_F(LinuxTree, HasAnExitStatusForEachVerdict) {
   EXPECT_EQ(shell(linux(tree())).status, 0);
   commit(breaks);

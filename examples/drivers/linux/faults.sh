@@ -24,6 +24,7 @@ for file in "\$FAULTY_FILES"/*.c; do
 done
 exec bash "$here/build.sh" "\$@"
 END
+ln -sfn "$here/sequences" "$out/sequences"
 
 # judge NAME: what stands in FAULTY_FILES; the exit status is the command's.
 judge() {
