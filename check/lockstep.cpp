@@ -285,6 +285,7 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
     if (!of_memory) fail_hook(0);
     host_.choose_first();
     if (monitor_.smmu().is_stuck()) monitor_.queue_stuck(false);
+    if (tell_error() && !monitor_.findings().empty()) return;
     sva_.resume_waiting();
     faults_.repeat_answered();
     if (guest_) look_below();
@@ -360,8 +361,50 @@ void Lockstep::perform_hardware(const fuzz::Operation& operation) {
       // Now and then the endpoint is silent for longer than a driver asks, and not for ever.
       if (times_out) smmu.fail_sync(at, operation.mapping % 4 == 3 ? 16 : 1);
       return;
+    case HardwareKind::abort: return abort_accesses(operation);
     default: case_.hardware.interrupt_every = static_cast<u32>(at); return;
   }
+}
+
+/// GERROR tells of each, and the driver hears of that at once. Interrupts are merged or late now
+/// and then, so that one finds nothing new. IHI 0070 7.2.2, 7.5.
+void Lockstep::abort_accesses(const fuzz::Operation& operation) {
+  namespace bit_of = spec::gerror;
+  constexpr u32 errors[] = {bit_of::msi_cmdq_abt,
+                            bit_of::eventq_abt_err,
+                            bit_of::priq_abt_err,
+                            bit_of::msi_eventq_abt | bit_of::msi_priq_abt,
+                            bit_of::eventq_abt_err | bit_of::msi_gerror_abt,
+                            bit_of::eventq_abt_err | bit_of::priq_abt_err,
+                            bit_of::eventq_abt_err | bit_of::msi_eventq_abt,
+                            bit_of::aborts};
+  spec::Smmu& smmu = monitor_.smmu();
+  if (host_.driver().handle_irq == nullptr || !smmu.tells_errors()) return;
+  const u32 which = errors[operation.mapping % std::size(errors)];
+  const u32 rounds = 1 + operation.page % 4;
+  const auto goes_on = [&] { return monitor_.findings().empty(); };
+  bool told = false;
+  // Now and then the queue goes on only when the handlers are through.
+  const bool stuck = operation.page >= 16 && caller_.claims(Claim::time_outs);
+  if (stuck) monitor_.queue_stuck(true);
+  for (u32 round = 0; round < rounds && goes_on(); ++round) {
+    for (u32 error = 1; error <= which; error <<= 1) {
+      // A message that a driver waits for in vain.
+      if (error == bit_of::msi_cmdq_abt && !caller_.claims(Claim::time_outs)) continue;
+      if ((which & error) != 0) smmu.abort(error);
+    }
+    told |= tell_error();
+  }
+  if (stuck) monitor_.queue_stuck(false);
+  const u32 more = told ? (operation.page / 4) % 3 : 0;
+  for (u32 n = 0; n < more && goes_on(); ++n) host_.irq(IOMMUCHECK_IRQ_GLOBAL_ERROR);
+}
+
+/// If there is one that the driver is to hear of.
+bool Lockstep::tell_error() {
+  if (!monitor_.smmu().take_error_interrupt()) return false;
+  host_.irq(IOMMUCHECK_IRQ_GLOBAL_ERROR);
+  return true;
 }
 
 u64 Lockstep::abilities() const { return abilities_of(host_); }

@@ -117,6 +117,8 @@ class Lockstep {
   void perform(const fuzz::Operation& operation);
   void perform_sva(const fuzz::Operation& operation);
   void perform_hardware(const fuzz::Operation& operation);
+  void abort_accesses(const fuzz::Operation& operation);
+  bool tell_error();
   void fail_hook(u16 which);
   void forget_what_is_gone();
   // lockstep_guest.cpp

@@ -206,7 +206,8 @@ void DriverHost::bind_platform() {
     if (token == IOMMUCHECK_WAIT_INTERRUPT) host.waits_for_interrupt();
     const u64 progress = host.monitor_.smmu().progress_made();
     if (std::exchange(host.progress_, progress) != progress) host.waits_ = 0;
-    if (host.monitor_.smmu().is_stuck() && host.waits_ >= stuck_waits_max) return 1;
+    const bool in_vain = host.monitor_.smmu().is_stuck() || host.message_lost_;
+    if (in_vain && host.waits_ >= stuck_waits_max) return 1;
     if (++host.waits_ <= waits_max) return 0;
     if (host.waits_ == waits_max + 1) host.monitor_.hangs();
     return 1;
@@ -330,6 +331,14 @@ u64 DriverHost::read_register(u64 offset, unsigned size) {
 
 /// The command queue has come to where it was to stop.
 void DriverHost::stops_where_it_is_to() {
+  // Who waits for a message that is lost waits in vain, as if the queue did not move.
+  if (monitor_.smmu().take_lost_message()) {
+    message_lost_ = endpoint_failed_ = true;
+    if (!monitor_.smmu().is_stuck()) {
+      monitor_.queue_stuck(true);
+      monitor_.queue_stuck(false);
+    }
+  }
   if (monitor_.smmu().has_stopped()) monitor_.queue_stuck(true);
 }
 

@@ -236,7 +236,10 @@ class DriverHost {
   void abandon_threads();
   int wait_for_others();
   bool invalidate(u64 mm, u64 va, u64 bytes);
-  void begin_steps() { waits_ = steps_ = 0; }
+  void begin_steps() {
+    waits_ = steps_ = 0;
+    message_lost_ = false;
+  }
   u64 read_register(u64 offset, unsigned size);
   void exposes(u64 offset);
   void stops_where_it_is_to();
@@ -289,7 +292,8 @@ class DriverHost {
   Monitor::Messages unseen_messages_;  // that came while the driver waited (messages.cpp)
   bool tells_loads_ = false;           // of messages, in this call
   bool former_owner_ = false;
-  bool endpoint_failed_ = false;  // the driver saw that in this call
+  bool endpoint_failed_ = false;  // the driver saw that in this call, or has lost a message
+  bool message_lost_ = false;     // of a CMD_SYNC, for which it may wait in this call
 };
 
 }  // namespace iommucheck::oracle

@@ -224,6 +224,8 @@ class TraceFeeder::Feeder {
       return;
     }
     m_.fed_.allocation_failed = false;
+    // It stood still while a handler ran, and goes on: that is nothing for this call.
+    if (m_.fed_.calls.empty()) m_.fed_.queue_was_stuck = m_.smmu_.is_stuck();
     m_.fed_.calls[static_cast<u64>(call.id)] = m_.call_begins(whole);
   }
   void operator()(const trace::Return& result) {
@@ -293,6 +295,7 @@ class TraceFeeder::Feeder {
     if (irq.kind == trace::IrqKind::event_queue) m_.interrupt_of_event_queue();
     if (irq.kind == trace::IrqKind::page_request_queue) m_.interrupt_of_page_queue();
     if (irq.kind == trace::IrqKind::command_sync) m_.interrupt_of_sync();
+    if (irq.kind == trace::IrqKind::global_error) m_.interrupt_of_error();
   }
 
   // ---- processes --------------------------------------------------------------------------------

@@ -84,6 +84,13 @@ void RegisterEvents::irq(AgentId by, u32 source) {
   if (kind == trace::IrqKind::event_queue) interrupt_of_event_queue();
   if (kind == trace::IrqKind::page_request_queue) interrupt_of_page_queue();
   if (kind == trace::IrqKind::command_sync) interrupt_of_sync();
+  if (kind == trace::IrqKind::global_error) interrupt_of_error();
+}
+
+void RegisterEvents::interrupt_of_error() {
+  if (recording_ || hardware_) return;
+  smmu_.interrupt_of_error();
+  gather();
 }
 
 void RegisterEvents::interrupt_of_sync() {

@@ -27,6 +27,7 @@ class RegisterEvents : public MemoryEvents {
   void interrupt_of_event_queue();
   void interrupt_of_page_queue();
   void interrupt_of_sync();
+  void interrupt_of_error();
 };
 
 }  // namespace iommucheck::oracle

@@ -139,7 +139,11 @@ constexpr auto user_kinds = [] {
   table[1] = table[2] = static_cast<u8>(UserKind::events);  // came later: two of the three
   return table;
 }();
-constexpr auto hardware_kinds = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto hardware_kinds = [] {
+  auto table = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+  table[2] = static_cast<u8>(HardwareKind::abort);  // came later: one of the three
+  return table;
+}();
 constexpr auto hardware_commands = spread<16>(std::to_array({3u, 6u, 2u, 1u, 1u, 1u, 1u, 1u}));
 // Few looks fill a queue of any size as well: each new command begins them anew.
 constexpr auto hardware_waits =

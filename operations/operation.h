@@ -206,6 +206,9 @@ enum class HardwareKind : u16 {
   refuse,       ///< the `at`-th CMD_SYNC behind a CMD_ATC_INV ends in CERROR_ATC_INV_SYNC
   acknowledge,  ///< registers follow after `looks`
   interrupts,   ///< the driver hears of records of the event queue with each `at`-th one
+  /// Accesses of the SMMU to its queues and messages abort: those that `commands` says, several
+  /// times, by `at`, each when the driver has dealt with the one before.
+  abort,
   count
 };
 

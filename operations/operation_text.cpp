@@ -87,8 +87,8 @@ constexpr std::string_view switches[] = {"table", "master"};
 constexpr std::string_view task_binds[] = {"explicit", "svm", "bad_flags"};
 constexpr std::string_view fault_kinds[] = {"open", "read", "answer", "late", "close", "fault"};
 constexpr std::string_view links[] = {"attach", "detach", "selected"};
-constexpr std::string_view hardware_kinds[] = {"pace",   "stop",        "stop_sync",
-                                               "refuse", "acknowledge", "interrupts"};
+constexpr std::string_view hardware_kinds[] = {"pace",        "stop",       "stop_sync", "refuse",
+                                               "acknowledge", "interrupts", "abort"};
 constexpr std::string_view user_kinds[] = {"table",  "entry",  "commands",
                                            "number", "access", "events"};
 constexpr std::string_view dirty_kinds[] = {"clear", "keep", "on", "off", "arguments"};

@@ -217,6 +217,35 @@ void abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// Without an address no message is sent, so that none can abort. IHI 0070 6.3.21, 7.5.
+void no_abort_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "interrupts: no message aborts that nobody has configured");
+  b.asks(rule::REGISTER_READ);
+  b.write(reg::eventq_irq_cfg0, 0, 8);
+  b.write(reg::gerror_irq_cfg0, 0, 8);
+  enable(b, events | errors);
+  b.translate(0, b.root(spec::Granule::g4k, 25));
+  b.read(reg::gerror);
+  b.poll();
+  for (u64 round = 0; round < 2; ++round) {
+    b.access(0x1000 * (1 + round));
+    b.poll();
+    b.read(reg::gerror);
+    b.command(spec::cmd_sync(1, 0, 0));
+    b.sync();
+    b.read(reg::gerror);
+  }
+  b.command_words(0xff, 0);  // an error, of which no message tells either
+  for (unsigned i = 0; i < 3; ++i) {
+    b.read(reg::cmdq_cons);
+    b.read(reg::gerror);
+  }
+  b.mend();
+  b.sync();
+  b.read(reg::gerror);
+  cases.push_back(b.take());
+}
+
 /// The message of page requests.
 void page_abort_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!device.pri) return;
@@ -304,6 +333,7 @@ void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
   sync_cases(device, cases);
   page_request_interrupts(device, cases);
+  if (spec::parse_capabilities(device.id).msi) no_abort_case(device, cases);
   if (device.absent_bytes != 0 && spec::parse_capabilities(device.id).msi) {
     abort_cases(device, cases);
     page_abort_case(device, cases);

@@ -85,7 +85,9 @@ bool CommandQueue::wait_until(const Platform& platform, u64 position, Look look)
       if (++errors > errors_max) return false;
       if (has_come_to(platform, position, look)) return true;
     }
-    if (!in_time) return false;
+    if (in_time) continue;
+    // The message may have been lost, where CMDQ_CONS says what is consumed. IHI 0070 3.18.1, 7.5.
+    return look == Look::message && has_come_to(platform, position, Look::cons);
   }
 }
 

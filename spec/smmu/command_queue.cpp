@@ -188,6 +188,7 @@ bool CommandQueue::execute(const CommandWords& words, bool certain) {
     messages_.note(command, exposed_total_, cons_total_);
     interrupts_.note(command, exposed_total_, cons_total_);
   }
+  if (!certain) messages_.note_unknown();
   if (command.op == Opcode::sync) stops_.note_sync(exposed_total_);
   if (certain && stalls_.execute(command, words, controls_.smmuen())) {
     ground_.set(acted_total_, exposed_total_ + 1);

@@ -24,7 +24,18 @@ class GlobalErrors {
   }
 
   void toggle(u64 errors) { ground_.set(gerror_, gerror_ ^ errors); }
+  /// Of those, the ones that are not active become so; what of them did.
+  u64 raise(u64 errors) {
+    const u64 fresh = errors & ~active();
+    toggle(fresh);
+    return fresh;
+  }
   void write_gerrorn(u64 value);
+  /// The interrupt of global errors comes. What the driver had read before the last one came, and
+  /// that one has not brought it to acknowledge, it leaves: what follows of that kind is not told.
+  void interrupt();
+  /// As a device: the driver reads GERROR.
+  void note_read() { ground_.set(known_, known_ | active()); }
   /// GERROR reads as `value`: each bit is as it was last seen, or as it has become since. The bits
   /// that are neither, 0 of a legal answer.
   u64 observe_gerror(u64 value);
@@ -32,7 +43,9 @@ class GlobalErrors {
  private:
   Ground& ground_;
   u64 gerror_ = 0, gerrorn_ = 0;
-  u64 seen_ = 0;  // GERROR as last observed: it may lag behind
+  u64 seen_ = 0;   // GERROR as last observed: it may lag behind
+  u64 known_ = 0;  // errors that the driver has read to be active, and not acknowledged
+  u64 left_ = 0;   // those of them that it had read before the last interrupt came
 };
 
 }  // namespace iommucheck::spec

@@ -48,11 +48,19 @@ u64* InterruptRegisters::storage(u32 offset) {
 }
 
 void InterruptRegisters::note_written(u32 offset, unsigned size) {
-  for (unsigned i = 0; i < irq_sources && cfg_unknown_ != 0; ++i) {
+  for (unsigned i = 0; i < irq_sources; ++i) {
     const u32 first = irq_cfgs[i].first;
     if (offset < first || offset >= first + 4 * irq_cfg_words) continue;
     const u64 words = low_mask(u64{size / 4}) << (offset - first) / 4;
     ground_.set(cfg_unknown_, cfg_unknown_ & ~(words << i * irq_cfg_words));
+    ground_.set(written_, written_ | words << i * irq_cfg_words);
+  }
+}
+
+/// Before SMMUv3.2 the register may then have any value.
+void InterruptRegisters::note_guarded(u32 offset) {
+  for (const IrqCfg& each : irq_cfgs) {
+    if (offset == each.first) ground_.set(sent_, sent_ | each.enable);
   }
 }
 
@@ -77,6 +85,29 @@ void InterruptRegisters::check_configured(u64 enabled) {
   }
 }
 
+/// Both halves of the address were written since reset.
+bool InterruptRegisters::knows_address(unsigned source) const {
+  return (written_ >> source * irq_cfg_words & 3) == 3;
+}
+
+/// Where the address is guarded it does not change from here on. IHI 0070 6.3.21.
+void InterruptRegisters::note_sources(u64 enabled) {
+  if (!ground_.capabilities().msi) return;
+  for (unsigned i = 0; i < irq_sources; ++i) {
+    const bool none = knows_address(i) && cfg_[3 * i] == 0;
+    if ((enabled & irq_cfgs[i].enable) == 0 || none) continue;
+    ground_.set(sent_, sent_ | irq_cfgs[i].enable);
+  }
+}
+
+bool InterruptRegisters::surely_sends(u64 source) const {
+  if (!ground_.capabilities().msi || !surely_enables(source)) return false;
+  for (unsigned i = 0; i < irq_sources; ++i) {
+    if (irq_cfgs[i].enable == source) return knows_address(i) && cfg_[3 * i] != 0;
+  }
+  return false;
+}
+
 /// Its fields are updated as those of CR0. IHI 0070 6.3.16.
 void InterruptRegisters::write_irq_ctrl(u64 value) {
   ground_.count(rule::REGISTER_ACK);
@@ -88,6 +119,7 @@ void InterruptRegisters::write_irq_ctrl(u64 value) {
         "IRQ_CTRL bits " + hex(early) + " are changed before IRQ_CTRLACK showed their last change");
   }
   check_configured(value & ~ctrl_);
+  note_sources(value);
   ground_.set(ctrl_, value);
 }
 

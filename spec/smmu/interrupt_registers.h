@@ -21,6 +21,10 @@ class InterruptRegisters {
   [[nodiscard]] bool surely_enables(u64 sources) const { return (ctrl_ & ctrlack_ & sources) != 0; }
   [[nodiscard]] bool surely_off(u64 sources) const { return ((ctrl_ | ctrlack_) & sources) == 0; }
   void write_irq_ctrl(u64 value);
+  /// Messages are written for it: enabled, with an address.
+  [[nodiscard]] bool surely_sends(u64 source) const;
+  /// One may have been written at some time since reset.
+  [[nodiscard]] bool may_have_sent(u64 source) const { return (sent_ & source) != 0; }
   void acknowledge() { ground_.set(ctrlack_, ctrl_); }
   bool admit_irq_ctrlack(u64 value);
 
@@ -28,15 +32,21 @@ class InterruptRegisters {
   u64* storage(u32 offset);
   /// So many bytes at `offset` were written.
   void note_written(u32 offset, unsigned size);
+  /// A write there was made while the source is enabled.
+  void note_guarded(u32 offset);
 
  private:
   void check_configured(u64 enabled);
+  void note_sources(u64 enabled);
+  [[nodiscard]] bool knows_address(unsigned source) const;
 
   Ground& ground_;
   u64 ctrl_ = 0, ctrlack_ = 0;
   u64 cfg_[9] = {};      // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
   u64 cfg_unknown_ = 0;  // their halves of 32 bits that are; four bits each
   u64 driver_began_ = 0;
+  u64 written_ = 0;  // halves that were written since reset, as in cfg_unknown_
+  u64 sent_ = 0;     // sources that were enabled with an address, or with one that nobody knows
 };
 
 }  // namespace iommucheck::spec

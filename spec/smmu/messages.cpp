@@ -21,6 +21,7 @@ u64 bytes_of(u64 word, u64 pa, u64 bytes) {
 
 void SyncMessages::note(const Command& sync, u64 position, u64 consumed) {
   if (!ground_.capabilities().msi || sync.cs != 1 || sync.msi_address == 0) return;
+  ground_.set(may_abort_, 1);
   ground_.set(pa_, sync.msi_address);
   ground_.set(attributes_, 1 + (sync.msh << 4 | sync.msi_attr));
   forget(consumed);
@@ -93,6 +94,20 @@ bool SyncMessages::write(u64 pa, u64 data) {
     const Message& message = messages_[i];
     if (message.written != 0 || message.pa != pa || message.data != data) continue;
     messages_.edit(ground_.trail(), i).written = 1;
+    return true;
+  }
+  return false;
+}
+
+bool SyncMessages::is_lost(const Write& write) {
+  if (aborts_next_ == 0) return false;
+  for (auto i = static_cast<u32>(first_); i < messages_.size(); ++i) {
+    const Message& message = messages_[i];
+    if (message.written != 0 || message.pa != write.pa || message.data != write.data) continue;
+    Message& lost = messages_.edit(ground_.trail(), i);
+    lost.written = 1;
+    lost.proves = 0;
+    ground_.set(aborts_next_, 0);
     return true;
   }
   return false;

@@ -32,6 +32,10 @@ class SyncMessages {
   /// A CMD_SYNC is exposed. Its message proves its completion if nothing else could have put that
   /// value there: neither whoever stored the word last, nor the message of another CMD_SYNC.
   void note(const Command& sync, u64 position, u64 consumed);
+  /// A command is exposed of which nobody knows what it says: it may be a CMD_SYNC with a message.
+  void note_unknown() { ground_.set(may_abort_, 1); }
+  /// The write of one may have been tried at some time, and so aborted. IHI 0070 7.5.
+  [[nodiscard]] bool any_was_sent() const { return may_abort_ != 0; }
   /// Those that are written, and whose CMD_SYNC was seen to be consumed, say nothing any more.
   void forget(u64 consumed);
   /// Commands from `position` on are not in the queue any more.
@@ -48,6 +52,10 @@ class SyncMessages {
   /// As a device: what it is to write now, if commands are consumed up to `done`. A message may
   /// come late where `may_wait`, but not behind what the queue consumes after its CMD_SYNC.
   std::optional<Write> due(u64 done, bool may_wait, Choices& choices);
+  /// As a device: the next one is lost, since its write aborts.
+  void abort_next() { ground_.set(aborts_next_, 1); }
+  /// It is this one: nobody ever sees it.
+  bool is_lost(const Write& write);
 
   /// Those of the last CMD_SYNC with a message.
   [[nodiscard]] std::optional<Attributes> attributes() const {
@@ -70,6 +78,8 @@ class SyncMessages {
   u64 first_ = 0;       // those before are written, and seen
   u64 attributes_ = 0;  // 1 + MSH and MSIAttr of the last CMD_SYNC with a message
   u64 pa_ = 0;
+  u64 may_abort_ = 0;
+  u64 aborts_next_ = 0;
 };
 
 }  // namespace iommucheck::spec

@@ -85,6 +85,18 @@ Delivery OutputQueues::record_event(const EventRecord& record) {
   return result;
 }
 
+bool OutputQueues::lose_event_interrupt() {
+  if (event_told_ == 0) return false;
+  ground_.set(event_told_, 0);
+  return true;
+}
+
+bool OutputQueues::lose_page_interrupt() {
+  if (page_told_ == 0) return false;
+  ground_.set(page_told_, 0);
+  return true;
+}
+
 PageQueue OutputQueues::page_queue() const {
   constexpr u32 both = cr0::smmuen | cr0::priqen;
   return {.enabled = controls_.surely_enables(both),
@@ -98,6 +110,7 @@ void OutputQueues::take_page_request(const PageRequest& request,
   if (outcome.aborts && !page_queue().aborted) errors_.toggle(gerror::priq_abt_err);
   if (outcome.overflows) requests_.toggle_overflow();
   if (outcome.end != PageRequestEnd::recorded) return;
+  if (requests_.is_empty() && request.last) ground_.set(page_told_, 1);
   const PageRequestRecord record = record_of(request, ground_.capabilities());
   const u64 place = requests_.slot();
   for (unsigned i = 0; i < page_request_words; ++i) {

@@ -38,13 +38,19 @@ class OutputQueues {
     return controls_.surely_enables(cr0::eventqen) && !errors_.is_active(gerror::eventq_abt_err);
   }
   Delivery record_event(const EventRecord& record);
+  /// An interrupt of the event queue is due that has not come: it does not come any more.
+  bool lose_event_interrupt();
+  bool lose_page_interrupt();  ///< likewise of the PRI queue
   [[nodiscard]] PageQueue page_queue() const;
   void take_page_request(const PageRequest& request, const PageRequestOutcome& outcome);
   void observe_event_overflow() { events_.toggle_overflow(); }
 
   // ---- what the driver sees ---------------------------------------------------------------------
   void interrupt_of_event_queue();
-  void interrupt_of_page_queue() { requests_.check_overflow(); }
+  void interrupt_of_page_queue() {
+    ground_.set(page_told_, 0);
+    requests_.check_overflow();
+  }
   void observe_load(u64 pa);
   void observe_load_barrier();
 
@@ -64,6 +70,7 @@ class OutputQueues {
   u64 prod_followed_ = 0;  // a recording has shown it, of either queue
   u64 event_told_ = 0;     // an interrupt of the event queue is on its way
   u64 event_left_ = 0;     // CONS left records, and none is
+  u64 page_told_ = 0;  // an interrupt of the PRI queue is on its way, whatever PRIQ_IRQ_CFG2.LO is
 };
 
 }  // namespace iommucheck::spec

@@ -35,6 +35,7 @@ void Smmu::look_at(u32 offset, Choices& choices) {
   switch (offset) {
     case reg::cmdq_cons: consumption_.look(choices); break;
     case reg::gerror:  // at which command, and why, is there before it. IHI 0070 7.1
+      errors_.note_read();
       if (errors_.command_error()) commands_.observe_cons(commands_.exposed());
       break;
     case reg::cr0ack:
@@ -137,12 +138,17 @@ bool Smmu::admit_register(u32 offset, u64 value) {
 
 /// Each bit is as it was last seen, or as it has become since. What else a device may find is in
 /// nobody's hands: an abort where no memory is, service failure mode, a command that it may refuse.
+/// No message aborts that is not sent: that of a queue or of errors without an address, of a
+/// CMD_SYNC without one. IHI 0070 6.3.19, 7.5.
 bool Smmu::admit_gerror(u64 value) {
   const u64 found = errors_.observe_gerror(value);
   if (found == 0) return true;
   if ((found & (errors_.active() | ~u64{gerror_fields(capabilities())})) != 0) return false;
-  u64 allowed = gerror::sfm_err | gerror::msi_cmdq_abt | gerror::msi_eventq_abt |
-                gerror::msi_priq_abt | gerror::msi_gerror_abt;
+  u64 allowed = gerror::sfm_err;
+  if (messages_.any_was_sent()) allowed |= gerror::msi_cmdq_abt;
+  if (irq_.may_have_sent(irq_ctrl::eventq_irqen)) allowed |= gerror::msi_eventq_abt;
+  if (irq_.may_have_sent(irq_ctrl::priq_irqen)) allowed |= gerror::msi_priq_abt;
+  if (irq_.may_have_sent(irq_ctrl::gerror_irqen)) allowed |= gerror::msi_gerror_abt;
   const auto may_abort = [&](const OutputQueue& queue) {
     return ground_.may_abort(queue.geometry().base);
   };

@@ -138,6 +138,7 @@ void Smmu::write(AgentId by, u32 offset, unsigned size, u64 value, bool ordered)
     if (tables && guarded(Guard::smmuen, "CR1")) return;
     if (queues && guarded(Guard::queues, "CR1")) return;
   } else if (guarded(info->guard, name.c_str())) {
+    irq_.note_guarded(info->offset);
     return;
   }
   if (offset == reg::cr2) whole_value &= cr2_fields(capabilities());
@@ -183,6 +184,60 @@ void Smmu::write_cr0(u64 value) {
 void Smmu::write_gerrorn(u64 value) {
   errors_.write_gerrorn(value);
   if (!errors_.command_error()) commands_.go_on();
+}
+
+// ---- aborts of its own accesses, IHI 0070 7.2.2, 7.5, 8.2 ---------------------------------------
+
+/// Its own message may abort in turn, of which nothing tells. 7.5.1.
+bool Smmu::raise(u64 error) {
+  if (errors_.raise(error) == 0) return false;
+  if (error != gerror::msi_gerror_abt && irq_.surely_enables(irq_ctrl::gerror_irqen)) {
+    ground_.set(error_told_, 1);
+  }
+  return true;
+}
+
+bool Smmu::abort(u64 error) {
+  if (errors_.is_active(error)) return false;
+  switch (error) {
+    case gerror::eventq_abt_err: return controls_.surely_enables(cr0::eventqen) && raise(error);
+    case gerror::priq_abt_err: return outputs_.page_queue().enabled && raise(error);
+    case gerror::msi_eventq_abt:
+      return irq_.surely_sends(irq_ctrl::eventq_irqen) && outputs_.lose_event_interrupt() &&
+             raise(error);
+    case gerror::msi_priq_abt:
+      return irq_.surely_sends(irq_ctrl::priq_irqen) && outputs_.lose_page_interrupt() &&
+             raise(error);
+    case gerror::msi_gerror_abt:
+      if (error_told_ == 0 || !irq_.surely_sends(irq_ctrl::gerror_irqen)) return false;
+      ground_.set(error_told_, 0);
+      return raise(error);
+    case gerror::msi_cmdq_abt:
+      if (!capabilities().msi) return false;
+      messages_.abort_next();
+      return true;
+    default: return false;
+  }
+}
+
+bool Smmu::take_error_interrupt() {
+  const bool due = error_told_ != 0;
+  ground_.set(error_told_, 0);
+  return due;
+}
+
+bool Smmu::take_lost_message() {
+  const bool lost = message_lost_ != 0;
+  ground_.set(message_lost_, 0);
+  return lost;
+}
+
+std::optional<Smmu::MessageWrite> Smmu::due_message(Choices& choices) {
+  const auto message = consumption_.due_message(choices);
+  if (!message || !messages_.is_lost(*message)) return message;
+  raise(gerror::msi_cmdq_abt);
+  ground_.set(message_lost_, 1);
+  return due_message(choices);
 }
 
 void Smmu::acknowledge(u64 mask) {

@@ -183,9 +183,20 @@ class Smmu {
   void consume_unseen(Choices& choices) { consumption_.look_unseen(choices); }
   using MessageWrite = SyncMessages::Write;
   /// As a device: what it is to write now, of what is consumed; its writer says message_written().
-  std::optional<MessageWrite> due_message(Choices& choices) {
-    return consumption_.due_message(choices);
-  }
+  std::optional<MessageWrite> due_message(Choices& choices);
+  /// As a device: an access of its own aborts, of those that 7.5 has a bit for: it looks at a queue
+  /// that is on; or writes a message of an interrupt that is due, or of the next CMD_SYNC that has
+  /// one. False: it makes no such access now, or the error is active already.
+  bool abort(u64 error);
+  /// The driver hears of them by interrupt.
+  [[nodiscard]] bool tells_errors() const { return irq_.surely_enables(irq_ctrl::gerror_irqen); }
+  /// As a device: the interrupt of global errors is due; whoever tells the driver says
+  /// interrupt_of_error().
+  bool take_error_interrupt();
+  /// The driver takes it.
+  void interrupt_of_error() { errors_.interrupt(); }
+  /// A message of a CMD_SYNC was lost since somebody asked last.
+  bool take_lost_message();
   /// As a device: the interrupt of a CMD_SYNC reaches the driver now; who tells it says
   /// interrupt_of_sync().
   bool due_interrupt(Choices& choices) { return consumption_.due_interrupt(choices); }
@@ -255,6 +266,7 @@ class Smmu {
   void write_cr0(u64 value);
   void write_gerrorn(u64 value);
   void acknowledge(u64 mask);
+  bool raise(u64 error);
 
   // register_reads.cpp
   void look_at(u32 offset, Choices& choices);
@@ -280,6 +292,8 @@ class Smmu {
   Consumption consumption_{controls_, errors_,   progress_, stops_,
                            commands_, refusals_, messages_, interrupts_};
   OutputQueues outputs_{ground_, controls_, irq_, errors_};
+  u64 error_told_ = 0;    // as a device: the interrupt of global errors is due
+  u64 message_lost_ = 0;  // and a message of a CMD_SYNC is lost
 };
 
 }  // namespace iommucheck::spec

@@ -26,7 +26,6 @@ const std::map<std::string, std::string> by_tests = {
     {"QUEUE_PROD_BACK", "tests/spec/smmu_command_queue_test.cpp"},
     {"REGISTER_ACK", "tests/spec/smmu_protocol_test.cpp"},
     {"REGISTER_GBPA_UPDATE", "tests/spec/smmu_protocol_test.cpp"},
-    {"REGISTER_GERRORN", "tests/spec/smmu_protocol_test.cpp"},
     {"REGISTER_PAGE0_ALIAS", "tests/check/errata_test.cpp"},
     {"STATE_RETURNS", "tests/check/check_worker_test.cpp"},
     {"PASID_CYCLIC", "tests/spec/sva_bind_test.cpp"},

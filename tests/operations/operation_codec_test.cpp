@@ -114,7 +114,8 @@ TEST(OperationText, ErrorsNamePlaceAndWhatToWrite) {
 TEST(OperationText, HardwareSaysItsNumbers) {
   for (const std::string_view line :
        {"hardware commands=1 looks=3", "hardware at=17 variant=stop", "hardware looks=queue-1",
-        "hardware at=2 variant=stop_sync", "hardware looks=16 variant=acknowledge"}) {
+        "hardware at=2 variant=stop_sync", "hardware looks=16 variant=acknowledge",
+        "hardware commands=1 at=3 variant=abort"}) {
     const auto operation = parse_operation(line);
     ASSERT_TRUE(operation) << operation.error().message;
     EXPECT_EQ(print(*operation), line);
