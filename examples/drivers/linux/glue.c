@@ -17,7 +17,8 @@
 #define IOMMUCHECK_DOMAINS 128 /* fewer than 8 bits of ASID have room for */
 #endif
 enum { DOMAINS = IOMMUCHECK_DOMAINS, INPUT_BITS = 48 };
-enum { IDR0 = 0x0, IDR0_COHERENT = 1 << 4, IDR0_ASID16 = 1 << 12, IDR5 = 0x14 };
+enum { IDR0 = 0x0, IDR0_COHERENT = 1 << 4, IDR0_ASID16 = 1 << 12 };
+enum { IDR5 = 0x14, IDR5_GRAN4K = 1 << 4 };
 
 static struct {
   struct iommu_domain* domain;
@@ -89,6 +90,8 @@ static int door_init(const struct iommucheck_platform* platform,
   if (config->device_count > IOMMUCHECK_DEVICES) return -IOMMUCHECK_ENODEV;
   /* dma_alloc_coherent is not cached where the SMMU does not look into caches: not of this shim. */
   if (!(platform->mmio_read32(platform->ctx, IDR0) & IDR0_COHERENT)) return -IOMMUCHECK_ENODEV;
+  /* What the door says of domains is said of 4 KiB pages. */
+  if (!(platform->mmio_read32(platform->ctx, IDR5) & IDR5_GRAN4K)) return -IOMMUCHECK_ENODEV;
   iommucheck_pages(platform);
   return 0;
 }
