@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "conform/runner.h"
+#include "monitor/dma_in_flight.h"
 #include "monitor/trace_setup.h"
 #include "report/finding_text.h"
 #include "spec/arch/descriptor.h"
@@ -15,6 +16,7 @@
 #include "spec/rules/protocol.h"
 #include "spec/rules/records.h"
 #include "spec/smmu/id_registers.h"
+#include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
 
@@ -35,6 +37,12 @@ Setup judge_setup(const DeviceIdentity& device, const spec::Profile& profile) {
   setup.profile = profile;
   return setup;
 }
+
+/// Memory as it is now.
+struct NewestWords {
+  const spec::Memory& memory;
+  std::optional<u64> read(spec::Structure /*kind*/, u64 pa) { return memory.newest(pa).value; }
+};
 
 bool is_devices(Rule rule) {
   const spec::Keeper keeper = spec::rule_info(rule).keeper;
@@ -475,7 +483,8 @@ bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& fou
          });
 }
 
-/// ASID of the stream of that access, as memory says it; nothing if it has none.
+/// ASID of the CD that the access uses, as memory says it, by stage 2 where there is one; nothing
+/// if it uses none.
 std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t event) {
   const auto* dma = std::get_if<trace::Dma>(&trace.events[event].payload);
   if (dma == nullptr) return std::nullopt;
@@ -483,16 +492,18 @@ std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t eve
   before.events.resize(event);
   (void)all(before);
   const spec::Caches& caches = monitor_.caches();
-  const spec::StreamTable& table = caches.stream_table();
-  u64 place = spec::linear_ste_address<u64>(table, dma->sid);
-  if (table.two_level) {
-    const u64 first = spec::l1std_address<u64>(table, dma->sid);
-    const spec::L1Std<u64> l1{caches.memory().newest(first).value};
-    place = spec::second_level_ste_address<u64>(table, l1, dma->sid);
-  }
-  const spec::Ste<u64> ste{{caches.memory().newest(place).value}};
-  const spec::Cd<u64> cd{{caches.memory().newest(ste.s1contextptr()).value}};
-  return cd.asid();
+  NewestWords words{caches.memory()};
+  const auto ste = spec::find_ste(words, caches.stream_table(), dma->sid);
+  if (!ste) return std::nullopt;
+  const spec::Capabilities& caps = caches.capabilities();
+  const spec::Access access = routed_access_in(*dma);
+  const spec::StreamDecision stream = decide_stream(*ste, caps, access.ssv, access.ssid);
+  if (!stream.cd) return std::nullopt;
+  spec::Intermediate<NewestWords> fetches(words, *ste, caps, stream.stage2,
+                                          {access.type, access.privileged});
+  const auto cd = spec::find_cd(fetches, *ste, caps, *stream.cd);
+  if (!cd) return std::nullopt;
+  return cd->asid();
 }
 
 /// Of these commands those without which, all together, it would have been allowed; none, if it

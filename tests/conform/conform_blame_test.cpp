@@ -12,6 +12,7 @@
 #include "conform/case.h"
 #include "conform/case_worker.h"
 #include "conform/cases/directed.h"
+#include "conform/cases/stage2_tables.h"
 #include "conform/conform.h"
 #include "conform/judge_case.h"
 #include "conform/runner.h"
@@ -84,6 +85,35 @@ TEST(ConformBlame, SaysThatTheCommandNamesAnotherAsid) {
             "TLBI_TAGS: CMD_TLBI_NH_VA with another ASID leaves what it covers");
   EXPECT_EQ(blamed({spec::cmd_tlbi_nh_va(0, asid, iova)}, true),
             "TLBI_TAGS: CMD_TLBI_NH_VA leaves what it covers");
+}
+
+/// Of a guest, whose CD lies at an intermediate address: a leaf is gone, and `named` is the ASID
+/// that the command has.
+std::string blamed_of_guest(unsigned named, bool global) {
+  spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+  caps.s2p = caps.xnx = true;
+  SpecDevice device(1, spec::make_id_registers(caps));
+  CaseBuilder b(device.identity(), "stale");
+  constexpr u16 vmid = 6;
+  constexpr u64 va = GuestTables::va;
+  GuestTables guest(b, vmid, 0, asid);
+  guest.leaf(va, GuestTables::data_ipa, {.ng = !global});
+  b.cd_at(guest.cd_pa, guest.cd);
+  b.ste(0, guest.ste());
+  b.enable();
+  b.access(va);
+  b.store(guest.place(2, va), 0);
+  b.command(spec::cmd_tlbi_nh_va(vmid, static_cast<u16>(named), va));
+  b.sync();
+  b.access(va);
+  return blamed_if_it_arrives(device, b);
+}
+
+TEST(ConformBlame, KnowsTheAsidOfAGuest) {
+  EXPECT_EQ(blamed_of_guest(asid, false), "TLBI_TAGS: CMD_TLBI_NH_VA leaves what it covers");
+  EXPECT_EQ(blamed_of_guest(asid, true), "TLBI_TAGS: CMD_TLBI_NH_VA leaves what it covers");
+  EXPECT_EQ(blamed_of_guest(asid + 1, true),
+            "TLBI_TAGS: CMD_TLBI_NH_VA with another ASID leaves what it covers");
 }
 
 /// The leaf may be cached yet that refuses it: no walk of today's memory leads there.
