@@ -356,7 +356,9 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   if (silent && o.kind == OutcomeKind::fault && o.event == type &&
       spec::is_translation_fault(type)) {
     find_of(open.which, rule::EVENT_ONCE,
-            {.what = "a fault is recorded although CD.R = 0", .record = type},
+            {.what = o.stage2 ? "a fault is recorded although STE.S2R = 0"
+                              : "a fault is recorded although CD.R = 0",
+             .record = type},
             text + ": allowed is " + outcome_name(o) + " without a record (" +
                 explained(caches_.view(), o) + ")");
     return;
