@@ -86,6 +86,35 @@ void eats_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
   cases.push_back(b.take());
 }
 
+/// What an STE makes of accesses it makes of requests as well. IHI 0070 13.7.
+void override_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (u64 choice = 1; choice < 16; ++choice) {
+    CaseBuilder b(device, fmt::format("ats: PRIVCFG = {}, INSTCFG = {}", choice & 3, choice >> 2));
+    const u64 table = b.memory(2 * 64, 2 * 64);
+    const u64 root = plain_table(b);
+    b.map(root, privileged_page, b.data(0x3000), 3, {.user = false});
+    const bool substreams = device.sends_substreams && b.capabilities().ssidsize != 0;
+    for (unsigned i = 0; i < 2; ++i) b.cd_at(table + 64 * i, b.plain_cd(root, table_tsz));
+    spec::Stage1SteFields fields;
+    fields.s1contextptr = table;
+    fields.s1cdmax = substreams ? 1 : 0;
+    fields.s1dss = 2;
+    fields.eats = 1;
+    spec::Ste<u64> ste = spec::make_stage1_ste(fields);
+    ste.dw[1] = with_bits(ste.dw[1], 51, 48, choice);
+    b.ste(0, ste);
+    b.enable();
+    for (const u64 page : {page_there, privileged_page, read_only}) {
+      requests(b, page);
+      if (!substreams) continue;
+      requests(b, page, {.substream = 1U});
+      requests(b, page, {.privileged = true, .substream = 1U});
+    }
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
 /// What descriptors grant.
 void rights_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   const auto one = [&](const char* name, const LeafBits& leaf, unsigned level) {
@@ -210,6 +239,7 @@ void substream_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
     requests(b, privileged_page, {.substream = ssid});
     requests(b, privileged_page, {.privileged = true, .substream = ssid});
   }
+  requests(b, u64{1} << b.capabilities().oas_lg2);  // S1DSS = 1: beyond the size of an address
   b.poll();
   cases.push_back(b.take());
 }
@@ -365,6 +395,7 @@ void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     if (check) bypass_case(device, cases);
   }
   rights_case(device, cases);
+  override_cases(device, cases);
   disabled_case(device, cases);
   for (const Recording& recording : recordings_of(caps)) {
     for (const bool check : {false, true}) refused_streams(device, cases, check, recording);

@@ -113,6 +113,35 @@ void saved_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.save();
   b.read(spec::reg::cmdq_cons);
   b.read(spec::reg::gerror);
+  b.read(spec::reg::gerrorn);
+  cases.push_back(b.take());
+}
+
+/// And what registers have that nothing else shows.
+void saved_registers_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  namespace reg = spec::reg;
+  CaseBuilder b(device, "saved: registers of messages");
+  const spec::Capabilities& caps = b.capabilities();
+  if (!caps.msi) return;
+  std::vector<u32> groups = {reg::gerror_irq_cfg0, reg::eventq_irq_cfg0};
+  if (caps.pri) groups.push_back(reg::priq_irq_cfg0);
+  for (const u32 group : groups) {
+    b.write(group, b.data(group), 8);
+    b.write(group + 8, 0x5a5a0000 | group);
+    b.write(group + 12, 5);
+  }
+  b.write(reg::irq_ctrl, 0);
+  b.save();
+  for (const u32 group : groups) {
+    b.read(group, 8);
+    b.read(group + 8);
+    b.read(group + 12);
+  }
+  for (const u32 one :
+       {reg::cr0, reg::cr1, reg::cr2, reg::gbpa, reg::strtab_base_cfg, reg::irq_ctrl}) {
+    b.read(one);
+  }
+  for (const u32 one : {reg::strtab_base, reg::cmdq_base, reg::eventq_base}) b.read(one, 8);
   cases.push_back(b.take());
 }
 
@@ -141,6 +170,7 @@ void e0pd_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
 
 void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.saves) saved_case(device, cases);
+  if (device.saves) saved_registers_case(device, cases);
   if (!device.sends_privileged && !device.sends_instructions) return;
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   constexpr u64 pan = u64{1} << 40;

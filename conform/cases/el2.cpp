@@ -32,7 +32,9 @@ void el2_stream(CaseBuilder& b, unsigned engine, u64 root, unsigned asid, bool a
   spec::Stage1SteFields fields;
   fields.s1contextptr = b.cd_place(engine);
   fields.strw = strw_el2;
-  b.ste(engine, spec::make_stage1_ste(fields));
+  spec::Ste<u64> ste = spec::make_stage1_ste(fields);
+  ste.dw[2] |= 5;  // S2VMID, which is nobody's there
+  b.ste(engine, ste);
   // What the bring-up sends leaves entries of EL2, which may be anything.
   b.command(spec::cmd_tlbi_el2_all());
   b.sync();
@@ -111,6 +113,50 @@ void top_byte_case(const DeviceIdentity& device, std::vector<Case>& cases, bool 
     if (tbi) b.store(b.cd_place(0), b.word(b.cd_place(0)) | u64{1} << 38);
     b.enable();
     for (const u64 tag : {0x00U, 0x5aU, 0x01U, 0x80U}) b.both(el2_page | tag << 56);
+    for (unsigned at = 64 - el2_tsz; at < 64; ++at) b.access(el2_page | u64{1} << at);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
+/// A bit of the CD that is of one half, or of both.
+struct HalfField {
+  const char* name;
+  unsigned word, place;
+};
+constexpr HalfField half_fields[] = {{"EPD0", 0, 14}, {"EPD1", 0, 30}, {"TBI0", 0, 38},
+                                     {"TBI1", 0, 39}, {"HAD0", 1, 1},  {"HAD1", 2, 1},
+                                     {"E0PD0", 1, 2}, {"E0PD1", 2, 2}, {"PAN", 0, 40},
+                                     {"EPAN", 1, 59}, {"WXN", 0, 36},  {"as they are", 0, 0}};
+
+/// With E2H there are two halves, as in EL1, and each has its own fields; without it there is one,
+/// and what the other's fields have is nobody's. IHI 0070 5.4.
+void half_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h) {
+  for (const HalfField& field : half_fields) {
+    CaseBuilder b(device, el2_title(e2h, fmt::format("two halves, {}", field.name)),
+                  el2_options(e2h));
+    const u64 roots[] = {b.root(Granule::g4k, el2_tsz), b.root(Granule::g4k, el2_tsz)};
+    constexpr u64 below = u64{1} << 21;  // a table that takes rights away leads there
+    for (unsigned half = 0; half < 2; ++half) {
+      b.map(roots[half], el2_page, b.data(0x1000 * u64{half}));
+      b.map(roots[half], 2 * el2_page, b.data(0x2000 + 0x1000 * u64{half}), 3, {.user = false});
+      b.map(roots[half], below, b.data(0x4000 + 0x1000 * u64{half}));
+      const u64 above = b.entry(roots[half], Granule::g4k, el2_tsz, below, 2);
+      b.store(above, b.word(above) | u64{0xf} << 59);
+    }
+    el2_stream(b, 0, roots[0], 1);
+    const u64 cd = b.cd_place(0);
+    b.store(cd, with_bits(b.word(cd), 30, 16, el2_tsz | tg1_of(Granule::g4k) << 6));
+    b.store(cd + 16, roots[1]);
+    if (field.place != 0) {
+      const u64 at = cd + 8 * u64{field.word};
+      b.store(at, b.word(at) | u64{1} << field.place);
+    }
+    b.enable();
+    for (const u64 base : {u64{0}, ~mask(63 - el2_tsz, 0)}) {
+      for (const u64 at : {el2_page, 2 * el2_page, below}) b.all_accesses(base | at);
+      b.both((base | el2_page) ^ u64{0x5a} << 56);
+    }
     b.poll();
     cases.push_back(b.take());
   }
@@ -231,7 +277,10 @@ void el2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     right_cases(device, cases, e2h);
     tag_cases(device, cases, e2h);
     walk_disabled_case(device, cases, e2h);
-    if (device.iova_end == 0) top_byte_case(device, cases, e2h);
+    if (device.iova_end == 0) {
+      top_byte_case(device, cases, e2h);
+      half_cases(device, cases, e2h);
+    }
     sequences(device, cases, e2h);
     apart_case(device, cases, e2h);
   }

@@ -248,7 +248,8 @@ void stage2_case(const DeviceIdentity& device, std::vector<Case>& cases, const U
     if (!page.af) bits &= ~Stage2Tables::af;
     if (page.clean || !page.writable) bits &= ~Stage2Tables::may_write;
     if (page.clean) bits |= bits_of::dbm;
-    bits |= u64{9} << 55;  // software's
+    if (!page.user) bits &= ~Stage2Tables::may_read;  // what becomes dirty stays unreadable
+    bits |= u64{9} << 55;                             // software's
     tables.map(page.va, b.data(page.va), bits);
     places.push_back(tables.entry(page.va));
   }

@@ -58,6 +58,7 @@ void shape_case(const DeviceIdentity& device, std::vector<Case>& cases, const St
   CaseBuilder b(device, fmt::format("stage 2: granule {} KiB, S2SL0 {}, S2T0SZ {}",
                                     pow2(page_shift(shape.granule)) / 1024, shape.sl0, shape.t0sz));
   Stage2Tables tables(b, shape);
+  const bool wide = b.capabilities().oas_lg2 >= 52;
   const u64 page = tables.page(), end = tables.end();
   tables.map(page, b.data());
   tables.map(end - page, b.data(page));
@@ -66,7 +67,7 @@ void shape_case(const DeviceIdentity& device, std::vector<Case>& cases, const St
     const unsigned shift = level_shift(shape.granule, level);
     const u64 size = pow2(shift);
     const u64 ipa = end / 2 + (level - shape.start) * size * 2;
-    if (!spec::block_allowed(shape.granule, level) || ipa + size > end - size) continue;
+    if (!spec::block_allowed(shape.granule, level, wide) || ipa + size > end - size) continue;
     tables.map(ipa, b.data(), Stage2Tables::all, level);
     const u64 first = align_down(b.data(), shift);
     at.insert(at.end(), {ipa + (b.data(0x3000) - first), ipa + (b.data() - first), ipa + size});
@@ -74,7 +75,7 @@ void shape_case(const DeviceIdentity& device, std::vector<Case>& cases, const St
   // A reserved descriptor, and a block where there is none.
   b.store(tables.entry(3 * page, spec::last_level), b.data() | Stage2Tables::all | 1);
   at.push_back(3 * page);
-  if (shape.start < 3 && !spec::block_allowed(shape.granule, shape.start)) {
+  if (shape.start < 3 && !spec::block_allowed(shape.granule, shape.start, wide)) {
     const u64 size = pow2(level_shift(shape.granule, shape.start));
     if (size < end / 2) {
       tables.map(size, b.data(), Stage2Tables::all, shape.start);
@@ -180,6 +181,37 @@ void silent_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 // ---- legality -----------------------------------------------------------------------------------
 
+/// S2TTB with a bit from the effective S2PS on, each by itself, for each S2PS. IHI 0070 5.2
+/// (S2TTB).
+void s2ttb_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  constexpr unsigned sizes[] = {32, 36, 40, 42, 44, 48, 52};
+  for (unsigned s2ps = 0; s2ps < std::size(sizes) && sizes[s2ps] <= caps.oas_lg2; ++s2ps) {
+    if (sizes[s2ps] == 52) continue;
+    CaseBuilder b(device, fmt::format("stage 2: S2TTB beyond S2PS = {}", s2ps));
+    b.asks(rule::STE_S2TTB);
+    Stage2Shape shape = plain_shape(caps);
+    shape.t0sz = std::max(shape.t0sz, 64 - sizes[s2ps]);
+    Stage2Tables tables(b, shape);
+    tables.map(0x1000, b.data());
+    spec::Stage2SteFields fields = tables.fields();
+    fields.s2ps = s2ps;
+    const spec::Ste<u64> ste = spec::with_stage2(spec::make_bypass_ste(), fields);
+    b.ste(0, ste);
+    b.enable();
+    b.both(0x1000);
+    const u64 place = b.ste_place(b.sid(0)) + 24;
+    for (unsigned at = sizes[s2ps]; at < 52; ++at) {
+      b.store(place, ste.dw[3] | u64{1} << at);
+      b.command(spec::cmd_cfgi_ste(b.sid(0)));
+      b.sync();
+      b.access(0x1000);
+      b.poll();
+    }
+    cases.push_back(b.take());
+  }
+}
+
 /// One field of a legal STE is another one, legal or not as the machine says.
 void legality_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
@@ -217,10 +249,7 @@ void legality_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (caps.httu == 3) field("S2HAFT without S2HA", rule::STE_S2HAFT, 59, 59, 1);
   if (caps.stall_model == spec::StallModel::never) field("S2S = 1", rule::STE_S2S, 57, 57, 1);
   if (!caps.vmid16) field("S2VMID of 9 bits", rule::STE_S2VMID, 15, 0, 0x101);
-  if (caps.oas_lg2 < 48) {
-    one("S2TTB beyond S2PS", rule::STE_S2TTB,
-        [&](spec::Ste<u64>& ste) { ste.dw[3] |= u64{1} << caps.oas_lg2; });
-  }
+  s2ttb_cases(device, cases);
 }
 
 // ---- nested -------------------------------------------------------------------------------------
@@ -316,8 +345,23 @@ void nested_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases)
       guest.add_to(cases, ste);
     }
   }
-  Guest instructions(device, "XN at stage 2, of instructions");
   if (!device.sends_instructions) return;
+  // Privileged accesses stay privileged at stage 2. DDI 0487 D8.4 (XNX).
+  for (const u64 xn : {0U, 1U, 2U, 3U}) {
+    Guest guest(device, fmt::format("XN = {} at stage 2, of each access", xn));
+    guest.stage2.map(Guest::data_ipa, guest.b.data(), Tables::all | xn << 53);
+    LeafBits privileged;
+    privileged.user = false;
+    guest.leaf(Guest::va + 0x2000, Guest::data_ipa, privileged);
+    guest.leaf(Guest::va + 0x3000, Guest::data_ipa, {.writable = false});
+    guest.b.cd_at(guest.cd_pa, guest.cd);
+    guest.b.ste(0, guest.ste());
+    guest.b.enable();
+    for (const u64 at : {0U, 0x2000U, 0x3000U}) guest.b.all_accesses(Guest::va + at);
+    guest.b.poll();
+    cases.push_back(guest.b.take());
+  }
+  Guest instructions(device, "XN at stage 2, of instructions");
   instructions.stage2.map(Guest::data_ipa, instructions.b.data(), Tables::all | Tables::xn << 1);
   instructions.b.cd_at(instructions.cd_pa, instructions.cd);
   instructions.b.ste(0, instructions.ste());
@@ -380,14 +424,16 @@ void reaction_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     if (!stalls && (s | s2s) != 0) continue;
     const std::string name =
         fmt::format("CD.S = {}, CD.R = {}, S2S = {}, S2R = {}", s, r, s2s, s2r);
-    for (const bool of_cd : {false, true}) {
-      Guest guest(device, name + (of_cd ? ", the CD is not mapped" : ""));
+    for (const char* lacks : {"", ", the CD is not mapped", ", a table is not mapped"}) {
+      const bool of_cd = std::string_view(lacks).contains("CD");
+      Guest guest(device, name + lacks);
       guest.cd.dw[0] = with_bits(guest.cd.dw[0], 45, 44, s | r << 1);
       spec::Ste<u64> ste = guest.ste();
       ste.dw[2] = with_bits(ste.dw[2], 58, 57, s2s | s2r << 1);
       guest.b.cd_at(guest.cd_pa, guest.cd);
       guest.b.ste(0, ste);
       if (of_cd) guest.b.store(guest.stage2.entry(Guest::cd_ipa), 0);
+      if (*lacks != 0 && !of_cd) guest.b.store(guest.stage2.entry(Guest::table_ipa(2)), 0);
       LeafBits flagless;
       flagless.af = false;
       guest.leaf(Guest::va + 0x2000, Guest::data_ipa, flagless);
@@ -429,6 +475,23 @@ void override_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// Tables of stage 1 that are big-endian, below tables of stage 2 that are not. IHI 0070 5.4
+/// (ENDI).
+void nested_endian_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (spec::parse_capabilities(device.id).ttendian != 0) return;
+  Guest guest(device, "tables of stage 1 are big-endian");
+  for (const u64 at : {Guest::va, Guest::va + 0x1000}) {
+    const u64 place = guest.place(2, at);
+    guest.b.store(place, __builtin_bswap64(guest.b.word(place)));
+  }
+  for (unsigned table = 0; table < 2; ++table) {
+    const u64 place = guest.place(table, Guest::va);
+    guest.b.store(place, __builtin_bswap64(guest.b.word(place)));
+  }
+  guest.cd.dw[0] |= u64{1} << 15;
+  guest.add_to(cases);
+}
+
 /// S1DSS = 1: without a SubstreamID the address is an intermediate one at once.
 void nested_bypass_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!device.sends_substreams || spec::parse_capabilities(device.id).ssidsize == 0) return;
@@ -439,6 +502,7 @@ void nested_bypass_case(const DeviceIdentity& device, std::vector<Case>& cases) 
   fields.s1dss = 1;
   guest.cd.dw[0] = with_bits(guest.cd.dw[0], 63, 48, 2);
   guest.b.cd_at(guest.cd_pa + 64, guest.cd);
+  guest.leaf(Guest::va + 0x3000, Guest::data_ipa + 0x8000);  // stage 2 has nothing there
   guest.b.ste(0, spec::with_stage2(spec::make_stage1_ste(fields), guest.stage2.fields()));
   guest.b.enable();
   guest.b.both(Guest::data_ipa);
@@ -446,6 +510,7 @@ void nested_bypass_case(const DeviceIdentity& device, std::vector<Case>& cases) 
   for (const u32 ssid : {1U, 0U, 2U}) {
     guest.b.access(Guest::va, false, 0, {.substream = ssid});
     guest.b.access(Guest::va + 0x2000, true, 0, {.substream = ssid});
+    guest.b.access(Guest::va + 0x3000, false, 0, {.substream = ssid});
   }
   guest.b.both(guest.stage2.end());
   if (device.iova_end == 0) guest.b.both(u64{1} << guest.b.capabilities().oas_lg2);
@@ -474,6 +539,7 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   reaction_cases(device, cases);
   override_cases(device, cases);
   nested_bypass_case(device, cases);
+  nested_endian_case(device, cases);
 }
 
 }  // namespace iommucheck::oracle

@@ -53,6 +53,64 @@ std::vector<Tlbi> covering(const spec::Capabilities& caps, u16 vmid, u64 ipa, un
   return all;
 }
 
+constexpr u16 granule_vmid = 6;
+
+/// TLBI_S2_IPA of a leaf of other granules: alone, and by ranges in pages of that size that end
+/// there.
+std::vector<Tlbi> of_granule(const spec::Capabilities& caps, Granule granule, unsigned level,
+                             u64 ipa) {
+  const Command plain = spec::cmd_tlbi_s2_ipa(granule_vmid, ipa, false);
+  std::vector<Tlbi> all = {{"TLBI_S2_IPA", {plain}}};
+  if (!caps.ril) return all;
+  for (const unsigned ttl : {0U, level}) {
+    Command range = plain;
+    range.tg = granule == Granule::g16k ? 2 : 3;
+    range.ttl = ttl;
+    range.num = 6;
+    range.address = ipa - 6 * pow2(page_shift(granule));
+    if (level != spec::last_level) range.address = ipa;
+    all.push_back({fmt::format("TLBI_S2_IPA, TTL = {}, 7 pages", ttl), {range}});
+    range.num = 0;
+    range.scale = 3;
+    range.address = ipa - 7 * pow2(page_shift(granule));
+    if (level != spec::last_level) range.address = ipa;
+    all.push_back({fmt::format("TLBI_S2_IPA, TTL = {}, 8 pages", ttl), {range}});
+  }
+  return all;
+}
+
+/// Pages and blocks of 16 and 64 KiB. IHI 0070 4.4.1.1, 4.4.3.1.
+void granule_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  for (const Granule granule : granules_of(caps)) {
+    if (granule == Granule::g4k) continue;
+    Stage2Shape shape{granule, 1, spec::stage2_start_level<u64>(granule, 1, caps.stt), 31};
+    shape.t0sz = std::max(31U, 64 - ias_lg2(caps));
+    if (!spec::stage2_start_legal<u64>(granule, shape.start, shape.t0sz)) continue;
+    for (const unsigned level : {spec::last_level, 2U}) {
+      const unsigned shift = level_shift(granule, level);
+      const u64 ipa = level == spec::last_level ? 9 * pow2(shift) : 2 * pow2(shift);
+      for (const Tlbi& tlbi : of_granule(caps, granule, level, ipa)) {
+        CaseBuilder b(device, fmt::format("stage 2 sequence: a leaf at level {} of {} KiB, {}",
+                                          level, pow2(page_shift(granule)) / 1024, tlbi.name));
+        Stage2Tables tables(b, shape, granule_vmid);
+        const u64 pa = align_down(b.data(), shift);
+        tables.map(ipa, pa, Stage2Tables::all, level);
+        b.ste(0, tables.alone());
+        b.enable();
+        const u64 inside = ipa + (b.data() - pa) + 0x10;
+        b.both(inside);
+        b.store(tables.entry(ipa, level), 0);
+        b.access(inside);
+        send(b, tlbi);
+        b.both(inside);
+        b.poll();
+        cases.push_back(b.take());
+      }
+    }
+  }
+}
+
 void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level, u64 ipa,
                const Tlbi& tlbi, u16 vmid) {
   CaseBuilder b(device, fmt::format("stage 2 sequence: a leaf at level {}, VMID {:#x}, {}", level,
@@ -445,6 +503,7 @@ void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   if (!caps.s2p || !caps.gran4k) return;
   leaves(device, cases);
+  granule_cases(device, cases);
   table_cases(device, cases);
   vmid_case(device, cases);
   wildcard_cases(device, cases);

@@ -26,9 +26,15 @@ void granule_case(const DeviceIdentity& device, std::vector<Case>& cases, Granul
   b.map(root, page, b.data(), 3, {}, granule, tsz);
   b.map(root, end - page, b.data(page), 3, {}, granule, tsz);
   asked.insert(asked.end(), {page, page + page - 4, end - page + 0x10, 0, 2 * page});
+  // What is cached of one is no translation of the other.
+  if (const u64 apart = end / 16; apart > 4 * page) {
+    b.map(root, page + apart, b.data(2 * page), 3, {}, granule, tsz);
+    asked.insert(asked.end(), {page + apart, page, apart, 2 * page + apart});
+  }
+  const bool wide = b.capabilities().oas_lg2 >= 52;
   for (unsigned level = start; level < 3; ++level) {
     const u64 size = pow2(level_shift(granule, level));
-    if (!spec::block_allowed(granule, level) || size > end / 4) continue;
+    if (!spec::block_allowed(granule, level, wide) || size > end / 4) continue;
     const u64 pa = align_down(b.data(), level_shift(granule, level));
     const u64 va = end / 2;
     const u64 place = va + (level - start) * size * 2;
@@ -287,7 +293,8 @@ void stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   for (const Granule granule : granules_of(caps)) {
-    for (unsigned tsz = 16; tsz <= 39; ++tsz) granule_case(device, cases, granule, tsz);
+    const unsigned least = static_cast<unsigned>(spec::tsz_min(granule, caps.vax >= 1));
+    for (unsigned tsz = least; tsz <= 39; ++tsz) granule_case(device, cases, granule, tsz);
     no_block_case(device, cases, granule);
   }
   contiguous_cases(device, cases);
