@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "conform/newest_words.h"
 #include "monitor/device_rules.h"
 #include "spec/smmu/decisions.h"
 #include "spec/smmu/flag_walks.h"
@@ -16,16 +17,6 @@ namespace {
 namespace bits_of = spec::descriptor_bits;
 using spec::Outcome;
 using spec::OutcomeKind;
-
-struct NewestWords {
-  const spec::Memory& memory;
-  bool unknown = false;
-  std::optional<u64> read(spec::Structure /*kind*/, u64 pa) {
-    const spec::Content content = memory.newest(pa);
-    unknown |= content.unknown;
-    return content.value;
-  }
-};
 
 }  // namespace
 

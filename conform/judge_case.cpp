@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "conform/newest_words.h"
 #include "conform/runner.h"
 #include "monitor/dma_in_flight.h"
 #include "monitor/trace_setup.h"
@@ -37,12 +38,6 @@ Setup judge_setup(const DeviceIdentity& device, const spec::Profile& profile) {
   setup.profile = profile;
   return setup;
 }
-
-/// Memory as it is now.
-struct NewestWords {
-  const spec::Memory& memory;
-  std::optional<u64> read(spec::Structure /*kind*/, u64 pa) { return memory.newest(pa).value; }
-};
 
 bool is_devices(Rule rule) {
   const spec::Keeper keeper = spec::rule_info(rule).keeper;
