@@ -198,16 +198,21 @@ void s2ttb_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     fields.s2ps = s2ps;
     const spec::Ste<u64> ste = spec::with_stage2(spec::make_bypass_ste(), fields);
     b.ste(0, ste);
-    b.enable();
-    b.both(0x1000);
     const u64 place = b.ste_place(b.sid(0)) + 24;
+    // None that is legal comes before them: it would be what a device may have kept.
     for (unsigned at = sizes[s2ps]; at < 52; ++at) {
       b.store(place, ste.dw[3] | u64{1} << at);
+      b.enable();
       b.command(spec::cmd_cfgi_ste(b.sid(0)));
       b.sync();
       b.access(0x1000);
       b.poll();
     }
+    b.store(place, ste.dw[3]);
+    b.command(spec::cmd_cfgi_ste(b.sid(0)));
+    b.sync();
+    b.both(0x1000);
+    b.poll();
     cases.push_back(b.take());
   }
 }
