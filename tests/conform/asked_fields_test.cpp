@@ -129,7 +129,6 @@ constexpr NotAsked not_asked[] = {
     {"STE.S2SL0, both stages", 2, its_shape},
     {"STE.S2SL0, both stages", 3, its_shape},
     {"STE.S2TG, both stages", 3, its_shape},
-    {"CD.ENDI, both stages", 1, "big-endian tables are those of one stage"},
 };
 
 /// Of fields up to width_of_each_value, in each kind of configuration that looks at them.
