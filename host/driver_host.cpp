@@ -263,6 +263,7 @@ void DriverHost::restore() {
   handlers_.clear();
   handled_faults_.clear();
   contexts_ = context_ = 0;
+  message_lost_ = endpoint_failed_ = false;
   arena_.restore();
   if (segments_ != nullptr) segments_->restore();
   hook_answers_ = {};
@@ -296,6 +297,7 @@ void DriverHost::restore(const Point& point) {
   waits_ = point.waits_;
   progress_ = point.progress_;
   steps_ = point.steps_;
+  message_lost_ = endpoint_failed_ = false;
   arena_.put(point.arena_);
   if (point.segments_) point.segments_->restore();
   fail_allocation(0);
@@ -353,7 +355,7 @@ void DriverHost::sees(u64 offset, u64 value) {
 
 DriverHost::Held DriverHost::shut_down() {
   nothing_in_the_middle();
-  waits_ = steps_ = 0;
+  begin_steps();
   if (driver_.shutdown == nullptr) return {};
   enter();
   driver_.shutdown(state_);
