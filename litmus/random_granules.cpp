@@ -106,7 +106,7 @@ class GranuleGenerator final : public LinesGenerator {
     }
   }
   /// Global ones where there is no other stream: inside of another's block they are in conflict
-  /// with it, which the engine looks for at the block's first address (docs/semantics.md, 7).
+  /// with it, which the engine looks for at the block's first address (docs/semantics.md, 4).
   std::string leaf(const std::string& page) {
     return "page " + page + of({" rw", " rw", " rw", " ro"}) +
            of({"", "", "", "", " af0", " dbm",
