@@ -132,7 +132,7 @@ areas=$(
 offences=$(printf '%s\n' "$knots" | compare 5 knot; printf '%s\n' "$methods" | compare 60 class; printf '%s\n' "$areas" | sed '/^$/d' | compare 119 rules)
 if [ -n "$offences" ]; then
   printf '%s\n' "$offences"
-  echo "shape: $(printf '%s\n' "$offences" | wc -l) offences (docs/architecture.md)"
+  echo "shape: $(printf '%s\n' "$offences" | wc -l) offences (CONTRIBUTING.md)"
   exit 1
 fi
 echo "shape: $(printf '%s\n' "$methods" | wc -l) classes, $(printf '%s\n' "$knots" | sed '/^$/d' | wc -l) small knots, names of rules in at most $(printf '%s\n' "$areas" | awk '$2 > most { most = $2 } END { print most + 0 }') sources"
