@@ -2,6 +2,7 @@
 #include "scenario/run/call_document.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <string_view>
@@ -37,22 +38,25 @@ std::string case_of(const std::string& reason, const CoverageLine& line) {
                                                        : fmt::format("{} ({})", reason, shown);
 }
 
-/// The answers by their status, in the order in which each status comes first.
-std::vector<std::pair<std::string, std::string>> answers_of(std::string_view call,
-                                                            std::span<const CoverageLine> lines) {
-  std::vector<std::pair<std::string, std::string>> answers;
+/// A status, and the cases in which it is the answer: what two of them say alike is said once.
+struct StatusCases {
+  std::string status;
+  std::vector<std::string> cases;
+};
+
+/// By their status, in the order in which each comes first.
+std::vector<StatusCases> answers_of(std::string_view call, std::span<const CoverageLine> lines) {
+  std::vector<StatusCases> answers;
   for (const CoverageLine& line : lines) {
     if (line.call != call || line.beside) continue;
     const std::size_t colon = line.answer.find(": ");
     const std::string status = line.answer.substr(0, colon);
     const std::string reason =
         colon == std::string::npos ? std::string() : line.answer.substr(colon + 2);
-    auto at = std::ranges::find(answers, status, &std::pair<std::string, std::string>::first);
-    if (at == answers.end()) {
-      answers.emplace_back(status, case_of(reason, line));
-    } else {
-      at->second += "; " + case_of(reason, line);
-    }
+    auto at = std::ranges::find(answers, status, &StatusCases::status);
+    if (at == answers.end()) at = answers.insert(at, {.status = status, .cases = {}});
+    std::string its = case_of(reason, line);
+    if (std::ranges::find(at->cases, its) == at->cases.end()) at->cases.push_back(std::move(its));
   }
   return answers;
 }
@@ -62,7 +66,7 @@ std::string chapter_of(const trace::CallInfo& call, const std::string& arguments
   std::string text = fmt::format("`{}({})` → {}: {}.\n\n", call.name, arguments,
                                  to_string(call.result), call.text);
   for (const auto& [status, cases] : answers_of(call.name, lines)) {
-    text += fmt::format("- {}: {}\n", status, cases);
+    text += fmt::format("- {}: {}\n", status, fmt::join(cases, "; "));
   }
   return text;
 }

@@ -50,6 +50,11 @@ TEST(CallDocument, SaysWhatShowsAnAnswerOrThatNothingDoes) {
        .answer = "ETIMEDOUT: the command queue was stuck",
        .shown = "ANS-03",
        .why = {}},
+      {.call = "detach", .answer = "ENODEV: no such device", .shown = "ANS-08", .why = {}},
+      {.call = "detach",
+       .answer = "ENODEV: no IOMMU behind the device",
+       .shown = "ANS-08",
+       .why = {}},
       {.call = "attach", .answer = "ok: another call", .shown = "ATT-02", .why = {}}};
   const auto chapters = call_chapters(lines);
   const auto detach = std::ranges::find(chapters, "detach", &CallChapter::call);
@@ -58,6 +63,7 @@ TEST(CallDocument, SaysWhatShowsAnAnswerOrThatNothingDoes) {
   EXPECT_THAT(detach->text, HasSubstr("\n- ok: it was there (ATT-01); ANS-01\n"));
   EXPECT_THAT(detach->text, HasSubstr("\n- EIO: with a colon (none)\n"));
   EXPECT_THAT(detach->text, HasSubstr("\n- ETIMEDOUT: ANS-03\n"));
+  EXPECT_THAT(detach->text, HasSubstr("\n- ENODEV: ANS-08\n"));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("during an exit")));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("another call")));
 }
