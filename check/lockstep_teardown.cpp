@@ -17,7 +17,7 @@ void Lockstep::tear_down() {
   const spec::sva::Interface& interface = monitor_.interface();
   // Who is told that the time is up keeps what it was to give back.
   case_.hardware.stop = {};
-  monitor_.smmu().fail_sync(0);
+  monitor_.smmu().fail_no_sync();
   if (!caller_.claims(Claim::ranges)) unmap_all();
   if (!monitor_.findings().empty()) return;
   for (const LockstepCase::Queue& queue : case_.queues) {

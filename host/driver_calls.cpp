@@ -185,7 +185,6 @@ DriverHost::Progress DriverHost::start(const Call& call) {
     return run(thread);
   }
   begin_steps();
-  endpoint_failed_ = false;
   const bool stuck = monitor_.smmu().is_stuck();
   monitor_.call_begins(call);
   enter();
@@ -193,9 +192,9 @@ DriverHost::Progress DriverHost::start(const Call& call) {
   unroll_map(call, observed);
   leave();
   context_ = 0;
-  monitor_.call_returns(observed,
-                        {.allocation_failed = allocation_failed_,
-                         .queue_stuck = stuck || endpoint_failed_ || monitor_.smmu().is_stuck()});
+  monitor_.call_returns(
+      observed, {.allocation_failed = allocation_failed_,
+                 .queue_stuck = stuck || so_far_.endpoint_failed || monitor_.smmu().is_stuck()});
   return {.observed = observed};
 }
 
@@ -210,10 +209,9 @@ DriverHost::Progress DriverHost::run(Thread& thread) {
   begin_steps();
   running_ = self;
   self->queue_stuck = monitor_.smmu().is_stuck();
-  endpoint_failed_ = false;
   self->fiber->start([this, self] { work(*self); });
   running_ = nullptr;
-  self->queue_stuck |= endpoint_failed_ || monitor_.smmu().is_stuck();
+  self->queue_stuck |= so_far_.endpoint_failed || monitor_.smmu().is_stuck();
   if (self->fiber->active()) return {.waits = true, .thread = self->id};
   return resume(self->id);
 }
@@ -268,7 +266,7 @@ DriverHost::Progress DriverHost::resume(u64 id) {
     thread.fiber->resume();
     running_ = nullptr;
   }
-  thread.queue_stuck |= endpoint_failed_;
+  thread.queue_stuck |= so_far_.endpoint_failed;
   if (thread.fiber->active()) return {.waits = true, .thread = id};
   const std::unique_ptr<Thread> ended = std::move(*found);
   threads_.erase(found);

@@ -42,12 +42,13 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 bool DriverHost::spent() {
   if (abandoned_) return true;
   if (!unseen_messages_.empty()) takes_messages_as_seen();
-  if (monitor_.smmu().refusals() > refusals_max) steps_ = std::max(steps_, steps_max_);
-  if (++steps_ <= steps_max_) {
+  if (monitor_.smmu().refusals() > refusals_max)
+    so_far_.steps = std::max(so_far_.steps, steps_max_);
+  if (++so_far_.steps <= steps_max_) {
     if (step_hook_ != nullptr) step_hook_(step_context_);
     return false;
   }
-  if (steps_ == steps_max_ + 1) monitor_.hangs();
+  if (so_far_.steps == steps_max_ + 1) monitor_.hangs();
   return true;
 }
 
@@ -200,16 +201,16 @@ void DriverHost::bind_platform() {
   };
   p.wait = [](void* ctx, uint64_t token, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);
-    if (host.abandoned_ || host.steps_ > host.steps_max_) return 1;
+    if (host.abandoned_ || host.so_far_.steps > host.steps_max_) return 1;
     if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
     host.waits_for_messages();
     if (token == IOMMUCHECK_WAIT_INTERRUPT) host.waits_for_interrupt();
     const u64 progress = host.monitor_.smmu().progress_made();
-    if (std::exchange(host.progress_, progress) != progress) host.waits_ = 0;
-    const bool in_vain = host.monitor_.smmu().is_stuck() || host.message_lost_;
-    if (in_vain && host.waits_ >= stuck_waits_max) return 1;
-    if (++host.waits_ <= waits_max) return 0;
-    if (host.waits_ == waits_max + 1) host.monitor_.hangs();
+    if (std::exchange(host.progress_, progress) != progress) host.so_far_.waits = 0;
+    const bool in_vain = host.monitor_.smmu().is_stuck() || host.so_far_.message_lost;
+    if (in_vain && host.so_far_.waits >= stuck_waits_max) return 1;
+    if (++host.so_far_.waits <= waits_max) return 0;
+    if (host.so_far_.waits == waits_max + 1) host.monitor_.hangs();
     return 1;
   };
   // Calls come one at a time, so there is nothing to keep out; a driver that follows the header
@@ -226,7 +227,7 @@ std::string DriverHost::boot() {
     leave_switched_on(monitor_, setup.process_pa() + setup.process_bytes);
   }
   monitor_.driver_begins();
-  waits_ = steps_ = 0;
+  begin_steps();
   const bool scans = (driver_.flags & IOMMUCHECK_DRIVER_SCAN) != 0 || driver_.hooks != nullptr;
   if (scan_ == nullptr && scans) scan();
   enter();
@@ -263,7 +264,7 @@ void DriverHost::restore() {
   handlers_.clear();
   handled_faults_.clear();
   contexts_ = context_ = 0;
-  message_lost_ = endpoint_failed_ = false;
+  begin_steps();
   arena_.restore();
   if (segments_ != nullptr) segments_->restore();
   hook_answers_ = {};
@@ -282,9 +283,8 @@ std::unique_ptr<DriverHost::Point> DriverHost::point() const {
   point->handlers_ = handlers_;
   point->handled_faults_ = handled_faults_;
   point->contexts_ = contexts_;
-  point->waits_ = waits_;
+  point->so_far_ = so_far_;
   point->progress_ = progress_;
-  point->steps_ = steps_;
   return point;
 }
 
@@ -294,10 +294,8 @@ void DriverHost::restore(const Point& point) {
   handled_faults_ = point.handled_faults_;
   contexts_ = point.contexts_;
   context_ = 0;
-  waits_ = point.waits_;
+  so_far_ = point.so_far_;
   progress_ = point.progress_;
-  steps_ = point.steps_;
-  message_lost_ = endpoint_failed_ = false;
   arena_.put(point.arena_);
   if (point.segments_) point.segments_->restore();
   fail_allocation(0);
@@ -317,7 +315,13 @@ void DriverHost::in_the_middle(u32 n, std::function<void()> what, u32 offset) {
 
 void DriverHost::exposes(u64 offset) {
   for (Middle& each : middle_) {
-    if (each.offset == offset && each.left != 0 && --each.left == 0) each.what();
+    if (each.offset != offset || each.left == 0 || --each.left != 0) continue;
+    // What is called there counts for itself; what it saw of the queue is true of this call, too.
+    SoFar outer = so_far_;
+    each.what();
+    outer.endpoint_failed |= so_far_.endpoint_failed;
+    outer.message_lost |= so_far_.message_lost;
+    so_far_ = outer;
   }
 }
 
@@ -335,7 +339,7 @@ u64 DriverHost::read_register(u64 offset, unsigned size) {
 void DriverHost::stops_where_it_is_to() {
   // Who waits for a message that is lost waits in vain, as if the queue did not move.
   if (monitor_.smmu().take_lost_message()) {
-    message_lost_ = endpoint_failed_ = true;
+    so_far_.message_lost = so_far_.endpoint_failed = true;
     if (!monitor_.smmu().is_stuck()) {
       monitor_.queue_stuck(true);
       monitor_.queue_stuck(false);
@@ -350,7 +354,7 @@ void DriverHost::sees(u64 offset, u64 value) {
   if (offset != spec::reg::cmdq_cons) return;
   stops_where_it_is_to();
   const auto error = static_cast<spec::CommandError>(spec::cmdq_cons_err(static_cast<u32>(value)));
-  endpoint_failed_ |= error == spec::CommandError::atc_inv_sync;
+  so_far_.endpoint_failed |= error == spec::CommandError::atc_inv_sync;
 }
 
 DriverHost::Held DriverHost::shut_down() {

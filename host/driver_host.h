@@ -137,6 +137,17 @@ class DriverHost {
     bool returned = false;  ///< with an error
     bool late = false;      ///< its time is over
   };
+
+ private:
+  /// Of the call that runs, since it began or went on.
+  struct SoFar {
+    u64 waits = 0;  ///< since the SMMU was last seen to make progress
+    u64 steps = 0;
+    bool endpoint_failed = false;  ///< the driver saw that, or has lost a message
+    bool message_lost = false;     ///< of a CMD_SYNC, for which it may wait
+  };
+
+ public:
   class Point {
     friend class DriverHost;
     std::vector<std::byte> arena_;
@@ -144,9 +155,8 @@ class DriverHost {
     std::vector<Handler> handlers_;
     std::vector<spec::sva::FaultRecord> handled_faults_;
     u64 contexts_ = 0;
-    u64 waits_ = 0;
+    SoFar so_far_;
     u64 progress_ = 0;
-    u64 steps_ = 0;
   };
   [[nodiscard]] const std::vector<Handler>& handlers() const { return handlers_; }
   /// Faults that handlers were given since the last time that somebody asked.
@@ -236,10 +246,7 @@ class DriverHost {
   void abandon_threads();
   int wait_for_others();
   bool invalidate(u64 mm, u64 va, u64 bytes);
-  void begin_steps() {
-    waits_ = steps_ = 0;
-    message_lost_ = false;
-  }
+  void begin_steps() { so_far_ = {}; }
   u64 read_register(u64 offset, unsigned size);
   void exposes(u64 offset);
   void stops_where_it_is_to();
@@ -273,9 +280,8 @@ class DriverHost {
   };
   std::vector<Middle> middle_;
   bool has_written_ = false;  // a register, since it last read one
-  u64 waits_ = 0;             // since the SMMU was last seen to make progress
-  u64 progress_ = 0;          // Smmu::progress_made() at the last wait
-  u64 steps_ = 0;
+  SoFar so_far_;
+  u64 progress_ = 0;  // Smmu::progress_made() at the last wait
   Processes processes_;
   std::vector<Handler> handlers_;
   std::vector<spec::sva::FaultRecord> handled_faults_;
@@ -292,8 +298,6 @@ class DriverHost {
   Monitor::Messages unseen_messages_;  // that came while the driver waited (messages.cpp)
   bool tells_loads_ = false;           // of messages, in this call
   bool former_owner_ = false;
-  bool endpoint_failed_ = false;  // the driver saw that in this call, or has lost a message
-  bool message_lost_ = false;     // of a CMD_SYNC, for which it may wait in this call
 };
 
 }  // namespace iommucheck::oracle

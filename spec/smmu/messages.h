@@ -53,7 +53,7 @@ class SyncMessages {
   /// come late where `may_wait`, but not behind what the queue consumes after its CMD_SYNC.
   std::optional<Write> due(u64 done, bool may_wait, Choices& choices);
   /// As a device: the next one is lost, since its write aborts.
-  void abort_next() { ground_.set(aborts_next_, 1); }
+  void abort_next(bool aborts = true) { ground_.set(aborts_next_, aborts ? 1 : 0); }
   /// It is this one: nobody ever sees it.
   bool is_lost(const Write& write);
 

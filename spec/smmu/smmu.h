@@ -188,6 +188,11 @@ class Smmu {
   /// that is on; or writes a message of an interrupt that is due, or of the next CMD_SYNC that has
   /// one. False: it makes no such access now, or the error is active already.
   bool abort(u64 error);
+  /// As a device: no CMD_SYNC from here on fails of which fail_sync() or abort() said so.
+  void fail_no_sync() {
+    stops_.fail_sync(0, 1);
+    messages_.abort_next(false);
+  }
   /// The driver hears of them by interrupt.
   [[nodiscard]] bool tells_errors() const { return irq_.surely_enables(irq_ctrl::gerror_irqen); }
   /// As a device: the interrupt of global errors is due; whoever tells the driver says

@@ -77,5 +77,15 @@ TEST(Aborts, OfTheMessageOfACommandLeaveItsCallRight) {
   EXPECT_GE(errors_told, 1U);
 }
 
+/// A driver that is told in `shutdown` that its time is up may keep what it was to give back.
+TEST(Aborts, AreNotDueAnyMoreWhenEverythingIsGivenBack) {
+  constexpr std::string_view sequence = "attach\nmap\nhardware variant=abort\n";
+  EXPECT_EQ(findings_of(counts_them(), sequence, "msi=1"), Findings{});
+  EXPECT_EQ(errors_left, 0U);
+  EXPECT_EQ(findings_of(counts_them(), std::string{sequence} + "map page=1\nunmap\n", "msi=1"),
+            Findings{});
+  EXPECT_NE(errors_left, 0U);
+}
+
 }  // namespace
 }  // namespace iommucheck::oracle::aborts_test

@@ -161,7 +161,7 @@ TEST(Pace, AnEndpointMayBeSilentForAWhile) {
   EXPECT_EQ(seen, ".xxx..");
   m.smmu.fail_sync(1, 3);
   EXPECT_TRUE(fails());
-  m.smmu.fail_sync(0);
+  m.smmu.fail_no_sync();
   EXPECT_FALSE(fails());
   EXPECT_EQ(m.broken(), "");
 }
