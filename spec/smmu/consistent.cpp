@@ -338,17 +338,19 @@ bool same_cds(const Fetches::CdOptions& a, const Fetches::CdOptions& b) {
 /// A change of configuration that nobody was told of leaves what was read before it.
 std::string Fetches::consistent() const {
   if (!is_followed()) return {};
-  for (const KnownStes& known : known_stes_) {
-    if (!known.known || known.version != version_of(known.sid)) continue;
+  for (const Known<SteOptions>& known : known_stes_) {
+    const u32 sid = known.of.sid;
+    const ConfigurationVersion version = version_of(sid);
+    if (!known.complete || known.version != version) continue;
     SteOptions now;
-    if (!look_at_stes(known.sid, now) || !same_stes(now, known.options)) {
-      return "the STE of stream " + hex(known.sid) + " is not what is kept of it";
+    if (!look_at_stes(sid, now) || !same_stes(now, known.options)) {
+      return "the STE of stream " + hex(sid) + " is not what is kept of it";
     }
-    for (const KnownCds& cd : known_cds_) {
-      if (!cd.known || cd.sid != known.sid || cd.version != known.version) continue;
+    for (const Known<CdOptions>& cd : known_cds_) {
+      if (!cd.complete || cd.of.sid != sid || cd.version != version) continue;
       CdOptions cds;
-      if (!look_at_cds_of(cd.sid, cd.ssid, now, cds) || !same_cds(cds, cd.options)) {
-        return "the CD of stream " + hex(cd.sid) + ", substream " + hex(cd.ssid) +
+      if (!look_at_cds_of(sid, cd.of.ssid, now, cds) || !same_cds(cds, cd.options)) {
+        return "the CD of stream " + hex(sid) + ", substream " + hex(cd.of.ssid) +
                " is not what is kept of it";
       }
     }

@@ -253,14 +253,14 @@ bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies
 
 bool Fetches::ste_options(u32 sid, SteOptions& options) const {
   if (!is_followed()) return look_at_stes(sid, options);
-  KnownStes& known = known_stes_[sid % known_stes_.size()];
+  Known<SteOptions>& known = known_stes_[sid % known_stes_.size()];
   const ConfigurationVersion version = version_of(sid);
-  if (!known.known || known.sid != sid || known.version != version) {
-    known = {.sid = sid, .version = version, .options = {}};
-    known.known = look_at_stes(sid, known.options);
+  if (!known.is({.sid = sid}, version)) {
+    known = {.of = {.sid = sid}, .version = version, .options = {}};
+    known.complete = look_at_stes(sid, known.options);
   }
   options = known.options;
-  return known.known;
+  return known.complete;
 }
 
 bool Fetches::look_at_stes(u32 sid, SteOptions& options) const {
@@ -477,14 +477,15 @@ bool Fetches::span_differs(SidRange span) const {
 
 bool Fetches::cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const {
   if (!is_followed()) return look_at_cds_of(sid, ssid, all, options);
-  KnownCds& known = known_cds_[(u64{sid} * 7 + ssid) % known_cds_.size()];
+  const Substream of{.sid = sid, .ssid = ssid};
+  Known<CdOptions>& known = known_cds_[(u64{sid} * 7 + ssid) % known_cds_.size()];
   const ConfigurationVersion version = version_of(sid);
-  if (!known.known || known.sid != sid || known.ssid != ssid || known.version != version) {
-    known = {.sid = sid, .ssid = ssid, .version = version, .options = {}};
-    known.known = look_at_cds_of(sid, ssid, all, known.options);
+  if (!known.is(of, version)) {
+    known = {.of = of, .version = version, .options = {}};
+    known.complete = look_at_cds_of(sid, ssid, all, known.options);
   }
   options = known.options;
-  return known.known;
+  return known.complete;
 }
 
 // A cached CD is found by SID and SSID alone, so the CD table of every possible STE counts.
@@ -671,17 +672,13 @@ void Fetches::add_stage2(u32 sid, const SteOption& ste, StreamOption& option) co
 }
 
 const StreamOptions& Fetches::options_of(u32 sid, u32 ssid, bool ssv) const {
+  const Substream of{.sid = sid, .ssid = ssid, .ssv = ssv};
   const ConfigurationVersion version = version_of(sid);
-  KnownOptions& known = known_options_[(u64{sid} * 7 + ssid) % known_options_.size()];
+  Known<StreamOptions>& known = known_options_[(u64{sid} * 7 + ssid) % known_options_.size()];
   const bool followed = is_followed();
-  if (followed && known.known && known.version == version && known.sid == sid &&
-      known.ssid == ssid && known.ssv == ssv) {
-    return known.options;
-  }
-  known.sid = sid;
-  known.ssid = ssid;
-  known.ssv = ssv;
-  known.known = followed;
+  if (followed && known.is(of, version)) return known.options;
+  known.of = of;
+  known.complete = followed;
   known.version = version;
   known.options.options.clear();
   known.options.complete = stream_options(sid, ssid, ssv, known.options.options);

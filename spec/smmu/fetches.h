@@ -171,27 +171,22 @@ class Fetches {
     u64 generation = 0;
     friend bool operator==(const ConfigurationVersion&, const ConfigurationVersion&) = default;
   };
-  struct KnownOptions {
+  /// What was read of a stream, or of a substream of it, as long as no configuration changes.
+  struct Substream {
     u32 sid = 0;
     u32 ssid = 0;
     bool ssv = false;
-    bool known = false;
-    ConfigurationVersion version;
-    StreamOptions options;
+    friend bool operator==(const Substream&, const Substream&) = default;
   };
-  /// What ste_options() or cd_options() has of them, as long as no configuration changes.
-  struct KnownStes {
-    u32 sid = 0;
-    bool known = false;
+  template <class Options>
+  struct Known {
+    Substream of;
+    bool complete = false;
     ConfigurationVersion version;
-    SteOptions options;
-  };
-  struct KnownCds {
-    u32 sid = 0;
-    u32 ssid = 0;
-    bool known = false;
-    ConfigurationVersion version;
-    CdOptions options;
+    Options options;
+    [[nodiscard]] bool is(const Substream& which, const ConfigurationVersion& now) const {
+      return complete && of == which && version == now;
+    }
   };
   struct CdItems {
     bool valid = false;
@@ -296,9 +291,9 @@ class Fetches {
   u64 streams_version_ = 0;                // of any stream
   CdItems cd_items_;
   SpanStes span_stes_;
-  mutable std::array<KnownOptions, 64> known_options_;
-  mutable std::array<KnownStes, 32> known_stes_;
-  mutable std::array<KnownCds, 64> known_cds_;
+  mutable std::array<Known<StreamOptions>, 64> known_options_;
+  mutable std::array<Known<SteOptions>, 32> known_stes_;
+  mutable std::array<Known<CdOptions>, 64> known_cds_;
   mutable StreamOptions scratch_ways_;
   mutable std::array<Forming, 64> formings_;
 };
