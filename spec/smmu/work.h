@@ -31,7 +31,7 @@ class Work {
 
   /// False, now and until it is undone, if there is less left: the caller leaves off.
   [[nodiscard]] bool spend(u64 work) const {
-    work *= 1 + memory_.pending_count() / 128;  // among which versions of a word are looked for
+    work *= versions();
     if (!bound_hit_ && incomplete_ == 0 && work <= left_) {
       left_ -= work;
       return true;
@@ -45,7 +45,7 @@ class Work {
 
   /// What was asked is not all, although there is work left: so many ways lead to one word.
   void give_up(u64 ways) const {
-    if (!bound_hit_) hit_ = {.ways = ways, .at = now_};
+    if (!bound_hit_) hit_ = {.ways = ways, .versions = 0, .at = now_};
     bound_hit_ = true;
   }
   void set_now(EventIndex now) { now_ = now; }
@@ -53,9 +53,12 @@ class Work {
   [[nodiscard]] std::string bound() const {
     return (hit_.ways != 0
                 ? "more than " + std::to_string(hit_.ways) + " ways lead to one word of a table"
-                : "following the tables takes too many steps (do they lead to "
-                  "themselves, or to each other?)") +
-           std::string(", at event ") + std::to_string(hit_.at);
+                : std::string("following the tables takes too many steps (") +
+                      (hit_.versions > many_versions
+                           ? "with so many stores that are not visible yet"
+                           : "do they lead to themselves, or to each other?") +
+                      ")") +
+           ", at event " + std::to_string(hit_.at);
   }
   [[nodiscard]] bool gave_up() const { return bound_hit_ || incomplete_ != 0; }
   /// For the next case: nothing was spent.
@@ -65,9 +68,13 @@ class Work {
   }
 
  private:
+  /// Versions of a word are looked for among what is not visible.
+  [[nodiscard]] u64 versions() const { return 1 + memory_.pending_count() / 128; }
+  static constexpr u64 many_versions = 8;
+
   /// A question may be what hits the bound; the mark is undone with the state it was asked of.
   void stand_still() const {
-    if (!bound_hit_) hit_ = {.ways = 0, .at = now_};
+    if (!bound_hit_) hit_ = {.ways = 0, .versions = versions(), .at = now_};
     bound_hit_ = true;
     if (incomplete_ == 0) trail_.set(incomplete_, 1);
   }
@@ -75,7 +82,8 @@ class Work {
   Trail& trail_;
   const Memory& memory_;
   struct Hit {
-    u64 ways = 0;  // 0: work was over
+    u64 ways = 0;      // 0: work was over
+    u64 versions = 0;  // as work was counted then
     EventIndex at = 0;
   };
   mutable bool bound_hit_ = false;
