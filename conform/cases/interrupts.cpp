@@ -333,8 +333,9 @@ void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
   sync_cases(device, cases);
   page_request_interrupts(device, cases);
-  if (spec::parse_capabilities(device.id).msi) no_abort_case(device, cases);
-  if (device.absent_bytes != 0 && spec::parse_capabilities(device.id).msi) {
+  if (!spec::parse_capabilities(device.id).msi) return;
+  no_abort_case(device, cases);
+  if (device.absent_bytes != 0) {
     abort_cases(device, cases);
     page_abort_case(device, cases);
     two_error_cases(device, cases);

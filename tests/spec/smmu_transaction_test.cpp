@@ -66,8 +66,7 @@ Verdict compare_within(TransactionMachine& m, u32 tag, const Outcome& outcome,
 ///  - where a regime sets access flags in hardware they may be set at any time (3.13),
 ///  - a page marked dirty by an earlier request is written without marking it again (13.7),
 ///  - a global entry of another regime may be met with that one's E0PD, which an entry may keep
-///  (DDI
-///    0487, TCR_EL1.E0PD0).
+///    (DDI 0487, TCR_EL1.E0PD0).
 template <class Source>
 Verdict compare(TransactionMachine& m, Source& source, const bool& unknown, const Access& access,
                 bool exact, std::string& why) {
