@@ -60,6 +60,21 @@ class Platform {
     return platform_.atomic(platform_.ctx, IOMMUCHECK_ATOMIC_COMPARE_EXCHANGE, pa, sizeof desired,
                             desired, expected, IOMMUCHECK_ORDERED, 0);
   }
+  /// change(word) in the place of the word at `pa`, by one atomic step. Hardware marks a word once
+  /// meanwhile, and a second time never. Returns the word as it was before.
+  template <class Change>
+  u64 change64(u64 pa, Change change) const {
+    constexpr unsigned tries = 4;
+    u64 word = load64(pa);
+    for (unsigned i = 0; i < tries; ++i) {
+      const u64 next = change(word);
+      if (next == word) break;
+      const u64 seen = compare_exchange(pa, word, next);
+      if (seen == word) break;
+      word = seen;
+    }
+    return word;
+  }
 
   /// Stores become visible to the SMMU in the order of the calls of this function, and loads come
   /// after register reads before it.

@@ -6,21 +6,6 @@
 
 namespace iommucheck::impl {
 
-/// The word as it was before. The SMMU changes it once, and a second time never.
-template <class Change>
-u64 Spaces::change_leaf(u64 slot, Change change) const {
-  constexpr unsigned tries = 4;
-  u64 word = platform_.load64(slot);
-  for (unsigned i = 0; i < tries; ++i) {
-    const u64 next = change(word);
-    if (next == word) break;
-    const u64 seen = platform_.compare_exchange(slot, word, next);
-    if (seen == word) break;
-    word = seen;
-  }
-  return word;
-}
-
 template <class Visit>
 void Spaces::for_each_leaf(const SmmuSpace& space, u64 first, u64 last, Visit visit) const {
   std::visit([&](const auto& its) { its.pages.for_each_leaf(platform_, first, last, visit); },
@@ -32,7 +17,7 @@ void Spaces::track(Space& space, bool on) {
   const u64 last = (u64{1} << space.input_bits) - 1;
   for_each_leaf(static_cast<const SmmuSpace&>(space), 0, last,
                 [&](u64 slot, unsigned /*level*/, u64 /*first*/) {
-                  change_leaf(slot, [&](u64 word) {
+                  platform_.change64(slot, [&](u64 word) {
                     if (!descriptor::is_writable(word, stage2)) return word;
                     return on ? descriptor::make_clean(word, stage2)
                               : descriptor::make_untracked(word, stage2);
@@ -47,7 +32,7 @@ void Spaces::read_marks(Space& space, DirtyWindow& window) {
       [&](u64 slot, unsigned level, u64 first) {
         const u64 end = first + level_bytes(level, features_.page);
         const bool clears = window.clear && window.holds(first, end);
-        const u64 word = change_leaf(slot, [&](u64 old) {
+        const u64 word = platform_.change64(slot, [&](u64 old) {
           const bool dirty = descriptor::is_dirty(old, stage2);
           return clears && dirty ? descriptor::make_clean(old, stage2) : old;
         });
@@ -67,7 +52,7 @@ void Spaces::mark_again(Space& space, const DirtyWindow& window) {
       [&](u64 slot, unsigned level, u64 first) {
         if (!window.holds(first, first + level_bytes(level, features_.page)) || !window.has(first))
           return;
-        change_leaf(slot, [&](u64 word) {
+        platform_.change64(slot, [&](u64 word) {
           const bool tracked = (word & descriptor::dirty_bit_modifier) != 0;
           return tracked ? descriptor::make_dirty(word, stage2) : word;
         });

@@ -69,8 +69,6 @@ class Spaces {
 
  private:
   SmmuSpace* new_space(u32 input_bits, bool stage2);
-  template <class Change>
-  u64 change_leaf(u64 slot, Change change) const;
   template <class Visit>
   void for_each_leaf(const SmmuSpace& space, u64 first, u64 last, Visit visit) const;
 

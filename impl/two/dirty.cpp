@@ -13,26 +13,11 @@ constexpr u64 bytes_of_level(unsigned level) { return u64{1} << TwoFormat::level
 
 }  // namespace
 
-/// The word as it was before. The IOMMU marks it once, and a second time never.
-template <class Change>
-u64 Two::change_leaf(u64 slot, Change change) const {
-  constexpr unsigned tries = 4;
-  u64 word = platform_.load64(slot);
-  for (unsigned i = 0; i < tries; ++i) {
-    const u64 next = change(word);
-    if (next == word) break;
-    const u64 seen = platform_.compare_exchange(slot, word, next);
-    if (seen == word) break;
-    word = seen;
-  }
-  return word;
-}
-
 void Two::track(Space& space, bool on) {
   const u64 last = (u64{1} << space.input_bits) - 1;
   static_cast<TwoSpace&>(space).pages.for_each_leaf(
       platform_, 0, last, [&](u64 slot, unsigned /*level*/, u64 /*first*/) {
-        change_leaf(slot, [&](u64 word) {
+        platform_.change64(slot, [&](u64 word) {
           if (!TwoFormat::is_writable(word)) return word;
           return on ? TwoFormat::make_clean(word) : TwoFormat::make_untracked(word);
         });
@@ -44,7 +29,7 @@ void Two::read_marks(Space& space, DirtyWindow& window) {
       platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
         const u64 end = first + bytes_of_level(level);
         const bool clears = window.clear && window.holds(first, end);
-        const u64 word = change_leaf(slot, [&](u64 old) {
+        const u64 word = platform_.change64(slot, [&](u64 old) {
           const bool written = (old & TwoFormat::written_bit) != 0;
           return clears && written ? TwoFormat::make_clean(old) : old;
         });
@@ -60,7 +45,7 @@ void Two::mark_again(Space& space, const DirtyWindow& window) {
   static_cast<TwoSpace&>(space).pages.for_each_leaf(
       platform_, window.iova, window.last, [&](u64 slot, unsigned level, u64 first) {
         if (!window.holds(first, first + bytes_of_level(level)) || !window.has(first)) return;
-        change_leaf(slot, [&](u64 word) {
+        platform_.change64(slot, [&](u64 word) {
           const bool tracked = (word & TwoFormat::tracks_bit) != 0;
           return tracked ? word | TwoFormat::written_bit : word;
         });

@@ -155,8 +155,6 @@ class Two : public HookedBackend {
   static u64 word_of(const Entry& entry);
   static u64 outer_word_of(const Entry& entry);
   TwoSpace* new_space(u32 input_bits);
-  template <class Change>
-  u64 change_leaf(u64 slot, Change change) const;
 
   Limits limits_;
   unsigned pasid_bits_ = 0;      // of the IOMMU
