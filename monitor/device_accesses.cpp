@@ -51,8 +51,8 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
     return false;
   }
   count_judged();
+  if (access.type == spec::AccessType::write) forget_marked_before(outcomes);
   if (outcomes.empty()) return false;
-  forget_marked_before(outcomes);
   if (outcomes.front().not_modelled != spec::NotModelled::no) {
     meets_unmodelled(outcomes.front().not_modelled);
   }

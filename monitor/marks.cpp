@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "monitor/marks.h"
 #include "spec/arch/descriptor.h"
+#include "spec/smmu/stage_walk.h"
 #include "spec/smmu/view.h"
 #include "trace/agent.h"
 
@@ -19,6 +20,17 @@ namespace {
 namespace bits_of = spec::descriptor_bits;
 
 constexpr u64 output = mask(47, 12);
+
+/// By an answer that a request may have got before the configuration went, from a word that it
+/// would have marked.
+bool needs_a_mark(const spec::CachesView& of, const spec::Outcome& write) {
+  if (write.kind != spec::OutcomeKind::translation || write.dirty || write.atc == 0) return false;
+  const spec::AtcItem& item = of.atcs.item(write.atc);
+  if (item.kind == spec::ItemKind::unknown || item.identity != 0) return false;
+  const auto met = step_in(of.regimes, item.space, item.level, write.value, item.hierarchical);
+  const auto* leaf = std::get_if<spec::Leaf<u64>>(&met);
+  return leaf != nullptr && leaf->writable_clean.value;
+}
 
 }  // namespace
 
@@ -87,17 +99,24 @@ void Marks::store_flags(const spec::FlagUpdate& update) {
 
 /// By ATS the write may be one of later, by an answer whose request has marked the page: that one
 /// would have been made here, and its mark is in memory. What has other words is no such answer: it
-/// is cached, and dirty.
-void Marks::forget_marked_before(std::vector<spec::Outcome>& outcomes) {
+/// is cached, and dirty. Nor has any request got an answer that is gone, where the word it would
+/// have marked is unmarked.
+void Marks::forget_marked_before(std::vector<spec::Outcome>& outcomes) const {
   const auto marks = [&](const spec::Outcome& marked_before) {
     return std::ranges::any_of(outcomes, [&](const spec::Outcome& one) {
       return one.dirty && one.pa == marked_before.pa && one.origin == marked_before.origin &&
              one.value == marked_before.value;
     });
   };
+  const auto is_unmarked = [&](const spec::Outcome& one) {
+    const auto is_on_its_way = [&](const Mark& mark) { return mark.pa == one.origin; };
+    return caches_.memory().newest(one.origin) == spec::Content{one.value, false} &&
+           std::ranges::none_of(case_.marks, is_on_its_way);
+  };
   std::erase_if(outcomes, [&](const spec::Outcome& one) {
     const bool translated = one.kind == spec::OutcomeKind::translation;
-    return translated && !one.dirty && marks(one);
+    if (!translated || one.dirty) return false;
+    return marks(one) || (needs_a_mark(caches_.view(), one) && is_unmarked(one));
   });
 }
 

@@ -28,7 +28,7 @@ class Marks : public Waits {
   void mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
                        spec::Choices& choices);
   void mark_walk(const spec::Access& access, const spec::Outcome& outcome);
-  static void forget_marked_before(std::vector<spec::Outcome>& outcomes);
+  void forget_marked_before(std::vector<spec::Outcome>& outcomes) const;
   void settle_marks();
   /// Hardware has set a flag in the descriptor at `pa`, of the driver's or of a user's.
   void tell_flags(u64 pa);
