@@ -18,6 +18,7 @@
 #include "spec/rules/records.h"
 #include "spec/smmu/id_registers.h"
 #include "spec/smmu/transaction.h"
+#include "spec/smmu/view.h"
 
 namespace iommucheck::oracle {
 
@@ -478,20 +479,15 @@ bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& fou
          });
 }
 
+namespace {
+
 /// ASID of the CD that the access uses, as memory says it, by stage 2 where there is one; nothing
 /// if it uses none.
-std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t event) {
-  const auto* dma = std::get_if<trace::Dma>(&trace.events[event].payload);
-  if (dma == nullptr) return std::nullopt;
-  trace::Trace before = trace;
-  before.events.resize(event);
-  (void)all(before);
-  const spec::Caches& caches = monitor_.caches();
+std::optional<u64> asid_in_memory(const spec::Caches& caches, const spec::Access& access) {
   NewestWords words{caches.memory()};
-  const auto ste = spec::find_ste(words, caches.stream_table(), dma->sid);
+  const auto ste = spec::find_ste(words, caches.stream_table(), access.sid);
   if (!ste) return std::nullopt;
   const spec::Capabilities& caps = caches.capabilities();
-  const spec::Access access = routed_access_in(*dma);
   const spec::StreamDecision stream = decide_stream(*ste, caps, access.ssv, access.ssid);
   if (!stream.cd) return std::nullopt;
   spec::Intermediate<NewestWords> fetches(words, *ste, caps, stream.stage2,
@@ -499,6 +495,34 @@ std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t eve
   const auto cd = spec::find_cd(fetches, *ste, caps, *stream.cd);
   if (!cd) return std::nullopt;
   return cd->asid();
+}
+
+/// ASID of all regimes by which the access may be translated, as configuration is cached; nothing
+/// if there are several, or none.
+std::optional<u64> asid_in_caches(const spec::CachesView& caches, const spec::Access& access) {
+  std::optional<u64> asid;
+  for (const spec::StreamOption& way :
+       caches.fetches.options_of(access.sid, access.ssid, access.ssv).options) {
+    if (way.regime == 0 || way.contained) continue;
+    const u64 its = caches.regimes.tag(way.tag).tag.asid;
+    if (asid && *asid != its) return std::nullopt;
+    asid = its;
+  }
+  return asid;
+}
+
+}  // namespace
+
+std::optional<u64> CaseJudge::asid_at(const trace::Trace& trace, std::size_t event) {
+  const auto* dma = std::get_if<trace::Dma>(&trace.events[event].payload);
+  if (dma == nullptr) return std::nullopt;
+  trace::Trace before = trace;
+  before.events.resize(event);
+  (void)all(before);
+  const spec::Caches& caches = monitor_.caches();
+  const spec::Access access = routed_access_in(*dma);
+  const std::optional<u64> asid = asid_in_memory(caches, access);
+  return asid ? asid : asid_in_caches(caches.view(), access);
 }
 
 /// Of these commands those without which, all together, it would have been allowed; none, if it

@@ -116,6 +116,7 @@ class CaseJudge {
   void refine(const trace::Trace& trace, const Ask& ask, Divergence& found);
   std::vector<std::size_t> explaining(const trace::Trace& trace, const Divergence& found,
                                       const std::vector<std::size_t>& commands);
+  /// ASID that the access at `event` looks up by, as memory says it, or else what is cached.
   std::optional<u64> asid_at(const trace::Trace& trace, std::size_t event);
   bool allowed_without(const trace::Trace& trace, const Divergence& found,
                        const std::vector<std::size_t>& commands);

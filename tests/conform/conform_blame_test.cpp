@@ -87,6 +87,28 @@ TEST(ConformBlame, SaysThatTheCommandNamesAnotherAsid) {
             "TLBI_TAGS: CMD_TLBI_NH_VA leaves what it covers");
 }
 
+/// The STE is no longer valid, and cached: the ASID is that of what is cached.
+std::string blamed_by_cached_ste(u16 named) {
+  SpecDevice device(1);
+  CaseBuilder b(device.identity(), "stale");
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, iova, b.data(), 3, {.ng = false});
+  b.translate(0, root, 25, asid);
+  b.access(iova);
+  b.store(b.entry(root, spec::Granule::g4k, 25, iova, 3), 0);
+  b.store(b.ste_place(0), 0);
+  b.command(spec::cmd_tlbi_nh_va(0, named, iova));
+  b.sync();
+  b.access(iova);
+  return blamed_if_it_arrives(device, b);
+}
+
+TEST(ConformBlame, KnowsTheAsidOfAnSteThatIsCached) {
+  EXPECT_EQ(blamed_by_cached_ste(asid), "TLBI_TAGS: CMD_TLBI_NH_VA leaves what it covers");
+  EXPECT_EQ(blamed_by_cached_ste(asid + 1),
+            "TLBI_TAGS: CMD_TLBI_NH_VA with another ASID leaves what it covers");
+}
+
 /// Of a guest, whose CD lies at an intermediate address: a leaf is gone, and `named` is the ASID
 /// that the command has.
 std::string blamed_of_guest(unsigned named, bool global) {
