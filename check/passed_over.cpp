@@ -46,9 +46,10 @@ void PassedOver::go_back_to(EventIndex now) {
 
 void PassedOver::note(EventIndex now, std::string_view what) { done_.push_back({what, now}); }
 
-/// What the event belongs to: the last that was begun before it.
+/// What the event belongs to: the last that was begun before it, or the driver's boot.
 Doing PassedOver::done_at(EventIndex event) const {
   Doing found;
+  if (event != 0) found.what = "boot";  // as Caller calls it
   for (const Doing& doing : done_) {
     if (doing.since < event) found = doing;
   }

@@ -114,13 +114,28 @@ TEST_F(Excused, IsNamedByTheCallOfTheStore) {
   passed_over_.excuses(finding);
   EXPECT_THAT(finding.kind, testing::StartsWith("sva_unmap"));
   passed_over_.go_back_to(5);
+  passed_over_.note(10, "detach");
   passed_over_.excuses(finding);
-  EXPECT_THAT(finding.kind, testing::StartsWith("map")) << "undone";
+  EXPECT_THAT(finding.kind, testing::StartsWith("detach")) << "undone";
+}
+
+/// What no call has stored was there when the driver had come up, whichever call shows it.
+TEST_F(Excused, IsOfTheBootWhereNoCallHadBegun) {
+  for (const char* shown_by : {"unmap", "hardware"}) {
+    passed_over_.begin_case();
+    passed_over_.note(17, shown_by);
+    doing_ = shown_by;
+    Finding finding = finding_;
+    passed_over_.excuses(finding);
+    EXPECT_THAT(finding.kind, testing::StartsWith("boot; leaf cached"));
+  }
 }
 
 TEST_F(Excused, IsWhatComesFromTheSameThingUnderAnyName) {
+  passed_over_.note(10, "unmap");
   ASSERT_TRUE(passed_over_.excuses(finding_));
   EXPECT_THAT(passed_over_.of_case(), testing::ElementsAre(PassedOver::One{4, {}}));
+  passed_over_.note(20, "map");
   doing_ = "map";
   Finding later = finding_;
   later.rule = spec::rule::CONFLICT_TLB;
@@ -131,6 +146,7 @@ TEST_F(Excused, IsWhatComesFromTheSameThingUnderAnyName) {
   later.causes[0].pa = 0x1008;
   EXPECT_TRUE(passed_over_.excuses(later));
   later.rule = spec::rule::PAGE_REUSE;
+  later.causes[0].stored_at = 27;
   EXPECT_FALSE(passed_over_.excuses(later));
   passed_over_.begin_case();
   EXPECT_FALSE(passed_over_.excuses(finding_));
