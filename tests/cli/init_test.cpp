@@ -33,6 +33,16 @@ class Init : public Command {
     const Ran built = script(kind + "/build.sh", "");
     ASSERT_EQ(built.status, 0) << built.out << built.err;
   }
+  /// The line of driver.c at which a report in JSON has its first finding.
+  std::string line_found(const std::string& report) const {
+    const auto json = trace::parse_json(slurp(path(report)));
+    if (!json || json->find("findings")->value.items.empty()) return "no finding";
+    const auto* number = json->find("findings")->value.items[0].find("file_line");
+    std::ifstream source(path("driver/driver.c"));
+    std::string line = "no line";
+    for (u64 i = 0; number != nullptr && i < number->value.number; ++i) std::getline(source, line);
+    return line;
+  }
 };
 
 TEST_F(Init, ADriverIsBuiltAndHolds) {
@@ -53,6 +63,15 @@ TEST_F(Init, ADriverThatForgetsIsFoundAtALineOfItsSource) {
   EXPECT_EQ(judged.status, 1) << judged.out << judged.err;
   EXPECT_THAT(judged.out, HasSubstr("VIOLATION PAGE_REUSE"));
   EXPECT_THAT(judged.out, HasSubstr(", by put at driver.c:"));
+  EXPECT_THAT(judged.out, HasSubstr(", in unmap at driver.c:"));
+  // A report has the line of unmap, not that of the helper which stores for everybody.
+  const std::string shown = line_found("driver/out.json");
+  EXPECT_THAT(shown, HasSubstr("put(d, slot, 0);"));
+  // The twin: unoptimised, nothing says who called the helper.
+  ASSERT_EQ(shell("sed -i 's/ -O2 / /' " + path("driver/build.sh")).status, 0);
+  ASSERT_EQ(script("driver/build.sh", "").status, 0);
+  EXPECT_EQ(script("driver/check.sh", " --runs 300 --findings 1 --report out.json").status, 1);
+  EXPECT_THAT(line_found("driver/out.json"), HasSubstr("static void put("));
 }
 
 /// As two machines see it: in folders of their own, from other seeds. One name, at a line of the
