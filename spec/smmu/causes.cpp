@@ -104,7 +104,7 @@ static std::optional<NearestMiss> nearest_miss(const CachesView& of, const Item&
   Nearest nearest;
   of.commands.for_each_sent([&](const InFlight& sent) {
     if (!is_tlbi(sent.command.op)) return;
-    const TlbiScope by = of.scopes.of(sent.command, item.tag);
+    const TlbiScope by = of.scopes.of(sent.command, item);
     NearestMiss miss{
         .command = sent.command, .at = sent.at, .why = not_covered(sent.command, target, by)};
     // What covers a shadow and was sent since the store was meant for it.
@@ -432,7 +432,7 @@ bool memory_forms(const CachesView& of, u32 sid, std::optional<u32> ssid, u32 re
 
 std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid) {
   std::vector<Cause> causes;
-  std::vector<EventIndex> since;  // of each: the latest that its words were changed
+  std::vector<u32> latest;  // of each: the item of the word that was changed last
   for (u32 i = 0; i < of.config.size(); ++i) {
     const ConfigItem& item = of.config[i];
     if (!item.serves(sid, of_substreams(item.kind) ? ssid.value_or(0) : item.ssid)) continue;
@@ -450,19 +450,21 @@ std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional
       cause.sid = sid;
       if (of_substreams(item.kind)) cause.ssid = ssid;
       causes.push_back(std::move(cause));
-      since.push_back(0);
+      latest.push_back(i);
       its = causes.end() - 1;
     }
     its->words.push_back(
         {item.word, (item.unknown & 1) != 0, item.value, now.value, item.stored_at});
-    EventIndex& latest = since[static_cast<std::size_t>(its - causes.begin())];
-    if (item.since < latest) continue;
-    latest = item.since;
-    its->stored_at = item.stored_at;
-    its->vanished_at = item.vanished_at;
-    its->miss = nearest_miss(of, item);
+    u32& last = latest[static_cast<std::size_t>(its - causes.begin())];
+    if (item.since >= of.config[last].since) last = i;
   }
-  for (Cause& cause : causes) std::ranges::sort(cause.words, {}, &CachedWord::index);
+  for (std::size_t n = 0; n < causes.size(); ++n) {
+    const ConfigItem& item = of.config[latest[n]];
+    causes[n].stored_at = item.stored_at;
+    causes[n].vanished_at = item.vanished_at;
+    causes[n].miss = nearest_miss(of, item);
+    std::ranges::sort(causes[n].words, {}, &CachedWord::index);
+  }
   return causes;
 }
 

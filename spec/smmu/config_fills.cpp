@@ -102,9 +102,14 @@ void ConfigFills::keep_atschk() {
   }
 }
 
+/// What a fetch of an STE or a CD goes through.
+static ConfigKind kind_above(ConfigKind below) {
+  return below == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
+}
+
 /// A fetch of `below`, an STE or a CD, goes there if `descriptor` reads as `word`.
 bool ConfigFills::leads_to(const ConfigItem& descriptor, u64 word, const ConfigItem& below) const {
-  const ConfigKind above = below.kind == ConfigKind::ste ? ConfigKind::l1std : ConfigKind::l1cd;
+  const ConfigKind above = kind_above(below.kind);
   if (descriptor.kind != above || !descriptor.serves(below.sid, below.ssid)) return false;
   if (above == ConfigKind::l1std) {
     const L1Std<u64> l1std{word};
@@ -122,21 +127,22 @@ Group ConfigFills::fate(const ConfigItem& item, u64 via) const {
   if (via == 0) return immortal;
   Group dies = 0;
   bool cached = false;
-  for (u32 i = 0; i < config_.size(); ++i) {
+  bool in_memory = false;
+  config_.for_each_of(kind_above(item.kind), item.sid, [&](u32 i) {
     const ConfigItem& descriptor = config_[i];
-    if (descriptor.place != via || !leads_to(descriptor, descriptor.value, item)) continue;
+    if (in_memory || descriptor.place != via || !leads_to(descriptor, descriptor.value, item)) {
+      return;
+    }
     cached = true;
-    bool in_memory = false;
     memory_.visible(descriptor.place, [&](Content content) {
       in_memory |= !content.unknown && leads_to(descriptor, content.value, item);
     });
-    if (in_memory) return immortal;
     const bool ended = commands_.is_ended_by(descriptor.dies, [&](const InFlight& sent) {
       return scopes_.ends(sent, descriptor) && removes(sent.command, item);
     });
     dies = std::max(dies, ended ? descriptor.dies : immortal);
-  }
-  return cached ? dies : immortal;
+  });
+  return cached && !in_memory ? dies : immortal;
 }
 
 /// The word of `what` becomes an item; where a fetch reads two words, with each version that its
