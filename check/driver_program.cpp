@@ -274,6 +274,16 @@ class Writer {
   void take(const trace::EndpointAts& one, bool /*driver*/) {
     steps_.row(line_, "ATS", 0, static_cast<u64>(one.device), one.on ? 1 : 0);
   }
+  void take(const trace::BroadcastTlbi& one, bool driver) {
+    if (!driver) return;
+    u64 flags = one.leaf.value_or(false) ? IOMMUCHECK_TLBI_LEAF : 0;
+    if (one.world == trace::CpuWorld::el2) flags |= IOMMUCHECK_TLBI_EL2;
+    if (one.world == trace::CpuWorld::el2_e2h) flags |= IOMMUCHECK_TLBI_EL2_E2H;
+    steps_.row(line_, "TLBI", 0,
+               static_cast<u64>(one.scope) | flags << 8 | u64{one.vmid.value_or(0)} << 16 |
+                   u64{one.asid.value_or(0)} << 32,
+               one.va.value_or(0), one.length.value_or(0));
+  }
   void take(const trace::Irq& one, bool /*driver*/) {
     steps_.row(line_, "IRQ", 0, static_cast<u64>(one.kind));
   }

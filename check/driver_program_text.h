@@ -30,12 +30,12 @@ inline constexpr const char* driver_program_text = R"(/* SPDX-License-Identifier
 
 enum { START, READY, RESTORED, STOP, CALL, RETURN, IRQ, HELD, ADD, REMOVE, /* asked of the driver */
        STORE, FILL, LOAD, ATOMIC, BARRIER, CLEAN, INVALIDATE, ALLOC, FREE, NO_MEMORY, WRITE, READ,
-       HOOK, ATS };
+       HOOK, ATS, TLBI };
 static const char *const names[] = {
     "start", "ready", "restored", "stop", "call", "return", "interrupt", "held", "device_add",
     "device_remove", "store", "fill", "load", "atomic", "barrier", "clean", "invalidate",
     "table_alloc", "table_free", "table_alloc that fails", "register write", "register read",
-    "hook", "ats_enable"};
+    "hook", "ats_enable", "tlbi"};
 
 struct step {
   int kind, size;
@@ -242,6 +242,12 @@ static void ats_enable(void *ctx, uint32_t device, uint32_t on) {
   (void)ctx;
   take_value(ATS, 0, device, on != 0, 0);
 }
+static void tlbi(void *ctx, uint32_t scope, uint32_t flags, uint32_t vmid, uint32_t asid,
+                 uint64_t va, uint64_t bytes) {
+  (void)ctx;
+  take_value(TLBI, 0, scope | flags << 8 | (uint64_t)vmid << 16 | (uint64_t)asid << 32,
+             bytes != 0 ? va : 0, bytes);
+}
 
 static struct iommucheck_platform platform = {
     .size = sizeof(struct iommucheck_platform), .abi = IOMMUCHECK_DRIVER_ABI,
@@ -252,7 +258,8 @@ static struct iommucheck_platform platform = {
     .mmio_write64 = mmio_write64, .mmio_read32 = mmio_read32, .mmio_read64 = mmio_read64,
     .wait = wait_for, .lock = lock, .unlock = lock, .log = say, .mm_exit = mm_exit,
     .handle_fault = handle_fault, .context = context, .cpu = cpu, .mm_pin = mm_pin,
-    .mm_unpin = mm_unpin, .hook = hook, .fault_handler = fault_handler, .ats_enable = ats_enable};
+    .mm_unpin = mm_unpin, .hook = hook, .fault_handler = fault_handler, .ats_enable = ats_enable,
+    .tlbi = tlbi};
 
 /* ---- what is asked of the driver ---- */
 

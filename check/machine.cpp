@@ -42,6 +42,7 @@ struct Key {
 constexpr Key keys[] = {
     {"minor", &Capabilities::minor, 0, 3},
     {"cohacc", &Capabilities::cohacc},
+    {"btm", &Capabilities::btm},
     {"ril", &Capabilities::ril},
     {"bbml", &Capabilities::bbml, 0, 2},
     {"httu", &Capabilities::httu, 0, 2},
@@ -392,6 +393,11 @@ void draw_messages(Machine& machine, u64 seed) {
   machine.caps.msi = Draw(seed ^ 0x4d53'4900).one_in(2);
 }
 
+/// CPUs' broadcasts are heard, unless the driver sets CR2.PTM. Likewise.
+void draw_broadcasts(Machine& machine, u64 seed) {
+  machine.caps.btm = Draw(seed ^ 0x4254'4d00).one_in(4);
+}
+
 }  // namespace
 
 bool Machine::has_groups() const {
@@ -611,6 +617,7 @@ void draw_the_rest(Machine& machine, std::string_view changes, u64 seed) {
     draw_page_requests(machine, seed);
   }
   if (!names_one_of(changes, {"msi"})) draw_messages(machine, seed);
+  if (!names_one_of(changes, {"btm"})) draw_broadcasts(machine, seed);
 }
 
 /// In every other plan one machine has no granule of 4 KiB, and so nobody is bound to a process
@@ -714,6 +721,7 @@ Machine drawn_machine(u64 seed) {
   drop_what_is_not_there(machine);
   draw_page_requests(machine, seed);
   draw_messages(machine, seed);
+  draw_broadcasts(machine, seed);
   // Whoever has no use for them leaves address spaces to the core.
   machine.hooks.mm_alloc = machine.hooks.mm_free = !draw.one_in(3);
   return machine;

@@ -173,9 +173,13 @@ static int recover(struct driver* d) {
   d->late = 0;
   return 0;
 }
+#ifdef OWN_TLBI /* tests/plugins/broadcast_driver.c */
+static int tlbi_page(struct driver* d, u64 asid, u64 iova);
+#else
 static int tlbi_page(struct driver* d, u64 asid, u64 iova) {
   return command(d, 0x12 | asid << 48, iova | 1); /* TLBI_NH_VA, Leaf = 1: no table was removed */
 }
+#endif
 static int tlbi_asid(struct driver* d, u64 asid) {
   const int error = command(d, 0x11 | asid << 48, 0); /* TLBI_NH_ASID */
   return error ? error : sync(d);

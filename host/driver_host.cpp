@@ -87,6 +87,35 @@ void DriverHost::scan() {
       std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks, store_count_, view_);
 }
 
+namespace {
+
+/// Error: what is wrong with the call, in words.
+std::expected<trace::BroadcastTlbi, std::string> broadcast_of(u32 scope, u32 flags, u32 vmid,
+                                                              u32 asid, u64 va, u64 bytes) {
+  constexpr u32 worlds = IOMMUCHECK_TLBI_EL2 | IOMMUCHECK_TLBI_EL2_E2H;
+  if (trace::word_of<trace::BroadcastScope>(scope) == nullptr ||
+      (flags & ~(worlds | IOMMUCHECK_TLBI_LEAF)) != 0 || (flags & worlds) == worlds ||
+      vmid > 0xffff || asid > 0xffff) {
+    return std::unexpected(fmt::format(
+        "tlbi(scope {}, flags {:#x}, vmid {:#x}, asid {:#x}): a scope is one of "
+        "IOMMUCHECK_BROADCAST_SCOPE_*, a flag one of IOMMUCHECK_TLBI_*, and both numbers have 16 "
+        "bits",
+        scope, flags, vmid, asid));
+  }
+  trace::BroadcastTlbi tlbi{.scope = static_cast<trace::BroadcastScope>(scope),
+                            .asid = static_cast<u16>(asid),
+                            .vmid = static_cast<u16>(vmid)};
+  if ((flags & IOMMUCHECK_TLBI_EL2) != 0) tlbi.world = trace::CpuWorld::el2;
+  if ((flags & IOMMUCHECK_TLBI_EL2_E2H) != 0) tlbi.world = trace::CpuWorld::el2_e2h;
+  if ((flags & IOMMUCHECK_TLBI_LEAF) != 0) tlbi.leaf = true;
+  if (bytes == 0) return tlbi;
+  tlbi.va = va;
+  tlbi.length = bytes;
+  return tlbi;
+}
+
+}  // namespace
+
 void DriverHost::bind_platform() {
   iommucheck_platform& p = platform_;
   p.size = sizeof(p);
@@ -168,6 +197,14 @@ void DriverHost::bind_platform() {
     }
     host.monitor_.barrier(AgentId::cpu0, static_cast<trace::BarrierKind>(orders),
                           (kind & IOMMUCHECK_COMPLETES) != 0);
+  };
+  p.tlbi = [](void* ctx, uint32_t scope, uint32_t flags, uint32_t vmid, uint32_t asid, uint64_t va,
+              uint64_t bytes) {
+    DriverHost& host = self(ctx);
+    if (host.spent()) return;
+    const auto tlbi = broadcast_of(scope, flags, vmid, asid, va, bytes);
+    if (!tlbi) return host.monitor_.driver_error(tlbi.error());
+    host.monitor_.broadcast(AgentId::cpu0, *tlbi);
   };
   p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);

@@ -238,6 +238,32 @@ bool Processes::notify(u64 mm, u64 va, u64 bytes) {
   return !invalidate_ || !monitor_.interface().is_bound(mm) || invalidate_(mm, va, bytes);
 }
 
+/// The SMMU hears what CPUs broadcast of its ASID.
+bool Processes::is_heard(u64 mm) const {
+  return monitor_.caches().capabilities().btm && !monitor_.smmu().ptm() && asid(mm) != 0;
+}
+
+bool Processes::has_to_wait(u64 mm) const {
+  return is_heard(mm) && monitor_.caches().commands_in_flight();
+}
+
+/// By an operating system that runs at EL2 where the SMMU is told so. Linux does the same: beyond
+/// so many pages the ASID as a whole.
+void Processes::broadcast(u64 mm, u64 va, u64 bytes) {
+  constexpr u64 pages_max = 512;
+  if (!is_heard(mm) || has_to_wait(mm)) return;
+  trace::BroadcastTlbi tlbi{.scope = trace::BroadcastScope::asid,
+                            .asid = static_cast<u16>(asid(mm))};
+  if (monitor_.caches().e2h()) tlbi.world = trace::CpuWorld::el2_e2h;
+  if (bytes / table_bytes <= pages_max) {
+    tlbi.scope = trace::BroadcastScope::va;
+    tlbi.va = va;
+    tlbi.length = bytes;
+  }
+  monitor_.broadcast(environment, tlbi);
+  monitor_.barrier(environment, trace::BarrierKind::full, true);
+}
+
 /// What of the range lies within the input size.
 u64 Processes::bytes_within(u64 va, u64 bytes) {
   constexpr u64 end = u64{1} << input_bits;
@@ -248,6 +274,7 @@ void Processes::unmap(u64 mm, u64 va, u64 bytes) {
   bytes = bytes_within(va, bytes);
   if (!alive(mm) || bytes == 0) return;
   if (of_hardware() != nullptr) return unmap_page_by_page(mm, va, bytes);
+  if (has_to_wait(mm)) return;
   std::vector<Leaf> leaves;
   leaves_in(root(mm), 0, 0, va, va + bytes - 1, leaves);
   if (leaves.empty()) return;
@@ -258,6 +285,7 @@ void Processes::unmap(u64 mm, u64 va, u64 bytes) {
   unlink_empty(root(mm), 0, 0, first, last, unlinked);
   publish();
   monitor_.process_unmaps(mm, first, last - first + 1);
+  broadcast(mm, first, last - first + 1);
   if (!notify(mm, first, last - first + 1)) return;
   for (const u64 table : unlinked) {
     monitor_.free(environment, table, table_bytes);
@@ -269,6 +297,7 @@ void Processes::protect(u64 mm, u64 va, u64 bytes, ProcessRights rights) {
   bytes = bytes_within(va, bytes);
   if (!alive(mm) || bytes == 0) return;
   if (of_hardware() != nullptr) return protect_page_by_page(mm, va, bytes, rights);
+  if (has_to_wait(mm)) return;
   std::vector<Leaf> leaves;
   leaves_in(root(mm), 0, 0, va, va + bytes - 1, leaves);
   bool changed = false;
@@ -284,12 +313,14 @@ void Processes::protect(u64 mm, u64 va, u64 bytes, ProcessRights rights) {
   const u64 last = std::max(va + bytes - 1, leaves.back().va + leaves.back().bytes - 1);
   publish();
   monitor_.process_protects(mm, first, last - first + 1, rights);
+  broadcast(mm, first, last - first + 1);
   notify(mm, first, last - first + 1);
 }
 
 u64 Processes::fork(u64 mm) {
   if (!alive(mm) || count_ == max) return 0;
   if (of_hardware() != nullptr) return fork_page_by_page(mm);
+  if (has_to_wait(mm)) return 0;
   const u64 child = make();
   if (child == 0) return 0;
   std::vector<Leaf> leaves;
@@ -310,7 +341,9 @@ u64 Processes::fork(u64 mm) {
   }
   publish();
   monitor_.process_forks(mm, child);
-  if (changed) notify(mm, 0, ~u64{0});
+  if (!changed) return child;
+  broadcast(mm, 0, ~u64{0});
+  notify(mm, 0, ~u64{0});
   return child;
 }
 
@@ -331,7 +364,9 @@ void Processes::exit_ends(u64 mm, bool timed_out) {
   if (of_hardware() != nullptr) return;  // the monitor has told it
   const u64 table = root(mm);
   edit(mm).root = 0;
-  if (table != 0 && !timed_out) free_tables(table, 0);
+  if (table == 0 || timed_out) return;
+  broadcast(mm, 0, ~u64{0});
+  free_tables(table, 0);
 }
 
 std::vector<Processes::Mapping> Processes::mappings(u64 mm) const {

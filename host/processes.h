@@ -37,7 +37,9 @@ class Processes {
   void set_invalidate(Invalidate invalidate) { invalidate_ = std::move(invalidate); }
 
   // Handles are 1, 2, …; addresses and sizes in bytes, multiples of 4 KiB; leaves of 2 MiB where
-  // everything is aligned to it.
+  // everything is aligned to it. Where the SMMU hears the CPUs' TLB maintenance that is broadcast,
+  // and complete, before the driver is told; what would have to be broadcast while commands are in
+  // flight is not done at all, since what both remove is not followed (Caches::broadcast).
 
   /// A process without mappings; 0 if there are too many or memory is short.
   u64 create();
@@ -133,6 +135,9 @@ class Processes {
                     std::vector<u64>& unlinked);
   bool put(u64 root, u64 va, u64 pa, u64 bytes, ProcessRights rights);
   bool notify(u64 mm, u64 va, u64 bytes);
+  [[nodiscard]] bool is_heard(u64 mm) const;
+  [[nodiscard]] bool has_to_wait(u64 mm) const;
+  void broadcast(u64 mm, u64 va, u64 bytes);
   static u64 bytes_within(u64 va, u64 bytes);
   void free_tables(u64 table, unsigned level);
 

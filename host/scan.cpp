@@ -267,8 +267,13 @@ void ScanDoor::bind() {
   p.ats_enable = [](void* ctx, uint32_t device, uint32_t on) {
     through(ctx, [&](const Platform& in, void* c) { in.ats_enable(c, device, on); });
   };
+  p.tlbi = [](void* ctx, uint32_t scope, uint32_t flags, uint32_t vmid, uint32_t asid, uint64_t va,
+              uint64_t bytes) {
+    through(ctx,
+            [&](const Platform& in, void* c) { in.tlbi(c, scope, flags, vmid, asid, va, bytes); });
+  };
   // A member more has to be passed on above.
-  static_assert(offsetof(Platform, ats_enable) + sizeof(p.ats_enable) == sizeof(Platform));
+  static_assert(offsetof(Platform, tlbi) + sizeof(p.tlbi) == sizeof(Platform));
 }
 
 }  // namespace iommucheck::oracle

@@ -196,8 +196,6 @@ class Runner {
     Sync sync;
     bool seen = false;  ///< what it writes was there, and no other could have written it
   };
-  static constexpr const char* broadcasts_beside =
-      "broadcasts beside commands, or of two agents, that are in flight";
   static constexpr const char* signal_over_reset =
       "a signal that may still come of a command queue that was reset";
   static constexpr u64 queue_base = u64{1} << 47;  // beyond what layout() uses
@@ -344,7 +342,6 @@ class Runner {
   }
   void expose() {
     for (; !queue_off_ && exposed_ < rung_; ++exposed_) {
-      if (broadcasts_open_) leave_unsupported(broadcasts_beside);
       spec::Command command = slots_[exposed_];
       const u64 slot = queue_base + 16 * exposed_;
       const bool certain =
@@ -439,26 +436,16 @@ class Runner {
     caches_.barrier(agent_);
     caches_.set_ats(static_cast<u32>(action.sid), action.on);
   }
-  /// Nobody may rely on it where IDR0.BTM = 0 or CR2.PTM = 1. The engine completes what is in
-  /// flight in one order, and these are in none with the queue's.
+  /// Nobody may rely on it where IDR0.BTM = 0 or CR2.PTM = 1.
   void perform(const BroadcastAction& action) {
     if (!layout_.broadcasts) return;
-    if (consumed_ != exposed_ || (broadcasts_open_ && broadcaster_ != agent_)) {
-      leave_unsupported(broadcasts_beside);
-    }
     spec::Command command = to_command(action.command);
-    command.broadcast = true;
     command.cpu_e2h = action.command.e2h && action.command.e2h->value != 0;
-    if (spec::check_command(command, caps_)) return;
-    caches_.expose(command, true);
-    broadcasts_open_ = true;
-    broadcaster_ = agent_;
+    if (!spec::check_command(command, caps_)) caches_.broadcast(agent_, command);
   }
   void perform(const DsbAction&) {
     caches_.barrier(agent_);
-    if (!broadcasts_open_ || broadcaster_ != agent_) return;
-    caches_.complete(caches_.expose(spec::cmd_sync(), true));
-    broadcasts_open_ = false;
+    caches_.complete_broadcasts(agent_);
   }
   void perform(const RegisterAction& action) {
     caches_.barrier(agent_);
@@ -627,8 +614,6 @@ class Runner {
   std::map<std::string, std::set<u64>> may_hold_;  // words that MSIs write
   bool queue_off_ = false;
   bool was_enabled_ = false;
-  bool broadcasts_open_ = false;  // not complete: those of one agent
-  AgentId broadcaster_ = AgentId::cpu0;
   std::string unsupported_;
   std::vector<ReleaseAction> released_;
   bool gave_up_ = false;

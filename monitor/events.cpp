@@ -480,13 +480,7 @@ class TraceFeeder::Feeder {
   }
   void operator()(const trace::Note& note) { m_.note(note.text); }
 
-  /// Where nobody may rely on it, it is as if it had not been. IHI 0070 3.17.
-  void operator()(const trace::BroadcastTlbi& /*event*/) {
-    m_.tick();
-    if (!m_.caches_.capabilities().btm || m_.smmu_.ptm()) return;
-    m_.caches_.hear_broadcast();
-    m_.undetermined("what a broadcast TLB invalidation removes");
-  }
+  void operator()(const trace::BroadcastTlbi& tlbi) { m_.broadcast(by_, tlbi); }
 
   void operator()(const trace::WalkerSwitch& walker) {
     if (!ready_for_a_call()) return;

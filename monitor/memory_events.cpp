@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include "base/bits.h"
+#include "monitor/broadcasts.h"
 #include "spec/rules/promises.h"
+#include "spec/smmu/command_legal.h"
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
@@ -129,6 +131,23 @@ void MemoryEvents::barrier(AgentId by, trace::BarrierKind kind, bool completes) 
   if (kind != trace::BarrierKind::store) smmu_.observe_load_barrier();
   if (kind == trace::BarrierKind::load) return;  // it orders no store
   make_visible(by);
+  // A DSB of loads and stores; of stores alone it waits for no TLBI (ARM DDI 0487, DSB).
+  if (completes && kind == trace::BarrierKind::full && !hardware_) {
+    caches_.complete_broadcasts(by);
+  }
+  gather();
+}
+
+void MemoryEvents::broadcast(AgentId by, const trace::BroadcastTlbi& tlbi) {
+  tick();
+  emit(by, tlbi);
+  // IHI 0070 3.17: with CR2.PTM = 1 nobody may rely on it.
+  if (hardware_ || !caches_.capabilities().btm || smmu_.ptm()) return;
+  const auto commands = commands_of(tlbi);
+  if (!commands) return undetermined(std::string(commands.error()));
+  for (const spec::Command& command : *commands) {
+    if (!spec::check_command(command, caches_.capabilities())) caches_.broadcast(by, command);
+  }
   gather();
 }
 

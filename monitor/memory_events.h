@@ -38,6 +38,9 @@ class MemoryEvents : public WalkerEvents {
   void sweep(AgentId by, std::span<const SweptStore> stores);
   void barrier(AgentId by, trace::BarrierKind kind = trace::BarrierKind::full,
                bool completes = false);
+  /// A TLBI that a CPU broadcasts. Where the SMMU does not hear it, nothing; where it does, it is
+  /// complete behind the next full barrier of `by` that completes.
+  void broadcast(AgentId by, const trace::BroadcastTlbi& tlbi);
   void handoff(AgentId from, AgentId to);
   void clean(AgentId by, u64 pa, u64 bytes);
   /// What CPU caches have of it is dropped. Told once, where nobody has to.

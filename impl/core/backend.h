@@ -395,6 +395,9 @@ class Backend {
   /// Whether caches may remember that nothing is mapped: then map owes that they forget it. Not of
   /// a process's table, whose owner tells of nothing that it adds.
   virtual bool remembers_unmapped() const = 0;
+  /// Whether the CPUs' own TLB maintenance of a process's table reaches what the IOMMU has cached
+  /// of it: what devices have cached it does not.
+  virtual bool hears_cpus() const { return false; }
   /// Of a tag all, or what was gathered. `places`: where they can have come from.
   virtual void drop_translations(Tag tag, const Places& places) = 0;
   virtual void drop_gathered(const Gather& gather, Tag tag, const Places& places) = 0;

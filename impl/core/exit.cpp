@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "impl/core/backend.h"
 #include "impl/core/batch.h"
 #include "impl/core/bonds.h"
 #include "impl/core/entries.h"
@@ -111,10 +112,13 @@ int Exit::mm_invalidate(iommucheck_handle mm, u64 start, u64 bytes) {
   const u64 end =
       bytes >= limit - start ? limit : (start + bytes + page_bytes - 1) & ~(page_bytes - 1);
   if (process->uses.empty()) return 0;
-  batch_.drop_range(process->tag, first, end, [&](auto at) {
-    process->uses.for_each(uses_,
-                           [&](const Use& use) { at(use.holder, io_mms_.find(use.io_mm)->pasid); });
-  });
+  // Else the CPUs have done it.
+  if (!backend_.hears_cpus()) {
+    batch_.drop_range(process->tag, first, end, [&](auto at) {
+      process->uses.for_each(
+          uses_, [&](const Use& use) { at(use.holder, io_mms_.find(use.io_mm)->pasid); });
+    });
+  }
   if (int error = batch_.commit()) return error;
   // The commit may have recovered, with which uses have gone, and the process with the last.
   process = processes_.find(handle);

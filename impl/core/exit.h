@@ -9,6 +9,7 @@
 
 namespace iommucheck::impl {
 
+class Backend;
 class Batch;
 class Bonds;
 class Entries;
@@ -22,6 +23,7 @@ class Uses;
 class Exit {
  public:
   struct Parts {
+    Backend& backend;
     SvaDevices& sva_devices;
     Processes& processes;
     IoMms& io_mms;
@@ -34,6 +36,7 @@ class Exit {
   };
   Exit(const Platform& platform, const Parts& parts)
       : platform_(platform),
+        backend_(parts.backend),
         sva_devices_(parts.sva_devices),
         processes_(parts.processes),
         io_mms_(parts.io_mms),
@@ -55,6 +58,7 @@ class Exit {
   bool handlers_run(iommucheck_handle process);
 
   const Platform& platform_;
+  Backend& backend_;
   SvaDevices& sva_devices_;
   Processes& processes_;
   IoMms& io_mms_;

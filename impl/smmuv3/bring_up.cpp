@@ -113,7 +113,7 @@ int Smmu::begin_reset() {
     if (features_.page_requests) platform_.write64(reg::priq_irq_cfg0, 0);
   }
   platform_.write32(reg::cr1, reg::cr1_cached);
-  platform_.write32(reg::cr2, reg::cr2_recinvsid | reg::cr2_ptm);
+  platform_.write32(reg::cr2, reg::cr2_recinvsid | (features_.broadcasts ? 0 : reg::cr2_ptm));
   streams_.program(platform_);
   // An error that is active from before would stop the queue.
   platform_.write32(reg::gerrorn, platform_.read32(reg::gerror));

@@ -48,7 +48,7 @@ inline constexpr u32 cr0_atschk = 1 << 4;  // translated traffic is checked agai
 inline constexpr u32 cr1_cached = 1 | 1 << 2 | 3 << 4 | 1 << 6 | 1 << 8 | 3 << 10;
 
 inline constexpr u32 cr2_recinvsid = 1 << 1;  // record C_BAD_STREAMID
-inline constexpr u32 cr2_ptm = 1 << 2;        // broadcast TLB maintenance is none of ours
+inline constexpr u32 cr2_ptm = 1 << 2;        // what CPUs broadcast is none of ours
 
 inline constexpr u32 gbpa_abort = 1 << 20;
 inline constexpr u32 gbpa_update = u32{1} << 31;
@@ -88,6 +88,7 @@ struct Features {
   bool message_interrupts = false;
   bool messages = false;  ///< of CMD_SYNC, to memory that is looked at through caches
   bool hypervisor = false;
+  bool broadcasts = false;  ///< of the CPUs' TLB maintenance act
   bool two_level_stream_table = false;
   bool range_invalidation = false;
   bool wide_ranges = false;  ///< SCALE of range commands has six bits
@@ -122,6 +123,7 @@ constexpr Features read_features(u32 id0, u32 id1, u32 id3, u32 id5) {
   f.message_interrupts = bit(id0, 13);
   f.messages = f.message_interrupts && f.coherent;
   f.hypervisor = bit(id0, 9);
+  f.broadcasts = bit(id0, 5);
   // Marks that the CPU's caches may hide are of no use.
   f.dirty_state = bits(id0, 7, 6) >= 2 && f.coherent;
   f.ats = bit(id0, 10);

@@ -50,6 +50,7 @@ class Smmu final : public HookedBackend {
   unsigned pasid_bits(u32 device) const override;
   bool can_wait(u32 device) const override { return stalls(device) || asks_for_pages(device); }
   bool has_cache(u32 device) const override;
+  bool hears_cpus() const override { return features_.broadcasts; }
   Prepared prepare_route(u32 device, const Route& route) override;
   Stored set_route(u32 device, const Route& route) override;
   void forget_route(u32 device, bool whole) override;

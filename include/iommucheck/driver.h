@@ -242,9 +242,24 @@ struct iommucheck_platform {
    * and again for one that comes back. NULL or absent (`size`) in checkers that do not know it.
    * PCIe ATS: Enable of the ATS control register. */
   void (*ats_enable)(void* ctx, uint32_t device, uint32_t on);
+
+  /* A TLB invalidation that this CPU broadcasts, for a driver whose tables CPUs use as well. An
+   * SMMU hears it with IDR0.BTM = 1 and CR2.PTM = 0, and nobody may rely on it otherwise; it is
+   * complete behind this CPU's next IOMMUCHECK_MB, whatever the command queue does. `scope`:
+   * IOMMUCHECK_BROADCAST_SCOPE_*; `flags`: IOMMUCHECK_TLBI_*; `va` and `bytes` of a range (an IPA
+   * of stage 2), else 0. NULL or absent in checkers that do not know it. IHI 0070 3.17. */
+  void (*tlbi)(void* ctx, uint32_t scope, uint32_t flags, uint32_t vmid, uint32_t asid, uint64_t va,
+               uint64_t bytes);
 };
 #define IOMMUCHECK_PLATFORM_SIZE_VER0 248u
 #define IOMMUCHECK_PLATFORM_SIZE_VER1 272u
+#define IOMMUCHECK_PLATFORM_SIZE_VER2 280u
+
+/* Flags of tlbi. */
+#define IOMMUCHECK_TLBI_LEAF 0x1u    /* entries of the last level only           */
+#define IOMMUCHECK_TLBI_EL2 0x2u     /* of the CPU's own world: EL2 without E2H  */
+#define IOMMUCHECK_TLBI_EL2_E2H 0x4u /* with it; neither: EL1                    */
+
 #define IOMMUCHECK_HOOK_NULL 1
 
 /* iommucheck_config.flags, for drivers that say IOMMUCHECK_DRIVER_HOOKS: hooks that the backend is
@@ -638,7 +653,10 @@ struct iommucheck_driver {
 
   /* From the environment, for address spaces that are bound, and only for those it is owed: the
    * range changed; when it returns nothing older than the change is in any cache, tables of the
-   * range included. bytes = 0: nothing; start = 0, bytes = 2^64 - 1: everything. 0 or ETIMEDOUT. */
+   * range included. bytes = 0: nothing; start = 0, bytes = 2^64 - 1: everything. 0 or ETIMEDOUT.
+   * The CPUs' own TLB maintenance of the range is broadcast, and complete, before it is called: a
+   * driver whose SMMU hears that (IDR0.BTM = 1, CR2.PTM = 0) and whose CDs have ASET = 0 owes no
+   * CMD_TLBI; what a device holds by ATS it owes still. */
   int (*mm_invalidate)(void* self, iommucheck_handle mm, uint64_t start, uint64_t bytes);
 
   /* The address space goes away: calls the handlers, waits for them, and when it returns no walk

@@ -595,13 +595,17 @@ struct iommucheck_event_broadcast_tlbi {
   uint64_t scope; /* BroadcastScope */
   uint64_t asid; /* ? u16 */
   uint64_t vmid; /* ? u16 */
-  uint64_t va; /* ? u64 */
+  uint64_t va; /* ? u64: or IPA */
   uint64_t length; /* ? u64: bytes */
+  uint64_t world; /* ? CpuWorld: el1 unless said */
+  uint64_t leaf; /* ? bool: entries of the last level only */
 };
 #define IOMMUCHECK_BROADCAST_TLBI_ASID (1ull << 0)
 #define IOMMUCHECK_BROADCAST_TLBI_VMID (1ull << 1)
 #define IOMMUCHECK_BROADCAST_TLBI_VA (1ull << 2)
 #define IOMMUCHECK_BROADCAST_TLBI_LENGTH (1ull << 3)
+#define IOMMUCHECK_BROADCAST_TLBI_WORLD (1ull << 4)
+#define IOMMUCHECK_BROADCAST_TLBI_LEAF (1ull << 5)
 
 /* AllocationFailure: an allocation of the driver fails */
 struct iommucheck_event_allocation_failure {

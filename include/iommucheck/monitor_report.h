@@ -525,7 +525,7 @@ IOMMUCHECK_REPORT int iommucheck_report_release(
 
 IOMMUCHECK_REPORT int iommucheck_report_broadcast_tlbi(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t scope,
-    uint64_t asid, uint64_t vmid, uint64_t va, uint64_t length) {
+    uint64_t asid, uint64_t vmid, uint64_t va, uint64_t length, uint64_t world, uint64_t leaf) {
   struct iommucheck_event_broadcast_tlbi it;
   iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_BROADCAST_TLBI, agent, known);
   it.scope = scope;
@@ -533,6 +533,8 @@ IOMMUCHECK_REPORT int iommucheck_report_broadcast_tlbi(
   it.vmid = vmid;
   it.va = va;
   it.length = length;
+  it.world = world;
+  it.leaf = leaf;
   return iommucheck_monitor_report(monitor, &it.head);
 }
 

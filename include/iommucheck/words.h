@@ -167,10 +167,19 @@ enum {
 
 /* BroadcastScope: what a TLBI broadcast by a CPU covers */
 enum {
-  IOMMUCHECK_BROADCAST_SCOPE_ALL = 0, /* every entry of the VMID */
+  IOMMUCHECK_BROADCAST_SCOPE_ALL = 0, /* every entry of stage 1 of the VMID, or of EL2 */
   IOMMUCHECK_BROADCAST_SCOPE_ASID = 1, /* an ASID */
   IOMMUCHECK_BROADCAST_SCOPE_VA = 2, /* an address range of an ASID */
-  IOMMUCHECK_BROADCAST_SCOPE_VA_ALL_ASIDS = 3 /* an address range of every ASID */
+  IOMMUCHECK_BROADCAST_SCOPE_VA_ALL_ASIDS = 3, /* an address range of every ASID */
+  IOMMUCHECK_BROADCAST_SCOPE_IPA = 4, /* a range of IPAs at stage 2 of the VMID */
+  IOMMUCHECK_BROADCAST_SCOPE_BOTH_STAGES = 5 /* every entry of the VMID */
+};
+
+/* CpuWorld: as which a CPU broadcasts */
+enum {
+  IOMMUCHECK_CPU_WORLD_EL1 = 0, /* EL1, or EL2 on its behalf */
+  IOMMUCHECK_CPU_WORLD_EL2 = 1, /* EL2 without E2H */
+  IOMMUCHECK_CPU_WORLD_EL2_E2H = 2 /* EL2 with E2H */
 };
 
 /* NoteKind: events without meaning to the specification */

@@ -147,9 +147,15 @@ class Caches {
   /// CERROR_ATC_INV_SYNC: those that are not complete may have done nothing, and never will.
   void fail_atc_invs();
 
-  /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0). What it removes is not followed,
-  /// so nothing can be judged from here on.
-  void hear_broadcast() { findings_.leave_unsupported("broadcast TLB invalidation"); }
+  /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0): it acts until that CPU's next
+  /// DSB. Commands in flight have no order with it, and are completed in one here: beside them, or
+  /// another CPU's broadcasts, it is not followed, and nothing can be judged from there on. IHI
+  /// 0070 3.17.
+  void broadcast(AgentId by, const Command& command);
+  /// Some command may still act, so that no broadcast is followed.
+  [[nodiscard]] bool commands_in_flight() const { return commands_.any_in_flight(); }
+  /// A DSB of `by`: its broadcasts are complete.
+  void complete_broadcasts(AgentId by);
 
   /// Walkers beside the SMMU (walker.h), by a number of the caller's.
   [[nodiscard]] Walkers& walkers() { return walkers_; }
@@ -246,6 +252,9 @@ class Caches {
   void settle_word(u64 pa);
   void settle(std::vector<Vanished>& vanished);
 
+  // invalidate.cpp
+  void act(const InFlight& sent);
+
   // enable.cpp
   void stop_if_inconsistent();
   bool collect_outcomes(const Access& access, std::vector<Outcome>& found) const;
@@ -298,6 +307,7 @@ class Caches {
   ToldStage1 told_stage1_{caps_,    controls_, memory_,   fetches_, findings_,
                           regimes_, items_,    told_cds_, fills_};
 
+  u64 broadcaster_ = 0;     // trailed; whose broadcasts are not complete, plus one; 0: none are
   u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
   std::vector<Vanished> scratch_vanished_;
   mutable std::vector<Outcome> scratch_outcomes_;

@@ -48,6 +48,12 @@ class Commands {
 
   /// A command is exposed at event `at`.
   InFlight expose(const Command& command, EventIndex at);
+  /// A CPU's TLBI, which is none of the queue's, is.
+  InFlight broadcast(const Command& command, EventIndex at) const {
+    return {command, group(), at, exposed_};
+  }
+  /// Some command may still act.
+  [[nodiscard]] bool any_in_flight() const { return in_flight_.size() != 0; }
   /// It surely was: kept for explanations.
   void remember(const InFlight& sent);
   /// It may act from now on, and removes something.

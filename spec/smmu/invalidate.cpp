@@ -14,9 +14,15 @@ bool names_el2_world(Opcode op) {
   return op == Opcode::tlbi_el2_va || op == Opcode::tlbi_el2_vaa || op == Opcode::tlbi_el2_asid;
 }
 
+constexpr std::string_view broadcasts_beside =
+    "broadcasts beside commands, or of two CPUs, that are in flight";
+
+constexpr u64 broadcaster_of(AgentId by) { return static_cast<u64>(by) + 1; }
+
 }  // namespace
 
 Group Caches::expose(const Command& command, bool certain) {
+  if (broadcaster_ != 0) findings_.leave_unsupported(broadcasts_beside);
   const InFlight sent = commands_.expose(command, findings_.now());
   if (!certain) return sent.group;
   commands_.remember(sent);
@@ -24,7 +30,14 @@ Group Caches::expose(const Command& command, bool certain) {
     commands_.end_group();
     return sent.group;
   }
-  if (controls_.e2h_is_open() && names_el2_world(command.op)) return sent.group;
+  act(sent);
+  return sent.group;
+}
+
+/// It removes something at some moment from now on.
+void Caches::act(const InFlight& sent) {
+  const Command& command = sent.command;
+  if (controls_.e2h_is_open() && names_el2_world(command.op)) return;
   if (command.op == Opcode::tlbi_nsnh_all) controls_.renew_vmw(sent.group);
   if (is_tlbi(command.op)) {
     commands_.may_act(sent);
@@ -40,7 +53,26 @@ Group Caches::expose(const Command& command, bool certain) {
     commands_.may_act(sent);  // with SMMUEN = 0 it is ignored
     atcs_.remove(sent);
   }
-  return sent.group;
+}
+
+void Caches::broadcast(AgentId by, const Command& command) {
+  const u64 open = broadcaster_;
+  if (open == 0 ? commands_.any_in_flight() : open != broadcaster_of(by)) {
+    return findings_.leave_unsupported(broadcasts_beside);
+  }
+  InFlight sent = commands_.broadcast(command, findings_.now());
+  sent.command.broadcast = true;
+  commands_.remember(sent);
+  act(sent);
+  trail_.set(broadcaster_, broadcaster_of(by));
+}
+
+void Caches::complete_broadcasts(AgentId by) {
+  if (broadcaster_ != broadcaster_of(by)) return;
+  const Group group = commands_.group();
+  commands_.end_group();
+  complete(group);
+  trail_.set(broadcaster_, u64{0});
 }
 
 void Caches::complete(Group group) {

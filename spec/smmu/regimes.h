@@ -117,10 +117,12 @@ class Regimes {
     }
     return false;
   }
-  /// Some regime of the tag has CD.ASET = 1: its ASID is none of the CPUs'. IHI 0070 3.17.
+  /// Some regime of the tag that can be formed, or of which something may be left, has CD.ASET = 1:
+  /// its ASID is none of the CPUs'. IHI 0070 3.17.
   [[nodiscard]] bool any_apart(u32 tag) const {
     for (u64 r = tags_[tag].first_regime; r != 0; r = regimes_[r - 1].next) {
-      if (regimes_[r - 1].regime.aset) return true;
+      const RegimeState& state = regimes_[r - 1];
+      if (state.regime.aset && (state.formed != 0 || state.ghost != 0)) return true;
     }
     return false;
   }

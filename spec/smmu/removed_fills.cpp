@@ -19,7 +19,7 @@ void Fills::kill(const InFlight& command) {
     items_.for_each_in(tag, range.first, range.last, [&](u32 i) {
       if (items_[i].dies <= command.group) return;
       const RemovedPart part = removed_part(command.command, regimes_.tag(tag).tag, items_[i],
-                                            scopes_.of(command.command, tag));
+                                            scopes_.of(command.command, items_[i]));
       if (part.count == 0) return;
       items_.split(i, part.first, part.count);
       covered.push_back(i);

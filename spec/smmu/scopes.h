@@ -19,8 +19,14 @@ class Scopes {
     return {static_cast<unsigned>(controls_.vmw_of_entries()), e2h, command.broadcast,
             command.broadcast && regimes_.any_apart(tag)};
   }
+  /// An entry keeps the ASET that it was filled by.
+  [[nodiscard]] TlbiScope of(const Command& command, const Item& item) const {
+    TlbiScope scope = of(command, item.tag);
+    if (command.broadcast && regimes_.of(item.space).aset) scope.aset = true;
+    return scope;
+  }
   [[nodiscard]] bool removes(const Command& command, const Item& item) const {
-    return spec::removes(command, regimes_.tag(item.tag).tag, item, of(command, item.tag));
+    return spec::removes(command, regimes_.tag(item.tag).tag, item, of(command, item));
   }
   /// It does, and what it removes was filled before it was exposed.
   [[nodiscard]] bool ends(const InFlight& sent, const Item& item) const {

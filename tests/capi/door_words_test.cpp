@@ -205,8 +205,20 @@ TEST(DoorWords, OfLives) {
         {{IOMMUCHECK_BROADCAST_SCOPE_ALL, "all"},
          {IOMMUCHECK_BROADCAST_SCOPE_ASID, "asid"},
          {IOMMUCHECK_BROADCAST_SCOPE_VA, "va"},
-         {IOMMUCHECK_BROADCAST_SCOPE_VA_ALL_ASIDS, "va-all-asids"}},
-        [](auto* m, u64 n) { return iommucheck_report_broadcast_tlbi(m, 0, 0, n, 0, 0, 0, 0); });
+         {IOMMUCHECK_BROADCAST_SCOPE_VA_ALL_ASIDS, "va-all-asids"},
+         {IOMMUCHECK_BROADCAST_SCOPE_IPA, "ipa"},
+         {IOMMUCHECK_BROADCAST_SCOPE_BOTH_STAGES, "both-stages"}},
+        [](auto* m, u64 n) {
+          return iommucheck_report_broadcast_tlbi(m, 0, 0, n, 0, 0, 0, 0, 0, 0);
+        });
+  saves("world",
+        {{IOMMUCHECK_CPU_WORLD_EL1, "el1"},
+         {IOMMUCHECK_CPU_WORLD_EL2, "el2"},
+         {IOMMUCHECK_CPU_WORLD_EL2_E2H, "el2-e2h"}},
+        [](auto* m, u64 n) {
+          return iommucheck_report_broadcast_tlbi(m, 0, IOMMUCHECK_BROADCAST_TLBI_WORLD, 0, 0, 0, 0,
+                                                  0, n, 0);
+        });
 }
 
 // ---- what a kind of domain means ----------------------------------------------------------------

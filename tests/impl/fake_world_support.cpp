@@ -173,7 +173,8 @@ FakeWorld::FakeWorld(FakeOptions options)
                .mm_unpin = FakeCalls::mm_unpin,
                .hook = nullptr,
                .fault_handler = FakeCalls::fault_handler,
-               .ats_enable = nullptr};  // this driver switches none
+               .ats_enable = nullptr,  // this driver switches none
+               .tlbi = nullptr};       // and broadcasts nothing
   stream_ids_.resize(options.devices);
   u32 next = 1;
   const u32 stride = options.stream_id_bits > 8 ? 37 : 3;

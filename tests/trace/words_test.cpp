@@ -185,7 +185,13 @@ TEST(WordsByHand, OfLives) {
       .are({{"all", BroadcastScope::all},
             {"asid", BroadcastScope::asid},
             {"va", BroadcastScope::va},
-            {"va-all-asids", BroadcastScope::va_all_asids}});
+            {"va-all-asids", BroadcastScope::va_all_asids},
+            {"ipa", BroadcastScope::ipa},
+            {"both-stages", BroadcastScope::both_stages}});
+  Words<BroadcastTlbi, CpuWorld>{
+      R"({"event":"BroadcastTlbi","agent":"cpu0","scope":"all","world":")", R"("})",
+      [](const BroadcastTlbi& e) { return e.world.value_or(CpuWorld::el1); }}
+      .are({{"el1", CpuWorld::el1}, {"el2", CpuWorld::el2}, {"el2-e2h", CpuWorld::el2_e2h}});
 }
 
 }  // namespace
