@@ -37,11 +37,14 @@ Permitted permitted_init(const InterfaceState& s, const Call& call, Circumstance
   if (constants.ssid_bits != 0 && !has_range) {
     set.add(Reason::no_number_is_in_all_the_ranges);
   }
-  if (!set.empty()) return set;
-  set.add(Reason::done);
+  const bool may_do_it = set.empty();
+  // Reasons that a driver may have, beside another one too.
   if (call.max_pasid >= pasid_limit) set.add(Reason::pasids_have_20_bits);
-  const bool paging = s.spaces[device.domain].kind == static_cast<u32>(DomainKind::paging);
-  if (!paging) set.add(Reason::the_devices_domain_is_not_a_paging_one);
+  if (device.domain != 0 && s.spaces[device.domain].kind != static_cast<u32>(DomainKind::paging)) {
+    set.add(Reason::the_devices_domain_is_not_a_paging_one);
+  }
+  if (!may_do_it) return set;
+  set.add(Reason::done);
   may_lack_memory(set, around);
   may_time_out(set, around);
   return set;

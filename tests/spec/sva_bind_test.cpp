@@ -47,6 +47,18 @@ TEST_F(SvaBind, numbers_are_cyclic) {
   EXPECT_EQ(state.held().pasids, 4U);
 }
 
+/// What a driver may refuse it may refuse beside another reason, too: with two of them the error of
+/// either is right.
+TEST_F(SvaBind, init_twice_with_numbers_of_more_than_20_bits) {
+  on(d, {0});
+  fails(init(0, iopf, 1, 1U << 20), Status::einval);
+  ok(init(0, iopf, 1, 1U << 20));
+  only(init(0, iopf), Status::eexist);
+  fails(init(0, iopf, 1, 1U << 20), Status::eexist);
+  fails(init(0, iopf, 1, 1U << 20), Status::einval);
+  refused(init(0, iopf), Status::einval);
+}
+
 TEST_F(SvaBind, ranges_of_numbers) {
   only(pasid_alloc(3, 2), Status::einval);
   only(pasid_alloc(1, 1 << 20), Status::einval);
