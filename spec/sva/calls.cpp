@@ -392,7 +392,8 @@ Ticket begin_call(InterfaceState& s, const Call& given) {
   const Call call = as_bond_call(s, given);
   a_call_begins(s);
   events_may_be_read(s);
-  const Ticket ticket = s.tickets.open({.kind = static_cast<u32>(call.kind),
+  const Ticket ticket = s.tickets.open({.changes = s.changes,
+                                        .kind = static_cast<u32>(call.kind),
                                         .device = call.device,
                                         .present = s.device_exists(call.device) ? 1U : 0U});
   if (ticket.number != 0) begin_effect(s, call, s.tickets.opened(ticket));
@@ -409,7 +410,10 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
   Verdict verdict = check(s, call, observed, around, &begun);
   if (!verdict.ok) return verdict;
   log_answer(s, call, observed, around, &begun);
+  const u64 before = s.changes;
+  const u64 began = begun.changes;
   apply_effect(s, call, observed, around, &begun);
+  if (s.changes != before && began < before) free_since(s, began);
   return verdict;
 }
 

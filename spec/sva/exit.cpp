@@ -33,7 +33,8 @@ Verdict broken(Rule rule, std::string text) {
 Ticket release_begins(InterfaceState& s, u64 mm) {
   u32 process = s.find_process(mm);
   if (process != 0 && s.spaces[process].life != records::living) process = 0;
-  const Ticket ticket = s.tickets.open({.kind = records::release_in_progress, .space = process});
+  const Ticket ticket = s.tickets.open(
+      {.changes = s.changes, .kind = records::release_in_progress, .space = process});
   if (process == 0) return ticket;
   s.spaces.edit(s.trail, process).life = records::releasing;
   s.for_each_bond_of(process, [&](u32 i) {
@@ -64,6 +65,7 @@ Verdict release_waits(const InterfaceState& s, Ticket ticket) {
 Verdict release_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
   const Pending* open = s.tickets.find(ticket);
   const u32 process = open == nullptr ? 0 : open->space;
+  const u64 began = open == nullptr ? s.changes : open->changes;
   close_ticket(s, ticket);
   answers_are_over(s, timed_out);
   if (process == 0) return {};
@@ -96,6 +98,7 @@ Verdict release_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
   for (u32 n = 1; n < s.numbers.bound(); ++n) {
     if (s.numbers[n].space == process) settle_number(s, n);
   }
+  free_since(s, began);
   end_faults(s);
   return verdict;
 }

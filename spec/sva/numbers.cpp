@@ -173,6 +173,15 @@ void free_number(InterfaceState& s, u32 index) {
   number.freed_at = s.changes;
 }
 
+void free_since(InterfaceState& s, u64 began) {
+  for (u32 n = 1; n < s.numbers.bound(); ++n) {
+    const Number& number = s.numbers[n];
+    const bool freed_now = number.state == NumberState::free && number.freed_at == s.changes;
+    if (!freed_now || number.freed_from <= began + 1) continue;
+    s.numbers.edit(s.trail, n).freed_from = began + 1;
+  }
+}
+
 /// A time-out: what stands there may still be reached, whoever is given the number next.
 void doubt_number(InterfaceState& s, u32 index) {
   Number& number = s.numbers.edit(s.trail, index);

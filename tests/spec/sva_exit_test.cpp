@@ -33,6 +33,41 @@ class SvaExit : public SvaWorld {
   }
 };
 
+/// A call that waits for handlers frees what it ends one after the other: what others free
+/// meanwhile is freed before or behind it, and nobody sees which. INTERFACE "PASID numbers".
+TEST_F(SvaExit, a_call_that_waits_frees_numbers_while_it_waits) {
+  constexpr u64 z = 0xa3;
+  for (const bool waits : {true, false}) {
+    SCOPED_TRACE(waits ? "unbind_dev_all waits" : "it comes behind");
+    const Trail::Mark mark = trail.mark();
+    process(x, va, px);
+    process(y, va, py);
+    process(z, va, p1);
+    on(d, {0});
+    ok(init(0, iopf, 1, 2));
+    ok(bind(0, x, 1), 1);
+    ok(bind(0, y, 2), 2);
+    const Ticket of_x = state.release_begins(x);
+    EXPECT_TRUE(state.handler_called(0, 1, 1).ok);
+    const Ticket of_y = state.release_begins(y);
+    EXPECT_TRUE(state.handler_called(0, 2, 2).ok);
+    const Ticket ticket = waits ? state.begin_call(unbind_all(0)) : Ticket{};
+    state.handler_returned(0, 1, Status::eio);
+    ends(of_x);
+    state.handler_returned(0, 2, Status::ok);
+    ends(of_y);
+    if (waits) {
+      EXPECT_TRUE(state.end_call(ticket, unbind_all(0), {}).ok);
+      ok(bind(0, z), 1);
+    } else {
+      ok(unbind_all(0));
+      refused(bind(0, z), 1, rule::PASID_CYCLIC);
+      ok(bind(0, z), 2);
+    }
+    trail.undo_to(mark);
+  }
+}
+
 // bind_exit.scenario, EXI-01.
 TEST_F(SvaExit, mm_exit_and_then_nothing) {
   bound();
