@@ -17,6 +17,7 @@ using spec::sva::UserRoute;
 
 constexpr u32 cd_bytes = 64;
 constexpr u64 page_mask = 4095;
+constexpr u64 whole_atc = 52;  // Size of a CMD_ATC_INV: 2^64 bytes
 
 /// Of words 0 and 1: V, Config, S1Fmt, S1ContextPtr, S1CDMax; S1DSS, S1CIR, S1COR, S1CSH, S1STALLD,
 /// EATS.
@@ -24,12 +25,11 @@ constexpr u64 users_bits(unsigned word) {
   return word == 0 ? mask(5, 0) | mask(51, 6) | mask(63, 59) : mask(7, 0) | mask(29, 27);
 }
 
-std::optional<UserRoute::First> first_of(const spec::Ste<u64>& ste) {
+UserRoute::First first_of(const spec::Ste<u64>& ste) {
   switch (ste.s1dss()) {
-    case 0: return UserRoute::First::terminate;
     case 1: return UserRoute::First::bypass;
     case 2: return UserRoute::First::entry_0;
-    default: return std::nullopt;
+    default: return UserRoute::First::terminate;  // 3 is reserved, and acts like 0
   }
 }
 
@@ -42,8 +42,21 @@ bool is_legal(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
   if (spec::decode_ste(alone, caps).kind == spec::SteKind::bad) return false;
   if (ste.stage2().value) return false;
   if (caps.ssidsize == 0 && ste.s1cdmax() != 0) return false;
-  if (!caps.ats) return ste.eats() == 0;
-  return ste.eats() != 3 && (ste.eats() != 2 || (ste.stage1().value && !caps.ns1ats));
+  const bool eats_counts = caps.ats && ste.stage1().value;
+  return !eats_counts || ste.eats() != 2 || !caps.ns1ats;
+}
+
+/// Reserved encodings, which hardware takes for others; what it ignores; a table beyond the input
+/// of stage 2, which may make the STE ILLEGAL; and split-stage ATS, which a host need not offer.
+/// IHI 0070 3.4.3, 5.2: Config, S1DSS, S1Fmt, S1ContextPtr, EATS.
+bool may_be_refused(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
+  const bool translates = ste.config_translates().value;
+  const bool stage1 = translates && ste.stage1().value;
+  const bool has_table = stage1 && ste.s1cdmax() != 0;
+  if (!translates && ste.config() != 0) return true;
+  if (has_table && (ste.s1dss() == 3 || ste.s1fmt() == 3)) return true;
+  if (stage1 && (ste.s1contextptr() >> spec::ias_lg2(caps)) != 0) return true;
+  return ste.eats() > 1 || (ste.eats() == 1 && (!caps.ats || !stage1));
 }
 
 /// Whether a TLBI by address removes what users map: pages of 4 KiB at level 3. IHI 0070 4.4.1.
@@ -64,6 +77,7 @@ std::optional<UserRoute> Smmuv3UserFormat::route(const std::array<u64, 2>& struc
   ste.dw[1] = structure[1];
   if (!is_legal(ste, caps_)) return std::nullopt;
   UserRoute route;
+  route.may_be_refused = may_be_refused(ste, caps_);
   route.table_is_ignored = !ste.stage1().value && ste.s1cdmax() != 0;
   if (!ste.config_translates().value) return route;
   if (!ste.stage1().value) {
@@ -74,11 +88,9 @@ std::optional<UserRoute> Smmuv3UserFormat::route(const std::array<u64, 2>& struc
   route.entries = ste.s1contextptr();
   route.entry_bytes = cd_bytes;
   route.pasid_bits = static_cast<u32>(ste.s1cdmax());
-  route.linear = route.pasid_bits == 0 || ste.s1fmt() == 0;
+  route.linear = route.pasid_bits == 0 || ste.s1fmt() == 0 || ste.s1fmt() == 3;
   if (route.pasid_bits == 0) return route;
-  const auto first = first_of(ste);
-  if (!first) return std::nullopt;
-  route.first = *first;
+  route.first = first_of(ste);
   return route;
 }
 
@@ -113,7 +125,9 @@ UserCommand Smmuv3UserFormat::command(const spec::sva::CommandWords& words) cons
     // A new structure is a new call, and this one changes nothing. INTERFACE "Nested"; IHI 0070
     // 4.3.7.
     case Opcode::cfgi_ste: user.may_be_refused = true; [[fallthrough]];
+    // A Size beyond all of it may stop the host's queue. IHI 0070 4.5.1.
     case Opcode::atc_inv:
+      user.may_be_refused |= command.op == Opcode::atc_inv && command.size > whole_atc;
       user.kind = UserCommand::Kind::nothing_owed;
       user.stream = command.sid;
       return user;

@@ -17,6 +17,9 @@ struct Field {
   u64 hosts;
 };
 
+/// 3 is reserved in each of these, and acts like 0: a host may write either.
+constexpr u64 as_it_acts(u64 value) { return value == 3 ? 0 : value; }
+
 /// Stalls and ATS are the user's as far as the device has them.
 std::optional<Field> other_field(const spec::Ste<u64>& users, const spec::Ste<u64>& hosts,
                                  const spec::sva::DeviceSetup& device, bool may_stall) {
@@ -25,13 +28,14 @@ std::optional<Field> other_field(const spec::Ste<u64>& users, const spec::Ste<u6
   const bool counts = may_stall && (device.stall || users.s1stalld().value);
   const Field fields[] = {
       {"S1CDMax", users.s1cdmax(), hosts.s1cdmax()},
-      {"S1Fmt", pasids ? users.s1fmt() : 0, pasids ? hosts.s1fmt() : 0},
-      {"S1DSS", pasids ? users.s1dss() : 0, pasids ? hosts.s1dss() : 0},
+      {"S1Fmt", pasids ? as_it_acts(users.s1fmt()) : 0, pasids ? as_it_acts(hosts.s1fmt()) : 0},
+      {"S1DSS", pasids ? as_it_acts(users.s1dss()) : 0, pasids ? as_it_acts(hosts.s1dss()) : 0},
       {"S1CIR", users.s1cir(), hosts.s1cir()},
       {"S1COR", users.s1cor(), hosts.s1cor()},
       {"S1CSH", users.s1csh(), hosts.s1csh()},
       {"S1STALLD", counts && users.s1stalld().value ? 1U : 0U, counts ? stalld : 0},
-      {"EATS", device.ats ? users.eats() : 0, device.ats ? hosts.eats() : 0}};
+      {"EATS", device.ats ? as_it_acts(users.eats()) : 0,
+       device.ats ? as_it_acts(hosts.eats()) : 0}};
   for (const Field& field : fields) {
     if (field.users != field.hosts) return field;
   }

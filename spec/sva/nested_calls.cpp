@@ -27,6 +27,7 @@ Permitted permitted_nested_alloc(const InterfaceState& s, const Call& call, Circ
   if (route && !either && has_table != asked) set.add(Reason::the_structure_is_of_the_other_kind);
   if (set.has(Status::einval)) return set;
   if (either) set.add(Reason::the_structure_is_of_the_other_kind);
+  if (route && route->may_be_refused) set.add(Reason::no_structure_of_a_users);
   set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;

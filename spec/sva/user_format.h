@@ -31,6 +31,8 @@ struct UserRoute {
   bool linear = true;  ///< entry n is n * entry_bytes further on
   /// A PASID table of some size is stated where hardware looks at none: of either kind.
   bool table_is_ignored = false;
+  /// It states what is reserved or ignored there, or what a host need not offer: done or EINVAL.
+  bool may_be_refused = false;
 };
 
 /// One command of a user.

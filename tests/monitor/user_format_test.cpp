@@ -36,8 +36,9 @@ TEST(UserFormat, WhatAUserMayChooseIsWhatIsLegal) {
       {"one bit more", v | stage1 | cd | s1cdmax(3), 0, false},
       {"one bit more, split-stage ATS", v | stage1 | cd | s1cdmax(3), eats(2), false},
       {"split-stage ATS", v | stage1 | cd, eats(2), true},
-      {"without stage 1", v | bypass, eats(2), false},
-      {"a reserved EATS", v | stage1 | cd, eats(3), false},
+      {"without stage 1, where EATS is ignored", v | bypass, eats(2), true},
+      {"a reserved EATS, which acts like 0", v | stage1 | cd, eats(3), true},
+      {"a reserved Config, which acts like abort", v | 1 << 1, 0, true},
       {"bypass", v | bypass, 0, true},
       {"not valid", bypass, 0, false},
       {"stage 2 is the host's", v | both | cd, 0, false},
@@ -48,7 +49,30 @@ TEST(UserFormat, WhatAUserMayChooseIsWhatIsLegal) {
     EXPECT_EQ(format.route({one.word0, one.word1}).has_value(), one.legal) << one.what;
   }
   EXPECT_FALSE(Smmuv3UserFormat(caps_with(0)).route({v | stage1 | cd | s1cdmax(1), 0}));
-  EXPECT_FALSE(Smmuv3UserFormat(caps_with(2, false)).route({v | stage1 | cd, eats(1)}));
+  EXPECT_TRUE(Smmuv3UserFormat(caps_with(2, false)).route({v | stage1 | cd, eats(1)}));
+  spec::Capabilities no_split = caps_with(2);
+  no_split.ns1ats = true;
+  EXPECT_FALSE(Smmuv3UserFormat(no_split).route({v | stage1 | cd, eats(2)}));
+}
+
+/// As Linux does, which takes three Configs and two of EATS, whatever the SMMU has.
+TEST(UserFormat, WhatIsReservedOrIgnoredAHostMayRefuse) {
+  const auto refused = [](u64 word0, u64 word1, bool ats = true) {
+    const auto route = Smmuv3UserFormat(caps_with(2, ats)).route({word0, word1});
+    return route && route->may_be_refused;
+  };
+  const u64 table = v | stage1 | cd | s1cdmax(2);
+  EXPECT_TRUE(refused(v | 1 << 1, 0)) << "Config 001";
+  EXPECT_FALSE(refused(v, 0)) << "Config 000";
+  EXPECT_TRUE(refused(v | stage1 | cd, eats(1), false)) << "no ATS";
+  EXPECT_FALSE(refused(v | stage1 | cd, eats(1)));
+  EXPECT_TRUE(refused(v | stage1 | cd, eats(2))) << "split-stage";
+  EXPECT_TRUE(refused(v | bypass, eats(1))) << "ignored";
+  EXPECT_TRUE(refused(v | stage1 | u64{1} << 40, 0)) << "beyond what stage 2 takes";
+  EXPECT_FALSE(refused(v | stage1 | u64{1} << 39, 0));
+  EXPECT_TRUE(refused(table, 3)) << "S1DSS 11";
+  EXPECT_TRUE(refused(table | 3 << 4, 0)) << "S1Fmt 11";
+  EXPECT_FALSE(refused(table, 2));
 }
 
 TEST(UserFormat, ATableThatNothingLooksAtIsOfEitherKind) {
@@ -75,6 +99,8 @@ TEST(UserFormat, WhatHardwareIgnoresMayBeRefused) {
   EXPECT_EQ(ste.kind, Kind::nothing_owed);
   EXPECT_TRUE(ste.may_be_refused && ste.stream == u64{7});
   EXPECT_FALSE(format.command({0x40 | u64{7} << 32, 0}).may_be_refused);
+  EXPECT_FALSE(format.command({0x40 | u64{7} << 32, 52}).may_be_refused);
+  EXPECT_TRUE(format.command({0x40 | u64{7} << 32, 53}).may_be_refused) << "it may be ILLEGAL";
 }
 
 /// SSV, SSID 5, host's StreamID 9; STAG and Stall; PnU, InD, RnW; CLASS IN; an address of the
