@@ -327,6 +327,7 @@ std::vector<u64> DriverHost::waiting() const {
 /// A case ends in the middle of calls: they run to their end without any effect.
 void DriverHost::abandon_threads() {
   abandoned_ = true;
+  if (scan_) scan_->ignore(true);
   for (const auto& thread : threads_) {
     constexpr int tries = 1000;
     for (int i = 0; i < tries && thread->fiber->active(); ++i) {
@@ -337,6 +338,7 @@ void DriverHost::abandon_threads() {
     if (!thread->fiber->active()) stacks_.push_back(std::move(thread->fiber));
   }
   threads_.clear();
+  if (scan_) scan_->ignore(false);
   abandoned_ = false;
 }
 

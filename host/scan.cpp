@@ -128,6 +128,7 @@ void ScanDoor::leave() {
 }
 
 void ScanDoor::look(u64 bytes) {
+  if (ignores_) return;
   found_.clear();
   for_each_changed_page(0, bytes, [&](u64 pa, u64* of_driver, const u64* of_spec) {
     if (!tables_.is_given(pa, scanned_bytes)) {

@@ -39,6 +39,9 @@ class ScanDoor {
   void enter();
   /// It has returned: what it stored since becomes stores of cpu0.
   void leave();
+  /// A case has ended in the middle of calls, which run to their end: what the driver stores from
+  /// here on is nobody's, until enter() after `false`.
+  void ignore(bool on) { ignores_ = on; }
 
  private:
   static ScanDoor& self(void* ctx) { return *static_cast<ScanDoor*>(ctx); }
@@ -69,6 +72,7 @@ class ScanDoor {
   std::unique_ptr<StoreWitness> witness_;  // null: nobody counts
   u64 open_ = 0;  // bytes of the view that may be written: those of the case that had most
   std::vector<SweptStore> found_;
+  bool ignores_ = false;
 };
 
 }  // namespace iommucheck::oracle
