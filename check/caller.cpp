@@ -65,7 +65,8 @@ spec::sva::Observed Caller::make_call(const Call& call) {
   const Status status = progress.waits ? Status::ok : progress.observed.status;
   const auto kind = static_cast<std::size_t>(call.kind);
   const bool not_built = status == Status::not_built;
-  ++answered_.asked[kind];
+  // What is refused for its arguments shows nothing of what is built.
+  if (not_built || status == Status::ok) ++answered_.asked[kind];
   if (not_built) ++answered_.not_built[kind];
   if (call.kind == CallKind::domain_alloc && spec::sva::is_mapped_by_driver(call.domain_kind)) {
     ++answered_.domains_asked;

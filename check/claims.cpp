@@ -196,8 +196,8 @@ std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abil
     if (none && kind == CallKind::domain_alloc) continue;
     if (answered.asked[i] == 0 || answered.asked[i] != answered.not_built[i]) continue;
     why.push_back(fmt::format(
-        "each of {} calls of {} was answered with NOT_BUILT (the operation is NULL where it is "
-        "not built)",
+        "each of {} calls of {} that were not refused was answered with NOT_BUILT (the operation "
+        "is NULL where it is not built)",
         answered.asked[i], spec::sva::call_name(kind)));
   }
   return why;

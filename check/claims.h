@@ -32,7 +32,7 @@ Abilities abilities_of(const DriverHost& host);
 /// How calls were answered, by their kind.
 struct CallTally {
   static constexpr std::size_t size = 64;
-  std::array<u64, size> asked{};
+  std::array<u64, size> asked{};      ///< and done, or not built: a refusal shows neither
   std::array<u64, size> not_built{};  ///< of these
   u64 domains_asked = 0;              ///< that map
   u64 domains_made = 0;

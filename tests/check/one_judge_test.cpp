@@ -159,7 +159,16 @@ TEST(NotBuilt, NoDomainIsNoVerdict) {
 TEST(NotBuilt, ACallThatIsNeverBuiltIsNoVerdict) {
   const Checked run = check("claims_no_map", "default");
   EXPECT_EQ(run.end.verdict(), Verdict::undecided) << why(run);
-  EXPECT_THAT(why(run), HasSubstr("calls of map was answered with NOT_BUILT"));
+  EXPECT_THAT(why(run),
+              HasSubstr("calls of map that were not refused was answered with NOT_BUILT"));
+}
+
+/// Nor is one that is refused now and then, for its arguments, and else never built.
+TEST(NotBuilt, ARefusalShowsNothingOfWhatIsBuilt) {
+  const Checked run = check("claims_refuses_map", "default");
+  EXPECT_EQ(run.end.verdict(), Verdict::undecided) << why(run);
+  EXPECT_THAT(why(run),
+              HasSubstr("calls of map that were not refused was answered with NOT_BUILT"));
 }
 
 /// Shareability and cacheability, of leaves and of MAIR.

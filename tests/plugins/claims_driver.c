@@ -77,6 +77,14 @@ static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64
   (void)self, (void)domain, (void)iova, (void)pa, (void)bytes, (void)prot;
   return IOMMUCHECK_NOT_BUILT;
 }
+#elif defined(BREAKS_refuses_map)
+/* What makes no sense is refused, and all else is not built: nothing is ever mapped. */
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  (void)self, (void)domain;
+  if ((iova | pa | bytes) % PAGE || !(prot & 7)) return -IOMMUCHECK_EINVAL;
+  return IOMMUCHECK_NOT_BUILT;
+}
 #elif defined(BREAKS_structures)
 /* Reads two registers of an output queue as one. */
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
