@@ -622,9 +622,11 @@ struct iommucheck_driver {
    * it timed out, and nothing was invalidated since). */
   int (*pasid_free)(void* self, uint32_t pasid);
 
-  /* Before any bind. The device's PASIDs come from [min_pasid, max_pasid], clipped to what device
-   * and SMMU can do; max 0: no limit. ENODEV (no such device, no PASIDs, no domain), EINVAL
-   * (feature unknown or not the device's, empty range), EEXIST (twice), ENOMEM. */
+  /* Before any bind. IOMMUCHECK_SVA_PRIVATE is asked for where sva_alloc_pasid is there. The
+   * device's PASIDs come from [min_pasid, max_pasid], clipped to what device and SMMU can do;
+   * max 0: no limit (nor is one beyond 20 bits, or EINVAL). ENODEV (no such device, no PASIDs,
+   * no domain), EINVAL (feature unknown or not the device's, empty range), EEXIST (twice),
+   * ENOMEM. */
   int (*sva_device_init)(void* self, uint32_t device, uint32_t features, uint32_t min_pasid,
                          uint32_t max_pasid, int has_mm_exit);
 
@@ -660,7 +662,8 @@ struct iommucheck_driver {
   int (*mm_invalidate)(void* self, iommucheck_handle mm, uint64_t start, uint64_t bytes);
 
   /* The address space goes away: calls the handlers, waits for them, and when it returns no walk
-   * uses the process's tables. 0 or ETIMEDOUT. */
+   * uses the process's tables; unless it is pinned its number may be another one's from then on,
+   * also while the device has not unbound. 0 or ETIMEDOUT. */
   int (*mm_release)(void* self, iommucheck_handle mm);
 
   /* A token for a device's use of a process, by one of two models (IOMMUCHECK_TASK_*): EXPLICIT, an
@@ -730,11 +733,12 @@ struct iommucheck_driver {
    * while it is on is tracked. EINVAL (no such domain), EOPNOTSUPP (not a paging domain, IDR0.HTTU
    * below 2), ENOMEM, ETIMEDOUT (on: it is off; off: it is off all the same).
    * dirty_read: one bit a grain, a power of two and the smallest page at least, window aligned to
-   * it; bit 0 of bitmap[0] is the first, holes are 0. A leaf that is larger may set all its bits in
-   * the window. `clear` makes clean what lies wholly in it, and returns when nothing cached can be
-   * written without a mark. EINVAL (tracking is off, the window is empty, not aligned, no such
-   * grain), ERANGE (beyond the input size), EOPNOTSUPP, ENOMEM; ETIMEDOUT: nothing is lost, and the
-   * bitmap says nothing. INTERFACE "Dirty". */
+   * it; bit 0 of bitmap[0] is the first, holes are 0. A leaf that is larger may set all its bits
+   * in the window. Marks come late: the SMMU has stored those of all writes that have ended when a
+   * CMD_SYNC that is sent then is complete. `clear` makes clean what lies wholly in it, and
+   * returns when nothing cached can be written without a mark. EINVAL (tracking is off, the window
+   * is empty, not aligned, no such grain), ERANGE (beyond the input size), EOPNOTSUPP, ENOMEM;
+   * ETIMEDOUT: nothing is lost, and the bitmap says nothing. INTERFACE "Dirty". */
   int (*dirty_set)(void* self, iommucheck_handle domain, int on);
   int (*dirty_read)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t bytes,
                     uint64_t grain, int clear, uint64_t* bitmap);
