@@ -32,7 +32,8 @@ void Caller::begin_next() {
   if (case_.hardware.stop.sync != 0) monitor_.smmu().stop_at_sync(case_.hardware.stop.sync);
   if (!next.access) return;
   const auto access_then = [this, access = *next.access] { access_meanwhile(access); };
-  host_.in_the_middle(next.access_at, access_then);
+  const u32 what = next.before_atomic ? DriverHost::before_atomic : spec::reg::cmdq_prod;
+  host_.in_the_middle(next.access_at, access_then, what);
 }
 
 /// Its driver may have stopped the device meanwhile, since the call ends what it used.

@@ -105,8 +105,11 @@ bool DirtyOps::write_there(const Space& space, u64 iova, const fuzz::Operation& 
       monitor_.device_access(access, host_.choices());
       return true;
     }
+    // What has looked at a descriptor before it changes it may have missed a mark meanwhile.
+    const u32 moment = (operation.choices >> moment_lsb) & 3;
     case_.next.access = access;
-    case_.next.access_at = 1 + ((operation.choices >> moment_lsb) & 3);
+    case_.next.before_atomic = moment == 3;
+    case_.next.access_at = moment == 3 ? 1 : 1 + moment;
     return true;
   }
   return false;

@@ -48,6 +48,7 @@ struct LockstepCase {
     /// A device sends this when commands are exposed for the n-th time.
     std::optional<spec::Access> access;
     u32 access_at = 0;
+    bool before_atomic = false;  ///< before the n-th atomic operation of the driver instead
   };
 
   struct Queue {

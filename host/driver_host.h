@@ -96,8 +96,10 @@ class DriverHost {
   /// beginning on before anybody sees that it returned. 0: nobody does.
   void unroll(u64 bytes) { unroll_bytes_ = bytes; }
   /// In the middle of the next call: `what` is done when the driver exposes commands for the n-th
-  /// time (n >= 1), before that write is seen; or writes another register than CMDQ_PROD. Until
+  /// time (n >= 1), before that write is seen; or writes another register than CMDQ_PROD; or, with
+  /// `before_atomic`, before its n-th atomic operation on table memory. Until
   /// nothing_in_the_middle().
+  static constexpr u32 before_atomic = ~u32{0};
   void in_the_middle(u32 n, std::function<void()> what, u32 offset = spec::reg::cmdq_prod);
   void nothing_in_the_middle() { middle_.clear(); }
 

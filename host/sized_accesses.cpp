@@ -78,6 +78,7 @@ void DriverHost::bind_sized_accesses() {
       host.monitor_.driver_error(fmt::format("atomic: there is no operation {}", op));
       return ~expected;
     }
+    host.exposes(before_atomic);
     const u64 old = host.read_memory(pa, bytes);
     const auto value = stored_by(op, old, operand, low_bytes(expected, bytes));
     const bool ordered = (flags & IOMMUCHECK_ORDERED) != 0;
