@@ -76,7 +76,9 @@ void FaultOps::perform_faults(const fuzz::Operation& operation) {
   const auto kind = static_cast<FaultKind>(operation.variant);
   const bool now = ((operation.choices >> (fuzz::choice_bits - 1)) & 1) != 0;
   const bool answers = kind == FaultKind::answer || kind == FaultKind::late;
-  if (kind == FaultKind::fault) return fault(operation, now);
+  const bool any_reads =
+      host_.has(CallKind::fault_queue_open) || host_.has(CallKind::fault_handler_set);
+  if (kind == FaultKind::fault || !any_reads) return fault(operation, now);
   remember_handled();
   if (answers && !case_.groups.empty() && case_.groups.back().queue == 0) return answer(operation);
   if (kind == FaultKind::open || case_.queues.empty()) {

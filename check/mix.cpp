@@ -162,7 +162,8 @@ constexpr Needs needed_calls[] = {
     needs_one(OperationKind::dynamic_alloc, CallKind::domain_get_attr),
     needs_one(OperationKind::task_bind, CallKind::bind_task),
     needs_one(OperationKind::task_unbind, CallKind::bind_task),
-    {OperationKind::faults, CallKind::fault_queue_open, CallKind::fault_handler_set},
+    // Without queues and handlers they are the process's own, and the driver answers by itself.
+    needs_one(OperationKind::faults, CallKind::bind_device),
     needs_one(OperationKind::dirty, CallKind::dirty_set),
     needs_one(OperationKind::user, CallKind::cache_invalidate),
 };
