@@ -15,7 +15,8 @@
  *    themselves. What either says may be cached for itself, so that a command has to cover the one
  *    that has changed. Devices keep nothing of it, "not mapped" by the user is never cached, and
  *    of a word that nobody has stored nobody knows what it says: but what it leads to is inside of
- *    what the outer space maps.
+ *    what the outer space maps. Where both are cached as one (`combines`) that stays until a
+ *    command covers the user's.
  *  - Stores are seen at once and in their order; who follows a pointer to memory that was given
  *    back since may get anything.
  *
@@ -152,6 +153,7 @@ struct model {
   int on;                /* it translates */
   int changed;           /* the ways are to be found again */
   int reads_through;     /* so they are with each store: an outer space leads to some of them */
+  int combines;          /* what a drop of an outer space leaves is cached with it as one */
   LIST(uint32_t) gone;   /* stream IDs of devices that were removed */
   LIST(uint32_t) pasids; /* that somebody has asked for */
   LIST(struct way) ways;
@@ -490,6 +492,20 @@ static inline void ends_at(struct model* m, uint64_t key, uint32_t levels, uint6
   }
 }
 
+/* What the outer space makes of an address of its, now and, where that may be cached with the
+ * user's as one, at each moment since a command has covered the user's page. */
+static inline void ends_behind(struct model* m, const struct way* way, uint64_t iova, uint64_t at,
+                               uint64_t now, struct ends* ends) {
+  const uint64_t page = iova & ~(uint64_t)(PAGE - 1);
+  const uint64_t from = last_drop(m, way->key, 0, page, page + PAGE - 1, now);
+  ends_at(m, way->outer_key, m->format->levels, at, now, ends);
+  for (size_t i = 0; m->combines && i < m->drops.count; ++i) {
+    const struct drop* drop = &m->drops.at[i];
+    if (!is_of(drop, way->outer_key) || drop->complete > now || drop->complete <= from) continue;
+    ends_at(m, way->outer_key, m->format->levels, at, drop->complete - 1, ends);
+  }
+}
+
 /* Of a way: where its tables say addresses of an outer space, with what that makes of them. */
 static inline void ends_of(struct model* m, const struct way* way, uint64_t iova, uint64_t now,
                            struct ends* ends) {
@@ -508,7 +524,7 @@ static inline void ends_of(struct model* m, const struct way* way, uint64_t iova
       add_end(ends, end);
       continue;
     }
-    ends_at(m, way->outer_key, m->format->levels, m->format->page(end.leaf), now, &outer);
+    ends_behind(m, way, iova, m->format->page(end.leaf), now, &outer);
     for (uint32_t o = 0; o < outer.count; ++o) {
       end.outer = outer.at[o].leaf;
       end.place = outer.at[o].place;

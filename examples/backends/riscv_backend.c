@@ -14,7 +14,8 @@
  * behind which a user's page table is the first one (riscv_users.c).
  *
  * With one of the macros RISCV_FORGETS_*, RISCV_LEAVES_*, RISCV_IGNORES_* or RISCV_SHARES_* it is
- * wrong on purpose; with RISCV_WITHOUT_* it is a smaller IOMMU.
+ * wrong on purpose; with RISCV_WITHOUT_* it is a smaller IOMMU, with RISCV_COMBINES one that
+ * caches what both stages have made as one thing.
  */
 #include "riscv_backend.h"
 
@@ -170,6 +171,20 @@ static void riscv_forget_entry(void* self, uint32_t device, uint32_t pasid, uint
 
 static uint64_t of_guest(uint64_t gscid) { return COMMAND_GV | gscid << 40; }
 
+#ifdef RISCV_COMBINES
+/* What it has made with a first one, behind a flush of its own. */
+static void riscv_drop_inner(void* self, const struct iommucheck_tag* outer) {
+#ifndef RISCV_FORGETS_COMBINED
+  queue(self, IOTINVAL_VMA | of_guest(outer->outer), 0);
+#else
+  (void)self;
+  (void)outer;
+#endif
+}
+#else
+#define riscv_drop_inner NULL
+#endif
+
 /* Of a second stage: what it has made with a first one goes along by its address, but not what the
  * first one has made itself. */
 static void drop_outer(struct riscv* r, uint64_t gscid, uint64_t first, uint64_t last, int tables) {
@@ -179,10 +194,17 @@ static void drop_outer(struct riscv* r, uint64_t gscid, uint64_t first, uint64_t
   if (!whole) return;
 #endif
   if (whole) {
+#if defined(RISCV_COMBINES) && !defined(RISCV_DROPS_COMBINED_AT_ONCE)
+    /* First what it could be made of again. A time-out of this one is that of the next flush. */
+    queue(r, of, 0);
+    riscv_flush(r);
+    queue(r, IOTINVAL_VMA | of_guest(gscid), 0);
+#else
 #ifndef RISCV_LEAVES_THE_USERS
     queue(r, IOTINVAL_VMA | of_guest(gscid), 0);
 #endif
     queue(r, of, 0);
+#endif
   } else if (tables || (last - first) / RISCV_PAGE >= BY_ADDRESS_MAX) {
     queue(r, of, 0);
   } else {
@@ -421,6 +443,10 @@ static int32_t riscv_drop_everything(void* self) {
     if (riscv_flush(self) != IOMMUCHECK_FLUSH_COMPLETE) return -IOMMUCHECK_ETIMEDOUT;
     more = valid < 2 && store_late(r, valid);
   }
+#ifdef RISCV_COMBINES
+  queue(r, IOTINVAL_GVMA, 0);
+  if (riscv_flush(self) != IOMMUCHECK_FLUSH_COMPLETE) return -IOMMUCHECK_ETIMEDOUT;
+#endif
   queue(r, IOTINVAL_VMA, 0);
   for (uint32_t gscid = 1; gscid < PSCIDS; ++gscid) { /* behind second stages, of each by itself */
     if (r->gscids[gscid / 8] & 1u << gscid % 8) queue(r, IOTINVAL_VMA | of_guest(gscid), 0);
@@ -1075,6 +1101,7 @@ static const struct iommucheck_backend_ops riscv_ops = {
 #endif
     .open_outer = riscv_open_outer,
     .check_structure = riscv_check_structure,
+    .drop_inner = riscv_drop_inner,
     .drop_device_wholly = riscv_drop_device_wholly,
     .understand = riscv_understand,
     .forward = riscv_forward,

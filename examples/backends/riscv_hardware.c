@@ -14,6 +14,7 @@
  *     still (SADE and GADE of RISC-V; a user's own leaves have it).
  *  6. Behind a second stage what the first one has made is known by GSCID and PSCID, and what the
  *     second one has by GSCID: IOTINVAL.GVMA takes that, and with it what both made together there.
+ *     (RISCV_COMBINES: what both made stays until IOTINVAL.VMA, as with Arm's.)
  */
 #include "riscv_backend.h"
 
@@ -515,7 +516,11 @@ static void send(struct riscv* r, uint32_t from, uint32_t to) {
 
 static void* hw_open(const struct iommucheck_hardware_host* host) {
   struct riscv* r = calloc(1, sizeof *r);
-  if (r != NULL) model_open(&r->m, host, &sv48, find_ways);
+  if (r == NULL) return NULL;
+  model_open(&r->m, host, &sv48, find_ways);
+#ifdef RISCV_COMBINES
+  r->m.combines = 1;
+#endif
   return r;
 }
 static int32_t hw_stored(void* self, uint64_t pa, uint64_t value) {

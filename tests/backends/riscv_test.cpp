@@ -35,7 +35,7 @@ TEST(RiscvBackend, Holds) {
 
 TEST(RiscvBackend, HoldsWithLessOfIt) {
   for (const char* name : {"without_waits", "without_groups", "without_holes", "without_identity",
-                           "without_users", "without_marks"}) {
+                           "without_users", "without_marks", "combines"}) {
     test::expect_held(test::checked_backend(example + "_" + name + ".so", 5, test::cases(40, 2048)),
                       name);
   }
@@ -63,6 +63,8 @@ TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
       {"keeps_the_users_gscid", AnyOf(HasSubstr(translation), HasSubstr(outer))},
       {"ignores_the_second_stage", HasSubstr("")},
       {"passes_anything_on", HasSubstr("cache_invalidate")},
+      {"forgets_combined", HasSubstr(outer)},
+      {"drops_combined_at_once", HasSubstr("")},
   };
   for (const auto& [name, cause] : twins) {
     const CheckResult result = test::checked_backend(example + "_" + name + ".so", 1, 2048);
