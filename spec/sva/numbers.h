@@ -18,10 +18,10 @@ void judge_new_number(const InterfaceState& s, Range range, Permitted& set);
 Verdict check_number(const InterfaceState& s, const Call& call, const Permitted& set, u64 number);
 u32 take_number(InterfaceState& s, u32 pasid, NumberState state, u32 space);
 /// The caller has it no more: others may be given it.
+void free_number(InterfaceState& s, u32 index);
 /// What the event of the clock that is now has freed may have been free from any moment on since a
 /// call began that waited while others returned; `began`: the clock before it.
 void free_since(InterfaceState& s, u64 began);
-void free_number(InterfaceState& s, u32 index);
 void doubt_number(InterfaceState& s, u32 index);
 
 /// Free as far as is known: a time-out may have left something there.
