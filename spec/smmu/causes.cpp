@@ -56,6 +56,7 @@ class Nearest {
 
 Near nearness(const Command& command, const TlbTarget& target, TlbiScope scope,
               const NotCovered& why) {
+  if (why.reason == NotCovered::Reason::apart) return Near::almost;  // it reached the entry
   TlbTarget alike = target;
   alike.asid = command.asid;
   alike.vmid = command.vmid;
