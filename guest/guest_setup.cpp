@@ -22,7 +22,7 @@ spec::Capabilities guest_capabilities(spec::Capabilities caps) {
   caps.stall_model = spec::StallModel::never;
   caps.stall_max = 0;
   caps.priqs = 0;
-  caps.httu = 0;
+  caps.httu = std::min(caps.httu, 2U);  // of leaves; tables are not marked
   caps.btm = caps.msi = caps.sev = false;
   caps.attr_perms_ovr = caps.attr_types_ovr = false;
   caps.cohacc = true;

@@ -13,9 +13,9 @@ namespace iommucheck::oracle {
 
 inline constexpr u64 guest_page_bytes = 4096;
 
-/// Of an SMMU that has them, those that its guest's can have: stage 1 alone, and nothing that needs
-/// an answer of the device or the host (ATS, PRI, stalls), that the host's own tables know of
-/// (flags of descriptors), or that CPUs tell (BTM).
+/// Of an SMMU that has them, those that its guest's can have: stage 1 alone, with flags of leaves
+/// that hardware updates, and nothing that needs an answer of the device or the host (ATS, PRI,
+/// stalls), or that CPUs tell (BTM).
 spec::Capabilities guest_capabilities(spec::Capabilities caps);
 /// The host's own.
 spec::Capabilities host_capabilities(const spec::Capabilities& guest);

@@ -238,7 +238,7 @@ std::optional<HostSide::Met> HostSide::met_by(const spec::Outcome& outcome) {
     case Kind::bypass: {
       const auto ipa = memory_.intermediate(outcome.pa);
       if (!ipa) state_.escaped = outcome.pa;
-      return Met{ipa.value_or(outcome.pa)};
+      return Met{.ipa = ipa.value_or(outcome.pa), .dirties = outcome.dirty};
     }
     case Kind::fault: break;
     case Kind::abort:
@@ -248,13 +248,32 @@ std::optional<HostSide::Met> HostSide::met_by(const spec::Outcome& outcome) {
   }
   if (!outcome.stage2 || outcome.input != spec::Stage2Input::transaction) return Met{};
   if (piece_at(outcome.ipa) != nullptr && !is_away(outcome.ipa)) return Met{};
-  return Met{outcome.ipa};
+  return Met{.ipa = outcome.ipa, .lost = true};
 }
 
-HostSide::Met HostSide::access(const Place& place) {
+/// Hardware may have cached what the words lead to as they are.
+void HostSide::forget_before_marks(const spec::FlagUpdates& due) {
+  for (const spec::FlagUpdate& one : due.all) before_store(one.pa, 1);
+}
+
+/// Those that are there by now, in the guest's memory.
+void HostSide::note_marks(const spec::FlagUpdates& due, std::vector<spec::FlagUpdate>& marks) {
+  for (const spec::FlagUpdate& one : due.all) {
+    const auto ipa = memory_.intermediate(one.pa);
+    const spec::Content now = monitor_.caches().memory().newest(one.pa);
+    if (ipa && !now.unknown && now.value == one.to) marks.push_back({*ipa, one.from, one.to});
+  }
+}
+
+HostSide::Met HostSide::access(const Place& place, std::vector<spec::FlagUpdate>& marks) {
   const spec::Access access = access_of(place);
-  const auto met = met_by(monitor_.caches().nested().newest(access));
+  const spec::NestedAccesses& nested = monitor_.caches().nested();
+  const auto met = met_by(nested.newest(access));
+  const bool marked = monitor_.caches().capabilities().httu != 0;
+  const spec::FlagUpdates due = marked ? nested.updates(access) : spec::FlagUpdates{};
+  forget_before_marks(due);
   if (monitor_.device_access(access, first_)) host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  note_marks(due, marks);
   return met.value_or(Met{});
 }
 

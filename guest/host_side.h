@@ -65,9 +65,12 @@ class HostSide {
   /// What becomes of an access: where it leads by the guest's addresses, or it is terminated.
   struct Met {
     std::optional<u64> ipa{};
+    bool dirties = false;  ///< a write that is to mark the guest's descriptor
+    bool lost = false;     ///< there is no memory
     friend bool operator==(const Met&, const Met&) = default;
   };
-  Met access(const Place& place);
+  /// `marks`: flags that it has set in descriptors of the guest's, by the guest's addresses.
+  Met access(const Place& place, std::vector<spec::FlagUpdate>& marks);
   /// Whatever caches hold; nothing: there is no telling.
   [[nodiscard]] std::optional<std::vector<Met>> may_meet(const Place& place);
   /// From now on what may be cached of stage 1 for accesses of that page is followed.
@@ -103,6 +106,8 @@ class HostSide {
   void zero_pages(u64 pa, u64 bytes);
   void before_store(u64 pa, u64 words);
   void tell();
+  void forget_before_marks(const spec::FlagUpdates& due);
+  void note_marks(const spec::FlagUpdates& due, std::vector<spec::FlagUpdate>& marks);
   [[nodiscard]] spec::Access access_of(const Place& place) const;
   [[nodiscard]] std::optional<Met> met_by(const spec::Outcome& outcome);
 

@@ -17,9 +17,10 @@ constexpr unsigned queue_lg2 = 4;
 constexpr u64 commands_at = 0x0, events_at = 0x1000, streams_at = 0x2000, cds_at = 0x3000,
               table_at = 0x4000;
 constexpr unsigned streams_lg2 = 4, cds_lg2 = 2;
-constexpr u64 first_pages = 16;  // that its table maps
-constexpr u64 word0_of_cd = 0x0001'6205'c000'3519, mair_of_cd = 0xff;
+constexpr u64 first_pages = 16;                                        // that its table maps
+constexpr u64 word0_of_cd = 0x0001'6e05'c000'3519, mair_of_cd = 0xff;  // HA, HD
 constexpr u64 leaf = 0x743;                                  // a page, to be read and written
+constexpr u64 clean = u64{1} << 51 | 1 << 7;                 // which a write marks
 constexpr u64 stage1_ste = 1 | 5 << 1, word1_of_ste = 0xd6;  // write-back, S1DSS = entry 0
 /// Of a step: all that a queue of the greatest size may hold, twice, and what each may cost.
 constexpr u64 commands_max = u64{2} << 8;
@@ -38,7 +39,9 @@ constexpr std::array<u32, 22> offsets = {vsmmu::cr0,           vsmmu::cr0,
                                          vsmmu::cmdq_base + 4, 0xffc};
 
 spec::Capabilities hostile_capabilities() {
-  return guest_capabilities(spec::parse_capabilities(default_id_registers()));
+  spec::Capabilities caps = guest_capabilities(spec::parse_capabilities(default_id_registers()));
+  caps.httu = 2;
+  return caps;
 }
 
 }  // namespace
@@ -66,7 +69,8 @@ std::string HostileGuest::boot() {
   put(table_at, (base + table_at + 0x1000) | 3);
   put(table_at + 0x1000, (base + table_at + 0x2000) | 3);
   for (u64 i = 0; i < first_pages; ++i) {
-    put(table_at + 0x2000 + 8 * i, (setup_.places.pages_pa + i * 0x81000) | leaf);
+    const u64 flags = i % 2 == 0 ? leaf : leaf | clean;
+    put(table_at + 0x2000 + 8 * i, (setup_.places.pages_pa + i * 0x81000) | flags);
   }
   switch_on();
   guest_.snapshot();
@@ -194,8 +198,8 @@ std::string HostileGuest::access(ByteStream& bytes) {
   access.ssv = (how & 8) != 0 && (how & 1) == 0;
   if (access.ssv) access.ssid = how >> 5;
   access.route = spec::Route::untranslated;
-  std::vector<OtherSmmu::Record> records;
-  const OtherSmmu::Seen seen = guest_.smmu().access(access, records);
+  OtherSmmu::Traces traces;
+  const OtherSmmu::Seen seen = guest_.smmu().access(access, traces);
   guest_.smmu().may_meet(access);
   if (const auto where = guest_.host().escaped()) {
     return fmt::format("an access at {:#x} may reach {:#x}, which is not the guest's", access.va,
@@ -203,11 +207,12 @@ std::string HostileGuest::access(ByteStream& bytes) {
   }
   guest_.smmu().follow(access);
   ++numbers_.accesses;
-  for (const OtherSmmu::Record& record : records) {
+  for (const OtherSmmu::Record& record : traces.records) {
     if (record[0] >> 32 != access.sid) {
       return fmt::format("an event of stream {:#x} names {:#x}", access.sid, record[0] >> 32);
     }
   }
+  numbers_.marked += traces.marks.size();
   numbers_.reached += seen.pa && guest_.host().has(*seen.pa) ? 1 : 0;
   return {};
 }

@@ -27,7 +27,7 @@ class HostileGuest {
 
   /// What has come to something, since the beginning.
   struct Numbers {
-    u64 stores = 0, writes = 0, commands = 0, accesses = 0, reached = 0;
+    u64 stores = 0, writes = 0, commands = 0, accesses = 0, reached = 0, marked = 0;
   };
   [[nodiscard]] const Numbers& numbers() const { return numbers_; }
   Guest& guest() { return guest_; }

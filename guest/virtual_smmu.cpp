@@ -296,17 +296,23 @@ namespace {
 
 OtherSmmu::Seen seen_of(const HostSide::Met& met) {
   if (!met.ipa) return {.result = trace::DmaResult::abort};
-  return {.result = trace::DmaResult::ok, .pa = met.ipa};
+  return {.result = trace::DmaResult::ok, .pa = met.ipa, .dirties = met.dirties, .lost = met.lost};
 }
 
 }  // namespace
 
-OtherSmmu::Seen VirtualSmmu::access(const spec::Access& access, std::vector<Record>& records) {
+OtherSmmu::Seen VirtualSmmu::access(const spec::Access& access, Traces& traces) {
   const auto device = device_of(access.sid);
   if (!device) return {.result = trace::DmaResult::abort};
-  const HostSide::Met met = host_.access(place_of(*device, access));
+  std::vector<spec::FlagUpdate> set;
+  const HostSide::Met met = host_.access(place_of(*device, access), set);
+  for (spec::FlagUpdate mark : set) {
+    if (!marks(mark)) continue;
+    traces.marks.push_back(mark);
+    ++numbers_.marks;
+  }
   for (Record words : host_.take_events()) {
-    if (this->records(words) && record(words)) records.push_back(words);
+    if (records(words) && record(words)) traces.records.push_back(words);
   }
   return seen_of(met);
 }

@@ -25,7 +25,7 @@ class VirtualSmmu : public OtherSmmu {
   void filled(u64 pa, u64 words, u64 value) override { host_.fill(pa, words, value); }
   void write(u32 offset, unsigned size, u64 value) override;
   u64 read(u32 offset, unsigned size) override;
-  Seen access(const spec::Access& access, std::vector<Record>& records) override;
+  Seen access(const spec::Access& access, Traces& traces) override;
   std::vector<Seen> may_meet(const spec::Access& access) override;
   void set_stuck(bool stuck) override;
 
@@ -36,6 +36,7 @@ class VirtualSmmu : public OtherSmmu {
   struct Numbers {
     u64 commands = 0, handed_on = 0, installed = 0, refused = 0, records = 0, compared = 0;
     u64 unknown = 0;  ///< may_meet: of what there is no telling
+    u64 marks = 0;    ///< flags that hardware has set in the guest's descriptors
   };
   [[nodiscard]] const Numbers& numbers() const { return numbers_; }
   [[nodiscard]] const Record& last_record() const { return last_record_; }
@@ -47,6 +48,8 @@ class VirtualSmmu : public OtherSmmu {
   virtual bool hands_on(Command& /*command*/) { return true; }
   /// The same of a record.
   virtual bool records(Record& /*record*/) { return true; }
+  /// And of a flag of a descriptor, which memory has.
+  virtual bool marks(spec::FlagUpdate& /*mark*/) { return true; }
 
  private:
   struct Queue {

@@ -41,15 +41,10 @@ void Marks::note_write(const spec::Access& access, std::optional<u64> pa, bool s
                           access.va, pa, sure);
 }
 
-/// Of a device that is played here: what the access has met is one of the allowed outcomes.
-void Marks::mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
-                            spec::Choices& choices) {
+Marks::Mark Marks::mark_of(const spec::Outcome& outcome) const {
   const bool translated = outcome.kind == spec::OutcomeKind::translation;
-  const bool writes = access.type == spec::AccessType::write;
-  const bool passes = translated || outcome.kind == spec::OutcomeKind::bypass;
-  if (passes && writes) note_write(access, outcome.pa, true);
   // A request by ATS has marked what its answer was made of.
-  if (!translated || caches_.capabilities().httu == 0 || outcome.atc != 0) return;
+  if (!translated || caches_.capabilities().httu == 0 || outcome.atc != 0) return {};
   const auto flagged = caches_.memory().became(outcome.origin, outcome.value);
   Mark mark{.pa = outcome.origin,
             .from = outcome.value,
@@ -59,6 +54,17 @@ void Marks::mark_descriptor(const spec::Access& access, const spec::Outcome& out
     mark.to = (mark.to | bits_of::af) ^ bits_of::ap2;
     mark.cause = trace::StoreCause::dirty_flag;
   }
+  return mark;
+}
+
+/// Of a device that is played here: what the access has met is one of the allowed outcomes.
+void Marks::mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
+                            spec::Choices& choices) {
+  const bool translated = outcome.kind == spec::OutcomeKind::translation;
+  const bool writes = access.type == spec::AccessType::write;
+  const bool passes = translated || outcome.kind == spec::OutcomeKind::bypass;
+  if (passes && writes) note_write(access, outcome.pa, true);
+  const Mark mark = mark_of(outcome);
   if (mark.to == mark.from) return;
   if (choices.choose(spec::ChoiceSite::mark, 2) == 0) return store_mark(mark);
   case_.marks.push_back(mark);

@@ -32,11 +32,14 @@ class Marks : public Waits {
   void settle_marks();
   /// Hardware has set a flag in the descriptor at `pa`, of the driver's or of a user's.
   void tell_flags(u64 pa);
+  using Mark = Case::Mark;
+  /// What such an outcome writes; `from` and `to` are the same where it is nothing.
+  [[nodiscard]] Mark mark_of(const spec::Outcome& outcome) const;
+  /// Now, where the word is still the one that a walk has read.
+  void store_flags(const spec::FlagUpdate& update);
 
  private:
-  using Mark = Case::Mark;
   void store_mark(const Mark& mark);
-  void store_flags(const spec::FlagUpdate& update);
 };
 
 }  // namespace iommucheck::oracle

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "spec/smmu/flag_updates.h"
 #include "spec/smmu/outcome.h"
 #include "trace/types.h"
 
@@ -31,11 +32,19 @@ class OtherSmmu {
   struct Seen {
     trace::DmaResult result{};
     std::optional<u64> pa{};  ///< of one that passes
+    bool dirties = false;     ///< a write that makes the descriptor dirty by which it passes
+    bool lost = false;        ///< no memory is there: nobody sees it, and it marks nothing
     friend bool operator==(const Seen&, const Seen&) = default;
   };
   using Record = std::array<u64, 4>;
-  /// A device's access, which happens: what became of it, and the records that its event queue got.
-  virtual Seen access(const spec::Access& access, std::vector<Record>& records) = 0;
+  /// What is left behind of one that happens: records that the event queue got, and flags that
+  /// descriptors have by now.
+  struct Traces {
+    std::vector<Record> records;
+    std::vector<spec::FlagUpdate> marks;
+  };
+  /// A device's access, which happens: what became of it.
+  virtual Seen access(const spec::Access& access, Traces& traces) = 0;
   /// Each thing that may become of such an access, which does not happen.
   virtual std::vector<Seen> may_meet(const spec::Access& access) = 0;
 };

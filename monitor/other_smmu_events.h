@@ -26,6 +26,9 @@ class OtherSmmuEvents : public TraceFeeder {
  private:
   [[nodiscard]] trace::Dma dma_seen(const spec::Access& access, const OtherSmmu::Seen& seen) const;
   void judge_record(const spec::Access& access, const OtherSmmu::Record& record);
+  void judge_marks(const spec::Access& access, const OtherSmmu::Seen& seen,
+                   const std::vector<spec::FlagUpdate>& marks);
+  void judge_dirtying(const spec::Access& access, const OtherSmmu::Seen& seen);
 };
 
 }  // namespace iommucheck::oracle

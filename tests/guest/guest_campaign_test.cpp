@@ -54,6 +54,7 @@ TEST_P(GuestDriver, IsFoundAtItsOwnLevel) {
   const auto plugin = loaded(museum(GetParam()));
   oracle::LockstepOptions options;
   options.machine.guest = true;
+  if (std::string_view(GetParam()).starts_with("dirty_")) options.machine.caps.httu = 2;
   plugin.put_into(options);
   oracle::Lockstep lockstep(plugin.driver(), options);
   ASSERT_EQ(lockstep.boot(), "");
@@ -65,7 +66,9 @@ TEST_P(GuestDriver, IsFoundAtItsOwnLevel) {
 INSTANTIATE_TEST_SUITE_P(Museum, GuestDriver,
                          testing::Values("unmap_no_tlbi", "tlbi_wrong_asid", "no_cmd_sync",
                                          "cfgi_cd_forgotten_at_unbind",
-                                         "table_freed_before_invalidation"),
+                                         "table_freed_before_invalidation",
+                                         "dirty_lost_between_read_and_clear",
+                                         "dirty_clear_without_tlbi"),
                          [](const auto& its) { return std::string(its.param); });
 
 class GuestsHost : public testing::TestWithParam<const char*> {};

@@ -2,6 +2,8 @@
 // What a guest does with its SMMU, step by step: its kernel's DMA API, a device in the hands of its
 // user space, a process's own addresses, faults, an MSI. Its devices' accesses go through both
 // stages of the host's SMMU.
+#include <vector>
+
 #include "tests/guest/guest_world_support.h"
 
 namespace iommucheck::test::guest_story_test {
@@ -125,6 +127,99 @@ TEST(GuestStory, AnMsiGoesThroughBothStages) {
   EXPECT_EQ(world.may(world.access(3, 0xfee00040, true)), fmt::format("{:#x}", doorbell + 0x40));
   EXPECT_FALSE(world.happens(world.access(3, 0xfee00040, true)));
   EXPECT_NE(physical(world, doorbell), doorbell);
+}
+
+/// Which of the pages of the window were written, and are clean from here on.
+std::vector<bool> written(GuestWorld& world, u64 domain, u64 iova, u64 bytes) {
+  GuestWorld::Call read{.kind = GuestWorld::CallKind::dirty_read, .domain = domain};
+  read.iova = iova;
+  read.size = bytes;
+  read.grain = page;
+  read.clear = true;
+  const auto observed = world.call(read);
+  EXPECT_EQ(observed.status, Status::ok);
+  std::vector<bool> bits;
+  for (u64 i = 0; i < bytes / page; ++i) bits.push_back((observed.bits[i / 64] >> i % 64 & 1) != 0);
+  return bits;
+}
+
+/// Hardware of the host's marks the guest's descriptors, and the guest reads them: nothing of it
+/// goes through the host.
+TEST(GuestStory, TheGuestTracksWhatItsDevicesWrite) {
+  GuestWorld world(2);
+  const u64 domain = world.domain();
+  world.attach(domain, 2);
+  GuestWorld::Call track{.kind = GuestWorld::CallKind::dirty_set, .domain = domain};
+  track.on = true;
+  EXPECT_EQ(world.call(track).status, Status::ok);
+  EXPECT_EQ(world.map(domain, 0x5000, memory, 2 * page, read_write), Status::ok);
+  using Bits = std::vector<bool>;
+  EXPECT_FALSE(world.happens(world.access(2, 0x5000)));
+  EXPECT_EQ(written(world, domain, 0x5000, 2 * page), Bits({false, false}));
+  EXPECT_FALSE(world.happens(world.access(2, 0x6000, true)));
+  EXPECT_EQ(world.guest().smmu().numbers().marks, 1U);
+  EXPECT_FALSE(world.happens(world.access(2, 0x6008, true)));
+  EXPECT_EQ(world.guest().smmu().numbers().marks, 1U);
+  EXPECT_EQ(written(world, domain, 0x5000, 2 * page), Bits({false, true}));
+  EXPECT_EQ(written(world, domain, 0x5000, 2 * page), Bits({false, false}));
+  EXPECT_EQ(world.may(world.access(2, 0x6000, true)), fmt::format("{:#x}", memory + page));
+  EXPECT_FALSE(world.happens(world.access(2, 0x6000, true)));
+  EXPECT_EQ(written(world, domain, 0x5000, 2 * page), Bits({false, true}));
+}
+
+/// A VMM that keeps TLBIs for itself while that is asked for.
+class Forgetful final : public oracle::VirtualSmmu {
+ public:
+  Forgetful(oracle::HostSide& host, const oracle::GuestSetup& guest, const bool& forgets)
+      : VirtualSmmu(host, guest), forgets_(forgets) {}
+
+ private:
+  bool hands_on(Command& command) override {
+    const u64 opcode = command.low & 0xff;
+    return !forgets_ || opcode < 0x10 || opcode > 0x13;
+  }
+  const bool& forgets_;
+};
+
+/// Clean again in memory, and dirty in the host's TLB: the next write leaves no mark.
+TEST(GuestStory, AnInvalidationOfWhatIsCleanAgainIsOwed) {
+  for (const bool wrong : {false, true}) {
+    bool forgets = false;
+    GuestWorld world(2, [&](oracle::HostSide& host, const oracle::GuestSetup& guest) {
+      return std::make_unique<Forgetful>(host, guest, forgets);
+    });
+    const u64 domain = world.domain();
+    world.attach(domain, 2);
+    GuestWorld::Call track{.kind = GuestWorld::CallKind::dirty_set, .domain = domain};
+    track.on = true;
+    EXPECT_EQ(world.call(track).status, Status::ok);
+    EXPECT_EQ(world.map(domain, 0x5000, memory, page, read_write), Status::ok);
+    EXPECT_FALSE(world.happens(world.access(2, 0x5000, true)));
+    EXPECT_EQ(world.may(world.access(2, 0x5000, true)), fmt::format("{:#x}", memory));
+    forgets = wrong;
+    EXPECT_EQ(written(world, domain, 0x5000, page), std::vector<bool>({true}));
+    world.monitor().check_other_smmu(world.access(2, 0x5000, true));
+    const std::string found = text_of_first(world.monitor().findings());
+    EXPECT_EQ(found.starts_with("FLAG_UPDATES: "), wrong) << found;
+  }
+}
+
+/// What leads to memory that the host has taken away is written by nobody, and marks nothing.
+TEST(GuestStory, AWriteWithoutMemoryMarksNothing) {
+  GuestWorld world(2);
+  const u64 domain = world.domain();
+  world.attach(domain, 2);
+  GuestWorld::Call track{.kind = GuestWorld::CallKind::dirty_set, .domain = domain};
+  track.on = true;
+  EXPECT_EQ(world.call(track).status, Status::ok);
+  EXPECT_EQ(world.map(domain, 0x5000, memory, page, read_write), Status::ok);
+  world.guest().host().take_away(memory);
+  EXPECT_FALSE(world.happens(world.access(2, 0x5000, true)));
+  EXPECT_EQ(world.guest().smmu().numbers().marks, 0U);
+  EXPECT_EQ(written(world, domain, 0x5000, page), std::vector<bool>({false}));
+  world.guest().host().give_back(memory);
+  EXPECT_FALSE(world.happens(world.access(2, 0x5000, true)));
+  EXPECT_EQ(written(world, domain, 0x5000, page), std::vector<bool>({true}));
 }
 
 /// The host takes memory away while the guest's devices have it mapped, and gives it back.

@@ -29,8 +29,9 @@ class GuestWorld {
   using Call = spec::sva::Call;
   using CallKind = spec::sva::CallKind;
 
-  GuestWorld()
-      : options_(guest_options()),
+  /// `make_smmu`: empty, or in the place of the right one.
+  explicit GuestWorld(unsigned httu = 0, const oracle::Guest::MakeSmmu& make_smmu = {})
+      : options_(guest_options(httu, make_smmu)),
         guest_(oracle::guest_of(options_)),
         monitor_(monitor_setup()),
         host_(*impl::builtin_driver(), monitor_) {
@@ -110,9 +111,12 @@ class GuestWorld {
   oracle::DriverHost& host() { return host_; }
 
  private:
-  static oracle::LockstepOptions guest_options() {
+  static oracle::LockstepOptions guest_options(unsigned httu,
+                                               const oracle::Guest::MakeSmmu& make_smmu) {
     oracle::LockstepOptions options;
+    options.make_smmu = make_smmu;
     options.machine.guest = true;
+    options.machine.caps.httu = httu;
     return oracle::fit_guest(std::move(options));
   }
   oracle::Setup monitor_setup() {
