@@ -32,6 +32,14 @@ Outcome one_end(const Outcome& met) {
   return fault_outcome(event, met.rule);
 }
 
+/// As Accesses has it: where memory says something else by now the walk starts again.
+bool may_mark_dirty(const Memory& memory, const Candidate& told) {
+  bool unchanged = false;
+  memory.visible(told.origin,
+                 [&](Content word) { unchanged |= word == Content{told.value, false}; });
+  return unchanged;
+}
+
 }  // namespace
 
 // ---- one outcome --------------------------------------------------------------------------------
@@ -158,6 +166,8 @@ void NestedAccesses::through_its_stage1(const Access& access, const Ste<u64>& st
     AccessResult<u64> result = check_access(c.leaf, kind, filled_by);
     // As Accesses::under() has it: by the half through which it was filled.
     if (const auto refused = check_e0pd(filled_by, c.space.half, kind)) result.fault = refused;
+    const bool marks = !result.fault && result.sets_dirty.value;
+    if (marks && !may_mark_dirty(memory_, c)) continue;
     Outcome passed{.kind = OutcomeKind::translation, .rule = rule::TRANSLATION_RESULT};
     if (result.fault) {
       passed = fault_outcome(result.fault->event, result.fault->rule, kind, context.reaction);

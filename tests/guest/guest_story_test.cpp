@@ -204,6 +204,28 @@ TEST(GuestStory, AnInvalidationOfWhatIsCleanAgainIsOwed) {
   }
 }
 
+/// By what is cached as clean a write has to mark the descriptor first, and finds that it is gone.
+/// A read looks at nothing. IHI 0070 3.13.4.
+TEST(GuestStory, AWriteByACleanCopyFindsItsDescriptorGone) {
+  GuestWorld world(2);
+  const u64 domain = world.domain();
+  world.attach(domain, 2);
+  GuestWorld::Call track{.kind = GuestWorld::CallKind::dirty_set, .domain = domain};
+  track.on = true;
+  EXPECT_EQ(world.call(track).status, Status::ok);
+  EXPECT_EQ(world.map(domain, 0x5000, memory, page, read_write), Status::ok);
+  EXPECT_EQ(world.may(world.access(2, 0x5000)), fmt::format("{:#x}", memory));
+  GuestWorld::Call unmap{.kind = GuestWorld::CallKind::unmap_fast, .domain = domain};
+  unmap.iova = 0x5000;
+  unmap.size = page;
+  EXPECT_EQ(world.call(unmap).value, page);
+  EXPECT_EQ(world.may(world.access(2, 0x5000)), fmt::format("-|{:#x}", memory));
+  EXPECT_EQ(world.may(world.access(2, 0x5000, true)), "-");
+  EXPECT_EQ(world.call({.kind = GuestWorld::CallKind::iotlb_sync, .domain = domain}).status,
+            Status::ok);
+  EXPECT_EQ(world.may(world.access(2, 0x5000)), "-");
+}
+
 /// What leads to memory that the host has taken away is written by nobody, and marks nothing.
 TEST(GuestStory, AWriteWithoutMemoryMarksNothing) {
   GuestWorld world(2);
