@@ -166,6 +166,10 @@ class ScenarioRun {
 
   /// Whom the scenarios are run on.
   int load() {
+    if (options_.guest && options_.driver == "spec") {
+      return report("scenario", {ErrorCode::bad_input,
+                                 "--guest: the interface specification alone has no SMMU"});
+    }
     if (!options_.backend.empty()) {
       if (auto probed = oracle::probe_backend(options_.backend, options_.hang_seconds); !probed) {
         return report("scenario", probed.error());
@@ -181,9 +185,10 @@ class ScenarioRun {
       make_subject_ = [] { return oracle::stories::make_model(); };
     } else if (oracle::stories::is_builtin(options_.driver)) {
       make_subject_ = [this] {
-        return oracle::stories::make_subject_named(options_.driver, stated_profile());
+        return oracle::stories::make_subject_named(options_.driver, stated_profile(),
+                                                   options_.guest);
       };
-      runs_two_ = options_.driver == "builtin";
+      runs_two_ = options_.driver == "builtin" && !options_.guest;
     } else {
       if (auto probed = oracle::Plugin::probe(options_.driver); !probed) {
         return report("scenario", probed.error());
@@ -196,7 +201,7 @@ class ScenarioRun {
       segments_.emplace(std::move(*segments));
       make_subject_ = [this] {
         return oracle::stories::make_driver_subject(plugin_->driver(), &*segments_,
-                                                    stated_profile());
+                                                    stated_profile(), options_.guest);
       };
     }
     return options_.out.empty() ? exit_held : make_folder("scenario", options_.out);

@@ -21,8 +21,13 @@ void add_scenario(Commands& commands) {
                  "may run there, each in a process of its own (docs/backends.md)")
       ->type_name("BACKEND")
       ->excludes("--driver");
+  app.add_flag("--guest", options.guest,
+               "the driver is a guest's, and a host plays its SMMU with the built-in driver "
+               "(docs/drivers.md); what the guest has not got, a scenario needs")
+      ->excludes("--backend");
   add_profile(app, options.profile);
   app.get_option("--profile")->excludes("--backend");
+  app.get_option("--profile")->excludes("--guest");
   app.add_option("--hang", options.hang_seconds,
                  "with --backend: a step without an end for so long hangs")
       ->type_name("SECONDS")

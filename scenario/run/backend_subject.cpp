@@ -70,6 +70,8 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .own_tables = world.per_device_tables,
           .stalls = setup.stalls,
           .page_requests = setup.page_requests,
+          .ats = true,
+          .walkers = true,
           .request_groups = machine->has_groups(),
           .dirty = setup.dirty != spec::sva::DirtyHardware::none,
           .hooks = true,
@@ -77,7 +79,8 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .users_pasids = machine->user_words() != nullptr && machine->user_words()->has_pasids(),
           .users_at_pasids = setup.routes_users,
           .users_events = machine->reports_to_users(),
-          .commands = true};
+          .commands = true,
+          .sticks = true};
 }
 
 void DriverSubject::start_machine(Setup& setup) {

@@ -68,19 +68,23 @@ Offers DriverSubject::offers(const World& world) {
     driver_ = world.per_device_tables ? impl::builtin_driver_per_device() : impl::builtin_driver();
   }
   const bool per_device = says(IOMMUCHECK_DRIVER_PER_DEVICE_TABLES);
-  return {.smmuv3 = true,
-          .shared_tables = !per_device,
-          .own_tables = per_device,
-          .stalls = true,
-          .page_requests = says(IOMMUCHECK_DRIVER_PAGE_REQUESTS),
-          .request_groups = says(IOMMUCHECK_DRIVER_PAGE_REQUESTS),
-          .no_page_sizes = says(IOMMUCHECK_DRIVER_PAGE_SIZES),
-          .dirty = driver_->dirty_set != nullptr,
-          .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
-          .users = !world.second_backend && driver_->cache_invalidate != nullptr,
-          .users_pasids = true,
-          .users_events = true,
-          .commands = true};
+  const Offers offers{.smmuv3 = true,
+                      .shared_tables = !per_device,
+                      .own_tables = per_device,
+                      .stalls = true,
+                      .page_requests = says(IOMMUCHECK_DRIVER_PAGE_REQUESTS),
+                      .ats = true,
+                      .walkers = true,
+                      .request_groups = says(IOMMUCHECK_DRIVER_PAGE_REQUESTS),
+                      .no_page_sizes = says(IOMMUCHECK_DRIVER_PAGE_SIZES),
+                      .dirty = driver_->dirty_set != nullptr,
+                      .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
+                      .users = !world.second_backend && driver_->cache_invalidate != nullptr,
+                      .users_pasids = true,
+                      .users_events = true,
+                      .commands = true,
+                      .sticks = true};
+  return guest_wanted_ ? offers_of_guest(offers) : offers;
 }
 
 bool DriverSubject::has(CallKind kind) const {
@@ -101,6 +105,9 @@ std::string DriverSubject::boot(const World& world) {
   setup.profile = profile_;
   if (backend_) start_machine(setup);
   if (backend_ && !machine_) return "the hardware did not come up";
+  if (guest_wanted_) {
+    if (std::string why = start_guest(setup); !why.empty()) return why;
+  }
   monitor_ = std::make_unique<Monitor>(setup);
   host_ = std::make_unique<DriverHost>(*driver_, *monitor_);
   if (machine_) {
@@ -118,7 +125,7 @@ std::string DriverSubject::boot(const World& world) {
   if (booted_) host_->snapshot();
   user_sink_.emplace(*monitor_);
   const UserWords* words = user_words(setup);
-  if (words != nullptr && (backend_ || !world.second_backend)) {
+  if (words != nullptr && !guest_ && (backend_ || !world.second_backend)) {
     users_.emplace(*user_sink_, host_->users_pa(), capabilities_of(world), *words);
   }
   return failed;
@@ -149,6 +156,7 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
   threads_.go_on(*host_);
   repeat_answered();
   answer = threads_.latest(thread, std::move(answer));
+  guest_may_cache(call);
   const bool stuck = was_stuck || monitor_->smmu().is_stuck();
   answer.permitted = permitted[(no_memory ? 1 : 0) + (stuck ? 2 : 0)].text();
   return answer;
@@ -192,7 +200,9 @@ Answer DriverSubject::recover() {
 
 bool DriverSubject::map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) {
   forget_touched();
-  return host_->processes().map(mm, va, pa, bytes, prot);
+  const bool done = host_->processes().map(mm, va, pa, bytes, prot);
+  guest_may_cache(va);
+  return done;
 }
 
 bool DriverSubject::unmap(u64 mm, u64 va, u64 bytes) {
@@ -325,6 +335,7 @@ Reachable DriverSubject::reachable(const Probing& probing) {
   }
   if (!world_.devices[probing.device].has_iommu()) return {{true, probing.iova, {}}};
   const auto add = [&](const spec::Outcome& outcome) { set.insert(reached_by(probing, outcome)); };
+  if (guest_) ask_guest(probing);
   // What the users of the world write is all told.
   const bool of_user = interface().expected_within(probing.device, probing.at, 0).count != 0;
   const bool whole = of_user ? monitor_->caches().nested().outcomes(access_of(probing), add)
@@ -428,6 +439,7 @@ std::vector<Trouble> DriverSubject::take_troubles() {
     troubles.push_back({finding.rule, spec::Keeper::caller,
                         fmt::format("event {}: {}", finding.at, one_line(finding))});
   }
+  if (guest_) take_troubles_below(troubles);
   return troubles;
 }
 
@@ -450,6 +462,7 @@ void DriverSubject::finish() {
 std::string DriverSubject::no_verdict() const {
   if (!monitor_) return {};
   if (!monitor_->unsupported().empty()) return monitor_->unsupported() + " is not modelled";
+  if (std::string why = no_verdict_below(); !why.empty()) return why;
   return monitor_->gave_up() ? "a bound of the specification was hit: " + monitor_->bound() : "";
 }
 
@@ -471,17 +484,19 @@ std::unique_ptr<Subject> make_builtin_subject() {
   return make_subject_named(impl::builtin_driver()->name);
 }
 
-std::unique_ptr<Subject> make_subject_named(std::string_view builtin,
-                                            const spec::Profile& profile) {
+std::unique_ptr<Subject> make_subject_named(std::string_view builtin, const spec::Profile& profile,
+                                            bool guest) {
   auto subject = std::make_unique<DriverSubject>(*impl::builtin_driver(builtin), true, nullptr);
   subject->set_profile(profile);
+  if (guest) subject->make_guest();
   return subject;
 }
 
 std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments,
-                                             const spec::Profile& profile) {
+                                             const spec::Profile& profile, bool guest) {
   auto subject = std::make_unique<DriverSubject>(driver, false, segments);
   subject->set_profile(profile);
+  if (guest) subject->make_guest();
   return subject;
 }
 

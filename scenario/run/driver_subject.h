@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "backends/named.h"
+#include "guest/guest.h"
 #include "host/driver_host.h"
 #include "host/user_sink.h"
 #include "scenario/run/subject.h"
@@ -27,6 +28,13 @@ class DriverSubject final : public Subject, private Monitor::Sink {
         by_world_(builtin && std::string_view(driver.name) == "builtin"),
         segments_(segments) {}
   void set_profile(const spec::Profile& profile) { profile_ = profile; }
+  /// It is a guest's, whose SMMU a host plays with the built-in driver. What the guest has not got
+  /// is a need. `make_smmu`, `host`: in the place of the right ones.
+  void make_guest(Guest::MakeSmmu make_smmu = {}, const iommucheck_driver* host = nullptr) {
+    guest_wanted_ = true;
+    make_smmu_ = std::move(make_smmu);
+    guests_host_ = host;
+  }
   /// The core over a backend. `segments`: of its object, as above.
   DriverSubject(const NamedBackend& backend, Segments* segments);
   ~DriverSubject() override;
@@ -96,6 +104,15 @@ class DriverSubject final : public Subject, private Monitor::Sink {
                                                 const std::optional<u32>& walker);
   void forget_touched();
   [[nodiscard]] bool says(u32 flag) const { return (driver_->flags & flag) != 0; }
+  // guest_subject.cpp
+  [[nodiscard]] static Offers offers_of_guest(Offers offers);
+  std::string start_guest(Setup& setup);
+  void guest_may_cache(const spec::sva::Call& call);
+  void guest_may_cache(u64 va);
+  void follow_guest();
+  void ask_guest(const Probing& probing);
+  void take_troubles_below(std::vector<Trouble>& troubles);
+  [[nodiscard]] std::string no_verdict_below() const;
   void event(const trace::Event& event) override;
   void repeat_answered();
   u64 make_access(const Probing& probing);
@@ -112,6 +129,12 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   std::optional<NamedBackend> backend_;      // none: an SMMUv3
   std::unique_ptr<BackendMachine> machine_;  // of that, once it is booted
   impl::Backend* started_ = nullptr;
+  bool guest_wanted_ = false;
+  Guest::MakeSmmu make_smmu_{};
+  const iommucheck_driver* guests_host_ = nullptr;  // null: the built-in one
+  std::unique_ptr<Guest> guest_;
+  std::vector<u64> mapped_;  // in the guest: addresses of which something may be cached
+  std::size_t findings_below_ = 0;
   mutable std::unique_ptr<Monitor> probe_monitor_;
   mutable std::unique_ptr<DriverHost> probe_;
   std::unique_ptr<Monitor> monitor_;
@@ -136,7 +159,7 @@ bool is_builtin(std::string_view name);
 /// One of them; "builtin" has its tables as the world says.
 std::unique_ptr<Subject> make_builtin_subject();
 std::unique_ptr<Subject> make_subject_named(std::string_view builtin,
-                                            const spec::Profile& profile = {});
+                                            const spec::Profile& profile = {}, bool guest = false);
 /// The core over a backend, in the machine that it comes with.
 std::unique_ptr<Subject> make_backend_subject(const NamedBackend& backend,
                                               Segments* segments = nullptr);
@@ -144,7 +167,8 @@ std::unique_ptr<Subject> make_backend_subject(const NamedBackend& backend,
 std::unique_ptr<Subject> make_two();
 /// A plug-in's; `entry` is an address within the object. `profile`: what the SMMU states beyond its
 /// ID registers, which are the scenario's.
+/// `guest`: it is a guest's.
 std::unique_ptr<Subject> make_driver_subject(const iommucheck_driver& driver, Segments* segments,
-                                             const spec::Profile& profile = {});
+                                             const spec::Profile& profile = {}, bool guest = false);
 
 }  // namespace iommucheck::oracle::stories

@@ -46,6 +46,8 @@ Offers Model::offers(const World& world) {
           .own_tables = true,
           .stalls = true,
           .page_requests = true,
+          .ats = true,
+          .walkers = true,
           .request_groups = true,
           .no_page_sizes = true,
           .dirty = true,
@@ -54,7 +56,8 @@ Offers Model::offers(const World& world) {
           .users = true,
           .users_pasids = !world.second_backend,
           .users_at_pasids = true,
-          .users_events = true};
+          .users_events = true,
+          .sticks = true};
 }
 
 std::string Model::boot(const World& world) {

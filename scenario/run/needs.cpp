@@ -73,6 +73,10 @@ const Requirement requirements[] = {
     {[](const World& world) { return waits_by(world, WorldDevice::Faults::pri, "iopf=pri"); },
      &Offers::page_requests},
     {[](const World& world) -> std::string {
+       return std::ranges::any_of(world.devices, &WorldDevice::ats) ? "ats=1" : "";
+     },
+     &Offers::ats},
+    {[](const World& world) -> std::string {
        return world.page_sizes ? "pgsizes=" + *world.page_sizes : "";
      },
      &Offers::no_page_sizes},
@@ -113,6 +117,7 @@ class Needs {
     if (sticks_ && !offers_.commands && std::ranges::find(that_wait, name) != std::end(that_wait)) {
       add("stuck after");
     }
+    if (name.starts_with("gpu_") && !offers_.walkers) add(name);
     if (std::ranges::find(environment, name) != std::end(environment)) return;
     if (name == "dma_state") return;  // its dma has been looked at
     const auto kind = kind_of(name);
@@ -148,7 +153,11 @@ class Needs {
   void visit(const scenario::UserEntry& /*entry*/) {
     if (!offers_.users || !offers_.users_pasids) add("ucd");
   }
-  void visit(const scenario::Probe& /*probe*/) {}
+  void visit(const scenario::Probe& probe) {
+    if (offers_.walkers) return;
+    if (probe.kind == scenario::Probe::Kind::walk) add("?walk");
+    if (probe.kind == scenario::Probe::Kind::gpu) add("?gpu");
+  }
   /// A stall stands for itself; of requests the last one of a group is answered for all.
   void visit(const scenario::Dma& dma) {
     const u32 device = world_.device(dma.device.text);
@@ -160,6 +169,7 @@ class Needs {
     if (check.kind == Check::Kind::hook && !offers_.hooks) add("hook");
     if (check.kind == Check::Kind::unstuck) sticks_ = false;
     if (check.kind == Check::Kind::stuck) sticks_ = !check.values.empty();
+    if (sticks_ && !offers_.sticks) add("stuck after");
     if (check.kind == Check::Kind::recover && sticks_ && !offers_.commands) add("stuck after");
   }
   void visit(const scenario::Race& race) {

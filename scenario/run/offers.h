@@ -17,6 +17,8 @@ struct Offers {
   bool own_tables = false;      ///< each device has PASIDs of its own
   bool stalls = false;          ///< accesses that fault wait
   bool page_requests = false;   ///< devices ask for pages
+  bool ats = false;             ///< devices cache translations
+  bool walkers = false;         ///< beside the IOMMU, of which somebody knows what they may meet
   bool request_groups = false;  ///< of more than one page
   bool no_page_sizes = false;   ///< a domain for whose page sizes there is no use
   bool dirty = false;           ///< writes set a bit
@@ -28,6 +30,7 @@ struct Offers {
   bool users_at_pasids = false;  ///< their tables at PASIDs of the host's
   bool users_events = false;     ///< what their devices meet is told them
   bool commands = false;         ///< are sent, so that it is known which CMD_SYNC is whose
+  bool sticks = false;           ///< its queue may stick at one of several
 };
 
 }  // namespace iommucheck::oracle::stories
