@@ -516,6 +516,27 @@ void DoorBackend::mark_again(impl::Space& space, const impl::DirtyWindow& window
 
 // ---- faults -------------------------------------------------------------------------------------
 
+/// Bounded, as those that wait.
+void DoorBackend::read_ended(impl::FaultSink& sink) {
+  constexpr u32 events_max = 4096;
+  for (u32 i = 0; has(IOMMUCHECK_BACKEND_TELLS_USERS) && i < events_max; ++i) {
+    iommucheck_ended event{};
+    event.size = sizeof event;
+    event.abi = IOMMUCHECK_BACKEND_ABI;
+    const int answer = ops().read_event(self_, &event);
+    if (answer == 0) return;
+    if (answer != 1 || event.told > 1) {
+      nonsense(fmt::format("read_event answered {}, told {}: each is 0 or 1", answer, event.told));
+      return;
+    }
+    impl::Event told;
+    told.from.id = u64{event.stream_id} << stream_lsb;
+    told.from.pasid = event.pasid;
+    std::ranges::copy(event.words, told.words.begin());
+    if (event.told == 1) sink.tell(told);
+  }
+}
+
 void DoorBackend::read_faults(impl::FaultSink& sink) {
   // Bounded: an IOMMU that is gone answers with ones, and never comes to an end.
   for (u32 i = 0; has(IOMMUCHECK_BACKEND_WAITS) && i < 2 * info_.faults_max; ++i) {
@@ -523,13 +544,14 @@ void DoorBackend::read_faults(impl::FaultSink& sink) {
     fault.size = sizeof fault;
     fault.abi = IOMMUCHECK_BACKEND_ABI;
     fault.last = 1;
-    if (ops().read_fault(self_, &fault) == 0) return;
+    if (ops().read_fault(self_, &fault) == 0) break;
     sink.take({.id = fault.group | u64{fault.stream_id} << stream_lsb,
                .pasid = fault.pasid,
                .prot = fault.prot,
                .iova = fault.iova & ~(smallest_page - 1),
                .last = !has(IOMMUCHECK_BACKEND_GROUPS) || fault.last != 0});
   }
+  read_ended(sink);
 }
 
 bool DoorBackend::came_from(const impl::Fault& fault, u32 device) const {

@@ -111,14 +111,20 @@ class DoorBackend final : public impl::HookedBackend {
   impl::SyncResult flush() override;
   bool drop_everything() override;
 
-  bool reports_faults() const override { return on_ && has(IOMMUCHECK_BACKEND_WAITS); }
+  bool reports_faults() const override {
+    return on_ && (has(IOMMUCHECK_BACKEND_WAITS) || has(IOMMUCHECK_BACKEND_TELLS_USERS));
+  }
   void read_faults(impl::FaultSink& sink) override;
   bool came_from(const impl::Fault& fault, u32 device) const override;
   u32 faults_max() const override { return info_.faults_max; }
   impl::Answered answer(const impl::Fault& fault, impl::Response response) override;
+  void set_number(impl::Event& event, u32 number) const override {
+    ops().set_number(self_, event.words.data(), number);  // of what read_event told alone
+  }
   bool wait_for_answers() override { return flush() != impl::SyncResult::timed_out; }
 
  private:
+  void read_ended(impl::FaultSink& sink);
   struct DoorTable : impl::Table {
     bool used = false;
     u32 index = 0;

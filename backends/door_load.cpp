@@ -14,10 +14,10 @@
 namespace iommucheck::oracle {
 namespace {
 
-constexpr u32 known_flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0 |
-                            IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED | IOMMUCHECK_BACKEND_WAITS |
-                            IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE | IOMMUCHECK_BACKEND_GROUPS |
-                            IOMMUCHECK_BACKEND_USERS | IOMMUCHECK_BACKEND_TRACKS_WRITES;
+constexpr u32 known_flags =
+    IOMMUCHECK_BACKEND_KEEPS_PASID_0 | IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED |
+    IOMMUCHECK_BACKEND_WAITS | IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE | IOMMUCHECK_BACKEND_GROUPS |
+    IOMMUCHECK_BACKEND_USERS | IOMMUCHECK_BACKEND_TRACKS_WRITES | IOMMUCHECK_BACKEND_TELLS_USERS;
 
 std::unexpected<Error> bad(const std::string& path, std::string_view what) {
   return fail(ErrorCode::bad_input, fmt::format("{}: {}", path, what));
@@ -94,12 +94,15 @@ constexpr const char* backend_functions[] = {"open",
                                              "track",
                                              "read_marks",
                                              "mark_again",
-                                             "settle_marks"};
+                                             "settle_marks",
+                                             "read_event",
+                                             "set_number"};
 constexpr const char* hardware_functions[] = {
     "open",         "stored",        "given_back",      "write",          "read",
     "set_stuck",    "remove",        "process_created", "process_says",   "process_settles",
     "process_gone", "answers",       "walker_switches", "walker_flushes", "walker_answers",
-    "wait",         "take_response", "is_waiting",      "whole_answers",  "marked"};
+    "wait",         "take_response", "is_waiting",      "whole_answers",  "marked",
+    "record_of",    "has_room",      "report"};
 constexpr const char* user_functions[] = {"route", "command",  "pointer", "leaf",
                                           "next",  "route_to", "write"};
 static_assert(std::size(backend_functions) == (sizeof(iommucheck_backend_ops) - 8) / 8);
@@ -112,6 +115,8 @@ static_assert(IOMMUCHECK_DIRTY_SIZE_VER0 == sizeof(iommucheck_dirty));
 static_assert(IOMMUCHECK_USER_ABOUT_SIZE_VER0 == sizeof(iommucheck_user_about));
 static_assert(IOMMUCHECK_USER_ROUTE_SIZE_VER0 == sizeof(iommucheck_user_route));
 static_assert(IOMMUCHECK_USER_COMMAND_SIZE_VER0 == sizeof(iommucheck_user_command));
+static_assert(IOMMUCHECK_ENDED_SIZE_VER0 == sizeof(iommucheck_ended));
+static_assert(IOMMUCHECK_USER_ENDED_SIZE_VER0 == sizeof(iommucheck_user_ended));
 static_assert(IOMMUCHECK_USER_FORMAT_SIZE_VER0 == offsetof(iommucheck_user_format, entry_words));
 static_assert(IOMMUCHECK_BACKEND_INFO_SIZE_VER0 == sizeof(iommucheck_backend_info));
 static_assert(IOMMUCHECK_ROUTE_SIZE_VER0 == offsetof(iommucheck_route, structure));
@@ -134,6 +139,10 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
   constexpr u32 groups = IOMMUCHECK_BACKEND_GROUPS | IOMMUCHECK_BACKEND_WAITS;
   if ((head->flags & groups) == IOMMUCHECK_BACKEND_GROUPS) {
     return bad(path, "it says IOMMUCHECK_BACKEND_GROUPS and not IOMMUCHECK_BACKEND_WAITS");
+  }
+  constexpr u32 tells = IOMMUCHECK_BACKEND_TELLS_USERS | IOMMUCHECK_BACKEND_USERS;
+  if ((head->flags & tells) == IOMMUCHECK_BACKEND_TELLS_USERS) {
+    return bad(path, "it says IOMMUCHECK_BACKEND_TELLS_USERS and not IOMMUCHECK_BACKEND_USERS");
   }
   const auto backend =
       whole(head->backend, IOMMUCHECK_BACKEND_OPS_SIZE_VER0, "iommucheck_backend_ops", path);
@@ -180,16 +189,27 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
                       " that says IOMMUCHECK_BACKEND_USERS", {offsetof(BackendOps, drop_inner)});
   }
   if (none.empty() && marks) {
-    none = missing_of("the backend", *backend, offsetof(BackendOps, track), sizeof(BackendOps),
-                      backend_functions, " that says IOMMUCHECK_BACKEND_TRACKS_WRITES",
+    none = missing_of("the backend", *backend, offsetof(BackendOps, track),
+                      offsetof(BackendOps, read_event), backend_functions,
+                      " that says IOMMUCHECK_BACKEND_TRACKS_WRITES",
                       {offsetof(BackendOps, settle_marks)});
   }
   if (none.empty() && (has_users || marks)) {
+    none = missing_of("the hardware", *hardware, offsetof(HardwareOps, whole_answers),
+                      offsetof(HardwareOps, record_of) - (marks ? 0 : sizeof(void*)),
+                      hardware_functions,
+                      marks ? " whose backend says IOMMUCHECK_BACKEND_TRACKS_WRITES"
+                            : " whose backend says IOMMUCHECK_BACKEND_USERS");
+  }
+  const bool tells_users = (head->flags & IOMMUCHECK_BACKEND_TELLS_USERS) != 0;
+  if (none.empty() && tells_users) {
+    none = missing_of("the backend", *backend, offsetof(BackendOps, read_event), sizeof(BackendOps),
+                      backend_functions, " that says IOMMUCHECK_BACKEND_TELLS_USERS");
+  }
+  if (none.empty() && tells_users) {
     none =
-        missing_of("the hardware", *hardware, offsetof(HardwareOps, whole_answers),
-                   marks ? sizeof(HardwareOps) : offsetof(HardwareOps, marked), hardware_functions,
-                   marks ? " whose backend says IOMMUCHECK_BACKEND_TRACKS_WRITES"
-                         : " whose backend says IOMMUCHECK_BACKEND_USERS");
+        missing_of("the hardware", *hardware, offsetof(HardwareOps, record_of), sizeof(HardwareOps),
+                   hardware_functions, " whose backend says IOMMUCHECK_BACKEND_TELLS_USERS");
   }
   if (none.empty() && has_users) {
     const auto given_users =
@@ -209,6 +229,10 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
           "the users' format has entries of {} words: of 1 to 8, with "
           "route_to_entries and entry_to, or none",
           users.entry_words);
+    } else if (tells_users && (users.told == nullptr || users.event == nullptr)) {
+      none =
+          "the users' format has no told or no event, and its backend says "
+          "IOMMUCHECK_BACKEND_TELLS_USERS";
     }
   }
   if (!none.empty()) return bad(path, none);

@@ -150,6 +150,39 @@ class DoorMachine final : public BackendMachine {
     });
   }
 
+  [[nodiscard]] bool reports_to_users() const override {
+    return (door_->flags & IOMMUCHECK_BACKEND_TELLS_USERS) != 0;
+  }
+  [[nodiscard]] std::optional<spec::sva::EventWords> record_of(const MachineAccess& access,
+                                                               const MayGet& got) const override {
+    if (!reports_to_users()) return std::nullopt;
+    const iommucheck_access given = access_of(access);
+    const iommucheck_may_reach gets{.kind = static_cast<u32>(got.kind),
+                                    .has_ipa = got.ipa ? 1U : 0U,
+                                    .pa = got.pa,
+                                    .why = nullptr,
+                                    .ipa = got.ipa.value_or(0),
+                                    .mark = got.mark};
+    spec::sva::EventWords words{};
+    const int answer = ops().record_of(hardware_, &given, &gets, words.data());
+    if (answer != 0 && answer != 1) {
+      tell(fmt::format("the hardware's record_of answered {}: it answers 0 or 1", answer));
+    }
+    if (answer != 1) return std::nullopt;
+    if (words[0] >> 32 != given.stream_id) {
+      tell(fmt::format("record_of names stream {:#x} of an access of {:#x}", words[0] >> 32,
+                       given.stream_id));
+      return std::nullopt;
+    }
+    return words;
+  }
+  void report(const spec::sva::EventWords& record) override {
+    ops().report(hardware_, record.data());
+  }
+  [[nodiscard]] bool has_room_for_report() const override {
+    return yes("has_room", ops().has_room(hardware_));
+  }
+
   u64 wait(const MachineAccess& access) override {
     if (!waits()) return 0;
     const iommucheck_access given = access_of(access);
@@ -249,10 +282,10 @@ class DoorMachine final : public BackendMachine {
   static u32 pasid(const MachineAccess& access) {
     return access.at.present ? access.at.number : IOMMUCHECK_BACKEND_NO_PASID;
   }
-  void tell(std::string text) {
+  void tell(std::string text) const {
     if (nonsense_.size() < nonsense_max) nonsense_.push_back(std::move(text));
   }
-  bool yes(const char* function, int answer) {
+  bool yes(const char* function, int answer) const {
     if (answer != 0 && answer != 1) {
       tell(fmt::format("the hardware's {} answered {}: it answers 0 or 1", function, answer));
     }
@@ -311,7 +344,7 @@ class DoorMachine final : public BackendMachine {
 
   std::shared_ptr<const BackendDoor> door_;
   spec::sva::Setup setup_;
-  Nonsense nonsense_;
+  mutable Nonsense nonsense_;
   DoorUserFormat user_format_;
   DoorUserWords user_words_;
   std::vector<iommucheck_stream> streams_;

@@ -97,6 +97,18 @@ UserCommand DoorUserFormat::command(const CommandWords& words) const {
   return command;
 }
 
+std::optional<spec::sva::EventWords> DoorUserFormat::event(const spec::sva::EventWords& record,
+                                                           u64 number) const {
+  if (format_.told == nullptr) return std::nullopt;
+  spec::sva::EventWords words{};
+  const int answer = format_.told(record.data(), number, words.data());
+  if (answer != 0 && answer != 1) {
+    tell(fmt::format("the users' told answered {}: it answers 0 or 1", answer));
+  }
+  if (answer != 1) return std::nullopt;
+  return words;
+}
+
 // ---- written ------------------------------------------------------------------------------------
 
 CommandWords DoorUserWords::write(u32 what, u64 number, u64 va) const {
@@ -148,6 +160,24 @@ CommandWords DoorUserWords::entry(u64 number, u64 pasid) const {
 CommandWords DoorUserWords::device(u64 number, std::optional<u64> pasid, u64 va) const {
   if (pasid) return reserved();
   return write(IOMMUCHECK_USER_WRITES_DEVICE, number, va & ~(users_page - 1));
+}
+UserWords::Event DoorUserWords::event(const spec::sva::EventWords& words) const {
+  if (format_.event == nullptr) return {};
+  iommucheck_user_ended given{};
+  given.size = sizeof given;
+  given.abi = IOMMUCHECK_BACKEND_ABI;
+  format_.event(words.data(), &given);
+  constexpr std::string_view faults[] = {"F.unmapped", "F.perm", "F.pasid", "F.badcd"};
+  Event event{.number = given.number};
+  if (given.has_iova == 1) event.iova = given.iova;
+  if (given.has_pasid == 1) event.pasid = given.pasid;
+  event.access = given.access == IOMMUCHECK_ACCESS_WRITE     ? 'w'
+                 : given.access == IOMMUCHECK_ACCESS_EXECUTE ? 'x'
+                                                             : 'r';
+  static_assert(std::size(faults) == IOMMUCHECK_USER_ENDED_BAD_ENTRY + 1);
+  if (given.ended < std::size(faults)) event.fault = faults[given.ended];
+  event.says_nothing_else = given.and_more == 0;
+  return event;
 }
 CommandWords DoorUserWords::all_of_host() const { return write(IOMMUCHECK_USER_WRITES_OF_HOST); }
 CommandWords DoorUserWords::sync() const { return write(IOMMUCHECK_USER_WRITES_SYNC); }

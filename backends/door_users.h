@@ -16,6 +16,8 @@ class DoorUserFormat final : public spec::sva::UserFormat {
   [[nodiscard]] std::optional<spec::sva::UserRoute> route(
       const std::array<u64, 2>& structure) const override;
   [[nodiscard]] spec::sva::UserCommand command(const spec::sva::CommandWords& words) const override;
+  [[nodiscard]] std::optional<spec::sva::EventWords> event(const spec::sva::EventWords& record,
+                                                           u64 number) const override;
 
  private:
   void tell(std::string text) const;
@@ -47,6 +49,7 @@ class DoorUserWords final : public UserWords {
   [[nodiscard]] spec::sva::CommandWords entry(u64 number, u64 pasid) const override;
   [[nodiscard]] spec::sva::CommandWords device(u64 number, std::optional<u64> pasid,
                                                u64 va) const override;
+  [[nodiscard]] Event event(const spec::sva::EventWords& words) const override;
   [[nodiscard]] spec::sva::CommandWords all_of_host() const override;
   [[nodiscard]] spec::sva::CommandWords sync() const override;
   [[nodiscard]] spec::sva::CommandWords resume() const override;

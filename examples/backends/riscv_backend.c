@@ -58,6 +58,7 @@ struct riscv {
   uint64_t commands;    /* the queue */
   uint32_t tail, head;  /* of commands: stored, and known to have acted */
   uint32_t taken;       /* requests */
+  uint32_t faults;      /* read */
   struct context* late; /* by device: what its DC is to say once everything was invalidated */
   uint8_t* is_late;
   uint8_t pscids[PSCIDS / 8];
@@ -1059,6 +1060,44 @@ static int32_t riscv_answer(void* self, uint32_t group, uint32_t response) {
 }
 #endif
 
+#ifndef RISCV_WITHOUT_USERS
+/* ---- faults that end accesses ---- */
+
+/* What the second stage has ended is the host's; of the rest the number of the device is. */
+static int32_t riscv_read_event(void* self, struct iommucheck_ended* event) {
+  struct riscv* r = self;
+  const uint64_t there = read_register(r, RISCV_FQT);
+  uint64_t who;
+  if ((uint32_t)there == r->faults) return 0;
+  who = read_register(r, RISCV_FQ_WHO);
+  event->stream_id = FAULT_DID(who);
+  event->pasid = who & FAULT_PV ? FAULT_PID(who) : NO_PASID;
+#ifdef RISCV_TELLS_THE_SECOND_STAGE
+  event->told = 1;
+#elif defined(RISCV_TELLS_NOTHING)
+  event->told = 0;
+#else
+  event->told = CAUSE_IS_FIRST(FAULT_CAUSE(who));
+#endif
+#ifdef RISCV_TELLS_THE_HOSTS_NUMBER
+  event->words[0] = who;
+#else
+  event->words[0] = who & 0xffffffff;
+#endif
+  event->words[1] = read_register(r, RISCV_FQ_IOTVAL);
+#ifdef RISCV_TELLS_THE_SECOND_STAGE
+  event->words[2] = read_register(r, RISCV_FQ_IOTVAL2);
+#endif
+  write_register(r, RISCV_FQH, ++r->faults);
+  return 1;
+}
+
+static void riscv_set_number(void* self, uint64_t* words, uint32_t number) {
+  (void)self;
+  words[0] |= (uint64_t)number << 32;
+}
+#endif
+
 extern const struct iommucheck_hardware_ops riscv_hardware;
 extern const struct iommucheck_user_format riscv_users;
 
@@ -1110,6 +1149,10 @@ static const struct iommucheck_backend_ops riscv_ops = {
     .read_marks = riscv_read_marks,
     .mark_again = riscv_mark_again,
 #endif
+#ifndef RISCV_WITHOUT_USERS
+    .read_event = riscv_read_event,
+    .set_number = riscv_set_number,
+#endif
 };
 
 static const struct iommucheck_backend riscv = {
@@ -1117,7 +1160,7 @@ static const struct iommucheck_backend riscv = {
     .abi = IOMMUCHECK_BACKEND_ABI,
     .flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0
 #ifndef RISCV_WITHOUT_USERS
-             | IOMMUCHECK_BACKEND_USERS
+             | IOMMUCHECK_BACKEND_USERS | IOMMUCHECK_BACKEND_TELLS_USERS
 #endif
 #ifndef RISCV_WITHOUT_MARKS
              | IOMMUCHECK_BACKEND_TRACKS_WRITES

@@ -63,8 +63,15 @@ enum {
   RISCV_PQT = 0x48,
   RISCV_PQ_WHO = 0x50, /* the next of them, in the place of a queue in memory */
   RISCV_PQ_WHAT = 0x58,
-  RISCV_PQ_GROUP = 0x60
+  RISCV_PQ_GROUP = 0x60,
+  RISCV_FQH = 0x80, /* of faults that end an access: the same, RISCV_FAULTS at a time; others are
+                       lost */
+  RISCV_FQT = 0x88,
+  RISCV_FQ_WHO = 0x90, /* the next of them */
+  RISCV_FQ_IOTVAL = 0x98,
+  RISCV_FQ_IOTVAL2 = 0xa0
 };
+#define RISCV_FAULTS 32u
 #define RISCV_REGISTER(pa, lg2, on) ((uint64_t)(lg2) << 58 | (pa) >> 12 << 10 | (on))
 #define RISCV_REGISTER_PA(value) (((value) >> 10 & 0xfffffffffffull) << 12)
 #define RISCV_REGISTER_LG2(value) ((uint32_t)((value) >> 58))
@@ -113,5 +120,23 @@ enum { PRGR_SUCCESS = 0, PRGR_INVALID = 1, PRGR_FAILURE = 15 };
 #define REQUEST_W 0x2u
 #define REQUEST_X 0x8u
 #define REQUEST_LAST 0x4u
+
+/* A fault. WHO: CAUSE 9:0, FAULT_RIGHTS, PV 11, PID 31:12, DID 63:32 (RISC-V has some elsewhere);
+ * IOTVAL: the address of the access; IOTVAL2, of the second stage: the address of that. */
+#define FAULT_CAUSE(word) ((uint32_t)((word) & 0x3ff))
+enum {
+  CAUSE_EXECUTE = 12, /* page faults of the first stage */
+  CAUSE_READ = 13,
+  CAUSE_WRITE = 15,
+  CAUSE_SECOND = 8,       /* more: of the second one */
+  CAUSE_DISALLOWED = 260, /* there are no PASIDs, or fewer */
+  CAUSE_BAD_PC = 267      /* the process context is none */
+};
+#define CAUSE_IS_FIRST(cause) \
+  ((cause) <= CAUSE_WRITE || (cause) == CAUSE_DISALLOWED || (cause) == CAUSE_BAD_PC)
+#define FAULT_RIGHTS (1ull << 10) /* something is mapped there, and not for that */
+#define FAULT_PV (1ull << 11)
+#define FAULT_PID(word) ((uint32_t)((word) >> 12) & 0xfffffu)
+#define FAULT_DID(word) ((uint32_t)((word) >> 32))
 
 #endif

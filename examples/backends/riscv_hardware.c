@@ -12,7 +12,9 @@
  *  4. Page requests of a device with one number and PASID are a group until the last one.
  *  5. A write by a leaf without D sets it first, as one step with the look that it is the same
  *     still (SADE and GADE of RISC-V; a user's own leaves have it).
- *  6. Behind a second stage what the first one has made is known by GSCID and PSCID, and what the
+ *  6. An access that a table ends has a record. That the first stage has ended it and the second
+ *     one are different causes; which address the second one was asked for is not the user's.
+ *  7. Behind a second stage what the first one has made is known by GSCID and PSCID, and what the
  *     second one has by GSCID: IOTINVAL.GVMA takes that, and with it what both made together there.
  *     (RISCV_COMBINES: what both made stays until IOTINVAL.VMA, as with Arm's.)
  */
@@ -32,6 +34,9 @@ struct request {
 struct response {
   uint32_t id, code;
 };
+struct fault {
+  uint64_t words[3];
+};
 
 struct riscv {
   struct model m;
@@ -44,6 +49,7 @@ struct riscv {
   LIST(struct command) commands;
   LIST(struct request) requests;
   LIST(struct response) responses;
+  LIST(struct fault) faults;
 };
 
 /* ---- Sv48 ---- */
@@ -547,7 +553,13 @@ static uint64_t hw_read(void* self, uint64_t offset) {
   struct riscv* r = self;
   const size_t taken = r->registers[RISCV_PQH / 8];
   const struct request* next = taken < r->requests.count ? &r->requests.at[taken] : NULL;
+  const size_t read = r->registers[RISCV_FQH / 8];
+  const struct fault* fault = read < r->faults.count ? &r->faults.at[read] : NULL;
   switch (offset) {
+    case RISCV_FQT: return r->faults.count;
+    case RISCV_FQ_WHO: return fault != NULL ? fault->words[0] : 0;
+    case RISCV_FQ_IOTVAL: return fault != NULL ? fault->words[1] : 0;
+    case RISCV_FQ_IOTVAL2: return fault != NULL ? fault->words[2] : 0;
     case RISCV_PQT: return r->requests.count;
     case RISCV_PQ_WHAT: return next != NULL ? next->what : 0;
     case RISCV_PQ_GROUP: return next != NULL ? next->group : 0;
@@ -601,6 +613,50 @@ static uint32_t hw_walker_answers(void* self, uint32_t number, uint64_t iova, ui
                                   struct iommucheck_may_get* out) {
   return model_walker_answers(self, number, iova, access, out);
 }
+
+/* ---- accesses that end ---- */
+
+#ifndef RISCV_WITHOUT_USERS
+/* Where nothing stands at the PASID: because there is no directory that wide, or of an entry. */
+static uint64_t cause_of_none(struct riscv* r, const struct iommucheck_access* access) {
+  const uint64_t ddt = RISCV_REGISTER_PA(r->registers[RISCV_DDTP / 8]);
+  const uint64_t page =
+      PTE_TABLE(newest(&r->m, ddt + 8 * (uint64_t)(access->stream_id / RISCV_DCS)));
+  const uint64_t dc = page + RISCV_DC_BYTES * (access->stream_id % RISCV_DCS);
+  const int directory = (newest(&r->m, dc + DC_TC) & TC_PDTV) != 0;
+  const uint32_t bits = FSC_MODE(newest(&r->m, dc + DC_FSC)) == MODE_PD8 ? 8 : 20;
+  return directory && access->pasid >> bits == 0 ? CAUSE_BAD_PC : CAUSE_DISALLOWED;
+}
+
+static int32_t hw_record_of(void* self, const struct iommucheck_access* access,
+                            const struct iommucheck_may_reach* gets, uint64_t* words) {
+  const uint32_t kind = gets->kind;
+  const int none = kind == IOMMUCHECK_GETS_NO_ENTRY;
+  const int second =
+      kind == IOMMUCHECK_GETS_OUTER_NOT_MAPPED || kind == IOMMUCHECK_GETS_OUTER_DENIED;
+  const int rights = kind == IOMMUCHECK_GETS_DENIED || kind == IOMMUCHECK_GETS_OUTER_DENIED;
+  uint64_t cause = access->access == IOMMUCHECK_ACCESS_WRITE     ? CAUSE_WRITE
+                   : access->access == IOMMUCHECK_ACCESS_EXECUTE ? CAUSE_EXECUTE
+                                                                 : CAUSE_READ;
+  if (!second && !rights && !none && kind != IOMMUCHECK_GETS_NOT_MAPPED) return 0;
+  if (second) cause += CAUSE_SECOND;
+  if (none) cause = cause_of_none(self, access);
+  words[0] = (uint64_t)access->stream_id << 32 | cause | (rights ? FAULT_RIGHTS : 0);
+  if (access->pasid != NO_PASID) words[0] |= FAULT_PV | (uint64_t)access->pasid << 12;
+  words[1] = none ? 0 : access->iova;
+  words[2] = second && gets->has_ipa ? gets->ipa : 0;
+  return 1;
+}
+static int32_t hw_has_room(void* self) {
+  const struct riscv* r = self;
+  return r->faults.count - r->registers[RISCV_FQH / 8] < RISCV_FAULTS;
+}
+static void hw_report(void* self, const uint64_t* words) {
+  struct riscv* r = self;
+  const struct fault fault = {{words[0], words[1], words[2]}};
+  if (hw_has_room(self)) PUSH(r->faults, fault);
+}
+#endif
 
 /* ---- page requests ---- */
 
@@ -677,5 +733,10 @@ const struct iommucheck_hardware_ops riscv_hardware = {
     .whole_answers = hw_whole_answers,
 #ifndef RISCV_WITHOUT_MARKS
     .marked = hw_marked,
+#endif
+#ifndef RISCV_WITHOUT_USERS
+    .record_of = hw_record_of,
+    .has_room = hw_has_room,
+    .report = hw_report,
 #endif
 };

@@ -70,6 +70,31 @@ static int32_t command(const uint64_t* words, struct iommucheck_user_command* sa
   return 1;
 }
 
+/* What it is told of a fault of its own: all but the host's number of the device. */
+static int32_t told(const uint64_t* record, uint64_t number, uint64_t* words) {
+  if (!CAUSE_IS_FIRST(FAULT_CAUSE(record[0]))) return 0;
+  words[0] = (record[0] & 0xffffffff) | number << 32;
+  words[1] = record[1];
+  return 1;
+}
+
+static void event(const uint64_t* words, struct iommucheck_user_ended* reads) {
+  const uint32_t cause = FAULT_CAUSE(words[0]);
+  reads->number = words[0] >> 32;
+  reads->has_pasid = (words[0] & FAULT_PV) != 0;
+  reads->pasid = FAULT_PID(words[0]);
+  reads->has_iova = cause <= CAUSE_WRITE;
+  reads->iova = words[1];
+  reads->access = cause == CAUSE_WRITE     ? IOMMUCHECK_ACCESS_WRITE
+                  : cause == CAUSE_EXECUTE ? IOMMUCHECK_ACCESS_EXECUTE
+                                           : IOMMUCHECK_ACCESS_READ;
+  reads->ended = cause == CAUSE_DISALLOWED        ? IOMMUCHECK_USER_ENDED_NO_ENTRY
+                 : cause == CAUSE_BAD_PC          ? IOMMUCHECK_USER_ENDED_BAD_ENTRY
+                 : (words[0] & FAULT_RIGHTS) != 0 ? IOMMUCHECK_USER_ENDED_DENIED
+                                                  : IOMMUCHECK_USER_ENDED_NOT_MAPPED;
+  reads->and_more = !CAUSE_IS_FIRST(cause) || (words[2] | words[3]) != 0;
+}
+
 /* ---- as the user that the tester plays ---- */
 
 static uint64_t pointer(uint64_t table) { return PTE(table, PTE_V); }
@@ -140,4 +165,6 @@ const struct iommucheck_user_format riscv_users = {
     .entry_words = RISCV_PC_BYTES / 8,
     .route_to_entries = route_to_entries,
     .entry_to = entry_to,
+    .told = told,
+    .event = event,
 };

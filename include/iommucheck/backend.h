@@ -92,6 +92,9 @@ struct iommucheck_place {
 #define IOMMUCHECK_BACKEND_USERS 0x20u
 /* What devices write to by a leaf is marked there, before the write is done. */
 #define IOMMUCHECK_BACKEND_TRACKS_WRITES 0x40u
+/* With USERS: of accesses that tables have ended there are records, and what its own table has
+ * ended a user is told. */
+#define IOMMUCHECK_BACKEND_TELLS_USERS 0x80u
 
 /* The backend fills it in open; the tester has set size and abi, and the rest to 0. */
 struct iommucheck_backend_info {
@@ -215,6 +218,19 @@ struct iommucheck_dirty {
   uint64_t* bitmap;
 };
 #define IOMMUCHECK_DIRTY_SIZE_VER0 48u
+
+/* Likewise: of an access that a table has ended. `words` is what the user of the device reads of
+ * it, without the device's number (set_number) and without what is the host's. */
+struct iommucheck_ended {
+  uint32_t size;
+  uint32_t abi;
+  uint32_t stream_id;
+  uint32_t pasid; /* or IOMMUCHECK_BACKEND_NO_PASID */
+  uint32_t told;  /* 1: the user's own table has; 0: what has is the host's, and so is all of it */
+  uint32_t reserved;
+  uint64_t words[4];
+};
+#define IOMMUCHECK_ENDED_SIZE_VER0 56u
 
 struct iommucheck_backend_ops {
   uint32_t size;
@@ -355,6 +371,11 @@ struct iommucheck_backend_ops {
   void (*mark_again)(void* self, void* space, const struct iommucheck_dirty* of);
   /* Of accesses that have ended the marks are there behind the next flush. NULL: at once. */
   void (*settle_marks)(void* self);
+
+  /* With IOMMUCHECK_BACKEND_TELLS_USERS. The oldest that was not read: 1; 0: none is left. */
+  int32_t (*read_event)(void* self, struct iommucheck_ended* event);
+  /* Of its words: the number by which the user calls the device. */
+  void (*set_number)(void* self, uint64_t* words, uint32_t number);
 };
 /* Up to and with `drop_everything`. */
 #define IOMMUCHECK_BACKEND_OPS_SIZE_VER0 248u
@@ -496,6 +517,14 @@ struct iommucheck_hardware_ops {
   /* With IOMMUCHECK_BACKEND_TRACKS_WRITES: what becomes of a word that an access marks. The tester
    * stores it, and tells so by `stored`. */
   uint64_t (*marked)(void* self, uint64_t word);
+
+  /* With IOMMUCHECK_BACKEND_TELLS_USERS. The record of an access that gets that, of four words, its
+   * stream ID in bits 63:32 of the first one: 1; 0: there is none. Whether there is room for it: 1
+   * or 0, and it is lost. It joins those that the backend reads. */
+  int32_t (*record_of)(void* self, const struct iommucheck_access* access,
+                       const struct iommucheck_may_reach* gets, uint64_t* words);
+  int32_t (*has_room)(void* self);
+  void (*report)(void* self, const uint64_t* words);
 };
 /* Up to and with `walker_answers`. */
 #define IOMMUCHECK_HARDWARE_OPS_SIZE_VER0 128u
@@ -561,6 +590,28 @@ enum {
   IOMMUCHECK_USER_WRITES_ENTRY = 7     /* the entry at PASID `va` of the device `number` */
 };
 
+/* By what an access of a user's device was ended. */
+enum {
+  IOMMUCHECK_USER_ENDED_NOT_MAPPED = 0,
+  IOMMUCHECK_USER_ENDED_DENIED = 1,
+  IOMMUCHECK_USER_ENDED_NO_ENTRY = 2, /* its route has no PASIDs, or fewer */
+  IOMMUCHECK_USER_ENDED_BAD_ENTRY = 3 /* that at the PASID is none */
+};
+/* Filled in by `event`; size and abi are set, and the rest is 0. What a user reads in a record. */
+struct iommucheck_user_ended {
+  uint32_t size;
+  uint32_t abi;
+  uint64_t number; /* its own, of the device */
+  uint32_t has_pasid;
+  uint32_t pasid;
+  uint64_t iova;
+  uint32_t has_iova; /* and access */
+  uint32_t access;   /* IOMMUCHECK_ACCESS_* */
+  uint32_t ended;    /* IOMMUCHECK_USER_ENDED_* */
+  uint32_t and_more; /* 1: its words say something besides */
+};
+#define IOMMUCHECK_USER_ENDED_SIZE_VER0 48u
+
 /* How users write for an IOMMU of their own of that kind, by functions of their arguments alone:
  * what their words mean, by which they are judged, and words as the tester writes them, who is the
  * user. Commands and structures are two words; tables have levels of 512, leaves of 4 KiB. */
@@ -592,6 +643,11 @@ struct iommucheck_user_format {
   uint32_t reserved;
   void (*route_to_entries)(uint64_t entries, uint32_t lg2, uint64_t* structure);
   void (*entry_to)(uint32_t kind, uint64_t root, uint64_t* words);
+
+  /* With IOMMUCHECK_BACKEND_TELLS_USERS. What a user who knows the device by that number may read
+   * of a record of the hardware's, four words each: 1; 0: nothing. And what that means. */
+  int32_t (*told)(const uint64_t* record, uint64_t number, uint64_t* words);
+  void (*event)(const uint64_t* words, struct iommucheck_user_ended* event);
 };
 /* Up to and with `write`. */
 #define IOMMUCHECK_USER_FORMAT_SIZE_VER0 72u

@@ -148,6 +148,7 @@ TEST(BackendDoor, WhatIsWrongWithTheObjectIsSaid) {
       {"marks",
        "the backend has no track; every one needs it that says "
        "IOMMUCHECK_BACKEND_TRACKS_WRITES"},
+      {"tells_alone", "it says IOMMUCHECK_BACKEND_TELLS_USERS and not IOMMUCHECK_BACKEND_USERS"},
       {"entry", "exports no function iommucheck_backend_entry"},
       {"crash_on_load", "while it was loaded, its process crashed with SIGSEGV"},
       {"is_not_there", "No such file"},

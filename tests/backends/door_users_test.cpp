@@ -61,6 +61,19 @@ iommucheck_user_format told() {
     words[0] = kind;
     words[1] = root;
   };
+  format.told = [](const uint64_t* record, uint64_t number, uint64_t* words) -> int32_t {
+    words[0] = number;
+    words[1] = record[1];
+    return static_cast<int32_t>(record[0]);
+  };
+  format.event = [](const uint64_t* words, iommucheck_user_ended* event) {
+    event->number = words[0];
+    event->has_iova = 1;
+    event->iova = words[1];
+    event->access = IOMMUCHECK_ACCESS_WRITE;
+    event->ended = static_cast<uint32_t>(words[2]);
+    event->and_more = words[3] != 0;
+  };
   return format;
 }
 
@@ -145,6 +158,27 @@ TEST(DoorUsers, TheTesterWritesByTheFormat) {
   const auto at_pasid = words.device(3, 1, 0x7000);
   EXPECT_TRUE(at_pasid.low == reserved.low && at_pasid.high == reserved.high)
       << "its devices have no PASIDs";
+}
+
+TEST(DoorUsers, EventsAreAsTheyAreTold) {
+  const iommucheck_user_format given = told();
+  Nonsense nonsense;
+  const DoorUserFormat format(given, nonsense);
+  EXPECT_FALSE(format.event({0, 0x5000, 9, 9}, 7)) << "all of it is the host's";
+  EXPECT_EQ(format.event({1, 0x5000, 9, 9}, 7), spec::sva::EventWords({7, 0x5000}));
+  EXPECT_THAT(nonsense, IsEmpty());
+  EXPECT_FALSE(format.event({2, 0x5000}, 7));
+  EXPECT_THAT(nonsense, ElementsAre(HasSubstr("told answered 2")));
+
+  const DoorUserWords words(given);
+  const UserWords::Event event = words.event({7, 0x5000, IOMMUCHECK_USER_ENDED_DENIED, 0});
+  EXPECT_EQ(event.number, 7U);
+  EXPECT_EQ(event.iova, 0x5000U);
+  EXPECT_EQ(event.access, 'w');
+  EXPECT_EQ(event.fault, "F.perm");
+  EXPECT_TRUE(event.says_nothing_else);
+  EXPECT_FALSE(words.event({7, 0x5000, 0, 1}).says_nothing_else);
+  EXPECT_EQ(words.event({7, 0x5000, 77, 0}).fault, "");
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
       {"passes_anything_on", HasSubstr("cache_invalidate")},
       {"forgets_combined", HasSubstr(outer)},
       {"drops_combined_at_once", HasSubstr("")},
+      {"tells_the_second_stage", HasSubstr("event_read")},
   };
   for (const auto& [name, cause] : twins) {
     const CheckResult result = test::checked_backend(example + "_" + name + ".so", 1, 2048);
@@ -86,6 +87,8 @@ TEST(RiscvBackend, StoriesFindTheTwinsOfItsSecondStageAndOfItsMarks) {
       {"_forgets_users_entries", "NST-26"},
       {"_forgets_cleared", "DRT-01"},
       {"_maps_untracked", "DRT-08"},
+      {"_tells_nothing", "NST-41"},
+      {"_tells_the_hosts_number", "NST-41"},
   };
   for (const auto& [name, finds] : twins) {
     const std::string path = example + name + ".so";

@@ -100,6 +100,8 @@ const struct iommucheck_backend* iommucheck_backend_entry(void) {
   bad.flags |= IOMMUCHECK_BACKEND_USERS;
 #elif defined(BAD_marks)
   bad.flags |= IOMMUCHECK_BACKEND_TRACKS_WRITES;
+#elif defined(BAD_tells_alone)
+  bad.flags |= IOMMUCHECK_BACKEND_TELLS_USERS;
 #elif defined(BAD_crash_on_load)
   *(volatile int*)8 = 1;
 #elif defined(BAD_flush)
