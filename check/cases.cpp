@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "monitor/recorder.h"
+#include "operations/older_words.h"
 #include "process/child.h"
 #include "trace/json.h"
 
@@ -147,7 +148,8 @@ Expected<std::vector<Sequence>> cases_of(const trace::Header& header) {
   const std::string* written = text(cases_key);
   if (written == nullptr) return cases;
   const std::string* version = text(version_key);
-  if (version == nullptr || *version != std::to_string(unsigned{fuzz::codec_version})) {
+  const auto codec = version == nullptr ? std::nullopt : number_of(*version);
+  if (!codec || *codec > fuzz::codec_version || !fuzz::is_known_codec(static_cast<u32>(*codec))) {
     return fail(ErrorCode::bad_input,
                 fmt::format("the trace has operations of version {}, this program knows {}",
                             version == nullptr ? "?" : *version, unsigned{fuzz::codec_version}));
@@ -162,7 +164,9 @@ Expected<std::vector<Sequence>> cases_of(const trace::Header& header) {
     while (good && !one.empty()) {
       const auto word = number_of(cut(one, ','));
       good = word.has_value() && sequence.operations.size() < fuzz::operations_max;
-      if (good) sequence.operations.push_back(fuzz::decode_word(*word));
+      if (good) {
+        sequence.operations.push_back(fuzz::decode_word_of(static_cast<u32>(*codec), *word));
+      }
     }
     if (!good) return fail(ErrorCode::bad_input, "the header's \"cases\" cannot be read");
     cases.push_back(std::move(sequence));

@@ -36,7 +36,7 @@ std::vector<u64> hashes_of(const iommucheck_driver& driver, const LockstepOption
 
 /// What the header of a trace says of the cases in it, so that they can be run again.
 void put_cases(trace::Header& header, std::span<const Sequence> cases);
-/// Nothing where it does not say any; bad_input where they are not of this version.
+/// Nothing where it does not say any; bad_input where they are of a codec that nobody knows.
 Expected<std::vector<Sequence>> cases_of(const trace::Header& header);
 
 }  // namespace iommucheck::oracle

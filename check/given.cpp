@@ -10,7 +10,10 @@
 #include "base/hash.h"
 #include "base/input.h"
 #include "base/text.h"
+#include "check/cases.h"
+#include "operations/older_words.h"
 #include "trace/file.h"
+#include "trace/trace_file.h"
 
 namespace iommucheck::oracle {
 
@@ -128,25 +131,42 @@ u32 machine_of_input(std::span<const u8> bytes, u32 machines) {
   return names ? bytes.back() % machines : 0;
 }
 
+namespace {
+
+/// The one that ended the run; those before it are what its process had done already.
+Expected<GivenCase> case_of_trace(const std::string& path) {
+  const auto reader = trace::TraceReader::open(path);
+  if (!reader) return fail(ErrorCode::bad_input, reader.error().message);
+  auto cases = cases_of(reader->header());
+  if (!cases) return fail(ErrorCode::bad_input, path + ": " + cases.error().message);
+  if (cases->empty() || cases->back().operations.empty()) {
+    return fail(ErrorCode::bad_input, path + ": names no operations; what check writes does");
+  }
+  return GivenCase{.path = path, .sequence = std::move(cases->back())};
+}
+
+}  // namespace
+
 Expected<GivenCase> read_given(const std::string& path) {
+  if (fs::path(path).filename().string().contains(".jsonl")) return case_of_trace(path);
   const auto text = read_whole(path, given_bytes_max);
   if (!text) return std::unexpected(text.error());
   const auto is_text = [](char c) {
     return c == '\n' || c == '\t' || c == '\r' || (c >= ' ' && c != '\x7f');
   };
   if (text->empty()) return fail(ErrorCode::bad_input, path + ": is empty");
+  if (text->front() == '{') return case_of_trace(path);
   GivenCase given{.path = path, .sequence = {}};
   Expected<Sequence> sequence;
-  if (text->front() == static_cast<char>(fuzz::codec_version)) {
+  if (fuzz::is_known_codec(static_cast<u8>(text->front()))) {
     sequence = sequence_of_input(*text, path);
   } else if (std::ranges::all_of(*text, is_text)) {
     sequence = parse_sequence(*text, path);
   } else {
     return fail(ErrorCode::bad_input,
-                fmt::format("{}: is neither lines of operations nor an input of the fuzz target "
-                            "(its first byte is {:#04x}; that of version {} is {:#04x})",
-                            path, static_cast<u8>(text->front()), fuzz::codec_version,
-                            fuzz::codec_version));
+                fmt::format("{}: is no lines of operations, no trace and no input of the fuzz "
+                            "target (its first byte is {:#04x}; the codecs 1 to {} are known)",
+                            path, static_cast<u8>(text->front()), fuzz::codec_version));
   }
   if (!sequence) return std::unexpected(std::move(sequence.error()));
   given.sequence = std::move(*sequence);

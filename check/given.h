@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Sequences that somebody gives: lines of operations (FILE.ops), inputs of the fuzz target, and
-// folders of both. A corpus is such a folder; what a run adds to it is named by its content.
+// Sequences that somebody gives: lines of operations (FILE.ops), inputs of the fuzz target, traces
+// that check has written, and folders of these. A corpus is such a folder; what a run adds to it is
+// named by its content. Lines are the form that stays: inputs and traces are of a codec, of which
+// earlier ones are read as well (operations/older_words.h).
 #pragma once
 
 #include <span>
@@ -29,12 +31,13 @@ Lockstep::Ends ends_of_input(std::span<const u8> bytes);
 /// operation; 0 without one.
 u32 machine_of_input(std::span<const u8> bytes, u32 machines);
 
-/// Lines or an input of the fuzz target, as the file begins. bad_input, with the place.
+/// Lines or an input of the fuzz target, as the file begins; of a trace its last case. bad_input,
+/// with the place.
 Expected<GivenCase> read_given(const std::string& path);
 
 struct GivenFolder {
   std::vector<GivenCase> cases;     ///< short ones first, then by name
-  std::vector<std::string> unread;  ///< files that are neither, in words
+  std::vector<std::string> unread;  ///< files that are none of these, in words
 };
 /// Every file of the folder but hidden ones; a folder that is not there is empty. environment if it
 /// cannot be read.

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/bits.h"
+#include "operations/older_words.h"
 
 namespace iommucheck::fuzz {
 namespace {
@@ -358,14 +359,15 @@ u64 encode_word(const Operation& given) {
 
 std::vector<Operation> decode(std::span<const u8> bytes) {
   std::vector<Operation> operations;
-  if (bytes.empty() || bytes[0] != codec_version) return operations;
+  if (bytes.empty() || !is_known_codec(bytes[0])) return operations;
+  const unsigned version = bytes[0];
   bytes = bytes.subspan(1);
   const std::size_t count = std::min(bytes.size() / 8, operations_max);
   operations.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     u64 word = 0;
     for (unsigned byte = 0; byte < 8; ++byte) word |= u64{bytes[i * 8 + byte]} << (8 * byte);
-    operations.push_back(decode_word(word));
+    operations.push_back(decode_word_of(version, word));
   }
   return operations;
 }

@@ -267,6 +267,8 @@ TEST(CheckWorker, TracesNameTheirCases) {
     EXPECT_FALSE(oracle::cases_of(header).has_value()) << bad;
   }
   (*header.about)["cases"] = "0:1";
+  (*header.about)["operations"] = "2";
+  EXPECT_TRUE(oracle::cases_of(header).has_value()) << "an earlier codec";
   (*header.about)["operations"] = "99";
   EXPECT_FALSE(oracle::cases_of(header).has_value());
 }

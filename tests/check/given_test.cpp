@@ -2,6 +2,7 @@
 // Sequences in files: what is written comes back, and what cannot be read is told with its place.
 #include "check/given.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include <fstream>
 
 #include "tests/own_path.h"
+#include "trace/trace_file.h"
 
 namespace iommucheck::oracle::given_test {
 namespace {
@@ -78,9 +80,9 @@ TEST_F(Given, WhatCannotBeReadIsToldWithItsPlace) {
   EXPECT_THAT(error_of("map\nend whole_space nowhere\n"), HasSubstr("x:2:17:"));
   EXPECT_THAT(error_of("map\nend\nmap\n"), HasSubstr("x:3:1:"));
   EXPECT_THAT(error_of("end\n"), HasSubstr("no operation"));
-  EXPECT_THAT(error_of("\x01"
+  EXPECT_THAT(error_of("\x07"
                        "01234567"),
-              HasSubstr("0x01"));
+              HasSubstr("0x07"));
   EXPECT_THAT(error_of("\x03"
                        "0123"),
               HasSubstr("without a whole operation"));
@@ -91,6 +93,41 @@ TEST_F(Given, WhatCannotBeReadIsToldWithItsPlace) {
   EXPECT_EQ(error_of("map\n end\tteardown \n# over\n"), "read");
   const auto missing = read_given(folder_ + "/nobody");
   EXPECT_FALSE(missing);
+}
+
+/// What an earlier codec wrote is run as it was meant; one that nobody knows is told.
+TEST_F(Given, InputsAndTracesOfEarlierCodecsAreRead) {
+  constexpr u64 words[] = {0xde15eab5ce53fecf, 0xc3e04a9344b5f864};  // a map, an unmap_fast of 1
+  std::string bytes(1, '\x01');
+  trace::Trace trace;
+  trace.header.about = trace::TextMap{{"operations", "1"}, {"cases", "0:5;2:"}};
+  for (const u64 word : words) {
+    for (unsigned byte = 0; byte < 8; ++byte) bytes += static_cast<char>(word >> (8 * byte));
+    (*trace.header.about)["cases"] += fmt::format("{}{:x}", word == words[0] ? "" : ",", word);
+  }
+  const auto input = read_given(write("crash-1", bytes));
+  ASSERT_TRUE(input) << input.error().message;
+  constexpr const char* lines =
+      "map device=3 domain=of_device aim=behind mapping=3 window=spots_1g page=28 size=8K "
+      "pa=congruent_2m pa_page=5 prot=w fail=5 choices=0x5e1\n"
+      "unmap_fast device=1 domain=of_device aim=behind mapping=5 window=around_512g page=9 "
+      "size=whole choices=0x43e\n";
+  EXPECT_EQ(fuzz::print(input->sequence.operations), lines);
+  const auto traced = read_given(write("finding.trace.jsonl", trace::to_text(trace)));
+  ASSERT_TRUE(traced) << traced.error().message;
+  EXPECT_EQ(print(traced->sequence), std::string(lines) + "end teardown\n");
+  for (const char* codec : {"4", "0", "99", "x"}) {
+    (*trace.header.about)["operations"] = codec;
+    const auto unknown = read_given(write("finding.trace.jsonl", trace::to_text(trace)));
+    ASSERT_FALSE(unknown);
+    EXPECT_EQ(unknown.error().code, ErrorCode::bad_input);
+    EXPECT_THAT(unknown.error().message, HasSubstr("finding.trace.jsonl: the trace has operations "
+                                                   "of version " +
+                                                   std::string(codec)));
+  }
+  trace.header.about.reset();
+  EXPECT_THAT(error_of(trace::to_text(trace)), HasSubstr("names no operations"));
+  EXPECT_THAT(error_of("{\"half\": "), HasSubstr("x:1"));
 }
 
 TEST_F(Given, AFolderIsInAFixedOrderAndTellsWhatIsNoSequence) {
