@@ -32,6 +32,7 @@ static struct {
   uintptr_t at;
   uint64_t bytes;
   uint64_t pc;
+  const void* place; /* of what is told now by a call that has no argument for it */
 } now;
 
 static _Alignas(0x1000) unsigned char registers[REGISTERS];
@@ -58,6 +59,8 @@ static int in_registers(uintptr_t at, uint64_t bytes) {
   return at - (uintptr_t)registers < REGISTERS && bytes <= REGISTERS - (at - (uintptr_t)registers);
 }
 
+static const void* address_of(uint64_t pc) { return &__ehdr_start + pc; }
+
 static void settle(void) {
   uintptr_t at = now.at;
   uint64_t bytes = now.bytes;
@@ -66,6 +69,7 @@ static void settle(void) {
   if (in_registers(at, bytes)) {
     const struct iommucheck_platform* p = now.platform;
     const uint64_t offset = at - (uintptr_t)registers;
+    now.place = address_of(now.pc);
     if (bytes == 8 && at % 8 == 0) {
       p->mmio_write64(p->ctx, offset, value_at(at, 8), IOMMUCHECK_MMIO_RELAXED);
     } else if (bytes == 4 && at % 4 == 0) {
@@ -74,6 +78,7 @@ static void settle(void) {
       p->log(p->ctx, IOMMUCHECK_LOG_ERROR,
              "a register is written with other than 4 or 8 aligned bytes: no effect");
     }
+    now.place = NULL;
     return;
   }
   const struct iommucheck_platform* p = now.told;
@@ -118,7 +123,8 @@ EXPORTED const struct iommucheck_hooks* iommucheck_hooks_entry(void) {
                                                 .abi = IOMMUCHECK_HOOKS_ABI,
                                                 .begin = begin,
                                                 .settle = settle,
-                                                .coverage = &coverage};
+                                                .coverage = &coverage,
+                                                .place = &now.place};
   return &hooks;
 }
 
@@ -137,6 +143,7 @@ static void reads_with(void* address, uint64_t bytes, uint32_t flags, uint64_t p
   if (in_registers(at, bytes)) {
     const struct iommucheck_platform* p = now.platform;
     const uint64_t offset = at - (uintptr_t)registers;
+    now.place = address_of(pc);
     if (bytes == 8 && at % 8 == 0) {
       const uint64_t value = p->mmio_read64(p->ctx, offset);
       __builtin_memcpy(address, &value, 8);
@@ -147,6 +154,7 @@ static void reads_with(void* address, uint64_t bytes, uint32_t flags, uint64_t p
       p->log(p->ctx, IOMMUCHECK_LOG_ERROR,
              "a register is read with other than 4 or 8 aligned bytes: what is read is not said");
     }
+    now.place = NULL;
     return;
   }
   if (!in_window(at, bytes)) return;
@@ -218,7 +226,9 @@ static void* sets(void* to, int value, size_t bytes, uint64_t pc) {
   if (in_window(at, bytes) && at % 8 == 0 && bytes % 8 == 0) {
     const struct iommucheck_platform* p = now.told;
     const uint64_t word = (uint64_t)(unsigned char)value * 0x0101010101010101u;
+    now.place = address_of(pc);
     p->fill64(p->ctx, at - now.window + p->window_pa, bytes / 8, word);
+    now.place = NULL;
     return to;
   }
   writes(to, bytes, pc);
@@ -269,18 +279,20 @@ enum {
   RELEASE = __ATOMIC_RELEASE
 };
 
-static void fence(int order) {
+static void fence(int order, uint64_t pc) {
   const struct iommucheck_platform* p = now.told;
   if (order == RELAXED || p == NULL) return;
+  now.place = address_of(pc);
   p->barrier(p->ctx, order == RELEASE                       ? IOMMUCHECK_DMA_WMB
                      : order == ACQUIRE || order == CONSUME ? IOMMUCHECK_DMA_RMB
                                                             : IOMMUCHECK_DMA_MB);
+  now.place = NULL;
 }
 
 EXPORTED void __tsan_atomic_thread_fence(int order);
 EXPORTED void __tsan_atomic_thread_fence(int order) {
   settle();
-  fence(order);
+  fence(order, HERE);
 }
 EXPORTED void __tsan_atomic_signal_fence(int order);
 EXPORTED void __tsan_atomic_signal_fence(int order) { (void)order; }
@@ -348,7 +360,7 @@ static uint64_t atomically(uint32_t op, uintptr_t at, uint32_t bytes, uint64_t o
   EXPORTED void __tsan_atomic##bits##_store(volatile void* address, uint##bits##_t value,       \
                                             int order) {                                        \
     settle();                                                                                   \
-    if (in_window((uintptr_t)address, bits / 8) && order != RELAXED) fence(RELEASE);            \
+    if (in_window((uintptr_t)address, bits / 8) && order != RELAXED) fence(RELEASE, HERE);      \
     writes((void*)(uintptr_t)address, bits / 8, HERE);                                          \
     __atomic_store_n((volatile uint##bits##_t*)address, value, __ATOMIC_SEQ_CST);               \
     settle();                                                                                   \

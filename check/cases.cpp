@@ -33,15 +33,16 @@ void write_line(int stream, std::string line) {
 /// Each event to the stream, and into the hash.
 class Passing final : public Monitor::Sink {
  public:
-  explicit Passing(int stream) : stream_(stream) {}
+  Passing(const Lockstep& lockstep, int stream) : lockstep_(lockstep), stream_(stream) {}
   void event(const trace::Event& event) override {
-    if (stream_ >= 0) write_line(stream_, trace::to_json(event));
+    if (stream_ >= 0) write_line(stream_, trace::to_json(placed(event, lockstep_.instruction())));
     hash_.event(event);
   }
   void begin_case() { hash_.reset(); }
   [[nodiscard]] u64 hash() const { return hash_.value(); }
 
  private:
+  const Lockstep& lockstep_;
   int stream_;
   HashRecorder hash_;
 };
@@ -72,7 +73,7 @@ CasesResult run_cases(const iommucheck_driver& driver, const LockstepOptions& op
   trace::Header header = lockstep.header();
   put_cases(header, cases);
   write_line(stream, trace::to_json(header));
-  Passing sink(stream);
+  Passing sink(lockstep, stream);
   const auto sink_for = [&](std::size_t i) {
     return stream >= 0 || i + 1 == cases.size() ? &sink : nullptr;
   };
@@ -151,7 +152,7 @@ Expected<std::vector<Sequence>> cases_of(const trace::Header& header) {
   const auto codec = version == nullptr ? std::nullopt : number_of(*version);
   if (!codec || *codec > fuzz::codec_version || !fuzz::is_known_codec(static_cast<u32>(*codec))) {
     return fail(ErrorCode::bad_input,
-                fmt::format("the trace has operations of version {}, this program knows {}",
+                fmt::format("the trace has operations of version {}, this program knows 1 to {}",
                             version == nullptr ? "?" : *version, unsigned{fuzz::codec_version}));
   }
   std::string_view rest = *written;

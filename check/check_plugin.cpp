@@ -659,7 +659,7 @@ void Supervisor::take_findings() {
   for (; taken_ < texts.size(); ++taken_) {
     const std::string& text = texts[taken_];
     if (auto violation = decode_violation(text)) {
-      name_stores(*violation, options_.driver);
+      name_places(*violation, options_.driver);
       if (options_.isolation == Isolation::worker) see_again(*violation);
       if (const auto entry = excuse_of(options_, *violation)) {  // it has become one of state
         ++excused_[*entry];

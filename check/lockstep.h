@@ -67,6 +67,10 @@ class Lockstep {
   }
   /// Who notes what calls answer; may be null.
   void set_seen(FirstSeen* seen) { caller_.set_seen(seen); }
+  /// The case is at its end: of what it did last, too.
+  void note_rules() { caller_.note_rules(); }
+  /// Of the call of the platform that runs (host/call_site.h).
+  [[nodiscard]] u64 instruction() const { return host_.instruction(); }
   /// What the driver offers (claims.h).
   [[nodiscard]] u64 abilities() const;
   [[nodiscard]] bool uses_secure_registers() const { return host_.uses_secure_registers(); }

@@ -3,8 +3,10 @@
 
 #include <unistd.h>
 
+#include "base/input.h"
 #include "check/cases.h"
 #include "impl/driver.h"
+#include "iommucheck/hooks.h"
 #include "monitor/chronicle.h"
 #include "process/source_lines.h"
 #include "trace/json.h"
@@ -13,15 +15,31 @@ namespace iommucheck::oracle {
 
 namespace {
 
+/// Of any event that has one.
+std::optional<u64> instruction_of(const trace::Event& event) {
+  return std::visit(
+      []<class Payload>(const Payload& payload) -> std::optional<u64> {
+        if constexpr (requires { payload.pc; }) return payload.pc;
+        return std::nullopt;
+      },
+      event.payload);
+}
+
+/// Whether `iommucheck cc` built it.
+bool has_hooks(const std::string& plugin) {
+  const auto bytes = read_whole(plugin, std::size_t{1} << 30);
+  return bytes && bytes->contains(IOMMUCHECK_HOOKS_ENTRY_NAME);
+}
+
 class Keeping final : public Monitor::Sink {
  public:
-  Keeping(CaseRecord& record, const Monitor& monitor, int stream)
-      : record_(record), monitor_(monitor), stream_(stream) {}
+  Keeping(CaseRecord& record, const Lockstep& lockstep, int stream)
+      : record_(record), lockstep_(lockstep), stream_(stream) {}
 
   void event(const trace::Event& event) override {
-    record_.trace.events.push_back(event);
-    record_.at.push_back(monitor_.now());
-    if (stream_ >= 0) write_line(trace::to_json(event));
+    record_.trace.events.push_back(placed(event, lockstep_.instruction()));
+    record_.at.push_back(lockstep_.monitor().now());
+    if (stream_ >= 0) write_line(trace::to_json(record_.trace.events.back()));
   }
   void write_line(std::string line) const {
     line += '\n';
@@ -35,7 +53,7 @@ class Keeping final : public Monitor::Sink {
 
  private:
   CaseRecord& record_;
-  const Monitor& monitor_;
+  const Lockstep& lockstep_;
   int stream_;
 };
 
@@ -47,7 +65,7 @@ CaseRecord record_case(const iommucheck_driver& driver, const LockstepOptions& o
   Lockstep lockstep(driver, options);
   record.trace.header = lockstep.header();
   put_cases(record.trace.header, {&sequence, 1});
-  Keeping sink(record, lockstep.monitor(), stream);
+  Keeping sink(record, lockstep, stream);
   if (stream >= 0) sink.write_line(trace::to_json(record.trace.header));
   record.failed = lockstep.boot(&sink);
   record.findings = lockstep.monitor().findings();
@@ -68,17 +86,20 @@ Violation told(const Finding& finding, const CaseRecord& record) {
   return chronicle.tell(finding);
 }
 
-void name_stores(Violation& violation, const std::string& plugin) {
+void name_places(Violation& violation, const std::string& plugin) {
   if (impl::builtin_driver(plugin) != nullptr) return;
+  std::optional<bool> hooked;
   for (NamedEvent& named : violation.named) {
     if (!named.symbol.empty()) continue;
-    const auto* store = std::get_if<trace::Store>(&named.event.payload);
-    const auto* atomic = std::get_if<trace::Rmw>(&named.event.payload);
-    const std::optional<u64> pc = store != nullptr    ? store->pc
-                                  : atomic != nullptr ? atomic->pc
-                                                      : std::nullopt;
+    const std::optional<u64> pc = instruction_of(named.event);
     if (!pc) continue;
     SourceLine line = source_of(plugin, *pc);
+    // Without line tables a function's name is all there is: that is said where the driver was
+    // built to tell what it does.
+    if (line.place.file.empty()) {
+      if (!hooked) hooked = has_hooks(plugin);
+      if (!*hooked) continue;
+    }
     named.symbol = std::move(line.text);
     named.source = std::move(line.place.file);
     named.source_line = line.place.line;

@@ -23,8 +23,8 @@ struct CaseRecord {
 /// One of the record's findings, with its events and the calls up to it.
 Violation told(const Finding& finding, const CaseRecord& record);
 
-/// Where in the source of a plug-in its stores stand that told their instruction's address.
-void name_stores(Violation& violation, const std::string& plugin);
+/// Where in the source of a plug-in its events stand of which the instruction's address is known.
+void name_places(Violation& violation, const std::string& plugin);
 
 /// A fresh driver and specification. `stream`, if any, gets each line of the trace as it happens,
 /// so that it is there even if the driver brings the process down.

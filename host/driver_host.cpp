@@ -34,6 +34,7 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
   if (monitor.setup().hooks) config_.set_hooks(*monitor.setup().hooks);
   monitor_.smmu().name_stalls_from(0xa5fd);  // all 16 bits count, and the next ones carry
   if (monitor.setup().no_page_sizes) config_.set_flag(IOMMUCHECK_CONFIG_NO_PAGE_SIZES);
+  site_.set_driver(driver);
   bind_platform();
 }
 
@@ -83,8 +84,8 @@ void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
 }
 
 void DriverHost::scan() {
-  scan_ =
-      std::make_unique<ScanDoor>(monitor_, platform_, tables_, driver_.hooks, store_count_, view_);
+  scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_, site_, driver_.hooks,
+                                     store_count_, view_);
 }
 
 namespace {
@@ -168,14 +169,17 @@ void DriverHost::bind_platform() {
   };
   p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
     DriverHost& host = self(ctx);
-    if (!host.spent() && !host.refuses("store64", pa, 8))
-      host.monitor_.store(AgentId::cpu0, pa, value);
+    if (host.spent() || host.refuses("store64", pa, 8)) return;
+    const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
+    host.monitor_.store(AgentId::cpu0, pa, value);
   };
   p.fill64 = [](void* ctx, uint64_t pa, uint64_t count, uint64_t value) {
     DriverHost& host = self(ctx);
     if (host.spent()) return;
     const u64 bytes = count > (~u64{0} >> 3) ? ~u64{0} : 8 * count;
-    if (!host.refuses("fill64", pa, bytes)) host.monitor_.fill(AgentId::cpu0, pa, count, value);
+    if (host.refuses("fill64", pa, bytes)) return;
+    const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
+    host.monitor_.fill(AgentId::cpu0, pa, count, value);
   };
   p.load64 = [](void* ctx, uint64_t pa) -> uint64_t {
     DriverHost& host = self(ctx);
@@ -195,6 +199,7 @@ void DriverHost::bind_platform() {
       host.monitor_.driver_error(fmt::format("barrier({:#x}): there is no such kind", kind));
       return;
     }
+    const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
     host.monitor_.barrier(AgentId::cpu0, static_cast<trace::BarrierKind>(orders),
                           (kind & IOMMUCHECK_COMPLETES) != 0);
   };
@@ -220,6 +225,7 @@ void DriverHost::bind_platform() {
     if (host.spent() || host.beyond(offset)) return;
     if (host.monitor_.hardware() == nullptr) host.exposes(offset);
     host.has_written_ = true;
+    const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
     host.monitor_.mmio_write(AgentId::cpu0, static_cast<u32>(offset), 4, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
@@ -227,14 +233,15 @@ void DriverHost::bind_platform() {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
     host.has_written_ = true;
+    const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
     host.monitor_.mmio_write(AgentId::cpu0, static_cast<u32>(offset), 8, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
-    return static_cast<u32>(self(ctx).read_register(offset, 4));
+    return static_cast<u32>(self(ctx).read_register(offset, 4, IOMMUCHECK_CALLED_FROM));
   };
   p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
-    return self(ctx).read_register(offset, 8);
+    return self(ctx).read_register(offset, 8, IOMMUCHECK_CALLED_FROM);
   };
   p.wait = [](void* ctx, uint64_t token, uint64_t /*timeout_us*/) -> int {
     DriverHost& host = self(ctx);
@@ -363,10 +370,11 @@ void DriverHost::exposes(u64 offset) {
 }
 
 /// Other hardware than an SMMUv3 is waited for by looking at it behind what was written.
-u64 DriverHost::read_register(u64 offset, unsigned size) {
+u64 DriverHost::read_register(u64 offset, unsigned size, const void* from) {
   if (spent() || beyond(offset)) return ~u64{0};
   const bool waits = std::exchange(has_written_, false) && monitor_.hardware() != nullptr;
   if (waits) exposes(spec::reg::cmdq_prod);
+  const CallSite::Call call(site_, from);
   const u64 value = monitor_.device_read(AgentId::cpu0, static_cast<u32>(offset), size, *choices_);
   if (size == 4 && monitor_.hardware() == nullptr) sees(offset, value);
   return value;

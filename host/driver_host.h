@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/arena.h"
+#include "host/call_site.h"
 #include "host/driver_config.h"
 #include "host/driver_door.h"
 #include "host/fiber.h"
@@ -189,6 +190,8 @@ class DriverHost {
   Held shut_down();
 
   [[nodiscard]] const iommucheck_driver& driver() const { return driver_; }
+  /// Of the call of the platform that runs, in the driver's code (call_site.h); 0: not known.
+  [[nodiscard]] u64 instruction() const { return site_.instruction(); }
   /// What its `init` gave.
   [[nodiscard]] void* driver_state() const { return state_; }
 
@@ -249,7 +252,7 @@ class DriverHost {
   int wait_for_others();
   bool invalidate(u64 mm, u64 va, u64 bytes);
   void begin_steps() { so_far_ = {}; }
-  u64 read_register(u64 offset, unsigned size);
+  u64 read_register(u64 offset, unsigned size, const void* from);
   void exposes(u64 offset);
   void stops_where_it_is_to();
   void sees(u64 offset, u64 value);
@@ -259,6 +262,7 @@ class DriverHost {
   Init init_;
   iommucheck_platform platform_{};
   DriverConfig config_;
+  CallSite site_;
   void* state_ = nullptr;
   int boot_error_ = 0;
   Arena arena_;

@@ -16,10 +16,11 @@ constexpr u64 scanned_bytes = 4096;
 }
 
 ScanDoor::ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
-                   const iommucheck_hooks* hooks, StoreCount* stores, Pages* view)
+                   CallSite& site, const iommucheck_hooks* hooks, StoreCount* stores, Pages* view)
     : monitor_(monitor),
       inner_(inner),
       tables_(tables),
+      site_(site),
       hooks_(hooks),
       own_view_(view == nullptr
                     ? std::make_unique<Pages>(monitor.setup().window_bytes, Pages::Kind::own)
@@ -165,6 +166,15 @@ auto ScanDoor::through(void* ctx, Inner&& inner) {
   }
 }
 
+/// What the driver did before it was told before, and is not done from there.
+template <class Inner>
+auto ScanDoor::through_from(void* ctx, const void* from, Inner&& inner) {
+  return through(ctx, [&](const iommucheck_platform& in, void* c) {
+    const CallSite::Call call(self(ctx).site_, from);
+    return inner(in, c);
+  });
+}
+
 void ScanDoor::bind() {
   using Platform = iommucheck_platform;
   Platform& p = platform_;
@@ -182,10 +192,12 @@ void ScanDoor::bind() {
     return self(ctx).inner_.arena_alloc(self(ctx).inner_.ctx, bytes, align);
   };
   p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
-    through(ctx, [&](const Platform& in, void* c) { in.store64(c, pa, value); });
+    through_from(ctx, IOMMUCHECK_CALLED_FROM,
+                 [&](const Platform& in, void* c) { in.store64(c, pa, value); });
   };
   p.fill64 = [](void* ctx, uint64_t pa, uint64_t count, uint64_t value) {
-    through(ctx, [&](const Platform& in, void* c) { in.fill64(c, pa, count, value); });
+    through_from(ctx, IOMMUCHECK_CALLED_FROM,
+                 [&](const Platform& in, void* c) { in.fill64(c, pa, count, value); });
   };
   p.load64 = [](void* ctx, uint64_t pa) {
     return through(ctx, [&](const Platform& in, void* c) { return in.load64(c, pa); });
@@ -206,7 +218,8 @@ void ScanDoor::bind() {
     });
   };
   p.barrier = [](void* ctx, uint32_t kind) {
-    through(ctx, [&](const Platform& in, void* c) { in.barrier(c, kind); });
+    through_from(ctx, IOMMUCHECK_CALLED_FROM,
+                 [&](const Platform& in, void* c) { in.barrier(c, kind); });
   };
   p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
     through(ctx, [&](const Platform& in, void* c) { in.dma_clean(c, pa, bytes); });
@@ -215,16 +228,20 @@ void ScanDoor::bind() {
     through(ctx, [&](const Platform& in, void* c) { in.dma_invalidate(c, pa, bytes); });
   };
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
-    through(ctx, [&](const Platform& in, void* c) { in.mmio_write32(c, offset, value, flags); });
+    through_from(ctx, IOMMUCHECK_CALLED_FROM,
+                 [&](const Platform& in, void* c) { in.mmio_write32(c, offset, value, flags); });
   };
   p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
-    through(ctx, [&](const Platform& in, void* c) { in.mmio_write64(c, offset, value, flags); });
+    through_from(ctx, IOMMUCHECK_CALLED_FROM,
+                 [&](const Platform& in, void* c) { in.mmio_write64(c, offset, value, flags); });
   };
   p.mmio_read32 = [](void* ctx, uint64_t offset) {
-    return through(ctx, [&](const Platform& in, void* c) { return in.mmio_read32(c, offset); });
+    return through_from(ctx, IOMMUCHECK_CALLED_FROM,
+                        [&](const Platform& in, void* c) { return in.mmio_read32(c, offset); });
   };
   p.mmio_read64 = [](void* ctx, uint64_t offset) {
-    return through(ctx, [&](const Platform& in, void* c) { return in.mmio_read64(c, offset); });
+    return through_from(ctx, IOMMUCHECK_CALLED_FROM,
+                        [&](const Platform& in, void* c) { return in.mmio_read64(c, offset); });
   };
   p.wait = [](void* ctx, uint64_t token, uint64_t timeout_us) {
     return through(ctx, [&](const Platform& in, void* c) { return in.wait(c, token, timeout_us); });

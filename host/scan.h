@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/arena.h"
+#include "host/call_site.h"
 #include "host/store_witness.h"
 #include "iommucheck/driver.h"
 #include "iommucheck/hooks.h"
@@ -22,12 +23,14 @@ namespace iommucheck::oracle {
 /// nothing here.
 class ScanDoor {
  public:
-  /// `inner` is complete, and it, the monitor and the tables outlive this.
+  /// `inner` is complete, and it, the monitor, the tables and the site, which is the inner door's,
+  /// outlive this.
   /// `hooks`: of a driver that iommucheck cc built, which tell each store; NULL: memory is
   /// compared. `stores`: where it is counted what the hooks tell of; NULL: nowhere. `view`: where
   /// the driver sees memory, which outlives this; NULL: somewhere.
   ScanDoor(Monitor& monitor, const iommucheck_platform& inner, const TableMemory& tables,
-           const iommucheck_hooks* hooks, StoreCount* stores, Pages* view = nullptr);
+           CallSite& site, const iommucheck_hooks* hooks, StoreCount* stores,
+           Pages* view = nullptr);
   ~ScanDoor();
   ScanDoor(const ScanDoor&) = delete;
   ScanDoor& operator=(const ScanDoor&) = delete;
@@ -48,6 +51,9 @@ class ScanDoor {
   /// An inner call between leave() and enter().
   template <class Inner>
   static auto through(void* ctx, Inner&& inner);
+  /// The same of a call from there.
+  template <class Inner>
+  static auto through_from(void* ctx, const void* from, Inner&& inner);
   void bind();
   void look(u64 bytes);
   /// Before a call of the platform has effect: what the driver stored until then.
@@ -65,6 +71,7 @@ class ScanDoor {
   Monitor& monitor_;
   const iommucheck_platform& inner_;
   const TableMemory& tables_;
+  CallSite& site_;
   const iommucheck_hooks* hooks_;
   iommucheck_platform platform_{};
   std::unique_ptr<Pages> own_view_;

@@ -58,6 +58,10 @@ struct iommucheck_hooks {
   void (*settle)(void);
 
   const struct iommucheck_coverage* coverage; /* NULL or count 0: it was built without */
+
+  /* Where the address stands to which the access returns that the hooks tell of, while they do:
+   * what calls the platform then is not the driver's code. NULL there: they tell of none. */
+  const void* const* place;
 };
 #define IOMMUCHECK_HOOKS_SIZE_VER0 24u
 

@@ -89,6 +89,39 @@ class ReportFiles : public ::testing::Test {
     if (!document) return "no XML";
     return document->all("testsuite").at(0)->attributes.at(name);
   }
+  /// Of the steps of a.sarif's code flows that a register write or a store is, those with a place:
+  /// what the step says, and the line of `source` that it stands at.
+  struct Step {
+    std::string says, line;
+  };
+  [[nodiscard]] std::vector<Step> steps_in(const std::string& source) const {
+    std::vector<std::string> lines;
+    std::ifstream file(source);
+    for (std::string line; std::getline(file, line);) lines.push_back(line);
+    std::vector<Step> steps;
+    const JsonValue log = json("a.sarif");
+    for (const JsonValue& result :
+         log.find("runs")->value.items.at(0).find("results")->value.items) {
+      const JsonValue& flow =
+          result.find("codeFlows")->value.items.at(0).find("threadFlows")->value.items.at(0);
+      for (const JsonValue& one : flow.find("locations")->value.items) {
+        const JsonValue& location = one.find("location")->value;
+        const JsonValue& place = location.find("physicalLocation")->value;
+        const std::string uri = place.find("artifactLocation")->value.find("uri")->value.text;
+        if (!uri.ends_with(std::filesystem::path(source).filename().string())) continue;
+        const u64 line = place.find("region")->value.find("startLine")->value.number;
+        steps.push_back({location.find("message")->value.find("text")->value.text,
+                         line == 0 || line > lines.size() ? "" : lines[line - 1]});
+      }
+    }
+    return steps;
+  }
+  void build(const std::string& compiler, const std::string& source) const {
+    const std::string line = compiler + " -O0 -shared -fPIC -DFORGET_THE_INVALIDATION -I " +
+                             test::in_tree("include") + " -o " + path("d.so") + " " + source +
+                             " 2>" + path("err");
+    ASSERT_EQ(std::system(line.c_str()), 0) << read("err");
+  }
   /// The headline of the only finding.
   [[nodiscard]] std::string expect_one_finding() const {
     const JsonValue all = json("a.json");
@@ -122,6 +155,65 @@ TEST_F(ReportFiles, OfCheckAndOfTheReplayOfItsTrace) {
   ASSERT_TRUE(std::filesystem::exists(trace)) << trace;
   run("replay " + trace, 1);
   EXPECT_EQ(expect_one_finding(), headline);
+}
+
+/// A driver that was built by nobody's kit: each call of the platform says where it stands.
+TEST_F(ReportFiles, WhatTheDriverDidStandsAtItsLines) {
+  const std::string source = test::in_tree("examples/simple_driver.c");
+  const std::string check =
+      "check --seed 1 --runs 500 --findings 1 --driver " + path("d.so") + " --out " + path("out.d");
+  build("clang-19 -g", source);
+  run(check, 1);
+  const std::vector<Step> steps = steps_in(source);
+  u64 stores = 0, writes = 0;
+  for (const Step& step : steps) {
+    if (step.says.contains("the driver stores")) {
+      ++stores;
+      EXPECT_THAT(step.line, HasSubstr("store64(")) << step.says;
+    } else if (step.says.contains("the driver writes")) {
+      ++writes;
+      EXPECT_THAT(step.line, HasSubstr("mmio_write32(")) << step.says;
+    }
+  }
+  EXPECT_GT(stores, 0U);
+  EXPECT_GT(writes, 0U);
+  expect_sarif();
+  // The trace has it, and is judged as before.
+  const JsonValue all = json("a.json");
+  const std::string trace = all.find("findings")->value.items.at(0).find("trace")->value.text;
+  EXPECT_THAT(content(trace), HasSubstr("\"pc\":"));
+  const std::string headline = expect_one_finding();
+  run("replay " + trace, 1);
+  EXPECT_EQ(expect_one_finding(), headline);
+  // The twin: without line tables nothing is said to stand in the source.
+  build("clang-19 -g0", source);
+  run(check, 1);
+  EXPECT_TRUE(steps_in(source).empty());
+}
+
+/// Registers behind pointers: the write is told by the hooks, and stands where the driver makes it.
+TEST_F(ReportFiles, WhatHooksTellStandsAtTheDriversLine) {
+  std::string text =
+      "#include <iommucheck/hooks.h>\n" + content(test::in_tree("examples/simple_driver.c"));
+  const std::string call = "d->p->mmio_write32(d->p->ctx, offset, value, IOMMUCHECK_MMIO_ORDERED);";
+  const std::size_t at = text.find(call);
+  ASSERT_NE(at, std::string::npos);
+  text.replace(at, call.size(),
+               "d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_MB);\n"
+               "  *(volatile u32*)((char*)iommucheck_registers() + offset) = value;");
+  std::ofstream(path("pointers.c")) << text;
+  build(
+      std::filesystem::read_symlink("/proc/self/exe").parent_path().string() + "/iommucheck cc -g",
+      path("pointers.c"));
+  run("check --seed 1 --runs 500 --findings 1 --driver " + path("d.so") + " --out " + path("out.d"),
+      1);
+  u64 writes = 0;
+  for (const Step& step : steps_in(path("pointers.c"))) {
+    if (!step.says.contains("the driver writes")) continue;
+    ++writes;
+    EXPECT_THAT(step.line, HasSubstr("iommucheck_registers()")) << step.says;
+  }
+  EXPECT_GT(writes, 0U);
 }
 
 /// The twin: a log that misses what each schema asks for.
