@@ -14,7 +14,26 @@ bool Caller::may_call(const Call& call) const {
   return host_.has(call.kind) && is_claimed(call) && monitor_.interface().caller_may(call);
 }
 
+void Caller::forget_rules() {
+  if (seen_ == nullptr) return;
+  RuleTally now;
+  now.add(monitor_);
+  exercised_ = now.discriminating;
+}
+
+void Caller::note_rules() {
+  if (seen_ == nullptr) return;
+  RuleTally now;
+  now.add(monitor_);
+  for (std::size_t i = 0; i < RuleTally::size; ++i) {
+    if (now.discriminating[i] == exercised_[i]) continue;
+    seen_->rule_in(static_cast<spec::Rule>(i), doing_);
+  }
+  exercised_ = now.discriminating;
+}
+
 void Caller::does(std::string_view what) {
+  note_rules();
   doing_ = what;
   passed_over_.note(monitor_.now(), what);
 }

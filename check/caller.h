@@ -3,6 +3,7 @@
 // off until the next one; and counts what comes of them.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "check/novelty.h"
 #include "check/passed_over.h"
 #include "host/driver_host.h"
+#include "monitor/rule_verdicts.h"
 #include "operations/operation.h"
 
 namespace iommucheck::oracle {
@@ -43,8 +45,12 @@ class Caller {
   PassedOver& passed_over() { return passed_over_; }
   [[nodiscard]] const PassedOver& passed_over() const { return passed_over_; }
 
-  /// Who notes what calls answer; may be null.
+  /// Who notes what calls answer, and which rules could be broken in which situation; may be null.
   void set_seen(FirstSeen* seen) { seen_ = seen; }
+  /// A case begins: what was counted before is not of it.
+  void forget_rules();
+  /// What was being done is at its end: the rules that it could have broken are noted.
+  void note_rules();
   using CallHook =
       std::function<void(const spec::sva::Call&, const spec::sva::Observed&, bool waits)>;
   void on_call(CallHook hook) { call_hook_ = std::move(hook); }
@@ -65,6 +71,7 @@ class Caller {
   std::string_view doing_ = "boot";
   PassedOver passed_over_;
   FirstSeen* seen_ = nullptr;
+  std::array<u64, RuleTally::size> exercised_{};  // by what was done before
   CallHook call_hook_;
 };
 

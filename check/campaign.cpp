@@ -400,6 +400,7 @@ void Campaign::absorb() {
 /// What the case just run could have broken is a feature of it.
 void Campaign::note_rules() {
   if (settings_.seen == nullptr) return;
+  lockstep_->note_rules();
   RuleTally now;
   now.add(lockstep_->monitor());
   RuleTally& before = grounds_[machine_].noted;

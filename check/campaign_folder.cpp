@@ -75,8 +75,20 @@ Expected<void> write_once(const fs::path& path, const std::string& text) {
   return trace::write_file(path.string(), text);
 }
 
-std::string slice_name(const CampaignFolder::Key& key) {
-  return fmt::format("{}-{:06}.json", key.first, key.second);
+std::string slice_name(const CampaignSlice& slice) {
+  return slice.older.empty() ? fmt::format("{}-{:06}.json", slice.seed, slice.number)
+                             : fmt::format("older-{}.json", slice.older);
+}
+
+/// Whether nothing but the version differs.
+bool is_of_another_version(const CampaignSettings& one, const CampaignSettings& other) {
+  CampaignSettings same = one;
+  same.version = other.version;
+  return one.version != other.version && same.differs(other).empty();
+}
+
+std::string one_or_more(u64 count, std::string_view thing) {
+  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
 }
 
 }  // namespace
@@ -144,6 +156,15 @@ Expected<CampaignFolder> CampaignFolder::open(const std::string& folder,
     auto written = trace::write_file((path / "campaign.json").string(), text_of_settings(settings));
     if (!written) return std::unexpected(std::move(written.error()));
   }
+  auto there = read_settings((path / "campaign.json").string());
+  if (!there) return std::unexpected(std::move(there.error()));
+  if (is_of_another_version(*there, settings)) {
+    // Until the new settings are written the folder is the other version's, and this goes on.
+    if (auto gone = set_aside(folder, there->version); !gone) return std::unexpected(gone.error());
+    there->version = settings.version;
+    auto written = trace::write_file((path / "campaign.json").string(), text_of_settings(*there));
+    if (!written) return std::unexpected(std::move(written.error()));
+  }
   if (auto read = campaign.read(); !read) return std::unexpected(std::move(read.error()));
   if (const std::string what = campaign.settings_.differs(settings); !what.empty()) {
     return fail(ErrorCode::bad_input,
@@ -187,13 +208,63 @@ Expected<void> CampaignFolder::read() {
     if (!slice) return std::unexpected(std::move(slice.error()));
     if (auto noted = note(*slice); !noted) return noted;
   }
+  auto older = read_older(path_);
+  if (!older) return std::unexpected(std::move(older.error()));
+  older_ = std::move(*older);
   return write_coverage();
+}
+
+std::vector<const CampaignSlice*> CampaignFolder::all_slices() const {
+  std::vector<const CampaignSlice*> all;
+  for (const auto& [id, slice] : converted_) all.push_back(&slice);
+  for (const auto& [key, slice] : slices_) all.push_back(&slice);
+  return all;
+}
+
+bool CampaignFolder::is_converted(const OlderCorpus& corpus) const {
+  return corpus.cases.empty() || converted_.contains(corpus.id) || was_converted(path_, corpus);
+}
+
+std::optional<u64> CampaignFolder::last_seed() const {
+  if (!slices_.empty()) return slices_.rbegin()->first.first;
+  return last_seed_of_older(path_);
 }
 
 u64 CampaignFolder::sequences() const {
   u64 sum = 0;
-  for (const auto& [key, slice] : slices_) sum += slice.sequences;
+  for (const CampaignSlice* slice : all_slices()) sum += slice->sequences;
   return sum;
+}
+
+std::string CampaignFolder::growth() const {
+  std::string text;
+  FeatureNames seen;
+  u64 number = 0;
+  u64 next = 1;
+  const std::vector<const CampaignSlice*> all = all_slices();
+  for (const CampaignSlice* slice : all) {
+    seen.insert(slice->features.begin(), slice->features.end());
+    if (++number != next && number != all.size()) continue;
+    text += fmt::format("{}{} with {}", text.empty() ? "" : ", ", seen.size(),
+                        one_or_more(number, "slice"));
+    while (next <= number) next *= 2;
+  }
+  return text;
+}
+
+/// Names do not depend on the order in which slices were run.
+std::string CampaignFolder::features_text() const {
+  std::string text = fmt::format("# {}\n# growth: {}\n", counts_text(features_), growth());
+  if (blocks_of_ != 0) {
+    text += fmt::format("# the driver: {} of {} blocks\n", blocks_.size(), blocks_of_);
+  }
+  for (u64 sort = 0; sort < static_cast<u64>(FeatureSort::count); ++sort) {
+    text += fmt::format("\n# {}\n", name_of(static_cast<FeatureSort>(sort)));
+    for (const std::string& name : features_) {
+      if (sort_of(name) == static_cast<FeatureSort>(sort)) text += name + "\n";
+    }
+  }
+  return text;
 }
 
 std::string CampaignFolder::id_for(const std::string& rule, const std::string& kind) const {
@@ -213,6 +284,8 @@ std::string CampaignFolder::trace_path(const std::string& id) const {
 
 Expected<void> CampaignFolder::note(const CampaignSlice& slice) {
   features_.insert(slice.features.begin(), slice.features.end());
+  blocks_.insert(slice.blocks.begin(), slice.blocks.end());
+  blocks_of_ = std::max(blocks_of_, slice.blocks_of);
   for (const CampaignFinding& finding : slice.findings) {
     if (!findings_.try_emplace({finding.rule, finding.kind}, finding).second) continue;
     const fs::path path = fs::path(path_) / "findings" / (finding.id + ".txt");
@@ -224,20 +297,26 @@ Expected<void> CampaignFolder::note(const CampaignSlice& slice) {
       return written;
     }
   }
-  slices_.insert_or_assign({slice.seed, slice.number}, slice);
+  if (slice.older.empty()) {
+    slices_.insert_or_assign({slice.seed, slice.number}, slice);
+  } else {
+    converted_.insert_or_assign(slice.older, slice);
+  }
   return {};
 }
 
 Expected<void> CampaignFolder::write_coverage() const {
   RuleCoverage sum;
-  for (const auto& [key, slice] : slices_) sum.add(slice.rules);
+  for (const CampaignSlice* slice : all_slices()) sum.add(slice->rules);
+  if (auto written = trace::write_file(path_ + "/features.txt", features_text()); !written) {
+    return written;
+  }
   return trace::write_file(path_ + "/coverage.json", to_json(sum));
 }
 
 Expected<void> CampaignFolder::add(CampaignSlice slice) {
-  const Key key{slice.seed, slice.number};
   auto written =
-      trace::write_file(fmt::format("{}/slices/{}", path_, slice_name(key)), to_json(slice));
+      trace::write_file(fmt::format("{}/slices/{}", path_, slice_name(slice)), to_json(slice));
   if (!written) return written;
   if (auto noted = note(slice); !noted) return noted;
   return write_coverage();
@@ -250,11 +329,21 @@ Expected<u64> CampaignFolder::take(const CampaignFolder& other) {
                 fmt::format("{} and {} are of two campaigns: {} is another{}", path_, other.path_,
                             what, two_drivers ? " (by its code and data)" : ""));
   }
+  for (const OlderCorpus& corpus : other.older_) {
+    if (other.is_converted(corpus)) continue;
+    return fail(ErrorCode::bad_input,
+                fmt::format("{}: {} sequences of version {} were not run yet: `iommucheck "
+                            "campaign` does that first",
+                            other.path_, corpus.cases.size(), corpus.version));
+  }
   u64 taken = 0;
-  for (const auto& [key, slice] : other.slices_) {
-    const auto here = slices_.find(key);
-    if (here != slices_.end() && here->second.asked >= slice.asked) continue;
-    CampaignSlice copy = slice;
+  for (const CampaignSlice* slice : other.all_slices()) {
+    const auto here = slices_.find({slice->seed, slice->number});
+    const bool is_here = slice->older.empty()
+                             ? here != slices_.end() && here->second.asked >= slice->asked
+                             : converted_.contains(slice->older);
+    if (is_here) continue;
+    CampaignSlice copy = *slice;
     for (CampaignFinding& finding : copy.findings) {
       const auto known = findings_.find({finding.rule, finding.kind});
       const std::string theirs = other.trace_path(finding.id);

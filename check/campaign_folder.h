@@ -9,6 +9,8 @@
 //   slices/SEED-N.json   what slice N of a seed came to: all else is made of these
 //   corpus/, findings/   its sequences, its findings as text with their traces
 //   coverage.json        how often each rule was asked (report/coverage.h)
+//   features.txt         what its sequences have shown, by name, and how that grew
+//   older/VERSION/       what an earlier version of iommucheck had there (campaign_older.h)
 #pragma once
 
 #include <map>
@@ -20,7 +22,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "check/campaign_older.h"
 #include "check/check.h"
+#include "check/novelty.h"
 #include "report/coverage.h"
 
 namespace iommucheck::oracle {
@@ -55,6 +59,7 @@ struct CampaignFinding {
 };
 
 struct CampaignSlice {
+  std::string older;  ///< OlderCorpus::id, of one that is its sequences; empty: it is of a seed
   u64 seed = 0, number = 0;
   u64 asked = 0;  ///< sequences that it was to run; fewer were where the driver hangs
   u64 sequences = 0, calls = 0, outcomes = 0;
@@ -62,7 +67,9 @@ struct CampaignSlice {
   std::string scope;
   std::vector<std::string> open;    ///< what was not looked at, in words: it is not decided
   std::vector<std::string> unseen;  ///< what the driver claims and no sequence here showed
-  std::vector<u16> features;        ///< seen here first
+  FeatureNames features;            ///< seen here first
+  u64 blocks_of = 0;                ///< that the driver counts; 0: it has no counters
+  std::set<u64> blocks;             ///< of these, by address: entered here first
   RuleCoverage rules;
   std::set<std::pair<std::string, std::string>> kinds;  ///< rule and kind of all that was found
   std::vector<CampaignFinding> findings;                ///< of these, those that were new
@@ -71,9 +78,9 @@ struct CampaignSlice {
 
 class CampaignFolder {
  public:
-  /// Makes it, or goes on with it; of what is there `settings` have to be the same. Errors:
-  /// bad_input (other settings, a folder of something else, damaged), environment (somebody else
-  /// has its lock; files).
+  /// Makes it, or goes on with it; of what is there `settings` have to be the same. What an earlier
+  /// version of iommucheck has left is set aside, for older(). Errors: bad_input (other settings, a
+  /// folder of something else, damaged), environment (somebody else has its lock; files).
   static Expected<CampaignFolder> open(const std::string& folder, const CampaignSettings& settings);
   /// One that is there.
   static Expected<CampaignFolder> open(const std::string& folder);
@@ -86,12 +93,24 @@ class CampaignFolder {
   /// By seed and number.
   using Key = std::pair<u64, u64>;
   [[nodiscard]] const std::map<Key, CampaignSlice>& slices() const { return slices_; }
+  /// With those of earlier versions' sequences, which come first.
+  [[nodiscard]] std::vector<const CampaignSlice*> all_slices() const;
+  /// What earlier versions have left.
+  [[nodiscard]] const std::vector<OlderCorpus>& older() const { return older_; }
+  /// Whether its sequences are a slice of this version, or of one since.
+  [[nodiscard]] bool is_converted(const OlderCorpus& corpus) const;
+  /// Of the slices, those of earlier versions too.
+  [[nodiscard]] std::optional<u64> last_seed() const;
   /// Rule and kind of all findings, and their files.
   [[nodiscard]] const std::map<std::pair<std::string, std::string>, CampaignFinding>& findings()
       const {
     return findings_;
   }
-  [[nodiscard]] const std::set<u16>& features() const { return features_; }
+  [[nodiscard]] const FeatureNames& features() const { return features_; }
+  /// "1,203 with 1 slice, 1,650 with 2, 1,790 with 3": features, at each doubling.
+  [[nodiscard]] std::string growth() const;
+  [[nodiscard]] const std::set<u64>& blocks() const { return blocks_; }
+  [[nodiscard]] u64 blocks_of() const { return blocks_of_; }
   [[nodiscard]] std::size_t corpus_size() const { return corpus_.size(); }
   [[nodiscard]] u64 sequences() const;
 
@@ -112,13 +131,18 @@ class CampaignFolder {
   Expected<void> read();
   Expected<void> note(const CampaignSlice& slice);
   Expected<void> write_coverage() const;
+  [[nodiscard]] std::string features_text() const;
 
   std::string path_;
   std::unique_ptr<Lock> lock_;
   CampaignSettings settings_;
   std::map<Key, CampaignSlice> slices_;
+  std::map<std::string, CampaignSlice> converted_;  // by OlderCorpus::id
+  std::vector<OlderCorpus> older_;
   std::map<std::pair<std::string, std::string>, CampaignFinding> findings_;
-  std::set<u16> features_;
+  FeatureNames features_;
+  std::set<u64> blocks_;
+  u64 blocks_of_ = 0;
   std::set<std::string> corpus_;
 };
 

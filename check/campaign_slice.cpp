@@ -19,7 +19,7 @@ class Members {
  public:
   explicit Members(const JsonValue& object) : object_(object) {}
 
-  /// Slices of before have no place in the source.
+  /// For what slices of before have not, and others need not have.
   [[nodiscard]] bool has(std::string_view key) const { return object_.find(key) != nullptr; }
   u64 number(std::string_view key) {
     const JsonValue* value = of(key, JsonValue::Kind::number);
@@ -57,6 +57,7 @@ class Members {
 std::string to_json(const CampaignSlice& slice) {
   JsonTree json = JsonTree::object();
   json.set(slice_format, 1);
+  if (!slice.older.empty()) json.set("older", slice.older);
   json.set("seed", slice.seed).set("number", slice.number).set("asked", slice.asked);
   json.set("sequences", slice.sequences);
   json.set("calls", slice.calls).set("outcomes", slice.outcomes);
@@ -67,8 +68,13 @@ std::string to_json(const CampaignSlice& slice) {
     json.set(name, std::move(list));
   }
   JsonTree features = JsonTree::array();
-  for (const u16 feature : slice.features) features.add(u64{feature});
+  for (const std::string& feature : slice.features) features.add(feature);
   json.set("features", std::move(features));
+  if (slice.blocks_of != 0) {
+    JsonTree blocks = JsonTree::array();
+    for (const u64 block : slice.blocks) blocks.add(block);
+    json.set("blocks_of", slice.blocks_of).set("blocks", std::move(blocks));
+  }
   json.set("rules", to_json(slice.rules));
   JsonTree kinds = JsonTree::array();
   for (const auto& [rule, kind] : slice.kinds) {
@@ -101,6 +107,8 @@ Expected<CampaignSlice> slice_from_json(std::string_view text, const std::string
   Members members(*json);
   CampaignSlice slice;
   if (members.number(slice_format) != 1) return damaged("it has no version 1");
+  if (members.has("older")) slice.older = members.text("older");
+  if (slice.older.contains('/')) return damaged("'older'");
   slice.seed = members.number("seed");
   slice.number = members.number("number");
   slice.asked = members.number("asked");
@@ -112,8 +120,17 @@ Expected<CampaignSlice> slice_from_json(std::string_view text, const std::string
   for (const JsonValue& why : members.items("open")) slice.open.push_back(why.text);
   for (const JsonValue& what : members.items("unseen")) slice.unseen.push_back(what.text);
   for (const JsonValue& feature : members.items("features")) {
-    if (!feature.whole_number || feature.number > 0xffff) return damaged("'features'");
-    slice.features.push_back(static_cast<u16>(feature.number));
+    // Before they had names they were numbers, of which nothing can be said.
+    if (feature.kind == JsonValue::Kind::number) continue;
+    if (feature.kind != JsonValue::Kind::string) return damaged("'features'");
+    slice.features.insert(feature.text);
+  }
+  if (members.has("blocks_of")) {
+    slice.blocks_of = members.number("blocks_of");
+    for (const JsonValue& block : members.items("blocks")) {
+      if (!block.whole_number) return damaged("'blocks'");
+      slice.blocks.insert(block.number);
+    }
   }
   auto rules = coverage_from_json(members.text("rules"), name);
   if (!rules) return std::unexpected(std::move(rules.error()));

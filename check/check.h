@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -70,7 +71,8 @@ struct CheckOptions {
   bool of_given = false;  ///< the numbers of sequences are those of the given ones
   std::string corpus;     ///< folder: random sequences that show something new are kept there
   u32 corpus_max = 4096;  ///< sequences that it holds at most
-  std::vector<u16> seen;  ///< features (novelty.h) that are not new any more
+  /// Names of features (novelty.h) that are not new any more; may be null.
+  std::shared_ptr<const std::set<std::string, std::less<>>> seen;
   static constexpr u32 jobs_max = 256;
   u32 jobs = 1;  ///< 1..jobs_max processes side by side; the result is the same for any number
   double hang_seconds = 10;                  ///< without progress of a plug-in
@@ -106,7 +108,7 @@ struct CorpusResult {
   u64 features = 0;                    ///< that its sequences and the new ones show
   std::vector<std::string> kept;       ///< files that were written
   u64 not_kept = 0;                    ///< that were new, and the corpus was full
-  std::vector<u16> seen;               ///< all features, those of before too
+  std::vector<std::string> seen;       ///< the features that are new, by name
   std::vector<std::string> redundant;  ///< given files that show nothing that others before do not
 };
 

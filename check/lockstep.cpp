@@ -263,6 +263,7 @@ void Lockstep::set_environment(const fuzz::Operation& operation) {
 
 void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::size_t shared) {
   const auto beginning = operations.first(std::min(shared, operations.size()));
+  caller_.forget_rules();
   std::size_t next = beginning.size();
   if (!go_back(beginning)) {
     undo();

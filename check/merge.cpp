@@ -78,7 +78,7 @@ void renamed(GaveUp& gave_up, const std::string& from, const Expected<std::strin
 
 }  // namespace
 
-Merge::Merge(const CheckOptions& options) : options_(options) {
+Merge::Merge(const CheckOptions& options) : options_(options), seen_(options.seen) {
   if (!options.out_directory.empty()) {
     folder_ = fmt::format("{}/.parts-{}", options.out_directory, ::getpid());
   }
@@ -86,7 +86,6 @@ Merge::Merge(const CheckOptions& options) : options_(options) {
   given_sequences_ = given_count(options, plan_);
   given_parts_ = (given_sequences_ + part_size - 1) / part_size;
   first_part_ = options.first_sequence / part_size;
-  for (const u16 feature : options.seen) seen_.add(feature);
   if (options.given) adds_.resize(options.given->size());
 }
 
@@ -231,7 +230,7 @@ void Merge::take_novel(const Part& part) {
   const auto whole = options_of(next_, {}, 0);
   const std::span<const FirstSeen::Pair> pairs = part.novel;
   for (std::size_t first = 0; whole && first < pairs.size();) {
-    const u16 place = pairs[first].place;
+    const u64 place = pairs[first].place;
     std::size_t behind = first;
     while (behind < pairs.size() && pairs[behind].place == place) ++behind;
     const u64 number = whole->first_sequence + place;
@@ -264,7 +263,7 @@ void Merge::keep(const Sequence& sequence) {
 
 Expected<CheckResult> Merge::result(double seconds) {
   result_.corpus.features = seen_.count();
-  result_.corpus.seen = seen_.all();
+  result_.corpus.seen.assign(seen_.names().begin(), seen_.names().end());
   // Of those that were not run nobody knows.
   const bool all = is_noted(options_) && result_.given == given_sequences_;
   for (std::size_t i = 0; i < adds_.size() && all; ++i) {

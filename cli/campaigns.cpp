@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/input.h"
 #include "check/campaign_folder.h"
+#include "check/driver_coverage.h"
 #include "check/finding_files.h"
 #include "check/finding_kind.h"
 #include "check/known_findings.h"
@@ -53,7 +54,9 @@ class CampaignRun {
         oracle::subject_of(settings_), settings_.seed, shard_text(), grouped(folder_->sequences()),
         folder_->findings().size());
     oracle::RunEnd end;
-    if (auto done = run_slices(); !done) end.error(done.error());
+    auto done = convert_older();
+    if (done) done = run_slices();
+    if (!done) end.error(done.error());
     return finish_run(end);
   }
 
@@ -95,10 +98,40 @@ class CampaignRun {
     if (!folder) return std::unexpected(std::move(folder.error()));
     folder_.emplace(std::move(*folder));
     // Who goes on without naming a seed goes on with the one of before.
-    if (!options_.check.seed && !folder_->slices().empty()) {
-      settings_.seed = folder_->slices().rbegin()->first.first;
-    }
+    const std::optional<u64> seed = folder_->last_seed();
+    if (!options_.check.seed && seed) settings_.seed = *seed;
     running_ = fs::path(options_.folder) / ".running";
+    return {};
+  }
+
+  /// What earlier versions have gathered is run first, as a slice of its own.
+  Expected<void> convert_older() {
+    for (const oracle::OlderCorpus& corpus : folder_->older()) {
+      if (folder_->is_converted(corpus) || stopped_) continue;
+      say("version {}: {} sequences are run again, {} cannot be read\n", corpus.version,
+          grouped(corpus.cases.size()), grouped(corpus.unread.size()));
+      oracle::CheckOptions given = settings_;
+      given.given = std::make_shared<const std::vector<oracle::GivenCase>>(corpus.cases);
+      given.first_sequence = given.sequences = 0;  // these alone
+      CampaignSlice slice;
+      slice.older = corpus.id;
+      slice.asked = corpus.cases.size();
+      auto done = run_slice(std::move(given), std::move(slice));
+      if (auto added = take(std::move(done)); !added) return added;
+    }
+    return {};
+  }
+
+  /// What was run is part of the campaign from here on, if it was not stopped.
+  Expected<void> take(Expected<CampaignSlice> slice) {
+    std::error_code ignored;
+    fs::remove_all(running_, ignored);
+    if (!slice) return std::unexpected(std::move(slice.error()));
+    if (stopped_) return {};
+    const CampaignSlice kept = *slice;
+    if (auto added = folder_->add(std::move(*slice)); !added) return added;
+    ++ran_;
+    say_growth(kept);
     return {};
   }
 
@@ -113,34 +146,34 @@ class CampaignRun {
       if (interrupted()) stopped_ = true;
       const bool late = options_.check.seconds && seconds_since(begin_) > *options_.check.seconds;
       if (stopped_ || late) break;
-      auto slice = run_slice(number, asked);
-      std::error_code ignored;
-      fs::remove_all(running_, ignored);
-      if (!slice) return std::unexpected(std::move(slice.error()));
+      oracle::CheckOptions random = settings_;
+      random.first_sequence = first;
+      random.sequences = asked;
+      CampaignSlice slice;
+      slice.number = number;
+      slice.asked = asked;
+      if (auto taken = take(run_slice(std::move(random), std::move(slice))); !taken) return taken;
       if (stopped_) break;
-      if (auto added = folder_->add(std::move(*slice)); !added) return added;
-      ++ran_;
-      say_growth(number);
     }
     return {};
   }
 
   /// Of one slice nothing that other slices came to is known, so that it is the same in each order
   /// and on each machine; only what is new for the corpus is asked of those before.
-  Expected<CampaignSlice> run_slice(u64 number, u64 asked) {
+  Expected<CampaignSlice> run_slice(oracle::CheckOptions first, CampaignSlice slice) {
     std::error_code ignored;
     fs::remove_all(running_, ignored);
     fs::create_directories(running_ / "corpus", ignored);
-    oracle::CheckOptions first = settings_;
-    first.first_sequence = number * options_.slice;
-    first.sequences = asked;
     first.seconds = 0;
     first.findings_max = findings_of_slice;
     first.shrink = false;
     first.out_directory.clear();
     first.corpus = (running_ / "corpus").string();
     first.corpus_max = corpus_of_slice;
-    first.seen.assign(folder_->features().begin(), folder_->features().end());
+    first.seen = std::make_shared<const oracle::FeatureNames>(folder_->features());
+    auto coverage = oracle::DriverCoverage::create();
+    if (!coverage) return std::unexpected(std::move(coverage.error()));
+    first.coverage = *coverage;
     first.progress = [this](const oracle::CheckProgress& now) {
       if (progress_.due()) {
         progress_.show(fmt::format("{} sequences, {} findings",
@@ -150,7 +183,6 @@ class CampaignRun {
     };
     auto result = oracle::run_check(first);
     if (!result) return std::unexpected(std::move(result.error()));
-    CampaignSlice slice;
     stopped_ |= result->stopped;
     if (stopped_) return slice;
     if (!result->environment.empty()) {
@@ -159,15 +191,13 @@ class CampaignRun {
     slice.unseen = std::exchange(result->not_looked_at, {});
     slice.open = oracle::end_of(first, *result).why();
     slice.seed = settings_.seed;
-    slice.number = number;
-    slice.asked = asked;
     slice.sequences = result->sequences;
     slice.calls = result->calls;
     slice.outcomes = result->outcomes_judged;
     slice.driver_name = result->driver_name;
     slice.scope = result->scope;
-    std::ranges::set_difference(result->corpus.seen, folder_->features(),
-                                std::back_inserter(slice.features));
+    slice.features = {result->corpus.seen.begin(), result->corpus.seen.end()};
+    note_blocks(**coverage, slice);
     slice.rules.runs = 1;
     for (const oracle::RuleCount& rule : result->rules) {
       slice.rules.rules[std::string(spec::rule_name(rule.rule))] = {
@@ -179,6 +209,7 @@ class CampaignRun {
       const auto text = read_whole(file, std::size_t{1} << 20);
       if (text) slice.corpus[fs::path(file).filename().string()] = *text;
     }
+    if (first.given) keep_given(*first.given, result->corpus.redundant, slice);
     bool is_news = false;
     for (const oracle::Violation& finding : result->findings) {
       slice.kinds.insert(identity_of(finding));
@@ -196,7 +227,8 @@ class CampaignRun {
     oracle::CheckOptions small = of_slice;
     small.shrink = !options_.check.no_shrink;
     small.corpus.clear();
-    small.seen.clear();
+    small.seen = nullptr;
+    small.coverage = nullptr;
     small.out_directory = (running_ / "out").string();
     auto again = oracle::run_check(small);
     if (!again) return std::unexpected(std::move(again.error()));
@@ -238,13 +270,55 @@ class CampaignRun {
     finding.trace_path = error ? "" : path;
   }
 
-  void say_growth(u64 number) {
-    const CampaignSlice& slice = folder_->slices().at({settings_.seed, number});
-    say("slice {}: {} sequences in all, {} features (+{}), {} in the corpus (+{}), {} findings "
-        "(+{})\n",
-        number, grouped(folder_->sequences()), grouped(folder_->features().size()),
-        slice.features.size(), grouped(folder_->corpus_size()), slice.corpus.size(),
-        folder_->findings().size(), slice.findings.size());
+  /// Of those that were given, what shows something: lines, whatever they were read from.
+  static void keep_given(const std::vector<oracle::GivenCase>& given,
+                         const std::vector<std::string>& redundant, CampaignSlice& slice) {
+    const std::set<std::string> left_out(redundant.begin(), redundant.end());
+    for (const oracle::GivenCase& one : given) {
+      if (left_out.contains(one.path)) continue;
+      const fs::path name = fs::path(oracle::corpus_path("", one.sequence)).filename();
+      slice.corpus[name.string()] = oracle::print(one.sequence);
+    }
+  }
+
+  /// Of a driver that has counters, the blocks that were entered here first.
+  void note_blocks(const oracle::DriverCoverage& coverage, CampaignSlice& slice) const {
+    for (const oracle::DriverCoverage::Place& place : coverage.places()) {
+      ++slice.blocks_of;
+      if (place.entered && !folder_->blocks().contains(place.pc)) slice.blocks.insert(place.pc);
+    }
+  }
+
+  [[nodiscard]] std::string blocks_text() const {
+    return folder_->blocks_of() == 0
+               ? std::string()
+               : fmt::format(", {} of {} blocks of the driver", grouped(folder_->blocks().size()),
+                             grouped(folder_->blocks_of()));
+  }
+
+  /// The first names of what is new, once that is little enough to be read.
+  static std::string news_text(const oracle::FeatureNames& names) {
+    constexpr std::size_t few = 12, shown = 3;
+    if (names.empty() || names.size() > few) return {};
+    std::string text = "\n  new: ";
+    std::size_t n = 0;
+    for (const std::string& name : names) {
+      if (n == shown) return text + fmt::format("; {} more", names.size() - shown);
+      text += (n++ == 0 ? "" : "; ") + name;
+    }
+    return text;
+  }
+
+  void say_growth(const CampaignSlice& slice) {
+    const std::string which =
+        slice.older.empty() ? fmt::format("slice {}", slice.number) : "sequences of " + slice.older;
+    say("{}: {} sequences in all, {} features (+{}){}{}, {} in the corpus (+{}), {} findings "
+        "(+{}){}\n",
+        which, grouped(folder_->sequences()), grouped(folder_->features().size()),
+        slice.features.size(), blocks_text(),
+        slice.blocks_of == 0 ? "" : fmt::format(" (+{})", slice.blocks.size()),
+        grouped(folder_->corpus_size()), slice.corpus.size(), folder_->findings().size(),
+        slice.findings.size(), news_text(slice.features));
   }
 
   [[nodiscard]] bool is_known(const oracle::CampaignFinding& finding) const {
@@ -254,6 +328,21 @@ class CampaignRun {
     plain.rule = *rule;
     plain.kind = finding.kind;
     return oracle::excuse_of(settings_, plain).has_value();
+  }
+
+  /// What earlier versions have left and nobody can read: how much, and each with its reason.
+  u64 tell_unread(oracle::RunEnd& end) const {
+    u64 all = 0;
+    for (const oracle::OlderCorpus& corpus : folder_->older()) {
+      if (corpus.unread.empty()) continue;
+      all += corpus.unread.size();
+      end.undecided(
+          fmt::format("{} of version {} cannot be read and are not run: mend them there, "
+                      "or remove {}",
+                      corpus.unread.size(), corpus.version, corpus.folder));
+      for (const std::string& why : corpus.unread) end.undecided("not run: " + why);
+    }
+    return all;
   }
 
   int finish_run(oracle::RunEnd& end) {
@@ -287,20 +376,20 @@ class CampaignRun {
       tests.push_back(std::move(one));
     }
     std::set<std::string> open;
-    for (const auto& [key, slice] : folder_->slices())
-      open.insert(slice.open.begin(), slice.open.end());
+    const std::vector<const CampaignSlice*> slices = folder_->all_slices();
+    for (const CampaignSlice* slice : slices) open.insert(slice->open.begin(), slice->open.end());
     // What one slice has not seen another may have.
-    for (const std::string& what : folder_->slices().empty()
-                                       ? std::vector<std::string>()
-                                       : folder_->slices().begin()->second.unseen) {
-      const auto has = [&](const auto& one) {
-        return std::ranges::find(one.second.unseen, what) != one.second.unseen.end();
+    for (const std::string& what :
+         slices.empty() ? std::vector<std::string>() : slices.front()->unseen) {
+      const auto has = [&](const CampaignSlice* one) {
+        return std::ranges::find(one->unseen, what) != one->unseen.end();
       };
-      if (std::ranges::all_of(folder_->slices(), has)) open.insert(what);
+      if (std::ranges::all_of(slices, has)) open.insert(what);
     }
     for (const std::string& why : open) end.undecided(why);
+    const u64 not_read = tell_unread(end);
     if (stopped_) end.undecided("stopped; the same command goes on");
-    if (folder_->slices().empty()) end.undecided("no slice was run to its end");
+    if (slices.empty()) end.undecided("no slice was run to its end");
     const int status = finish("campaign", end);
     report = report_of("campaign", options_.folder, end);
     report.seconds = seconds_since(begin_);
@@ -308,19 +397,25 @@ class CampaignRun {
     report.property("driver", oracle::subject_of(settings_));
     report.property("seed", settings_.seed);
     report.property("slices_run", ran_);
-    report.property("slices", u64{folder_->slices().size()});
+    report.property("slices", u64{slices.size()});
     report.property("sequences", folder_->sequences());
     report.property("features", u64{folder_->features().size()});
+    report.property("features_growth", folder_->growth());
+    report.property("driver_blocks", u64{folder_->blocks().size()});
+    report.property("driver_blocks_of", folder_->blocks_of());
+    report.property("not_read", not_read);
     report.property("corpus", u64{folder_->corpus_size()});
     report.property("findings", u64{folder_->findings().size()});
     report.property("known", known);
     report.summary = fmt::format(
-        "campaign {}: {}{}, {} sequences in {} slices, {} features, {} in the corpus, {} findings, "
-        "{} of them known",
-        options_.folder, verdict_word(end), names, grouped(folder_->sequences()),
-        folder_->slices().size(), grouped(folder_->features().size()),
-        grouped(folder_->corpus_size()), folder_->findings().size(), known);
+        "campaign {}: {}{}, {} sequences in {} slices, {} features{}, {} in the corpus, {} "
+        "findings, {} of them known",
+        options_.folder, verdict_word(end), names, grouped(folder_->sequences()), slices.size(),
+        grouped(folder_->features().size()), blocks_text(), grouped(folder_->corpus_size()),
+        folder_->findings().size(), known);
     if (options_.check.format == Format::text) {
+      say("features: {}\n  growth: {}; by name in {}/features.txt\n",
+          oracle::counts_text(folder_->features()), folder_->growth(), options_.folder);
       fmt::print("{}\n", report.summary);
     } else {
       print_document(report, options_.check.format);
@@ -355,10 +450,15 @@ int run_merge(const MergeCommand& options) {
     if (!from) return report("merge", from.error());
     const auto taken = into->take(*from);
     if (!taken) return report("merge", taken.error());
-    fmt::print("{}: {} of {} slices taken\n", name, *taken, from->slices().size());
+    fmt::print("{}: {} of {} slices taken\n", name, *taken, from->all_slices().size());
+    for (const oracle::OlderCorpus& corpus : from->older()) {
+      if (corpus.unread.empty()) continue;
+      fmt::print("{}: {} of version {} cannot be read, and stay there\n", corpus.folder,
+                 corpus.unread.size(), corpus.version);
+    }
   }
   fmt::print("{}: {} sequences in {} slices, {} features, {} in the corpus, {} findings\n",
-             options.into, grouped(into->sequences()), into->slices().size(),
+             options.into, grouped(into->sequences()), into->all_slices().size(),
              grouped(into->features().size()), grouped(into->corpus_size()),
              into->findings().size());
   return exit_held;

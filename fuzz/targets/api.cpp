@@ -181,12 +181,13 @@ void print_rules() {
 }
 
 /// What libFuzzer takes for coverage beside edges: answers of calls behind each other, and rules
-/// that could have been broken (novelty.h).
-__attribute__((used,
-               section("__libfuzzer_extra_counters"))) u8 features[oracle::FirstSeen::features];
+/// that could have been broken, by situation (novelty.h).
+__attribute__((used, section("__libfuzzer_extra_counters"))) u8 features[oracle::FirstSeen::slots];
 
 void tell_features() {
-  for (const auto& pair : seen().pairs(1)) features[pair.feature] = 1;
+  for (const auto& pair : seen().pairs(1)) {
+    features[oracle::FirstSeen::slot_of(pair.feature)] = 1;
+  }
   seen().forget();
 }
 
@@ -374,6 +375,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, std::size_t size) {
   running.ends = ends;
   seen().enter(0);
   lockstep().run(operations, ends);
+  lockstep().note_rules();
   seen().leave();
   tell_features();
   if (!verdict().empty()) report_and_abort(operations, ends);
