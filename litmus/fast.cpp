@@ -583,8 +583,9 @@ class Runner {
     if (!done) gave_up_ = true;
     if (access.promised) {
       for (const std::string& text : allowed) {
-        const bool promised = std::ranges::any_of(
-            *access.promised, [&](const OutcomeText& o) { return o.text == text; });
+        const bool promised = std::ranges::any_of(*access.promised, [&](const OutcomeText& o) {
+          return o.text == text || o.text == "any";
+        });
         if (!promised) note(spec::rule::PROMISE_OUTCOME, text + " is possible and not promised");
       }
     }

@@ -38,8 +38,9 @@ void Makes::check(Frame& frame, unsigned index, Geometry geometry, unsigned leve
       const TableExtent table = table_below(geometry, value, level, path.va);
       if (several || pending_below(table)) probe_table(path.tag, table);
     }
-    // Where a table may give way to a block, what matters is what was below it.
-    if (caps_.bbml != 0 && geometry.is_leaf(value, level)) {
+    // Where a table gives way to a block, and may or is cached by nobody, what matters is what was
+    // below it.
+    if (geometry.is_leaf(value, level)) {
       memory_.visible(frame, index, [&](Content old) {
         if (old.unknown || !Geometry::is_table(old.value, level)) return;
         probe_table(path.tag, table_below(geometry, old.value, level, path.va));

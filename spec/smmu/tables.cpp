@@ -2,11 +2,33 @@
 #include "spec/smmu/tables.h"
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "base/text.h"
 #include "spec/rules/promises.h"
 
 namespace iommucheck::spec {
+
+namespace {
+
+/// Versions of a word that were stored while nothing led to its table: which is newer counts from
+/// now on.
+void note_pending_leaves(const Memory& memory, LeafNotes& leaves, const Frame& frame,
+                         unsigned index, Geometry geometry, unsigned level) {
+  const u64 pa = frame.address() + 8 * index;
+  if (!memory.is_pending(pa)) return;
+  std::vector<std::pair<EventIndex, u64>> made;
+  memory.visible(frame, index, [&](Content content) {
+    if (content.unknown || !geometry.is_leaf(content.value, level)) return;
+    const EventIndex at = memory.made_at(pa, content.value);
+    if (at != 0) made.emplace_back(at, content.value);
+  });
+  std::ranges::sort(made);
+  for (const auto& [at, value] : made) leaves.note_store(pa, value, at);
+}
+
+}  // namespace
 
 void Tables::link(const TableExtent& table, Edge edge) {
   edge.level = static_cast<u8>(table.level);
@@ -50,6 +72,7 @@ void Tables::link_children(Frame& frame, Geometry geometry, unsigned level) {
       link(table_below(geometry, content.value, level, 0),
            Edge{.kind = EdgeKind::word, .parent = frame.address() + 8 * i, .value = content.value});
     });
+    if (leaves_.any_without_ng()) note_pending_leaves(memory_, leaves_, frame, i, geometry, level);
   }
 }
 
