@@ -76,6 +76,7 @@ struct SteLine {
   std::optional<StreamWorld> strw;
   std::optional<PrivCfg> priv;
   std::optional<InstCfg> inst;
+  std::optional<Number> s1stalld;
   std::optional<Number> vmid;  ///< word 2
   std::optional<Number> s2t0sz;
   std::optional<Number> s2sl;  ///< the start level itself
@@ -83,6 +84,7 @@ struct SteLine {
   std::optional<Number> s2ha;
   std::optional<Number> s2hd;
   std::optional<Number> s2haft;
+  std::optional<Number> s2s;
   std::optional<Target> s2ttb;  ///< word 3
   friend bool operator==(const SteLine&, const SteLine&) = default;
 };
@@ -103,6 +105,7 @@ struct CdLine {
   std::optional<Number> ha;
   std::optional<Number> hd;
   std::optional<Number> aset;
+  std::optional<Number> s;
   std::optional<Target> ttb;  ///< word 1
   std::optional<Number> e0pd0;
   std::optional<Number> haft;
@@ -199,9 +202,10 @@ struct AtomLine {
   Number bytes;  ///< 8 or 16
   friend bool operator==(const AtomLine&, const AtomLine&) = default;
 };
-/// Fields of registers and ID registers: CR0.ATSCHK, IDR0.BTM, CR2.PTM, CR2.E2H, CR0.VMW.
-enum class Bit : u8 { atschk, btm, ptm, e2h, vmw };
-inline constexpr std::string_view bit_words[] = {"atschk", "btm", "ptm", "e2h", "vmw"};
+/// Fields of registers and ID registers: CR0.ATSCHK, IDR0.BTM, CR2.PTM, CR2.E2H, CR0.VMW,
+/// GBPA.ABORT.
+enum class Bit : u8 { atschk, btm, ptm, e2h, vmw, gbpa };
+inline constexpr std::string_view bit_words[] = {"atschk", "btm", "ptm", "e2h", "vmw", "gbpa"};
 struct BitLine {
   Bit which = Bit::atschk;
   Number value;  ///< 0 or 1; vmw: 0 to 4, the bits of a VMID that do not count
@@ -257,6 +261,8 @@ enum class CommandOp : u8 {
   tlbi_nsnh_all,
   atc_inv,
   sync,
+  resume,
+  stall_term,
 };
 
 /// The manual's name without "CMD_": "TLBI_NH_VA".
@@ -265,7 +271,7 @@ const char* to_string(CommandOp op);
 /// Operands that the operation has not are absent. Absent ones of a TLBI count as 0.
 struct Command {
   CommandOp op = CommandOp::sync;
-  std::optional<Number> sid;   ///< CFGI_*, ATC_INV
+  std::optional<Number> sid;   ///< CFGI_*, ATC_INV, STALL_TERM
   std::optional<Number> ssid;  ///< CFGI_CD; ATC_INV: given means SSV = 1
   std::optional<Number> leaf;
   std::optional<Number> vmid;
@@ -281,6 +287,8 @@ struct Command {
   std::optional<Number> data;
   std::optional<Number> e2h;  ///< of a broadcast: the CPU has E2H = 1
   bool irq = false;           ///< SYNC: its completion raises the interrupt
+  std::optional<Name> dma;    ///< RESUME: the DMA whose stall it answers
+  bool retry = false;         ///< RESUME: it is tried again, else aborted
   Place place;
   friend bool operator==(const Command&, const Command&) = default;
 };
@@ -345,11 +353,13 @@ struct RingStep {
   bool relaxed = false;
   friend bool operator==(const RingStep&, const RingStep&) = default;
 };
-/// For the last CMD_SYNC; or until a word holds what an MSI writes; or until an interrupt is taken.
+/// For the last CMD_SYNC; or until a word holds what an MSI writes; or until an interrupt is taken;
+/// or until the record of a stall is read.
 struct WaitStep {
   std::optional<Name> msi;
   Number data;
   bool irq = false;
+  std::optional<Name> stall;  ///< of this DMA
   friend bool operator==(const WaitStep&, const WaitStep&) = default;
 };
 struct DoStep {
@@ -388,10 +398,11 @@ struct MsiStoreStep {
   Number data;
   friend bool operator==(const MsiStoreStep&, const MsiStoreStep&) = default;
 };
-/// atschk, e2h or vmw, acknowledged at once.
+/// atschk, e2h or vmw, acknowledged at once; gbpa, with its Update seen 0 or not.
 struct RegBitStep {
   Bit which = Bit::atschk;
   Number value;
+  bool noack = false;
   friend bool operator==(const RegBitStep&, const RegBitStep&) = default;
 };
 struct RegStrtabStep {

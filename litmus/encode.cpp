@@ -60,6 +60,7 @@ void set_ste(Words& words, const SteLine& ste, const Resolve& resolve) {
   words.set(0, 63, 59, ste.cdmax);
   words.set(1, 1, 0, ste.s1dss);
   words.set(1, 16, 13, ste.cont);
+  words.set(1, 27, 27, ste.s1stalld);
   words.set(1, 29, 28, ste.eats);
   if (ste.strw) words.set(1, 31, 30, *ste.strw == StreamWorld::el2 ? 2 : 0);
   constexpr u64 codes[] = {0b00, 0b10, 0b11};  // as it comes in; one; the other
@@ -71,6 +72,7 @@ void set_ste(Words& words, const SteLine& ste, const Resolve& resolve) {
   if (ste.s2tg) words.set(2, 47, 46, tg0_bits(ste.s2tg->value));
   words.set(2, 55, 55, ste.s2hd);
   words.set(2, 56, 56, ste.s2ha);
+  words.set(2, 57, 57, ste.s2s);
   words.set(2, 59, 59, ste.s2haft);
   if (ste.s2ttb) words.set_address(3, 51, 4, resolve(*ste.s2ttb));
 }
@@ -87,6 +89,7 @@ void set_cd(Words& words, const CdLine& cd, const Resolve& resolve) {
   words.set(0, 39, 39, cd.tbi1);
   words.set(0, 42, 42, cd.hd);
   words.set(0, 43, 43, cd.ha);
+  words.set(0, 44, 44, cd.s);
   words.set(0, 47, 47, cd.aset);
   words.set(0, 63, 48, cd.asid);
   words.set(1, 2, 2, cd.e0pd0);

@@ -93,7 +93,8 @@ spec::Command to_command(const Command& c) {
                         Op::cfgi_ste_range, Op::tlbi_nh_all,   Op::tlbi_nh_asid, Op::tlbi_nh_va,
                         Op::tlbi_nh_vaa,    Op::tlbi_el3_all,  Op::tlbi_el3_va,  Op::tlbi_el2_all,
                         Op::tlbi_el2_asid,  Op::tlbi_el2_va,   Op::tlbi_el2_vaa, Op::tlbi_s12_vmall,
-                        Op::tlbi_s2_ipa,    Op::tlbi_nsnh_all, Op::atc_inv,      Op::sync};
+                        Op::tlbi_s2_ipa,    Op::tlbi_nsnh_all, Op::atc_inv,      Op::sync,
+                        Op::resume,         Op::stall_term};
   command.op = ops[static_cast<std::size_t>(c.op)];
   command.sid = number(c.sid);
   command.ssid = number(c.ssid);
@@ -128,16 +129,14 @@ std::string to_text(const Outcome& outcome, const Layout& layout) {
   switch (outcome.kind) {
     case OutcomeKind::any: return "any";
     case OutcomeKind::within: return "within";  // not asked: see unsupported_feature()
-    case OutcomeKind::abort:
-      // GBPA.ABORT is 0, and output sizes never limit.
-      return outcome.rule == spec::rule::DISABLED_PASSES ? "bypass" : "abort";
+    case OutcomeKind::abort: return "abort";
     case OutcomeKind::bypass: return "bypass";
     case OutcomeKind::denied: return "denied";
     case OutcomeKind::fault:
       // Output sizes never limit: README of the format.
       if (outcome.rule == spec::rule::STE_BYPASS_SIZE) return "bypass";
       if (outcome.rule == spec::rule::S1_BYPASS_SIZE) return "bypass";
-      return std::string(spec::event_name(outcome.event));
+      return std::string(spec::event_name(outcome.event)) + (outcome.stalled() ? "!stall" : "");
     case OutcomeKind::translation: break;
   }
   const bool device = (outcome.attr & 0xf0) == 0;
@@ -270,6 +269,8 @@ class Runner {
     caches_.set_atschk(layout_.atschk);
     caches_.set_e2h(layout_.e2h);
     caches_.set_vmw(layout_.vmw);
+    caches_.set_gbpa_abort(layout_.gbpa_abort);
+    gbpa_ = {layout_.gbpa_abort};
     if (layout_.reset) {
       caches_.reset();
     } else {
@@ -451,6 +452,7 @@ class Runner {
     caches_.barrier(agent_);
     if (action.which == Bit::atschk) caches_.set_atschk(action.value != 0);
     if (action.which == Bit::vmw) caches_.set_vmw(static_cast<unsigned>(action.value));
+    if (action.which == Bit::gbpa) write_gbpa(action.value != 0, action.acknowledged);
     const bool changes = action.which == Bit::e2h && caches_.e2h() != (action.value != 0);
     if (!changes || caches_.enabled()) return;  // ignored while SMMUEN = 1: IHI 0070 6.3.12.3
     // Look-ups may meet entries of the other EL2 regime from then on, and it may be cached with
@@ -459,6 +461,16 @@ class Runner {
       leave_unsupported("CR2.E2H that changes under what is cached");
     }
     caches_.set_e2h(action.value != 0);
+  }
+  /// GBPA.ABORT with Update = 1, which is polled until it is 0, or not.
+  void write_gbpa(bool abort, bool acknowledged) {
+    if (acknowledged) {
+      caches_.set_gbpa_abort(abort);
+      gbpa_ = {abort};
+    } else {
+      caches_.write_gbpa_abort(abort);
+      gbpa_.insert(abort);
+    }
   }
   /// An STE, or an entry of a regime of EL2, may be cached.
   [[nodiscard]] bool holds_el2() const {
@@ -572,11 +584,15 @@ class Runner {
       // Only what stage 2 is to translate can be too large: what ends alike is one outcome.
       const bool ipa = too_large && may_be(asked, spec::SteKind::stage2);
       if (ipa) add(std::string(spec::event_name(outcome.event)), outcome);
-      if (!ipa || may_be(asked, spec::SteKind::bypass)) add(to_text(outcome, layout_), outcome);
       // Likewise what GBPA does with an address that no bus has, and an STE that terminates.
-      const bool beyond =
+      const bool disabled =
           outcome.kind == OutcomeKind::abort && outcome.rule == spec::rule::DISABLED_PASSES;
-      if (beyond && may_be(asked, spec::SteKind::abort)) add("abort", outcome);
+      if (disabled) {
+        for (const bool abort : gbpa_) add(abort ? "abort" : "bypass", outcome);
+        if (may_be(asked, spec::SteKind::abort)) add("abort", outcome);
+      } else if (!ipa || may_be(asked, spec::SteKind::bypass)) {
+        add(to_text(outcome, layout_), outcome);
+      }
       // What an access meets is broken, too, if no step has been blamed for it.
       if (outcome.kind == OutcomeKind::any) note(outcome.rule, explained(caches_.view(), outcome));
     });
@@ -615,6 +631,7 @@ class Runner {
   std::map<std::string, std::set<u64>> may_hold_;  // words that MSIs write
   bool queue_off_ = false;
   bool was_enabled_ = false;
+  std::set<bool> gbpa_;           // what GBPA.ABORT may be
   std::string unsupported_;
   std::vector<ReleaseAction> released_;
   bool gave_up_ = false;

@@ -136,6 +136,7 @@ class Builder {
       case Bit::ptm: ptm_ = on; break;
       case Bit::e2h: out_.e2h = on; break;
       case Bit::vmw: out_.vmw = static_cast<unsigned>(line.value.value); break;
+      case Bit::gbpa: out_.gbpa_abort = on; break;
     }
   }
   void fact(const ResetLine& /*no fields*/) { out_.reset = true; }
@@ -358,6 +359,7 @@ class Builder {
     act(RingAction{step.relaxed});
   }
   void expand(const WaitStep& step) {
+    if (step.stall) return act(WaitAction{.msi = {}, .stall = step.stall->text});
     if (sync_held_) {
       fail(test_.run[step_].place, "wait",
            "a CMD_SYNC that is rung while the queue is off completes only after `cmdq on`");
@@ -388,7 +390,9 @@ class Builder {
   void expand(const SmmuenStep& step) { act(SmmuenAction{step.value.value != 0, !step.noack}); }
   void expand(const BroadcastStep& step) { act(BroadcastAction{step.command}); }
   void expand(const DsbStep& /*no operands*/) { act(DsbAction{}); }
-  void expand(const RegBitStep& step) { act(RegisterAction{step.which, step.value.value}); }
+  void expand(const RegBitStep& step) {
+    act(RegisterAction{step.which, step.value.value, !step.noack});
+  }
   void expand(const RegStrtabStep& step) { act(StrtabAction{address(step.table.text)}); }
   void expand(const DmaBeginStep& step) {
     act(DmaBeginAction{step.name.text, step.stream, step.va.value, step.direction, step.privileged,

@@ -69,7 +69,8 @@ struct RingAction {
 struct WaitAction {
   std::string msi;  ///< until this word holds `data`; empty: for the last CMD_SYNC
   u64 data = 0;
-  bool irq = false;  ///< until an interrupt is taken
+  bool irq = false;     ///< until an interrupt is taken
+  std::string stall{};  ///< until the record of this DMA's stall is read
 };
 /// Software writes a word that MSIs write.
 struct MsiStoreAction {
@@ -94,6 +95,7 @@ struct DsbAction {};
 struct RegisterAction {
   Bit which = Bit::atschk;
   u64 value = 0;
+  bool acknowledged = true;
 };
 struct StrtabAction {
   u64 pa = 0;
@@ -142,6 +144,7 @@ struct Layout {
   bool atschk = false;
   bool e2h = false;
   unsigned vmw = 0;
+  bool gbpa_abort = false;
   std::set<Lack> lacks;
   bool broadcasts = false;  ///< IDR0.BTM = 1 and CR2.PTM = 0: a driver may rely on them
   std::set<u64> ats_sids;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <set>
@@ -221,6 +222,7 @@ Expected<void> check_names(const Test& test) {
       if (auto ok = check(*access.promised); !ok) return ok;
     }
   }
+  constexpr const char* never_began = "a DMA that never began";
   std::set<std::string> dmas;
   for (const Step& step : test.run) {
     if (const auto* begin = std::get_if<DmaBeginStep>(&step.what)) {
@@ -230,7 +232,24 @@ Expected<void> check_names(const Test& test) {
     }
     const auto* end = std::get_if<DmaEndStep>(&step.what);
     if (end != nullptr && !dmas.contains(end->name.text)) {
-      return std::unexpected(bad({end->name.text, end->name.place}, "a DMA that never began"));
+      return std::unexpected(bad({end->name.text, end->name.place}, never_began));
+    }
+    const auto* wait = std::get_if<WaitStep>(&step.what);
+    if (wait != nullptr && wait->stall && !dmas.contains(wait->stall->text)) {
+      return std::unexpected(bad({wait->stall->text, wait->stall->place}, never_began));
+    }
+    const auto answers = [&](const Command& command) {
+      return !command.dma || dmas.contains(command.dma->text);
+    };
+    if (const auto* cmd = std::get_if<CmdStep>(&step.what);
+        cmd != nullptr && !answers(cmd->command)) {
+      return std::unexpected(bad({cmd->command.dma->text, cmd->command.dma->place}, never_began));
+    }
+    if (const auto* group = std::get_if<DoStep>(&step.what); group != nullptr) {
+      const auto wrong = std::ranges::find_if_not(group->commands, answers);
+      if (wrong != group->commands.end()) {
+        return std::unexpected(bad({wrong->dma->text, wrong->dma->place}, never_began));
+      }
     }
   }
   for (const DmaExpectation& dma : test.dmas) {

@@ -82,7 +82,7 @@ struct PrintLine {
            field("priv", ste.priv) + field("inst", ste.inst) + field("vmid", ste.vmid) +
            field("s2t0sz", ste.s2t0sz) + field("s2sl", ste.s2sl) + granule("s2tg", ste.s2tg) +
            field("s2ha", ste.s2ha) + field("s2hd", ste.s2hd) + field("s2haft", ste.s2haft) +
-           field("s2ttb", ste.s2ttb);
+           field("s2ttb", ste.s2ttb) + field("s1stalld", ste.s1stalld) + field("s2s", ste.s2s);
   }
   std::string operator()(const CdLine& cd) const {
     return "cd " + cd.name.text + (cd.index ? "." + text(*cd.index) : "") + field("v", cd.v) +
@@ -91,7 +91,7 @@ struct PrintLine {
            field("epd1", cd.epd1) + field("tbi0", cd.tbi0) + field("tbi1", cd.tbi1) +
            field("ha", cd.ha) + field("hd", cd.hd) + field("aset", cd.aset) + field("ttb", cd.ttb) +
            field("e0pd0", cd.e0pd0) + field("haft", cd.haft) + field("ttb1", cd.ttb1) +
-           field("e0pd1", cd.e0pd1) + field("mair", cd.mair);
+           field("e0pd1", cd.e0pd1) + field("mair", cd.mair) + field("s", cd.s);
   }
   std::string operator()(const L1StdLine& line) const {
     return "l1std " + line.table.text + " " + text(line.index) + field("span", line.span) +
@@ -162,6 +162,7 @@ struct PrintStep {
   }
   std::string operator()(const WaitStep& step) const {
     if (step.irq) return "wait irq";
+    if (step.stall) return "wait stall " + step.stall->text;
     return step.msi ? "wait msi " + step.msi->text + " " + text(step.data) : "wait";
   }
   std::string operator()(const MsiStoreStep& step) const {
@@ -187,7 +188,7 @@ struct PrintStep {
   std::string operator()(const DsbStep& /*no operands*/) const { return "dsb"; }
   std::string operator()(const RegBitStep& step) const {
     return "reg " + std::string(bit_words[static_cast<std::size_t>(step.which)]) + " " +
-           text(step.value);
+           text(step.value) + (step.noack ? " noack" : "");
   }
   std::string operator()(const RegStrtabStep& step) const {
     return "reg strtab " + step.table.text;
@@ -227,7 +228,8 @@ std::string print(const Command& command) {
          field("scale", command.scale) + field("ttl", command.ttl) + field("size", command.size) +
          field("range", command.range) + (command.irq ? " irq" : "") +
          (command.msi ? " msi=" + command.msi->text : "") + field("data", command.data) +
-         field("e2h", command.e2h);
+         field("e2h", command.e2h) +
+         (command.dma ? " " + command.dma->text + (command.retry ? " retry" : " abort") : "");
 }
 
 std::string print(const Test& test) {

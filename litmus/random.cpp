@@ -23,6 +23,7 @@ class Generator {
         queue_dice_(seed ^ 0x12345678),
         more_dice_(seed ^ 0x3c3c3c3d),
         field_dice_(seed ^ 0x0f1e2d3c),
+        ends_dice_(seed ^ 0x6b8b4567),
         size_(size),
         ats_(ats_dice_.one_in(3)),
         more_(static_cast<More>(std::min<u64>(more_dice_.below(16), u64{8}))) {}
@@ -40,6 +41,7 @@ class Generator {
     }
     more(steps);
     cached_fields(steps);
+    ends_of_faults(steps);
     disturb(steps);
     if (steps.size() > size_) steps.resize(size_);
     if (ats_) {
@@ -222,6 +224,26 @@ class Generator {
   }
 
   // ---- fields of CDs that entries carry, and flags that hardware sets; dice of their own ----
+  /// What stalls, and what becomes of accesses with SMMUEN = 0.
+  void ends_of_faults(Lines& steps) {
+    const auto put_in = [&](const std::string& line) {
+      const auto at = static_cast<std::ptrdiff_t>(ends_dice_.below(steps.size() + 1));
+      steps.insert(steps.begin() + at, line);
+    };
+    if (ends_dice_.one_in(12)) {
+      init_.push_back("gbpa " + ends_dice_.of({"0", "1", "1"}));
+      if (ends_dice_.one_in(2)) {
+        put_in("reg gbpa " + ends_dice_.of({"0", "1"}) + ends_dice_.of({"", " noack"}));
+      }
+      put_in(ends_dice_.of({"smmuen 0", "smmuen 0", "smmuen 1"}));
+    }
+    if (!ends_dice_.one_in(12) || prelude_ == "pasid") return;
+    init_line("cd C1 ", "asid=5 ttb=R") += ends_dice_.of({" s=1", " s=1", " s=0"});
+    for (u64 i = ends_dice_.below(3); i > 0; --i) {
+      put_in(ends_dice_.of({"store cd C1 s=1", "store cd C1 s=0", "store ste 1 s1stalld=1",
+                            "do CFGI_CD 1 0 leaf=1", "do CFGI_STE 1 leaf=1", "do STALL_TERM 1"}));
+    }
+  }
   enum class Field : u8 { tag, range, e0pd, flags, none };
 
   void cached_fields(Lines& steps) {
@@ -603,6 +625,7 @@ class Generator {
   Dice queue_dice_;
   Dice more_dice_;
   Dice field_dice_;
+  Dice ends_dice_;
   unsigned size_;
   bool ats_;
   More more_;

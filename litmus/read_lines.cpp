@@ -63,6 +63,13 @@ void read_command_operands(LineReader& reader, Command& command) {
     } else {
       reader.fields({{"leaf", field(command.leaf, 1)}});
     }
+  } else if (command.op == CommandOp::resume) {
+    command.dma = reader.name("a DMA");
+    const Token how = reader.word("abort or retry");
+    command.retry = how.text == resume_words[1];
+    if (!contains(resume_words, how.text)) reader.fail(how, "neither abort nor retry");
+  } else if (command.op == CommandOp::stall_term) {
+    command.sid = reader.number("a StreamID", ~u32{0});
   } else if (command.op == CommandOp::atc_inv) {
     const Stream stream = read_stream(reader);
     command.sid = stream.sid;
@@ -87,7 +94,8 @@ Command read_command(LineReader& reader) {
   command.place = token.place;
   const auto found = std::find(command_names.begin(), command_names.end(), token.text);
   if (found == command_names.end()) {
-    reader.fail(token, "not a command of the format (CFGI_*, TLBI_*, ATC_INV, SYNC)");
+    reader.fail(token,
+                "not a command of the format (CFGI_*, TLBI_*, ATC_INV, SYNC, RESUME, STALL_TERM)");
     return command;
   }
   command.op = static_cast<CommandOp>(found - command_names.begin());
@@ -110,15 +118,16 @@ std::optional<unsigned> words_named(const Object& object) {
     return unsigned{zero} | unsigned{one} << 1 | unsigned{two} << 2 | unsigned{three} << 3;
   };
   if (const auto* ste = std::get_if<SteLine>(&object)) {
-    return bits(
-        ste->v || ste->cfg || ste->cd || ste->cdmax || ste->fmt,
-        ste->s1dss || ste->cont || ste->eats || ste->strw || ste->priv || ste->inst,
-        ste->vmid || ste->s2t0sz || ste->s2sl || ste->s2tg || ste->s2ha || ste->s2hd || ste->s2haft,
-        ste->s2ttb.has_value());
+    return bits(ste->v || ste->cfg || ste->cd || ste->cdmax || ste->fmt,
+                ste->s1dss || ste->cont || ste->eats || ste->strw || ste->priv || ste->inst ||
+                    ste->s1stalld,
+                ste->vmid || ste->s2t0sz || ste->s2sl || ste->s2tg || ste->s2ha || ste->s2hd ||
+                    ste->s2haft || ste->s2s,
+                ste->s2ttb.has_value());
   }
   if (const auto* cd = std::get_if<CdLine>(&object)) {
     return bits(cd->v || cd->asid || cd->t0sz || cd->tg0 || cd->epd0 || cd->t1sz || cd->tg1 ||
-                    cd->epd1 || cd->tbi0 || cd->tbi1 || cd->ha || cd->hd || cd->aset,
+                    cd->epd1 || cd->tbi0 || cd->tbi1 || cd->ha || cd->hd || cd->aset || cd->s,
                 cd->ttb || cd->e0pd0 || cd->haft, cd->ttb1 || cd->e0pd1, cd->mair.has_value());
   }
   if (const auto* l1std = std::get_if<L1StdLine>(&object)) {
@@ -167,7 +176,9 @@ decltype(Step::what) read_store(LineReader& reader, const Token& verb) {
 WaitStep read_wait(LineReader& reader) {
   WaitStep wait;
   wait.irq = reader.take("irq");
-  if (!wait.irq && reader.take("msi")) {
+  if (!wait.irq && reader.take("stall")) {
+    wait.stall = reader.name("a DMA");
+  } else if (!wait.irq && reader.take("msi")) {
     wait.msi = reader.name("a word that an MSI writes");
     wait.data = reader.number("data", ~u32{0});
   }
@@ -183,13 +194,15 @@ std::optional<Bit> bit_named(std::string_view word) {
 }
 
 decltype(Step::what) read_register(LineReader& reader) {
-  const Token which = reader.word("strtab, atschk, e2h or vmw");
+  const Token which = reader.word("strtab, atschk, e2h, vmw or gbpa");
   const auto bit = bit_named(which.text);
   if (bit && *bit != Bit::btm && *bit != Bit::ptm) {
-    return RegBitStep{*bit, reader.number("a value of this field", bit_max(*bit))};
+    RegBitStep step{*bit, reader.number("a value of this field", bit_max(*bit))};
+    step.noack = *bit == Bit::gbpa && reader.take("noack");
+    return step;
   }
   if (which.text != "strtab") {
-    reader.fail(which, "not a register of the format; it has strtab atschk e2h vmw");
+    reader.fail(which, "not a register of the format; it has strtab atschk e2h vmw gbpa");
   }
   return RegStrtabStep{reader.name("a stream table")};
 }
@@ -287,6 +300,11 @@ OutcomeText read_outcome(LineReader& reader) {
   std::string_view rest = token.text;
   if (rest.substr(0, 5) == "late:") rest.remove_prefix(5);
   if (contains(fault_names, rest) || contains(outcome_words, rest)) {
+    return {token.text, token.place};
+  }
+  constexpr std::string_view stall = "!stall";
+  if (rest.ends_with(stall) &&
+      contains(stalling_names, rest.substr(0, rest.size() - stall.size()))) {
     return {token.text, token.place};
   }
   const auto strip = [&rest](std::string_view suffix) {
@@ -457,8 +475,9 @@ Verdict read_verdict(LineReader& reader, const Place& place) {
 
 std::string page_of_outcome(std::string_view text) {
   if (text.substr(0, 5) == "late:") text.remove_prefix(5);
-  if (contains(fault_names, text) || contains(outcome_words, text)) return "";
-  return std::string(text.substr(0, text.find_first_of("#:!")));
+  const std::string_view name = text.substr(0, text.find_first_of("#:!"));
+  if (contains(fault_names, name) || contains(outcome_words, name)) return "";
+  return std::string(name);
 }
 
 }  // namespace iommucheck::litmus

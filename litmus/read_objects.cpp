@@ -80,7 +80,9 @@ SteLine read_ste(LineReader& reader) {
        {"s2ha", number_to(reader, ste.s2ha, 1)},
        {"s2hd", number_to(reader, ste.s2hd, 1)},
        {"s2haft", number_to(reader, ste.s2haft, 1)},
-       {"s2ttb", target_to(reader, ste.s2ttb)}});
+       {"s2ttb", target_to(reader, ste.s2ttb)},
+       {"s1stalld", number_to(reader, ste.s1stalld, 1)},
+       {"s2s", number_to(reader, ste.s2s, 1)}});
   return ste;
 }
 
@@ -113,7 +115,8 @@ CdLine read_cd(LineReader& reader) {
        {"ttb1", target_to(reader, cd.ttb1)},
        {"e0pd1", number_to(reader, cd.e0pd1, 1)},
        {"mair", choice_to<MairKind>(reader, cd.mair,
-                                    {{"normal", MairKind::normal}, {"dev", MairKind::device}})}});
+                                    {{"normal", MairKind::normal}, {"dev", MairKind::device}})},
+       {"s", number_to(reader, cd.s, 1)}});
   return cd;
 }
 

@@ -19,8 +19,10 @@ std::span<const WordList> word_lists() {
       WordList{"operands of TLBI", tlbi_field_names},
       WordList{"operands of ATC_INV", atc_inv_field_names},
       WordList{"operands of SYNC", sync_field_names},
+      WordList{"operands of RESUME", resume_words},
       WordList{"outcomes", outcome_words},
       WordList{"events", fault_names},
+      WordList{"with !stall", stalling_names},
       WordList{"what a load reads", load_names},
       WordList{"rules", rule_names},
   };

@@ -110,6 +110,10 @@ Ste decode_ste(const FourWords& words, bool e2h) {
   // Arch 2.3 #3: split-stage ATS wants both stages; #7: S1CDMax up to SSIDSIZE = 20.
   ste.illegal = ste.has_stage1() && ste.cdmax > 20;
   ste.illegal |= ste.eats == 2 && (ste.config == Ste::Config::s1 || ste.config == Ste::Config::s2);
+  // IHI 0070 5.2: what stalls at stage 2 has no ATS.
+  ste.s1stalld = ste.has_stage1() && bit(words[1].word, 27);
+  ste.s2s = ste.has_stage2() && bit(words[2].word, 57);
+  ste.illegal |= ste.s2s && (ste.eats == 1 || ste.eats == 2);
   if (ste.has_stage2()) ste.illegal |= !read_stage2(words, ste.stage2);
   return ste;
 }
@@ -138,7 +142,9 @@ Cd decode_cd(const FourWords& words, const Ste& ste) {
   regime.haft = bit(words[1].word, 3) && regime.ha;
   regime.aset = bit(w0, 47);
   regime.mair = words[3].word;
-  cd.illegal = !bit(w0, 41);                            // arch 3.4 #6: no AArch32
+  cd.stalls = bit(w0, 44);
+  cd.illegal = !bit(w0, 41);  // arch 3.4 #6: no AArch32
+  cd.illegal |= cd.stalls && ste.s1stalld;
   cd.illegal |= bit(words[1].word, 3) && !bit(w0, 43);  // HAFT without HA
   // EL2 without E2H has one half, in which EPD0 has no effect.
   regime.half[0] = read_half(bit(w0, 14) && two_halves, words[1].word, bits(w0, 5, 0),

@@ -69,6 +69,8 @@ struct Ste {
   unsigned eats = 0;
   unsigned privcfg = 0;
   unsigned instcfg = 0;
+  bool s1stalld = false;
+  bool s2s = false;  ///< faults of stage 2 stall
   World world = World::el1;
   u16 vmid = 0;
   Stage2 stage2;  ///< of s2 and nest
@@ -111,7 +113,8 @@ struct Cd {
   bool unknown = false;
   bool valid = false;
   bool illegal = false;
-  Regime regime;  ///< with the tag of the STE
+  bool stalls = false;  ///< CD.S: of faults of stage 1; in no TLB
+  Regime regime;        ///< with the tag of the STE
 };
 
 struct L1 {  ///< L1STD or L1CD

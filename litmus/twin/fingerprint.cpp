@@ -120,7 +120,8 @@ struct Parts {
     to.add(extent.bytes);
   }
   static void put(Fingerprint& to, const Flight& flight) {
-    to.add(packed({flight.translated, flight.done, flight.entry.has_value()}));
+    to.add(packed(
+        {flight.translated, flight.done, flight.stalled, flight.told, flight.entry.has_value()}));
     if (flight.done) return;
     if (flight.entry) put(to, *flight.entry);
     put(to, flight.text);
@@ -157,6 +158,7 @@ Fingerprint fingerprint_of(const State& state) {
   Parts::put_each(to, state.words);
   to.add(Parts::packed({state.queue_off, state.interrupt, state.may_translate, state.may_bypass,
                         state.two_level, state.atschk, state.e2h, state.e2h_open, state.marked}));
+  to.add(Parts::packed({state.gbpa_abort.contains(false), state.gbpa_abort.contains(true)}));
   to.add(state.strtab);
   Parts::put_all(to, state.structures);
   Parts::put_all(to, state.items);

@@ -271,6 +271,12 @@ class Endings {
     out_.push_back({std::move(text), pa, {}, std::move(used), std::move(marks)});
   }
 
+  /// A fault of translation waits for an answer where its stage says so. IHI 0070 3.12.
+  void fault(std::string text, bool stalls, std::vector<Item> used) {
+    if (stalls && text != "any") text += "!stall";
+    emit(std::move(text), std::move(used));
+  }
+
   /// Memory is reached; `marks` that make something dirty say so.
   void reach(u64 pa, bool device, std::vector<Item> used, std::set<Mark> marks) {
     const auto is_dirty = [](const Mark& mark) { return mark.dirty; };
@@ -297,6 +303,7 @@ class IntermediateAccess : public Endings {
                      std::vector<Outcome>& out)
       : Endings(facts, state, by, out),
         stage2_(ste.stage2),
+        stalls_(ste.s2s),
         ipa_(by.va),
         kind_(overridden(ste, by.kind)) {}
 
@@ -310,9 +317,9 @@ class IntermediateAccess : public Endings {
     for (const Mapped& mapped : Stage2Look(facts_, state_, stage2_, ipa_).run()) {
       std::set<Mark> marks = mapped.marks;
       if (!mapped.fault.empty()) {
-        emit(mapped.fault, mapped.used);
+        fault(mapped.fault, stalls_, mapped.used);
       } else if (!permits(mapped.rights, kind_)) {
-        emit("F_PERMISSION", mapped.used);
+        fault("F_PERMISSION", stalls_, mapped.used);
       } else if (kind_.type != Kind::Type::write || marks_dirty(state_, mapped, marks)) {
         reach(mapped.pa, mapped.device, mapped.used, marks);
       }
@@ -321,6 +328,7 @@ class IntermediateAccess : public Endings {
 
  private:
   const Stage2& stage2_;
+  const bool stalls_;
   const u64 ipa_;
   const Kind kind_;
 };
@@ -328,15 +336,17 @@ class IntermediateAccess : public Endings {
 /// One transaction under one regime of stage 1, and what stage 2 is behind it.
 class Translation : public Endings {
  public:
-  Translation(const Facts& facts, const State& state, const Ste& ste, const Regime& regime,
+  Translation(const Facts& facts, const State& state, const Ste& ste, const Cd& cd,
               const Transaction& by, std::vector<Outcome>& out)
       : Endings(facts, state, by, out),
-        formed_{regime, 0, {}},
+        formed_{cd.regime, 0, {}},
         regime_(formed_.regime),
         half_(regime_.half[half_of(by.va)]),
         asked_(by.va),
         va_(untagged(by.va)),
         kind_(overridden(ste, by.kind)),
+        stalls_(cd.stalls),
+        stage2_stalls_(ste.s2s),
         split_(by.ats && ste.eats == 2),
         reads_too_(by.ats && by.kind.type == Kind::Type::execute && ste.instcfg < 2) {
     if (ste.config == Ste::Config::nest) formed_.through = ste.stage2;
@@ -353,7 +363,7 @@ class Translation : public Endings {
     }
     // What the CD says of the address; an entry that was filled through another may say otherwise.
     const bool refused = !in_range(half_, asked_) || (half_.e0pd && !kind_.privileged);
-    if (refused) emit("F_TRANSLATION", {});
+    if (refused) fault("F_TRANSLATION", stalls_, {});
     std::vector<Item> here;
     for (const Item& item : matching(state_, formed_)) {
       if (item.is_found_at(asked_, regime_) && !(refused && item.refuses(kind_))) {
@@ -368,7 +378,7 @@ class Translation : public Endings {
     }
     if (refused) return;
     if (half_.disabled) {
-      emit("F_TRANSLATION", {});
+      fault("F_TRANSLATION", stalls_, {});
       return;
     }
     const Tree& tree = half_.tree;
@@ -395,9 +405,9 @@ class Translation : public Endings {
     }
     for (const Mapped& by : Stage2Look(facts_, state_, *formed_.through, address).run()) {
       if (!by.fault.empty())
-        emit(by.fault, by.used);
+        fault(by.fault, stage2_stalls_, by.used);
       else if (!by.rights.readable)
-        emit("F_PERMISSION", by.used);
+        fault("F_PERMISSION", stage2_stalls_, by.used);
       else
         read(by.pa, by.used, by.marks, &by);
     }
@@ -415,9 +425,9 @@ class Translation : public Endings {
       std::set<Mark> all = marks;
       all.insert(by.marks.begin(), by.marks.end());
       if (!by.fault.empty()) {
-        emit(by.fault, both);
+        fault(by.fault, stage2_stalls_, both);
       } else if (!permits(by.rights, kind_)) {
-        emit("F_PERMISSION", both);
+        fault("F_PERMISSION", stage2_stalls_, both);
       } else if (kind_.type != Kind::Type::write || marks_dirty(state_, by, all)) {
         reach(by.pa, device || by.device, both, all);
       }
@@ -426,15 +436,16 @@ class Translation : public Endings {
 
   void hit(const Item& item) {
     if (item.refuses(kind_)) {
-      emit("F_TRANSLATION", {item});
+      fault("F_TRANSLATION", stalls_, {item});
       return;
     }
     if (item.unknown) {
       emit("any", {item});
       return;
     }
-    if (!permitted(item.rights) || !permits(item.rights2, kind_)) {
-      emit("F_PERMISSION", {item});
+    const bool by_stage1 = permitted(item.rights);
+    if (!by_stage1 || !permits(item.rights2, kind_)) {
+      fault("F_PERMISSION", by_stage1 ? stage2_stalls_ : stalls_, {item});
       return;
     }
     std::set<Mark> marks;
@@ -444,7 +455,7 @@ class Translation : public Endings {
       if (!item.rights.writable && !dirty.stage1) return;   // the walk starts again, and that is
       if (!item.rights2.writable && !dirty.stage2) return;  // done anyway
       if (!item.rights.writable && !writes(item.source, nullptr, marks)) {
-        emit("F_PERMISSION", {item});
+        fault("F_PERMISSION", stage2_stalls_, {item});
         return;
       }
       if (!item.rights.writable) marks.insert({item.source, true});
@@ -487,7 +498,7 @@ class Translation : public Endings {
       }
       const Decoded word = decode_descriptor(version.value.word, level, half_.tree, regime_.mair);
       if (word.kind == DescriptorKind::invalid) {
-        emit("F_TRANSLATION", used);
+        fault("F_TRANSLATION", stalls_, used);
         continue;
       }
       const bool is_table = word.kind == DescriptorKind::table;
@@ -496,7 +507,8 @@ class Translation : public Endings {
       std::set<Mark> more_marks = marks;
       const bool updates = !word.af && (is_table ? regime_.haft : regime_.ha);
       if (updates && !writes(pa, by, more_marks)) {
-        emit("F_PERMISSION", more);  // of stage 2: the flag is a write to the guest's table
+        // Of stage 2: the flag is a write to the guest's table.
+        fault("F_PERMISSION", stage2_stalls_, more);
         continue;
       }
       if (updates || version.by_hardware) more_marks.insert({pa, false});
@@ -534,18 +546,18 @@ class Translation : public Endings {
   void leaf(const Decoded& word, u64 descriptor, unsigned level, const std::vector<Item>& used,
             std::set<Mark> marks, const Mapped* by) {
     if (!word.af && !regime_.ha) {
-      emit("F_ACCESS", used);
+      fault("F_ACCESS", stalls_, used);
       return;
     }
     const u64 out = word.out + (va_ & (pow2(half_.tree.shift(level)) - 1));
     const bool dirtyable = regime_.hd && word.dbm && !word.writable;
     if (!permitted({word.writable, dirtyable, word.user, word.uxn, word.pxn})) {
-      emit("F_PERMISSION", used);
+      fault("F_PERMISSION", stalls_, used);
       return;
     }
     if (kind_.type == Kind::Type::write && !word.writable) {
       if (!writes(descriptor, by, marks)) {
-        emit("F_PERMISSION", used);
+        fault("F_PERMISSION", stage2_stalls_, used);
         return;
       }
       marks.insert({descriptor, true});
@@ -559,8 +571,10 @@ class Translation : public Endings {
   u64 asked_;
   u64 va_;  ///< without a tag
   Kind kind_;
-  bool split_;      ///< a request for an IPA
-  bool reads_too_;  ///< an answer to an ATS request grants execution together with reading only
+  bool stalls_;         ///< faults of stage 1
+  bool stage2_stalls_;  ///< faults of stage 2
+  bool split_;          ///< a request for an IPA
+  bool reads_too_;      ///< an answer to an ATS request grants execution together with reading only
 };
 
 /// The way from the SID to regimes; each outcome is given the configuration that it used.
@@ -598,8 +612,8 @@ class Configuration {
     return a.kind == b.kind && a.sid == b.sid && a.ssid == b.ssid;
   }
 
-  void emit(const char* text) { out_.push_back({text, std::nullopt, used_, {}, {}}); }
-  void refuse(const char* text) { emit(by_.ats ? "denied" : text); }
+  void emit(std::string text) { out_.push_back({std::move(text), std::nullopt, used_, {}, {}}); }
+  void refuse(const std::string& text) { emit(by_.ats ? "denied" : text); }
 
   /// Arch 3.2.
   void by_ste(const Ste& ste) {
@@ -654,12 +668,13 @@ class Configuration {
   void cd_is_mapped(const Ste& ste, u64 address) {
     if (ste.config != Ste::Config::nest || facts_.layout.region_of(address) != nullptr) return;
     for (const Mapped& by : Stage2Look(facts_, state_, ste.stage2, address).run()) {
+      const std::string stall = ste.s2s ? "!stall" : "";
       if (by.fault == "any")
         emit("any");
       else if (!by.fault.empty())
-        refuse(by.fault.c_str());
+        refuse(by.fault + stall);
       else if (!by.rights.readable)
-        refuse("F_PERMISSION");
+        refuse("F_PERMISSION" + stall);
     }
   }
 
@@ -707,7 +722,7 @@ class Configuration {
           refuse("C_BAD_CD");
         } else {
           const std::size_t first = out_.size();
-          Translation(facts_, state_, ste, cd.regime, by_, out_).run();
+          Translation(facts_, state_, ste, cd, by_, out_).run();
           const std::set<Mark> marks = marks_of_fetch(ste, ssid, structure.place);
           for (std::size_t i = first; i < out_.size(); ++i) {
             out_[i].configuration = used_;
@@ -865,7 +880,9 @@ std::vector<Outcome> outcomes(const Facts& facts, const State& state, const Tran
       std::ranges::move(outcomes_of_translated(facts, state, by, entry), std::back_inserter(out));
     }
   }
-  if (state.may_bypass) out.push_back({by.ats ? "denied" : "bypass", std::nullopt, {}, {}, {}});
+  for (const bool abort : state.may_bypass ? state.gbpa_abort : std::set<bool>{}) {
+    out.push_back({by.ats ? "denied" : abort ? "abort" : "bypass", std::nullopt, {}, {}, {}});
+  }
   if (!state.may_translate) return out;
   if (state.unknown_sids.contains(by.sid)) out.push_back({"any", std::nullopt, {}, {}, {}});
   Configuration(facts, state, by, out).run();

@@ -157,8 +157,10 @@ struct Flight {
   bool ats = false;
   std::optional<AtcEntry> entry;  ///< by which its Translated access is, or will be, made
   bool translated = false;
-  bool done = false;  ///< it took effect
-  std::string text;   ///< of its outcome
+  bool done = false;     ///< it took effect
+  bool stalled = false;  ///< it waits for an answer
+  bool told = false;     ///< and its record was read
+  std::string text;      ///< of its outcome
   std::optional<u64> pa;
   std::set<std::size_t> commands;    ///< slots that covered what it uses: their SYNC waits for it
   std::set<std::size_t> broadcasts;  ///< likewise, and their DSB
@@ -219,6 +221,7 @@ struct State {
   bool interrupt = false;            ///< raised, and not taken
   bool may_translate = true;
   bool may_bypass = false;
+  std::set<bool> gbpa_abort{false};  ///< what GBPA.ABORT may be
   u64 strtab = 0;
   bool two_level = false;
   std::vector<Structure> structures;

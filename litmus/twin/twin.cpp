@@ -33,6 +33,7 @@ class Schedules {
     state.atschk = facts_.layout.atschk;
     state.vmw = facts_.layout.vmw;
     state.e2h = facts_.layout.e2h;
+    state.gbpa_abort = {facts_.layout.gbpa_abort};
     if (facts_.layout.reset) {
       state.may_translate = false;
       state.may_bypass = true;
@@ -95,6 +96,10 @@ class Schedules {
       State after = state;
       after.queue[i].acted = true;
       const Command command = after.queue[i].command;
+      if (command.op == CommandOp::resume || command.op == CommandOp::stall_term) {
+        answer(std::move(after), command, next);
+        continue;
+      }
       const Acting by{
           .command = command,
           .vmw = state.vmw,
@@ -154,6 +159,13 @@ class Schedules {
   /// What is waited for has happened in this schedule.
   static bool has_come(State& state, const WaitAction& wait) {
     if (wait.irq) return std::exchange(state.interrupt, false);
+    if (!wait.stall.empty()) {
+      bool stalled = false;
+      for (Flight& flight : state.flights) {
+        if (flight.name == wait.stall) stalled = flight.told = flight.stalled;
+      }
+      return stalled;
+    }
     if (!wait.msi.empty()) return state.words[wait.msi] == wait.data;
     for (std::size_t i = 0; i < state.queue.size(); ++i) {
       const Slot& slot = state.queue[i];
@@ -161,6 +173,44 @@ class Schedules {
       if (!is_done(state, i)) return false;
     }
     return true;
+  }
+
+  /// New accesses of the stream surely end: what it stalls is for CMD_STALL_TERM to end.
+  static bool ends_for_sure(const State& state, u64 sid) {
+    bool all = !state.unknown_sids.contains(sid);
+    for_each_ste(state, sid, [&all](const Ste& ste) {
+      all &= !ste.unknown && (!ste.valid || ste.illegal || ste.config == Ste::Config::abort);
+    });
+    return all;
+  }
+
+  /// CMD_RESUME, CMD_STALL_TERM. Whether the one finds an access whose record nobody has read is
+  /// CONSTRAINED UNPREDICTABLE, and whether the other ends anything of a stream that does not end
+  /// new ones UNPREDICTABLE. IHI 0070 4.7.1, 4.7.2.
+  void answer(State after, const Command& command, std::size_t next) {
+    bool unread = false;
+    const State before = after;
+    for (Flight& flight : after.flights) {
+      const bool named = command.dma ? flight.name == command.dma->text
+                                     : flight.stream.sid.value == command.sid->value;
+      if (!flight.stalled || !named) continue;
+      unread |= command.dma ? !flight.told : !ends_for_sure(after, command.sid->value);
+      if (command.retry) {
+        flight.stalled = flight.told = false;
+        flight.text.clear();
+      } else {
+        end_stall(after, flight);
+      }
+    }
+    explore(std::move(after), next);
+    if (unread) explore(before, next);
+  }
+
+  void end_stall(const State& state, Flight& flight) {
+    flight.stalled = flight.told = false;
+    flight.done = true;
+    flight.text = "abort";
+    record(state, flight.name, flight.text);
   }
 
   /// Every DMA that uses what the command covers: the CMD_SYNC after it, or the DSB, waits for it.
@@ -225,6 +275,12 @@ class Schedules {
   void fly(const State& state, std::size_t index, std::size_t next) {
     const Flight& flight = state.flights[index];
     if (flight.done) return;
+    if (flight.stalled) {
+      if (!state.may_bypass) return;  // SMMUEN = 0 ends it. IHI 0070 6.3.9.6
+      State after = state;
+      end_stall(after, after.flights[index]);
+      return explore(after, next);
+    }
     if (flight.translated) {
       State after = state;
       finish_flight(after, after.flights[index]);
@@ -241,8 +297,14 @@ class Schedules {
          flight.entry ? by_entry(state, how, *flight.entry) : outcomes(facts_, state, how)) {
       State after = state;
       Flight& changed = after.flights[index];
-      changed.translated = true;
+      // What waits uses nothing, and is nobody's to wait for. IHI 0070 4.7.3.
+      changed.stalled = outcome.text.ends_with("!stall");
+      changed.translated = !changed.stalled;
       changed.text = outcome.text;
+      if (changed.stalled) {
+        explore(after, next);
+        continue;
+      }
       changed.pa = outcome.pa;
       changed.items = as_covered(outcome.items);
       changed.configuration = std::move(outcome.configuration);
@@ -370,7 +432,8 @@ class Schedules {
     // What has not ended takes its effect after the last step.
     for (const Flight& flight : state.flights) {
       if (flight.done) continue;
-      if (flight.translated)
+      if (flight.stalled && state.may_bypass) record(state, flight.name, "abort");
+      if (flight.translated || flight.stalled)
         record(state, flight.name, flight.text);
       else
         for (const Outcome& outcome : flight.entry
@@ -495,6 +558,9 @@ class Schedules {
     } else if (const auto* smmuen = std::get_if<SmmuenAction>(&action.what)) {
       barrier(state, action.agent);
       set_smmuen(state, *smmuen);
+      for (Flight& flight : state.flights) {
+        if (flight.stalled && !state.may_translate) end_stall(state, flight);
+      }
     } else if (const auto* ats = std::get_if<AtsAction>(&action.what)) {
       barrier(state, action.agent);
       set_ats(state, *ats);
@@ -503,6 +569,7 @@ class Schedules {
       if (field->which == Bit::atschk) set_atschk(state, field->value != 0);
       if (field->which == Bit::e2h) set_e2h(state, field->value != 0);
       if (field->which == Bit::vmw) set_vmw(state, static_cast<unsigned>(field->value));
+      if (field->which == Bit::gbpa) set_gbpa(state, *field);
     } else if (const auto* broadcast = std::get_if<BroadcastAction>(&action.what)) {
       const bool heard = facts_.layout.broadcasts && !is_illegal(broadcast->command);
       if (heard) state.broadcasts.push_back({broadcast->command, action.agent});
@@ -625,6 +692,11 @@ class Schedules {
     keep_with_stes(state, state.e2h, state.old_e2h);
     state.e2h = on;
     state.e2h_open = true;
+  }
+
+  static void set_gbpa(State& state, const RegisterAction& field) {
+    if (field.acknowledged) state.gbpa_abort.clear();
+    state.gbpa_abort.insert(field.value != 0);
   }
 
   static void set_smmuen(State& state, const SmmuenAction& smmuen) {
