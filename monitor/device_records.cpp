@@ -13,6 +13,7 @@
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
 #include "spec/smmu/causes.h"
+#include "spec/smmu/command.h"
 #include "spec/smmu/event_rules.h"
 
 namespace iommucheck::oracle {
@@ -73,6 +74,10 @@ void DeviceRules::push_open(Open open) {
     open.overflows =
         surely_records(open) && surely >= slots && !merges(open) && !smmu_.event_overflow_open();
     open.overflows_before = overflows_;
+  }
+  if (open.stalled) {
+    open.alone = waiting_.empty() && !open.any && !stalls_ending_;
+    waiting_.push_back({.sid = open.access.sid, .stag = {}, .which = open.which});
   }
   open_.push_back(std::move(open));
 }
@@ -135,7 +140,10 @@ void DeviceRules::record(const trace::EventRecord& words) {
 /// What waits is named by its StreamID and STAG: two at a time are not called the same. Records of
 /// which it may be that theirs was let go meanwhile say nothing. IHI 0070 3.12.2.
 void DeviceRules::check_stag(u32 which, const trace::EventRecord& words) {
-  if (which < stalls_from_) return;
+  for (Waiting& one : waiting_) {
+    if (one.which == which) one.stag = bits(words[1], 15, 0);
+  }
+  if (which < stalls_from_ || stalls_ending_) return;
   const u64 sid = bits(words[0], 63, 32), stag = bits(words[1], 15, 0);
   if (stags_.emplace(sid, stag).second) return;
   find(rule::EVENT_RECORD, "two stalls with one STAG",
@@ -144,10 +152,56 @@ void DeviceRules::check_stag(u32 which, const trace::EventRecord& words) {
                    sid, stag));
 }
 
-/// A command may be one that ends a stall, SMMUEN = 0 ends all.
+/// SMMUEN = 0 ends all, and a queue that goes on may do what it was told long ago.
 void DeviceRules::stalls_may_end() {
   stags_.clear();
   stalls_from_ = before_;
+  for (Waiting& one : waiting_) one.ending = false;  // the command may be dropped
+  stalls_change();
+}
+
+/// What has no record yet may never have one.
+void DeviceRules::stalls_change() {
+  for (Open& open : open_) open.alone = false;
+}
+
+/// CMD_STALL_TERM ends what a stream has waiting for certain where new accesses end, too.
+void DeviceRules::ends_stream(u64 sid) {
+  std::erase_if(stags_, [&](const auto& stall) { return stall.first == sid; });
+  bool ends = true;
+  const spec::Access any{.sid = static_cast<u32>(sid)};
+  ends &= caches_.outcomes(any, [&](const Outcome& o) { ends &= o.kind == OutcomeKind::abort; });
+  for (Waiting& one : waiting_) one.ending |= ends && one.sid == sid;
+}
+
+/// CMDQ_PROD is written: CMD_RESUME ends the one that it names, CMD_STALL_TERM those of a stream,
+/// at any time until they are consumed. IHI 0070 4.7.1, 4.7.2.
+void DeviceRules::stalls_end_by_commands() {
+  const std::set<u64> slots = std::exchange(slots_, {});
+  bool ends = slots.empty();  // commands of before: nobody has looked at them
+  if (ends) stags_.clear();
+  for (const u64 slot : slots) {
+    const spec::Content low = caches_.memory().newest(slot);
+    const spec::Content high = caches_.memory().newest(slot + 8);
+    const spec::Command command =
+        spec::decode_command(low.value, high.value, caches_.capabilities());
+    if (low.unknown || high.unknown) {
+      stags_.clear();
+      ends = true;
+    } else if (command.op == spec::Opcode::resume) {
+      stags_.erase({command.sid, command.stag});
+      for (Waiting& one : waiting_) {
+        const bool named = one.sid == command.sid && one.stag == command.stag;
+        one.ending |= named && !command.ac && !command.ssec;
+      }
+      ends = true;
+    } else if (command.op == spec::Opcode::stall_term) {
+      if (!command.ssec) ends_stream(command.sid);
+      ends = true;
+    }
+  }
+  stalls_ending_ |= ends;
+  if (ends) stalls_change();
 }
 
 RecordClaim DeviceRules::claim_of(const Open& open) const {
@@ -419,12 +473,17 @@ void DeviceRules::missing(const Open& open) {
              (smmu_.event_overflow() ? "1" : "0"));
     return;
   }
-  if (!surely_records(open) || !open.has_room || is_merged(open)) return;
+  // What stalls while nothing else does is told, and no other record stands for it. 3.12.2.
+  const bool told = open.alone && std::ranges::all_of(open.candidates, [&](const Outcome& o) {
+                      return records(open, o) && o.stalled();
+                    });
+  if (!told && (!surely_records(open) || is_merged(open))) return;
+  if (!open.has_room) return;
   ask(rule::EVENT_LOST, true);
   find(rule::EVENT_LOST,
        {.what = "no " + outcome_name(open.candidates.front()), .features = open.features},
-       access_text(open.access) + " is terminated, and its record (" +
-           outcome_name(open.candidates.front()) + ") was not seen within " +
+       access_text(open.access) + (open.stalled ? " waits" : " is terminated") +
+           ", and its record (" + outcome_name(open.candidates.front()) + ") was not seen within " +
            std::to_string(looks_max) + " looks at the event queue");
   found_.back().which = open.which;
 }
@@ -434,7 +493,7 @@ void DeviceRules::queue_looked_at() {
   if (forgotten_ != 0) --forgotten_;
   for (std::size_t i = open_.size(); i-- != 0;) {
     // One that waits for room, or behind as many as the SMMU can name, is recorded whenever.
-    if (open_[i].stalled) continue;
+    if (open_[i].stalled && !open_[i].alone) continue;
     if (open_[i].which >= shown_at_ || ++open_[i].looks < looks_max) continue;
     const Open open = std::move(open_[i]);
     open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(i));

@@ -8,6 +8,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/bits.h"
 #include "monitor/device_text.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/protocol.h"
@@ -86,6 +87,9 @@ void DeviceRules::begin_case() {
   breadth_.clear();
   came_.clear();
   stags_.clear();
+  waiting_.clear();
+  slots_.clear();
+  stalls_ending_ = false;
   before_ = stalls_from_ = 0;
   new_records_ = shown_at_ = overflows_ = 0;
   forgotten_ = 0;
@@ -99,6 +103,10 @@ void DeviceRules::begin_case() {
 }
 
 void DeviceRules::stored(u64 pa, u64 words) {
+  if (!smmu_.is_command_slot(pa)) stalls_change();
+  for (u64 i = 0; i < words && smmu_.is_command_slot(pa + 8 * i); ++i) {
+    slots_.insert(align_down(pa + 8 * i, 4));
+  }
   changed_since_enabled_ = enabled_once_;
   if (enabled_once_) nested_.before_store(caches_, pa, words);
 }
@@ -115,7 +123,8 @@ void DeviceRules::register_write(u32 offset, u64 value) {
       enabled_once_ = true;
     }
   }
-  if (offset == reg::cr0 || offset == reg::cmdq_prod || offset == reg::gerrorn) stalls_may_end();
+  if (offset == reg::cr0 || offset == reg::gerrorn) stalls_may_end();
+  if (offset == reg::cmdq_prod) stalls_end_by_commands();
   // An acknowledged error lets the queue go on by itself, as PROD does. IHI 0070 7.1.
   if (offset == reg::cmdq_prod || offset == reg::gerrorn) waits_cons_ = 0;
   if (offset == reg::gerrorn) {
@@ -406,6 +415,7 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
   if (offset == reg::cr0ack && value != smmu_.cr0()) late(waits_cr0_, "CR0ACK");
   if (offset == reg::cr0ack && !smmu_.smmuen() && (value & spec::cr0::smmuen) == 0) {
     surely_disabled_ = true;
+    waiting_.clear();
   }
   if (offset == reg::gbpa && (value & spec::gbpa::update) != 0) late(waits_gbpa_, "GBPA.Update");
   if (offset == reg::cmdq_cons) {
@@ -414,6 +424,11 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
     if (value != last_cons_) waits_cons_ = 0;
     last_cons_ = value;
     const bool there = (value & 0xfffff) == smmu_.commands_end();
+    if (there && stalls_ending_ && !smmu_.stopped_by_error()) {
+      stalls_ending_ = false;
+      stalls_from_ = before_;
+      std::erase_if(waiting_, [](const Waiting& one) { return one.ending; });
+    }
     if (!there && (smmu_.cr0() & spec::cr0::cmdqen) != 0) late(waits_cons_, "CMDQ_CONS");
     if (there) ask(rule::REGISTER_PROGRESS, true);
     error_shown_ =

@@ -94,6 +94,7 @@ class DeviceRules {
     bool wrong = false;       ///< it should not have been terminated; `rule`, `features` say why
     bool translates = false;  ///< by what memory says, whatever a cache may still say
     bool stalled = false;
+    bool alone = false;      ///< it stalled, and surely nothing else waited; nothing changed since
     bool has_room = true;    ///< a record of it surely finds a place in the queue
     bool overflows = false;  ///< it surely finds none, and OVFLG toggles
     u64 overflows_before = 0;
@@ -107,6 +108,13 @@ class DeviceRules {
   struct Settled {
     SeenRecord record;
     Open open;
+  };
+  /// What may wait for a command.
+  struct Waiting {
+    u64 sid = 0;
+    std::optional<u64> stag;  ///< as its record said
+    u32 which = 0;
+    bool ending = false;  ///< by a command that may not be consumed yet
   };
   struct Plain {
     bool known = false;
@@ -163,6 +171,9 @@ class DeviceRules {
   [[nodiscard]] static bool fits(const RecordClaim& claim, const trace::EventRecord& words);
   void check_stag(u32 which, const trace::EventRecord& words);
   void stalls_may_end();
+  void stalls_end_by_commands();
+  void ends_stream(u64 sid);
+  void stalls_change();
   void settle(const SeenRecord& record, const Open& open, bool fresh);
   void nobodys(const SeenRecord& record);
   [[nodiscard]] RecordClaim claim_of(const Open& open) const;
@@ -203,6 +214,9 @@ class DeviceRules {
   std::vector<u32> breadth_;
   std::vector<trace::EventRecord> came_;  // records of the case
   std::set<std::pair<u64, u64>> stags_;   // StreamID and STAG of what surely waits still
+  std::vector<Waiting> waiting_;
+  std::set<u64> slots_;         // of the command queue that were written since CMDQ_PROD was
+  bool stalls_ending_ = false;  // by commands that may not be consumed yet
   u32 stalls_from_ = 0;  // accesses before it may have been let go by a command, or SMMUEN = 0
   u32 before_ = 0;       // accesses before the one that is judged
   u64 new_records_ = 0;  // that EVENTQ_PROD showed and record() did not bring yet

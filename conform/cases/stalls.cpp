@@ -73,6 +73,78 @@ void end_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// As often as the SMMU has names, and once more: each is told, since nothing else waits.
+void names_free_case(const DeviceIdentity& device, std::vector<Case>& cases, bool by_command) {
+  const unsigned names = spec::parse_capabilities(device.id).stall_max;
+  constexpr unsigned most = 64;
+  if (names > most) return;
+  CaseBuilder b =
+      stalling(device, by_command ? "CMD_STALL_TERM frees names" : "SMMUEN = 0 frees names");
+  const spec::Ste<u64> translates = b.stage1_ste(0);
+  spec::Ste<u64> ends{};
+  ends.dw[0] = 1;
+  const auto put = [&](const spec::Ste<u64>& ste) {
+    b.ste(0, ste);
+    spec::Command cfgi;
+    cfgi.op = spec::Opcode::cfgi_ste;
+    cfgi.sid = b.sid(0);
+    b.command(cfgi);
+    b.sync();
+  };
+  for (unsigned i = 0; i <= names; ++i) {
+    b.access(0x1000);
+    for (unsigned look = 0; look < 3; ++look) b.poll();
+    if (by_command) {
+      put(ends);
+      spec::Command term;
+      term.op = spec::Opcode::stall_term;
+      term.sid = b.sid(0);
+      b.command(term);
+      b.sync();
+      put(translates);
+    } else {
+      b.disable();
+      b.enable();
+    }
+  }
+  cases.push_back(b.take());
+}
+
+/// Commands that name another stream leave what waits, and its STAG: CMD_RESUME of each of the
+/// STAGs that it may have, CMD_STALL_TERM of a stream that ends what it sends.
+void other_stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr u64 stags = 16;
+  for (const bool by_name : {true, false}) {
+    CaseBuilder b = stalling(
+        device, by_name ? "CMD_RESUME of another stream" : "CMD_STALL_TERM of another stream");
+    for (unsigned round = 0; round < 3; ++round) {
+      for (u64 i = 0; i < 3; ++i) b.access(0x1000 * (1 + i + 3 * round));
+      b.poll();
+      if (round == 2) break;
+      if (!by_name && round == 0) {
+        spec::Ste<u64> ends_all{};
+        ends_all.dw[0] = 1;
+        b.ste(1, ends_all);
+        spec::Command cfgi;
+        cfgi.op = spec::Opcode::cfgi_ste;
+        cfgi.sid = b.sid(1);
+        b.command(cfgi);
+        b.sync();
+      }
+      for (u64 i = 0; i < (by_name ? stags : 1); ++i) {
+        spec::Command ends;
+        ends.op = by_name ? spec::Opcode::resume : spec::Opcode::stall_term;
+        ends.sid = b.sid(1);
+        ends.stag = i;
+        ends.ab = by_name;
+        b.command(ends);
+      }
+      b.sync();
+    }
+    cases.push_back(b.take());
+  }
+}
+
 }  // namespace
 
 void stall_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -81,6 +153,8 @@ void stall_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const unsigned streams : {1U, 2U}) names_case(device, cases, streams);
   full_queue_case(device, cases);
   end_cases(device, cases);
+  other_stream_cases(device, cases);
+  for (const bool by_command : {true, false}) names_free_case(device, cases, by_command);
 }
 
 }  // namespace iommucheck::oracle
