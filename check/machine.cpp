@@ -422,7 +422,7 @@ namespace {
 
 /// What machines of a campaign differ in. The default machine has none of them, and of two each is
 /// there without the other, and both are, on one of those beside it (covering_columns).
-enum class Feature : u8 {
+enum class Trait : u8 {
   incoherent,         ///< COHACC = 0
   no_ranges,          ///< RIL = 0
   bbml,               ///< not 0
@@ -444,17 +444,14 @@ enum class Feature : u8 {
   left_on,      ///< by whoever had the SMMU before (boot=dirty)
   count
 };
-using Features = u32;  // a bit each
+using Traits = u32;  // a bit each
 
-constexpr bool has(Features features, Feature feature) {
-  return bit(features, static_cast<unsigned>(feature));
-}
+constexpr bool has(Traits traits, Trait trait) { return bit(traits, static_cast<unsigned>(trait)); }
 
 /// Those that leave less to be asked of a driver, or that some are not for.
-constexpr Feature poor[] = {Feature::no_ats, Feature::no_stalls, Feature::no_hooks,
-                            Feature::incoherent};
+constexpr Trait poor[] = {Trait::no_ats, Trait::no_stalls, Trait::no_hooks, Trait::incoherent};
 
-/// Any two features need sets of machines that meet, and of which none is part of the other, beside
+/// Any two traits need sets of machines that meet, and of which none is part of the other, beside
 /// a machine without either. Three of seven for each that is poor, no machine in all of them...
 constexpr u32 poor_columns[] = {0b0000111, 0b0011001, 0b0101010, 0b0110100};
 static_assert(std::size(poor) == std::size(poor_columns));
@@ -470,8 +467,8 @@ std::vector<u32> covering_columns() {
   return columns;
 }
 
-/// Of each drawn machine. Which is which, and which feature is on which, is the seed's.
-std::array<Features, MachinePlan::drawn_count> drawn_features(Draw& draw) {
+/// Of each drawn machine. Which is which, and which trait is on which, is the seed's.
+std::array<Traits, MachinePlan::drawn_count> drawn_traits(Draw& draw) {
   const auto shuffle = [&](auto& list) {
     for (u32 left = static_cast<u32>(list.size()); left > 1; --left) {
       std::swap(list[left - 1], list[draw.below(left)]);
@@ -482,23 +479,23 @@ std::array<Features, MachinePlan::drawn_count> drawn_features(Draw& draw) {
   std::array<u32, MachinePlan::drawn_count> places{};
   std::iota(places.begin(), places.end(), 0U);
   shuffle(places);
-  std::array<Features, MachinePlan::drawn_count> features{};
+  std::array<Traits, MachinePlan::drawn_count> traits{};
   std::size_t next = 0;
-  for (u32 feature = 0; feature < static_cast<u32>(Feature::count); ++feature) {
-    const auto* rare = std::ranges::find(poor, static_cast<Feature>(feature));
+  for (u32 trait = 0; trait < static_cast<u32>(Trait::count); ++trait) {
+    const auto* rare = std::ranges::find(poor, static_cast<Trait>(trait));
     const u32 column =
         rare == std::end(poor) ? columns[next++] : poor_columns[rare - std::begin(poor)];
     for (u32 machine = 0; machine < MachinePlan::drawn_count; ++machine) {
-      features[places[machine]] |= ((column >> machine) & 1) << feature;
+      traits[places[machine]] |= ((column >> machine) & 1) << trait;
     }
   }
-  return features;
+  return traits;
 }
 
 /// Versions have what they must: RIL and BBML from SMMUv3.2 on, either from SMMUv3.1 on.
-void set_version(Capabilities& caps, Features features, Draw& draw) {
-  const bool ranges = !has(features, Feature::no_ranges);
-  const bool bbml = has(features, Feature::bbml);
+void set_version(Capabilities& caps, Traits traits, Draw& draw) {
+  const bool ranges = !has(traits, Trait::no_ranges);
+  const bool bbml = has(traits, Trait::bbml);
   const u32 lowest = ranges || bbml ? 1 : 0;
   caps.minor = draw.from(lowest, ranges && bbml ? 3 : 1);
   caps.ril = ranges;
@@ -507,33 +504,33 @@ void set_version(Capabilities& caps, Features features, Draw& draw) {
   caps.fwb = caps.minor >= 2;
   caps.e0pd = caps.minor >= 3;
   caps.stt = caps.minor >= 1 && draw.one_in(3);
-  caps.s2p = has(features, Feature::stage2);
+  caps.s2p = has(traits, Trait::stage2);
   caps.vmid16 = caps.s2p && draw.one_in(2);
   caps.hyp = caps.s2p && (caps.minor >= 2 || draw.one_in(3));
 }
 
-void set_sizes(Machine& machine, Features features, Draw& draw) {
+void set_sizes(Machine& machine, Traits traits, Draw& draw) {
   Capabilities& caps = machine.caps;
-  caps.ssidsize = has(features, Feature::high_pasids) ? draw.of({10, 11, caps.cd2l ? 20U : 10U})
-                                                      : draw.of({0, 1, 3, 6, 7, 8, 8, 8});
-  const bool two_levels = !has(features, Feature::one_level_streams);
+  caps.ssidsize = has(traits, Trait::high_pasids) ? draw.of({10, 11, caps.cd2l ? 20U : 10U})
+                                                  : draw.of({0, 1, 3, 6, 7, 8, 8, 8});
+  const bool two_levels = !has(traits, Trait::one_level_streams);
   caps.two_level_stream_table = two_levels;
   caps.sidsize = two_levels ? draw.of({7, 8, 16, 20, 32}) : draw.from(4, 6);
   caps.cmdqs = draw.from(5, 8);
   machine.cmdq_log2size = draw.one_in(2) ? 0 : draw.from(5, 8);
-  if (has(features, Feature::few_commands)) {
+  if (has(traits, Trait::few_commands)) {
     // Wanted by the platform, or all that there is.
     u32& lg2 = draw.one_in(2) ? machine.cmdq_log2size : caps.cmdqs;
     lg2 = draw.of({3, 3, 4});
   }
-  caps.eventqs = has(features, Feature::few_events) ? draw.from(2, 3) : draw.from(4, 7);
-  caps.oas_lg2 = has(features, Feature::narrow) ? draw.of({32, 36, 40, 42}) : draw.of({44, 48});
+  caps.eventqs = has(traits, Trait::few_events) ? draw.from(2, 3) : draw.from(4, 7);
+  caps.oas_lg2 = has(traits, Trait::narrow) ? draw.of({32, 36, 40, 42}) : draw.of({44, 48});
 }
 
 /// The first one can do what the SMMU can; the others some of it, or more.
-void set_devices(Machine& machine, Features features, Draw& draw) {
+void set_devices(Machine& machine, Traits traits, Draw& draw) {
   constexpr u32 high_bits = 10;  // tables for more cost time, and show nothing else
-  const u32 most = has(features, Feature::high_pasids) ? high_bits : pasid_bits_max;
+  const u32 most = has(traits, Trait::high_pasids) ? high_bits : pasid_bits_max;
   const u32 widest = std::min<u32>(machine.caps.ssidsize, most);
   const bool far = draw.one_in(3);
   const u32 count = draw.from(2, devices_max);
@@ -541,9 +538,9 @@ void set_devices(Machine& machine, Features features, Draw& draw) {
   machine.devices.clear();
   for (u32 i = 0; i < count; ++i) {
     DeviceSetup device;
-    const u32 streams = i != 0                                ? draw.of({1, 1, 1, 2, 3})
-                        : has(features, Feature::two_streams) ? draw.of({2, 2, 3})
-                                                              : 1;
+    const u32 streams = i != 0                            ? draw.of({1, 1, 1, 2, 3})
+                        : has(traits, Trait::two_streams) ? draw.of({2, 2, 3})
+                                                          : 1;
     for (u32 n = 0; n < streams; ++n) {
       device.stream_ids.push_back(drawn_stream_id(draw, machine.caps, far, taken));
     }
@@ -553,28 +550,28 @@ void set_devices(Machine& machine, Features features, Draw& draw) {
                            : draw.of({0, widest, std::min<u32>(widest + 2, most), 1, 3, 5});
     device.ats = i == 0 || draw.one_in(2);
     device.stall = i == 0 ? !draw.one_in(3) : draw.one_in(2);
-    if (i < 2 && has(features, Feature::group)) device.group = 1;
+    if (i < 2 && has(traits, Trait::group)) device.group = 1;
     machine.devices.push_back(std::move(device));
   }
   drop_what_is_not_there(machine);
 }
 
-Machine machine_with(Features features, Draw& draw) {
+Machine machine_with(Traits traits, Draw& draw) {
   Machine machine;
   Capabilities& caps = machine.caps;
   caps = drawn_capabilities(draw);
-  set_version(caps, features, draw);
-  caps.cohacc = !has(features, Feature::incoherent);
-  caps.cd2l = !has(features, Feature::one_level_cds);
-  caps.asid16 = !has(features, Feature::asid8);
-  caps.ats = !has(features, Feature::no_ats);
+  set_version(caps, traits, draw);
+  caps.cohacc = !has(traits, Trait::incoherent);
+  caps.cd2l = !has(traits, Trait::one_level_cds);
+  caps.asid16 = !has(traits, Trait::asid8);
+  caps.ats = !has(traits, Trait::no_ats);
   caps.stall_model =
-      has(features, Feature::no_stalls) ? spec::StallModel::never : spec::StallModel::both;
-  caps.term_model = has(features, Feature::terminates);
-  caps.httu = has(features, Feature::httu) ? draw.from(1, 2) : 0;
-  set_sizes(machine, features, draw);
-  set_devices(machine, features, draw);
-  if (has(features, Feature::no_hooks)) {
+      has(traits, Trait::no_stalls) ? spec::StallModel::never : spec::StallModel::both;
+  caps.term_model = has(traits, Trait::terminates);
+  caps.httu = has(traits, Trait::httu) ? draw.from(1, 2) : 0;
+  set_sizes(machine, traits, draw);
+  set_devices(machine, traits, draw);
+  if (has(traits, Trait::no_hooks)) {
     // Whoever has no use for them leaves address spaces to the core; one alone is a mistake.
     const u32 left = draw.of({0, 0, 0, 0, 0, 1, 1, 2});
     machine.hooks.mm_alloc = left == 1;
@@ -583,25 +580,25 @@ Machine machine_with(Features features, Draw& draw) {
     machine.hooks.mm_attach = !draw.one_in(8);
     machine.hooks.mm_detach = !draw.one_in(8);
   }
-  machine.dirty = has(features, Feature::left_on);
+  machine.dirty = has(traits, Trait::left_on);
   return machine;
 }
 
-/// A value that a feature has seldom, and that asks most of a driver.
+/// A value that a trait has seldom, and that asks most of a driver.
 struct Extreme {
-  Feature feature;
+  Trait trait;
   std::string_view key;  ///< of a change that would name it
   bool (*has)(const Machine&);
   void (*set)(Machine&);
 };
 constexpr Extreme extremes[] = {
-    {Feature::bbml, "bbml", [](const Machine& m) { return m.caps.bbml == 2; },
+    {Trait::bbml, "bbml", [](const Machine& m) { return m.caps.bbml == 2; },
      [](Machine& m) { m.caps.bbml = 2; }},
-    {Feature::httu, "httu", [](const Machine& m) { return m.caps.httu == 2; },
+    {Trait::httu, "httu", [](const Machine& m) { return m.caps.httu == 2; },
      [](Machine& m) { m.caps.httu = 2; }},
-    {Feature::few_commands, "cmdqs", [](const Machine& m) { return m.caps.cmdqs == 3; },
+    {Trait::few_commands, "cmdqs", [](const Machine& m) { return m.caps.cmdqs == 3; },
      [](Machine& m) { m.caps.cmdqs = 3; }},
-    {Feature::no_ranges, "ril", [](const Machine& m) { return !m.caps.ril; }, [](Machine&) {}},
+    {Trait::no_ranges, "ril", [](const Machine& m) { return !m.caps.ril; }, [](Machine&) {}},
 };
 
 /// Whether the changes say what becomes of one of the keys; what they do not name is drawn.
@@ -611,7 +608,7 @@ bool names_one_of(std::string_view changes, std::initializer_list<std::string_vi
   });
 }
 
-/// What is drawn apart from features, where no change names it.
+/// What is drawn apart from traits, where no change names it.
 void draw_the_rest(Machine& machine, std::string_view changes, u64 seed) {
   if (!names_one_of(changes, {"devices", "ats", "pri", "priqs", "ssidsize"})) {
     draw_page_requests(machine, seed);
@@ -633,19 +630,19 @@ void draw_granules(std::span<Machine> machines, std::string_view changes, u64 se
   caps.gran64k = bit(there, 1);
 }
 
-/// Features meet on one machine (covering_columns), their values where the dice have it so. Each
+/// Traits meet on one machine (covering_columns), their values where the dice have it so. Each
 /// two extremes, too, in every other plan. By a draw of its own, as those below.
-void meet_extremes(std::span<Machine> machines, std::span<const Features> features,
+void meet_extremes(std::span<Machine> machines, std::span<const Traits> traits,
                    std::string_view changes, u64 seed) {
   Draw draw(seed ^ 0x4578'7472);
   for (const Extreme& a : extremes) {
     for (const Extreme& b : extremes) {
-      if (a.feature >= b.feature || draw.one_in(2)) continue;
+      if (a.trait >= b.trait || draw.one_in(2)) continue;
       if (names_one_of(changes, {a.key, b.key})) continue;
       const auto both = [&](const Machine& m) { return a.has(m) && b.has(m); };
       if (std::ranges::any_of(machines, both)) continue;
       for (std::size_t i = 0; i < machines.size(); ++i) {
-        if (!has(features[i], a.feature) || !has(features[i], b.feature)) continue;
+        if (!has(traits[i], a.trait) || !has(traits[i], b.trait)) continue;
         Machine extreme = machines[i];
         a.set(extreme);
         b.set(extreme);
@@ -657,36 +654,35 @@ void meet_extremes(std::span<Machine> machines, std::span<const Features> featur
   }
 }
 
-constexpr Features all_features = (u32{1} << static_cast<u32>(Feature::count)) - 1;
+constexpr Traits all_features = (u32{1} << static_cast<u32>(Trait::count)) - 1;
 
-/// What a driver may need, and what it may be needed without: of each feature that leaves an SMMU
+/// What a driver may need, and what it may be needed without: of each trait that leaves an SMMU
 /// poorer a part goes, of each that leaves it richer a part comes; with the last rank, all.
-Features with_more(Features features, u32 rank, Draw& draw) {
-  constexpr Feature poorer[] = {
-      Feature::incoherent, Feature::no_ranges,    Feature::one_level_cds,
-      Feature::asid8,      Feature::no_ats,       Feature::one_level_streams,
-      Feature::no_stalls,  Feature::few_commands, Feature::few_events,
-      Feature::narrow,     Feature::terminates,   Feature::no_hooks};
-  constexpr Feature richer[] = {Feature::stage2, Feature::httu};
+Traits with_more(Traits traits, u32 rank, Draw& draw) {
+  constexpr Trait poorer[] = {Trait::incoherent, Trait::no_ranges,    Trait::one_level_cds,
+                              Trait::asid8,      Trait::no_ats,       Trait::one_level_streams,
+                              Trait::no_stalls,  Trait::few_commands, Trait::few_events,
+                              Trait::narrow,     Trait::terminates,   Trait::no_hooks};
+  constexpr Trait richer[] = {Trait::stage2, Trait::httu};
   const auto stays = [&] { return rank < MachinePlan::stand_ins && draw.one_in(u32{1} << rank); };
-  for (const Feature feature : poorer) {
-    if (!stays()) features &= ~(Features{1} << static_cast<u32>(feature));
+  for (const Trait trait : poorer) {
+    if (!stays()) traits &= ~(Traits{1} << static_cast<u32>(trait));
   }
-  for (const Feature feature : richer) {
-    if (!stays()) features |= Features{1} << static_cast<u32>(feature);
+  for (const Trait trait : richer) {
+    if (!stays()) traits |= Traits{1} << static_cast<u32>(trait);
   }
-  return features;
+  return traits;
 }
 
 /// The machine with the changes; another one that the architecture allows with them, if that is
-/// soon found; whatever features it has, if those that it was to have do not go with them.
-Expected<void> fit(Machine& machine, Features features, std::string_view changes, Draw& draw) {
+/// soon found; whatever traits it has, if those that it was to have do not go with them.
+Expected<void> fit(Machine& machine, Traits traits, std::string_view changes, Draw& draw) {
   if (changes.empty()) return {};
   constexpr u32 tries = 100;
   constexpr u32 tries_as_planned = 20;
   Expected<void> changed = change_machine(machine, changes);
   for (u32 n = 0; n < tries && (!changed || !is_allowed(machine)); ++n) {
-    machine = machine_with(n < tries_as_planned ? features : draw.below(all_features), draw);
+    machine = machine_with(n < tries_as_planned ? traits : draw.below(all_features), draw);
     changed = change_machine(machine, changes);
   }
   return changed;
@@ -825,10 +821,10 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   plan.dirty_is_drawn_ = text.find("boot=") == std::string_view::npos;
   const std::string_view changes = text == "drawn" ? std::string_view() : text.substr(6);
   Draw draw(~seed);
-  const auto features = drawn_features(draw);
+  const auto traits = drawn_traits(draw);
   for (u32 i = 0; i <= drawn_count; ++i) {
-    Machine machine = i == 0 ? default_machine() : machine_with(features[i - 1], draw);
-    auto done = i != 0            ? fit(machine, features[i - 1], changes, draw)
+    Machine machine = i == 0 ? default_machine() : machine_with(traits[i - 1], draw);
+    auto done = i != 0            ? fit(machine, traits[i - 1], changes, draw)
                 : changes.empty() ? Expected<void>()
                                   : change_machine(machine, changes);
     if (!done) return std::unexpected(std::move(done.error()));
@@ -838,19 +834,19 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   for (u32 n = 0; n < 100 && text == "drawn" && std::ranges::none_of(plan.machines_, is_wide);
        ++n) {
     for (u32 i = 1; i <= drawn_count; ++i) {
-      if (has(features[i - 1], Feature::one_level_streams)) continue;
-      plan.machines_[i] = machine_with(features[i - 1], draw);
+      if (has(traits[i - 1], Trait::one_level_streams)) continue;
+      plan.machines_[i] = machine_with(traits[i - 1], draw);
     }
   }
-  meet_extremes(std::span(plan.machines_).subspan(1), features, changes, seed);
+  meet_extremes(std::span(plan.machines_).subspan(1), traits, changes, seed);
   for (u32 i = 1; i <= drawn_count; ++i) draw_the_rest(plan.machines_[i], changes, seed + i);
   draw_granules(std::span(plan.machines_).subspan(1), changes, seed);
   // By a draw of their own: who refuses nothing meets what it would without them.
   Draw further(seed ^ 0x5354'4249);
   for (u32 rank = 1; rank <= stand_ins; ++rank) {
     for (u32 i = 0; i <= drawn_count; ++i) {
-      const Features wanted =
-          with_more(i == 0 ? further.below(all_features) : features[i - 1], rank, further);
+      const Traits wanted =
+          with_more(i == 0 ? further.below(all_features) : traits[i - 1], rank, further);
       // A linear table for StreamIDs far apart takes long, and a driver meets several of these.
       Machine machine = machine_with(wanted, further);
       for (u32 n = 0; n < 20 && is_far(machine); ++n) machine = machine_with(wanted, further);

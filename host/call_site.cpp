@@ -18,7 +18,7 @@ struct Object {
   u64 begin = 0, end = 0;
 };
 
-int look_at(dl_phdr_info* info, std::size_t /*size*/, void* wanted) {
+int find_object(dl_phdr_info* info, std::size_t /*size*/, void* wanted) {
   Object& object = *static_cast<Object*>(wanted);
   u64 begin = ~u64{0};
   u64 end = 0;
@@ -36,7 +36,7 @@ int look_at(dl_phdr_info* info, std::size_t /*size*/, void* wanted) {
 
 Object object_of(u64 address) {
   Object object{.address = address};
-  ::dl_iterate_phdr(look_at, &object);
+  ::dl_iterate_phdr(find_object, &object);
   return object;
 }
 
@@ -51,7 +51,7 @@ void CallSite::set_driver(const iommucheck_driver& driver) {
   *this = {};
   if (driver.init == nullptr) return;
   const Object object = object_of(address_of(driver.init));
-  const u64 own = address_of(&look_at);
+  const u64 own = address_of(&find_object);
   if (own >= object.begin && own < object.end) return;
   begin_ = object.begin;
   end_ = object.end;

@@ -631,7 +631,7 @@ class Runner {
   std::map<std::string, std::set<u64>> may_hold_;  // words that MSIs write
   bool queue_off_ = false;
   bool was_enabled_ = false;
-  std::set<bool> gbpa_;           // what GBPA.ABORT may be
+  std::set<bool> gbpa_;  // what GBPA.ABORT may be
   std::string unsupported_;
   std::vector<ReleaseAction> released_;
   bool gave_up_ = false;

@@ -281,8 +281,8 @@ u16 beginnings_of(OperationKind kind);
 inline constexpr u8 codec_version = 3;
 
 /// One byte of version, then 8 bytes (little-endian) an operation; at most operations_max, the rest
-/// and an incomplete last word are ignored. Another version has no operations: to be read by its
-/// own decoder or through the traces of its runs.
+/// and an incomplete last word are ignored. Of an earlier version by its own tables
+/// (older_words.h); one that is not known has no operations.
 std::vector<Operation> decode(std::span<const u8> bytes);
 /// decode(encode(o)) gives back normalised operations. `operations` beyond operations_max are lost.
 std::vector<u8> encode(std::span<const Operation> operations);

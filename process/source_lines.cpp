@@ -67,15 +67,16 @@ SourceLine told(std::string_view text) {
     const std::size_t name = place.rfind('/') + 1;  // npos + 1 is 0
     const std::size_t line = place.find(':', name);
     const std::size_t column = line == std::string_view::npos ? line : place.find(':', line + 1);
-    all.text +=
-        fmt::format("{}{} at {}", frame == 0 ? "" : ", in ", function,
-                    place.substr(name, column == std::string_view::npos ? column : column - name));
-    if (line == std::string_view::npos) continue;
     const std::string_view digits =
-        place.substr(line + 1, column == std::string_view::npos ? column : column - line - 1);
+        line == std::string_view::npos
+            ? std::string_view()
+            : place.substr(line + 1, column == std::string_view::npos ? column : column - line - 1);
     u64 number = 0;
-    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (read.ec == std::errc{}) all.place = {std::string(place.substr(0, line)), number};
+    (void)std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    all.text += fmt::format("{}{}", frame == 0 ? "" : ", in ", function);
+    if (number == 0) continue;  // of a symbol table's file nobody knows the line
+    all.text += fmt::format(" at {}:{}", place.substr(name, line - name), number);
+    all.place = {std::string(place.substr(0, line)), number};
   }
   return all;
 }
