@@ -28,6 +28,11 @@ enum class Sharing : u8 {
   with_forks  ///< a fork sees what is written, and writes what is seen
 };
 
+/// Never inlined: g++-12 warns of bounds in a concatenation of constants.
+[[gnu::noinline]] inline std::string no_memory_for(const char* what) {
+  return std::string("no memory for ") + what + ": " + std::strerror(errno);
+}
+
 /// `bytes` of zeros as a T, or an array of it, for which zeros are a value. environment where the
 /// system has none: "no memory for `what`".
 template <class T>
@@ -36,8 +41,7 @@ Expected<Mapped<T>> map_zeroed(Sharing sharing, std::size_t bytes, const char* w
   void* const memory =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    return fail(ErrorCode::environment,
-                std::string("no memory for ") + what + ": " + std::strerror(errno));
+    return fail(ErrorCode::environment, no_memory_for(what));
   }
   using Element = std::remove_extent_t<T>;
   return Mapped<T>(static_cast<Element*>(memory), Unmap{bytes});
