@@ -171,6 +171,7 @@ void Judge::move(EventIndex at, EventVerdict verdict) {
 
 Violation Judge::told(const Finding& finding) const {
   Violation violation = chronicle_.tell(finding);
+  if (symbols_.size() == 0) return violation;
   for (NamedEvent& named : violation.named) {
     const auto* store = std::get_if<trace::Store>(&named.event.payload);
     if (store != nullptr && store->pc) named.symbol = symbols_.describe(*store->pc);
