@@ -58,7 +58,10 @@ u64 UserOps::make_parent() {
                     .pa = users_->memory.add_user(made.value),
                     .size = UserMemory::bytes,
                     .prot = spec::sva::prot_read | spec::sva::prot_write};
-  if (may_call(memory)) make_call(memory);
+  if (!may_call(memory) || make_call(memory).status != spec::sva::Status::ok) {
+    users_->memory.remove_user(made.value);  // whose structures nothing leads to
+    return 0;
+  }
   return monitor_.findings().empty() ? made.value : 0;
 }
 
