@@ -110,6 +110,23 @@ TEST_F(LinuxTree, ABaseLeavesWhatTheChangeAdds) {
   EXPECT_THAT(shell(linux(tree())).out, HasSubstr("VIOLATION PAGE_REUSE"));
 }
 
+/// Its files are written once for each revision, and those not of which no IOMMU is made.
+TEST_F(LinuxTree, ABaseIsTakenOnce) {
+  commit("mkdir -p Documentation/a && echo words >Documentation/a/b.rst");
+  const auto is_there = [&](const char* name) {
+    return shell("test -e " + path("kept/base/") + name).status == 0;
+  };
+  EXPECT_EQ(shell(linux(tree() + " --base HEAD")).status, 0);
+  EXPECT_TRUE(is_there("driver.c"));
+  EXPECT_FALSE(is_there("Documentation/a/b.rst"));
+  write("kept/base/mark", "");
+  EXPECT_EQ(shell(linux(tree() + " --base HEAD")).status, 0);
+  EXPECT_TRUE(is_there("mark"));
+  EXPECT_EQ(shell(linux(tree() + " --base HEAD~1")).status, 0);
+  EXPECT_TRUE(is_there("driver.c"));
+  EXPECT_FALSE(is_there("mark"));
+}
+
 /// The base breaks the same rule by the same calls: what the change does there has another cause.
 TEST_F(LinuxTree, ABaseHidesNoOtherCauseOfItsRule) {
   const Ran right = shell("cp " + tree() + "/driver.c " + path("right.c"));
