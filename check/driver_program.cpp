@@ -12,6 +12,7 @@
 
 #include "check/driver_program_text.h"
 #include "check/machine.h"
+#include "iommucheck/driver.h"
 #include "report/program_text.h"
 
 namespace iommucheck::oracle {
