@@ -252,11 +252,6 @@ std::string kind_of(const Finding& finding, std::string_view doing, const Doing&
     const std::string kind = in_kinds_words(finding.statement);
     return is_of_no_call(finding.rule) ? kind : std::string(doing) + ": " + kind;
   }
-  // Each access under the tag shows it, in any call; which configurations they are, has been told.
-  const auto differ = [](const Cause& cause) { return cause.kind == Cause::Kind::tags_differ; };
-  if (std::ranges::any_of(finding.causes, differ)) {
-    return "anything, under a tag of two configurations";
-  }
   std::vector<std::string_view> hardware, promised;
   for (const May& may : finding.hardware) {
     add_once(hardware,

@@ -41,10 +41,19 @@ std::string fingerprint_of(spec::Rule rule, std::string_view kind) {
 
 const NamedEvent* event_in_source(const Violation& finding) {
   const auto has_source = [](const NamedEvent& named) { return !named.source.empty(); };
+  // Registers are written by helpers, which all of a driver's findings would share.
+  const auto stores = [&](const NamedEvent& named) {
+    return has_source(named) && !std::holds_alternative<trace::MmioWrite>(named.event.payload) &&
+           !std::holds_alternative<trace::MmioRead>(named.event.payload);
+  };
   const auto shown = std::ranges::find(finding.named, finding.at, &NamedEvent::number);
-  if (shown != finding.named.end() && has_source(*shown)) return &*shown;
-  const auto last = std::ranges::find_if(finding.named.rbegin(), finding.named.rend(), has_source);
-  return last == finding.named.rend() ? nullptr : &*last;
+  if (shown != finding.named.end() && stores(*shown)) return &*shown;
+  const auto last_of = [&](const auto& which) {
+    const auto last = std::ranges::find_if(finding.named.rbegin(), finding.named.rend(), which);
+    return last == finding.named.rend() ? nullptr : &*last;
+  };
+  const NamedEvent* store = last_of(stores);
+  return store != nullptr ? store : last_of(has_source);
 }
 
 std::string from_here(const std::string& file) {
