@@ -77,7 +77,7 @@ Expected<void> write_once(const fs::path& path, const std::string& text) {
 
 std::string slice_name(const CampaignSlice& slice) {
   return slice.older.empty() ? fmt::format("{}-{:06}.json", slice.seed, slice.number)
-                             : fmt::format("older-{}.json", slice.older);
+                             : slice_name_of_older(slice.older);
 }
 
 /// Whether nothing but the version differs.

@@ -173,15 +173,13 @@ Expected<std::vector<OlderCorpus>> read_older(const std::string& campaign) {
   return all;
 }
 
-std::string slice_name(const OlderCorpus& corpus) {
-  return fmt::format("older-{}.json", corpus.id);
-}
+std::string slice_name_of_older(const std::string& id) { return fmt::format("older-{}.json", id); }
 
 bool was_converted(const std::string& campaign, const OlderCorpus& corpus) {
   const auto folders = entries_of(fs::path(campaign) / "older");
   return folders && std::ranges::any_of(*folders, [&](const fs::path& folder) {
            std::error_code error;
-           return fs::exists(folder / "slices" / slice_name(corpus), error);
+           return fs::exists(folder / "slices" / slice_name_of_older(corpus.id), error);
          });
 }
 

@@ -27,8 +27,8 @@ struct OlderCorpus {
 Expected<void> set_aside(const std::string& campaign, const std::string& version);
 /// Of each older/VERSION, in the order of their names. environment if they cannot be listed.
 Expected<std::vector<OlderCorpus>> read_older(const std::string& campaign);
-/// The name of the file of its slice.
-std::string slice_name(const OlderCorpus& corpus);
+/// The name of the file of the slice that is made of it, by its id.
+std::string slice_name_of_older(const std::string& id);
 /// Whether a later version that has gone too had it as a slice.
 bool was_converted(const std::string& campaign, const OlderCorpus& corpus);
 /// The greatest seed of slices that were set aside.

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "spec/rules/protocol.h"
 #include "spec/rules/records.h"
@@ -11,6 +12,17 @@
 #include "spec/smmu/event_rules.h"
 
 namespace iommucheck::oracle {
+
+namespace {
+
+Finding finding_at(const spec::Access& access, spec::Rule rule, std::string statement) {
+  Finding finding = finding_of(rule, std::move(statement));
+  finding.where = {.sid = access.sid, .address = access.va};
+  if (access.ssv) finding.where.pasid = access.ssid;
+  return finding;
+}
+
+}  // namespace
 
 /// Whoever sees where an access went does not see by which way: one that left as it came may have
 /// been translated, or not.
@@ -56,13 +68,10 @@ void OtherSmmuEvents::judge_record(const spec::Access& access, const OtherSmmu::
                 (outcome.kind == spec::OutcomeKind::fault && outcome.event == type);
   });
   if (told.sid == access.sid && (possible || !whole)) return;
-  Finding finding = finding_of(
-      spec::rule::EVENT_RECORD,
+  find(finding_at(
+      access, spec::rule::EVENT_RECORD,
       fmt::format("an access of stream {:#x} at {:#x} is recorded as event {:#x} of stream {:#x}",
-                  access.sid, access.va, static_cast<u32>(type), told.sid));
-  finding.where = {.sid = access.sid, .address = access.va};
-  if (access.ssv) finding.where.pasid = access.ssid;
-  find(std::move(finding));
+                  access.sid, access.va, static_cast<u32>(type), told.sid)));
 }
 
 namespace {
@@ -113,12 +122,9 @@ void OtherSmmuEvents::judge_marks(const spec::Access& access, const OtherSmmu::S
           ? fmt::format("is to mark the descriptor at {:#x}, and does not", possible[0].pa)
           : fmt::format("marks the descriptor at {:#x}, which is to have {:#x} and gets {:#x}",
                         wrong->pa, wrong->from, wrong->to);
-  Finding finding =
-      finding_of(spec::rule::FLAG_UPDATES,
-                 fmt::format("an access of stream {:#x} at {:#x} {}", access.sid, access.va, how));
-  finding.where = {.sid = access.sid, .address = access.va};
-  if (access.ssv) finding.where.pasid = access.ssid;
-  find(std::move(finding));
+  find(
+      finding_at(access, spec::rule::FLAG_UPDATES,
+                 fmt::format("an access of stream {:#x} at {:#x} {}", access.sid, access.va, how)));
 }
 
 /// A write that marks nothing, where each way that leads there has to be marked. One that finds
@@ -134,13 +140,10 @@ void OtherSmmuEvents::judge_dirtying(const spec::Access& access, const OtherSmmu
     possible |= is_open(outcome, access, seen) || (leads_there(outcome, seen) && !outcome.dirty);
   });
   if (possible || !whole) return;
-  Finding finding = finding_of(
-      spec::rule::FLAG_UPDATES,
+  find(finding_at(
+      access, spec::rule::FLAG_UPDATES,
       fmt::format("a write of stream {:#x} at {:#x} may leave unmarked what it has to make dirty",
-                  access.sid, access.va));
-  finding.where = {.sid = access.sid, .address = access.va};
-  if (access.ssv) finding.where.pasid = access.ssid;
-  find(std::move(finding));
+                  access.sid, access.va)));
 }
 
 void OtherSmmuEvents::check_other_smmu(const spec::Access& access) {

@@ -6,54 +6,43 @@
 #include <span>
 
 #include "base/bits.h"
+#include "operations/spread.h"
 
 namespace iommucheck::fuzz {
 namespace {
 
 using Table = std::span<const u8>;
 
-/// weights[v]: how many of the raw values mean v.
-template <std::size_t Raw, std::size_t N>
-constexpr std::array<u8, Raw> by_weight(const std::array<unsigned, N>& weights) {
-  std::array<u8, Raw> table{};
-  std::size_t at = 0;
-  for (std::size_t value = 0; value < N; ++value) {
-    for (unsigned n = 0; n < weights[value]; ++n) table[at++] = static_cast<u8>(value);
-  }
-  if (at != Raw) throw "weights do not add up";
-  return table;
-}
-
 // Kinds are numbered as today's: both codecs end before those that came later.
 constexpr auto kinds_1 =
-    by_weight<64>(std::to_array({22u, 9u, 6u, 3u, 1u, 1u, 1u, 8u, 4u, 2u, 5u, 2u}));
+    spread<64>(std::to_array({22u, 9u, 6u, 3u, 1u, 1u, 1u, 8u, 4u, 2u, 5u, 2u}));
 constexpr auto kinds_2 =
-    by_weight<128>(std::to_array({28u, 12u, 8u, 4u, 2u, 2u, 2u, 14u, 6u, 2u, 8u, 2u, 2u, 5u, 1u, 6u,
-                                  3u,  1u,  1u, 1u, 1u, 4u, 1u, 4u,  2u, 1u, 1u, 1u, 1u, 1u, 1u}));
-constexpr auto domains_any = by_weight<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
-constexpr auto domains_used = by_weight<16>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u, 8u}));
-constexpr auto aim_map = by_weight<16>(std::to_array({9u, 1u, 1u, 5u}));
-constexpr auto aim_unmap = by_weight<16>(std::to_array({1u, 10u, 4u, 1u}));
-constexpr auto aim_look = by_weight<16>(std::to_array({3u, 6u, 5u, 2u}));
+    spread<128>(std::to_array({28u, 12u, 8u, 4u, 2u, 2u, 2u, 14u, 6u, 2u, 8u, 2u, 2u, 5u, 1u, 6u,
+                               3u,  1u,  1u, 1u, 1u, 4u, 1u, 4u,  2u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto domains_any = spread<16>(std::to_array({2u, 2u, 2u, 2u, 2u, 2u, 2u, 2u}));
+constexpr auto domains_used = spread<16>(std::to_array({1u, 1u, 1u, 1u, 1u, 1u, 1u, 1u, 8u}));
+constexpr auto aim_map = spread<16>(std::to_array({9u, 1u, 1u, 5u}));
+constexpr auto aim_unmap = spread<16>(std::to_array({1u, 10u, 4u, 1u}));
+constexpr auto aim_look = spread<16>(std::to_array({3u, 6u, 5u, 2u}));
 constexpr auto size_map =
-    by_weight<64>(std::to_array({22u, 8u, 5u, 4u, 2u, 4u, 2u, 1u, 6u, 1u, 2u, 2u, 1u, 2u, 1u, 1u}));
-constexpr auto size_unmap = by_weight<64>(
-    std::to_array({12u, 4u, 2u, 2u, 1u, 2u, 1u, 1u, 5u, 1u, 2u, 2u, 1u, 26u, 1u, 1u}));
-constexpr auto pas = by_weight<8>(std::to_array({5u, 1u, 1u, 1u}));
-constexpr auto prots = by_weight<16>(std::to_array({6u, 4u, 1u, 1u, 1u, 1u, 1u, 1u}));
-constexpr auto fails = by_weight<32>(std::to_array({26u, 1u, 1u, 1u, 1u, 1u, 1u}));
-constexpr auto accesses_1 = by_weight<8>(std::to_array({2u, 2u, 1u, 1u, 1u, 1u}));
-constexpr auto accesses_2 = by_weight<8>(std::to_array({2u, 1u, 1u, 1u, 1u, 1u, 1u}));
-constexpr auto allocs = by_weight<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
-constexpr auto picks = by_weight<8>(std::to_array({6u, 2u}));
-constexpr auto features = by_weight<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
-constexpr auto handlers = by_weight<16>(std::to_array({12u, 4u}));
-constexpr auto binds = by_weight<8>(std::to_array({5u, 1u, 1u, 1u}));
-constexpr auto queries = by_weight<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
-constexpr auto exits = by_weight<8>(std::to_array({6u, 1u, 1u}));
-constexpr auto returns = by_weight<8>(std::to_array({5u, 1u, 2u}));
-constexpr auto queues = by_weight<8>(std::to_array({6u, 2u}));
-constexpr auto substreams = by_weight<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
+    spread<64>(std::to_array({22u, 8u, 5u, 4u, 2u, 4u, 2u, 1u, 6u, 1u, 2u, 2u, 1u, 2u, 1u, 1u}));
+constexpr auto size_unmap =
+    spread<64>(std::to_array({12u, 4u, 2u, 2u, 1u, 2u, 1u, 1u, 5u, 1u, 2u, 2u, 1u, 26u, 1u, 1u}));
+constexpr auto pas = spread<8>(std::to_array({5u, 1u, 1u, 1u}));
+constexpr auto prots = spread<16>(std::to_array({6u, 4u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto fails = spread<32>(std::to_array({26u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto accesses_1 = spread<8>(std::to_array({2u, 2u, 1u, 1u, 1u, 1u}));
+constexpr auto accesses_2 = spread<8>(std::to_array({2u, 1u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto allocs = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto picks = spread<8>(std::to_array({6u, 2u}));
+constexpr auto features = spread<8>(std::to_array({3u, 1u, 1u, 1u, 1u, 1u}));
+constexpr auto handlers = spread<16>(std::to_array({12u, 4u}));
+constexpr auto binds = spread<8>(std::to_array({5u, 1u, 1u, 1u}));
+constexpr auto queries = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
+constexpr auto exits = spread<8>(std::to_array({6u, 1u, 1u}));
+constexpr auto returns = spread<8>(std::to_array({5u, 1u, 2u}));
+constexpr auto queues = spread<8>(std::to_array({6u, 2u}));
+constexpr auto substreams = spread<8>(std::to_array({3u, 2u, 1u, 1u, 1u}));
 
 constexpr bool is_one_of(OperationKind kind, std::initializer_list<OperationKind> kinds) {
   for (const OperationKind one : kinds) {

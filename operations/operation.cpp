@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "operations/older_words.h"
+#include "operations/spread.h"
 
 namespace iommucheck::fuzz {
 namespace {
@@ -45,19 +46,6 @@ enum FieldNumber : unsigned {
   variant,
   choices
 };
-
-/// weights[v]: how many of the raw values of the field mean v.
-template <std::size_t Raw, std::size_t N>
-constexpr std::array<u8, Raw> spread(const std::array<unsigned, N>& weights) {
-  std::array<u8, Raw> table{};
-  std::size_t at = 0;
-  for (std::size_t value = 0; value < N; ++value) {
-    if (weights[value] == 0) throw "every value needs a place, or it cannot be encoded";
-    for (unsigned n = 0; n < weights[value]; ++n) table[at++] = static_cast<u8>(value);
-  }
-  if (at != Raw) throw "weights do not add up";
-  return table;
-}
 
 // map unmap unmap_fast sync flush range_add iova_to_phys access alloc free attach detach
 // map_sg sva_init sva_shutdown bind unbind unbind_all sva_query pasid_alloc pasid_free sva_alloc
