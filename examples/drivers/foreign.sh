@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154,SC2034
-# What the scripts of drivers from elsewhere share; they source it. A build script sets: sources, a folder that
-# the user has; include, where headers are looked for; here, the example.
+# What the scripts of drivers from elsewhere share; they source it.
+
+# begin_build SOURCES PLUGIN [COMPILER OPTIONS]: what a build script was called with. Sets: here, its folder; sources, a
+# folder that the user has; plugin; include, a new folder where headers are looked for. It goes with the script.
+begin_build() {
+  [ "$#" -ge 2 ] || { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
+  here=$(cd -- "$(dirname -- "$0")" && pwd)
+  sources=$(cd -- "$1" && pwd)
+  plugin=$2
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  include=$work/include
+}
 
 # take FILE NAME: FILE of the sources, under the name that it is included by.
 take() {

@@ -5,17 +5,10 @@
 # IOMMUCHECK: the command (iommucheck).
 set -euo pipefail
 
-[ "$#" -ge 2 ] || { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=examples/drivers/foreign.sh
-. "$here/../foreign.sh"
-sources=$(cd -- "$1" && pwd)
-plugin=$2
+. "$(dirname -- "${BASH_SOURCE[0]}")/../foreign.sh"
+begin_build "$@"
 shift 2
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-include=$work/include
 take src/arch/armv8/armv8-a/smmuv3.c smmuv3.c
 take src/arch/armv8/armv8-a/inc/arch/smmuv3.h arch/smmuv3.h
 take src/lib/inc/bit.h bit.h

@@ -5,17 +5,11 @@
 # IOMMUCHECK: the command (iommucheck).
 set -euo pipefail
 
-[ "$#" -ge 2 ] || { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=examples/drivers/foreign.sh
-. "$here/../foreign.sh"
-sources=$(cd -- "$1/sys" && pwd)
-plugin=$2
+. "$(dirname -- "${BASH_SOURCE[0]}")/../foreign.sh"
+begin_build "$@"
+sources=$sources/sys
 shift 2
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-include=$work/include
 for file in sys/queue.h sys/tree.h sys/bitstring.h dev/iommu/iommu.h dev/iommu/iommu_types.h \
   arm64/iommu/{smmu.c,smmu_quirks.c,smmureg.h,smmuvar.h,iommu.h,iommu_pmap.c,iommu_pmap.h,iommu_pte.h}; do
   take "$file" "$file"

@@ -5,17 +5,10 @@
 # IOMMUCHECK: the command (iommucheck).
 set -euo pipefail
 
-[ "$#" -ge 2 ] || { sed -n '3,5s/^# //p' "$0" >&2; exit 2; }
-here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=examples/drivers/foreign.sh
-. "$here/../foreign.sh"
-sources=$(cd -- "$1" && pwd)
-plugin=$2
+. "$(dirname -- "${BASH_SOURCE[0]}")/../foreign.sh"
+begin_build "$@"
 shift 2
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-include=$work/include
 take hypervisor/arch/arm64/smmu-v3.c smmu-v3.c
 grep -hoE '^#include[[:space:]]+[<"][^>"]+[>"]' "$include/smmu-v3.c" | sed -E 's/.*[<"](.*)[>"]/\1/' |
   stand_in jailhouse.h
