@@ -13,6 +13,21 @@ namespace {
 
 using spec::Granule;
 
+/// Each of these addresses through the table at `root`, as far as the device has them.
+void ask_each(CaseBuilder& b, u64 root, Granule granule, unsigned tsz,
+              const std::vector<u64>& asked) {
+  spec::Cd<u64> cd = b.plain_cd(root, tsz);
+  cd.dw[0] |= tg0_of(granule) << 6;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  const u64 end = b.device().iova_end;
+  for (const u64 va : asked) {
+    if (end == 0 || va < end) b.both(va);
+  }
+  b.poll();
+}
+
 /// Leaves at every level, at the first and the last address of the half; addresses beside them.
 void granule_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule,
                   unsigned tsz) {
@@ -45,15 +60,7 @@ void granule_case(const DeviceIdentity& device, std::vector<Case>& cases, Granul
     asked.push_back(place + size);
   }
   asked.insert(asked.end(), {end, end + page, end << 1, (end - page) | (end << 1)});
-  spec::Cd<u64> cd = b.plain_cd(root, tsz);
-  cd.dw[0] |= tg0_of(granule) << 6;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
-  for (const u64 va : asked) {
-    if (device.iova_end == 0 || va < device.iova_end) b.both(va);
-  }
-  b.poll();
+  ask_each(b, root, granule, tsz, asked);
   cases.push_back(b.take());
 }
 
@@ -67,7 +74,7 @@ void no_block_case(const DeviceIdentity& device, std::vector<Case>& cases, Granu
   const u64 page = pow2(page_shift(granule));
   b.map(root, page, b.data(), 3, {}, granule, tsz);
   std::vector<u64> asked = {page};
-  const bool wide = spec::parse_capabilities(device.id).oas_lg2 > 48;
+  const bool wide = b.capabilities().oas_lg2 >= 52;
   for (unsigned level = start; level <= spec::last_level; ++level) {
     if (spec::block_allowed(granule, level, wide)) continue;
     const u64 size = pow2(level_shift(granule, level));
@@ -76,15 +83,7 @@ void no_block_case(const DeviceIdentity& device, std::vector<Case>& cases, Granu
     b.store(b.entry(root, granule, tsz, va, level), pa | 0x741);
     asked.push_back(va + (b.data() - pa));
   }
-  spec::Cd<u64> cd = b.plain_cd(root, tsz);
-  cd.dw[0] |= tg0_of(granule) << 6;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
-  for (const u64 va : asked) {
-    if (device.iova_end == 0 || va < device.iova_end) b.both(va);
-  }
-  b.poll();
+  ask_each(b, root, granule, tsz, asked);
   cases.push_back(b.take());
 }
 
