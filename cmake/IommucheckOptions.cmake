@@ -51,15 +51,18 @@ endif()
 
 # What tests, the command and the libraries that read and write files are compiled with. In tests the time goes into
 # the specification, the driver and the monitor, and half of the time of a build from nothing into optimising what
-# calls them: that is left out under sanitizers, and where IOMMUCHECK_QUICK_TESTS says so.
-option(IOMMUCHECK_QUICK_TESTS "Tests, the command and what reads files without optimisation" ${IOMMUCHECK_SANITIZE})
+# calls them: that is left out under sanitizers, and where IOMMUCHECK_QUICK_TESTS says so. In a release, which somebody
+# waits for, they are optimised a little.
+option(IOMMUCHECK_QUICK_TESTS "Tests, the command and what reads files with little optimisation" ${IOMMUCHECK_SANITIZE})
 set(iommucheck_quick capi conform_cases explain fuzz import matrix mutation report scenario scenario_run)
 # In which most of the time of all campaigns is spent.
 set(iommucheck_hot spec monitor_core impl)
 set(iommucheck_cool_options "")  # of what is neither hot nor quick
 set(IOMMUCHECK_HOT_OPTIONS "" CACHE STRING "Options for these, which then use no precompiled headers")
 add_library(iommucheck_test_options INTERFACE)
-if(IOMMUCHECK_QUICK_TESTS)
+if(IOMMUCHECK_QUICK_TESTS AND CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_compile_options(iommucheck_test_options INTERFACE -O1 -fno-lto)
+elseif(IOMMUCHECK_QUICK_TESTS)
   target_compile_options(iommucheck_test_options INTERFACE -O0)
 endif()
 
