@@ -2,7 +2,7 @@
 # Every library that is not ours, found once. All are packages of Debian 12, listed in packages.txt;
 # `./dev build` installs them.
 #   fmt::fmt  Threads::Threads  ZLIB::ZLIB  zstd::libzstd_shared  nlohmann_json::nlohmann_json
-#   CLI11::CLI11  iommucheck::z3 (proofs/ only)  benchmark::benchmark (bench/ only)
+#   CLI11::CLI11  iommucheck::z3 (proofs/ only)  iommucheck::dw (process/ only)  benchmark::benchmark (bench/ only)
 #   GTest::gmock GTest::gtest_main rapidcheck rapidcheck_gtest (tests/ only)
 macro(iommucheck_require package debian)
   find_package(${package} ${ARGN} QUIET)
@@ -25,16 +25,21 @@ if(IOMMUCHECK_TESTS)
   iommucheck_require(rapidcheck librapidcheck-dev CONFIG)
 endif()
 
-# Debian's Z3 4.8.12 comes without a CMake package.
-find_path(IOMMUCHECK_Z3_INCLUDE NAMES z3++.h)
-find_library(IOMMUCHECK_Z3_LIBRARY NAMES z3)
-if(NOT IOMMUCHECK_Z3_INCLUDE OR NOT IOMMUCHECK_Z3_LIBRARY)
-  message(FATAL_ERROR "Z3 is missing: apt-get install libz3-dev")
-endif()
-add_library(iommucheck::z3 UNKNOWN IMPORTED)
-set_target_properties(iommucheck::z3 PROPERTIES
-                      IMPORTED_LOCATION "${IOMMUCHECK_Z3_LIBRARY}"
-                      INTERFACE_INCLUDE_DIRECTORIES "${IOMMUCHECK_Z3_INCLUDE}")
+# iommucheck_find(NAME HEADER DEBIAN): iommucheck::NAME, a library that comes without a CMake package.
+macro(iommucheck_find name header debian)
+  string(TOUPPER ${name} upper)
+  find_path(IOMMUCHECK_${upper}_INCLUDE NAMES ${header})
+  find_library(IOMMUCHECK_${upper}_LIBRARY NAMES ${name})
+  if(NOT IOMMUCHECK_${upper}_INCLUDE OR NOT IOMMUCHECK_${upper}_LIBRARY)
+    message(FATAL_ERROR "${name} is missing: apt-get install ${debian}")
+  endif()
+  add_library(iommucheck::${name} UNKNOWN IMPORTED)
+  set_target_properties(iommucheck::${name} PROPERTIES
+                        IMPORTED_LOCATION "${IOMMUCHECK_${upper}_LIBRARY}"
+                        INTERFACE_INCLUDE_DIRECTORIES "${IOMMUCHECK_${upper}_INCLUDE}")
+endmacro()
+iommucheck_find(z3 z3++.h libz3-dev)
+iommucheck_find(dw elfutils/libdwfl.h libdw-dev)
 
 # What an engine of elsewhere runs is one file: libraries go into it. fmt, of which Debian has no archive, is compiled
 # with what uses it, whatever the standard library is: then its archive is an empty one.
@@ -53,5 +58,15 @@ if(IOMMUCHECK_FUZZING_ENGINE)
   iommucheck_link_statically(fmt::fmt "${nothing}")
   iommucheck_link_statically(zstd::libzstd_shared "${IOMMUCHECK_ZSTD_ARCHIVE}")
   iommucheck_link_statically(ZLIB::ZLIB "${IOMMUCHECK_ZLIB_ARCHIVE}")
+  # What an archive of libdw needs comes behind it.
+  find_library(IOMMUCHECK_DW_ARCHIVE NAMES libdw.a REQUIRED)
+  set(behind "")
+  foreach(archive elf lzma bz2)
+    find_library(IOMMUCHECK_${archive}_ARCHIVE NAMES lib${archive}.a REQUIRED)
+    list(APPEND behind "${IOMMUCHECK_${archive}_ARCHIVE}")
+  endforeach()
+  iommucheck_link_statically(iommucheck::dw "${IOMMUCHECK_DW_ARCHIVE}")
+  set_target_properties(iommucheck::dw PROPERTIES
+                        INTERFACE_LINK_LIBRARIES "${behind};${IOMMUCHECK_ZLIB_ARCHIVE};${CMAKE_DL_LIBS}")
   set_target_properties(fmt::fmt PROPERTIES INTERFACE_COMPILE_DEFINITIONS FMT_HEADER_ONLY=1)
 endif()

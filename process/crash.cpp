@@ -14,7 +14,7 @@
 #include <cstdlib>
 #include <span>
 
-#include "process/elf_symbols.h"
+#include "process/source_lines.h"
 
 namespace iommucheck::oracle {
 

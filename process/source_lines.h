@@ -9,9 +9,13 @@
 namespace iommucheck::oracle {
 
 /// "link_table at smmu.c:812, in map_range at smmu.c:840": the function, and those that it was
-/// inlined into. By llvm-symbolizer or addr2line, where one is installed and the object has line
-/// tables; else what symbol_in() says. `address` is counted from where the object was loaded.
+/// inlined into, where the object has line tables; else what symbol_in() says. `address` is counted
+/// from where the object was loaded.
 std::string source_line_in(const std::string& path, u64 address);
+
+/// "name+0x1c (object.so+0x1234)", demangled; "object.so+0x1234" where the file has no such symbol
+/// or cannot be read. Static functions have symbols, too.
+std::string symbol_in(const std::string& path, u64 address);
 
 /// The same with the file as the compiler was given it: of the outermost of these functions, which
 /// is where the driver does what a helper of its does for it.

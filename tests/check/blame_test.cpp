@@ -12,8 +12,8 @@
 #include <new>
 
 #include "host/load.h"
-#include "process/elf_symbols.h"
 #include "process/isolate.h"
+#include "process/source_lines.h"
 #include "tests/own_path.h"
 
 namespace iommucheck::oracle::blame_test {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What it says of an object with line tables is shown by tests/cc/cc_test.sh.
+// More of what it says of an object with line tables is shown by tests/cc/cc_test.sh.
 #include "process/source_lines.h"
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 namespace iommucheck::oracle::source_lines_test {
@@ -13,6 +14,26 @@ TEST(SourceLines, WithoutAnObjectTheAddressIsSaid) {
 
 TEST(SourceLines, AnAddressThatIsNoFunctionsIsSaid) {
   EXPECT_EQ(source_line_in("/dev/null", 0xfffffff0), "null+0xfffffff0");
+}
+
+[[gnu::noinline]] u64 here() { return reinterpret_cast<u64>(__builtin_return_address(0)); }
+
+/// An address in it, counted from where the program was loaded.
+[[gnu::noinline]] u64 address_in_a_function() {
+  Dl_info program{};
+  EXPECT_NE(dladdr(reinterpret_cast<void*>(&address_in_a_function), &program), 0);
+  return here() - reinterpret_cast<u64>(program.dli_fbase);
+}
+
+TEST(SourceLines, FunctionFileAndLineAreThoseOfTheCall) {
+  const SourceLine found = source_of("/proc/self/exe", address_in_a_function());
+  EXPECT_NE(found.text.find("address_in_a_function() at source_lines_test.cpp:2"),
+            std::string::npos)
+      << found.text;
+  EXPECT_TRUE(found.place.file.ends_with("tests/process/source_lines_test.cpp"))
+      << found.place.file;
+  EXPECT_NE(symbol_in("/proc/self/exe", address_in_a_function()).find("address_in_a_function()+0x"),
+            std::string::npos);
 }
 
 }  // namespace
