@@ -104,18 +104,25 @@ bool PassedOver::follows(const Finding& finding) const {
   if (stale_ && follows_from_staleness(finding.rule)) return true;
   return std::ranges::any_of(finding.causes, [&](const spec::Cause& cause) {
     const auto thing = thing_of(cause);
-    return thing && std::ranges::find(things_, *thing) != things_.end();
+    return thing && std::ranges::binary_search(things_, *thing);
   });
 }
 
+bool PassedOver::excuses_as_before(const Finding& finding) const {
+  return known_ && can_go_on_behind(finding) && follows(finding);
+}
+
 bool PassedOver::excuses(Finding& finding) {
+  if (excuses_as_before(finding)) return true;
   finding.kind = kind_of(finding, doing_, done_at(replaced_at(finding)));
   if (!known_ || !can_go_on_behind(finding)) return false;
-  if (follows(finding)) return true;
   const std::optional<u32> entry = known_(finding);
   if (!entry) return false;
   for (const spec::Cause& cause : finding.causes) {
-    if (const auto thing = thing_of(cause)) things_.push_back(*thing);
+    const auto thing = thing_of(cause);
+    if (!thing) continue;
+    const auto at = std::ranges::lower_bound(things_, *thing);
+    if (at == things_.end() || *at != *thing) things_.insert(at, *thing);
   }
   stale_ |= finding.kind.contains("; ") || finding.rule == spec::rule::TABLE_FREE;
   const One one{*entry, *entry == told_already ? finding.rule : spec::Rule{}};

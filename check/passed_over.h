@@ -3,6 +3,7 @@
 // follows from the same thing. Behind it the case goes on. Each finding gets its kind here.
 #pragma once
 
+#include <compare>
 #include <functional>
 #include <optional>
 #include <span>
@@ -38,12 +39,13 @@ class PassedOver final : public Monitor::Excuses {
   [[nodiscard]] const std::vector<One>& of_case() const { return of_case_; }
 
   bool excuses(Finding& finding) override;
+  [[nodiscard]] bool excuses_as_before(const Finding& finding) const override;
 
  private:
   /// What makes two findings one: the word, cached or in memory, that both come from.
   struct Thing {
     u64 pa = 0, value = 0;
-    friend bool operator==(const Thing&, const Thing&) = default;
+    friend auto operator<=>(const Thing&, const Thing&) = default;
   };
   static std::optional<Thing> thing_of(const spec::Cause& cause);
   [[nodiscard]] bool follows(const Finding& finding) const;
@@ -52,8 +54,8 @@ class PassedOver final : public Monitor::Excuses {
   const std::string_view& doing_;
   [[nodiscard]] Doing done_at(EventIndex event) const;
   std::vector<Doing> done_;
-  std::vector<Thing> things_;
-  bool stale_ = false;  ///< something that is cached still was passed over
+  std::vector<Thing> things_;  ///< ascending
+  bool stale_ = false;         ///< something that is cached still was passed over
   std::vector<One> of_case_;
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "monitor/running_calls.h"
+#include "spec/smmu/causes.h"
 
 namespace iommucheck::oracle {
 
@@ -49,6 +50,9 @@ class Found : public RunningCalls {
     virtual ~Excuses() = default;
     /// Each finding when it is found; it may be given its kind.
     virtual bool excuses(Finding& finding) = 0;
+    /// Excused, whatever its kind, since it comes from the same thing as one that was excused. It
+    /// says the same of a finding whose nearest misses were left out.
+    [[nodiscard]] virtual bool excuses_as_before(const Finding& finding) const = 0;
   };
   /// May be null: nothing is excused.
   void set_excuses(Excuses* excuses) { excuses_ = excuses; }
@@ -71,6 +75,14 @@ class Found : public RunningCalls {
   void find(spec::Rule rule, std::string statement, std::vector<spec::Cause> causes = {});
   /// Of now; the call in progress is added.
   void find(Finding finding);
+  /// What `make` makes, with nearest misses or without. Behind something that is excused one event
+  /// may show thousands, and what is excused with it needs none.
+  template <class Make>
+  void find_by(const Make& make) {
+    using spec::Misses;
+    if (excuses_ != nullptr && excuses_->excuses_as_before(make(Misses::left_out))) return;
+    find(make(Misses::told));
+  }
   void blame_caller(spec::Rule rule, std::string statement);
   void count(spec::Rule rule, bool discriminating = true) {
     ++statistics_.asked[spec::number_of(rule)];

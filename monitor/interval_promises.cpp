@@ -237,7 +237,9 @@ bool IntervalPromises::check_piece(const Question& asked, u64 va, const Alternat
   caches_.lookups().collect(asked.tag, va, scratch_);
   const Breach breach = breach_of(asked, va, allowed);
   if (breach.kind == Breach::Kind::none) return true;
-  report_breach(breach, asked.tag, asked.place, va, va ^ asked.alias, allowed);
+  find_by([&](spec::Misses misses) {
+    return finding_of_breach(breach, asked.tag, asked.place, va, va ^ asked.alias, allowed, misses);
+  });
   return findings().empty();
 }
 
@@ -260,14 +262,16 @@ bool stands_in_memory(const spec::Cause& cause) {
 
 }  // namespace
 
-void IntervalPromises::report_breach(const Breach& breach, u32 tag, const Place& place, u64 va,
-                                     u64 sent, const Alternatives& allowed) {
+Finding IntervalPromises::finding_of_breach(const Breach& breach, u32 tag, const Place& place,
+                                            u64 va, u64 sent, const Alternatives& allowed,
+                                            spec::Misses misses) {
+  const spec::CachesView& view = caches_.view();
   const bool settled = !allowed.concerned && !in_call() && !promises_state(allowed, State::mapped);
   spec::Rule rule = rule_for(allowed);
   May may{.kind = May::Kind::anything};
   std::vector<spec::Cause> causes;
   switch (breach.kind) {
-    case Breach::Kind::none: return;
+    case Breach::Kind::none: break;
     case Breach::Kind::tags_differ:
       rule = breach.outcome.rule;
       may.rule = rule;
@@ -278,12 +282,12 @@ void IntervalPromises::report_breach(const Breach& breach, u32 tag, const Place&
     case Breach::Kind::from_reset:
       rule = spec::rule::UNKNOWN_AFTER_RESET;
       may.rule = rule;
-      causes.push_back(cause_of(caches_.view(), breach.outcome));
+      causes.push_back(cause_of(view, breach.outcome, misses));
       break;
     case Breach::Kind::unknown:
       rule = spec::rule::WILD_WALK;
-      causes.push_back(breach.candidate != nullptr ? cause_of(caches_.view(), *breach.candidate, va)
-                                                   : cause_of(caches_.view(), breach.outcome));
+      causes.push_back(breach.candidate != nullptr ? cause_of(view, *breach.candidate, va, misses)
+                                                   : cause_of(view, breach.outcome, misses));
       break;
     case Breach::Kind::reaches: {
       const Candidate& c = *breach.candidate;
@@ -292,22 +296,22 @@ void IntervalPromises::report_breach(const Breach& breach, u32 tag, const Place&
       may.memory = attributes_text(breach.outcome.kind == spec::OutcomeKind::translation
                                        ? breach.outcome.memory
                                        : spec::attributes_of_mair(c.leaf.attr, c.leaf.sh));
-      causes.push_back(cause_of(caches_.view(), c, va));
+      causes.push_back(cause_of(view, c, va, misses));
       break;
     }
     case Breach::Kind::conflict:
       rule = spec::rule::CONFLICT_TLB;
       for (const Candidate& c : scratch_) {
-        if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(caches_.view(), c, va));
+        if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(view, c, va, misses));
       }
       break;
     case Breach::Kind::fault:
       may.kind = breach.fault;
-      causes.push_back(cause_of_fault(caches_.view(), tag, va, scratch_));
+      causes.push_back(cause_of_fault(view, tag, va, scratch_, misses));
       break;
     case Breach::Kind::refused:
       may = may_of(breach.outcome);
-      causes.push_back(cause_of(caches_.view(), breach.outcome));
+      causes.push_back(cause_of(view, breach.outcome, misses));
       break;
   }
   Finding finding = finding_of(rule, {});
@@ -327,26 +331,26 @@ void IntervalPromises::report_breach(const Breach& breach, u32 tag, const Place&
   const bool by_memory =
       breach.kind == Breach::Kind::reaches && breach.candidate->item == 0 &&
       !breach.candidate->from_atc() &&
-      memory_forms(caches_.view(), place.sid, finding.where.pasid, breach.candidate->space.regime);
+      memory_forms(view, place.sid, finding.where.pasid, breach.candidate->space.regime);
   const bool configured =
       !by_memory && (!spec::is_atc_tag(tag) || breach.kind == Breach::Kind::refused);
   if (!place.walker && configured) {
     const bool from_memory =
         causes.empty() || (!is_cached(causes.front().kind) && !leads_where_promised);
-    const auto ways = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
+    const auto ways = causes_of_stream(view, place.sid, finding.where.pasid, misses);
     causes.insert(from_memory ? causes.begin() : causes.end(), ways.begin(), ways.end());
   }
   // Where all of it stands in memory, what is wrong may stand in any word on the way.
   const bool by_tables = !place.walker && !spec::is_atc_tag(tag) && !causes.empty();
   if (by_tables && std::ranges::all_of(causes, stands_in_memory)) {
-    const auto path = path_in_memory(caches_.view(), place.sid, finding.where.pasid);
+    const auto path = path_in_memory(view, place.sid, finding.where.pasid);
     causes.insert(causes.begin(), path.begin(), path.end());
   }
   finding.hardware.push_back(std::move(may));
   promise(finding, allowed);
   finding.objects = states_of(place);
   finding.causes = std::move(causes);
-  find(std::move(finding));
+  return finding;
 }
 
 /// The first of what an access that meets scratch_ may do and nothing promises: each outcome is

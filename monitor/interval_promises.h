@@ -90,8 +90,9 @@ class IntervalPromises : public HardwareEvents {
   [[nodiscard]] Breach breach_by(const spec::Outcome& outcome,
                                  const spec::sva::Alternatives& allowed) const;
   [[nodiscard]] AttributesAsked asked_of_attributes(const Question& asked) const;
-  void report_breach(const Breach& breach, u32 tag, const Place& place, u64 va, u64 sent,
-                     const spec::sva::Alternatives& allowed);
+  [[nodiscard]] Finding finding_of_breach(const Breach& breach, u32 tag, const Place& place, u64 va,
+                                          u64 sent, const spec::sva::Alternatives& allowed,
+                                          spec::Misses misses);
 
   std::vector<Compared> compared_;  ///< since the comparison began; nothing changes meanwhile
   bool endless_ = false;            ///< some space has more pieces than are compared

@@ -125,6 +125,7 @@ bool Promises::check_option(const Place& place, const spec::StreamOption& option
   }
   May seen = may_of(end);
   seen.rule = option.rule;
+  const spec::CachesView& view = caches_.view();
   std::string text;
   if (believes) {
     seen.kind = May::Kind::pass;
@@ -139,24 +140,25 @@ bool Promises::check_option(const Place& place, const spec::StreamOption& option
   } else if (end.kind == spec::OutcomeKind::bypass && promises_state(allowed, State::identity)) {
     seen.memory = attributes_text(end.memory);
   }
-  Finding finding = finding_of(rule_for(allowed), std::move(text));
-  finding.where = where(place);
-  finding.hardware.push_back(std::move(seen));
-  promise(finding, allowed);
-  finding.objects = states_of(place);
-  if (option.disabled) {
-    finding.causes.push_back(cause_of(caches_.view(), end));
-  } else {
-    finding.causes = causes_of_stream(caches_.view(), place.sid, finding.where.pasid);
+  find_by([&](spec::Misses misses) {
+    Finding finding = finding_of(rule_for(allowed), text);
+    finding.where = where(place);
+    finding.hardware.push_back(seen);
+    promise(finding, allowed);
+    finding.objects = states_of(place);
+    if (option.disabled) {
+      finding.causes.push_back(cause_of(view, end, misses));
+      return finding;
+    }
+    finding.causes = causes_of_stream(view, place.sid, finding.where.pasid, misses);
     if (option.event == spec::EventType::none) {
-      const auto path = path_in_memory(caches_.view(), place.sid, finding.where.pasid);
+      const auto path = path_in_memory(view, place.sid, finding.where.pasid);
       finding.causes.insert(finding.causes.end(), path.begin(), path.end());
     } else {
-      finding.causes.push_back(
-          cause_in_memory(caches_.view(), place.sid, finding.where.pasid, option));
+      finding.causes.push_back(cause_in_memory(view, place.sid, finding.where.pasid, option));
     }
-  }
-  find(std::move(finding));
+    return finding;
+  });
   return findings().empty();
 }
 

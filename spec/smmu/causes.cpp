@@ -183,7 +183,7 @@ static std::optional<NearestMiss> nearest_miss(const CachesView& of, const Confi
 
 // ---- entries ------------------------------------------------------------------------------------
 
-Cause cause_of(const CachesView& of, const Item& item) {
+Cause cause_of(const CachesView& of, const Item& item, Misses misses) {
   Cause cause;
   cause.kind = item.kind == ItemKind::pointer   ? Cause::Kind::cached_pointer
                : item.kind == ItemKind::unknown ? Cause::Kind::cached_unknown
@@ -196,11 +196,11 @@ Cause cause_of(const CachesView& of, const Item& item) {
   cause.stored_at = item.stored_at;
   cause.vanished_at = item.vanished_at;
   cause.unreplaced = item.unreplaced();
-  cause.miss = nearest_miss(of, item);
+  if (misses == Misses::told) cause.miss = nearest_miss(of, item);
   return cause;
 }
 
-Cause cause_of(const CachesView& of, const AtcItem& item, u64 va) {
+Cause cause_of(const CachesView& of, const AtcItem& item, u64 va, Misses misses) {
   const AtcOwner& owner = of.atcs.owner(item.owner);
   Cause cause;
   cause.kind = item.identity != 0               ? Cause::Kind::atc_identity
@@ -218,7 +218,7 @@ Cause cause_of(const CachesView& of, const AtcItem& item, u64 va) {
     cause.pa = c.origin;
     cause.value = c.value;
   }
-  cause.miss = nearest_miss(of, item, va);
+  if (misses == Misses::told) cause.miss = nearest_miss(of, item, va);
   return cause;
 }
 
@@ -273,19 +273,21 @@ Cause cause_of(const CachesView& of, const Edge& edge) {
 }
 
 /// The entry of item number `index` that translates `va`; what was read at `origin` through it.
-static Cause cause_of_item(const CachesView& of, u32 index, u64 va, u64 origin, u64 value) {
+static Cause cause_of_item(const CachesView& of, u32 index, u64 va, u64 origin, u64 value,
+                           Misses misses) {
   const Item& item = of.items[index - 1];
   const bool one = item.kind == ItemKind::final && item.holds(va);
-  Cause cause = cause_of(of, one ? item.part((va - item.va) / item.entry_bytes(), 1) : item);
+  Cause cause =
+      cause_of(of, one ? item.part((va - item.va) / item.entry_bytes(), 1) : item, misses);
   if (origin != 0 && cause.pa != origin && item.kind != ItemKind::final) {
     cause.through = CauseWord{origin, value};
   }
   return cause;
 }
 
-Cause cause_of(const CachesView& of, const Candidate& c, u64 va) {
-  if (c.from_atc()) return cause_of(of, of.atcs.item(c.atc), va);
-  if (c.item != 0) return cause_of_item(of, c.item, va, c.origin, c.value);
+Cause cause_of(const CachesView& of, const Candidate& c, u64 va, Misses misses) {
+  if (c.from_atc()) return cause_of(of, of.atcs.item(c.atc), va, misses);
+  if (c.item != 0) return cause_of_item(of, c.item, va, c.origin, c.value, misses);
   Cause cause = cause_of_word(of.memory, c.origin, c.value);
   if (c.kind == Candidate::Kind::unknown) cause.kind = Cause::Kind::unknown_word;
   // Memory may have it in another address space's tables.
@@ -300,12 +302,12 @@ Cause cause_of(const CachesView& of, const Candidate& c, u64 va) {
   return cause;
 }
 
-Cause cause_of(const CachesView& of, const Outcome& outcome) {
+Cause cause_of(const CachesView& of, const Outcome& outcome, Misses misses) {
   using Kind = Cause::Kind;
   if (outcome.atc != 0) {
     const AtcItem& item = of.atcs.item(outcome.atc);
     const u64 offset = outcome.kind == OutcomeKind::translation ? outcome.pa - item.output : 0;
-    return cause_of(of, item, item.first + offset);
+    return cause_of(of, item, item.first + offset, misses);
   }
   Cause cause;
   cause.rule = outcome.rule;
@@ -324,7 +326,7 @@ Cause cause_of(const CachesView& of, const Outcome& outcome) {
     cause.kind = Kind::terminated;
   } else if (outcome.item != 0) {
     return cause_of_item(of, outcome.item, of.items[outcome.item - 1].va, outcome.origin,
-                         outcome.value);
+                         outcome.value, misses);
   } else if (outcome.origin != 0) {
     cause = cause_of_word(of.memory, outcome.origin, outcome.value);
     if (outcome.kind == OutcomeKind::fault) cause.rule = outcome.rule;
@@ -334,9 +336,10 @@ Cause cause_of(const CachesView& of, const Outcome& outcome) {
   return cause;
 }
 
-Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Candidate>& found) {
+Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Candidate>& found,
+                     Misses misses) {
   for (const Candidate& c : found) {
-    if (c.kind == Candidate::Kind::fault) return cause_of(of, c, va);
+    if (c.kind == Candidate::Kind::fault) return cause_of(of, c, va, misses);
   }
   Cause cause;
   cause.rule = rule::S1_DESCRIPTOR_VALID;
@@ -431,7 +434,8 @@ bool memory_forms(const CachesView& of, u32 sid, std::optional<u32> ssid, u32 re
   return !context.illegal && its == context.regime;
 }
 
-std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid) {
+std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid,
+                                    Misses misses) {
   std::vector<Cause> causes;
   std::vector<u32> latest;  // of each: the item of the word that was changed last
   for (u32 i = 0; i < of.config.size(); ++i) {
@@ -463,7 +467,7 @@ std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional
     const ConfigItem& item = of.config[latest[n]];
     causes[n].stored_at = item.stored_at;
     causes[n].vanished_at = item.vanished_at;
-    causes[n].miss = nearest_miss(of, item);
+    if (misses == Misses::told) causes[n].miss = nearest_miss(of, item);
     std::ranges::sort(causes[n].words, {}, &CachedWord::index);
   }
   return causes;

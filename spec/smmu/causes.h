@@ -11,18 +11,25 @@
 
 namespace iommucheck::spec {
 
-Cause cause_of(const CachesView& of, const Outcome& outcome);
-Cause cause_of(const CachesView& of, const Item& item);
+/// The nearest miss is looked for among all commands that were sent. Who only asks what a cause is,
+/// and may do so thousands of times at one event, leaves it out.
+enum class Misses : bool { left_out, told };
+
+Cause cause_of(const CachesView& of, const Outcome& outcome, Misses misses = Misses::told);
+Cause cause_of(const CachesView& of, const Item& item, Misses misses = Misses::told);
 /// Of a candidate, met at `va`.
-Cause cause_of(const CachesView& of, const Candidate& candidate, u64 va);
+Cause cause_of(const CachesView& of, const Candidate& candidate, u64 va,
+               Misses misses = Misses::told);
 /// Of an ATC entry: when it may have been filled, and the ATC_INV that nearly removed it.
-Cause cause_of(const CachesView& of, const AtcItem& item, u64 va);
+Cause cause_of(const CachesView& of, const AtcItem& item, u64 va, Misses misses = Misses::told);
 /// Why a page is a table.
 Cause cause_of(const CachesView& of, const Edge& edge);
 /// Why the address may fault under the tag; `found` is what Lookups::collect() gave for it.
-Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Candidate>& found);
+Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Candidate>& found,
+                     Misses misses = Misses::told);
 /// The structures of the stream of which cached words are not what memory says.
-std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid);
+std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid,
+                                    Misses misses = Misses::told);
 /// The stream's structures form the regime with that number as memory has them now: nothing that is
 /// cached of them has to do with it.
 bool memory_forms(const CachesView& of, u32 sid, std::optional<u32> ssid, u32 regime);

@@ -153,6 +153,25 @@ TEST_F(Excused, IsWhatComesFromTheSameThingUnderAnyName) {
   EXPECT_THAT(asked_, Contains(HasSubstr("map: ")).Times(0));
 }
 
+/// Of thousands at one event, so that no kind is made of them, and no nearest miss looked for.
+TEST_F(Excused, NeedsNoKindWhereItComesFromTheSameThing) {
+  passed_over_.note(10, "unmap");
+  EXPECT_FALSE(passed_over_.excuses_as_before(finding_)) << "nothing was excused yet";
+  ASSERT_TRUE(passed_over_.excuses(finding_));
+  Finding later = finding_;
+  later.kind.clear();
+  EXPECT_TRUE(passed_over_.excuses_as_before(later));
+  EXPECT_TRUE(passed_over_.excuses(later));
+  EXPECT_THAT(later.kind, IsEmpty());
+  EXPECT_EQ(asked_.size(), 1U);
+  // The twins: another word; and what nobody goes on behind.
+  later.causes[0].value = 0xabc7;
+  EXPECT_FALSE(passed_over_.excuses_as_before(later));
+  later = finding_;
+  later.rule = spec::rule::CRASH_NEVER;
+  EXPECT_FALSE(passed_over_.excuses_as_before(later));
+}
+
 TEST_F(Excused, IsNothingBehindWhichNobodyKnowsWhatIsPromised) {
   for (const spec::Rule rule : {spec::rule::HANG_RETURNS, spec::rule::CRASH_NEVER}) {
     finding_.rule = rule;

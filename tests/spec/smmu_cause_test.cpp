@@ -54,6 +54,24 @@ TEST(Cause, NearestMissIsTheLaterCommandWithTheWrongAsid) {
   EXPECT_TRUE(miss.why.same_address);
 }
 
+/// Who asks only what it is, is told all but the command.
+TEST(Cause, NearestMissMayBeLeftOut) {
+  BootedMachine m;
+  EXPECT_EQ(m.miss_after(cmd_tlbi_nh_va(0, 6, 0x1000)).command.op, Opcode::tlbi_nh_va);
+  const Cause told = m.why();
+  for (const Outcome& o : m.outcomes({.sid = 1, .va = 0x1000})) {
+    if (o.kind != OutcomeKind::translation) continue;
+    const Cause brief = cause_of(m.caches.view(), o, Misses::left_out);
+    EXPECT_FALSE(brief.miss.has_value());
+    EXPECT_EQ(brief.kind, told.kind);
+    EXPECT_EQ(brief.pa, told.pa);
+    EXPECT_EQ(brief.value, told.value);
+    EXPECT_EQ(brief.stored_at, told.stored_at);
+    return;
+  }
+  ADD_FAILURE() << "nothing is reached";
+}
+
 TEST(Cause, NearestMissIsTheLaterCommandWithTheWrongRange) {
   BootedMachine m;
   m.store(m.leaves + 8, 0);
