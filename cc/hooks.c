@@ -61,6 +61,15 @@ static int in_registers(uintptr_t at, uint64_t bytes) {
 
 static const void* address_of(uint64_t pc) { return &__ehdr_start + pc; }
 
+/* What is told from here on stands at `place`, until what it returns is given back. */
+static const void* stands_at(const void* place) {
+  const void* before = now.place;
+  now.place = place;
+  return before;
+}
+
+EXPORTED void iommucheck_stands_at(const void* place) { now.place = place; }
+
 static void settle(void) {
   uintptr_t at = now.at;
   uint64_t bytes = now.bytes;
@@ -69,7 +78,7 @@ static void settle(void) {
   if (in_registers(at, bytes)) {
     const struct iommucheck_platform* p = now.platform;
     const uint64_t offset = at - (uintptr_t)registers;
-    now.place = address_of(now.pc);
+    const void* before = stands_at(address_of(now.pc));
     if (bytes == 8 && at % 8 == 0) {
       p->mmio_write64(p->ctx, offset, value_at(at, 8), IOMMUCHECK_MMIO_RELAXED);
     } else if (bytes == 4 && at % 4 == 0) {
@@ -78,7 +87,7 @@ static void settle(void) {
       p->log(p->ctx, IOMMUCHECK_LOG_ERROR,
              "a register is written with other than 4 or 8 aligned bytes: no effect");
     }
-    now.place = NULL;
+    now.place = before;
     return;
   }
   const struct iommucheck_platform* p = now.told;
@@ -98,6 +107,7 @@ static void begin(const struct iommucheck_platform* told,
   now.window = (uintptr_t)platform->window;
   now.window_bytes = platform->window_size;
   now.bytes = 0;
+  now.place = NULL;
 }
 
 /* ---- coverage: what -fsanitize-coverage=inline-8bit-counters,pc-table calls when it is loaded
@@ -143,7 +153,7 @@ static void reads_with(void* address, uint64_t bytes, uint32_t flags, uint64_t p
   if (in_registers(at, bytes)) {
     const struct iommucheck_platform* p = now.platform;
     const uint64_t offset = at - (uintptr_t)registers;
-    now.place = address_of(pc);
+    const void* before = stands_at(address_of(pc));
     if (bytes == 8 && at % 8 == 0) {
       const uint64_t value = p->mmio_read64(p->ctx, offset);
       __builtin_memcpy(address, &value, 8);
@@ -154,7 +164,7 @@ static void reads_with(void* address, uint64_t bytes, uint32_t flags, uint64_t p
       p->log(p->ctx, IOMMUCHECK_LOG_ERROR,
              "a register is read with other than 4 or 8 aligned bytes: what is read is not said");
     }
-    now.place = NULL;
+    now.place = before;
     return;
   }
   if (!in_window(at, bytes)) return;
@@ -226,9 +236,9 @@ static void* sets(void* to, int value, size_t bytes, uint64_t pc) {
   if (in_window(at, bytes) && at % 8 == 0 && bytes % 8 == 0) {
     const struct iommucheck_platform* p = now.told;
     const uint64_t word = (uint64_t)(unsigned char)value * 0x0101010101010101u;
-    now.place = address_of(pc);
+    const void* before = stands_at(address_of(pc));
     p->fill64(p->ctx, at - now.window + p->window_pa, bytes / 8, word);
-    now.place = NULL;
+    now.place = before;
     return to;
   }
   writes(to, bytes, pc);
@@ -282,11 +292,11 @@ enum {
 static void fence(int order, uint64_t pc) {
   const struct iommucheck_platform* p = now.told;
   if (order == RELAXED || p == NULL) return;
-  now.place = address_of(pc);
+  const void* before = stands_at(address_of(pc));
   p->barrier(p->ctx, order == RELEASE                       ? IOMMUCHECK_DMA_WMB
                      : order == ACQUIRE || order == CONSUME ? IOMMUCHECK_DMA_RMB
                                                             : IOMMUCHECK_DMA_MB);
-  now.place = NULL;
+  now.place = before;
 }
 
 EXPORTED void __tsan_atomic_thread_fence(int order);

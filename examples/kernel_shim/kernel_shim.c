@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel_shim.h"
 
+#include "iommucheck/hooks.h"
+
 enum { PAGE = 4096, CLASSES = 40, HEADER = 64, LINE = 256 };
 
 #define MAGIC_LIVE 0x6c697665u
@@ -26,6 +28,7 @@ static struct {
   struct block* freed[CLASSES]; /* of ordinary memory, by log2 of its size */
   uint8_t* dma_class; /* by page of the window: log2 of the block that begins there, or 0 */
   uint64_t now_us;
+  const void* called_from; /* whom the next function is called for; NULL: its caller */
   struct {
     int reading; /* the last thing done was to read `offset` and to find `value` */
     uint64_t offset, value;
@@ -33,6 +36,25 @@ static struct {
     uint32_t waits, free_reads;
   } wait;
 } shim;
+
+/* ---- where the driver calls ---- */
+
+/* Only `iommucheck cc` has it. */
+#pragma weak iommucheck_stands_at
+
+static void stands_at(const void* place) {
+  if (iommucheck_stands_at != NULL) iommucheck_stands_at(place);
+}
+
+void shim_called_from(const void* place) { shim.called_from = place; }
+
+static const void* caller_or(const void* caller) {
+  const void* place = shim.called_from != NULL ? shim.called_from : caller;
+  shim.called_from = NULL;
+  return place;
+}
+/* Of the function that it stands in, which is never inlined: it is another file's. */
+#define CALLER caller_or(SHIM_CALLER)
 
 /* ---- memory ---- */
 
@@ -92,6 +114,7 @@ void shim_free(void* memory) {
 void* shim_dma_alloc(size_t bytes, size_t align, int zeroed, uint64_t* pa) {
   if (align < PAGE) align = PAGE;
   const unsigned class = log2_up(bytes > align ? bytes : align);
+  const void* caller = CALLER;
   uint64_t at = 0;
   const void* memory;
   unsigned tries = (shim.flags & SHIM_ALLOCATIONS_SLEEP) != 0 ? 1000 : 1;
@@ -101,7 +124,9 @@ void* shim_dma_alloc(size_t bytes, size_t align, int zeroed, uint64_t* pa) {
   } while (memory == NULL && --tries != 0);
   if (memory == NULL) return NULL;
   shim.dma_class[(at - shim.p->window_pa) / PAGE] = (uint8_t)class;
+  stands_at(caller);
   if (zeroed) shim.p->fill64(shim.p->ctx, at, ((uint64_t)1 << class) / 8, 0);
+  stands_at(NULL);
   if (pa != NULL) *pa = at;
   return (void*)(uintptr_t)memory;
 }
@@ -170,25 +195,41 @@ static uint64_t was_read(uint64_t offset, uint64_t value) {
 }
 
 uint32_t shim_read32(uint64_t offset) {
+  const void* caller = CALLER;
   if (again(offset)) return (uint32_t)shim.wait.value;
-  return (uint32_t)was_read(offset, shim.p->mmio_read32(shim.p->ctx, offset));
+  stands_at(caller);
+  const uint32_t value = shim.p->mmio_read32(shim.p->ctx, offset);
+  stands_at(NULL);
+  return (uint32_t)was_read(offset, value);
 }
 
 uint64_t shim_read64(uint64_t offset) {
+  const void* caller = CALLER;
   if (again(offset)) return shim.wait.value;
-  return was_read(offset, shim.p->mmio_read64(shim.p->ctx, offset));
+  stands_at(caller);
+  const uint64_t value = shim.p->mmio_read64(shim.p->ctx, offset);
+  stands_at(NULL);
+  return was_read(offset, value);
+}
+
+static uint32_t order_of(int ordered) {
+  return ordered ? IOMMUCHECK_MMIO_ORDERED : IOMMUCHECK_MMIO_RELAXED;
 }
 
 void shim_write32(uint64_t offset, uint32_t value, int ordered) {
+  const void* caller = CALLER;
   shim_enter();
-  shim.p->mmio_write32(shim.p->ctx, offset, value,
-                       ordered ? IOMMUCHECK_MMIO_ORDERED : IOMMUCHECK_MMIO_RELAXED);
+  stands_at(caller);
+  shim.p->mmio_write32(shim.p->ctx, offset, value, order_of(ordered));
+  stands_at(NULL);
 }
 
 void shim_write64(uint64_t offset, uint64_t value, int ordered) {
+  const void* caller = CALLER;
   shim_enter();
-  shim.p->mmio_write64(shim.p->ctx, offset, value,
-                       ordered ? IOMMUCHECK_MMIO_ORDERED : IOMMUCHECK_MMIO_RELAXED);
+  stands_at(caller);
+  shim.p->mmio_write64(shim.p->ctx, offset, value, order_of(ordered));
+  stands_at(NULL);
 }
 
 void shim_spin(void) {
@@ -205,7 +246,11 @@ uint64_t shim_now_us(void) { return shim.now_us; }
 
 /* ---- barriers ---- */
 
-void shim_barrier(uint32_t kind) { shim.p->barrier(shim.p->ctx, kind); }
+void shim_barrier(uint32_t kind) {
+  stands_at(CALLER);
+  shim.p->barrier(shim.p->ctx, kind);
+  stands_at(NULL);
+}
 
 void shim_clean(const volatile void* address, size_t bytes) {
   shim.p->dma_clean(shim.p->ctx, shim_pa(address), bytes);

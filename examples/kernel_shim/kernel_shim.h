@@ -37,6 +37,12 @@ const struct iommucheck_platform* shim_platform(void);
 /* First in each operation of the door: what was being waited for is over, no lock is held. */
 void shim_enter(void);
 
+/* What the next function of the shim tells stands in the source where its own caller is; a function
+ * that only calls it for the driver says its caller before: shim_called_from(SHIM_CALLER). With
+ * `iommucheck cc` alone. */
+void shim_called_from(const void* place);
+#define SHIM_CALLER __builtin_return_address(0)
+
 /* ---- ordinary memory: malloc, kmalloc, kzalloc ---- */
 
 /* Zeroed, aligned to 64 bytes, not visible to the SMMU. NULL when the arena is full. */

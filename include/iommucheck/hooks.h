@@ -69,6 +69,11 @@ typedef const struct iommucheck_hooks* (*iommucheck_hooks_entry_fn)(void);
 #define IOMMUCHECK_HOOKS_ENTRY_NAME "iommucheck_hooks_entry"
 const struct iommucheck_hooks* iommucheck_hooks_entry(void);
 
+/* For code that calls the platform in the driver's place, as a kernel's readl does: what is told
+ * from here on stands at `place`, an address to which a call of the driver's returns; NULL: where
+ * the platform is called. `iommucheck cc` links it in. */
+void iommucheck_stands_at(const void* place);
+
 #ifdef __cplusplus
 }
 #endif

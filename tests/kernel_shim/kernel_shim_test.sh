@@ -50,6 +50,9 @@ broken() {  # broken NAME MACHINE TEXT FROM TO: FROM of the example is TO; the r
 
 broken unordered default "VIOLATION QUEUE_SLOT_ORDER" "shim_write32(CMDQ_PROD, smmu.prod, 1)" \
   "shim_write32(CMDQ_PROD, smmu.prod, 0)"
+# It stands where the driver calls the shim, not where the shim calls the door.
+grep -q 'unordered\.c:[0-9]' unordered.txt || { cat unordered.txt; fail "the driver's line is not told"; }
+! grep -q 'kernel_shim\.c:[0-9]' unordered.txt || { cat unordered.txt; fail "the shim's line is told"; }
 broken not_cleaned cohacc=0 "VIOLATION WILD_STRUCTURE" "shim_clean(smmu.streams," "if (0) shim_clean(smmu.streams,"
 broken freed_twice default "free of DMA memory at 0x" "shim_write32(GBPA," \
   "shim_dma_free(shim_dma_alloc(1, 0, 0, &ring)); shim_dma_free(shim_va(ring)); shim_write32(GBPA,"

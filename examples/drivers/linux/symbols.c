@@ -18,6 +18,7 @@ void iommucheck_missing(const char* name) {
 
 void iommucheck_barrier(int kind);
 void iommucheck_barrier(int kind) {
+  shim_called_from(SHIM_CALLER);
   shim_barrier(((kind & 3) == 1   ? IOMMUCHECK_DMA_RMB
                 : (kind & 3) == 2 ? IOMMUCHECK_DMA_WMB
                                   : IOMMUCHECK_DMA_MB) |
@@ -117,7 +118,9 @@ static size_t log2_block(size_t bytes) {
 }
 void* dma_alloc_attrs(void* device, size_t bytes, u64* dma);
 void* dma_alloc_attrs(void* device, size_t bytes, u64* dma) {
-  return (void)device, shim_dma_alloc(bytes, log2_block(bytes), 1, dma);
+  (void)device;
+  shim_called_from(SHIM_CALLER);
+  return shim_dma_alloc(bytes, log2_block(bytes), 1, dma);
 }
 void dma_free_attrs(void* device, size_t bytes, void* memory);
 void dma_free_attrs(void* device, size_t bytes, void* memory) {
@@ -183,13 +186,25 @@ u64 dma_map_phys(void* device, u64 pa) { return (void)device, pa; }
 
 enum { REGISTERS = 0x1000000 }; /* where ioremap says that they are */
 u32 __raw_readl(uintptr_t at);
-u32 __raw_readl(uintptr_t at) { return shim_read32(at - REGISTERS); }
+u32 __raw_readl(uintptr_t at) {
+  shim_called_from(SHIM_CALLER);
+  return shim_read32(at - REGISTERS);
+}
 u64 __raw_readq(uintptr_t at);
-u64 __raw_readq(uintptr_t at) { return shim_read64(at - REGISTERS); }
+u64 __raw_readq(uintptr_t at) {
+  shim_called_from(SHIM_CALLER);
+  return shim_read64(at - REGISTERS);
+}
 void __raw_writel(u32 value, uintptr_t at);
-void __raw_writel(u32 value, uintptr_t at) { shim_write32(at - REGISTERS, value, 0); }
+void __raw_writel(u32 value, uintptr_t at) {
+  shim_called_from(SHIM_CALLER);
+  shim_write32(at - REGISTERS, value, 0);
+}
 void __raw_writeq(u64 value, uintptr_t at);
-void __raw_writeq(u64 value, uintptr_t at) { shim_write64(at - REGISTERS, value, 0); }
+void __raw_writeq(u64 value, uintptr_t at) {
+  shim_called_from(SHIM_CALLER);
+  shim_write64(at - REGISTERS, value, 0);
+}
 uintptr_t iommucheck_ioremap(u64 offset);
 uintptr_t iommucheck_ioremap(u64 offset) { return REGISTERS + offset; }
 
