@@ -12,6 +12,7 @@ tree=$(cd -- "$1" && pwd)
 out=${2:-out/faults}
 shift $(($# < 2 ? $# : 2))
 smmu=drivers/iommu/arm/arm-smmu-v3
+files="$smmu/arm-smmu-v3.c $smmu/arm-smmu-v3-sva.c drivers/iommu/io-pgtable-arm.c"
 mkdir -p "$out"
 out=$(cd -- "$out" && pwd)
 export FAULTY_FILES=$out/faulty
@@ -19,8 +20,8 @@ export FAULTY_FILES=$out/faulty
 # What builds: the files of the driver that stand in FAULTY_FILES in the place of the tree's.
 cat >"$out/build.sh" <<END
 mkdir -p "\$3/$smmu"
-for file in "\$FAULTY_FILES"/*.c; do
-  cmp -s "\$file" "\$3/$smmu/\${file##*/}" || cp "\$file" "\$3/$smmu/"
+for file in $files; do
+  cmp -s "\$FAULTY_FILES/\${file##*/}" "\$3/\$file" || cp "\$FAULTY_FILES/\${file##*/}" "\$3/\$file"
 done
 exec bash "$here/build.sh" "\$@"
 END
@@ -35,7 +36,13 @@ judge() {
 begin() {
   rm -rf "$FAULTY_FILES"
   mkdir -p "$FAULTY_FILES"
-  cp "$tree/$smmu"/arm-smmu-v3{,-sva}.c "$FAULTY_FILES"
+  for original in $files; do cp "$tree/$original" "$FAULTY_FILES"; done
+}
+
+find_original() { # FILE
+  for original in $files; do
+    if [ "${original##*/}" = "$1" ]; then printf '%s\n' "$tree/$original"; fi
+  done
 }
 
 begin
@@ -46,8 +53,8 @@ while IFS='|' read -r name file expression; do
   case $name in '#'* | '') continue ;; esac
   [ "$#" -eq 0 ] || [[ " $* " = *" $name "* ]] || continue
   begin
-  sed "${expression# }" "$tree/$smmu/$file" >"$FAULTY_FILES/$file"
-  ! cmp -s "$tree/$smmu/$file" "$FAULTY_FILES/$file" || { printf 'faults.sh: %s: not in %s\n' "$name" "$file" >&2; exit 2; }
+  sed -i "${expression# }" "$FAULTY_FILES/$file"
+  ! cmp -s "$(find_original "$file")" "$FAULTY_FILES/$file" || { printf 'faults.sh: %s: not in %s\n' "$name" "$file" >&2; exit 2; }
   all=$((all + 1))
   status=0
   judge "$name" || status=$?
