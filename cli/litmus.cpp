@@ -80,9 +80,9 @@ class LitmusRun {
     for (Test& test : file->tests) {
       if (asks_nothing(test)) {
         note_error({ErrorCode::bad_input,
-                    fmt::format("{}:{}: the test '{}' asks nothing: it has no line access, load, "
+                    fmt::format("{}:{}:{}: the test '{}' asks nothing: it has no line access, load, "
                                 "dma or driver",
-                                path, test.place.line, test.name)},
+                                path, test.place.line, test.place.column, test.name)},
                    path, test.name);
         continue;
       }

@@ -353,7 +353,7 @@ TEST_F(ExitStatus, LitmusWhoseTestAsksNothingIsTwo) {
     const std::string file = write("t.litmus", good + empty);
     const Ran ran = run("litmus " + file);
     EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
-    EXPECT_THAT(ran.err, HasSubstr(file + ":4: the test 'x' asks nothing"));
+    EXPECT_THAT(ran.err, HasSubstr(file + ":4:1: the test 'x' asks nothing"));
     EXPECT_THAT(ran.out, HasSubstr("1 passed, 0 failed")) << "the others are judged";
   }
 }
