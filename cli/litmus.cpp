@@ -79,11 +79,12 @@ class LitmusRun {
     }
     for (Test& test : file->tests) {
       if (asks_nothing(test)) {
-        note_error({ErrorCode::bad_input,
-                    fmt::format("{}:{}:{}: the test '{}' asks nothing: it has no line access, load, "
-                                "dma or driver",
-                                path, test.place.line, test.place.column, test.name)},
-                   path, test.name);
+        note_error(
+            {ErrorCode::bad_input,
+             fmt::format("{}:{}:{}: the test '{}' asks nothing: it has no line access, load, "
+                         "dma or driver",
+                         path, test.place.line, test.place.column, test.name)},
+            path, test.name);
         continue;
       }
       state_profile(test, options_.profile);

@@ -264,7 +264,8 @@ class ScenarioRun {
     if (result.status == Status::needs) ++needs_;
     if (result.status == Status::undecided) {
       ++undecided_;
-      end_.undecided(fmt::format("scenario {}: {}", scenario.id, result.bound));
+      end_.undecided(fmt::format("{}:{}:{}: scenario {}: {}", path, scenario.place.line,
+                                 scenario.place.column, scenario.id, result.bound));
     }
     switch (options_.format) {
       case Format::text:

@@ -53,9 +53,9 @@ char letter_of(CallArgument argument) {
     case mm_exit:
     case attribute:
     case response:
-    case present:
-    case on:
-    case clear: return 'w';
+    case present: return 'w';
+    case on: return 'o';
+    case clear: return 'e';
     case other: break;
   }
   return '*';
@@ -384,8 +384,16 @@ class Checker {
           fail(value.place, print(value), "expected a word or a number");
         }
         return;
+      case 'o': return expect_either(value, "on", "off");
+      case 'e': return expect_either(value, "keep", "clear");
       default: return;
     }
+  }
+
+  /// One of two words: a third one would be taken for the second. A number is what it is.
+  void expect_either(const Value& value, std::string_view one, std::string_view other) {
+    if (value.kind == Value::Kind::number || value.is_word(one) || value.is_word(other)) return;
+    fail(value.place, print(value), fmt::format("expected {} or {}", one, other));
   }
 
   /// A user's command. What the SMMU does not know is `illegal`, and no mistake in writing.

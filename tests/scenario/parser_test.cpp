@@ -177,6 +177,11 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"  pasid_alloc(1, 0x10000000000000000) -> 1\n", "2:18", "not a number of 64 bits"},
         Wrong{"  dev D0 pasid=3\n", "2:10", "there is no such key"},
         Wrong{"  dev D0 ats=2\n", "2:14", "expected 0 or 1"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  dirty_set(d, onn) -> ok\n", "3:16",
+              "expected on or off"},
+        Wrong{"  d = domain_alloc(paging) -> new\n"
+              "  dirty_read(d, 0, 0x1000, 0x1000, kep) -> bits(0)\n",
+              "3:36", "expected keep or clear"},
         Wrong{"  dev D0 ats=1 ats=1\n", "2:16", "twice"},
         Wrong{"  world backend=vtd\n", "2:17", "expected smmuv3 or two"},
         Wrong{"  world bbml=1\n  world bbml=2\n", "3:9", "already"},
