@@ -366,8 +366,12 @@ Wanted wanted_of(const scenario::Values& results, const Names& names, CallKind k
     if (value.is_word("empty")) wanted.errors.push_back(Status::eagain);
     if (auto bits = bits_in(value)) wanted.bits.push_back(std::move(*bits));
     if (const auto done = done_of(value)) {
-      wanted.values.push_back(done->first);
-      if (done->second != Status::ok) wanted.errors.push_back(done->second);
+      if (done->second == Status::ok) {
+        wanted.values.push_back(done->first);
+      } else {
+        wanted.errors.push_back(done->second);
+        wanted.before_errors.push_back(done->first);
+      }
     }
     const auto status =
         value.kind == Value::Kind::word && !value.plus ? status_of(value.word) : std::nullopt;

@@ -235,6 +235,11 @@ Answer Model::end_call(Running& running) {
 bool Model::try_errors(Running& running, const std::vector<Status>& errors, Observed& observed) {
   for (const Status error : errors) {
     observed = Observed{.status = error};
+    for (const u64 done : running.wanted.before_errors) {
+      observed.value = done;
+      if (try_end(running, observed)) return true;
+    }
+    observed.value = 0;
     if (try_end(running, observed)) return true;
     // What unmap moved before the time was up.
     observed.value =

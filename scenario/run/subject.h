@@ -38,6 +38,7 @@ struct Wanted {
   bool success = false;   ///< `ok`, `new`
   std::vector<spec::sva::Status> errors;
   std::vector<u64> values;
+  std::vector<u64> before_errors;      ///< commands done before one failed: of `done(n, error)`
   std::vector<std::vector<u64>> bits;  ///< of dirty_read, as Observed has them
 };
 
