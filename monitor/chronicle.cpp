@@ -84,6 +84,8 @@ bool belongs_to_story(const trace::Event& event) {
                std::is_same_v<Payload, trace::ProcessMap> ||
                std::is_same_v<Payload, trace::ProcessUnmap> ||
                std::is_same_v<Payload, trace::ProcessProtect> ||
+               std::is_same_v<Payload, trace::PageRequest> ||
+               std::is_same_v<Payload, trace::UserRoute> ||
                std::is_same_v<Payload, trace::UserMap> ||
                std::is_same_v<Payload, trace::UserEntry> || std::is_same_v<Payload, trace::Fork> ||
                std::is_same_v<Payload, trace::Release> ||

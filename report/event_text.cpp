@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "monitor/call_conversion.h"
 #include "spec/smmu/command.h"
@@ -17,6 +18,15 @@ std::string call_text(const trace::Call& event) {
 }
 
 namespace {
+
+/// A user's route has a second word, which an event of its own in front of the call has.
+std::string with_route(const trace::Call& event, u64 users_attributes) {
+  auto call = from_trace(event.call);
+  if (!call) return call_text(event);
+  spec::sva::Call whole = call->get();
+  whole.structure[1] = users_attributes;
+  return spec::sva::call_text(whole);
+}
 
 std::string result_of(const trace::Call& call, const trace::Return& result) {
   const std::string status = status_text(result);
@@ -75,6 +85,7 @@ std::string story_of(const trace::Event& event) {
   const trace::ProcessProtect* protect = nullptr;
   const trace::UserMap* of_user = nullptr;
   const trace::UserEntry* entry = nullptr;
+  const trace::PageRequest* asks = nullptr;
   const trace::Invalidate* invalidate = nullptr;
   const trace::Fork* fork = nullptr;
   const trace::Release* release = nullptr;
@@ -98,6 +109,12 @@ std::string story_of(const trace::Event& event) {
     if (!of_user->ipa) return fmt::format("the user of domain {} unmaps {}", parent, range);
     return fmt::format("the user of domain {} maps {} to IPA {:#x} {}", parent, range,
                        *of_user->ipa, trace::to_string(of_user->rights));
+  }
+  if (is(asks)) {
+    const bool at_pasid = asks->ssid && asks->ssid->valid;
+    return fmt::format("stream {:#x} asks for the page {:#x}{}, group {}{}", asks->sid, asks->iova,
+                       at_pasid ? fmt::format(" as PASID {:#x}", asks->ssid->value) : std::string(),
+                       asks->page_group, asks->last ? "" : ", not its last page");
   }
   if (is(entry)) {
     return fmt::format("the user of domain {} writes an entry at IPA {:#x}: {}",
@@ -206,19 +223,22 @@ std::vector<std::string> call_lines(const Story& story, const std::string& unfin
   struct Open {
     trace::Call call;
     u64 number = 0;
+    u64 users_attributes = 0;
   };
   std::vector<Open> open;  // more than one where calls wait for handlers
   u64 calls = story.calls_before;
   bool failure = false;
+  u64 users_attributes = 0;
   const auto line = [&](const Open& call, const std::string& result) {
-    lines.push_back(fmt::format("{:3}. {} = {}{}", call.number, call_text(call.call), result,
+    lines.push_back(fmt::format("{:3}. {} = {}{}", call.number,
+                                with_route(call.call, call.users_attributes), result,
                                 failure ? " (an allocation was made to fail)" : ""));
     failure = false;
   };
   if (calls != 0) lines.push_back(fmt::format("     {} calls before these", calls));
   for (const trace::Event& event : story.events) {
     if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
-      open.push_back({*call, ++calls});
+      open.push_back({*call, ++calls, std::exchange(users_attributes, 0)});
     } else if (const auto* result = std::get_if<trace::Return>(&event.payload)) {
       const auto its = std::ranges::find(open, result->id, [](const Open& o) { return o.call.id; });
       if (its == open.end()) continue;
@@ -232,6 +252,8 @@ std::vector<std::string> call_lines(const Story& story, const std::string& unfin
     } else if (const auto* end = std::get_if<trace::DmaEnd>(&event.payload)) {
       lines.push_back(fmt::format("     access {} ends: {}", static_cast<u64>(end->dma),
                                   words_of_outcome(*end)));
+    } else if (const auto* route = std::get_if<trace::UserRoute>(&event.payload)) {
+      users_attributes = route->attributes;
     } else if (std::holds_alternative<trace::AllocationFailure>(event.payload)) {
       failure = true;
     } else if (const auto* phase = std::get_if<trace::DriverPhase>(&event.payload)) {

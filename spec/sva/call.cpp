@@ -51,7 +51,8 @@ std::string arguments_text(const Call& call) {
              (call.parent == 0 ? "" : ", master " + hex(call.parent)) +
              (!is_nested(call.domain_kind)
                   ? ""
-                  : ", structure " + hex(call.structure[0]) + " " + hex(call.structure[1])) +
+                  : ", structure " + hex(call.structure[0]) +
+                        (call.structure[1] == 0 ? "" : " " + hex(call.structure[1]))) +
              (call.input_bits == 0 ? "" : ", input bits " + std::to_string(call.input_bits));
     case CallKind::attach:
     case CallKind::detach: return domain + device;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "report/event_text.h"
 #include "spec/rules/promises.h"
 #include "spec/sva/call.h"
 
@@ -62,6 +63,36 @@ TEST(FindingText, NamesTheCallWhereCallsAreKnown) {
   named.inside = true;
   EXPECT_EQ(event_line(named, true),
             "event 5: the driver stores 0x1 at 0x1000, in call 3 (line 6 of the trace)");
+}
+
+trace::Event by_environment(auto payload) {
+  return {.agent = trace::environment_agent, .payload = std::move(payload)};
+}
+
+/// The second word of a user's route stands in an event of its own, in front of the call; a page
+/// request is what a fault that is not ended began with.
+TEST(FindingText, TellsAUsersRouteAndPageRequests) {
+  trace::calls::DomainAlloc nested{.kind = trace::DomainKind::nested};
+  nested.parent = trace::DomainId{1};
+  nested.table = 0x4000100b;
+  Story story;
+  story.known = true;
+  story.events.push_back(by_environment(trace::UserRoute{.attributes = 0xd7}));
+  story.events.push_back(
+      {.agent = AgentId::cpu0, .payload = trace::Call{.id = trace::CallId{1}, .call = nested}});
+  story.events.push_back(by_environment(trace::PageRequest{.sid = 1,
+                                                           .ssid = trace::Substream{true, 2},
+                                                           .iova = 0x3000,
+                                                           .page_group = 7,
+                                                           .last = false}));
+  const std::vector<std::string> lines = call_lines(story, "not returned yet");
+  ASSERT_EQ(lines.size(), 2);
+  EXPECT_EQ(lines[0],
+            "     stream 0x1 asks for the page 0x3000 as PASID 0x2, group 7, not its last page");
+  EXPECT_EQ(lines[1],
+            "  1. domain_alloc(nested, master 0x1, structure 0x4000100b 0xd7) = not returned yet");
+  EXPECT_EQ(call_text(std::get<trace::Call>(story.events[1].payload)),
+            "domain_alloc(nested, master 0x1, structure 0x4000100b)");
 }
 
 }  // namespace
