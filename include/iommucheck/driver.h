@@ -285,7 +285,8 @@ struct iommucheck_device {
   const uint32_t* stream_ids; /* distinct; all follow the device                              */
   uint32_t stream_id_count;   /* 1 at least                                                  */
   uint32_t flags;             /* IOMMUCHECK_DEVICE_*                                         */
-  uint32_t ssid_bits;         /* width of its PASIDs, 0..20; 0: none. PASIDs are below 2^it  */
+  uint32_t ssid_bits;         /* width of its PASIDs, 0..20; 0: none. PASIDs are below 2^it, */
+                              /* and what carries another one is refused (STE.S1CDMax)       */
   uint32_t group;             /* devices with one number move together; no stream ID shared  */
   uint32_t iommu;             /* behind which, from 0                                        */
   uint32_t reserved;          /* 0 */
@@ -320,7 +321,7 @@ struct iommucheck_result {
 /* `kind` is one of words.h:
  *   IOMMUCHECK_DOMAIN_PAGING        stage 1, map and unmap
  *   IOMMUCHECK_DOMAIN_BLOCKED       every access is terminated
- *   IOMMUCHECK_DOMAIN_IDENTITY      output = input
+ *   IOMMUCHECK_DOMAIN_IDENTITY      output = input, untranslated: by the STE, not by a table
  *   IOMMUCHECK_DOMAIN_PAGING_S2     stage 2, a parent for nested
  *   IOMMUCHECK_DOMAIN_DYNAMIC       tables only, configured like `master`
  *   IOMMUCHECK_DOMAIN_NESTED        stage 1 by a table of the user's, in `parent`
@@ -624,9 +625,9 @@ struct iommucheck_driver {
 
   /* Before any bind. IOMMUCHECK_SVA_PRIVATE is asked for where sva_alloc_pasid is there. The
    * device's PASIDs come from [min_pasid, max_pasid], clipped to what device and SMMU can do;
-   * max 0: no limit (nor is one beyond 20 bits, or EINVAL). ENODEV (no such device, no PASIDs,
-   * no domain), EINVAL (feature unknown or not the device's, empty range), EEXIST (twice),
-   * ENOMEM. */
+   * max 0: no limit (nor is one beyond 20 bits, or EINVAL). It holds until sva_device_shutdown or
+   * removal, whatever is attached in between. ENODEV (no such device, no PASIDs, no domain), EINVAL
+   * (feature unknown or not the device's, empty range), EEXIST (twice), ENOMEM. */
   int (*sva_device_init)(void* self, uint32_t device, uint32_t features, uint32_t min_pasid,
                          uint32_t max_pasid, int has_mm_exit);
 
@@ -662,8 +663,9 @@ struct iommucheck_driver {
   int (*mm_invalidate)(void* self, iommucheck_handle mm, uint64_t start, uint64_t bytes);
 
   /* The address space goes away: calls the handlers, waits for them, and when it returns no walk
-   * uses the process's tables; unless it is pinned its number may be another one's from then on,
-   * also while the device has not unbound. 0 or ETIMEDOUT. */
+   * uses the process's tables, those that a bind which timed out may have shown included. Unless it
+   * is pinned its handle and its ASID may be another process's from then on, also while a device
+   * has not unbound. 0 or ETIMEDOUT. */
   int (*mm_release)(void* self, iommucheck_handle mm);
 
   /* A token for a device's use of a process, by one of two models (IOMMUCHECK_TASK_*): EXPLICIT, an
