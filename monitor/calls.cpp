@@ -248,14 +248,14 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
   }
   if (worked && call.kind == CallKind::attach) check_users_routes(call.domain);
   if (worked && changed_something(call, observed)) count_change();
-  // A number that this call made reachable.
+  // A number that this call made reachable, or gave anew: nothing that a time-out had left at it
+  // may be met from here on, by whatever device. INTERFACE "Timeouts".
   const bool bound = call.kind == CallKind::bind_device;
+  const bool plain = call.kind == CallKind::pasid_alloc;
   const bool task = call.kind == CallKind::bind_task && call.flags == spec::sva::task_svm;
-  if (worked && (bound || task || call.kind == CallKind::sva_alloc_pasid)) {
-    const auto pasid = bound ? static_cast<u32>(observed.value) : observed.pasid;
-    const u64 domain = interface_.domain_of(call.device);
+  if (worked && (bound || plain || task || call.kind == CallKind::sva_alloc_pasid)) {
+    const auto pasid = bound || plain ? static_cast<u32>(observed.value) : observed.pasid;
     for (u32 device = 0; device < interface_.device_count(); ++device) {
-      if (device != call.device && interface_.domain_of(device) != domain) continue;
       current().places.push_back({device, spec::sva::substream(pasid)});
     }
   }
