@@ -107,6 +107,15 @@ void Caches::settle_word(u64 pa) {
 void Caches::before_table_store(Frame& frame, unsigned index, u64 value, bool plain) {
   formed_.materialize_ghosts_over(frame);
   if (plain) tables_.check_lost_update(frame, index, value);
+  // A table takes the place of a descriptor, a block's mostly: through it each of its words may be
+  // met as it was before what still pends there, and an invalid one leaves nothing when that ends.
+  const Content old = frame.newest(index);
+  if (!changes_.followed() || old.unknown || !bit(old.value, 0)) return;
+  for_each_layout(frame, [&](Geometry geometry, unsigned level) {
+    if (!Geometry::is_table(value, level)) return;
+    const TableExtent below = table_below(geometry, value, level, 0);
+    for (u64 i = 0; i < below.entries; ++i) changes_.note_replaced(below.table + 8 * i);
+  });
 }
 
 void Caches::after_table_store(Frame& frame, unsigned index, u64 value) {
