@@ -66,6 +66,29 @@ bool changed_something(const Call& call, const spec::sva::Observed& observed) {
   return !unmaps(call.kind) || observed.value != 0;
 }
 
+bool is_told(CallKind kind) {
+  return kind == CallKind::bind_device || kind == CallKind::pasid_alloc;
+}
+
+/// Devices at which a time-out has left something at the number that the call gives, and that
+/// nobody else has: nothing of it may be met from here on. INTERFACE "Timeouts".
+std::vector<u32> left_at_new_number(const spec::sva::Interface& interface, const Call& call,
+                                    const spec::sva::Observed& observed) {
+  const bool told = is_told(call.kind);
+  const bool gives =
+      told || call.kind == CallKind::bind_task || call.kind == CallKind::sva_alloc_pasid;
+  if (!gives || observed.status != Status::ok) return {};
+  const auto pasid = told ? static_cast<u32>(observed.value) : observed.pasid;
+  std::vector<u32> left;
+  for (u32 device = 0; device < interface.device_count(); ++device) {
+    if (interface.has_bond(device, pasid)) return {};
+    bool may_meet = false;
+    interface.for_each_substream(device, [&](u32 number) { may_meet |= number == pasid; });
+    if (may_meet) left.push_back(device);
+  }
+  return left;
+}
+
 }  // namespace
 
 // ---- what a call has to make safe, though no word and no item may change ------------------------
@@ -230,6 +253,10 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
   remember_waiting();
   around.hooks = current().hooks;
   around.hooks.are_told = setup_.hooks.has_value();
+  for (const u32 device : left_at_new_number(interface_, call, observed)) {
+    const auto given = is_told(call.kind) ? static_cast<u32>(observed.value) : observed.pasid;
+    current().places.push_back({device, spec::sva::substream(given)});
+  }
   spec::sva::Verdict verdict = interface_.end_call(current().ticket, call, observed, around);
   if (verdict.ok && observed.status == Status::ok) check_ended_faults();
   has_returned();
@@ -248,14 +275,14 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
   }
   if (worked && call.kind == CallKind::attach) check_users_routes(call.domain);
   if (worked && changed_something(call, observed)) count_change();
-  // A number that this call made reachable, or gave anew: nothing that a time-out had left at it
-  // may be met from here on, by whatever device. INTERFACE "Timeouts".
+  // A number that this call made reachable.
   const bool bound = call.kind == CallKind::bind_device;
-  const bool plain = call.kind == CallKind::pasid_alloc;
   const bool task = call.kind == CallKind::bind_task && call.flags == spec::sva::task_svm;
-  if (worked && (bound || plain || task || call.kind == CallKind::sva_alloc_pasid)) {
-    const auto pasid = bound || plain ? static_cast<u32>(observed.value) : observed.pasid;
+  if (worked && (bound || task || call.kind == CallKind::sva_alloc_pasid)) {
+    const auto pasid = bound ? static_cast<u32>(observed.value) : observed.pasid;
+    const u64 domain = interface_.domain_of(call.device);
     for (u32 device = 0; device < interface_.device_count(); ++device) {
+      if (device != call.device && interface_.domain_of(device) != domain) continue;
       current().places.push_back({device, spec::sva::substream(pasid)});
     }
   }

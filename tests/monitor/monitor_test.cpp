@@ -160,6 +160,30 @@ TEST_F(MonitorTest, ARecoveryThatDoesNothingIsFound) {
   EXPECT_TRUE(tells("device 1"));
 }
 
+/// A number may be given although a time-out has left a device at it; what that device meets there
+/// is compared then, though no word and no item changes.
+TEST_F(MonitorTest, ANumberThatATimeOutHoldsIsLookedAtWhereItIsGiven) {
+  attach(domain, 1);
+  attach(domain, 0);
+  const u64 other = paging();
+  map(other, page, p1);
+  ok({.kind = CallKind::pasid_alloc, .min_pasid = 1, .max_pasid = 1});
+  ok({.kind = CallKind::attach_pasid, .domain = other, .device = 0, .pasid = 1});
+  monitor.queue_stuck(true);
+  const Call detach{.kind = CallKind::detach_pasid, .domain = other, .device = 0, .pasid = 1};
+  EXPECT_EQ(host.call(detach).status, Status::etimedout);
+  monitor.queue_stuck(false);
+  driver.pasid_free = [](void*, uint32_t) -> int { return 0; };
+  driver.pasid_alloc = [](void*, uint32_t, uint32_t, uint32_t* pasid) -> int {
+    *pasid = 1;
+    return 0;
+  };
+  ok({.kind = CallKind::pasid_free, .pasid = 1});
+  nothing_is_found();
+  ok({.kind = CallKind::pasid_alloc, .min_pasid = 1, .max_pasid = 1});
+  EXPECT_TRUE(tells("device 0, PASID 0x1"));
+}
+
 // ---- the platform -------------------------------------------------------------------------------
 
 TEST_F(MonitorTest, CompareExchangeAnswersWhatWasThere) {
