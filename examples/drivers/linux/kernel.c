@@ -232,12 +232,15 @@ int our_device_property_read_u32_array(const struct device* device, const char* 
 bool our_pci_ats_supported(struct pci_dev* pci) {
   return of_pci(pci)->config->flags & IOMMUCHECK_DEVICE_ATS;
 }
+/* A WARN in drivers/pci/ats.c, too: a driver that loses track of its devices' ATS. */
 int our_pci_enable_ats(struct pci_dev* pci, int stu) {
+  if (pci->ats_enabled) shim_panic("a WARN of pci_enable_ats: ATS is on");
   pci->ats_enabled = 1;
   shim_ats_enable(machine.config, of_pci(pci) - machine.devices, 1);
   return 0;
 }
 void our_pci_disable_ats(struct pci_dev* pci) {
+  if (!pci->ats_enabled) shim_panic("a WARN of pci_disable_ats: ATS is off");
   pci->ats_enabled = 0;
   shim_ats_enable(machine.config, of_pci(pci) - machine.devices, 0);
 }
