@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "base/bits.h"
 #include "spec/arch/granule.h"
@@ -229,7 +230,21 @@ void CaseBuilder::store(u64 pa, u64 value) {
   const bool turned = big_endian() && table != tables_.end() && table->second <= pa;
   step(StepKind::store, pa, turned ? __builtin_bswap64(value) : value);
 }
+/// Where messages of what IRQ_CTRL enables go is UNKNOWN after reset: unless the case says it,
+/// nowhere. IHI 0070 6.3.21.
+void CaseBuilder::address_messages(u64 enabled) {
+  constexpr std::pair<u32, u64> sources[] = {{reg::gerror_irq_cfg0, spec::irq_ctrl::gerror_irqen},
+                                             {reg::eventq_irq_cfg0, spec::irq_ctrl::eventq_irqen},
+                                             {reg::priq_irq_cfg0, spec::irq_ctrl::priq_irqen}};
+  for (const auto& [offset, enable] : sources) {
+    const bool there = caps_.msi && (offset != reg::priq_irq_cfg0 || caps_.pri);
+    if (there && (enabled & enable) != 0 && !addressed_.contains(offset)) write(offset, 0, 8);
+  }
+}
+
 void CaseBuilder::write(u32 offset, u64 value, unsigned bytes) {
+  if (offset == reg::irq_ctrl) address_messages(value);
+  if (bytes == 8) addressed_.insert(offset);
   step(StepKind::write, offset, value, bytes);
 }
 void CaseBuilder::read(u32 offset, unsigned bytes) { step(StepKind::read, offset, 0, bytes); }

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -191,6 +192,7 @@ class CaseBuilder {
     case_.steps.push_back({kind, a, b, c});
   }
   void bring_up();
+  void address_messages(u64 enabled);
 
   [[nodiscard]] u32 stream_table_cfg() const;
   [[nodiscard]] bool big_endian() const { return caps_.ttendian == 3; }
@@ -204,6 +206,7 @@ class CaseBuilder {
   std::map<u64, u64> words_;
   std::map<u64, u64> tables_;  ///< by their last bytes: the first
   u64 next_ = 0, strtab_ = 0, cds_ = 0;
+  std::set<u32> addressed_;  // 64-bit registers that were written whole
   u64 cr0_ = 0;
 };
 

@@ -43,7 +43,7 @@ void EndpointRules::begin(const QueueLayout& queues, bool shown) {
   open_.clear();
   prod_ = cons_ = 0;
   gerror_ = gerrorn_ = last_error_ = 0;
-  timed_out_ = false;
+  timed_out_ = error_known_ = false;
   disabled_ = true;
   waits_ = came_ = 0;
 }
@@ -147,6 +147,7 @@ std::optional<EndpointRules::Wrong> EndpointRules::consumed(u64 cons) {
     not_waited_for();
   }
   last_error_ = spec::cmdq_cons_err(static_cast<u32>(cons));
+  error_known_ = error_active();
   if (auto early = stopped(); early && !wrong) wrong = std::move(early);
   return wrong;
 }
@@ -162,11 +163,11 @@ void EndpointRules::not_waited_for() {
 /// CMDQ_CONS.ERR counts while GERROR shows the error. What did not come back by then is not waited
 /// for any more: IHI 0070 4.7.3.
 std::optional<EndpointRules::Wrong> EndpointRules::stopped() {
-  const bool active = ((gerror_ ^ gerrorn_) & spec::gerror::cmdq_err) != 0;
   const auto code = static_cast<spec::CommandError>(last_error_);
-  if (!active || code != spec::CommandError::atc_inv_sync) return std::nullopt;
+  if (!error_active() || code != spec::CommandError::atc_inv_sync) return std::nullopt;
   not_waited_for();
-  if (timed_out_) return std::nullopt;
+  // What was read before GERROR showed an error may have been UNKNOWN. IHI 0070 6.3.28.
+  if (timed_out_ || !error_known_) return std::nullopt;
   return Wrong{.rule = rule::COMMAND_LEGAL,
                .kind = "CERROR_ATC_INV_SYNC although every endpoint answers in time",
                .text = "CMDQ_CONS.ERR is CERROR_ATC_INV_SYNC, and the time of no endpoint is over"};

@@ -50,6 +50,9 @@ class EndpointRules {
   void exposed(u64 prod, const spec::Memory& memory);
   std::optional<Wrong> consumed(u64 cons);
   std::optional<Wrong> stopped();
+  [[nodiscard]] bool error_active() const {
+    return ((gerror_ ^ gerrorn_) & spec::gerror::cmdq_err) != 0;
+  }
   void not_waited_for();
   std::optional<Wrong> came(const trace::AtcInvalidated& event);
   [[nodiscard]] bool matches(const Sent& sent, const trace::AtcInvalidated& event) const;
@@ -62,8 +65,9 @@ class EndpointRules {
   std::deque<Sent> open_;  // consumed CMD_ATC_INVs, until they are answered
   u64 prod_ = 0, cons_ = 0;
   u64 gerror_ = 0, gerrorn_ = 0, last_error_ = 0;
-  bool disabled_ = true;    ///< SMMUEN is 0, and CR0ACK has shown it
-  bool timed_out_ = false;  ///< the time of endpoints was over in this case
+  bool disabled_ = true;      ///< SMMUEN is 0, and CR0ACK has shown it
+  bool error_known_ = false;  ///< GERROR had shown an error when last_error_ was read
+  bool timed_out_ = false;    ///< the time of endpoints was over in this case
   u64 waits_ = 0, came_ = 0;
 };
 

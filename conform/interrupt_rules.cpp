@@ -106,6 +106,11 @@ void InterruptRules::moved(Source source) {
   queue.set = true;
 }
 
+void InterruptRules::addressed(Source source, u64 value) {
+  state_[source].message_pa = value & mask(51, 2);
+  state_[source].addressed = true;
+}
+
 void InterruptRules::write(const trace::MmioWrite& write) {
   switch (static_cast<u32>(write.offset)) {
     case reg::irq_ctrl:
@@ -134,11 +139,11 @@ void InterruptRules::write(const trace::MmioWrite& write) {
     }
     case reg::eventq_base: moved(event_queue); break;
     case reg::priq_base: moved(page_requests); break;
-    case reg::gerror_irq_cfg0: state_[global_error].message_pa = write.value & mask(51, 2); break;
+    case reg::gerror_irq_cfg0: addressed(global_error, write.value); break;
     case reg::gerror_irq_cfg1: state_[global_error].payload = static_cast<u32>(write.value); break;
-    case reg::eventq_irq_cfg0: state_[event_queue].message_pa = write.value & mask(51, 2); break;
+    case reg::eventq_irq_cfg0: addressed(event_queue, write.value); break;
     case reg::eventq_irq_cfg1: state_[event_queue].payload = static_cast<u32>(write.value); break;
-    case reg::priq_irq_cfg0: state_[page_requests].message_pa = write.value & mask(51, 2); break;
+    case reg::priq_irq_cfg0: addressed(page_requests, write.value); break;
     case reg::priq_irq_cfg1: state_[page_requests].payload = static_cast<u32>(write.value); break;
     case reg::priq_irq_cfg2:
       // Of what came before it is not known how it was judged; or it is guarded.
@@ -168,8 +173,8 @@ void InterruptRules::exposed(u64 prod) {
   }
 }
 
+/// Up to CMDQ_CONS.RD, also at an error. ERR is UNKNOWN while there is none. IHI 0070 6.3.28.
 void InterruptRules::consumed(u64 cons) {
-  if (bits(cons, 30, 24) != 0) queue_broken_ = true;
   if (queue_broken_) return;
   const unsigned lg2 = queues_.cmdq_lg2;
   const u64 left = spec::queue_used<u64>(lg2, prod_, spec::queue_bits<u64>(lg2, cons & 0xfffff));
@@ -318,7 +323,8 @@ std::vector<WrongInterrupt> InterruptRules::finish() const {
   for (const Source source : {event_queue, page_requests, global_error, command_sync}) {
     const State& its = state_[source];
     if (!its.due_since || (its.last_came && *its.last_came > *its.due_since)) continue;
-    if (caps_.msi && its.message_pa != 0) continue;  // it may be a message alone
+    const bool addressed = its.addressed || source == command_sync;
+    if (caps_.msi && (its.message_pa != 0 || !addressed)) continue;  // it may be a message alone
     const std::string kind = fmt::format("no interrupt of {}", name_of(source));
     wrong.push_back({rule::INTERRUPT_SENT, kind,
                      fmt::format("{}: it is enabled, its condition arose {} times, and {} came",

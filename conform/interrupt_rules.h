@@ -63,10 +63,12 @@ class InterruptRules {
     u64 due_at = 0;                  ///< the event that showed so
     u64 message_pa = 0;              ///< 0: no message
     u32 payload = 0;
+    bool addressed = false;  ///< IRQ_CFG0 was written: it resets to an UNKNOWN value
   };
 
   InterruptRules(const spec::Capabilities& caps, bool wired) : caps_(caps), wired_(wired) {}
   void write(const trace::MmioWrite& write);
+  void addressed(Source source, u64 value);
   void acknowledged(u64 value);
   void errors_shown(u64 value);
   void records_shown(Source source, u64 value);

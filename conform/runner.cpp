@@ -60,6 +60,8 @@ class Runner {
     const bool absent = case_.queues.eventq - identity.absent_pa < identity.absent_bytes;
     for (unsigned i = 0; i < 3 && alive && !absent; ++i) alive = poll(false) && page_poll(false);
     read(reg::gerror, 4);
+    // CERROR_ATC_INV_SYNC is sure once GERROR has shown that there is an error.
+    if (identity.ats) read(reg::cmdq_cons, 4);
     return alive && settle() && compare_memory();
   }
 
@@ -150,7 +152,10 @@ class Runner {
               .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = true});
     unordered_ = false;
     if (offset == reg::cr0) cr0_ = value;
-    if (offset == reg::irq_ctrl) interrupts_ |= value != 0;
+    if (offset == reg::irq_ctrl) {
+      interrupts_ |= value != 0;
+      irq_ctrl_ = value;
+    }
     if (offset == reg::cmdq_base) prod_ = cons_ = exposed_ = 0;
     if (offset == reg::cmdq_prod) prod_ = exposed_ = value;
     if (offset == reg::cmdq_cons) cons_ = value;
@@ -166,13 +171,27 @@ class Runner {
     return ticket;
   }
 
-  /// CR0ACK is polled, as a driver does, where the device needs time.
+  /// What was asked for by a write is done: no field may be altered again before. IHI 0070 6.3.9,
+  /// 6.3.14.1, 6.3.16.
+  [[nodiscard]] bool is_updated(u32 offset, u64 value) const {
+    switch (offset) {
+      case reg::cr0ack: return value == cr0_;
+      case reg::irq_ctrlack: {
+        const auto caps = spec::parse_capabilities(device_.identity().id);
+        return ((value ^ irq_ctrl_) & spec::irq_ctrl_fields(caps)) == 0;
+      }
+      case reg::gbpa: return (value & spec::gbpa::update) == 0;
+      default: return true;
+    }
+  }
+  /// It is polled, as a driver does, where the device needs time.
   bool read_step(u32 offset, unsigned size) {
     Ticket ticket = read(offset, size);
-    if (offset != reg::cr0ack || device_.identity().prompt) return true;
+    const bool updates = offset == reg::cr0ack || offset == reg::irq_ctrlack || offset == reg::gbpa;
+    if (!updates || device_.identity().prompt) return true;
     for (unsigned i = 1; i < sync_reads_max; ++i) {
       if (!settle()) return false;
-      if (device_.value(ticket) == cr0_) break;
+      if (is_updated(offset, device_.value(ticket))) break;
       ticket = read(offset, size);
     }
     return true;
@@ -588,7 +607,7 @@ class Runner {
   std::deque<AtcInvalidation> sent_;  // to endpoints, which have not answered yet
   std::size_t step_ = 0;
   u64 exposed_ = 0;  // what was written to CMDQ_PROD last
-  u64 prod_ = 0, cons_ = 0, event_cons_ = 0, overflow_ = 0, cr0_ = 0;
+  u64 prod_ = 0, cons_ = 0, event_cons_ = 0, overflow_ = 0, cr0_ = 0, irq_ctrl_ = 0;
   u64 page_cons_ = 0, page_overflow_ = 0;
   bool unordered_ = false;
   /// Some were enabled: each step is waited for, so that what caused one is known.

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "asked_support.h"
@@ -145,6 +147,31 @@ TEST(AskedRegisters, EachValueIsWrittenAndLookedAtOrHasItsReason) {
     for (const Step& step : one.steps) followed.follow(step);
   }
   cells.expect_asked(fields(), excused);
+}
+
+/// IRQ_CFG0 resets to an UNKNOWN value, so that a message may go anywhere. IHI 0070 6.3.21.
+TEST(AskedRegisters, WhereMessagesGoIsSaidBeforeTheyAreEnabled) {
+  namespace reg = spec::reg;
+  namespace enable = spec::irq_ctrl;
+  constexpr std::pair<u32, u64> sources[] = {{reg::gerror_irq_cfg0, enable::gerror_irqen},
+                                             {reg::eventq_irq_cfg0, enable::eventq_irqen},
+                                             {reg::priq_irq_cfg0, enable::priq_irqen}};
+  DeviceIdentity identity;
+  unsigned enabled = 0;
+  for (const Case& one : asked::directed_cases_of_everything(identity)) {
+    std::set<u64> written;
+    for (const Step& step : one.steps) {
+      if (step.kind != StepKind::write) continue;
+      written.insert(step.a);
+      if (step.a != reg::irq_ctrl) continue;
+      for (const auto& [address, field] : sources) {
+        if ((step.b & field) == 0) continue;
+        ++enabled;
+        EXPECT_TRUE(written.contains(address)) << one.name << ": " << address;
+      }
+    }
+  }
+  EXPECT_GT(enabled, 50U);
 }
 
 }  // namespace
