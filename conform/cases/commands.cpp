@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
 #include "spec/rules/records.h"
 #include "spec/smmu/command_legal.h"
 #include "spec/smmu/queue.h"
@@ -313,6 +314,16 @@ void register_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   e.read(reg::gerror);
   e.read(reg::gerrorn);
   cases.push_back(e.take());
+
+  // Whether a toggle of what is not active makes it active is CONSTRAINED UNPREDICTABLE, what the
+  // register holds then is not. IHI 0070 6.3.20.
+  CaseBuilder g(device, "registers: GERRORN reads as it was written");
+  g.asks(spec::rule::REGISTER_READ);
+  for (const u64 value : {u64{spec::gerror_fields(spec::parse_capabilities(device.id))}, u64{0}}) {
+    g.write(reg::gerrorn, value);
+    g.read(reg::gerrorn);
+  }
+  cases.push_back(g.take());
 }
 
 }  // namespace

@@ -16,6 +16,14 @@ constexpr u32 gbpa_fields = 0x801f3f1f | 3U << 18;
 constexpr u32 msi_at[] = {reg::eventq_irq_cfg0, reg::priq_irq_cfg0, reg::gerror_irq_cfg0};
 constexpr u32 msi_enable[] = {irq::eventq, irq::priq, irq::gerror};
 
+/// Errors that there are, IHI 0070 6.3.20.
+constexpr u32 gerror_fields(const Features& f) {
+  constexpr u32 messages = gerror::msi_cmdq_abt | gerror::msi_eventq_abt | gerror::msi_gerror_abt;
+  return gerror::cmdq_err | gerror::eventq_abt_err | gerror::sfm_err |
+         (f.pri ? gerror::priq_abt_err : 0) | (f.msi ? messages : 0) |
+         (f.msi && f.pri ? gerror::msi_priq_abt : 0);
+}
+
 }  // namespace
 
 std::expected<std::unique_ptr<Smmu>, std::string> Smmu::create(const Config& config, Memory& memory,
@@ -176,7 +184,7 @@ u64 Smmu::read_word(u32 offset) {
     case reg::irq_ctrl:
     case reg::irq_ctrlack: return r_.irq_ctrl;
     case reg::gerror: return r_.gerror;
-    case reg::gerrorn: return r_.gerrorn;
+    case reg::gerrorn: return r_.gerrorn_read;
     case reg::strtab_base_cfg: return r_.strtab_cfg;
     case reg::cmdq_prod: return r_.commands.prod;
     case reg::cmdq_cons: return r_.commands.cons;
@@ -262,6 +270,7 @@ void Smmu::write_word(u32 offset, u32 value) {
       r_.irq_ctrl = value & (irq::gerror | irq::eventq | (features_.pri ? irq::priq : 0));
       return;
     case reg::gerrorn:
+      r_.gerrorn_read = value & gerror_fields(features_);
       // Of errors that are not active a toggle would be one: it counts for nothing.
       r_.gerrorn ^= (value ^ r_.gerrorn) & (r_.gerror ^ r_.gerrorn);
       return;

@@ -210,6 +210,7 @@ class Smmu {
   struct Registers {
     u32 cr0 = 0, cr1 = 0, cr2 = 0, gbpa = 0x1000;
     u32 irq_ctrl = 0, gerror = 0, gerrorn = 0;
+    u32 gerrorn_read = 0;  ///< GERRORN as it was written, which is how it reads
     u32 strtab_cfg = 0;
     u64 strtab = 0;
     Queue commands, events, pages;

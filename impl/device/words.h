@@ -41,7 +41,7 @@ inline constexpr u32 gerror = 1, priq = 2, eventq = 4;
 namespace gerror {
 inline constexpr u32 cmdq_err = 1, eventq_abt_err = 1 << 2, priq_abt_err = 1 << 3,
                      msi_cmdq_abt = 1 << 4, msi_eventq_abt = 1 << 5, msi_priq_abt = 1 << 6,
-                     msi_gerror_abt = 1 << 7;
+                     msi_gerror_abt = 1 << 7, sfm_err = 1 << 8;
 }  // namespace gerror
 
 namespace cerror {
