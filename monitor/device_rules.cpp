@@ -103,10 +103,12 @@ void DeviceRules::begin_case() {
 }
 
 void DeviceRules::stored(u64 pa, u64 words) {
-  if (!smmu_.is_command_slot(pa)) stalls_change();
   for (u64 i = 0; i < words && smmu_.is_command_slot(pa + 8 * i); ++i) {
     slots_.insert(align_down(pa + 8 * i, 4));
   }
+  // Commands are judged where they are exposed.
+  if (smmu_.is_command_slot(pa) && smmu_.is_command_slot(pa + 8 * (words - 1))) return;
+  stalls_change();
   changed_since_enabled_ = enabled_once_;
   if (enabled_once_) nested_.before_store(caches_, pa, words);
 }

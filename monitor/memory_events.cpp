@@ -67,7 +67,7 @@ void MemoryEvents::tell_other_smmu(u64 pa, u64 bytes) {
 
 void MemoryEvents::before_store(u64 word) {
   smmu_.before_store(word);
-  if (device_rules_ && !smmu_.is_command_slot(word)) device_rules_->stored(word);
+  if (device_rules_) device_rules_->stored(word);
 }
 
 void MemoryEvents::make_visible(AgentId by) {
