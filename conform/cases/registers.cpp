@@ -172,6 +172,16 @@ void index_in_use_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   c.write(reg::cmdq_cons, 0);
   for (unsigned i = 0; i < 4; ++i) c.read(reg::cmdq_cons);
   cases.push_back(c.take());
+  if (!device.pri) return;
+  CaseBuilder p(device, "registers: PRIQ_PROD is written while it is in use", {.page_queue = true});
+  p.asks(spec::rule::REGISTER_READ);
+  p.ste(0, spec::make_abort_ste());
+  p.enable();
+  for (u64 i = 1; i < 3; ++i) p.page_request({.address = 0x1000 * i, .last = true, .read = true});
+  for (unsigned i = 0; i < 3; ++i) p.page_poll();
+  p.write(reg::priq_prod, 0);
+  p.read(reg::priq_prod);
+  cases.push_back(p.take());
 }
 
 /// Each field of CR0 and IRQ_CTRL that is there is acknowledged, set and cleared, for itself.

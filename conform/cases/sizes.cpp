@@ -66,6 +66,23 @@ void ips_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule gr
   cases.push_back(b.take());
 }
 
+/// A block at level 1 of 64 KiB tables, which there is where outputs have 52 bits. DDI 0487 D8.3.
+void large_block_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 ips) {
+  constexpr unsigned tsz = 16;
+  CaseBuilder b(device, fmt::format("sizes: a block at level 1 of 64 KiB, IPS = {}", ips));
+  const u64 root = b.root(Granule::g64k, tsz);
+  const u64 block = pow2(level_shift(Granule::g64k, 1));
+  b.store(b.entry(root, Granule::g64k, tsz, block, 1), word_of(Granule::g64k, 0) & ~u64{2});
+  spec::Cd<u64> cd = b.plain_cd(root, tsz);
+  cd.dw[0] = with_bits(cd.dw[0], 34, 32, ips) | tg0_of(Granule::g64k) << 6;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  for (const u64 offset : {u64{0}, u64{0x10000}}) b.both(block + b.data(offset));
+  b.poll();
+  cases.push_back(b.take());
+}
+
 /// STE.S2PS likewise.
 void s2ps_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule,
                unsigned s2ps) {
@@ -178,6 +195,9 @@ void size_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       }
       if (caps.s2p) s2ps_case(device, cases, granule, static_cast<unsigned>(size));
     }
+  }
+  for (const u64 ips : {5U, 6U}) {
+    if (caps.s1p && caps.gran64k) large_block_case(device, cases, ips);
   }
   small_stream_tables(device, cases);
   if (caps.two_level_stream_table) first_level_cases(device, cases);

@@ -157,10 +157,16 @@ void access_flag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     tables.map(0x1000, b.data(), flagless);
     tables.map(0x2000, b.data(0x1000), flagless & ~Stage2Tables::may_write);
     tables.map(0x3000, b.data(0x2000));
+    tables.map(0x4000, b.data(0x3000), flagless & ~Stage2Tables::may_read);
+    const u64 block = pow2(level_shift(Granule::g4k, 2));
+    const bool blocks = plain_shape(caps).granule == Granule::g4k && 2 * block < tables.end();
+    if (blocks) tables.map(block, align_down(b.data(), 21), flagless, 2);
     spec::Ste<u64> ste = tables.alone();
     if (affd) ste.dw[2] |= u64{1} << 53;
     b.ste(0, ste);
-    cases.push_back(asked(b, {0x1000, 0x2000, 0x3000}));
+    std::vector<u64> addresses = {0x1000, 0x2000, 0x3000, 0x4000};
+    if (blocks) addresses.push_back(block + 0x1000);
+    cases.push_back(asked(b, addresses));
   }
 }
 
@@ -288,6 +294,17 @@ void nested_stage1_cases(const DeviceIdentity& device, std::vector<Case>& cases)
   Guest size(device, "the output of stage 1 is beyond IPS");
   size.leaf(Guest::va, u64{1} << size.b.capabilities().oas_lg2);
   if (size.b.capabilities().oas_lg2 < 48) size.add_to(cases);
+  Guest small(device, "the output of stage 1 is beyond IPS = 0");
+  small.cd.dw[0] = with_bits(small.cd.dw[0], 34, 32, 0);
+  small.leaf(Guest::va, u64{1} << 32);
+  if (small.b.capabilities().oas_lg2 > 32) small.add_to(cases);
+  for (const bool tbi : {false, true}) {
+    Guest tag(device, fmt::format("a tag, TBI0 = {}", tbi ? 1 : 0));
+    tag.cd.dw[0] |= u64{tbi} << 38;
+    tag.b.cd_at(tag.cd_pa, tag.cd);
+    tag.b.ste(0, tag.ste());
+    cases.push_back(asked(tag.b, {Guest::va | u64{0x5a} << 56, Guest::va}));
+  }
   Guest bad(device, "the CD is not valid");
   bad.cd.dw[0] &= ~(u64{1} << 31);
   bad.add_to(cases);

@@ -218,7 +218,7 @@ void wildcard_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
                                         by_address ? "TLBI_S2_IPA" : "TLBI_S12_VMALL"));
       b.wildcards(bits);
       const u16 first = 8;
-      const u16 matching = first | static_cast<u16>(pow2(bits) - 1);
+      const u16 matching = first ^ static_cast<u16>(pow2(bits) - 1);  // in none of these bits
       const u16 apart = first | static_cast<u16>(pow2(bits));
       for (const u16 second : {matching, apart}) {
         std::vector<Stage2Tables> guests;

@@ -10,6 +10,7 @@
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
+#include "conform/cases/stage2_tables.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/stream_table.h"
 
@@ -84,6 +85,13 @@ void refused_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   one("that bypasses", [](CaseBuilder&) { return spec::make_bypass_ste(); });
   one("that aborts", [](CaseBuilder&) { return spec::make_abort_ste(); });
   one("with V = 0", [](CaseBuilder&) { return spec::Ste<u64>{}; });
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (!caps.s2p) return;
+  one("of stage 2 alone", [&](CaseBuilder& b) {
+    Stage2Tables tables(b, plain_shape(caps));
+    tables.map(mapped, b.data());
+    return tables.alone();
+  });
 }
 
 /// Two tables of the second level; what the second L1CD is decides.
@@ -124,6 +132,27 @@ void format_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigne
   accesses(b, std::nullopt);
   b.poll();
   cases.push_back(b.take());
+}
+
+/// CD 0, of accesses with SubstreamID 0 and, as S1DSS says, of those without one.
+void first_cd_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned dss : {1U, 2U}) {
+    CaseBuilder b(device, fmt::format("substreams: CD 0 goes, S1DSS = {}", dss));
+    const std::optional<u32> ssid = dss == 1 ? std::optional<u32>(0) : std::nullopt;
+    const u64 table = b.memory(4 * 64, 4 * 64);
+    for (unsigned i = 0; i < 4; ++i) b.cd_at(table + 64 * i, own_cd(b, i));
+    b.ste(0, substream_ste(table, 2, 0, dss));
+    b.enable();
+    accesses(b, ssid);
+    b.poll();
+    b.store(table, b.word(table) & ~(u64{1} << 31));
+    b.command(spec::cmd_cfgi_cd(b.sid(0), 0));
+    b.command(spec::cmd_tlbi_nh_asid(0, 1));
+    b.sync();
+    accesses(b, ssid);
+    b.poll();
+    cases.push_back(b.take());
+  }
 }
 
 /// A CD that is used and goes, its neighbours stay.
@@ -274,6 +303,7 @@ void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!caps.cd2l) format_case(device, cases, 1);
   if (caps.ssidsize < 2) return;  // no neighbours
   const u32 sid = device.sids[0];
+  first_cd_cases(device, cases);
   invalidation_case(device, cases, "CMD_CFGI_CD", spec::cmd_cfgi_cd(sid, 2));
   invalidation_case(device, cases, "CMD_CFGI_CD with Leaf = 0", spec::cmd_cfgi_cd(sid, 2, false));
   invalidation_case(device, cases, "CMD_CFGI_CD_ALL", spec::cmd_cfgi_cd_all(sid));
