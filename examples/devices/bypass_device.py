@@ -75,7 +75,7 @@ class Smmu:
         unless = lambda enabled: 0 if cr0 & enabled else 0xFFFFFFFF
         return {
             CR0: SMMUEN | EVENTQEN | CMDQEN, CR1: 0xFFF, CR2: 2 & unless(SMMUEN), IRQ_CTRL: 5,
-            GERRORN: 5, STRTAB_BASE: unless(SMMUEN), STRTAB_BASE + 4: unless(SMMUEN),
+            GERRORN: 0x105, STRTAB_BASE: unless(SMMUEN), STRTAB_BASE + 4: unless(SMMUEN),
             STRTAB_BASE_CFG: unless(SMMUEN), CMDQ_BASE: unless(CMDQEN),
             CMDQ_BASE + 4: unless(CMDQEN), CMDQ_CONS: unless(CMDQEN), CMDQ_PROD: 0xFFFFFFFF,
             EVENTQ_BASE: unless(EVENTQEN), EVENTQ_BASE + 4: unless(EVENTQEN),

@@ -47,9 +47,15 @@ enum { /* offsets of registers; those of page 1 without its 0x10000 */
        EVENTQ_PROD = 0xa8,
        EVENTQ_CONS = 0xac
 };
-enum { SMMUEN = 1, EVENTQEN = 4, CMDQEN = 8 };                       /* CR0 */
-enum { CMDQ_ERR = 1, EVENTQ_ABT_ERR = 4, ERR_ILL = 1, ERR_ABT = 2 }; /* GERROR; CMDQ_CONS.ERR */
-enum { RECINVSID = 2 };                                              /* CR2 */
+enum { SMMUEN = 1, EVENTQEN = 4, CMDQEN = 8 }; /* CR0 */
+enum {
+  CMDQ_ERR = 1,
+  EVENTQ_ABT_ERR = 4,
+  SFM_ERR = 256,
+  ERR_ILL = 1,
+  ERR_ABT = 2
+};                      /* GERROR; CMDQ_CONS.ERR */
+enum { RECINVSID = 2 }; /* CR2 */
 #define GBPA_ABORT BIT(20)
 #define OVERFLOW BIT(31)
 
@@ -264,7 +270,7 @@ static uint32_t writable(const struct smmu* s, uint32_t offset) {
     case CR1: return 0xfff;
     case CR2: return (cr0 & SMMUEN) != 0 ? 0 : RECINVSID;
     case IRQ_CTRL: return 5;
-    case GERRORN: return CMDQ_ERR | EVENTQ_ABT_ERR;
+    case GERRORN: return CMDQ_ERR | EVENTQ_ABT_ERR | SFM_ERR;
     case STRTAB_BASE:
     case STRTAB_BASE + 4:
     case STRTAB_BASE_CFG: return (cr0 & SMMUEN) != 0 ? 0 : ~0u;

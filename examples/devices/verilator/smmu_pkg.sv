@@ -47,6 +47,7 @@ package smmu_pkg;
   localparam int EventqIrqen = 2;
   localparam int CmdqErr = 0;
   localparam int EventqAbtErr = 2;
+  localparam int SfmErr = 8;
   // Bits of a queue's base register that hold something: RA or WA, ADDR, LOG2SIZE (6.3.26).
   localparam logic [63:0] QueueBaseMask = 64'h400f_ffff_ffff_ffff;
   localparam logic [63:0] StrtabBaseMask = 64'h400f_ffff_ffff_ffc0;

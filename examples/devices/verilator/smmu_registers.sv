@@ -114,7 +114,7 @@ module smmu_registers
         gbpa_next   <= value[20];
       end
       OffsetIrqCtrl: irq_ctrl <= value & (1 << GerrorIrqen | 1 << EventqIrqen);
-      OffsetGerrorn: gerrorn <= value & (1 << CmdqErr | 1 << EventqAbtErr);
+      OffsetGerrorn: gerrorn <= value & (1 << CmdqErr | 1 << EventqAbtErr | 1 << SfmErr);
       OffsetStrtabBase: if (!smmu_in_use) strtab_base[31:0] <= value & StrtabBaseMask[31:0];
       OffsetStrtabBaseHigh: if (!smmu_in_use) strtab_base[63:32] <= value & StrtabBaseMask[63:32];
       OffsetStrtabBaseCfg: if (!smmu_in_use) strtab_log2size <= value[5:0];
