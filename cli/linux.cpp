@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <utility>
 
 #include "base/input.h"
 #include "check/alone.h"
@@ -41,8 +40,10 @@ constexpr const char* not_for_iommus[] = {
     "Documentation/**/*.rst", "Documentation/**/*.yaml", "Documentation/**/*.txt",
     "arch/*/boot/dts/**",     "drivers/[!i]*/**/*.[ch]", "drivers/i[!o]*/**/*.[ch]",
     "sound/**/*.[ch]",        "tools/perf/**",           "tools/testing/**"};
-/// Kinds of findings that are held against a base: all that one fault shows, whatever it is.
-constexpr u32 linux_held_max = 400;
+/// Of as many as are told in the end, so many times that are held against a base at a time.
+constexpr u32 linux_held_at_a_time = 2;
+/// How often that is done: behind what was known then, something else may show.
+constexpr int linux_rounds = 8;
 /// So many other findings of the base in one case are passed over.
 constexpr int linux_others_of_base = 8;
 constexpr double linux_hang_seconds = 20;
@@ -170,34 +171,26 @@ class Linux {
     return check;
   }
 
-  /// What the trace's calls break in that driver, behind what is known or told.
-  [[nodiscard]] Expected<oracle::Alone> run_again(const std::string& trace,
-                                                  const std::string& driver,
-                                                  const oracle::CheckOptions& passing_over) const {
-    oracle::CheckOptions settings;
-    settings.driver = driver;
-    settings.hang_seconds = linux_hang_seconds;
-    settings.today = passing_over.today;
-    settings.known = passing_over.known;
-    settings.told = passing_over.told;
-    auto again = oracle::run_cases_of(trace, settings);
-    if (!again) return std::unexpected(std::move(again.error()));
-    return std::move(again->end);
-  }
-
   /// Whether the base does that, at the same calls. What else it does there is passed over.
-  [[nodiscard]] bool is_of_base(const oracle::Violation& finding, const std::string& trace,
-                                oracle::CheckOptions passing_over) const {
+  [[nodiscard]] bool is_of_base(const oracle::Violation& finding, const std::string& base,
+                                const oracle::KnownFile& known) const {
+    if (finding.trace_path.empty()) return false;
+    oracle::CheckOptions settings;
+    settings.driver = base;
+    settings.hang_seconds = linux_hang_seconds;
+    settings.today = oracle::today();
+    settings.known = std::make_shared<const oracle::KnownFile>(known);
     for (int others = 0; others < linux_others_of_base && !interrupted(); ++others) {
-      const auto end = run_again(trace, plugin_of_base(), passing_over);
-      if (!end) return false;
-      if (end->outcome.ended != oracle::Ended::returned) {
-        return oracle::tells_of(finding, end->outcome);
+      const auto again = oracle::run_cases_of(finding.trace_path, settings);
+      if (!again) return false;
+      const oracle::Alone& end = again->end;
+      if (end.outcome.ended != oracle::Ended::returned) {
+        return oracle::tells_of(finding, end.outcome);
       }
-      if (!end->broken) return false;
-      const u64 key = oracle::key_of(*end->broken);
+      if (!end.broken) return false;
+      const u64 key = oracle::key_of(*end.broken);
       if (key == oracle::key_of(finding)) return true;
-      passing_over.told.push_back(key);
+      settings.told.push_back(key);
     }
     return false;
   }
@@ -231,42 +224,27 @@ class Linux {
     return trace::write_file(check.known, oracle::known_text(known));
   }
 
-  /// Adds to `known` what both do. A sequence of the run ends at the first finding of its kind, and
-  /// the next one passes over it: behind each of the base's its own sequence is run once more,
-  /// until it shows nothing else, or something of the change.
+  /// Adds to `known` what both do, until what is found is of the change alone.
   Expected<void> find_of_both(const CheckCommand& check, oracle::KnownFile& known) const {
     auto traces = oracle::TemporaryFolder::create();
     if (!traces) return std::unexpected(std::move(traces.error()));
-    oracle::CheckOptions changed = check_settings(check);
-    changed.given = given_;
-    changed.findings_max = linux_held_max;
-    changed.shrink = false;
-    changed.today = oracle::today();
-    changed.known = std::make_shared<const oracle::KnownFile>(known);
-    changed.out_directory = traces->path();
-    auto seen = oracle::run_check(changed);
-    if (!seen) return std::unexpected(std::move(seen.error()));
-    std::vector<oracle::Violation> of_both;
-    for (oracle::Violation& first : std::exchange(seen->findings, {})) {
-      const std::string trace = first.trace_path;
-      std::optional<oracle::Violation> next(std::move(first));
-      while (next && !trace.empty() && !interrupted()) {
-        const u64 key = oracle::key_of(*next);
-        if (std::ranges::find(changed.told, key) == changed.told.end()) {
-          if (!is_of_base(*next, trace, changed)) break;
-          changed.told.push_back(key);
-          of_both.push_back(*std::move(next));
-        }
-        auto end = run_again(trace, check.driver, changed);
-        next.reset();
-        if (end && end->broken) next.emplace(*std::move(end->broken));
-        if (next && std::ranges::find(changed.told, oracle::key_of(*next)) != changed.told.end()) {
-          break;  // one that nothing goes on behind
-        }
-      }
+    const std::string base = plugin_of_base();
+    for (int round = 0; round < linux_rounds && !interrupted(); ++round) {
+      oracle::CheckOptions changed = check_settings(check);
+      changed.given = given_;
+      changed.findings_max = linux_held_at_a_time * check.findings;
+      changed.shrink = false;
+      changed.today = oracle::today();
+      changed.known = std::make_shared<const oracle::KnownFile>(known);
+      changed.out_directory = traces->path();
+      auto seen = oracle::run_check(changed);
+      if (!seen) return std::unexpected(std::move(seen.error()));
+      std::erase_if(seen->findings, [&](const oracle::Violation& finding) {
+        return !is_of_base(finding, base, known);
+      });
+      if (seen->findings.empty()) break;
+      known = oracle::known_after(changed, *seen);
     }
-    seen->findings = std::move(of_both);
-    known = oracle::known_after(changed, *seen);
     for (oracle::KnownFinding& entry : known.entries) {
       if (entry.why.starts_with("TO DO: ")) entry.why = options_.base + " does it too";
     }

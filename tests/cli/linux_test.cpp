@@ -18,9 +18,6 @@ constexpr const char* writes_all =
     "sed -i 's/^#define READ_ONLY (1u << 7)/#define READ_ONLY 0u/' driver.c";
 constexpr const char* names_another_asid =
     "sed -i 's/tlbi_page(d, handle, iova/tlbi_page(d, handle + 1, iova/' driver.c";
-constexpr const char* orders_nothing =
-    "sed -i 's/offset, value, IOMMUCHECK_MMIO_ORDERED/offset, value, IOMMUCHECK_MMIO_RELAXED/' "
-    "driver.c";
 constexpr const char* breaks = "echo nonsense >>driver.c";
 constexpr const char* mends = "sed -i '/^nonsense/d' driver.c";
 
@@ -111,20 +108,6 @@ TEST_F(LinuxTree, ABaseLeavesWhatTheChangeAdds) {
   EXPECT_THAT(text.out, Not(HasSubstr("VIOLATION CONFLICT_BBM")));
   // The twin: without the base the old one is told as well.
   EXPECT_THAT(shell(linux(tree())).out, HasSubstr("VIOLATION PAGE_REUSE"));
-}
-
-/// What shows in the base only behind its other mistake is no change's either.
-TEST_F(LinuxTree, ABaseWithTwoMistakesLeavesTheThird) {
-  commit(std::string(forgets) + " && " + writes_all);
-  commit("true");
-  const Ran same = shell(linux(tree() + " --base HEAD~1"));
-  EXPECT_EQ(same.status, 0) << same.out << same.err;
-  EXPECT_THAT(same.out, Not(HasSubstr("VIOLATION")));
-  ASSERT_EQ(shell("cd " + tree() + " && " + orders_nothing).status, 0);
-  const Ran third = shell(linux(tree() + " --base HEAD"));
-  EXPECT_EQ(third.status, 1) << third.out << third.err;
-  EXPECT_THAT(third.out, HasSubstr("VIOLATION QUEUE_SLOT_ORDER"));
-  EXPECT_THAT(third.out, Not(HasSubstr("kind: unmap; leaf cached, none sent")));
 }
 
 /// Its files are written once for each revision, and those not of which no IOMMU is made.
