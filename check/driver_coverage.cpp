@@ -97,10 +97,11 @@ std::vector<std::string> coverage_lines(const DriverCoverage& coverage, const st
                               count([](const Place& p) { return p.entered; }), places.size()));
   bool entered = true;                          // the function that the place is in
   std::map<std::string, std::set<u64>> blocks;  // lines, by "smu.c: map"
+  const DebugInfo info(plugin);
   for (const Place& place : places) {
     if (place.function) entered = place.entered;
     if (place.entered) continue;
-    const std::string where = source_line_in(plugin, place.pc);
+    const std::string where = source_of(info, place.pc).text;
     if (place.function) {
       lines.push_back("  never entered: the function " + where);
     } else if (entered) {

@@ -89,11 +89,12 @@ Violation told(const Finding& finding, const CaseRecord& record) {
 void name_places(Violation& violation, const std::string& plugin) {
   if (impl::builtin_driver(plugin) != nullptr) return;
   std::optional<bool> hooked;
+  const DebugInfo info(plugin);
   for (NamedEvent& named : violation.named) {
     if (!named.symbol.empty()) continue;
     const std::optional<u64> pc = instruction_of(named.event);
     if (!pc) continue;
-    SourceLine line = source_of(plugin, *pc);
+    SourceLine line = source_of(info, *pc);
     // Without line tables a function's name is all there is: that is said where the driver was
     // built to tell what it does.
     if (line.place.file.empty()) {

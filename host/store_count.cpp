@@ -67,8 +67,9 @@ std::vector<std::string> store_count_lines(const StoreCount::Totals& totals,
   if (totals.without_store != 0) {
     lines.push_back(fmt::format("  told without a store: {}", totals.without_store));
   }
+  const DebugInfo info(plugin);
   for (const StoreCount::Place& place : totals.places) {
-    lines.push_back("  not told: " + (place.in_driver ? source_line_in(plugin, place.pc)
+    lines.push_back("  not told: " + (place.in_driver ? source_of(info, place.pc).text
                                                       : "in a library that the driver called"));
   }
   return lines;

@@ -2,6 +2,7 @@
 // A call's life: its begin, its waiting for others, its return, and what is compared then.
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -66,19 +67,22 @@ bool changed_something(const Call& call, const spec::sva::Observed& observed) {
   return !unmaps(call.kind) || observed.value != 0;
 }
 
-bool is_told(CallKind kind) {
-  return kind == CallKind::bind_device || kind == CallKind::pasid_alloc;
+/// The PASID that a call gives: one for its caller to send, or to attach something at.
+std::optional<u32> number_given(const Call& call, const spec::sva::Observed& observed) {
+  switch (call.kind) {
+    case CallKind::bind_device:
+    case CallKind::pasid_alloc: return static_cast<u32>(observed.value);
+    case CallKind::sva_alloc_pasid: return observed.pasid;
+    case CallKind::bind_task:
+      if (call.flags == spec::sva::task_svm) return observed.pasid;
+      return std::nullopt;
+    default: return std::nullopt;
+  }
 }
 
-/// Devices at which a time-out has left something at the number that the call gives, and that
-/// nobody else has: nothing of it may be met from here on. INTERFACE "Timeouts".
-std::vector<u32> left_at_new_number(const spec::sva::Interface& interface, const Call& call,
-                                    const spec::sva::Observed& observed) {
-  const bool told = is_told(call.kind);
-  const bool gives =
-      told || call.kind == CallKind::bind_task || call.kind == CallKind::sva_alloc_pasid;
-  if (!gives || observed.status != Status::ok) return {};
-  const auto pasid = told ? static_cast<u32>(observed.value) : observed.pasid;
+/// Devices at which a time-out has left something at a number that is given, and that nobody else
+/// has: nothing of it may be met from here on. INTERFACE "Timeouts".
+std::vector<u32> left_at_new_number(const spec::sva::Interface& interface, u32 pasid) {
   std::vector<u32> left;
   for (u32 device = 0; device < interface.device_count(); ++device) {
     if (interface.has_bond(device, pasid)) return {};
@@ -253,9 +257,11 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
   remember_waiting();
   around.hooks = current().hooks;
   around.hooks.are_told = setup_.hooks.has_value();
-  for (const u32 device : left_at_new_number(interface_, call, observed)) {
-    const auto given = is_told(call.kind) ? static_cast<u32>(observed.value) : observed.pasid;
-    current().places.push_back({device, spec::sva::substream(given)});
+  const std::optional<u32> given = number_given(call, observed);
+  if (given && observed.status == Status::ok) {
+    for (const u32 device : left_at_new_number(interface_, *given)) {
+      current().places.push_back({device, spec::sva::substream(*given)});
+    }
   }
   spec::sva::Verdict verdict = interface_.end_call(current().ticket, call, observed, around);
   if (verdict.ok && observed.status == Status::ok) check_ended_faults();
@@ -276,14 +282,11 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
   if (worked && call.kind == CallKind::attach) check_users_routes(call.domain);
   if (worked && changed_something(call, observed)) count_change();
   // A number that this call made reachable.
-  const bool bound = call.kind == CallKind::bind_device;
-  const bool task = call.kind == CallKind::bind_task && call.flags == spec::sva::task_svm;
-  if (worked && (bound || task || call.kind == CallKind::sva_alloc_pasid)) {
-    const auto pasid = bound ? static_cast<u32>(observed.value) : observed.pasid;
+  if (worked && given && call.kind != CallKind::pasid_alloc) {
     const u64 domain = interface_.domain_of(call.device);
     for (u32 device = 0; device < interface_.device_count(); ++device) {
       if (device != call.device && interface_.domain_of(device) != domain) continue;
-      current().places.push_back({device, spec::sva::substream(pasid)});
+      current().places.push_back({device, spec::sva::substream(*given)});
     }
   }
   // A range that the call was to change, even where it changed nothing.

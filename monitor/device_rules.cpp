@@ -103,11 +103,11 @@ void DeviceRules::begin_case() {
 }
 
 void DeviceRules::stored(u64 pa, u64 words) {
-  for (u64 i = 0; i < words && smmu_.is_command_slot(pa + 8 * i); ++i) {
-    slots_.insert(align_down(pa + 8 * i, 4));
+  u64 commands = 0;
+  for (; commands < words && smmu_.is_command_slot(pa + 8 * commands); ++commands) {
+    slots_.insert(align_down(pa + 8 * commands, 4));
   }
-  // Commands are judged where they are exposed.
-  if (smmu_.is_command_slot(pa) && smmu_.is_command_slot(pa + 8 * (words - 1))) return;
+  if (commands == words) return;  // judged where they are exposed
   stalls_change();
   changed_since_enabled_ = enabled_once_;
   if (enabled_once_) nested_.before_store(caches_, pa, words);

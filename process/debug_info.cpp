@@ -6,6 +6,7 @@
 #include <elfutils/libdwfl.h>
 
 #include <cstdlib>
+#include <filesystem>
 
 namespace iommucheck::oracle {
 
@@ -82,6 +83,8 @@ struct DebugInfo::Session {
     if (module != nullptr && dwfl_module_getelf(module, &bias) == nullptr) module = nullptr;
   }
   ~Session() { dwfl_end(dwfl); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   /// The unit that has `at`, which becomes an address of the debug information. Each is asked:
   /// clang writes no table of which has what (.debug_aranges).
@@ -96,9 +99,6 @@ struct DebugInfo::Session {
     return nullptr;
   }
 
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-
   // By build ID, on this machine: the standard one asks over a network as well.
   Dwfl_Callbacks callbacks{.find_elf = dwfl_build_id_find_elf,
                            .find_debuginfo = dwfl_build_id_find_debuginfo,
@@ -109,7 +109,9 @@ struct DebugInfo::Session {
   Dwarf_Addr bias = 0;  ///< what this session adds to an address of the object
 };
 
-DebugInfo::DebugInfo(const std::string& path) : session_(std::make_unique<Session>(path)) {}
+DebugInfo::DebugInfo(const std::string& path)
+    : object_(std::filesystem::path(path).filename().string()),
+      session_(std::make_unique<Session>(path)) {}
 DebugInfo::~DebugInfo() = default;
 
 std::optional<DebugInfo::Symbol> DebugInfo::symbol_at(u64 address) const {

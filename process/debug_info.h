@@ -21,6 +21,9 @@ class DebugInfo {
   DebugInfo(const DebugInfo&) = delete;
   DebugInfo& operator=(const DebugInfo&) = delete;
 
+  /// The file's name, without its folder.
+  [[nodiscard]] const std::string& object() const { return object_; }
+
   struct Symbol {
     std::string name;  ///< demangled
     u64 offset = 0;    ///< of the address in it
@@ -39,6 +42,7 @@ class DebugInfo {
 
  private:
   struct Session;
+  std::string object_;
   std::unique_ptr<Session> session_;
 };
 

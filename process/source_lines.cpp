@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "process/debug_info.h"
-
 namespace iommucheck::oracle {
 
 namespace {
@@ -18,8 +16,8 @@ std::string name_of(const std::string& path) {
   return std::filesystem::path(path).filename().string();
 }
 
-std::string symbol_text(const DebugInfo& info, const std::string& path, u64 address) {
-  const std::string object = fmt::format("{}+{:#x}", name_of(path), address);
+std::string symbol_text(const DebugInfo& info, u64 address) {
+  const std::string object = fmt::format("{}+{:#x}", info.object(), address);
   const auto symbol = info.symbol_at(address);
   if (!symbol) return object;
   return fmt::format("{}+{:#x} ({})", symbol->name, symbol->offset, object);
@@ -27,10 +25,9 @@ std::string symbol_text(const DebugInfo& info, const std::string& path, u64 addr
 
 }  // namespace
 
-SourceLine source_of(const std::string& path, u64 address) {
-  const DebugInfo info(path);
+SourceLine source_of(const DebugInfo& info, u64 address) {
   const std::vector<DebugInfo::Frame> frames = info.frames_at(address);
-  if (frames.empty()) return {.text = symbol_text(info, path, address)};
+  if (frames.empty()) return {.text = symbol_text(info, address)};
   SourceLine all;
   for (std::size_t i = 0; i < std::min(frames.size(), frames_max); ++i) {
     const DebugInfo::Frame& frame = frames[i];
@@ -44,11 +41,11 @@ SourceLine source_of(const std::string& path, u64 address) {
 }
 
 std::string source_line_in(const std::string& path, u64 address) {
-  return source_of(path, address).text;
+  return source_of(DebugInfo(path), address).text;
 }
 
 std::string symbol_in(const std::string& path, u64 address) {
-  return symbol_text(DebugInfo(path), path, address);
+  return symbol_text(DebugInfo(path), address);
 }
 
 }  // namespace iommucheck::oracle

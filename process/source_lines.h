@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/types.h"
+#include "process/debug_info.h"
 
 namespace iommucheck::oracle {
 
@@ -28,6 +29,6 @@ struct SourceLine {
   std::string text{};
   SourcePlace place{};
 };
-SourceLine source_of(const std::string& path, u64 address);
+SourceLine source_of(const DebugInfo& info, u64 address);
 
 }  // namespace iommucheck::oracle

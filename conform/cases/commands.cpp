@@ -319,7 +319,7 @@ void register_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   // register holds then is not. IHI 0070 6.3.20.
   CaseBuilder g(device, "registers: GERRORN reads as it was written");
   g.asks(spec::rule::REGISTER_READ);
-  for (const u64 value : {u64{spec::gerror_fields(spec::parse_capabilities(device.id))}, u64{0}}) {
+  for (const u64 value : {u64{spec::gerror_fields(g.capabilities())}, u64{0}}) {
     g.write(reg::gerrorn, value);
     g.read(reg::gerrorn);
   }

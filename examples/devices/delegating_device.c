@@ -47,15 +47,10 @@ enum { /* offsets of registers; those of page 1 without its 0x10000 */
        EVENTQ_PROD = 0xa8,
        EVENTQ_CONS = 0xac
 };
-enum { SMMUEN = 1, EVENTQEN = 4, CMDQEN = 8 }; /* CR0 */
-enum {
-  CMDQ_ERR = 1,
-  EVENTQ_ABT_ERR = 4,
-  SFM_ERR = 256,
-  ERR_ILL = 1,
-  ERR_ABT = 2
-};                      /* GERROR; CMDQ_CONS.ERR */
-enum { RECINVSID = 2 }; /* CR2 */
+enum { SMMUEN = 1, EVENTQEN = 4, CMDQEN = 8 };            /* CR0 */
+enum { CMDQ_ERR = 1, EVENTQ_ABT_ERR = 4, SFM_ERR = 256 }; /* GERROR */
+enum { ERR_ILL = 1, ERR_ABT = 2 };                        /* CMDQ_CONS.ERR */
+enum { RECINVSID = 2 };                                   /* CR2 */
 #define GBPA_ABORT BIT(20)
 #define OVERFLOW BIT(31)
 

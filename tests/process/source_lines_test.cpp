@@ -26,7 +26,7 @@ TEST(SourceLines, AnAddressThatIsNoFunctionsIsSaid) {
 }
 
 TEST(SourceLines, FunctionFileAndLineAreThoseOfTheCall) {
-  const SourceLine found = source_of("/proc/self/exe", address_in_a_function());
+  const SourceLine found = source_of(DebugInfo("/proc/self/exe"), address_in_a_function());
   EXPECT_NE(found.text.find("address_in_a_function() at source_lines_test.cpp:2"),
             std::string::npos)
       << found.text;

@@ -39,12 +39,6 @@ begin() {
   for original in $files; do cp "$tree/$original" "$FAULTY_FILES"; done
 }
 
-find_original() { # FILE
-  for original in $files; do
-    if [ "${original##*/}" = "$1" ]; then printf '%s\n' "$tree/$original"; fi
-  done
-}
-
 begin
 judge none || { printf 'faults.sh: %s has something that is not known (%s)\n' "$tree" "$out/none.txt" >&2; exit 1; }
 all=0 found=0
@@ -53,8 +47,9 @@ while IFS='|' read -r name file expression; do
   case $name in '#'* | '') continue ;; esac
   [ "$#" -eq 0 ] || [[ " $* " = *" $name "* ]] || continue
   begin
-  sed -i "${expression# }" "$FAULTY_FILES/$file"
-  ! cmp -s "$(find_original "$file")" "$FAULTY_FILES/$file" || { printf 'faults.sh: %s: not in %s\n' "$name" "$file" >&2; exit 2; }
+  sed "${expression# }" "$FAULTY_FILES/$file" >"$out/faulty.c"
+  ! cmp -s "$out/faulty.c" "$FAULTY_FILES/$file" || { printf 'faults.sh: %s: not in %s\n' "$name" "$file" >&2; exit 2; }
+  mv "$out/faulty.c" "$FAULTY_FILES/$file"
   all=$((all + 1))
   status=0
   judge "$name" || status=$?
