@@ -105,6 +105,9 @@ void IntervalPromises::check_interval(u32 tag, u64 first, u64 last) {
     }
     if (count < compared.size()) compared[count++] = place;
     check_interval_for(tag, place, first, last);
+    if (place.at.present || spec::is_atc_tag(tag)) return;
+    // What is the RID's by CD 0 is PASID 0's as well unless STE.S1DSS = 0b10.
+    check_interval_for(tag, {device, sid, spec::sva::substream(0)}, first, last);
   });
 }
 

@@ -73,6 +73,12 @@ void Promises::check_device(u32 device) {
   for (const u32 sid : interface_.stream_ids(device)) check_stream({sid, 0, ~u32{0} - 1});
 }
 
+/// Some way of the place leads to tables.
+bool Promises::reaches_tables(const Place& place) const {
+  constexpr auto has_tables = [](const spec::StreamOption& way) { return way.regime != 0; };
+  return std::ranges::any_of(ways_at(place).options, has_tables);
+}
+
 /// What the stream's configuration may be is what the interface says of its device: of the RID's
 /// space, and of each PASID at which something is promised or may be met. A stream that is nobody's
 /// reaches nothing, as one of a device that is not there.
@@ -86,7 +92,12 @@ void Promises::check_stream(const spec::StreamPart& part) {
   }
   const u32 device = interface_.device_of(part.sid);
   if (setup_.devices.empty()) return;
-  if (part.first == 0) check_place({device, part.sid, {}});
+  if (part.first == 0) {
+    check_place({device, part.sid, {}});
+    // PASID 0 is nobody's (INTERFACE, PASID 0): what CD 0 yields is the RID's alone.
+    const Place zero{device, part.sid, spec::sva::substream(0)};
+    if (reaches_tables(zero)) check_place(zero);
+  }
   std::vector<u32> numbers;
   const auto add = [&](u32 number) {
     if (number != 0 && part.first <= number && number <= part.last) numbers.push_back(number);

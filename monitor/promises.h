@@ -37,6 +37,7 @@ class Promises : public IntervalPromises {
   /// What changed is compared when the call is over.
   void remember_changes();
   void check_stream(const spec::StreamPart& part);
+  [[nodiscard]] bool reaches_tables(const Place& place) const;
   void check_place(const Place& place);
 
  private:

@@ -131,6 +131,15 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
   if (record.ghosts != 0) out.add(promise::blocked);
   for (u32 g = record.ghosts; g != 0; g = s.ghosts[g].next) of_domain(s.ghosts[g].domain);
   if (with_calls && s.tickets.any()) pending_move_promises(s, device, at, iova, out);
+  // STE.S1DSS and CD 0 change one after the other: until a move is done, PASID 0 may be met as the
+  // RID is.
+  const bool moves = with_calls && (out.concerned || record.ghosts != 0);
+  if (moves && at.present && at.number == 0 && s.keeps_pasid_0) {
+    const Alternatives rid = promises_at(s, device, {}, iova, true);
+    for (u32 i = 0; i < rid.count; ++i) out.add(rid.promises[i]);
+    out.ends_at(rid.last);
+    out.gave_up |= rid.gave_up;
+  }
   return out;
 }
 

@@ -106,6 +106,22 @@ TEST_F(SvaBind, an_access_that_carries_pasid_0_reaches_nothing) {
   EXPECT_EQ(meets(0, 1, page), Set{"blocked"});
 }
 
+/// STE.S1DSS and CD 0 change one after the other: until the move is done, PASID 0 may be met as the
+/// RID is, before and behind it not.
+TEST_F(SvaBind, a_move_in_progress_shows_the_rid_at_pasid_0) {
+  on(d, {0, 4});
+  ok(map(d, page, p1));
+  ok(alloc(DomainKind::identity), e);
+  const Trail::Mark mark = trail.mark();
+  state.begin_call(attach(e, 0));
+  EXPECT_EQ(meets(0, 0, page), (Set{"no_pasid", "blocked", "identity", "0x80002000 rw"}));
+  EXPECT_EQ(meets(0, 1, page), (Set{"no_pasid", "blocked"}));
+  EXPECT_EQ(meets(4, 0, page), Set{"no_pasid"});
+  trail.undo_to(mark);
+  ok(attach(e, 0));
+  EXPECT_EQ(meets(0, 0, page), Set{"no_pasid"});
+}
+
 /// Not even while a bind might choose a number.
 TEST_F(SvaBind, a_bind_in_progress_leaves_pasid_0_and_identity_alone) {
   process(x, va, px);
