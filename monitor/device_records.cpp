@@ -48,6 +48,14 @@ bool DeviceRules::may_record(const Open& open) const {
          std::ranges::any_of(open.candidates, [&](const Outcome& o) { return records(open, o); });
 }
 
+/// Its record may be one that a full queue loses: that of a stall waits for room instead, and is no
+/// overflow. IHI 0070 7.4.
+bool DeviceRules::may_overflow(const Open& open) const {
+  return open.any || open.wrong || std::ranges::any_of(open.candidates, [&](const Outcome& o) {
+           return records(open, o) && !o.stalled();
+         });
+}
+
 /// The record of a stall may wait, and one of its page may stand for it: IHI 0070 3.12.2, 7.2.1.
 bool DeviceRules::surely_records(const Open& open) const {
   return !open.any && !open.wrong && std::ranges::all_of(open.candidates, [&](const Outcome& o) {
@@ -70,7 +78,10 @@ void DeviceRules::push_open(Open open) {
   const u64 slots = smmu_.event_slots();
   open.has_room = smmu_.records_events() && perhaps < slots && forgotten_ == 0;
   if (may_record(open) && smmu_.records_events() && !open.has_room) {
-    overflow_possible_ = met_full_queue_ = true;
+    met_full_queue_ = true;
+    const auto may = [&](const Open& other) { return may_overflow(other); };
+    // Records have no order among themselves: that of an earlier access may come last.
+    overflow_possible_ |= may_overflow(open) || std::ranges::any_of(open_, may);
     open.overflows =
         surely_records(open) && surely >= slots && !merges(open) && !smmu_.event_overflow_open();
     open.overflows_before = overflows_;
@@ -106,8 +117,9 @@ void DeviceRules::overflow_seen(bool flag, u64 fresh, bool full) {
   }
   // Those that are not in the queue yet may still meet it full.
   const auto records = [&](const Open& open) { return may_record(open); };
+  const auto lost = [&](const Open& open) { return may_overflow(open); };
   const auto pending = static_cast<u64>(std::ranges::count_if(open_, records));
-  overflow_possible_ = full && pending > fresh;
+  overflow_possible_ = full && pending > fresh && std::ranges::any_of(open_, lost);
 }
 
 // ---- whose records they are ---------------------------------------------------------------------

@@ -163,6 +163,7 @@ class DeviceRules {
   [[nodiscard]] bool may_be_unseen(const std::vector<spec::Outcome>& allowed) const;
   [[nodiscard]] bool records(const Open& open, const spec::Outcome& outcome) const;
   [[nodiscard]] bool may_record(const Open& open) const;
+  [[nodiscard]] bool may_overflow(const Open& open) const;
   [[nodiscard]] bool surely_records(const Open& open) const;
   void push_open(Open open);
   void forget_accesses();

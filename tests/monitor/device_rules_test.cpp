@@ -65,6 +65,28 @@ TEST(DeviceRules, AnOverflowThatNoRecordMetIsFound) {
             "EVENT_OVERFLOW: OVFLG toggles by itself\n");
 }
 
+/// The record of a stall waits for room, and is no overflow; that of a terminated access may be
+/// lost.
+TEST(DeviceRules, StallsThatMeetAFullQueueAreNoOverflow) {
+  SpecDevice device(1);
+  const auto faulting = [&](bool stalls) {
+    CaseBuilder b(device.identity(), "more faults than slots", {.eventq_lg2 = 1});
+    spec::Cd<u64> cd = b.plain_cd(b.root(spec::Granule::g4k, 25), 25, 1);
+    if (stalls) cd.dw[0] |= u64{1} << 44;
+    b.cd(0, cd);
+    b.ste(0, b.stage1_ste(0));
+    b.enable();
+    for (u64 i = 1; i <= 4; ++i) b.access(0x1000 * i);
+    b.poll();
+    return b.take();
+  };
+  const Edit toggles = [](trace::MmioRead& read) { read.value = read.value ^ u64 { 1 } << 31; };
+  EXPECT_EQ(judged(device, faulting(true), spec::reg::eventq_prod, nothing), "");
+  EXPECT_EQ(judged(device, faulting(true), spec::reg::eventq_prod, toggles),
+            "EVENT_OVERFLOW: OVFLG toggles by itself\n");
+  EXPECT_EQ(judged(device, faulting(false), spec::reg::eventq_prod, nothing), "");
+}
+
 /// A record is of one transaction that was terminated (7.3.1).
 TEST(DeviceRules, MoreRecordsThanAccessesAreFound) {
   SpecDevice device(1);
