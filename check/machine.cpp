@@ -529,7 +529,7 @@ void set_sizes(Machine& machine, Traits traits, Draw& draw) {
 
 /// The first one can do what the SMMU can; the others some of it, or more.
 void set_devices(Machine& machine, Traits traits, Draw& draw) {
-  constexpr u32 high_bits = 10;  // tables for more cost time, and show nothing else
+  constexpr u32 high_bits = 11;  // two leaves of CDs of 64 KiB; more cost time, and show nothing
   const u32 most = has(traits, Trait::high_pasids) ? high_bits : pasid_bits_max;
   const u32 widest = std::min<u32>(machine.caps.ssidsize, most);
   const bool far = draw.one_in(3);

@@ -86,13 +86,14 @@ void SvaOps::bring_back(u32 device) {
 Status SvaOps::perform_init(const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
   fuzz::PasidLimits limits = fuzz::pasid_limits(operation);
-  // High ones are on both sides of 512 as well, where the device has so many.
+  // High ones are on both sides of 512 or 1024 as well, where the device has so many.
   const bool high = static_cast<fuzz::PasidRange>(operation.window) == fuzz::PasidRange::high;
-  if (high && monitor_.setup().devices[device].ssid_bits > 9 && (operation.choices & 0x20) == 0) {
-    limits.min = 511;
+  const u32 bits = monitor_.setup().devices[device].ssid_bits;
+  if (high && bits > 9 && (operation.choices & 0x20) == 0) {
+    limits.min = bits > 10 && (operation.choices & 0x40) != 0 ? 1023 : 511;
   }
   // Beyond what one page of a table may hold, where tables are not an SMMUv3's.
-  const bool wide = machine_ && monitor_.setup().devices[device].ssid_bits > 9;
+  const bool wide = machine_ && bits > 9;
   if (wide && limits.max == 0 && case_.calls % 3 == 0) limits.min = 1020;
   Call call{.kind = CallKind::sva_device_init};
   call.device = device;
