@@ -47,10 +47,9 @@ class ConfigCache {
   template <class Visit>
   void for_each_of(ConfigKind kind, u32 sid, Visit&& visit) const {
     const bool spans = kind == ConfigKind::l1std;
-    const u64 key = key_of(kind, spans ? 0 : sid);
-    for (u32 i = 0, end = keys_.size(); i < end; ++i) {
-      if (keys_[i] == key && (!spans || items_[i].serves(sid, 0))) visit(i);
-    }
+    keys_.for_each_equal(key_of(kind, spans ? 0 : sid), [&](u32 i) {
+      if (!spans || items_[i].serves(sid, 0)) visit(i);
+    });
   }
   /// A word could be fetched until event `now`; of one that is there already that is noted.
   /// `index`, of all words, where so many come at once that it pays.
