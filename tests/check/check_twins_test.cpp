@@ -16,6 +16,7 @@
 #include "monitor/replay.h"
 #include "report/finding_text.h"
 #include "spec/rules/promises.h"
+#include "tests/cases.h"
 #include "tests/check/lockstep_support.h"
 #include "tests/places.h"
 #include "trace/trace_file.h"
@@ -195,7 +196,8 @@ TEST_P(CheckOtherTwin, IsFoundByARuleOfItsFamilies) {
   expect_found(GetParam(), options, options.shrink ? entry(GetParam()).value("calls", 24U) : 100);
 }
 
-INSTANTIATE_TEST_SUITE_P(Museum, CheckOtherTwin, ::testing::ValuesIn(other_twins()),
+INSTANTIATE_TEST_SUITE_P(Museum, CheckOtherTwin,
+                         ::testing::ValuesIn(test::part_in_this_run(other_twins(), 2)),
                          [](const auto& its) { return its.param; });
 
 /// What was found on the default machine is found on others as well.

@@ -7,6 +7,7 @@
 #include <cctype>
 
 #include "conform/conform.h"
+#include "tests/cases.h"
 #include "tests/conform/mistaken_device_support.h"
 #include "tests/conform/run_options.h"
 #include "tests/conform/words.h"
@@ -30,7 +31,8 @@ TEST_P(ConformMistake, IsFoundByItsRule) {
   EXPECT_LE(result->divergences.size(), mistake.kinds) << words(*result);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ConformMistake, testing::ValuesIn(all_mistakes()),
+INSTANTIATE_TEST_SUITE_P(All, ConformMistake,
+                         testing::ValuesIn(test::part_in_this_run(all_mistakes(), 2)),
                          [](const testing::TestParamInfo<Mistake>& mistake) {
                            std::string name = mistake.param.name;
                            for (char& c : name) {

@@ -66,7 +66,7 @@ TEST_P(DeviceTwinFound, ByItsRule) {
   const std::vector<DeviceTwin> all = listed_twins();
   for (std::size_t i = GetParam(); i < all.size(); i += parts) {
     const DeviceTwin& twin = all[i];
-    if (twin.rule.empty()) continue;
+    if (twin.rule.empty() || !test::in_this_run(i / parts, 3)) continue;
     MistakenMachine machine(twin.id, twin.seed);
     const auto result = machine.run(options_of(twin.seed, 0, twin.only));
     ASSERT_TRUE(result) << twin.id << ": " << result.error().message;

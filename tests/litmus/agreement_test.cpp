@@ -104,7 +104,9 @@ TEST(LitmusAgreement, OnDevicesThatLackCaches) {
 /// The tests of the files, whose sets are others where one kind is not there.
 TEST(LitmusAgreement, OnTheFilesWithoutACache) {
   std::array<unsigned, lacks_words.size()> changed{};
+  u64 number = 0;
   for (const TestCase& test : tests_of_the_files()) {
+    if (!test::in_this_run(number++, 2)) continue;
     const auto all = read_by_engine(test);
     for (std::size_t i = 0; i < lacks_words.size(); ++i) {
       TestCase lacking = test;
@@ -121,9 +123,12 @@ TEST(LitmusAgreement, OnTheFilesWithoutACache) {
   }
   for (std::size_t i = 0; i < lacks_words.size(); ++i) {
     const auto what = static_cast<Lack>(i);
-    const unsigned least = what == Lack::untagged_atc_inv ? 2 : 5;
-    EXPECT_EQ(changed[i] >= least, what != Lack::combined_entries)
-        << lacks_words[i] << ": " << changed[i];
+    if (what == Lack::combined_entries) {
+      EXPECT_LT(changed[i], 5U);
+      continue;
+    }
+    // Half of the files: half of them, with room for chance.
+    EXPECT_GE(changed[i], what == Lack::untagged_atc_inv ? 1U : 2U) << lacks_words[i];
   }
 }
 
@@ -172,10 +177,12 @@ TEST(LitmusAgreement, OnTheFiles) {
 
 // ---- broken twins: an engine that is wrong must be noticed ----
 
-/// What `broken` says of the tests of the files: in how many it is noticed.
-unsigned noticed(const Reading& broken) {
+/// What `broken` says of the tests of the files: in how many it is noticed, and no more than
+/// `enough` are looked for.
+unsigned noticed(const Reading& broken, unsigned enough = 21) {
   unsigned count = 0;
   for (const TestCase& test : tests_of_the_files()) {
+    if (count == enough) break;
     const auto comparison = compare_readings(test, bounds_of_fuzzing, broken);
     if (comparison && comparison->agreement == Agreement::disagree) ++count;
   }
@@ -191,8 +198,10 @@ Reading without(const std::function<bool(const Step&)>& drop) {
 }
 
 TEST(LitmusAgreementTwins, AnEngineThatSeesNoBarriers) {
-  EXPECT_GT(noticed(without(
-                [](const Step& step) { return std::holds_alternative<BarrierStep>(step.what); })),
+  EXPECT_GT(noticed(without([](const Step& step) {
+                      return std::holds_alternative<BarrierStep>(step.what);
+                    }),
+                    1),
             0U);
 }
 
@@ -228,8 +237,8 @@ TEST(LitmusAgreementTwins, AnEngineThatLacksAnother) {
       }
       return read_by_engine(test);
     };
-    EXPECT_GT(noticed(wrong), 0U) << lacks_words[static_cast<std::size_t>(stated)] << " as "
-                                  << lacks_words[static_cast<std::size_t>(taken)];
+    EXPECT_GT(noticed(wrong, 1), 0U) << lacks_words[static_cast<std::size_t>(stated)] << " as "
+                                     << lacks_words[static_cast<std::size_t>(taken)];
   }
 }
 
