@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "proofs/proofs.h"
 
+#include <z3.h>
+
 #include <cstdio>
 
 #include "proofs/properties.h"
@@ -80,5 +82,7 @@ std::string describe_counterexample(const ProofResult& result) {
   }
   return text;
 }
+
+std::string solver_version() { return Z3_get_full_version(); }
 
 }  // namespace iommucheck::proofs

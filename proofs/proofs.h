@@ -14,6 +14,9 @@ struct Options {
   std::function<void(const ProofResult&)> report;  ///< called as each one ends; may be empty
 };
 
+/// Of the solver, as it says itself.
+std::string solver_version();
+
 /// Of each proof, in the order in which they run.
 std::vector<std::string> proof_names();
 
