@@ -136,8 +136,13 @@ endif()
 if(IOMMUCHECK_LTO AND CMAKE_BUILD_TYPE STREQUAL "Release" AND iommucheck_is_clang
    AND IOMMUCHECK_HAS_LLD AND NOT IOMMUCHECK_SANITIZE AND NOT IOMMUCHECK_TSAN)
   target_compile_options(iommucheck_options INTERFACE -flto=thin)
-  target_link_options(iommucheck_options INTERFACE -flto=thin
-                      "-Wl,--thinlto-cache-dir=${CMAKE_BINARY_DIR}/lto-cache")
+  # As with ccache, what another clone's link has compiled is this one's, too.
+  set(lto_cache "${CMAKE_BINARY_DIR}/lto-cache")
+  if(IOMMUCHECK_CCACHE AND DEFINED ENV{HOME})
+    set(lto_cache "$ENV{HOME}/.cache/iommucheck/lto")
+  endif()
+  target_link_options(iommucheck_options INTERFACE -flto=thin "-Wl,--thinlto-cache-dir=${lto_cache}"
+                      "-Wl,--thinlto-cache-policy=cache_size_bytes=1g")
 endif()
 
 # IOMMUCHECK_PROFILE: what the compiler knows of where the time goes. "write": programs write a profile
