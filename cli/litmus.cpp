@@ -169,9 +169,15 @@ int list_words() {
   return exit_held;
 }
 
+int list_preludes() {
+  fmt::print("{}", litmus::built_in_preludes());
+  return exit_held;
+}
+
 }  // namespace
 
 int run_litmus(const LitmusOptions& options) {
+  if (options.list_preludes) return list_preludes();
   if (options.list_words) return list_words();
   return options.corpus.empty() ? LitmusRun(options).run() : write_corpus(options);
 }

@@ -41,6 +41,11 @@ std::string found_verdict(const LitmusResult& result) {
   return result.broken.empty() ? "ok" : "violation " + litmus_text(result.broken);
 }
 
+/// Why there is no more than that.
+std::string by_literal_model(const LitmusResult& result) {
+  return "by the literal model, which tells caches and no commands: " + result.literal;
+}
+
 /// "P1: ... [IHI 0070 5.2.2; arch 2.3 #1; STE_VALID]".
 std::string cited(const litmus::Reason& reason) {
   return fmt::format("{} [{}{}]", reason.text(), reason.section,
@@ -162,7 +167,7 @@ void print_result(const LitmusResult& result, bool quiet) {
   }
   fmt::print("{}  {}{}{}\n", result.passed() ? "ok  " : "FAIL", test.name,
              result.passed() ? "" : "  (" + litmus::to_string(test.place) + ")",
-             result.literal ? "  (by the literal model, without reasons)" : "");
+             result.literal.empty() ? "" : "  (" + by_literal_model(result) + ")");
   for (const LitmusRow& row : result.rows) {
     if (quiet && row.agrees() && !row.asked) continue;
     if (row.agrees()) {
@@ -175,7 +180,7 @@ void print_result(const LitmusResult& result, bool quiet) {
       fmt::print("        {}\n", row.asked ? cited(reason) : reason.text());
     }
     for (const auto& member : row.expected) {
-      if (row.allowed.contains(member) || result.literal) continue;
+      if (row.allowed.contains(member) || !result.literal.empty()) continue;
       fmt::print("        {}: expected, but no fetch that is possible leads to it\n", member);
     }
   }
@@ -194,7 +199,7 @@ void print_answer(const LitmusResult& result) {
     fmt::print("unsupported: {}\n", result.unsupported);
     return;
   }
-  if (result.literal) fmt::print("(by the literal model, without reasons)\n");
+  if (!result.literal.empty()) fmt::print("({})\n", by_literal_model(result));
   for (const LitmusRow& row : result.rows) {
     fmt::print("{} -> {}\n", row.what, litmus_text(row.allowed));
     for (const auto& reason : row.reasons) fmt::print("  {}\n", cited(reason));
@@ -222,7 +227,7 @@ void write_json(JsonWriter& json, const LitmusResult& result) {
   json.key("sets").begin_array();
   for (const LitmusRow& row : result.rows) write_json(json, row);
   json.end_array()
-      .member("reading", result.literal ? "literal" : "engine")
+      .member("reading", result.literal.empty() ? "engine" : "literal")
       .member("verdict_agrees", result.verdict_agrees)
       .member("expected_verdict", result.expected_verdict)
       .texts("broken", result.broken)

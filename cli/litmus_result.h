@@ -32,7 +32,7 @@ struct LitmusResult {
   std::vector<litmus::Blame> evidence;
   bool verdict_agrees = true;
   std::string unsupported;
-  bool literal = false;  ///< judged by the literal model, which gives no reasons
+  std::string literal;  ///< judged by the literal model: what the engine has not got
 
   [[nodiscard]] bool passed() const;
 };

@@ -21,6 +21,7 @@ struct LitmusOptions {
   std::string corpus;  ///< folder for seeds of fuzz_litmus; empty: judge them
   bool quiet = false;  ///< sets and reasons only where something differs
   bool list_words = false;
+  bool list_preludes = false;
   std::string profile;  ///< of each test's device, as keys of a machine; empty: none
 };
 

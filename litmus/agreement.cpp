@@ -8,6 +8,7 @@
 #include "litmus/fast.h"
 #include "litmus/names.h"
 #include "litmus/twin/twin.h"
+#include "spec/rules/promises.h"
 
 namespace iommucheck::litmus {
 namespace {
@@ -130,6 +131,32 @@ bool rings_apart(const Test& test) {
   return false;
 }
 
+/// The literal model knows families; these have one rule for a driver that a test can break.
+std::vector<Blame> literal_blames(const std::set<std::string>& broken) {
+  constexpr std::pair<const char*, spec::Rule> alone[] = {
+      {"page-reuse", spec::rule::PAGE_REUSE},         {"table-free", spec::rule::TABLE_FREE},
+      {"lost-update", spec::rule::LOST_UPDATE_STORE}, {"unknown", spec::rule::UNKNOWN_AFTER_RESET},
+      {"promise", spec::rule::PROMISE_OUTCOME},       {"cont", spec::rule::STE_SPAN},
+  };
+  std::vector<Blame> blames;
+  for (const auto& [family, rule] : alone) {
+    if (!broken.contains(family)) continue;
+    blames.push_back({rule, family, std::string(spec::rule_info(rule).text)});
+  }
+  return blames;
+}
+
+std::vector<std::vector<Reason>> literal_reasons(const std::vector<std::vector<Way>>& ways) {
+  std::vector<std::vector<Reason>> all;
+  for (const auto& of_access : ways) {
+    auto& reasons = all.emplace_back();
+    for (const Way& way : of_access) {
+      reasons.push_back({.outcome = way.outcome, .why = way.why, .section = way.section});
+    }
+  }
+  return all;
+}
+
 Comparison not_compared(std::string why) { return {Agreement::not_compared, std::move(why)}; }
 
 }  // namespace
@@ -198,12 +225,13 @@ Expected<FastResult> judge_by_either(const Test& test) {
   const auto laid = layout(test);
   if (!laid || !too_large(test, bounds).empty() || !too_large(*laid, bounds).empty()) return read;
   // Where it has no verdict either, its reason is the one that counts.
-  Judgement literal = judge_literally(test, bounds.states);
-  return FastResult{.judgement = std::move(literal),
-                    .reasons = {},
-                    .configuration = {},
-                    .evidence = {},
-                    .literal = true};
+  FastResult result;
+  result.literal = std::move(read->judgement.unsupported);
+  std::vector<std::vector<Way>> ways;
+  result.judgement = judge_literally(test, bounds.states, true, &ways);
+  result.reasons = literal_reasons(ways);
+  result.evidence = literal_blames(result.judgement.broken);
+  return result;
 }
 
 Expected<Comparison> compare_readings(const Test& test, const Bounds& bounds,

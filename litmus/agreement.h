@@ -49,8 +49,8 @@ struct Bounds {
 inline constexpr Bounds bounds_of_fuzzing{
     .states = 400, .init_lines = 40, .actions = 60, .commands = 12, .accesses = 6};
 
-/// The reading of the engine; of a test that needs what only the literal model has (DMAs that take
-/// time), that one's, which has no reasons.
+/// The reading of the engine; of a test that needs what only the literal model has (nesting, DMAs
+/// that take time), that one's, whose reasons know caches and no stores.
 Expected<FastResult> judge_by_either(const Test& test);
 
 using Reading = std::function<Expected<Judgement>(const Test&)>;

@@ -21,7 +21,8 @@ struct FastResult {
   std::vector<std::vector<std::string>> configuration;
   /// Broken rules, in the order found.
   std::vector<Blame> evidence;
-  bool literal = false;  ///< by the literal model (agreement.h)
+  /// By the literal model (agreement.h): what the engine has not got. Else empty.
+  std::string literal{};
 };
 
 /// Never fails: what cannot be judged is named in `judgement.unsupported`; a test whose names or

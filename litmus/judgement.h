@@ -4,12 +4,20 @@
 
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace iommucheck::litmus {
 
 /// `unsupported` of a test whose last step nobody comes to.
 inline constexpr const char* waits_for_ever = "a wait for what never comes";
+
+/// One member of a set, and one way to it as far as the literal model can say.
+struct Way {
+  std::string outcome;
+  std::string why;
+  std::string_view section;  ///< of the manual
+};
 
 struct Judgement {
   /// For each access in order: its outcomes, written as in the format. With "any" nothing else.

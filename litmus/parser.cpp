@@ -193,9 +193,12 @@ class Preludes {
         return read;
       }
     }
+    std::string known;
+    for (const Block& block : *sources_.back()) known += " " + block.name;
     return std::unexpected(bad(name,
                                "no prelude of this name in the file, in preludes.litmus "
-                               "beside it, or built in"));
+                               "beside it, or built in; there are" +
+                                   known));
   }
 
   std::array<const Blocks*, 3> sources_;

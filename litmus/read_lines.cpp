@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 
+#include "base/text.h"
 #include "litmus/read_objects.h"
 #include "litmus/words.h"
 
@@ -94,8 +95,8 @@ Command read_command(LineReader& reader) {
   command.place = token.place;
   const auto found = std::find(command_names.begin(), command_names.end(), token.text);
   if (found == command_names.end()) {
-    reader.fail(token,
-                "not a command of the format (CFGI_*, TLBI_*, ATC_INV, SYNC, RESUME, STALL_TERM)");
+    reader.fail(token, fmt::format("not a command of the format; it has {}",
+                                   fmt::join(command_names, " ")));
     return command;
   }
   command.op = static_cast<CommandOp>(found - command_names.begin());
@@ -152,7 +153,8 @@ void check_words(LineReader& reader, const Token& kind, const StoreStep& step) {
   if (step.wide && !one_unit) {
     reader.fail(kind, "a store of 16 bytes names fields of words 0 and 1, or of 2 and 3");
   } else if (!step.wide && !std::has_single_bit(*words)) {
-    reader.fail(kind, "the store names fields of several words; one store, one word");
+    reader.fail(kind,
+                "the store names fields of several words; one store, one word (`store16`: two)");
   }
 }
 
@@ -210,7 +212,14 @@ decltype(Step::what) read_register(LineReader& reader) {
 decltype(Step::what) read_dma_step(LineReader& reader) {
   Name name = reader.name("a DMA");
   const Token edge = reader.word("begin or end");
-  if (edge.text == "end") return DmaEndStep{std::move(name)};
+  if (edge.text == "end") {
+    if (reader.peek("->")) {
+      const std::string ask =
+          fmt::format("what it does is asked in a line of its own: dma {} -> ?", name.text);
+      reader.fail(reader.peek_token(), ask);
+    }
+    return DmaEndStep{std::move(name)};
+  }
   if (edge.text != "begin") reader.fail(edge, "neither begin nor end");
   DmaBeginStep begin;
   begin.name = std::move(name);
@@ -434,7 +443,13 @@ DmaExpectation read_dma(LineReader& reader, const Place& place) {
 LoadExpectation read_load(LineReader& reader, const Place& place) {
   LoadExpectation load;
   load.place = place;
+  const Token first = reader.peek_token();
   load.table = reader.name("a table");
+  const Token behind = reader.peek_token();
+  if (contains(init_words, first.text) && !behind.text.empty() &&
+      parse_number(behind.text) == std::nullopt) {
+    reader.fail(first, "a load names the table and the index alone, as in `load B 1`");
+  }
   load.index = reader.number("an index", table_words_max - 1);
   read_arrow(reader);
   const auto members = [&reader] {

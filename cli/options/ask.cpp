@@ -14,7 +14,8 @@ void add_ask(Commands& commands) {
       "Of ask: 0 it is answered, whatever the answer; 1 a set that the question names is another; "
       "2 it cannot be read, or asks for what the specification has not got.\n");
   app.add_option("question", options.question,
-                 "lines of a litmus test, with ; between; - reads them from standard input")
+                 "lines of a litmus test, with ; between; - reads them from standard input; their "
+                 "words: iommucheck litmus --list-words and --list-preludes")
       ->type_name("QUESTION");
   app.add_option("--ste", options.ste,
                  "words of an STE, from the first on: what it says, whether it is legal, and by "

@@ -9,6 +9,8 @@ void add_litmus(Commands& commands) {
                                   "  iommucheck litmus litmus/files/*.litmus\n");
   app.add_option("files", options.files, "files of tests")->type_name("FILE");
   app.add_flag("--list-words", options.list_words, "judge nothing: print the words of the format");
+  app.add_flag("--list-preludes", options.list_preludes,
+               "judge nothing: print what `use NAME` stands for");
   app.add_option("--to-corpus", options.corpus,
                  "judge nothing: write each test as a seed of fuzz_litmus there")
       ->type_name("DIR");
@@ -19,7 +21,8 @@ void add_litmus(Commands& commands) {
   add_reports(app, options.reports);
   commands.add_bisect(app);
   commands.refuse(app, [&options]() -> std::string {
-    return options.files.empty() && !options.list_words ? "litmus: files is required" : "";
+    const bool lists = options.list_words || options.list_preludes;
+    return options.files.empty() && !lists ? "litmus: files is required" : "";
   });
 }
 

@@ -11,6 +11,7 @@
 #include "litmus/twin/fingerprint.h"
 #include "litmus/twin/invalidate.h"
 #include "litmus/twin/judge.h"
+#include "litmus/twin/ways.h"
 
 namespace iommucheck::litmus {
 namespace twin {
@@ -18,8 +19,9 @@ namespace {
 
 class Schedules {
  public:
-  Schedules(Facts facts, u64 states_max, bool merge)
-      : facts_(std::move(facts)), states_max_(states_max), merge_(merge) {
+  Schedules(Facts facts, u64 states_max, bool merge, std::vector<std::vector<Way>>* ways)
+      : facts_(std::move(facts)), states_max_(states_max), merge_(merge), ways_(ways) {
+    if (ways_ != nullptr) ways_->resize(facts_.test->accesses.size());
     judgement_.allowed.resize(facts_.test->accesses.size());
     judgement_.dmas.resize(facts_.test->dmas.size());
     judgement_.loads.resize(facts_.test->loads.size());
@@ -425,7 +427,10 @@ class Schedules {
       const Transaction by = transaction_of(
           access.stream, access.va.value, kind_of(access.direction, access.privileged), access.ats);
       for (const Outcome& outcome : outcomes(facts_, state, by)) {
-        judgement_.allowed[i].insert(outcome.text);
+        const bool is_new = judgement_.allowed[i].insert(outcome.text).second;
+        if (is_new && ways_ != nullptr) {
+          (*ways_)[i].push_back(way_to(facts_, state, by, outcome));
+        }
       }
     }
     collect_loads(state);
@@ -731,10 +736,17 @@ class Schedules {
     }
     for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
       hold_to(facts_.test->accesses[i].promised, judgement_.allowed[i]);
+      if (ways_ != nullptr) in_order((*ways_)[i], judgement_.allowed[i]);
     }
     for (std::size_t i = 0; i < judgement_.loads.size(); ++i) {
       hold_to(facts_.test->loads[i].promised, judgement_.loads[i]);
     }
+  }
+
+  /// As their outcomes stand in the set, of which "any" has swallowed the others.
+  static void in_order(std::vector<Way>& ways, const std::set<std::string>& allowed) {
+    std::erase_if(ways, [&](const Way& one) { return !allowed.contains(one.outcome); });
+    std::ranges::sort(ways, {}, &Way::outcome);
   }
 
   void hold_to(const std::optional<std::vector<OutcomeText>>& promised,
@@ -754,6 +766,7 @@ class Schedules {
   Judgement judgement_;
   u64 states_max_;
   bool merge_;
+  std::vector<std::vector<Way>>* ways_;  ///< may be null
   u64 states_ = 0;
   std::set<std::pair<std::size_t, Fingerprint>> seen_;  // before which step
   bool ended_ = false;                                  // some schedule comes to the last step
@@ -762,14 +775,15 @@ class Schedules {
 }  // namespace
 }  // namespace twin
 
-Judgement judge_literally(const Test& test, u64 states_max, bool merge) {
+Judgement judge_literally(const Test& test, u64 states_max, bool merge,
+                          std::vector<std::vector<Way>>* ways) {
   Judgement judgement;
   auto laid = layout(test);
   if (!laid) {
     judgement.unsupported = laid.error().message;
     return judgement;
   }
-  return twin::Schedules(twin::facts_of(test, std::move(*laid)), states_max, merge).run();
+  return twin::Schedules(twin::facts_of(test, std::move(*laid)), states_max, merge, ways).run();
 }
 
 }  // namespace iommucheck::litmus

@@ -19,6 +19,8 @@
 //  - STRTAB_BASE written while SMMUEN may be 1 is ignored (v3.2).
 #pragma once
 
+#include <vector>
+
 #include "litmus/ast.h"
 #include "litmus/judgement.h"
 
@@ -26,6 +28,8 @@ namespace iommucheck::litmus {
 
 /// Bound: so many states over all schedules; beyond it `unsupported` says so. A state to which
 /// several schedules come is gone on from once, unless `merge` is false, which tests ask for.
-Judgement judge_literally(const Test& test, u64 states_max = 20'000, bool merge = true);
+/// `ways`: for each access, one for each member of its set.
+Judgement judge_literally(const Test& test, u64 states_max = 20'000, bool merge = true,
+                          std::vector<std::vector<Way>>* ways = nullptr);
 
 }  // namespace iommucheck::litmus

@@ -78,6 +78,27 @@ TEST_F(AskCommand, NamesTheConfigurationThatIsCached) {
   EXPECT_THAT(ran.out, HasSubstr("  configuration: a cached STE of stream 0x1"));
 }
 
+/// Under stage 2 it is the literal model that answers: by which cache, and with the rule.
+TEST_F(AskCommand, NamesTheCacheOfANestedAnswer) {
+  const std::string unmapped =
+      "'use nest; store word GB 7 0; barrier; do TLBI_S2_IPA vmid=9 va=0x7000 leaf=1 ; SYNC; ";
+  const Ran ran = run("ask " + unmapped + "release M7; access 3 0x1000 r'");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_THAT(
+      ran.out,
+      AllOf(HasSubstr("  F_TRANSLATION: by memory as it may be read now"),
+            HasSubstr("  M7: cached, and not in memory any more: a final translation of both "
+                      "stages for 0x1000 (level 3; ASID 0x4, VMID 0x9)"),
+            HasSubstr("4.4.3.1]\n"), HasSubstr("driver violation page-reuse\n  PAGE_REUSE ")));
+  const std::string ats = "use nest; ste 3 cfg=nest cd=C3 vmid=9 s2ttb=G eats=1; ats 3; ";
+  const Ran kept = run("ask '" + ats +
+                       "store word GB 7 0; barrier; do TLBI_S2_IPA vmid=9 va=0x7000 leaf=1 ; SYNC; "
+                       "do TLBI_NH_ALL vmid=9 ; SYNC; access 3 0x1000 r ats'");
+  EXPECT_THAT(kept.out, HasSubstr("  M7: an ATC entry of stream 0x3 for 0x1000"));
+  const Ran ste = run("ask 'use nest; store ste 3 v=0; barrier; access 3 0x1000 r'");
+  EXPECT_THAT(ste.out, HasSubstr("  M7: cached words of stream 0x3 that memory no longer says"));
+}
+
 TEST_F(AskCommand, BlamesTheDriverByRule) {
   const JsonValue got = json("'use std; store word B 1 0; barrier; release P1; access 1 0x1000 r'");
   const JsonValue& test = got.find("answers")->value.items.at(0);
@@ -204,6 +225,12 @@ TEST_F(AskCommand, WordsAreThoseOfTheDocument) {
   EXPECT_EQ(lines, litmus::word_lists().size());
 }
 
+TEST_F(AskCommand, PreludesAreListed) {
+  const Ran ran = run("litmus --list-preludes");
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.out, litmus::built_in_preludes());
+}
+
 // ---- questions that are asked in public ---------------------------------------------------------
 
 /// One of litmus/files/questions.litmus: what is said of it, and its lines without the answers.
@@ -237,6 +264,7 @@ std::string difference(const litmus::Test& test, const JsonValue& answer) {
     for (const auto& outcome : test.accesses[i].allowed) expected.insert(outcome.text);
     if (!sets[i].find("asked")->value.boolean) return "it was told the answer";
     if (texts(sets[i], "allowed") != expected) return sets[i].find("what")->value.text;
+    if (sets[i].find("reasons")->value.items.size() != expected.size()) return "its reasons";
   }
   const std::set<std::string> broken = texts(answer, "broken");
   if (!test.driver) return "it does not say what becomes of the driver";

@@ -187,7 +187,8 @@ TEST_F(Command, LitmusOfDmasThatTakeTime) {
   const Ran right =
       run("litmus " + write("t.litmus", text("P1 F_TRANSLATION late:F_TRANSLATION", "ok")));
   EXPECT_EQ(right.status, 0) << right.out;
-  EXPECT_THAT(right.out, HasSubstr("(by the literal model, without reasons)"));
+  EXPECT_THAT(right.out, HasSubstr("(by the literal model, which tells caches and no commands: "
+                                   "DMAs that take time)"));
   const Ran wrong = run("litmus " + write("t.litmus", text("P1 late:P1 F_TRANSLATION", "ok")));
   EXPECT_EQ(wrong.status, 1);
   EXPECT_THAT(wrong.out, HasSubstr("allowed  F_TRANSLATION P1 late:F_TRANSLATION\n"));

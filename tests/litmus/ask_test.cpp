@@ -167,8 +167,27 @@ TEST(Words, OfALineAreWhatTheParserSays) {
   is("init word B 0 page P rw nope", leaf_flag_names);
   is("run cmd ATC_INV 1 nope=1", atc_inv_field_names);
   is("run cmd SYNC nope=1", sync_field_names);
+  is("run cmd TLBI_VA", command_names);
   for (const std::string_view name : command_names) {
     if (name.starts_with("TLBI_")) is(fmt::format("run cmd {} nope=1", name), tlbi_field_names);
+  }
+}
+
+/// Where people slip, it is said what to write.
+TEST(Words, OfSlipsSayWhatIsMeant) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"use foo; access 1 0 r",
+       "'foo': no prelude of this name in the file, in preludes.litmus "
+       "beside it, or built in; there are std two pasid nest s2 ats"},
+      {"use std; load word B 1", "'word': a load names the table and the index alone"},
+      {"use std; dma D begin 1 0 r; dma D end -> ?", "in a line of its own: dma D -> ?"},
+      {"use std; store cd C1 v=1 ttb=R; access 1 0 r", "one store, one word (`store16`: two)"},
+  };
+  for (const auto& [asked, message] : cases) {
+    const Question question(asked, "q");
+    const auto file = question.read();
+    ASSERT_FALSE(file) << asked;
+    EXPECT_THAT(file.error().message, testing::HasSubstr(message)) << asked;
   }
 }
 
@@ -179,6 +198,7 @@ TEST(WordsDocument, HasThem) {
   }
   test::Document document(test::in_tree("docs/litmus.md"));
   document.put("words", table);
+  document.put("preludes", fmt::format("```\n{}```\n", built_in_preludes()));
   document.check();
 }
 
