@@ -258,13 +258,16 @@ std::vector<Asked> all_asked() {
 /// The answer that the file gives, or what the program says instead.
 std::string difference(const litmus::Test& test, const JsonValue& answer) {
   const auto& sets = answer.find("sets")->value.items;
-  if (sets.size() != test.accesses.size()) return "other accesses";
+  const std::size_t accesses = test.accesses.size();
+  if (sets.size() != accesses + test.dmas.size()) return "other accesses";
   for (std::size_t i = 0; i < sets.size(); ++i) {
     std::set<std::string> expected;
-    for (const auto& outcome : test.accesses[i].allowed) expected.insert(outcome.text);
+    const auto& said = i < accesses ? test.accesses[i].allowed : test.dmas[i - accesses].allowed;
+    for (const auto& outcome : said) expected.insert(outcome.text);
     if (!sets[i].find("asked")->value.boolean) return "it was told the answer";
     if (texts(sets[i], "allowed") != expected) return sets[i].find("what")->value.text;
-    if (sets[i].find("reasons")->value.items.size() != expected.size()) return "its reasons";
+    const std::size_t reasons = sets[i].find("reasons")->value.items.size();
+    if (i < accesses && reasons != expected.size()) return "its reasons";
   }
   const std::set<std::string> broken = texts(answer, "broken");
   if (!test.driver) return "it does not say what becomes of the driver";
