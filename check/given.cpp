@@ -156,6 +156,11 @@ Expected<GivenCase> read_given(const std::string& path) {
   };
   if (text->empty()) return fail(ErrorCode::bad_input, path + ": is empty");
   if (text->front() == '{') return case_of_trace(path);
+  if (text->starts_with("\x7f"
+                        "ELF")) {
+    return fail(ErrorCode::bad_input,
+                path + ": is a program or shared object; a driver is named by --driver");
+  }
   GivenCase given{.path = path, .sequence = {}};
   Expected<Sequence> sequence;
   if (fuzz::is_known_codec(static_cast<u8>(text->front()))) {

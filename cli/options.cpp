@@ -43,10 +43,20 @@ class Reader {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
       if (error.get_exit_code() == 0) return app_.exit(error);  // --help, --version
-      return usage(error.what());
+      return usage(error.what() + meant(error));
     }
     if (const std::string wrong = commands_.wrong(); !wrong.empty()) return usage(wrong);
     return *commands_.chosen();
+  }
+
+  /// What a word is that stands where none may: of `conform` a device.
+  std::string meant(const CLI::ParseError& error) const {
+    const auto subcommands = app_.get_subcommands();
+    constexpr int extras = static_cast<int>(CLI::ExitCodes::ExtrasError);
+    if (error.get_exit_code() != extras || subcommands.empty()) return {};
+    if (std::string_view(error.what()).contains(": -")) return {};
+    const bool by_option = subcommands.front()->get_option_no_throw("--device") != nullptr;
+    return by_option ? "; a device is named by --device" : "";
   }
 
   int usage(const std::string& what) const {

@@ -65,6 +65,7 @@ if(IOMMUCHECK_FUZZING_ENGINE)
     find_library(IOMMUCHECK_${archive}_ARCHIVE NAMES lib${archive}.a REQUIRED)
     list(APPEND behind "${IOMMUCHECK_${archive}_ARCHIVE}")
   endforeach()
+  list(APPEND behind "${IOMMUCHECK_ZSTD_ARCHIVE}")  # from elfutils 0.189 on, as Ubuntu 24.04 has it
   iommucheck_link_statically(iommucheck::dw "${IOMMUCHECK_DW_ARCHIVE}")
   set_target_properties(iommucheck::dw PROPERTIES
                         INTERFACE_LINK_LIBRARIES "${behind};${IOMMUCHECK_ZLIB_ARCHIVE};${CMAKE_DL_LIBS}")

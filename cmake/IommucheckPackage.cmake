@@ -23,6 +23,10 @@ configure_file("${PROJECT_SOURCE_DIR}/CHANGELOG.md" "${extras}/CHANGELOG.md" COP
 install(FILES "${extras}/copyright" DESTINATION share/doc/iommucheck COMPONENT command)
 install(FILES "${templates}/lintian-overrides" DESTINATION share/lintian/overrides RENAME iommucheck COMPONENT command)
 find_program(iommucheck_gzip gzip)
+# Who has the package alone has its pages too; README's links lead to them.
+install(FILES "${PROJECT_SOURCE_DIR}/README.md" DESTINATION share/doc/iommucheck COMPONENT command)
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs" DESTINATION share/doc/iommucheck COMPONENT command
+        FILES_MATCHING PATTERN "*.md" PATTERN "*.json")
 if(iommucheck_gzip)
   foreach(file IN ITEMS changelog CHANGELOG.md iommucheck.1)
     execute_process(COMMAND "${iommucheck_gzip}" -9nc "${extras}/${file}" OUTPUT_FILE "${extras}/${file}.gz")

@@ -57,6 +57,10 @@ TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
        "there is no command 'nope'; there are litmus ask scenario check conform matrix replay "
        "import"},
       {"check --nope", "not expected: --nope"},
+      {"check /bin/true",
+       "/bin/true: is a program or shared object; a driver is named by --driver"},
+      {"conform ./mine.so", "not expected: ./mine.so; a device is named by --device"},
+      {"conform --nope", "not expected: --nope\nTry"},
       {"check --operations 65", "'65' is no whole number from 1 to 64"},
       {"check --operations 0", "'0' is no whole number from 1 to 64"},
       {"check --seed -5", "'-5' is no whole number of 64 bits"},

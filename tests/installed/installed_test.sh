@@ -75,6 +75,9 @@ done
 grep -q '^Copyright (c) 20' "$work/moved/share/doc/iommucheck/copyright" || fail "the copyright has no year and holder"
 gzip -dc "$work/moved/share/man/man1/iommucheck.1.gz" | grep -q '^\.SH SYNOPSIS' || fail "there is no manual page"
 gzip -dc "$work/moved/share/doc/iommucheck/changelog.gz" | grep -qE '^iommucheck \([0-9.]+\) ' || fail "no changelog of Debian's form"
+for page in README.md docs/ci.md docs/ask.schema.json; do
+  [ -f "$work/moved/share/doc/iommucheck/$page" ] || fail "$page is not installed"
+done
 known=$work/moved/share/iommucheck/known
 [ -f "$known/qemu-7.2.json" ] || fail "the known divergences are not installed"
 # They are looked for beside the command: one that cannot be read is told by its name.
