@@ -3,7 +3,7 @@
 #   docker build -t iommucheck . && docker run --rm -v "$PWD:/work" iommucheck check --driver ./mine.so
 FROM debian:12 AS build
 COPY . /iommucheck
-RUN apt-get update && apt-get install -y --no-install-recommends dpkg-dev && /iommucheck/dev package /package
+RUN apt-get update && apt-get install -y --no-install-recommends dpkg-dev file && /iommucheck/dev package /package
 
 FROM debian:12
 COPY --from=build /package/*.deb /tmp/iommucheck.deb
