@@ -24,7 +24,8 @@ install(FILES "${extras}/copyright" DESTINATION share/doc/iommucheck COMPONENT c
 install(FILES "${templates}/lintian-overrides" DESTINATION share/lintian/overrides RENAME iommucheck COMPONENT command)
 find_program(iommucheck_gzip gzip)
 # Who has the package alone has its pages too; README's links lead to them.
-install(FILES "${PROJECT_SOURCE_DIR}/README.md" DESTINATION share/doc/iommucheck COMPONENT command)
+install(FILES "${PROJECT_SOURCE_DIR}/README.md" "${PROJECT_SOURCE_DIR}/CONTRIBUTING.md"
+        DESTINATION share/doc/iommucheck COMPONENT command)
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/docs" DESTINATION share/doc/iommucheck COMPONENT command
         FILES_MATCHING PATTERN "*.md" PATTERN "*.json")
 if(iommucheck_gzip)

@@ -75,7 +75,7 @@ done
 grep -q '^Copyright (c) 20' "$work/moved/share/doc/iommucheck/copyright" || fail "the copyright has no year and holder"
 gzip -dc "$work/moved/share/man/man1/iommucheck.1.gz" | grep -q '^\.SH SYNOPSIS' || fail "there is no manual page"
 gzip -dc "$work/moved/share/doc/iommucheck/changelog.gz" | grep -qE '^iommucheck \([0-9.]+\) ' || fail "no changelog of Debian's form"
-for page in README.md docs/ci.md docs/ask.schema.json; do
+for page in README.md CONTRIBUTING.md docs/ci.md docs/ask.schema.json; do
   [ -f "$work/moved/share/doc/iommucheck/$page" ] || fail "$page is not installed"
 done
 known=$work/moved/share/iommucheck/known
