@@ -64,6 +64,11 @@ class OutputQueue {
   void note_overflow();
   /// The queue's next interrupt comes.
   void check_overflow();
+  /// Likewise, beside interrupts: of a queue that is enabled and takes in nothing until then (8.1)
+  /// none may come any more.
+  void check_left() {
+    if (drained_ != 0 && controls_.enables(kind_.enable)) check_overflow();
+  }
   /// Up to 8 bytes at `pa` are loaded.
   void observe_load(u64 pa);
   void observe_load_barrier() { loads_.barrier(seen_); }

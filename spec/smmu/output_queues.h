@@ -51,6 +51,8 @@ class OutputQueues {
     ground_.set(page_told_, 0);
     requests_.check_overflow();
   }
+  /// The driver is at nothing that could be about to acknowledge an overflow of the PRI queue.
+  void page_queue_is_left() { requests_.check_left(); }
   void observe_load(u64 pa);
   void observe_load_barrier();
 

@@ -159,6 +159,7 @@ class Smmu {
   /// comes, it is too late. IHI 0070 7.4, 3.18.2.
   void interrupt_of_event_queue() { outputs_.interrupt_of_event_queue(); }
   void interrupt_of_page_queue() { outputs_.interrupt_of_page_queue(); }
+  void page_queue_is_left() { outputs_.page_queue_is_left(); }
   /// The driver loaded up to 8 bytes at `pa`: a word of a record, if an output queue lies there.
   void observe_load(u64 pa) { outputs_.observe_load(pa); }
   /// It loaded `value` there: it has seen what messages of CMD_SYNCs have written.

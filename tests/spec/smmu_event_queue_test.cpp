@@ -142,6 +142,25 @@ TEST_F(Events, AnOverflowOfThePageRequestQueue) {
   EXPECT_EQ(m.broken(), "EVENT_OVERFLOW_ACK");
 }
 
+/// Until it is acknowledged nothing is recorded (8.1), so that no interrupt may come that asks.
+TEST_F(Events, AnOverflowOfThePageRequestQueueThatIsLeft) {
+  m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
+  m.write(reg::priq_prod, 0);
+  m.write(reg::priq_cons, 0);
+  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen | cr0::smmuen);
+  EXPECT_TRUE(m.answer(reg::priq_prod, 2 | ovflg));
+  m.write(reg::priq_cons, 1);
+  m.smmu.page_queue_is_left();
+  EXPECT_EQ(m.broken(), "") << "records are left";
+  m.write(reg::priq_cons, 2);
+  m.smmu.page_queue_is_left();
+  EXPECT_EQ(m.broken(), "EVENT_OVERFLOW_ACK");
+  EXPECT_TRUE(m.answer(reg::priq_prod, 2 | ovflg));
+  m.write(reg::priq_cons, 2 | ovflg);
+  m.smmu.page_queue_is_left();
+  EXPECT_EQ(m.broken(), "");
+}
+
 /// The queue sends an interrupt when it was empty.
 struct Interrupts : Events {
   void SetUp() override {
