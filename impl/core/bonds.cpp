@@ -47,6 +47,12 @@ void Bonds::take_out(Bond& bond) {
   pasids_.apply(its.pasid, pasid::done<u64>);
 }
 
+void Bonds::forget_fault_handler(Bond& bond) {
+  if (!bond.has_fault_handler) return;
+  --sva_devices_[bond.device].fault_handlers;
+  bond.has_fault_handler = false;
+}
+
 int Bonds::drvdata(u32 device, u32 pasid, u64* drvdata) {
   if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
   const Bond* bond = find_bond(device, pasid);

@@ -71,6 +71,8 @@ class Bonds {
   bool answer_fault(u32 device, u32 pasid, u64 iova, u32 prot);
   /// Its faults there go to the caller's handler, or no longer. EINVAL, ESRCH.
   int set_fault_handler(u32 device, u32 pasid, bool present, u64 word);
+  /// That has ended, the bond perhaps not.
+  void forget_fault_handler(Bond& bond);
   /// Of a process's bond with a fault handler; null: there is none.
   const Bond* fault_handler_of(u32 device, u32 pasid);
   /// Whether its faults do not wait, for the sake of others that share its table.

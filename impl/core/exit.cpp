@@ -54,6 +54,7 @@ int Exit::stop_translating(iommucheck_handle handle) {
 void Exit::call_handlers(iommucheck_handle process) {
   processes_.find(process)->io_mms.for_each(io_mms_, [&](const IoMm& io_mm) {
     io_mm.bonds.for_each(bonds_, [&](Bond& bond) {
+      bonds_.forget_fault_handler(bond);
       if (bond.handler != 0 || !sva_devices_[bond.device].has_mm_exit) return;
       bond.handler = platform_.mm_exit(bond.device, io_mm.pasid, bond.drvdata);
     });

@@ -75,6 +75,8 @@ Verdict release_ends(InterfaceState& s, Ticket ticket, bool timed_out) {
   s.for_each_bond_of(process, [&](u32 i) {
     const BondState state = s.bonds[i].state;
     const std::string at = at_text(s.bonds[i].device, s.numbers[s.bonds[i].number].value);
+    // INTERFACE "Faults": the exit ends it, whoever keeps the bond.
+    if (s.bonds[i].handled != 0) s.bonds.edit(s.trail, i).handled = 0;
     if (state != BondState::without) s.count(rule::EXIT_WAITS);
     if (state == BondState::owed && may_have_ended(s, i)) {
       return set_bond_state(s, i, BondState::without);

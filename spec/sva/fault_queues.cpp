@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/fault_queues.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "spec/rules/interface.h"
 #include "spec/sva/devices.h"
@@ -64,10 +66,15 @@ bool was_given(const InterfaceState& s, u32 queue, u32 group) {
   return s.forest.lookup(s.queues[queue].given, group).mapped;
 }
 
-bool has_any_handler(const InterfaceState& s, u32 device) {
-  bool any = false;
+enum class HandlerOpen : u8 { no, perhaps, yes };
+
+/// While its process exits a handler may have ended already.
+HandlerOpen has_any_handler(const InterfaceState& s, u32 device) {
+  HandlerOpen any = HandlerOpen::no;
   s.for_each_bond([&](u32 i) {
-    any |= s.bonds[i].device == device && s.bonds[i].handled != 0 && is_callers(s.bonds[i]);
+    const Bond& bond = s.bonds[i];
+    if (bond.device != device || bond.handled == 0 || !is_callers(bond)) return;
+    any = std::max(any, bond.state == BondState::active ? HandlerOpen::yes : HandlerOpen::perhaps);
   });
   return any;
 }
@@ -107,8 +114,10 @@ Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circum
     set.add(Reason::faults_not_asked_for);
   }
   if (s.queue_of(call.device) != 0) set.add(Reason::the_device_has_a_queue);
-  if (has_any_handler(s, call.device)) set.add(Reason::a_handler_has_its_faults);
+  const HandlerOpen handler = has_any_handler(s, call.device);
+  if (handler == HandlerOpen::yes) set.add(Reason::a_handler_has_its_faults);
   if (!set.empty()) return set;
+  if (handler == HandlerOpen::perhaps) set.add(Reason::a_handler_has_its_faults);
   if (is_silenced(s, call.device)) set.add(Reason::it_would_silence_faults);
   set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);

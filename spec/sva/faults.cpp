@@ -47,15 +47,17 @@ bool shares_table_of(const InterfaceState& s, u32 device, u32 domain, Sharing sh
 }
 
 /// Whether somebody reads the faults of a device that shares the domain's table: a queue or a
-/// handler of it is open.
+/// handler of it is open. While its process exits a handler may have ended already.
 bool is_told(const InterfaceState& s, u32 domain, Sharing sharing = Sharing::surely) {
   for (u32 i = 0; i < s.devices.size(); ++i) {
     if (shares_table_of(s, i, domain, sharing) && s.queue_of(i) != 0) return true;
   }
   bool told = false;
   s.for_each_bond([&](u32 i) {
-    const bool open = s.bonds[i].handled != 0 && is_callers(s.bonds[i]);
-    told |= open && shares_table_of(s, s.bonds[i].device, domain, sharing);
+    const Bond& bond = s.bonds[i];
+    const bool open = bond.handled != 0 && (bond.state == BondState::active ||
+                                            (sharing == Sharing::perhaps && is_callers(bond)));
+    told |= open && shares_table_of(s, bond.device, domain, sharing);
   });
   return told;
 }
