@@ -48,13 +48,14 @@ bool is_legal(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
 
 /// Reserved encodings, which hardware takes for others; what it ignores; a table beyond the input
 /// of stage 2, which may make the STE ILLEGAL; and split-stage ATS, which a host need not offer.
-/// IHI 0070 3.4.3, 5.2: Config, S1DSS, S1Fmt, S1ContextPtr, EATS.
+/// IHI 0070 3.4.3, 5.2: Config, S1DSS, S1Fmt, S1CSH, S1ContextPtr, EATS.
 bool may_be_refused(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
   const bool translates = ste.config_translates().value;
   const bool stage1 = translates && ste.stage1().value;
   const bool has_table = stage1 && ste.s1cdmax() != 0;
   if (!translates && ste.config() != 0) return true;
   if (has_table && (ste.s1dss() == 3 || ste.s1fmt() == 3)) return true;
+  if (stage1 && ste.s1csh() == 1) return true;
   if (stage1 && (ste.s1contextptr() >> spec::ias_lg2(caps)) != 0) return true;
   return ste.eats() > 1 || (ste.eats() == 1 && (!caps.ats || !stage1));
 }

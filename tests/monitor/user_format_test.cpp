@@ -72,6 +72,9 @@ TEST(UserFormat, WhatIsReservedOrIgnoredAHostMayRefuse) {
   EXPECT_FALSE(refused(v | stage1 | u64{1} << 39, 0));
   EXPECT_TRUE(refused(table, 3)) << "S1DSS 11";
   EXPECT_TRUE(refused(table | 3 << 4, 0)) << "S1Fmt 11";
+  EXPECT_TRUE(refused(v | stage1 | cd, u64{1} << 6)) << "S1CSH 01";
+  EXPECT_FALSE(refused(v | stage1 | cd, u64{3} << 6));
+  EXPECT_FALSE(refused(v | bypass, u64{1} << 6)) << "nobody looks at it";
   EXPECT_FALSE(refused(table, 2));
 }
 
