@@ -115,7 +115,7 @@ void RegisterEvents::interrupt_of_page_queue() {
 /// In a recording the driver may still be at work on the last one.
 void RegisterEvents::interrupt_of_event_queue() {
   if (recording_) return;
-  if (!hardware_) smmu_.interrupt_of_event_queue();
+  if (!hardware_) smmu_.interrupt_of_event_queue(!in_call() && !any_waits());
   check_refused();
   interface_.faults_are_read(true, false);
   // Its answers do not get through: when the queue goes on nobody knows which did.

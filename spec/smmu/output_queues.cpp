@@ -6,6 +6,14 @@
 
 namespace iommucheck::spec {
 
+namespace {
+
+/// Why records are left (event_left_): CONS was written, or they have had their interrupt.
+constexpr u64 came_meanwhile = 1;
+constexpr u64 had_its_interrupt = 2;
+
+}  // namespace
+
 OutputQueues::OutputQueues(Ground& ground, const ControlRegisters& controls,
                            const InterruptRegisters& irq, GlobalErrors& errors)
     : ground_(ground),
@@ -38,7 +46,7 @@ void OutputQueues::write_eventq_cons(u64 value) {
 void OutputQueues::note_left() {
   const bool sends = irq_.surely_enables(irq_ctrl::eventq_irqen);
   const bool rest = records_events() && !events_.is_empty();
-  ground_.set(event_left_, rest && sends && event_told_ == 0 ? 1 : 0);
+  ground_.set(event_left_, rest && sends && event_told_ == 0 ? came_meanwhile : 0);
 }
 
 bool OutputQueues::admit_prod(OutputQueue& queue, u64 value) {
@@ -122,16 +130,25 @@ void OutputQueues::take_page_request(const PageRequest& request,
 
 // ---- what the driver sees -----------------------------------------------------------------------
 
-void OutputQueues::interrupt_of_event_queue() {
+void OutputQueues::interrupt_of_event_queue(bool at_rest) {
   ground_.set(event_told_, 0);
   ground_.count(rule::EVENT_LEFT);
   if (event_left_ != 0) {
+    const bool was_told = event_left_ == had_its_interrupt;
     ground_.set(event_left_, 0);
-    ground_.report(rule::EVENT_LEFT,
-                   "EVENTQ_CONS was written as " + hex(events_.cons()) +
+    const std::string cons = hex(events_.cons());
+    ground_.report(
+        rule::EVENT_LEFT,
+        was_told ? "the record at EVENTQ_CONS = " + cons +
+                       " has had its interrupt, and is still in the queue: none is sent for what "
+                       "comes to a queue that is not empty"
+                 : "EVENTQ_CONS was written as " + cons +
                        ", and the record there came before that to a queue that was not empty: no "
                        "interrupt was sent for it");
   }
+  // Who is at work on it writes CONS.
+  const bool sends = at_rest && irq_.surely_enables(irq_ctrl::eventq_irqen);
+  if (sends && records_events() && !events_.is_empty()) ground_.set(event_left_, had_its_interrupt);
   events_.check_overflow();
 }
 

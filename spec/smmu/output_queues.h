@@ -46,7 +46,8 @@ class OutputQueues {
   void observe_event_overflow() { events_.toggle_overflow(); }
 
   // ---- what the driver sees ---------------------------------------------------------------------
-  void interrupt_of_event_queue();
+  /// `at_rest`: no call is in progress, for whose end a driver could leave the records.
+  void interrupt_of_event_queue(bool at_rest);
   void interrupt_of_page_queue() {
     ground_.set(page_told_, 0);
     requests_.check_overflow();

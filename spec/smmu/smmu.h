@@ -157,7 +157,7 @@ class Smmu {
   /// The driver has seen an overflow, emptied the queue, and not acknowledged it; or has left
   /// records behind that came to a queue that was not empty: now that the queue's next interrupt
   /// comes, it is too late. IHI 0070 7.4, 3.18.2.
-  void interrupt_of_event_queue() { outputs_.interrupt_of_event_queue(); }
+  void interrupt_of_event_queue(bool at_rest = true) { outputs_.interrupt_of_event_queue(at_rest); }
   void interrupt_of_page_queue() { outputs_.interrupt_of_page_queue(); }
   void page_queue_is_left() { outputs_.page_queue_is_left(); }
   /// The driver loaded up to 8 bytes at `pa`: a word of a record, if an output queue lies there.

@@ -195,6 +195,30 @@ TEST_F(Interrupts, WhatCameMeanwhileIsLeft) {
   EXPECT_EQ(m.broken(), "EVENT_LEFT");
 }
 
+// Whoever reads records and never writes CONS leaves the queue as it is: not empty, so that no
+// interrupt tells of what comes.
+TEST_F(Interrupts, WhatWasToldIsLeftWhereConsIsNotWritten) {
+  fill(1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.read(reg::eventq_prod), 1U);
+  EXPECT_EQ(m.broken(), "") << "at work on it";
+  fill(1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "EVENT_LEFT");
+}
+
+TEST_F(Interrupts, WhatHadNoInterruptYetIsNotLeft) {
+  fill(1);
+  EXPECT_EQ(m.read(reg::eventq_prod), 1U);
+  fill(1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "");
+  m.write(reg::eventq_cons, 2);
+  fill(1);
+  m.smmu.interrupt_of_event_queue();
+  EXPECT_EQ(m.broken(), "");
+}
+
 TEST_F(Interrupts, WhatAnInterruptWillTellMayBeLeft) {
   fill(1);
   m.read(reg::eventq_prod);
