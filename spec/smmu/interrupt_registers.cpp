@@ -113,6 +113,7 @@ void InterruptRegisters::write_irq_ctrl(u64 value) {
   ground_.count(rule::REGISTER_ACK);
   value &= irq_ctrl_fields(ground_.capabilities());
   const u64 early = (ctrl_ ^ value) & (ctrl_ ^ ctrlack_);
+  ground_.set(early_, (early_ & ~(ctrl_ ^ value)) | early);
   if (early != 0) {
     ground_.report(
         rule::REGISTER_ACK,
@@ -123,8 +124,11 @@ void InterruptRegisters::write_irq_ctrl(u64 value) {
   ground_.set(ctrl_, value);
 }
 
+/// A field that was changed too early shows either change: nobody saw whether the first one was
+/// complete.
 bool InterruptRegisters::admit_irq_ctrlack(u64 value) {
-  if (((value ^ ctrlack_) & ~(ctrl_ ^ ctrlack_)) != 0) return false;
+  const u64 open = (ctrl_ ^ ctrlack_) | early_;
+  if (((value ^ ctrlack_) & ~open) != 0) return false;
   ground_.set(ctrlack_, value);
   return true;
 }

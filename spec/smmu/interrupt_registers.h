@@ -42,7 +42,8 @@ class InterruptRegisters {
 
   Ground& ground_;
   u64 ctrl_ = 0, ctrlack_ = 0;
-  u64 cfg_[9] = {};      // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
+  u64 early_ = 0;    // fields of which a change was not acknowledged when they were changed again
+  u64 cfg_[9] = {};  // GERROR, EVENTQ, PRIQ: CFG0, CFG1, CFG2
   u64 cfg_unknown_ = 0;  // their halves of 32 bits that are; four bits each
   u64 driver_began_ = 0;
   u64 written_ = 0;  // halves that were written since reset, as in cfg_unknown_

@@ -161,6 +161,20 @@ TEST(RegisterFields, IrqCtrlIsNotChangedBeforeItsAcknowledgement) {
   EXPECT_EQ(m.broken(), "");
 }
 
+// Whether the first change was complete when the second came, nobody saw: the device may show
+// either.
+TEST(RegisterFields, AFieldOfIrqCtrlThatWasChangedTooEarlyShowsEitherChange) {
+  for (const u64 shown : {u64{0}, u64{irq_ctrl::eventq_irqen}}) {
+    DriverMachine m;
+    m.write(reg::irq_ctrl, irq_ctrl::eventq_irqen);
+    m.write(reg::irq_ctrl, 0);
+    EXPECT_EQ(m.broken(), "REGISTER_ACK");
+    EXPECT_TRUE(m.answer(reg::irq_ctrlack, shown));
+    EXPECT_TRUE(m.answer(reg::irq_ctrlack, 0));
+    EXPECT_FALSE(m.answer(reg::irq_ctrlack, irq_ctrl::gerror_irqen)) << "it was never written";
+  }
+}
+
 // Review freebsd N1: reads are judged as writes are, by the device and by the judge.
 TEST(RegisterWidth, OfReads) {
   DriverMachine m;
