@@ -211,7 +211,8 @@ void sequence(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h,
   if (named.by_address) {
     command.address = el2_page;
     command.leaf = leaf;
-    if (range) command.tg = 1, command.num = 3;
+    // It is the second of four pages.
+    if (range) command.address -= 0x1000, command.tg = 1, command.num = 3;
   }
   b.command(command);
   b.sync();

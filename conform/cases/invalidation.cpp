@@ -422,6 +422,26 @@ void upper_halves_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
 }
 
+/// ASID 0 is one as each other.
+void asid_zero_case(const DeviceIdentity& device, std::vector<Case>& cases, Opcode op) {
+  CaseBuilder b(device, fmt::format("sequence: a leaf of ASID 0, {}", spec::opcode_name(op)));
+  const u64 root = b.root(Granule::g4k, 25);
+  LeafBits bits;
+  bits.ng = true;
+  b.map(root, 0x1000, b.data(), 3, bits);
+  b.cd(0, b.plain_cd(root, 25, 0));
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  b.both(0x1000);
+  b.store(b.entry(root, Granule::g4k, 25, 0x1000, 3), 0);
+  b.command(op == Opcode::tlbi_nh_asid ? spec::cmd_tlbi_nh_asid(0, 0)
+                                       : by_address(op, 0, 0x1000, true));
+  b.sync();
+  b.both(0x1000);
+  b.poll();
+  cases.push_back(b.take());
+}
+
 /// A table at `level` is taken away: behind the commands the walk must not go through it any more.
 void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level,
                 const std::string& by, const std::vector<Command>& commands) {
@@ -458,6 +478,8 @@ void table_ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
 }
 
 void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  asid_zero_case(device, cases, Opcode::tlbi_nh_asid);
+  asid_zero_case(device, cases, Opcode::tlbi_nh_va);
   for (const unsigned level : {1U, 2U}) {
     for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_asid, Opcode::tlbi_nh_vaa}) {
       std::vector<Command> commands{spec::cmd_tlbi_nh_asid(0, 1)};
@@ -465,6 +487,12 @@ void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
         commands = {by_address(op, 1, 0x1000, false), by_address(op, 1, 0x2000, false)};
       }
       table_case(device, cases, level, std::string(spec::opcode_name(op)), commands);
+    }
+    // And by what takes everything of a VMID, or of all.
+    std::vector<Command> wide = {spec::cmd_tlbi_nh_all(0), spec::cmd_tlbi_nsnh_all()};
+    if (spec::parse_capabilities(device.id).s2p) wide.push_back(spec::cmd_tlbi_s12_vmall(0));
+    for (const Command& command : wide) {
+      table_case(device, cases, level, std::string(spec::opcode_name(command.op)), {command});
     }
   }
   // A block in the place of a table, and back, break before make.

@@ -155,9 +155,13 @@ void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 /// A table is taken away, and what was below it with it.
 void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
-  for (const bool by_address : {false, true}) {
-    CaseBuilder b(device, fmt::format("stage 2 sequence: a table goes, {}",
-                                      by_address ? "TLBI_S2_IPA of each page" : "TLBI_S12_VMALL"));
+  const std::pair<const char*, std::vector<Command>> ways[] = {
+      {"TLBI_S12_VMALL", {spec::cmd_tlbi_s12_vmall(3)}},
+      {"TLBI_NSNH_ALL", {spec::cmd_tlbi_nsnh_all()}},
+      {"TLBI_S2_IPA of each page",
+       {spec::cmd_tlbi_s2_ipa(3, 0x1000, false), spec::cmd_tlbi_s2_ipa(3, 0x2000, false)}}};
+  for (const auto& [name, commands] : ways) {
+    CaseBuilder b(device, fmt::format("stage 2 sequence: a table goes, {}", name));
     Stage2Tables tables(b, plain_shape(b.capabilities()), 3);
     tables.map(0x1000, b.data());
     tables.map(0x2000, b.data(0x1000));
@@ -166,12 +170,7 @@ void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.access(0x1000);
     b.store(tables.entry(0x1000, 2), 0);
     b.access(0x2000);
-    if (by_address) {
-      send(b, {"",
-               {spec::cmd_tlbi_s2_ipa(3, 0x1000, false), spec::cmd_tlbi_s2_ipa(3, 0x2000, false)}});
-    } else {
-      send(b, {"", {spec::cmd_tlbi_s12_vmall(3)}});
-    }
+    send(b, {"", commands});
     b.both(0x1000);
     b.both(0x2000);
     b.poll();
