@@ -54,15 +54,23 @@ std::string facts_text(const spec::sva::DomainFacts& facts) {
                      facts.output_bits, facts.page_sizes);
 }
 
+/// An answer without its numbers.
+struct AnswerKind {
+  bool waits = false;
+  Status status{};
+  friend bool operator==(const AnswerKind&, const AnswerKind&) = default;
+};
+
 /// What was seen of a driver at a call.
 struct Step {
   Call call;
   std::string text;  // of the call
   std::string answer;
-  Status status{};
+  AnswerKind answered;
   spec::sva::DomainFacts facts;
   std::vector<Lockstep::Reach> reach;
-  std::string broken;
+  std::optional<spec::Rule> rule;  // that is broken
+  std::string broken;              // and how
 };
 
 /// Whether both got the same call, numbers of their own choice aside.
@@ -127,11 +135,11 @@ class Subject {
       step.call = call;
       step.text = call_text(call);
       step.answer = answer_text(call, observed, waits);
-      step.status = observed.status;
+      step.answered = {waits, waits ? Status{} : observed.status};
       step.facts = observed.facts;
       spec::sva::CallLists().give(step.call);
       const Monitor& monitor = lockstep.monitor();
-      if (!monitor.findings().empty()) step.broken = broken_text(monitor);
+      if (!monitor.findings().empty()) breaks(step, monitor);
       steps_.push_back(std::move(step));
     });
     lockstep.run(operations, {});
@@ -140,7 +148,7 @@ class Subject {
     // Broken behind the call: by an access, an interrupt, or at the end.
     const Monitor& monitor = lockstep.monitor();
     if (!steps_.empty() && steps_.back().broken.empty() && !monitor.findings().empty()) {
-      steps_.back().broken = broken_text(monitor);
+      breaks(steps_.back(), monitor);
     }
     return std::move(steps_);
   }
@@ -152,9 +160,10 @@ class Subject {
     if (steps_.empty() || !steps_.back().reach.empty()) return;
     if (lockstep.monitor().findings().empty()) steps_.back().reach = lockstep.reach();
   }
-  static std::string broken_text(const Monitor& monitor) {
+  static void breaks(Step& step, const Monitor& monitor) {
     const Finding& finding = monitor.findings().front();
-    return fmt::format("{}: {}", spec::rule_name(finding.rule), headline(finding));
+    step.rule = finding.rule;
+    step.broken = fmt::format("{}: {}", spec::rule_name(finding.rule), headline(finding));
   }
   struct Ground {
     std::unique_ptr<Segments> booted;
@@ -180,13 +189,32 @@ void leave_common(Driver& a, Driver& b) {
 #undef CALL
 }
 
+/// What is the same of a difference in each sequence that shows it.
+struct DifferenceKind {
+  CallKind call{};
+  bool of_answers = false;  ///< else of what an access may meet, or of what is broken behind it
+  struct Of {
+    AnswerKind answer;  ///< where the answers differ
+    std::optional<spec::Rule> broken;
+    friend bool operator==(const Of&, const Of&) = default;
+  };
+  Of sides[2];
+  friend bool operator==(const DifferenceKind&, const DifferenceKind&) = default;
+};
+
+struct FoundDifference : Difference {
+  DifferenceKind kind;
+};
+
 /// The first step where two runs differ. Nothing: none, or they got different calls before.
-std::optional<Difference> first_difference(const std::vector<Step>& a, const std::vector<Step>& b) {
-  Difference found;
+std::optional<FoundDifference> first_difference(const std::vector<Step>& a,
+                                                const std::vector<Step>& b) {
+  FoundDifference found;
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
     if (!same_call(a[i].call, b[i].call)) return std::nullopt;
     // What one has not built is not asked of it, and says nothing.
-    const bool built = a[i].status != Status::not_built && b[i].status != Status::not_built;
+    const bool built =
+        a[i].answered.status != Status::not_built && b[i].answered.status != Status::not_built;
     if (a[i].answer != b[i].answer && !built) return std::nullopt;
     found.call = a[i].text;
     found.calls.push_back(a[i].answer == b[i].answer
@@ -194,6 +222,9 @@ std::optional<Difference> first_difference(const std::vector<Step>& a, const std
                               : fmt::format("{} = {} | {}", a[i].text, a[i].answer, b[i].answer));
     found.sides[0] = {a[i].answer, a[i].broken};
     found.sides[1] = {b[i].answer, b[i].broken};
+    found.kind = {.call = a[i].call.kind,
+                  .of_answers = true,
+                  .sides = {{a[i].answered, a[i].rule}, {b[i].answered, b[i].rule}}};
     if (a[i].answer != b[i].answer) return found;
     const std::size_t compared = std::min(a[i].reach.size(), b[i].reach.size());
     for (std::size_t k = 0; k < compared; ++k) {
@@ -202,6 +233,8 @@ std::optional<Difference> first_difference(const std::vector<Step>& a, const std
       if (one.access != other.access) break;  // PASIDs of one only: their answers tell
       if (one.outcomes == other.outcomes) continue;
       found.access = one.access;
+      found.kind.of_answers = false;
+      for (DifferenceKind::Of& side : found.kind.sides) side.answer = {};
       found.sides[0].what = one.outcomes;
       found.sides[1].what = other.outcomes;
       return found;
@@ -210,22 +243,6 @@ std::optional<Difference> first_difference(const std::vector<Step>& a, const std
     if (!a[i].broken.empty()) return std::nullopt;  // both: no difference
   }
   return std::nullopt;
-}
-
-/// The same but for numbers.
-std::string kind_of(const Difference& found) {
-  const auto plain = [](std::string text) {
-    std::erase_if(text, [](unsigned char c) { return std::isdigit(c) != 0; });
-    return text.substr(0, text.find(" (device"));
-  };
-  const auto name = [](const std::string& text) { return text.substr(0, text.find('(')); };
-  const auto rule = [](const std::string& text) { return text.substr(0, text.find(':')); };
-  std::string kind = name(found.call) + (found.access.empty() ? "=" : "@");
-  for (const Side& side : found.sides) {
-    kind +=
-        "|" + (found.access.empty() ? plain(side.what) : std::string()) + "|" + rule(side.broken);
-  }
-  return kind;
 }
 
 // ---- a difference as text, from the worker to the supervisor ------------------------------------
@@ -312,7 +329,7 @@ class Work {
     return {};
   }
 
-  std::optional<Difference> difference(std::span<const fuzz::Operation> operations) {
+  std::optional<FoundDifference> difference(std::span<const fuzz::Operation> operations) {
     const std::vector<Step> one = subjects_[0]->run(operations);
     report_.counter(calls) += one.size();
     return first_difference(one, subjects_[1]->run(operations));
@@ -364,10 +381,9 @@ class Work {
       auto found = difference(sequence.operations);
       if (!found) continue;
       ++report_.counter(apart);
-      const std::string kind = kind_of(*found);
-      if (std::ranges::find(told_, kind) != told_.end()) continue;
-      told_.push_back(kind);
-      if (options_.shrink) found = smaller(sequence.operations, kind, std::move(*found));
+      if (std::ranges::find(told_, found->kind) != told_.end()) continue;
+      told_.push_back(found->kind);
+      if (options_.shrink) found = smaller(sequence.operations, std::move(*found));
       found->sequence = number;
       found->machine = machine_text(met(*plan, machine));
       if (found->operations.empty()) found->operations = sequence.operations;
@@ -396,13 +412,12 @@ class Work {
     report_.add_finding(is_facts + text);
   }
 
-  Difference smaller(const std::vector<fuzz::Operation>& operations, const std::string& kind,
-                     Difference found) {
+  FoundDifference smaller(const std::vector<fuzz::Operation>& operations, FoundDifference found) {
     const auto began = Clock::now();
     constexpr double seconds_max = 20;
     const auto shows = [&](std::span<const fuzz::Operation> some) {
       const auto its = difference(some);
-      return its && kind_of(*its) == kind;
+      return its && its->kind == found.kind;
     };
     const ShrinkResult result =
         shrink(operations, shows, {.stop = [&] { return seconds_since(began) > seconds_max; }});
@@ -418,7 +433,8 @@ class Work {
   Clock::time_point started_;
   LockstepOptions lockstep_;
   std::vector<std::unique_ptr<Subject>> subjects_;
-  std::vector<std::string> told_, facts_told_;
+  std::vector<DifferenceKind> told_;
+  std::vector<std::string> facts_told_;
   std::vector<u32> aimed_;  // machines
 };
 
