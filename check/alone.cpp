@@ -43,10 +43,17 @@ class OwnedFile {
 
 void sign_of_life(void* report) { static_cast<SharedReport*>(report)->tick(); }
 
-std::string kind_of_end(const Outcome& outcome) {
-  if (outcome.ended == Ended::timed_out) return "no end";
-  if (outcome.signal == 0) return fmt::format("exit {}", outcome.exit_code);
-  return fmt::format("signal {}", outcome.signal);
+FindingKind kind_of_end(const Outcome& outcome, std::string_view doing) {
+  using End = FindingKind::End;
+  FindingKind kind{.what = FindingKind::What::end, .doing = std::string(doing)};
+  if (outcome.ended == Ended::timed_out) return kind;
+  kind.end = outcome.signal == 0 ? End::exit : End::signal;
+  kind.number = static_cast<u32>(outcome.signal == 0 ? outcome.exit_code : outcome.signal);
+  return kind;
+}
+
+bool is_of_end(const FindingKind& kind, const Outcome& outcome) {
+  return kind == kind_of_end(outcome, kind.doing);
 }
 
 bool tells_of(const Finding& finding, const Outcome& outcome) {
@@ -54,7 +61,7 @@ bool tells_of(const Finding& finding, const Outcome& outcome) {
     case Ended::timed_out: return finding.rule == spec::rule::HANG_RETURNS;
     case Ended::crashed:
       return finding.rule == spec::rule::CRASH_NEVER && outcome.party == Party::driver &&
-             finding.kind.ends_with(": " + kind_of_end(outcome));
+             is_of_end(finding.kind, outcome);
     default: return false;
   }
 }

@@ -39,8 +39,11 @@ Expected<LoadedPlugin> load_plugin(const CheckOptions& options);
 /// LockstepOptions::on_step of a worker: it counts as progress of its SharedReport.
 void sign_of_life(void* report);
 
-/// Of a driver that did not return: "signal 11", "exit 3", "no end".
-std::string kind_of_end(const Outcome& outcome);
+/// Of a driver that did not return: by which signal, with which exit status, or that it hangs.
+FindingKind kind_of_end(const Outcome& outcome, std::string_view doing);
+/// Whether it is that a driver ended so, whatever it was doing.
+bool is_of_end(const FindingKind& kind, const Outcome& outcome);
+
 /// Whether `finding` is that a driver ended so.
 bool tells_of(const Finding& finding, const Outcome& outcome);
 

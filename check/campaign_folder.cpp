@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/input.h"
 #include "process/elf_identity.h"
+#include "report/finding_kind_text.h"
 #include "report/known.h"
 #include "trace/file.h"
 #include "trace/json_value.h"
@@ -267,9 +268,13 @@ std::string CampaignFolder::features_text() const {
   return text;
 }
 
-std::string CampaignFolder::id_for(const std::string& rule, const std::string& kind) const {
+std::pair<std::string, std::string> order_of(const std::string& rule, const FindingKind& kind) {
+  return {rule, text_of(kind)};
+}
+
+std::string CampaignFolder::id_for(const std::string& rule, const FindingKind& kind) const {
   const auto known = spec::find_rule(rule);
-  const std::string id = known ? suggested_id(*known, kind) : rule;
+  const std::string id = known ? suggested_id(*known, text_of(kind)) : rule;
   const auto taken = [&](const std::string& name) {
     return std::ranges::any_of(findings_, [&](const auto& one) { return one.second.id == name; });
   };
@@ -287,7 +292,7 @@ Expected<void> CampaignFolder::note(const CampaignSlice& slice) {
   blocks_.insert(slice.blocks.begin(), slice.blocks.end());
   blocks_of_ = std::max(blocks_of_, slice.blocks_of);
   for (const CampaignFinding& finding : slice.findings) {
-    if (!findings_.try_emplace({finding.rule, finding.kind}, finding).second) continue;
+    if (!findings_.try_emplace(order_of(finding.rule, finding.kind), finding).second) continue;
     const fs::path path = fs::path(path_) / "findings" / (finding.id + ".txt");
     if (auto written = write_once(path, finding.text); !written) return written;
   }
@@ -345,7 +350,7 @@ Expected<u64> CampaignFolder::take(const CampaignFolder& other) {
     if (is_here) continue;
     CampaignSlice copy = *slice;
     for (CampaignFinding& finding : copy.findings) {
-      const auto known = findings_.find({finding.rule, finding.kind});
+      const auto known = findings_.find(order_of(finding.rule, finding.kind));
       const std::string theirs = other.trace_path(finding.id);
       finding.id = known == findings_.end() ? id_for(finding.rule, finding.kind) : known->second.id;
       std::error_code error;

@@ -50,13 +50,17 @@ struct CampaignSettings {
 Expected<std::string> identity_of_driver(const std::string& driver);
 
 struct CampaignFinding {
-  std::string rule, kind;
+  std::string rule;
+  FindingKind kind;
   std::string id;        ///< name of its files in findings/
   std::string text;      ///< full_text()
   bool traced = false;   ///< findings/ID.trace.jsonl is there
   std::string source{};  ///< the driver's file that it stands in; empty: not known
   u64 source_line = 0;
 };
+
+/// By what a folder's findings are ordered.
+std::pair<std::string, std::string> order_of(const std::string& rule, const FindingKind& kind);
 
 struct CampaignSlice {
   std::string older;  ///< OlderCorpus::id, of one that is its sequences; empty: it is of a seed
@@ -71,9 +75,9 @@ struct CampaignSlice {
   u64 blocks_of = 0;                ///< that the driver counts; 0: it has no counters
   std::set<u64> blocks;             ///< of these, by address: entered here first
   RuleCoverage rules;
-  std::set<std::pair<std::string, std::string>> kinds;  ///< rule and kind of all that was found
-  std::vector<CampaignFinding> findings;                ///< of these, those that were new
-  std::map<std::string, std::string> corpus;            ///< name and text of each new sequence
+  std::map<std::pair<std::string, std::string>, FindingKind> kinds;  ///< all that was found
+  std::vector<CampaignFinding> findings;      ///< of these, those that were new
+  std::map<std::string, std::string> corpus;  ///< name and text of each new sequence
 };
 
 class CampaignFolder {
@@ -101,7 +105,7 @@ class CampaignFolder {
   [[nodiscard]] bool is_converted(const OlderCorpus& corpus) const;
   /// Of the slices, those of earlier versions too.
   [[nodiscard]] std::optional<u64> last_seed() const;
-  /// Rule and kind of all findings, and their files.
+  /// All findings, by rule and the words of their kind, and their files.
   [[nodiscard]] const std::map<std::pair<std::string, std::string>, CampaignFinding>& findings()
       const {
     return findings_;
@@ -115,7 +119,7 @@ class CampaignFolder {
   [[nodiscard]] u64 sequences() const;
 
   /// A name for the files of a finding that no other one has.
-  [[nodiscard]] std::string id_for(const std::string& rule, const std::string& kind) const;
+  [[nodiscard]] std::string id_for(const std::string& rule, const FindingKind& kind) const;
   /// Where the trace of a finding is to be before its slice is added.
   [[nodiscard]] std::string trace_path(const std::string& id) const;
   /// From here on the slice is done.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "check/campaign_folder.h"
+#include "report/finding_kind_text.h"
 #include "trace/json_value.h"
 
 namespace iommucheck::oracle {
@@ -33,6 +34,15 @@ class Members {
   bool yes(std::string_view key) {
     const JsonValue* value = of(key, JsonValue::Kind::boolean);
     return value != nullptr && value->boolean;
+  }
+  /// Its parts, or what its words say: those of older slices are all that they have.
+  FindingKind kind() {
+    const std::string words = text("kind");
+    if (const JsonValue* parts = has("parts") ? of("parts", JsonValue::Kind::object) : nullptr) {
+      if (auto kind = kind_of_json(*parts)) return std::move(*kind);
+      missing_ = "parts";
+    }
+    return kind_of_text(words).value_or(kind_in_words(words));
   }
   const std::vector<JsonValue>& items(std::string_view key) {
     static const std::vector<JsonValue> none;
@@ -77,14 +87,17 @@ std::string to_json(const CampaignSlice& slice) {
   }
   json.set("rules", to_json(slice.rules));
   JsonTree kinds = JsonTree::array();
-  for (const auto& [rule, kind] : slice.kinds) {
-    kinds.add(std::move(JsonTree::object().set("rule", rule).set("kind", kind)));
+  for (const auto& [order, kind] : slice.kinds) {
+    JsonTree one = JsonTree::object();
+    one.set("rule", order.first).set("kind", text_of(kind)).set("parts", to_json(kind));
+    kinds.add(std::move(one));
   }
   json.set("kinds", std::move(kinds));
   JsonTree findings = JsonTree::array();
   for (const CampaignFinding& finding : slice.findings) {
     JsonTree one = JsonTree::object();
-    one.set("rule", finding.rule).set("kind", finding.kind).set("id", finding.id);
+    one.set("rule", finding.rule).set("kind", text_of(finding.kind));
+    one.set("parts", to_json(finding.kind)).set("id", finding.id);
     one.set("text", finding.text).set("traced", finding.traced);
     one.set("source", finding.source).set("source_line", finding.source_line);
     findings.add(std::move(one));
@@ -138,15 +151,15 @@ Expected<CampaignSlice> slice_from_json(std::string_view text, const std::string
   std::string missing;
   for (const JsonValue& item : members.items("kinds")) {
     Members one(item);
-    std::string rule = one.text("rule");
-    slice.kinds.emplace(std::move(rule), one.text("kind"));
+    FindingKind kind = one.kind();
+    slice.kinds.emplace(order_of(one.text("rule"), kind), kind);
     missing += one.missing();
   }
   for (const JsonValue& item : members.items("findings")) {
     Members one(item);
     slice.findings.push_back(
         {.rule = one.text("rule"),
-         .kind = one.text("kind"),
+         .kind = one.kind(),
          .id = one.text("id"),
          .text = one.text("text"),
          .traced = one.yes("traced"),

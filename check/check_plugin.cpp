@@ -24,6 +24,7 @@
 #include "monitor/chronicle.h"
 #include "process/isolate.h"
 #include "report/event_text.h"
+#include "report/finding_kind_text.h"
 #include "report/finding_text.h"
 #include "spec/rules/interface.h"
 #include "trace/trace_file.h"
@@ -558,9 +559,9 @@ void Supervisor::see_again(Violation& violation) {
                   source_.name_of(violation.sequence), spec::rule_name(violation.rule),
                   headline(violation)));
   if (alone->broken) {
-    violation.remarks.push_back(fmt::format("in the new one: {}: {} [{}]",
-                                            spec::rule_name(alone->broken->rule),
-                                            headline(*alone->broken), alone->broken->kind));
+    violation.remarks.push_back(
+        fmt::format("in the new one: {}: {} [{}]", spec::rule_name(alone->broken->rule),
+                    headline(*alone->broken), text_of(alone->broken->kind)));
   } else {
     violation.remarks.push_back(fmt::format("in the new one: it {}", alone->outcome.describe()));
   }
@@ -583,11 +584,6 @@ std::string Supervisor::not_the_driver(const Outcome& outcome) const {
   }
   if (!outcome.output.empty()) text += "; it printed:\n" + outcome.output;
   return text;
-}
-
-/// What it died of, and in which operation.
-std::string kind_of_death(const Outcome& outcome, const Sequence& sequence) {
-  return fmt::format("{}: {}", doing_of(sequence), kind_of_end(outcome));
 }
 
 /// A worker is gone. True to go on with another.
@@ -616,7 +612,7 @@ bool Supervisor::died(const Outcome& outcome) {
     report_.counter(slot_next) = running.number + 1;
   }
   Finding finding = its_finding(rule, {});
-  finding.kind = kind_of_death(outcome, sequence);
+  finding.kind = kind_of_end(outcome, doing_of(sequence));
   if (const auto entry = excuse_of(options_, finding)) {
     ++report_.counter(slot_excused + *entry);
     ++report_.counter(slot_cut_short);
@@ -682,7 +678,7 @@ void Supervisor::take_findings() {
 /// A driver that goes wild may write over what the worker left: a rule that was broken stays so.
 void Supervisor::complete_findings(CheckResult& result) {
   // A cause that was told counts for each of the rules about reach that it breaks.
-  const auto told_as = [](Rule rule) { return rule_of_cause(rule, "; "); };
+  const auto told_as = [](Rule rule) { return rule_of_cause(rule); };
   for (const RuleCount& count : result.rules) {
     const auto same = [&](const Violation& v) { return told_as(v.rule) == told_as(count.rule); };
     if (count.verdict != RuleVerdict::broken || std::ranges::any_of(findings_, same)) continue;

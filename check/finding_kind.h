@@ -5,7 +5,6 @@
 // and a run counts findings by it.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "monitor/finding.h"
@@ -19,13 +18,12 @@ struct Doing {
   EventIndex since = 0;
 };
 
-/// "unmap; leaf cached, level": what is cached, why no invalidation has removed it, and the call
-/// that replaced it in memory (of event replaced_at()); how it shows is luck. Else what is wrong:
-/// "map: reach, promised unmapped", "memory attributes: reach Normal non-cacheable", "bind_device:
-/// ok, permitted: ESRCH (the process is dead or dying)", a sentence without its numbers. `doing` is
+/// What is cached, why no invalidation has removed it, and the call that replaced it in memory (of
+/// event replaced_at()); how it shows is luck. Else what is wrong: what hardware may do against
+/// what is promised, memory attributes, a call's answer, a sentence without its numbers. `doing` is
 /// the call or operation behind which it was found; of queues, registers, configuration that is
 /// unreadable and leaks it says nothing.
-std::string kind_of(const Finding& finding, std::string_view doing, const Doing& replaced_in = {});
+FindingKind kind_of(const Finding& finding, std::string_view doing, const Doing& replaced_in = {});
 /// The event that replaced in memory what is cached of the finding's cause; 0: none, or none is.
 EventIndex replaced_at(const Finding& finding);
 
@@ -33,7 +31,7 @@ EventIndex replaced_at(const Finding& finding);
 bool break_one_rule(const Finding& a, const Finding& b);
 
 /// A finding's rule and kind as one number, for sets of them that cross processes.
-u64 key_of(spec::Rule rule, std::string_view kind);
+u64 key_of(spec::Rule rule, const FindingKind& kind);
 inline u64 key_of(const Finding& finding) { return key_of(finding.rule, finding.kind); }
 spec::Rule rule_of(u64 key);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "check/finding_kind.h"
+#include "report/finding_kind_text.h"
 #include "report/finding_text.h"
 
 namespace iommucheck::oracle {
@@ -22,10 +23,7 @@ std::optional<std::size_t> excuse_of(const CheckOptions& options, const Finding&
   if (!options.known) return std::nullopt;
   const auto& entries = options.known->entries;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    bool covers = entries[i].covers(spec::rule_name(finding.rule), finding.kind);
-    if (const auto rule = spec::find_rule(entries[i].rule); rule && !covers) {
-      covers = key_of(*rule, entries[i].kind) == key_of(finding);
-    }
+    const bool covers = entries[i].covers(finding.rule, finding.kind);
     if (covers && !entries[i].expired(options.today)) return i;
   }
   return std::nullopt;
@@ -50,13 +48,15 @@ KnownFile known_after(const CheckOptions& options, const CheckResult& result) {
     // One that has expired stays as it is, to be looked at.
     if (file.find(found.rule, found.kind) != nullptr) continue;
     const spec::RuleInfo& rule = spec::rule_info(found.rule);
-    KnownFinding entry{.id = suggested_id(found.rule, found.kind),
+    const std::string kind = text_of(found.kind);
+    KnownFinding entry{.id = suggested_id(found.rule, kind),
                        .rule = std::string(rule.name),
-                       .kind = found.kind,
+                       .kind = kind,
                        .section = std::string(rule.section),
                        .why = "TO DO: " + headline(found),
                        .correct = std::string(rule.text),
-                       .party = std::string(spec::keeper_name(rule.keeper))};
+                       .party = std::string(spec::keeper_name(rule.keeper)),
+                       .parts = found.kind};
     const std::string id = entry.id;
     const auto same = [&](const KnownFinding& other) { return other.id == entry.id; };
     for (u32 n = 2; std::ranges::any_of(file.entries, same); ++n) {

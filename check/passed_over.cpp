@@ -124,7 +124,7 @@ bool PassedOver::excuses(Finding& finding) {
     const auto at = std::ranges::lower_bound(things_, *thing);
     if (at == things_.end() || *at != *thing) things_.insert(at, *thing);
   }
-  stale_ |= finding.kind.contains("; ") || finding.rule == spec::rule::TABLE_FREE;
+  stale_ |= finding.kind.names_cause() || finding.rule == spec::rule::TABLE_FREE;
   const One one{*entry, *entry == told_already ? finding.rule : spec::Rule{}};
   if (std::ranges::find(of_case_, one) == of_case_.end()) of_case_.push_back(one);
   return true;

@@ -19,6 +19,7 @@
 #include "cli/reports.h"
 #include "cli/verdicts.h"
 #include "report/finding_identity.h"
+#include "report/finding_kind_text.h"
 #include "report/finding_text.h"
 
 namespace iommucheck::cli {
@@ -32,10 +33,12 @@ using oracle::CampaignSlice;
 constexpr u32 findings_of_slice = 1000;
 constexpr u32 corpus_of_slice = 100'000;
 
-/// Rule and kind as a campaign tells findings apart: rules that one cause breaks are one.
-std::pair<std::string, std::string> identity_of(const oracle::Violation& finding) {
-  return {std::string(spec::rule_name(oracle::rule_of_cause(finding.rule, finding.kind))),
-          finding.kind};
+/// As a campaign tells findings apart: rules that one cause breaks are one.
+std::string rule_of(const oracle::Violation& finding) {
+  return std::string(spec::rule_name(oracle::rule_of_cause(finding.rule, finding.kind)));
+}
+std::pair<std::string, std::string> order_of(const oracle::Violation& finding) {
+  return oracle::order_of(rule_of(finding), finding.kind);
 }
 
 class CampaignRun {
@@ -212,8 +215,8 @@ class CampaignRun {
     if (first.given) keep_given(*first.given, result->corpus.redundant, slice);
     bool is_news = false;
     for (const oracle::Violation& finding : result->findings) {
-      slice.kinds.insert(identity_of(finding));
-      is_news |= !folder_->findings().contains(identity_of(finding));
+      slice.kinds.emplace(order_of(finding), finding.kind);
+      is_news |= !folder_->findings().contains(order_of(finding));
     }
     if (is_news) {
       if (auto told = tell(first, *result, slice); !told) return std::unexpected(told.error());
@@ -236,15 +239,15 @@ class CampaignRun {
     if (stopped_) return {};
     std::set<std::string> ids;
     for (const oracle::Violation& plain : found.findings) {
-      const auto identity = identity_of(plain);
-      if (folder_->findings().contains(identity)) continue;
-      const auto same = [&](const oracle::Violation& one) { return identity_of(one) == identity; };
+      const std::string rule = rule_of(plain);
+      if (folder_->findings().contains(order_of(plain))) continue;
+      const auto same = [&](const oracle::Violation& one) {
+        return rule_of(one) == rule && one.kind == plain.kind;
+      };
       const auto shrunk = std::ranges::find_if(again->findings, same);
       oracle::Violation finding = shrunk == again->findings.end() ? plain : *shrunk;
-      oracle::CampaignFinding kept{.rule = identity.first,
-                                   .kind = identity.second,
-                                   .id = folder_->id_for(identity.first, identity.second),
-                                   .text = {}};
+      oracle::CampaignFinding kept{
+          .rule = rule, .kind = plain.kind, .id = folder_->id_for(rule, plain.kind), .text = {}};
       for (u32 n = 2; !ids.insert(kept.id).second; ++n) kept.id = fmt::format("{}-{}", kept.id, n);
       keep_trace(finding, kept);
       kept.text = oracle::full_text(finding);
@@ -353,10 +356,11 @@ class CampaignRun {
     std::string names;
     for (const auto& [identity, finding] : folder_->findings()) {
       oracle::JunitCase one;
-      one.name = fmt::format("{}: {}", finding.rule, finding.kind);
+      const std::string kind = oracle::text_of(finding.kind);
+      one.name = fmt::format("{}: {}", finding.rule, kind);
       one.group = "campaign " + options_.folder;
       one.type = finding.rule;
-      one.message = finding.kind;
+      one.message = kind;
       one.details = finding.text;
       if (finding.traced) one.file = folder_->trace_path(finding.id);
       if (!finding.source.empty()) {

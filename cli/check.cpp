@@ -17,6 +17,7 @@
 #include "cli/verdicts.h"
 #include "host/store_count.h"
 #include "report/finding_identity.h"
+#include "report/finding_kind_text.h"
 #include "report/junit.h"
 
 namespace iommucheck::cli {
@@ -173,7 +174,7 @@ void print_causes(const oracle::CheckResult& result) {
   fmt::print("{} findings:\n", result.findings.size());
   for (const oracle::Violation& finding : result.findings) {
     const oracle::NamedEvent* place = oracle::event_in_source(finding);
-    fmt::print("  {:<24} {}{}\n", spec::rule_name(finding.rule), finding.kind,
+    fmt::print("  {:<24} {}{}\n", spec::rule_name(finding.rule), oracle::text_of(finding.kind),
                place == nullptr ? ""
                                 : fmt::format(", at {}:{}", oracle::from_here(place->source),
                                               place->source_line));

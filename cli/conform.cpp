@@ -16,6 +16,7 @@
 #include "cli/reports.h"
 #include "cli/verdicts.h"
 #include "matrix/matrix.h"
+#include "report/finding_kind_text.h"
 #include "report/finding_text.h"
 
 namespace iommucheck::cli {
@@ -300,12 +301,12 @@ int list_cases(const ConformCommand& options) {
 
 void print_driver(const oracle::DriverCases& driver) {
   for (const oracle::DriverFault& fault : driver.faults) {
-    const spec::RuleInfo& rule = spec::rule_info(fault.rule);
+    const spec::RuleInfo& rule = spec::rule_info(fault.found.rule);
     fmt::print(
         "DRIVER {} ({}), at fault: driver\n  {}\n  rule: {} [{}]\n  kind: {}\n"
         "  first in: {}; {} times; its case ends before that\n",
-        rule.name, spec::family_name(rule.family), fault.text, rule.text, rule.section, fault.kind,
-        fault.first, grouped(fault.times));
+        rule.name, spec::family_name(rule.family), fault.found.statement, rule.text, rule.section,
+        oracle::text_of(fault.found.kind), fault.first, grouped(fault.times));
   }
   fmt::print("{} sequences of the driver, {} calls\n", grouped(driver.sequences),
              grouped(driver.calls));

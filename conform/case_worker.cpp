@@ -27,15 +27,15 @@ Divergence death_of(const Run& run) {
   const std::string printed = end == std::string::npos ? "" : run.death.substr(end + 1);
   if (!printed.empty()) text += "; it printed: " + printed;
   Finding finding = finding_of(spec::rule::DEVICE_SURVIVES, text);
-  finding.kind = without_numbers(how);
-  if (const std::string place = source_place(printed); !place.empty())
-    finding.kind += " at " + place;
+  std::string kind = without_numbers(how);
+  if (const std::string place = source_place(printed); !place.empty()) kind += " at " + place;
+  finding.kind = kind_in_words(kind);
   return {.rule = spec::rule::DEVICE_SURVIVES,
-          .kind = finding.kind,
+          .kind = kind,
           .text = std::move(text),
           .event = run.trace.events.size() - 1,
           .finding = finding,
-          .plain_kind = finding.kind};
+          .plain_kind = kind};
 }
 
 }  // namespace

@@ -223,7 +223,7 @@ class Conform {
     // One field of records is one cause, whatever record it is in.
     for (const std::size_t place : places) {
       FoundDivergence& found = result_.divergences[place];
-      const std::string& field = found.divergence.finding.of_device.field;
+      const std::string& field = found.divergence.finding.kind.device.field;
       const bool of_record = found.divergence.rule == rule::EVENT_RECORD;
       if (!found.cause.empty() || !of_record || field.empty()) continue;
       found.cause = "another " + field + " in records";
@@ -336,7 +336,7 @@ class Conform {
   /// the device is known to do that with one of them.
   [[nodiscard]] FoundDivergence* found_before(const Divergence& found) {
     std::vector<std::string> kinds{found.kind};
-    const DeviceKind& whole = found.finding.of_device;
+    const DeviceKind& whole = found.finding.kind.device;
     if (whole.features.size() > 1 && text_of(whole) == found.kind) {
       DeviceKind part = whole;
       part.features.pop_back();
@@ -658,7 +658,7 @@ Violation violation_of(const FoundDivergence& found) {
   violation.party = spec::rule_info(divergence.rule).keeper;
   violation.statement = divergence.text;
   violation.promised.clear();
-  violation.kind = divergence.kind;
+  violation.kind = kind_in_words(divergence.kind);
   violation.remarks.push_back("kind: " + divergence.kind);
   if (!found.cause.empty()) violation.remarks.push_back("right with: " + found.cause);
   if (found.behind) violation.remarks.emplace_back("behind: with all of these in the cases");

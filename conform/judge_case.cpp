@@ -11,6 +11,7 @@
 #include "conform/runner.h"
 #include "monitor/dma_in_flight.h"
 #include "monitor/trace_setup.h"
+#include "report/finding_kind_text.h"
 #include "report/finding_text.h"
 #include "spec/arch/descriptor.h"
 #include "spec/rules/commands.h"
@@ -78,7 +79,7 @@ QueueLayout queues_of(const trace::Header& header) {
 /// Something that no finding of the monitor is about.
 Divergence divergence(Rule rule, std::string kind, std::string text, std::size_t at) {
   Finding finding = finding_of(rule, text);
-  finding.kind = kind;
+  finding.kind = kind_in_words(kind);
   return {.rule = rule,
           .kind = std::move(kind),
           .text = std::move(text),
@@ -165,7 +166,7 @@ bool may_be_stale(const DeviceKind& kind) {
 
 /// No TLB has an entry with AF = 0, so that its record comes from nothing old. IHI 0070 3.13.
 bool is_never_stale(const Divergence& found) {
-  return found.finding.of_device.record == spec::EventType::f_access;
+  return found.finding.kind.device.record == spec::EventType::f_access;
 }
 
 /// What is called as the device shows it afresh may be there already. A mistake that is another
@@ -266,12 +267,13 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
       }
       // A record comes later than the access that it is of.
       const bool its = finding.which && *finding.which < accesses.size();
-      Divergence found{finding.rule,
-                       finding.kind.empty() ? without_numbers(headline(finding)) : finding.kind,
-                       headline(finding),
-                       its ? accesses[*finding.which] : at,
-                       finding.access,
-                       finding};
+      Divergence found{
+          finding.rule,
+          finding.kind.empty() ? without_numbers(headline(finding)) : text_of(finding.kind),
+          headline(finding),
+          its ? accesses[*finding.which] : at,
+          finding.access,
+          finding};
       const spec::Family family = spec::rule_info(found.rule).family;
       goes_on &= finding.access || (found.rule == rule::REGISTER_READ && reads_gbpa(at)) ||
                  (family == spec::Family::event && found.rule != rule::EVENT_OVERFLOW);
@@ -470,7 +472,7 @@ bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& fou
   const std::vector<u32>& breadth = monitor_.device_rules()->breadth();
   const auto which = found.finding.which;
   const bool any = which && *which < breadth.size() && breadth[*which] == ~u32{0};
-  if (any && !may_be_stale(found.finding.of_device)) return false;
+  if (any && !may_be_stale(found.finding.kind.device)) return false;
   // One of another kind is none that is allowed: with more outcomes the same mistake may be told
   // with other words.
   return judged_until_ >= found.event && std::ranges::none_of(others, [&](const Divergence& other) {

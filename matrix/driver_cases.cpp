@@ -169,7 +169,11 @@ class Cases {
       case Taped::steps:
         if (gathered.now) add_steps(*gathered.now, record.words);
         return;
-      case Taped::finding: add_fault(Tape::text_of(record), gathered.name); return;
+      case Taped::finding:
+        if (auto found = decode_violation(Tape::text_of(record))) {
+          add_fault({.found = std::move(*found), .first = gathered.name});
+        }
+        return;
       case Taped::cut: add_cut(Tape::text_of(record)); return;
       case Taped::end: {
         if (!gathered.now) return;
@@ -195,22 +199,12 @@ class Cases {
   void keep(std::optional<Case> one) {
     if (one && one->steps.size() > boot_) result_.cases.push_back(std::move(*one));
   }
-  void add_fault(const std::string& text, const std::string& name) {
-    const std::size_t kind = text.find('\n') + 1, rest = text.find('\n', kind) + 1;
-    const auto broken = spec::find_rule(text.substr(0, kind - 1));
-    if (!broken) return;
-    add_fault({.rule = *broken,
-               .kind = text.substr(kind, rest - 1 - kind),
-               .text = text.substr(rest),
-               .first = name});
-  }
   void add_fault(DriverFault fault) {
     for (DriverFault& old : result_.faults) {
-      if (old.rule != fault.rule || old.kind != fault.kind) continue;
+      if (old.found.rule != fault.found.rule || old.found.kind != fault.found.kind) continue;
       ++old.times;
       return;
     }
-    fault.times = 1;
     result_.faults.push_back(std::move(fault));
   }
   void add_cut(const std::string& text) {
@@ -230,12 +224,11 @@ class Cases {
     }
     const bool hang = outcome.ended == Ended::timed_out;
     const SharedReport::Sequence running = report_.sequence();
-    add_fault({.rule = hang ? rule::HANG_RETURNS : rule::CRASH_NEVER,
-               .kind = hang                  ? std::string("no end")
-                       : outcome.signal == 0 ? fmt::format("exit {}", outcome.exit_code)
-                                             : fmt::format("signal {}", outcome.signal),
-               .text = fmt::format("the driver {}", outcome.describe()),
-               .first = running.running ? name_of(running.number) : "its boot"});
+    DriverFault fault{.found = finding_of(hang ? rule::HANG_RETURNS : rule::CRASH_NEVER,
+                                          fmt::format("the driver {}", outcome.describe())),
+                      .first = running.running ? name_of(running.number) : "its boot"};
+    fault.found.kind = kind_of_end(outcome, {});
+    add_fault(std::move(fault));
     return {};
   }
 
@@ -252,8 +245,7 @@ class Cases {
 }  // namespace
 
 Violation violation_of(const DriverFault& fault) {
-  Violation violation(finding_of(fault.rule, fault.text));
-  violation.kind = fault.kind;
+  Violation violation(fault.found);
   violation.remarks.push_back(fmt::format("first in: {}; {} times", fault.first, fault.times));
   return violation;
 }

@@ -27,11 +27,9 @@ struct DriverRun {
 
 /// A rule that the driver breaks, whatever the device does. The case ends before that.
 struct DriverFault {
-  spec::Rule rule{};
-  std::string kind;
-  std::string text;   ///< of the first
+  Finding found;      ///< rule, kind, and the first one's headline as its statement
   std::string first;  ///< the sequence that showed it first
-  u64 times = 0;
+  u64 times = 1;
 };
 
 struct DriverCases {

@@ -35,7 +35,7 @@ Cell cell_of(const PairResult& result) {
   cell.calls = result.driver.calls;
   cell.accesses = judged_accesses(result.device);
   for (const DriverFault& fault : result.driver.faults) {
-    count(cell.by_driver, fault.rule, fault.times);
+    count(cell.by_driver, fault.found.rule, fault.times);
   }
   for (const FoundDivergence& found : result.device.divergences) {
     if (found.known_id.empty()) {

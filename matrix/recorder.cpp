@@ -149,10 +149,9 @@ class Recorder final : public Monitor::Sink {
   }
 
   void tell(const Finding& finding) {
-    const std::string kind =
-        finding.kind.empty() ? kind_of(finding, lockstep_.doing()) : finding.kind;
-    put_text(Taped::finding,
-             fmt::format("{}\n{}\n{}", spec::rule_name(finding.rule), kind, headline(finding)));
+    Violation plain(finding_of(finding.rule, headline(finding)));
+    plain.kind = finding.kind.empty() ? kind_of(finding, lockstep_.doing()) : finding.kind;
+    put_text(Taped::finding, encode(plain));
   }
   void put(Taped kind, std::span<const u64> words) { tape_.put(static_cast<u64>(kind), words); }
   void put_text(Taped kind, std::string_view text) { tape_.put_text(static_cast<u64>(kind), text); }

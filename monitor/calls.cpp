@@ -277,7 +277,7 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
         finding_of(spec::rule::RESULT_EXACT,
                    fmt::format("domain_alloc: page sizes {:#x} are not those of one granule",
                                observed.facts.page_sizes));
-    finding.answer = spec::sva::status_text(observed.status);
+    finding.answer = observed.status;
     find(std::move(finding));
   }
   if (worked && call.kind == CallKind::attach) check_users_routes(call.domain);
@@ -314,7 +314,7 @@ void CallEvents::judge_result(const spec::sva::Verdict& verdict,
   } else if (!current().breach || observed.status == Status::ok) {
     Finding finding = finding_of(verdict.rule, in_trace_numbers(verdict.message, call));
     if (verdict.rule == spec::rule::RESULT_EXACT) {
-      finding.answer = spec::sva::status_text(observed.status);
+      finding.answer = observed.status;
       finding.wrong = verdict.why;
       finding.changed_nothing =
           observed.status != Status::ok && observed.status != Status::etimedout;

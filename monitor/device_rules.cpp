@@ -44,8 +44,7 @@ DeviceRules::DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 
 
 void DeviceRules::find(Rule rule, DeviceKind kind, std::string text) {
   found_.push_back(finding_of(rule, std::move(text)));
-  found_.back().kind = text_of(kind);
-  found_.back().of_device = std::move(kind);
+  found_.back().kind = kind_of_device(std::move(kind));
 }
 
 void DeviceRules::find_of(u32 which, Rule rule, DeviceKind kind, std::string text) {

@@ -268,6 +268,46 @@ void members(Archive& a, NamedEvent& named) {
 }
 
 template <class Archive>
+void members(Archive& a, MayDo& may) {
+  a(may.kind);
+  a(may.event);
+}
+
+template <class Archive>
+void members(Archive& a, DeviceKind& kind) {
+  a(kind.what);
+  a(kind.field);
+  a(kind.features);
+  a(kind.record);
+  a(kind.names_record);
+}
+
+template <class Archive>
+void members(Archive& a, LeftOver& left) {
+  a(left.thing);
+  a(left.why);
+  a(left.since);
+}
+
+template <class Archive>
+void members(Archive& a, FindingKind& kind) {
+  a(kind.what);
+  a(kind.doing);
+  a(kind.status);
+  a(kind.words);
+  a(kind.may);
+  a(kind.promised);
+  a(kind.wrong);
+  a(kind.memory);
+  a(kind.walker);
+  a(kind.rule);
+  a(kind.end);
+  a(kind.number);
+  a(kind.device);
+  a(kind.left);
+}
+
+template <class Archive>
 void members(Archive& a, Violation& violation) {
   a(violation.rule);
   a(violation.party);
@@ -286,11 +326,6 @@ void members(Archive& a, Violation& violation) {
   a(violation.wrong);
   a(violation.changed_nothing);
   a(violation.kind);
-  a(violation.of_device.what);
-  a(violation.of_device.field);
-  a(violation.of_device.features);
-  a(violation.of_device.record);
-  a(violation.of_device.names_record);
   a(violation.access);
   a(violation.which);
   a(violation.named);
@@ -334,6 +369,15 @@ std::optional<T> decode_as(Tag tag, std::string_view bytes) {
 }
 
 }  // namespace
+
+FindingKind kind_in_words(std::string words) {
+  if (words.empty()) return {};
+  return {.what = FindingKind::What::sentence, .words = std::move(words)};
+}
+
+FindingKind kind_of_device(DeviceKind device) {
+  return {.what = FindingKind::What::device, .device = std::move(device)};
+}
 
 std::string text_of(const DeviceKind& kind) {
   std::string text = kind.what;

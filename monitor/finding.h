@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "monitor/finding_kind.h"
 #include "operations/operation.h"
 #include "spec/rules.h"
 #include "spec/smmu/caches.h"
@@ -34,19 +35,7 @@ struct AccessRights {
 
 /// One thing that hardware may do to an access.
 struct May {
-  enum class Kind : u8 {
-    anything,
-    reach,          ///< `pa`, with the rights and the memory type of a translation
-    pass,           ///< untranslated, to `pa`
-    fault,          ///< by the tables
-    fault_at_once,  ///< it does not wait for an answer, and should
-    fault_waits,    ///< it waits for an answer, and should not
-    event,          ///< of configuration: `event`
-    terminated,     ///< by configuration, without an event
-    translated,     ///< by some tables of `asid` or `vmid`, where there should be none
-    stalls,         ///< the same, and faults wait for an answer
-    not_granted,    ///< an ATS request
-  };
+  using Kind = MayKind;
   Kind kind = Kind::anything;
   u64 pa = 0;
   u64 asid = 0;
@@ -75,18 +64,6 @@ struct ObjectState {
   u64 domain = 0;  ///< that it is attached to, 0: none
 };
 
-/// What is the same in each case in which a device does one thing that it may not, by its parts.
-struct DeviceKind {
-  std::string what{};                   ///< in words; of a wrong field the record's name
-  std::string field{};                  ///< that is wrong in the record
-  std::vector<std::string> features{};  ///< that the access, its CD or its descriptors have
-  spec::EventType record{};   ///< that came and is wrong, or of an access that should pass
-  bool names_record = false;  ///< it is that this record came, whatever was expected
-  friend bool operator==(const DeviceKind&, const DeviceKind&) = default;
-};
-/// "F_TRANSLATION.CLASS", "terminated as F_TRANSLATION (through TTB1, the top byte is ignored)".
-std::string text_of(const DeviceKind& kind);
-
 struct Finding {
   spec::Rule rule{};
   spec::Keeper party{};  ///< at fault
@@ -102,12 +79,11 @@ struct Finding {
   std::string why{};                  ///< and in the words of a backend's model of its hardware
   std::vector<ObjectState> objects{};
   std::vector<EventIndex> events{};  ///< that have to do with it, beside those of the causes
-  std::string answer{};              ///< RESULT_EXACT: what the call said
-  std::string wrong{};               ///< and what is wrong with it
-  bool changed_nothing = false;      ///< that was an error, by which nothing has changed
+  std::optional<spec::sva::Status> answer{};  ///< RESULT_EXACT: what the call said
+  std::string wrong{};                        ///< and what is wrong with it
+  bool changed_nothing = false;               ///< that was an error, by which nothing has changed
+  FindingKind kind{};                         ///< what is the same in every case; else empty
   // Of a device's:
-  std::string kind{};          ///< what is the same in every case; else empty
-  DeviceKind of_device{};      ///< and what that is made of
   bool access = false;         ///< about what became of an access
   std::optional<u32> which{};  ///< how many accesses came before that one
 };

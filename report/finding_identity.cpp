@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/hash.h"
+#include "report/finding_kind_text.h"
 #include "spec/rules/promises.h"
 
 namespace iommucheck::oracle {
@@ -28,15 +29,17 @@ bool tells_of_reach(spec::Rule rule) {
 
 }  // namespace
 
-spec::Rule rule_of_cause(spec::Rule rule, std::string_view kind) {
-  const bool has_cause = kind.contains("; ");
-  return has_cause && tells_of_reach(rule) ? rule::PAGE_REUSE : rule;
+spec::Rule rule_of_cause(spec::Rule rule) { return tells_of_reach(rule) ? rule::PAGE_REUSE : rule; }
+
+spec::Rule rule_of_cause(spec::Rule rule, const FindingKind& kind) {
+  return kind.names_cause() ? rule_of_cause(rule) : rule;
 }
 
-std::string fingerprint_of(spec::Rule rule, std::string_view kind) {
+std::string fingerprint_of(spec::Rule rule, const FindingKind& kind) {
   if (kind.empty()) return {};
   return fmt::format(
-      "{:016x}", fnv1a(fmt::format("{}\n{}", spec::rule_name(rule_of_cause(rule, kind)), kind)));
+      "{:016x}",
+      fnv1a(fmt::format("{}\n{}", spec::rule_name(rule_of_cause(rule, kind)), text_of(kind))));
 }
 
 const NamedEvent* event_in_source(const Violation& finding) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "monitor/finding.h"
 
@@ -11,11 +10,13 @@ namespace iommucheck::oracle {
 
 /// The rules that say that something is reached are one where the kind names the cause: which of
 /// them shows it is a matter of the moment.
-spec::Rule rule_of_cause(spec::Rule rule, std::string_view kind);
+spec::Rule rule_of_cause(spec::Rule rule, const FindingKind& kind);
+/// Which of a cause's rules that one is among.
+spec::Rule rule_of_cause(spec::Rule rule);
 
 /// Of rule_of_cause() and kind: neither a number of an event nor an address. Empty where there is
 /// no kind.
-std::string fingerprint_of(spec::Rule rule, std::string_view kind);
+std::string fingerprint_of(spec::Rule rule, const FindingKind& kind);
 inline std::string fingerprint_of(const Finding& finding) {
   return fingerprint_of(finding.rule, finding.kind);
 }

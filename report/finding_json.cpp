@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "report/event_text.h"
 #include "report/finding_identity.h"
+#include "report/finding_kind_text.h"
 #include "report/finding_text.h"
 #include "spec/sva/call.h"
 
@@ -239,7 +240,7 @@ JsonTree to_json(const Violation& violation) {
   json.set("family", spec::family_name(rule.family));
   json.set("keeper", spec::keeper_name(violation.party));
   json.set("source", rule.section);
-  json.set("kind", violation.kind);
+  json.set("kind", text_of(violation.kind));
   if (!violation.kind.empty()) json.set("fingerprint", fingerprint_of(violation));
   if (const NamedEvent* place = event_in_source(violation); place != nullptr) {
     json.set("file", from_here(place->source)).set("file_line", place->source_line);

@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "report/event_text.h"
+#include "report/finding_kind_text.h"
 #include "spec/rules/interface.h"
 #include "spec/sva/call.h"
 
@@ -262,7 +263,7 @@ std::vector<std::string> details(const Violation& violation) {
   const bool drivers =
       violation.party == spec::Keeper::driver || violation.party == spec::Keeper::backend;
   if (!violation.kind.empty() && drivers) {
-    lines.push_back("kind: " + violation.kind);
+    lines.push_back("kind: " + text_of(violation.kind));
   }
   if (!violation.machine.empty()) lines.push_back("machine: " + violation.machine);
   if (!violation.operations.empty()) {

@@ -12,6 +12,8 @@
 
 #include "base/input.h"
 #include "base/text.h"
+#include "report/finding_identity.h"
+#include "report/finding_kind_text.h"
 #include "trace/file.h"
 #include "trace/json_value.h"
 
@@ -106,12 +108,19 @@ Expected<KnownFinding> read_entry(const Source& source, const JsonValue& item, b
     *place = std::move(*value);
   }
   for (const JsonMember& member : item.members) {
-    constexpr std::string_view keys[] = {"id",  "rule",    "kind",  "section",
-                                         "why", "correct", "party", "expires"};
+    constexpr std::string_view keys[] = {"id",      "rule",  "kind",    "section", "why",
+                                         "correct", "party", "expires", "parts"};
     if (std::ranges::find(keys, member.key) == std::end(keys)) {
       return source.bad(member.column, fmt::format("an entry has no key '{}'; it may have {}",
                                                    member.key, fmt::join(keys, ", ")));
     }
+  }
+  if (const JsonMember* parts = item.find("parts"); parts != nullptr) {
+    auto kind = kind_of_json(parts->value);
+    if (!kind) return source.bad(kind.error().column, kind.error().message);
+    known.parts = std::move(*kind);
+  } else if (!of_device && !known.kind.starts_with('*') && !known.kind.ends_with('*')) {
+    known.parts = kind_of_text(known.kind);
   }
   return known;
 }
@@ -162,6 +171,13 @@ bool KnownFinding::covers(std::string_view rule_name, std::string_view its_kind)
   return any_end ? its_kind.starts_with(part) : its_kind == part;
 }
 
+bool KnownFinding::covers(spec::Rule its_rule, const FindingKind& its_kind) const {
+  if (!parts) return covers(spec::rule_name(its_rule), text_of(its_kind));
+  const auto known_rule = spec::find_rule(rule);
+  return known_rule && *parts == its_kind &&
+         rule_of_cause(*known_rule, *parts) == rule_of_cause(its_rule, its_kind);
+}
+
 bool KnownFinding::expired(std::string_view today) const {
   return !expires.empty() && expires < today;
 }
@@ -169,6 +185,13 @@ bool KnownFinding::expired(std::string_view today) const {
 const KnownFinding* KnownFile::find(spec::Rule rule, std::string_view kind) const {
   for (const KnownFinding& known : entries) {
     if (known.covers(spec::rule_name(rule), kind)) return &known;
+  }
+  return nullptr;
+}
+
+const KnownFinding* KnownFile::find(spec::Rule rule, const FindingKind& kind) const {
+  for (const KnownFinding& known : entries) {
+    if (known.covers(rule, kind)) return &known;
   }
   return nullptr;
 }
@@ -222,7 +245,9 @@ std::string known_text(const KnownFile& file) {
     JsonTree entry = JsonTree::object();
     entry.set("id", known.id).set("rule", known.rule);
     if (!known.party.empty()) entry.set("party", known.party);
-    entry.set("kind", known.kind).set("section", known.section);
+    entry.set("kind", known.kind);
+    if (known.parts) entry.set("parts", to_json(*known.parts));
+    entry.set("section", known.section);
     entry.set("why", known.why).set("correct", known.correct);
     if (!known.expires.empty()) entry.set("expires", known.expires);
     list.add(std::move(entry));

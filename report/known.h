@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "monitor/finding_kind.h"
 #include "spec/rules.h"
 #include "spec/smmu/registers.h"
 
@@ -18,14 +19,19 @@ namespace iommucheck::oracle {
 struct KnownFinding {
   std::string id;       ///< of a device also the trace's name: <id>.jsonl in the folder of the file
   std::string rule;     ///< its name
-  std::string kind;     ///< as Finding has it; "...*": all that begin so; "*...": that end so
+  std::string kind;     ///< in words; "...*": all that begin so; "*...": that end so
   std::string section;  ///< of the manual
   std::string why;      ///< one line: what the device or driver does, and why that is left so
   std::string correct;  ///< what a correct one would do
   std::string party{};  ///< at fault; empty: whom the rule names
   std::string expires{};  ///< YYYY-MM-DD, the last day on which it excuses; empty: it does not end
 
+  std::optional<FindingKind> parts{};  ///< of `kind`, which then is for people alone
+
+  /// By its words.
   [[nodiscard]] bool covers(std::string_view rule_name, std::string_view its_kind) const;
+  /// By its parts; by its words where an entry has no more, or stands for several kinds.
+  [[nodiscard]] bool covers(spec::Rule its_rule, const FindingKind& its_kind) const;
   /// `today` as YYYY-MM-DD.
   [[nodiscard]] bool expired(std::string_view today) const;
 };
@@ -42,6 +48,7 @@ struct KnownFile {
   std::vector<KnownFinding> entries;
 
   [[nodiscard]] const KnownFinding* find(spec::Rule rule, std::string_view kind) const;
+  [[nodiscard]] const KnownFinding* find(spec::Rule rule, const FindingKind& kind) const;
   [[nodiscard]] std::string trace_path(const KnownFinding& known) const;
 };
 

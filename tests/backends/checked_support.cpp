@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "report/finding_kind_text.h"
+
 namespace iommucheck::test {
 
 oracle::CheckResult checked_backend(const std::string& path, u64 seed, u64 runs, u32 findings) {
@@ -21,7 +23,7 @@ oracle::CheckResult checked_backend(const std::string& path, u64 seed, u64 runs,
 
 void expect_held(const oracle::CheckResult& result, const std::string& what) {
   for (const oracle::Violation& finding : result.findings) {
-    ADD_FAILURE() << what << ": " << spec::rule_name(finding.rule) << " " << finding.kind;
+    ADD_FAILURE() << what << ": " << spec::rule_name(finding.rule) << " " << text_of(finding.kind);
   }
   EXPECT_NE(result.sequences, 0U) << what;
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "report/finding_kind_text.h"
 #include "scenario/format/parser.h"
 #include "scenario/run/alone.h"
 #include "tests/backends/checked_support.h"
@@ -72,7 +73,7 @@ TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
     if (!test::in_this_run(number++, 3)) continue;
     const CheckResult result = test::checked_backend(example + "_" + name + ".so", 1, 2048);
     ASSERT_EQ(result.findings.size(), 1U) << name;
-    EXPECT_THAT(result.findings.front().kind, cause) << name;
+    EXPECT_THAT(text_of(result.findings.front().kind), cause) << name;
     EXPECT_EQ(result.findings.front().party, spec::Keeper::backend) << name;
   }
 }

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "report/finding_kind_text.h"
 #include "tests/backends/checked_support.h"
 #include "tests/cases.h"
 #include "tests/places.h"
@@ -41,7 +42,7 @@ void expect_found(const std::vector<Bug>& bugs, u64 runs) {
     if (!test::in_this_run(number++, 2)) continue;
     const CheckResult result = test::checked_backend(vtd + "_" + name + ".so", 1, runs);
     ASSERT_EQ(result.findings.size(), 1U) << name;
-    EXPECT_THAT(result.findings.front().kind, cause) << name;
+    EXPECT_THAT(text_of(result.findings.front().kind), cause) << name;
     EXPECT_EQ(result.findings.front().party, spec::Keeper::backend) << name;
   }
 }

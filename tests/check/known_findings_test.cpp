@@ -11,6 +11,7 @@
 
 #include "check/finding_kind.h"
 #include "check/merge.h"
+#include "report/finding_kind_text.h"
 #include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
 #include "tests/own_path.h"
@@ -98,7 +99,7 @@ TEST_F(Known, WhatIsNewIsFoundBesideWhatIsKnown) {
   know(std::move(file));
   const CheckResult again = check(options_);
   ASSERT_THAT(again.findings, SizeIs(1));
-  EXPECT_EQ(again.findings.front().kind, left_out.kind);
+  EXPECT_EQ(again.findings.front().kind, left_out.parts);
   EXPECT_EQ(end_of(options_, again).verdict(), Verdict::violated);
   // The file as it would be now has it again, and the reasons that were written.
   const KnownFile now = known_after(options_, again);
@@ -150,14 +151,14 @@ TEST_F(Known, OnlyWhatAnEntryNamesIsExcused) {
   EXPECT_EQ(other_rule.known.front().times, 0U) << "stale";
   const Violation& found = other_rule.findings.front();
   file.entries[0].rule = spec::rule_name(found.rule);
-  file.entries[0].kind = found.kind + " and more";
+  file.entries[0].kind = text_of(found.kind) + " and more";
   know(file);
   EXPECT_THAT(check(options_).findings, SizeIs(1));
-  file.entries[0].kind = found.kind.substr(0, found.kind.find(':')) + "*";
+  file.entries[0].kind = found.kind.doing + "*";
   know(file);
   options_.findings_max = 100;
   for (const Violation& one : check(options_).findings) {
-    EXPECT_FALSE(file.entries[0].covers(spec::rule_name(one.rule), one.kind)) << one.kind;
+    EXPECT_FALSE(file.entries[0].covers(one.rule, one.kind)) << text_of(one.kind);
   }
   file.subject = "another";
   know(file);
@@ -175,7 +176,7 @@ TEST_F(Known, ACrashIsKnownByItsSignalAndOperation) {
   const CheckResult first = check(options_);
   const auto crash = std::ranges::find(first.findings, spec::rule::CRASH_NEVER, &Finding::rule);
   ASSERT_NE(crash, first.findings.end());
-  EXPECT_THAT(crash->kind, HasSubstr(": signal "));
+  EXPECT_EQ(crash->kind.end, FindingKind::End::signal);
   know(known_after(options_, first));
   const CheckResult again = check(options_);
   EXPECT_THAT(again.findings, IsEmpty());
@@ -220,7 +221,7 @@ TEST_F(KnownFiles, SayWhereTheyAreWrong) {
   EXPECT_THAT(error_of(entry(", \"party\": \"smmu\"")), HasSubstr("PAGE_REUSE is for driver"));
   EXPECT_THAT(error_of(entry(", \"wy\": \"\"")),
               HasSubstr("an entry has no key 'wy'; it may have id, rule, kind, section, why, "
-                        "correct, party, expires"));
+                        "correct, party, expires, parts"));
   EXPECT_THAT(error_of(entry("}, {")), HasSubstr("'id' has to be a string"));
   EXPECT_THAT(error_of("{\"driver\": \"d\"}"), HasSubstr("'findings'"));
   EXPECT_THAT(error_of("{\"device\": \"d\", \"findings\": []}"), HasSubstr("'driver'"));
@@ -258,19 +259,20 @@ TEST(FindingKind, NamesWhatHappensAndNotWhere) {
                       {.kind = May::Kind::fault},
                       {.kind = May::Kind::reach, .pa = 0x2000}};
   finding.promised = {{.state = spec::sva::State::unmapped}};
-  const std::string kind = kind_of(finding, "unmap");
-  EXPECT_EQ(kind, "unmap: fault or reach, promised unmapped");
+  const FindingKind kind = kind_of(finding, "unmap");
+  EXPECT_EQ(text_of(kind), "unmap: fault or reach, promised unmapped");
   finding.hardware[0].pa = 0x9000;
   EXPECT_EQ(kind_of(finding, "unmap"), kind);
   EXPECT_NE(kind_of(finding, "detach"), kind);
   Finding result = finding_of(spec::rule::RESULT_EXACT, "it says 0x17");
-  result.answer = "EINVAL";
+  result.answer = spec::sva::Status::einval;
   result.wrong = "permitted: ok with 0x17; ENOMEM (of 2 pages)";
-  EXPECT_EQ(kind_of(result, "map"), "map: EINVAL, permitted: ok with #, ENOMEM (of # pages)");
+  EXPECT_EQ(text_of(kind_of(result, "map")),
+            "map: EINVAL, permitted: ok with #, ENOMEM (of # pages)");
   const u64 key = key_of(spec::rule::PAGE_REUSE, kind);
   EXPECT_EQ(rule_of(key), spec::rule::PAGE_REUSE);
   EXPECT_NE(key, key_of(spec::rule::TABLE_FREE, kind));
-  EXPECT_NE(key, key_of(spec::rule::PAGE_REUSE, "unmap"));
+  EXPECT_NE(key, key_of(spec::rule::PAGE_REUSE, kind_in_words("unmap")));
 }
 
 /// What was cached, and what the nearest command lacked, tells two mistakes apart.
@@ -284,41 +286,46 @@ TEST(FindingKind, NamesTheCause) {
   Cause& cause = finding.causes.emplace_back();
   cause.kind = Cause::Kind::cached_translation;
   const std::string before = "unmap; leaf cached, ";
-  EXPECT_EQ(kind_of(finding, "unmap"), before + "none sent");
+  EXPECT_EQ(text_of(kind_of(finding, "unmap")), before + "none sent");
   cause.miss = NearestMiss{.why = {.reason = NotCovered::Reason::above_level}};
-  EXPECT_EQ(kind_of(finding, "unmap"), before + "level");
+  EXPECT_EQ(text_of(kind_of(finding, "unmap")), before + "level");
   cause.miss->why.reason = NotCovered::Reason::asid;
-  EXPECT_EQ(kind_of(finding, "unmap"), before + "ASID");
+  EXPECT_EQ(text_of(kind_of(finding, "unmap")), before + "ASID");
   cause.miss->kind = NearestMiss::Kind::not_complete;
-  EXPECT_EQ(kind_of(finding, "unmap"), before + "no SYNC");
+  EXPECT_EQ(text_of(kind_of(finding, "unmap")), before + "no SYNC");
   cause.kind = Cause::Kind::cached_pointer;
   cause.miss = NearestMiss{.why = {.reason = NotCovered::Reason::leaf_only}};
-  EXPECT_EQ(kind_of(finding, "unmap"), "unmap; table cached, leaf only");
+  EXPECT_EQ(text_of(kind_of(finding, "unmap")), "unmap; table cached, leaf only");
   cause.kind = Cause::Kind::atc_entry;
   cause.ssid = 3;
   cause.miss.reset();
-  EXPECT_EQ(kind_of(finding, "unmap"), "unmap; ATC at a PASID, none sent");
+  EXPECT_EQ(text_of(kind_of(finding, "unmap")), "unmap; ATC at a PASID, none sent");
   cause.kind = Cause::Kind::cached_structure;
   cause.structure = spec::ConfigKind::cd;
-  EXPECT_EQ(kind_of(finding, "unmap"), "unmap; CD, none sent");
+  EXPECT_EQ(text_of(kind_of(finding, "unmap")), "unmap; CD, none sent");
   // What was sent before that call is of another.
   cause.miss = NearestMiss{.kind = NearestMiss::Kind::too_early, .at = 10};
-  EXPECT_EQ(kind_of(finding, "map", {"unmap", 20}), "unmap; CD, none sent");
-  EXPECT_EQ(kind_of(finding, "map", {"unmap", 5}), "unmap; CD, early");
+  EXPECT_EQ(text_of(kind_of(finding, "map", {"unmap", 20})), "unmap; CD, none sent");
+  EXPECT_EQ(text_of(kind_of(finding, "map", {"unmap", 5})), "unmap; CD, early");
   // Wherever it is noticed, it is of the call that replaced the word.
   EXPECT_EQ(kind_of(finding, "attach", {"unmap", 5}), kind_of(finding, "map", {"unmap", 5}));
   EXPECT_NE(kind_of(finding, "map", {"unmap", 5}), kind_of(finding, "map", {"detach", 5}));
   // In memory now: the call says more.
   cause.kind = Cause::Kind::word;
-  EXPECT_EQ(kind_of(finding, "unmap"), "unmap: reach, promised unmapped");
+  EXPECT_EQ(text_of(kind_of(finding, "unmap")), "unmap: reach, promised unmapped");
 }
 
 /// Which of the rules about reach shows a cause first is luck; others are others.
 TEST(FindingKind, OfACauseIsOneForTheRulesAboutReach) {
-  const std::string caused = "unmap; leaf cached, level";
+  const FindingKind caused{
+      .doing = "unmap",
+      .left = LeftOver{.thing = LeftOver::Thing::leaf, .why = LeftOver::Why::level}};
   EXPECT_EQ(key_of(spec::rule::PAGE_REUSE, caused), key_of(spec::rule::PROMISE_OUTCOME, caused));
   EXPECT_NE(key_of(spec::rule::PAGE_REUSE, caused), key_of(spec::rule::TABLE_FREE, caused));
-  const std::string plain = "unmap: reach, promised unmapped";
+  const FindingKind plain{.what = FindingKind::What::may,
+                          .doing = "unmap",
+                          .may = {{MayKind::reach, {}}},
+                          .promised = {spec::sva::State::unmapped}};
   EXPECT_NE(key_of(spec::rule::PAGE_REUSE, plain), key_of(spec::rule::PROMISE_OUTCOME, plain));
 }
 

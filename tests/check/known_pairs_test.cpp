@@ -31,11 +31,11 @@ CheckOptions options_for(const std::string& driver) {
 
 /// What a file of known findings of the driver would hold, and how it is excused.
 struct Kinds {
-  std::vector<std::pair<spec::Rule, std::string>> all;
+  std::vector<std::pair<spec::Rule, FindingKind>> all;
   [[nodiscard]] bool has_rule(spec::Rule rule) const {
     return std::ranges::any_of(all, [&](const auto& one) { return one.first == rule; });
   }
-  [[nodiscard]] bool excuses(const std::pair<spec::Rule, std::string>& finding) const {
+  [[nodiscard]] bool excuses(const std::pair<spec::Rule, FindingKind>& finding) const {
     const auto same = [&](const auto& one) {
       return key_of(one.first, one.second) == key_of(finding.first, finding.second);
     };

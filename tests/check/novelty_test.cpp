@@ -49,7 +49,7 @@ TEST(Novelty, FeaturesHaveNames) {
   seen->rule_in(spec::rule::PAGE_REUSE, "unmap");
   seen->rule_in(spec::rule::PAGE_REUSE, "process_fork");
   seen->rule_in(spec::rule::PAGE_REUSE, "teardown");
-  seen->finding(key_of(spec::rule::PAGE_REUSE, "unmap; leaf cached, level"));
+  seen->finding(key_of(spec::rule::PAGE_REUSE, kind_in_words("unmap")));
   std::vector<std::string> names;
   for (const FirstSeen::Pair& pair : seen->pairs(1)) {
     names.push_back(feature_name(pair.feature));

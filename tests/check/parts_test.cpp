@@ -119,7 +119,7 @@ TEST_F(Merging, APartThatDidNotKnowWhatWasFoundIsRunAgain) {
   Merge all(options);
   const auto first = all.options_of(0, {}, 0);
   EXPECT_TRUE(all.take(part(*first, {.rules = {one}})));
-  EXPECT_THAT(all.told(), ElementsAre(key_of(one, "")));
+  EXPECT_THAT(all.told(), ElementsAre(key_of(one, FindingKind{})));
   const auto second = all.options_of(1, {}, 0);
   EXPECT_TRUE(all.fits(part(*second, {}), 0));
   EXPECT_FALSE(all.fits(part(*second, {.rules = {one}}), 0)) << "it told what is known";

@@ -162,7 +162,7 @@ TEST(DriverCases, WhatTheDriverBreaksIsTheDrivers) {
   ASSERT_TRUE(device) << device.error().message;
   const DriverCases made = cases_of(test_plugin("faulty_wide_buggy"), (*device)->identity(), 100);
   ASSERT_FALSE(made.faults.empty());
-  EXPECT_EQ(made.faults.front().rule, rule::PAGE_REUSE);
+  EXPECT_EQ(made.faults.front().found.rule, rule::PAGE_REUSE);
   EXPECT_THAT(made.faults.front().first, HasSubstr("of seed 1"));
   auto result = run_conform(**device, options_with(made.cases));
   ASSERT_TRUE(result) << result.error().message;
@@ -174,8 +174,8 @@ TEST(DriverCases, ACrashIsCountedAndOthersGoOn) {
   const SpecDevice device(1);
   const DriverCases made = cases_of(test_plugin("faulty_crash"), device.identity(), 60);
   ASSERT_EQ(made.faults.size(), 1U);
-  EXPECT_EQ(made.faults.front().rule, rule::CRASH_NEVER);
-  EXPECT_THAT(made.faults.front().kind, HasSubstr("signal"));
+  EXPECT_EQ(made.faults.front().found.rule, rule::CRASH_NEVER);
+  EXPECT_EQ(made.faults.front().found.kind.end, FindingKind::End::signal);
   EXPECT_EQ(made.sequences, 60U);
   EXPECT_GT(made.cases.size(), 30U);
 }
@@ -187,7 +187,7 @@ TEST(DriverCases, ACallWithoutEndIsCounted) {
   const auto made = cases_of_driver(run, device.identity());
   ASSERT_TRUE(made) << made.error().message;
   ASSERT_EQ(made->faults.size(), 1U);
-  EXPECT_EQ(made->faults.front().rule, rule::HANG_RETURNS);
+  EXPECT_EQ(made->faults.front().found.rule, rule::HANG_RETURNS);
   EXPECT_EQ(made->sequences < 40, made->ended_early.contains("ends of the driver"));
 }
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "report/finding_kind_text.h"
 #include "report/finding_text.h"
 #include "report/report.h"
 #include "spec/rules/promises.h"
@@ -173,7 +174,7 @@ TEST(ReportFormats, SarifHasTheEventsInTheirOrder) {
 TEST(ReportFormats, SarifHasTheDriversSourceAndAFingerprint) {
   Report report = report_of(Verdict::violated);
   Violation& finding = report.findings[0];
-  finding.kind = "unmap: reach, promised unmapped; leaf cached, level";
+  finding.kind = kind_of_text("unmap: reach, promised unmapped; leaf cached, level").value();
   ASSERT_FALSE(finding.named.empty());
   const auto here = std::filesystem::current_path();
   finding.named.front().source = (here / "drivers/mine.c").string();
@@ -195,7 +196,7 @@ TEST(ReportFormats, SarifHasTheDriversSourceAndAFingerprint) {
   finding.trace_path = "out/finding-14.jsonl";
   finding.where.address = 0x7000;
   EXPECT_EQ(fingerprint(result_of(report)), fingerprint(first));
-  finding.kind = "unmap: reach, promised unmapped; leaf cached, ASID";
+  finding.kind = kind_of_text("unmap: reach, promised unmapped; leaf cached, ASID").value();
   EXPECT_NE(fingerprint(result_of(report)), fingerprint(first));
   // The same in each form; and which of the rules about what is reached shows it makes no other.
   const std::string name = fingerprint(result_of(report));

@@ -11,6 +11,7 @@
 #include "check/lockstep.h"
 #include "check/sequence.h"
 #include "impl/driver.h"
+#include "report/finding_kind_text.h"
 #include "tests/cases.h"
 #include "tests/scenario/two_twins_support.h"
 
@@ -79,7 +80,7 @@ TEST(TwoCampaign, HoldsWithBothFormsOfTables) {
     const auto result = run_check(options);
     ASSERT_TRUE(result) << result.error().message;
     for (const Violation& finding : result->findings) {
-      ADD_FAILURE() << form << " " << spec::rule_name(finding.rule) << " " << finding.kind;
+      ADD_FAILURE() << form << " " << spec::rule_name(finding.rule) << " " << text_of(finding.kind);
     }
     EXPECT_EQ(result->sequences, options.sequences);
     EXPECT_EQ(end_of(options, *result).verdict(), Verdict::held);
