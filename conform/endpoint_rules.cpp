@@ -48,8 +48,7 @@ void EndpointRules::begin(const QueueLayout& queues, bool shown) {
   waits_ = came_ = 0;
 }
 
-std::optional<EndpointRules::Wrong> EndpointRules::feed(const trace::Event& event,
-                                                        const spec::Memory& memory) {
+std::optional<Wrong> EndpointRules::feed(const trace::Event& event, const spec::Memory& memory) {
   if (!shown_) return std::nullopt;
   if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
     if (write->offset == reg::cmdq_base) {
@@ -122,7 +121,7 @@ void EndpointRules::exposed(u64 prod, const spec::Memory& memory) {
 }
 
 /// What CMDQ_CONS is past: a CMD_SYNC is complete, and so is every invalidation before it.
-std::optional<EndpointRules::Wrong> EndpointRules::consumed(u64 cons) {
+std::optional<Wrong> EndpointRules::consumed(u64 cons) {
   const unsigned lg2 = queues_.cmdq_lg2;
   const u64 at = spec::queue_bits<u64>(lg2, cons & 0xfffff);
   if (spec::queue_used<u64>(lg2, at, cons_) > sent_.size()) return std::nullopt;
@@ -162,7 +161,7 @@ void EndpointRules::not_waited_for() {
 
 /// CMDQ_CONS.ERR counts while GERROR shows the error. What did not come back by then is not waited
 /// for any more: IHI 0070 4.7.3.
-std::optional<EndpointRules::Wrong> EndpointRules::stopped() {
+std::optional<Wrong> EndpointRules::stopped() {
   const auto code = static_cast<spec::CommandError>(last_error_);
   if (!error_active() || code != spec::CommandError::atc_inv_sync) return std::nullopt;
   not_waited_for();
@@ -189,7 +188,7 @@ bool EndpointRules::matches(const Sent& sent, const trace::AtcInvalidated& event
   return event.length == bytes && event.iova == (c.address & ~(bytes - 1));
 }
 
-std::optional<EndpointRules::Wrong> EndpointRules::came(const trace::AtcInvalidated& event) {
+std::optional<Wrong> EndpointRules::came(const trace::AtcInvalidated& event) {
   ++came_;
   for (std::deque<Sent>* each : {&open_, &sent_}) {
     for (Sent& one : *each) {

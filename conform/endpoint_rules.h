@@ -8,6 +8,7 @@
 #include <string>
 
 #include "conform/case.h"
+#include "conform/wrong.h"
 #include "spec/rules.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/smmu.h"
@@ -17,12 +18,6 @@ namespace iommucheck::oracle {
 
 class EndpointRules {
  public:
-  /// What is wrong, if anything is.
-  struct Wrong {
-    spec::Rule rule{};
-    std::string kind, text;
-  };
-
   explicit EndpointRules(const spec::Smmu& smmu) : smmu_(smmu) {}
 
   /// From reset on. `shown`: invalidations of the device are seen at all.

@@ -65,7 +65,7 @@ void InterruptRules::due(Source source, u64 since) {
   ++due_count_;
 }
 
-std::optional<WrongInterrupt> InterruptRules::feed(const trace::Event& event) {
+std::optional<Wrong> InterruptRules::feed(const trace::Event& event) {
   ++now_;
   if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
     const u64 bytes = u64{16} << queues_.cmdq_lg2;
@@ -247,7 +247,7 @@ void InterruptRules::records_shown(Source source, u64 value) {
   queue.read_at = now_;
 }
 
-std::optional<WrongInterrupt> InterruptRules::read(const trace::MmioRead& read) {
+std::optional<Wrong> InterruptRules::read(const trace::MmioRead& read) {
   switch (static_cast<u32>(read.offset)) {
     case reg::irq_ctrlack: acknowledged(read.value); return std::nullopt;
     case reg::cr0ack: cr0_settled_ |= ~(cr0_ ^ read.value); return std::nullopt;
@@ -260,18 +260,18 @@ std::optional<WrongInterrupt> InterruptRules::read(const trace::MmioRead& read) 
 }
 
 /// What was sent before it was read has to be seen in what is read.
-std::optional<WrongInterrupt> InterruptRules::too_many(Source source) const {
+std::optional<Wrong> InterruptRules::too_many(Source source) const {
   const State& its = state_[source];
   const bool unsure =
       source == command_sync ? queue_broken_ : source < output_.size() && output_[source].unsure;
   if (its.came <= its.causes || unsure) return std::nullopt;
   const std::string kind = fmt::format("an interrupt of {} without its cause", name_of(source));
-  return WrongInterrupt{
+  return Wrong{
       rule::INTERRUPT_CAUSE, kind,
       fmt::format("{}: {} came, and {} causes can be observed", kind, its.came, its.causes)};
 }
 
-std::optional<WrongInterrupt> InterruptRules::irq(trace::IrqKind kind) {
+std::optional<Wrong> InterruptRules::irq(trace::IrqKind kind) {
   const Source source = kind == trace::IrqKind::event_queue          ? event_queue
                         : kind == trace::IrqKind::page_request_queue ? page_requests
                         : kind == trace::IrqKind::global_error       ? global_error
@@ -285,12 +285,12 @@ std::optional<WrongInterrupt> InterruptRules::irq(trace::IrqKind kind) {
   const std::string text =
       fmt::format("an interrupt of {} {}", name_of(source),
                   none ? "although IDR0.PRI = 0" : "although it is disabled in IRQ_CTRL");
-  return WrongInterrupt{rule::INTERRUPT_CAUSE, text, text};
+  return Wrong{rule::INTERRUPT_CAUSE, text, text};
 }
 
 /// A message that met an external abort, as was seen at that event: its bit of GERROR says so.
 /// IHI 0070 3.18.1, 6.3.17.
-std::optional<WrongInterrupt> InterruptRules::abort_not_shown(Source source, u64 at) const {
+std::optional<Wrong> InterruptRules::abort_not_shown(Source source, u64 at) const {
   constexpr std::array<std::pair<u64, const char*>, sources> shown_by = {
       {{spec::gerror::msi_eventq_abt, "MSI_EVENTQ_ABT_ERR"},
        {spec::gerror::msi_priq_abt, "MSI_PRIQ_ABT_ERR"},
@@ -299,14 +299,14 @@ std::optional<WrongInterrupt> InterruptRules::abort_not_shown(Source source, u64
   const auto& [field, name] = shown_by[source];
   if (gerror_at_ <= at || (errors_ & field) != 0) return std::nullopt;
   const std::string kind = fmt::format("GERROR.{} does not show a message that aborts", name);
-  return WrongInterrupt{
+  return Wrong{
       rule::INTERRUPT_SENT, kind,
       fmt::format("{}: one of {} was sent to where no memory is, and GERROR is {:#x} behind it",
                   kind, name_of(source), gerror_)};
 }
 
-std::vector<WrongInterrupt> InterruptRules::finish() const {
-  std::vector<WrongInterrupt> wrong;
+std::vector<Wrong> InterruptRules::finish() const {
+  std::vector<Wrong> wrong;
   for (const Command& one : messages_) {
     if (!aborts(one.message_pa)) continue;
     if (auto error = abort_not_shown(command_sync, one.consumed_at)) {

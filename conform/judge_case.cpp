@@ -221,7 +221,6 @@ CaseJudge::CaseJudge(const DeviceIdentity& device, const spec::Profile& profile)
 
 namespace {
 
-template <class Wrong>
 void add(const Wrong& wrong, std::size_t at, std::vector<Divergence>& found) {
   Divergence one = divergence(wrong.rule, wrong.kind, wrong.text, at);
   const auto same = [&](const Divergence& other) { return other.same(one); };
@@ -359,7 +358,7 @@ void CaseJudge::end_of_page_requests(std::size_t at, std::vector<Divergence>& fo
 }
 
 void CaseJudge::end_of_interrupts(std::size_t at, std::vector<Divergence>& found) {
-  for (const WrongInterrupt& wrong : interrupts_.finish()) add(wrong, at, found);
+  for (const Wrong& wrong : interrupts_.finish()) add(wrong, at, found);
   auto& exercised = monitor_.caches().exercised();
   exercised[spec::number_of(rule::INTERRUPT_SENT)] += interrupts_.due();
   exercised[spec::number_of(rule::INTERRUPT_CAUSE)] += interrupts_.could_be_wrong();

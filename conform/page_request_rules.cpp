@@ -99,8 +99,7 @@ bool PageRequestRules::is_queue(u64 pa) const {
          pa - queues_.eventq < u64{32} << queues_.eventq_lg2;
 }
 
-std::optional<PageRequestRules::Wrong> PageRequestRules::feed(const trace::Event& event,
-                                                              const spec::Memory& memory) {
+std::optional<Wrong> PageRequestRules::feed(const trace::Event& event, const spec::Memory& memory) {
   if (!shown_ || told_) return std::nullopt;
   std::optional<Wrong> wrong;
   const bool runs = ((cr0_ | cr0ack_) & spec::cr0::smmuen) != 0;
@@ -155,7 +154,7 @@ void PageRequestRules::write(const trace::MmioWrite& write, const spec::Memory& 
   }
 }
 
-std::optional<PageRequestRules::Wrong> PageRequestRules::read(const trace::MmioRead& read) {
+std::optional<Wrong> PageRequestRules::read(const trace::MmioRead& read) {
   switch (static_cast<u32>(read.offset)) {
     case reg::cr0ack: cr0ack_ = read.value; return std::nullopt;
     case reg::gerror: gerror_ = read.value; return std::nullopt;
@@ -172,7 +171,7 @@ PageRequestRules::Maybe PageRequestRules::enabled() const {
 }
 
 /// OVFLG toggles once while it is not acknowledged, and for nothing but an overflow.
-std::optional<PageRequestRules::Wrong> PageRequestRules::prod_shown(u64 prod) {
+std::optional<Wrong> PageRequestRules::prod_shown(u64 prod) {
   ++polls_;
   shown_flag_ = prod & spec::queue_overflow_flag;
   if (!unsure_) {
@@ -270,8 +269,7 @@ void PageRequestRules::arrived(const trace::PageRequest& sent, const spec::Memor
 
 // ---- records ------------------------------------------------------------------------------------
 
-std::optional<PageRequestRules::Wrong> PageRequestRules::recorded(
-    const spec::PageRequestWords& words) {
+std::optional<Wrong> PageRequestRules::recorded(const spec::PageRequestWords& words) {
   ++records_;
   Message* its = nullptr;
   for (Message& one : messages_) {
@@ -303,7 +301,7 @@ std::optional<PageRequestRules::Wrong> PageRequestRules::recorded(
 }
 
 /// It is no message's: whose it would be if one thing were otherwise.
-PageRequestRules::Wrong PageRequestRules::wrong_record(const spec::PageRequestWords& words) const {
+Wrong PageRequestRules::wrong_record(const spec::PageRequestWords& words) const {
   const std::string what = fmt::format("the record {:#x} {:#x}, {}", words[0], words[1],
                                        spec::describe(spec::page_request_in(words)));
   const Message* twice = nullptr;
@@ -375,8 +373,7 @@ void PageRequestRules::consumed(u64 cons) {
   }
 }
 
-std::optional<PageRequestRules::Wrong> PageRequestRules::answered(
-    const spec::PageResponse& response) {
+std::optional<Wrong> PageRequestRules::answered(const spec::PageResponse& response) {
   const auto is_its = [&](const PageRequestOutcome& one) { return one.response == response; };
   // First what has to come, then what may.
   for (const bool has_to : {true, false}) {
@@ -399,7 +396,7 @@ std::optional<PageRequestRules::Wrong> PageRequestRules::answered(
 }
 
 /// Nothing asks for it: what would if one thing were otherwise.
-PageRequestRules::Wrong PageRequestRules::wrong_response(const spec::PageResponse& response) const {
+Wrong PageRequestRules::wrong_response(const spec::PageResponse& response) const {
   Wrong wrong{.rule = rule::PAGE_REQUEST_RESPONSE, .kind = {}, .text = {}};
   const std::string what = "the response " + spec::describe(response);
   const auto differs_from = [&](const spec::PageResponse& due) {
@@ -464,7 +461,7 @@ PageRequestRules::Wrong PageRequestRules::wrong_response(const spec::PageRespons
 
 // ---- the end ------------------------------------------------------------------------------------
 
-std::optional<PageRequestRules::Wrong> PageRequestRules::missing() const {
+std::optional<Wrong> PageRequestRules::missing() const {
   const auto is_late = [&](u64 polls) { return polls_ >= polls + looks_until_late; };
   if (!unsure_ && flag_ != shown_flag_ && is_late(flag_since_)) {
     return Wrong{.rule = rule::PAGE_REQUEST_OVERFLOW,
@@ -497,7 +494,7 @@ std::optional<PageRequestRules::Wrong> PageRequestRules::missing() const {
   return std::nullopt;
 }
 
-std::optional<PageRequestRules::Wrong> PageRequestRules::finish() {
+std::optional<Wrong> PageRequestRules::finish() {
   if (!shown_ || told_) return std::nullopt;
   auto wrong = missing();
   told_ = wrong.has_value();

@@ -12,6 +12,7 @@
 
 #include "conform/case.h"
 #include "conform/dut/device.h"
+#include "conform/wrong.h"
 #include "spec/rules.h"
 #include "spec/smmu/page_request.h"
 #include "spec/smmu/smmu.h"
@@ -21,12 +22,6 @@ namespace iommucheck::oracle {
 
 class PageRequestRules {
  public:
-  /// What is wrong, if anything is.
-  struct Wrong {
-    spec::Rule rule{};
-    std::string kind, text;
-  };
-
   PageRequestRules(const DeviceIdentity& device, const spec::Smmu& smmu);
 
   /// From reset on.
