@@ -13,17 +13,24 @@ namespace {
 using spec::Granule;
 
 /// A leaf with such permissions, under a CD with one bit changed.
+constexpr u64 hd = u64{3} << 42;  // and HA
+
 void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 permissions,
                const char* cd_name, u64 cd_bit, u64 cd_bit_of_word1 = 0) {
   LeafBits leaf;
   leaf.user = bit(permissions, 0);
   leaf.writable = bit(permissions, 1);
-  leaf.extra = (bit(permissions, 2) ? u64{1} << 54 : 0) | (bit(permissions, 3) ? u64{1} << 53 : 0);
+  const bool clean = leaf.writable && (cd_bit & hd) != 0;
+  if (clean) leaf.writable = false;
+  leaf.extra = (clean ? u64{1} << 51 : 0) | (bit(permissions, 2) ? u64{1} << 54 : 0) |
+               (bit(permissions, 3) ? u64{1} << 53 : 0);
   CaseBuilder b(
       device,
       fmt::format("attributes: {} {} leaf{}{}{}", leaf.user ? "user" : "privileged",
-                  leaf.writable ? "writable" : "read-only", bit(permissions, 2) ? ", UXN" : "",
-                  bit(permissions, 3) ? ", PXN" : "", cd_name));
+                  clean           ? "clean"
+                  : leaf.writable ? "writable"
+                                  : "read-only",
+                  bit(permissions, 2) ? ", UXN" : "", bit(permissions, 3) ? ", PXN" : "", cd_name));
   const u64 root = b.root(Granule::g4k, 25);
   b.map(root, 0x1000, b.data(), 3, leaf);
   spec::Cd<u64> cd = b.plain_cd(root);
@@ -130,7 +137,10 @@ void saved_registers_case(const DeviceIdentity& device, std::vector<Case>& cases
     b.write(group + 8, 0x5a5a0000 | group);
     b.write(group + 12, 5);
   }
-  b.write(reg::irq_ctrl, 0);
+  b.write(reg::gbpa, spec::gbpa::update | spec::gbpa::abort);
+  for (unsigned i = 0; i < 4; ++i) b.read(reg::gbpa);
+  b.write(reg::irq_ctrl, spec::irq_ctrl::gerror_irqen);
+  for (unsigned i = 0; i < 4; ++i) b.read(reg::irq_ctrlack);
   b.save();
   for (const u32 group : groups) {
     b.read(group, 8);
@@ -177,6 +187,9 @@ void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (u64 permissions = 0; permissions < 16; ++permissions) {
     leaf_case(device, cases, permissions, "", 0);
     leaf_case(device, cases, permissions, ", WXN", u64{1} << 36);
+    if (caps.httu >= 2 && bit(permissions, 1)) {
+      leaf_case(device, cases, permissions, ", WXN", u64{1} << 36 | hd);
+    }
     leaf_case(device, cases, permissions, ", PAN", pan);
     if (caps.epan) leaf_case(device, cases, permissions, ", PAN, EPAN", pan, u64{1} << 59);
     if (caps.e0pd) leaf_case(device, cases, permissions, ", E0PD", 0, u64{1} << 2);

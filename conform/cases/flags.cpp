@@ -192,6 +192,38 @@ void block_case(const DeviceIdentity& device, std::vector<Case>& cases, const Up
   cases.push_back(b.take());
 }
 
+/// Whoever accesses: each kind of access has pages of its own, so that none finds what another set.
+void kind_case(const DeviceIdentity& device, std::vector<Case>& cases, const Updates& updates) {
+  CaseBuilder b(device, fmt::format("flags: {}, each kind of access", updates.name));
+  b.asks(rule::FLAG_UPDATES);
+  const u64 root = b.root(Granule::g4k, 25);
+  std::vector<u64> places;
+  const auto page = [&](const Page& of) {
+    const u64 va = 0x1000 * (1 + places.size());
+    places.push_back(b.entry(root, Granule::g4k, 25, va, spec::last_level));
+    b.store(places.back(), word_of(of, Granule::g4k, spec::last_level, b.data(va)));
+    return va;
+  };
+  std::vector<std::pair<u64, DmaAttributes>> asked;
+  for (const bool privileged : {false, true}) {
+    for (const bool instruction : {false, true}) {
+      if ((privileged && !device.sends_privileged) || (instruction && !device.sends_instructions)) {
+        continue;
+      }
+      for (const bool user : {true, false}) {
+        asked.emplace_back(page({"", 0, false, !instruction, !instruction, user}),
+                           DmaAttributes{.privileged = privileged, .instruction = instruction});
+      }
+    }
+  }
+  b.cd(0, with(b.plain_cd(root), updates));
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  for (const auto& [va, how] : asked) b.access(va, !how.instruction, 0, how);
+  look_at(b, places);
+  cases.push_back(b.take());
+}
+
 /// The update is one of the word as memory has it then: what software changes meanwhile stays.
 /// DDI 0487 D8.5.
 void race_case(const DeviceIdentity& device, std::vector<Case>& cases, const Updates& updates) {
@@ -285,6 +317,7 @@ void flag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     if (caps.s1p) {
       for (const Shape& shape : shapes_of(device)) page_cases(device, cases, updates, shape);
       block_case(device, cases, updates);
+      kind_case(device, cases, updates);
       prefetch_case(device, cases, updates);
       if (updates.ha) race_case(device, cases, updates);
       if (device.ats && caps.ats) request_case(device, cases, updates);

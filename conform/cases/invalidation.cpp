@@ -422,6 +422,24 @@ void upper_halves_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(b.take());
 }
 
+/// What was no leaf that may be used is kept by nobody. IHI 0070 3.21, 16.2; arch 7.4.
+void refused_leaf_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "sequence: a leaf gets its Access flag, without a TLBI");
+  const u64 root = b.root(Granule::g4k, 25);
+  LeafBits bits;
+  bits.af = false;
+  for (const u64 va : {0x1000U, 0x2000U}) b.map(root, va, b.data(va), 3, bits);
+  b.translate(0, root);
+  for (const u64 va : {0x1000U, 0x2000U}) {
+    b.access(va);
+    const u64 place = b.entry(root, Granule::g4k, 25, va, 3);
+    b.store(place, b.word(place) | u64{1} << 10);
+    b.both(va);
+  }
+  b.poll();
+  cases.push_back(b.take());
+}
+
 /// ASID 0 is one as each other.
 void asid_zero_case(const DeviceIdentity& device, std::vector<Case>& cases, Opcode op) {
   CaseBuilder b(device, fmt::format("sequence: a leaf of ASID 0, {}", spec::opcode_name(op)));
@@ -478,6 +496,7 @@ void table_ranges(const DeviceIdentity& device, std::vector<Case>& cases) {
 }
 
 void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  refused_leaf_case(device, cases);
   asid_zero_case(device, cases, Opcode::tlbi_nh_asid);
   asid_zero_case(device, cases, Opcode::tlbi_nh_va);
   for (const unsigned level : {1U, 2U}) {

@@ -182,6 +182,14 @@ void index_in_use_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   p.write(reg::priq_prod, 0);
   p.read(reg::priq_prod);
   cases.push_back(p.take());
+  CaseBuilder q(device, "registers: PRIQ_BASE is written while it is in use", {.page_queue = true});
+  q.asks(spec::rule::REGISTER_READ);
+  q.ste(0, spec::make_abort_ste());
+  q.enable();
+  for (unsigned i = 0; i < 4; ++i) q.read(reg::cr0ack);
+  q.write(reg::priq_base, 0x1000, 8);
+  q.read(reg::priq_base, 8);
+  cases.push_back(q.take());
 }
 
 /// Each field of CR0 and IRQ_CTRL that is there is acknowledged, set and cleared, for itself.

@@ -139,6 +139,7 @@ void tag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     const u64 low = b.root(Granule::g4k, low_tsz);
     const u64 high = b.root(Granule::g4k, high_tsz);
     b.map(low, 0x1000, b.data());
+    b.map(low, 0x10000, b.data(0x2000));
     b.map(high, 0x2000, b.data(0x1000), 3, {}, Granule::g4k, high_tsz);
     spec::Cd<u64> cd = b.plain_cd(low, low_tsz);
     cd.dw[0] = with_bits(cd.dw[0], 30, 16, high_tsz | (2 << 6)) | tbi << 38;
@@ -146,6 +147,9 @@ void tag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.cd(0, cd);
     b.ste(0, b.stage1_ste(0));
     b.enable();
+    // An instruction's tag before any other access has brought the page into a cache.
+    if (device.sends_instructions)
+      b.access(u64{0x5a} << 56 | 0x10000, false, 0, {.instruction = true});
     u64 missing = 0x3000;  // of each another one, so that each record says whose it is
     for (const u64 tag : {0x00U, 0xffU, 0x01U, 0x80U, 0x7fU, 0x5aU}) {
       b.both(tag << 56 | 0x1000);
