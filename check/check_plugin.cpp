@@ -678,14 +678,13 @@ void Supervisor::take_findings() {
 /// A driver that goes wild may write over what the worker left: a rule that was broken stays so.
 void Supervisor::complete_findings(CheckResult& result) {
   // A cause that was told counts for each of the rules about reach that it breaks.
-  const auto told_as = [](Rule rule) { return rule_of_cause(rule); };
   for (const RuleCount& count : result.rules) {
-    const auto same = [&](const Violation& v) { return told_as(v.rule) == told_as(count.rule); };
+    const Rule told_as = rule_of_cause(count.rule);
+    const auto same = [&](const Violation& v) { return rule_of_cause(v.rule) == told_as; };
     if (count.verdict != RuleVerdict::broken || std::ranges::any_of(findings_, same)) continue;
     if (untold_stores::words() != 0) continue;
-    const auto rule_told = [&](u64 key) { return told_as(rule_of(key)); };
-    if (std::ranges::find(options_.told, told_as(count.rule), rule_told) != options_.told.end())
-      continue;
+    const auto told = [&](u64 key) { return rule_of_cause(rule_of(key)) == told_as; };
+    if (std::ranges::any_of(options_.told, told)) continue;
     findings_.emplace_back(its_finding(
         count.rule, "it was broken, and what the worker process left about it cannot be read"));
     findings_.back().remarks.emplace_back("the driver may have written over it");

@@ -239,10 +239,10 @@ class CampaignRun {
     if (stopped_) return {};
     std::set<std::string> ids;
     for (const oracle::Violation& plain : found.findings) {
-      const std::string rule = rule_of(plain);
       if (folder_->findings().contains(order_of(plain))) continue;
+      const std::string rule = rule_of(plain);
       const auto same = [&](const oracle::Violation& one) {
-        return rule_of(one) == rule && one.kind == plain.kind;
+        return oracle::break_one_rule(one, plain) && one.kind == plain.kind;
       };
       const auto shrunk = std::ranges::find_if(again->findings, same);
       oracle::Violation finding = shrunk == again->findings.end() ? plain : *shrunk;

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+#include <vector>
+
 #include "report/finding_kind_text.h"
 #include "scenario/format/parser.h"
 #include "scenario/run/alone.h"
@@ -43,7 +46,7 @@ TEST(RiscvBackend, HoldsWithLessOfIt) {
 }
 
 TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
-  const std::pair<const char*, ::testing::Matcher<std::string>> twins[] = {
+  const std::vector<std::pair<const char*, ::testing::Matcher<std::string>>> twins = {
       {"forgets_to_prepare", AnyOf(HasSubstr(way), HasSubstr(translation), HasSubstr(other_space))},
       {"forgets_maps", AnyOf(HasSubstr(translation), HasSubstr(way))},
       {"forgets_unmaps", AnyOf(HasSubstr(translation), HasSubstr(device))},
@@ -68,9 +71,7 @@ TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
       {"drops_combined_at_once", HasSubstr("")},
       {"tells_the_second_stage", HasSubstr("event_read")},
   };
-  u64 number = 0;
-  for (const auto& [name, cause] : twins) {
-    if (!test::in_this_run(number++, 3)) continue;
+  for (const auto& [name, cause] : test::part_in_this_run(twins, 3)) {
     const CheckResult result = test::checked_backend(example + "_" + name + ".so", 1, 2048);
     ASSERT_EQ(result.findings.size(), 1U) << name;
     EXPECT_THAT(text_of(result.findings.front().kind), cause) << name;

@@ -37,9 +37,7 @@ struct Bug {
 };
 
 void expect_found(const std::vector<Bug>& bugs, u64 runs) {
-  u64 number = 0;
-  for (const auto& [name, cause] : bugs) {
-    if (!test::in_this_run(number++, 2)) continue;
+  for (const auto& [name, cause] : test::part_in_this_run(bugs, 2)) {
     const CheckResult result = test::checked_backend(vtd + "_" + name + ".so", 1, runs);
     ASSERT_EQ(result.findings.size(), 1U) << name;
     EXPECT_THAT(text_of(result.findings.front().kind), cause) << name;

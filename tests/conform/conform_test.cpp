@@ -149,13 +149,14 @@ TEST(Conform, MachinesThatAreDrawnAreAllowed) {
 /// SubstreamID bit or none: a device that is right holds, and is judged.
 TEST(Conform, MachinesThatAreDrawnHold) {
   bool small_queue = false, large_granule = false, one_substream_bit = false;
+  u64 number = 0;
   for (const u64 seed : {6U, 7U, 26U, 31U, 38U, 39U}) {
     const spec::IdRegisters id = drawn_spec_device_id(seed);
     const spec::Capabilities caps = spec::parse_capabilities(id);
     small_queue |= caps.eventqs < 5;
     large_granule |= caps.gran16k || caps.gran64k;
     one_substream_bit |= caps.ssidsize == 1;
-    if (!test::in_this_run(seed / 2, 2)) continue;
+    if (!test::in_this_run(number++, 2)) continue;
     SpecDevice device(seed, id);
     const auto result = run_conform(device, some(20));
     ASSERT_TRUE(result) << result.error().message;

@@ -104,9 +104,7 @@ TEST(LitmusAgreement, OnDevicesThatLackCaches) {
 /// The tests of the files, whose sets are others where one kind is not there.
 TEST(LitmusAgreement, OnTheFilesWithoutACache) {
   std::array<unsigned, lacks_words.size()> changed{};
-  u64 number = 0;
-  for (const TestCase& test : tests_of_the_files()) {
-    if (!test::in_this_run(number++, 2)) continue;
+  for (const TestCase& test : test::part_in_this_run(tests_of_the_files(), 2)) {
     const auto all = read_by_engine(test);
     for (std::size_t i = 0; i < lacks_words.size(); ++i) {
       TestCase lacking = test;

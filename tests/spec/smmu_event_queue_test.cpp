@@ -121,14 +121,21 @@ TEST_F(Events, AnOverflowThatIsSeenInAnEmptyQueue) {
   EXPECT_EQ(m.broken(), "");
 }
 
+/// A PRI queue of which the driver has seen two records and an overflow, and taken one record.
+struct PageQueueOverflow : Events {
+  void page_queue_overflows() {
+    m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
+    m.write(reg::priq_prod, 0);
+    m.write(reg::priq_cons, 0);
+    m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen | cr0::smmuen);
+    EXPECT_TRUE(m.answer(reg::priq_prod, 2 | ovflg));
+    m.write(reg::priq_cons, 1);
+  }
+};
+
 /// The same of the page request queue, which has flags of its own. IHI 0070 8.1.
-TEST_F(Events, AnOverflowOfThePageRequestQueue) {
-  m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
-  m.write(reg::priq_prod, 0);
-  m.write(reg::priq_cons, 0);
-  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen | cr0::smmuen);
-  EXPECT_TRUE(m.answer(reg::priq_prod, 2 | ovflg));
-  m.write(reg::priq_cons, 1);
+TEST_F(PageQueueOverflow, IsAcknowledged) {
+  page_queue_overflows();
   m.smmu.interrupt_of_page_queue();
   EXPECT_EQ(m.broken(), "") << "at work on it";
   m.write(reg::priq_cons, 2 | ovflg);
@@ -143,13 +150,8 @@ TEST_F(Events, AnOverflowOfThePageRequestQueue) {
 }
 
 /// Until it is acknowledged nothing is recorded (8.1), so that no interrupt may come that asks.
-TEST_F(Events, AnOverflowOfThePageRequestQueueThatIsLeft) {
-  m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
-  m.write(reg::priq_prod, 0);
-  m.write(reg::priq_cons, 0);
-  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen | cr0::smmuen);
-  EXPECT_TRUE(m.answer(reg::priq_prod, 2 | ovflg));
-  m.write(reg::priq_cons, 1);
+TEST_F(PageQueueOverflow, IsNotLeft) {
+  page_queue_overflows();
   m.smmu.page_queue_is_left();
   EXPECT_EQ(m.broken(), "") << "records are left";
   m.write(reg::priq_cons, 2);
