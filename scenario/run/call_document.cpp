@@ -24,39 +24,47 @@ std::string arguments_of(trace::CallName call) {
 
 /// What calls answer for this reason in general: docs/interface.md says it once.
 bool goes_without_saying(std::string_view reason) {
-  static constexpr std::string_view general[] = {"an allocation of this call failed",
-                                                 "the command queue was stuck",
-                                                 "no IOMMU behind the device", "no such device"};
-  return std::ranges::find(general, reason) != std::end(general);
+  static constexpr std::string_view general[] = {
+      "an allocation of this call failed",
+      "it would wait for the handler that it is called from",
+      "its device vanished while it waited for a handler",
+      "no IOMMU behind the device",
+      "no such device",
+      "no such domain",
+      "no such domain, or none that can map",
+      "no such io_mm",
+      "no such object",
+      "no such queue",
+      "no such token",
+      "the command queue was stuck",
+      "unaligned",
+  };
+  return reason.empty() || std::ranges::find(general, reason) != std::end(general);
 }
 
-/// Behind its reason, if it has one to tell: which scenario shows the answer. Why none does is said
-/// by `iommucheck scenario --coverage`.
-std::string case_of(const std::string& reason, const CoverageLine& line) {
-  const std::string shown = line.shown.empty() ? "none" : line.shown;
-  return reason.empty() || goes_without_saying(reason) ? shown
-                                                       : fmt::format("{} ({})", reason, shown);
-}
-
-/// A status, and the cases in which it is the answer: what two of them say alike is said once.
-struct StatusCases {
+/// A status, and why it is the answer. Which scenario shows it, or why none does, is said by
+/// `iommucheck scenario --coverage`.
+struct PermittedAnswer {
   std::string status;
-  std::vector<std::string> cases;
+  bool without_reason = false;  ///< or for one that goes without saying
+  std::vector<std::string> reasons;
 };
 
 /// By their status, in the order in which each comes first.
-std::vector<StatusCases> answers_of(std::string_view call, std::span<const CoverageLine> lines) {
-  std::vector<StatusCases> answers;
+std::vector<PermittedAnswer> answers_of(std::string_view call, std::span<const CoverageLine> lines) {
+  std::vector<PermittedAnswer> answers;
   for (const CoverageLine& line : lines) {
     if (line.call != call || line.beside) continue;
     const std::size_t colon = line.answer.find(": ");
     const std::string status = line.answer.substr(0, colon);
-    const std::string reason =
-        colon == std::string::npos ? std::string() : line.answer.substr(colon + 2);
-    auto at = std::ranges::find(answers, status, &StatusCases::status);
-    if (at == answers.end()) at = answers.insert(at, {.status = status, .cases = {}});
-    std::string its = case_of(reason, line);
-    if (std::ranges::find(at->cases, its) == at->cases.end()) at->cases.push_back(std::move(its));
+    std::string reason = colon == std::string::npos ? std::string() : line.answer.substr(colon + 2);
+    auto at = std::ranges::find(answers, status, &PermittedAnswer::status);
+    if (at == answers.end()) at = answers.insert(at, {.status = status, .reasons = {}});
+    if (goes_without_saying(reason)) {
+      at->without_reason = true;
+    } else if (std::ranges::find(at->reasons, reason) == at->reasons.end()) {
+      at->reasons.push_back(std::move(reason));
+    }
   }
   return answers;
 }
@@ -65,10 +73,12 @@ std::string chapter_of(const trace::CallInfo& call, const std::string& arguments
                        std::span<const CoverageLine> lines) {
   std::string text = fmt::format("`{}({})` → {}: {}.\n\n", call.name, arguments,
                                  to_string(call.result), call.text);
-  for (const auto& [status, cases] : answers_of(call.name, lines)) {
-    text += fmt::format("- {}: {}\n", status, fmt::join(cases, "; "));
+  std::string plain, told;
+  for (const auto& [status, without_reason, reasons] : answers_of(call.name, lines)) {
+    if (without_reason) plain += fmt::format("{}{}", plain.empty() ? "- " : ", ", status);
+    if (!reasons.empty()) told += fmt::format("- {}: {}\n", status, fmt::join(reasons, "; "));
   }
-  return text;
+  return text + plain + (plain.empty() ? "" : "\n") + told;
 }
 
 }  // namespace
