@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // docs/rules.md has the catalogue between markers. After a change of spec/rules/*.def,
 // `./dev generate` writes it anew.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <iterator>
+#include <regex>
 #include <string>
+#include <vector>
 
 #include "spec/rules.h"
 #include "tests/document.h"
@@ -13,35 +17,38 @@
 namespace iommucheck::spec::rules_document_test {
 namespace {
 
-std::string line(const RuleInfo& rule) {
-  std::string text = "- `";
-  text += rule.name;
-  text += "` (";
-  text += keeper_name(rule.keeper);
-  text += "): ";
-  text += rule.text;
+/// "IHI 0070" goes without saying.
+std::string sections(const RuleInfo& rule) {
+  static const std::regex manual("IHI 0070 ");
+  return std::regex_replace(std::string(rule.section), manual, "");
+}
+
+std::string line(const RuleInfo& rule, bool with_keeper) {
+  std::string text = fmt::format("- `{}`", rule.name);
+  if (with_keeper) text += fmt::format(" ({})", keeper_name(rule.keeper));
+  text += fmt::format(": {}", rule.text);
   if (const auto why = not_modelled(rule.rule); !why.empty()) {
-    text += " *Not modelled: ";
-    text += why;
-    text += ".*";
+    text += fmt::format(" *Not modelled: {}.*", why);
   }
-  text += " [";
-  text += rule.section;
-  return text + "]\n";
+  return text + fmt::format(" [{}]\n", sections(rule));
 }
 
 /// A list a family, families and rules in the catalogue's order.
 std::string lists() {
-  std::string out = std::to_string(all_rules().size()) + " rules.\n\n";
+  std::string out = fmt::format("{} rules.\n\n", all_rules().size());
   for (unsigned f = 0; family_name(static_cast<Family>(f)) != "?"; ++f) {
-    std::string lines;
-    for (const RuleInfo& rule : all_rules()) {
-      if (rule.family == static_cast<Family>(f)) lines += line(rule);
-    }
-    if (lines.empty()) continue;
-    out += "### ";
-    out += family_name(static_cast<Family>(f));
-    out += "\n\n" + lines + "\n";
+    std::vector<RuleInfo> rules;
+    std::ranges::copy_if(all_rules(), std::back_inserter(rules), [f](const RuleInfo& rule) {
+      return rule.family == static_cast<Family>(f);
+    });
+    if (rules.empty()) continue;
+    const Keeper keeper = rules.front().keeper;
+    const bool one = std::ranges::all_of(
+        rules, [keeper](const RuleInfo& rule) { return rule.keeper == keeper; });
+    out += fmt::format("### {}{}\n\n", family_name(static_cast<Family>(f)),
+                       one ? fmt::format(" ({})", keeper_name(keeper)) : "");
+    for (const RuleInfo& rule : rules) out += line(rule, !one);
+    out += "\n";
   }
   return out;
 }
@@ -54,7 +61,7 @@ TEST(RulesDocument, HasTheCatalogue) {
 
 TEST(RulesDocument, EachRuleIsOneLine) {
   for (const RuleInfo& rule : all_rules()) {
-    const std::string text = line(rule);
+    const std::string text = line(rule, true);
     EXPECT_EQ(std::ranges::count(text, '\n'), 1) << text;
     EXPECT_EQ(std::ranges::count(text, '['), std::ranges::count(text, ']')) << text;
   }
