@@ -32,7 +32,7 @@ UserWords::Event smmuv3_event(const spec::sva::EventWords& words) {
   return event;
 }
 
-/// docs/backends.md: kind, whether the outer table ended it, rights wanted, PASID; the address.
+/// spec/two/format.h: kind, whether the outer table ended it, rights wanted, PASID; the address.
 UserWords::Event event_of_two(const spec::sva::EventWords& words) {
   UserWords::Event event{.number = words[0] >> 32, .iova = words[1]};
   const u64 kind = words[0] & 7;
@@ -105,7 +105,7 @@ class Smmuv3Words final : public UserWords {
   }
 };
 
-/// docs/backends.md.
+/// Words of the second IOMMU: spec/two/format.h, and of its users: impl/two/user_commands.h.
 class TwoWords final : public UserWords {
  public:
   [[nodiscard]] u32 number() const override { return IOMMUCHECK_FORMAT_TWO; }

@@ -23,7 +23,7 @@ class Smmuv3UserFormat final : public spec::sva::UserFormat {
 };
 
 /// The second IOMMU's (spec/two/format.h). A route is the first word of an entry, and none of its
-/// tables is an entry's. Commands, docs/backends.md:
+/// tables is an entry's. Commands:
 ///   word 0   kind in bits 5:0; log2 of the pages of a range in 11:6, 52: all addresses; of
 ///            drop_range the root of a table in 51:12, 0: of each; of drop_device a PASID in 31:12
 ///            and the user's number of the device in 63:32

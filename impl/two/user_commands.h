@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a user may send to its own IOMMU of this kind, where each command is two words (docs/
-// backends.md), and what of it the host needs. INTERFACE "Nested". Pure: the words alone.
+// What a user may send to its own IOMMU of this kind, where each command is two words, and what of
+// it the host needs. INTERFACE "Nested". Pure: the words alone.
 //
 //   word 0   kind in bits 5:0, as of the host's; log2 of the pages of a range in 11:6, 52: all
 //            addresses; of drop_range the root of the user's table, page and all, or 0: of each;
