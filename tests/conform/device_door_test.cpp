@@ -333,48 +333,6 @@ TEST(DeviceDoor, TheExampleInRust) {
   std::filesystem::remove(program);
 }
 
-/// The adapter of docs/conform.md compiles as it stands there, and a model behind it comes up.
-TEST(DeviceDoor, DocumentHasAWholeAdapter) {
-  std::ifstream in(source + "/docs/conform.md");
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  const std::size_t begin = text.find("```c\n");
-  ASSERT_NE(begin, std::string::npos);
-  const std::string code = text.substr(begin + 5, text.find("\n```\n", begin) - begin - 4);
-  const std::string base = test::own_path("adapter");
-  std::ofstream(base + ".c") << code << R"(
-struct model { int unused; };
-struct model *model_new(int (*read)(void *, uint64_t, void *, uint64_t),
-                        int (*write)(void *, uint64_t, const void *, uint64_t), void *ctx) {
-  (void)read, (void)write, (void)ctx;
-  return calloc(1, sizeof(struct model));
-}
-void model_reset(struct model *m) { (void)m; }
-uint64_t model_register(struct model *m, uint32_t offset, unsigned bytes, int write,
-                        uint64_t value) {
-  (void)m, (void)bytes, (void)value;
-  const uint64_t idr[] = {0x0540001a, 0x01070006, 0, 0, 0, 0x14};
-  return !write && offset < 24 ? idr[offset / 4] : 0;
-}
-int model_translate(struct model *m, uint32_t sid, uint64_t iova, int write, uint64_t *pa) {
-  (void)m, (void)sid, (void)iova, (void)write, (void)pa;
-  return 0;
-}
-)";
-  const std::string build = IOMMUCHECK_DEVICE_C_COMPILER
-                            " -Wall -Wextra -Werror -shared -fPIC -I " +
-                            source + "/include -o " + base + ".so " + base + ".c";
-  ASSERT_EQ(std::system(build.c_str()), 0) << build;
-  const auto device = opened(base + ".so");
-  ASSERT_TRUE(device);
-  ConformOptions options = some(0);
-  options.only = "registers: *";
-  const auto result = run_conform(*device, options);
-  ASSERT_TRUE(result) << result.error().message;
-  EXPECT_EQ(result->deaths, 0U);
-  EXPECT_FALSE(result->held());  // its CR0 does nothing
-  for (const char* end : {".c", ".so"}) std::filesystem::remove(base + end);
-}
-
 /// What --out leaves of a finding is a program that shows it without iommucheck, and shows that a
 /// device that is right does something else.
 TEST(DeviceDoor, AFindingIsAProgramThatRunsByItself) {

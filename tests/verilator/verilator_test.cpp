@@ -155,21 +155,6 @@ TEST_F(Verilator, ADeviceThatIsWrongIsFound) {
               HasSubstr("the transaction port is not ready within 10000 clocks"));
 }
 
-// ---- the declarations for DPI ------------------------------------------------------------------
-
-TEST_F(Verilator, TheDocumentHasDeclarationsThatCompile) {
-  std::ifstream in(IOMMUCHECK_SOURCE_DIR "/docs/monitor.md");
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  const std::string fence = "```systemverilog\n";
-  const std::size_t begin = text.find(fence);
-  ASSERT_NE(begin, std::string::npos);
-  const std::string code = text.substr(begin + fence.size());
-  std::filesystem::create_directories(out_);
-  std::ofstream(out_ + "/document.sv") << code.substr(0, code.find("\n```\n") + 1);
-  const Ran ran = run("verilator --lint-only -Wall -Wno-DECLFILENAME '" + out_ + "/document.sv'");
-  EXPECT_EQ(ran.status, 0) << ran.output;
-}
-
 // ---- in a bench, watched ------------------------------------------------------------------------
 
 TEST_F(Verilator, TheBenchHolds) {
