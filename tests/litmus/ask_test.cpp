@@ -198,7 +198,6 @@ TEST(WordsDocument, HasThem) {
   }
   test::Document document(test::in_tree("docs/litmus.md"));
   document.put("words", table);
-  document.put("preludes", fmt::format("```\n{}```\n", built_in_preludes()));
   document.check();
 }
 
