@@ -50,7 +50,7 @@ struct PermittedAnswer {
   std::vector<std::string> reasons;
 };
 
-/// By their status, in the order in which each comes first.
+/// By their status, in the order in which each comes first. "ok" needs no reason.
 std::vector<PermittedAnswer> answers_of(std::string_view call, std::span<const CoverageLine> lines) {
   std::vector<PermittedAnswer> answers;
   for (const CoverageLine& line : lines) {
@@ -60,7 +60,7 @@ std::vector<PermittedAnswer> answers_of(std::string_view call, std::span<const C
     std::string reason = colon == std::string::npos ? std::string() : line.answer.substr(colon + 2);
     auto at = std::ranges::find(answers, status, &PermittedAnswer::status);
     if (at == answers.end()) at = answers.insert(at, {.status = status, .reasons = {}});
-    if (goes_without_saying(reason)) {
+    if (status == "ok" || goes_without_saying(reason)) {
       at->without_reason = true;
     } else if (std::ranges::find(at->reasons, reason) == at->reasons.end()) {
       at->reasons.push_back(std::move(reason));
@@ -69,16 +69,38 @@ std::vector<PermittedAnswer> answers_of(std::string_view call, std::span<const C
   return answers;
 }
 
+/// What is left of `answers` without those of `other`; all, where `other` has one that they lack.
+std::vector<PermittedAnswer> beyond(const std::vector<PermittedAnswer>& answers, const std::vector<PermittedAnswer>& other) {
+  std::vector<PermittedAnswer> rest = answers;
+  for (const PermittedAnswer& its : other) {
+    const auto at = std::ranges::find(rest, its.status, &PermittedAnswer::status);
+    if (at == rest.end() || at->without_reason < its.without_reason) return answers;
+    if (its.without_reason) at->without_reason = false;
+    for (const std::string& reason : its.reasons) {
+      if (std::erase(at->reasons, reason) == 0) return answers;
+    }
+  }
+  return rest;
+}
+
+/// Of a call that is "as map" those of map are not told again.
+std::vector<PermittedAnswer> told_of(const trace::CallInfo& call, std::span<const CoverageLine> lines) {
+  std::vector<PermittedAnswer> answers = answers_of(call.name, lines);
+  if (!call.text.starts_with("as ")) return answers;
+  return beyond(answers, answers_of(call.text.substr(3), lines));
+}
+
 std::string chapter_of(const trace::CallInfo& call, const std::string& arguments,
                        std::span<const CoverageLine> lines) {
-  std::string text = fmt::format("`{}({})` → {}: {}.\n\n", call.name, arguments,
-                                 to_string(call.result), call.text);
+  std::string text =
+      fmt::format("`{}({})` → {}: {}.\n", call.name, arguments, to_string(call.result), call.text);
   std::string plain, told;
-  for (const auto& [status, without_reason, reasons] : answers_of(call.name, lines)) {
+  for (const auto& [status, without_reason, reasons] : told_of(call, lines)) {
     if (without_reason) plain += fmt::format("{}{}", plain.empty() ? "- " : ", ", status);
     if (!reasons.empty()) told += fmt::format("- {}: {}\n", status, fmt::join(reasons, "; "));
   }
-  return text + plain + (plain.empty() ? "" : "\n") + told;
+  if (!plain.empty()) plain += '\n';
+  return text + (plain.empty() && told.empty() ? "" : "\n") + plain + told;
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ TEST(CallDocument, SaysEachAnswerOnceWithTheReasonsThatItHas) {
       {.call = "detach", .answer = "ok: it was there", .shown = "ATT-01", .why = {}},
       {.call = "detach", .answer = "EIO: with a colon", .shown = {}, .why = "nobody can"},
       {.call = "detach", .answer = "ok: it was there", .shown = "ATT-02", .why = {}},
-      {.call = "detach", .answer = "ok: not known", .shown = "ATT-02", .why = {}},
+      {.call = "detach", .answer = "EIO: another", .shown = "ATT-02", .why = {}},
       {.call = "detach", .answer = "ok", .shown = "ANS-01", .why = {}},
       {.call = "detach",
        .answer = "during an exit: ok",
@@ -63,10 +63,27 @@ TEST(CallDocument, SaysEachAnswerOnceWithTheReasonsThatItHas) {
   ASSERT_NE(detach, chapters.end());
   EXPECT_THAT(detach->text, HasSubstr("`detach(domain, device)` → "));
   EXPECT_THAT(detach->text, HasSubstr("\n\n- ok, ETIMEDOUT, ENODEV\n"
-                                      "- ok: it was there; not known\n"
-                                      "- EIO: with a colon\n"));
+                                      "- EIO: with a colon; another\n"));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("during an exit")));
   EXPECT_THAT(detach->text, ::testing::Not(HasSubstr("another call")));
+}
+
+/// What a call shares with the one that it is as, nobody reads twice.
+TEST(CallDocument, OfACallAsAnotherOnlyTheRestIsTold) {
+  const auto text_of = [](const std::vector<CoverageLine>& lines) {
+    const auto chapters = call_chapters(lines);
+    return std::ranges::find(chapters, "sva_unmap", &CallChapter::call)->text;
+  };
+  std::vector<CoverageLine> lines = {
+      {.call = "unmap", .answer = "ok", .shown = {}, .why = {}},
+      {.call = "unmap", .answer = "EIO: one", .shown = {}, .why = {}},
+      {.call = "sva_unmap", .answer = "ok: it was there", .shown = {}, .why = {}},
+      {.call = "sva_unmap", .answer = "EIO: one", .shown = {}, .why = {}}};
+  EXPECT_EQ(text_of(lines), "`sva_unmap(io_mm, iova, size)` → bytes: as unmap.\n");
+  lines.push_back({.call = "sva_unmap", .answer = "EIO: two", .shown = {}, .why = {}});
+  EXPECT_THAT(text_of(lines), ::testing::EndsWith("as unmap.\n\n- EIO: two\n"));
+  lines.push_back({.call = "unmap", .answer = "ENOMEM: three", .shown = {}, .why = {}});
+  EXPECT_THAT(text_of(lines), ::testing::EndsWith("as unmap.\n\n- ok\n- EIO: one; two\n"));
 }
 
 TEST(CallDocument, WhatNobodyHasSaidIsSeen) {
