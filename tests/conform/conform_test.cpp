@@ -596,8 +596,8 @@ class KnownDivergences {
   bool add(const KnownFinding& known, const std::string& version) {
     std::vector<Entry>& entries = entries_of(known.rule);
     const auto at = std::ranges::find(entries, known.id, &Entry::id);
-    static const std::regex manual("IHI 0070 ");
-    const std::string section = std::regex_replace(known.section, manual, "");
+    static const std::regex left_out("IHI 0070 |; arch [^;]*");
+    const std::string section = std::regex_replace(known.section, left_out, "");
     if (at == entries.end()) {
       entries.push_back({known.id, known.why, section, version});
       return told_.insert(known.id).second;
