@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What docs/interface.md says of each call and nobody writes by hand: its arguments, and each answer
-// that the interface permits, with its reason.
+// What docs/interface.md says of each call and nobody writes by hand: its arguments, and each
+// answer that the interface permits, with its reason.
 #pragma once
 
 #include <span>
