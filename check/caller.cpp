@@ -11,7 +11,11 @@ using spec::sva::Status;
 
 /// Neither what a caller must not do nor what the driver has not got.
 bool Caller::may_call(const Call& call) const {
-  return host_.has(call.kind) && is_claimed(call) && monitor_.interface().caller_may(call);
+  // Who frees a domain closes its fault queue before: INTERFACE does not say what becomes of it.
+  const bool has_queue = call.kind == spec::sva::CallKind::domain_free &&
+                         monitor_.interface().queue_of_domain(call.domain) != 0;
+  return host_.has(call.kind) && !has_queue && is_claimed(call) &&
+         monitor_.interface().caller_may(call);
 }
 
 void Caller::forget_rules() {

@@ -156,7 +156,10 @@ void UserOps::user_writes(u64 parent, u64 domain, const fuzz::Operation& operati
     const bool one = (how >> 3 & 3) == 0 && memory.words().has_entries();
     const u64 entries = one ? users_->entry : users_->entries;
     const u64 number = one ? 0 : operation.pa_page % (u64{1} << entries_lg2);
-    memory.set_entry(entries, number, {.kind = kinds[(how >> 8) % std::size(kinds)], .root = root});
+    memory.set_entry(entries, number,
+                     {.kind = kinds[(how >> 8) % std::size(kinds)],
+                      .root = root,
+                      .stalls = !machine_ && (how >> 16 & 3) == 0});
     if (keeps_rules) user_forgets(parent, domain, {.entry = number}, how >> 42);
     return;
   }
@@ -231,7 +234,10 @@ void UserOps::perform_user(const fuzz::Operation& operation) {
   switch (static_cast<UserKind>(operation.variant)) {
     case UserKind::commands: user_commands(domain, operation); break;
     case UserKind::access: user_accesses(operation); break;
-    case UserKind::events: user_events(parent, operation); break;
+    case UserKind::events:
+      user_events(parent, operation);
+      if (monitor_.findings().empty()) user_faults(parent, operation);
+      break;
     case UserKind::number: {
       Call call{.kind = CallKind::vdevice, .domain = parent, .device = device_of(operation)};
       call.number = operation.pa_page % 4;

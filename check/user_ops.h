@@ -54,6 +54,13 @@ class UserOps final : public CaseOps {
   u64 open_events(u64 parent, u64 how);
   bool meets_events(u32 device, u64 how);
   void read_events(u64 queue, u64 most);
+  // user_ops_faults.cpp: what waits for their answers
+  void user_faults(u64 parent, const fuzz::Operation& operation);
+  u64 open_faults(u64 domain, u64 how);
+  void lead_to_what_stalls(u64 domain, u64 how);
+  bool meets_faults(u32 device, u64 how);
+  void read_fault(u64 queue, u64 how);
+  void answer_fault(u64 how);
 
   /// What users of stage 2 domains keep in this case, once there is one.
   struct Users {

@@ -23,6 +23,7 @@ constexpr unsigned cd_ips_lsb = 32;
 constexpr u64 cd_aa64 = u64{1} << 41;
 constexpr u64 cd_hd = u64{1} << 42;
 constexpr u64 cd_ha = u64{1} << 43;
+constexpr u64 cd_stalls = u64{1} << 44;
 constexpr u64 cd_records = u64{1} << 45;
 constexpr u64 cd_aborts = u64{1} << 46;
 constexpr unsigned cd_asid_lsb = 48;
@@ -48,6 +49,7 @@ UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps, const
       words_(words),
       next_pa_(pa),
       output_size_(encoded_size(caps.oas_lg2)),
+      stalls_(caps.stall_model),
       httu_(words.has_entries() ? caps.httu : 0) {}
 
 template <class Tell>
@@ -210,6 +212,8 @@ bool UserMemory::set_entry(u64 first, u64 number, const UserEntry& content) {
     now.asid = outside ? 0 : asid_of(root);
     word0 |= u64{64 - input_bits()} | cd_write_back | cd_no_half_1 | (output_size_ << cd_ips_lsb) |
              cd_aa64 | cd_records | cd_aborts | (now.asid << cd_asid_lsb);
+    now.stalls = content.stalls && stalls_ == spec::StallModel::both;
+    if (now.stalls || stalls_ == spec::StallModel::always) word0 |= cd_stalls;
     if (httu_ >= 1) word0 |= cd_ha;
     if (httu_ >= 2) word0 |= cd_hd;
     word1 = root;

@@ -96,6 +96,7 @@ class UserMemory {
   const UserWords& words_;
   u64 next_pa_;
   u64 output_size_;
+  spec::StallModel stalls_;
   unsigned httu_;  // flags that the user lets hardware set: 1 access, 2 dirty state, too
   std::vector<u64> image_;
   u64 next_ = first_ipa;

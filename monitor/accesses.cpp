@@ -209,7 +209,7 @@ void TraceFeeder::observe_record(const trace::EventRecorded& event) {
   const spec::Access access = spec::access_in(dw);
   if (const auto stag = spec::stall_in(dw)) {
     smmu_.observe_stall(access.sid, access.ssid, access.ssv, *stag);
-    access_stalls(access, *stag);
+    access_stalls(access, dw);
   }
   bool possible = false;
   const auto compare = [&](const spec::Access& one) {

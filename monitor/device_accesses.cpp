@@ -101,7 +101,7 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
     const u32 stag = spec::stall_in(recorded->record.dw).value_or(0);
     case_.stalled_accesses.push_back(
         {.id = ++case_.stalls_seen, .sid = access.sid, .stag = stag, .access = access});
-    access_stalls(access, stag);
+    access_stalls(access, recorded->record.dw);
   }
   if (recorded->delivery != spec::Delivery::written) return false;
   emit(trace::smmu_agent(), trace::EventRecorded{.record = recorded->record.dw});

@@ -346,7 +346,8 @@ class TraceFeeder::Feeder {
     m_.user_sets_entry(static_cast<u64>(entry.parent), entry.entry,
                        {.kind = static_cast<spec::sva::UserEntryKind>(entry.kind),
                         .root = entry.root.value_or(0),
-                        .asid = entry.asid.value_or(0)});
+                        .asid = entry.asid.value_or(0),
+                        .stalls = entry.stalls.value_or(false)});
   }
   void operator()(const trace::Exit& exit) { m_.process_exits(static_cast<u64>(exit.mm)); }
   void operator()(const trace::Invalidate& invalidate) {

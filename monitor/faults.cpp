@@ -22,19 +22,20 @@ void Waits::gather() {
 }
 
 /// Its record was written.
-void Waits::access_stalls(const spec::Access& access, u32 stag) {
-  if (!access.ssv) return;
-  case_.stalled.push_back({access.sid, access.ssid, access.ssid});
-  interface_.fault_waits({.device = interface_.device_of(access.sid),
-                          .pasid = access.ssid,
-                          .iova = access.va,
-                          .prot = prot_wanted(access)},
-                         access.sid, stag);
+void Waits::access_stalls(const spec::Access& access, const std::array<u64, 4>& words) {
+  if (access.ssv) case_.stalled.push_back({access.sid, access.ssid, access.ssid});
+  interface_.stall_recorded({.device = interface_.device_of(access.sid),
+                             .pasid = access.ssv ? access.ssid : spec::sva::without_pasid,
+                             .iova = access.va,
+                             .prot = prot_wanted(access)},
+                            access.sid, spec::stall_in(words).value_or(0), words,
+                            spec::is_of_stage2(words));
 }
 
-/// What became of a record of the stream.
+/// What became of a record of the stream; of one that stalls access_stalls tells.
 void Waits::note_event(spec::Delivery delivery, u32 sid, const std::array<u64, 4>& words) {
-  if (delivery == spec::Delivery::written) interface_.event_recorded(sid, words);
+  const bool stalls = spec::stall_in(words).has_value();
+  if (delivery == spec::Delivery::written && !stalls) interface_.event_recorded(sid, words);
   if (delivery == spec::Delivery::overflows) interface_.event_was_lost();
 }
 
@@ -58,7 +59,8 @@ void Waits::stalls_end() {
 }
 
 void Waits::still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::string_view what) {
-  const Place place{device, sid, spec::sva::substream(pasid)};
+  const bool untagged = pasid == spec::sva::without_pasid;
+  const Place place{device, sid, untagged ? spec::sva::Substream{} : spec::sva::substream(pasid)};
   Finding finding =
       finding_of(rule, fmt::format("an access of {} {}", where_text(where(place)), what));
   finding.where = where(place);
@@ -104,6 +106,9 @@ void Waits::check_refused() {
 
 Waits::Over Waits::over_at(u32 device, spec::sva::Substream at) const {
   using spec::sva::State;
+  // On a user's domain an entry of the user's may lead there, whatever it promises now.
+  const bool users = !hardware_ && interface_.parent_of(interface_.domain_of(device)) != 0;
+  if (users) return Over::no;
   const spec::sva::Alternatives allowed = interface_.expected_during(device, at, 0);
   Over over = Over::gone;
   for (u32 i = 0; i < allowed.count; ++i) {

@@ -90,6 +90,7 @@ std::optional<UserRoute> Smmuv3UserFormat::route(const std::array<u64, 2>& struc
   route.entry_bytes = cd_bytes;
   route.pasid_bits = static_cast<u32>(ste.s1cdmax());
   route.linear = route.pasid_bits == 0 || ste.s1fmt() == 0 || ste.s1fmt() == 3;
+  route.never_waits = ste.s1stalld().value;
   if (route.pasid_bits == 0) return route;
   route.first = first_of(ste);
   return route;

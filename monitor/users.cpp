@@ -65,11 +65,13 @@ void UsersJudge::user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEnt
                          .entry = entry,
                          .kind = static_cast<trace::UserEntryKind>(content.kind),
                          .root = std::nullopt,
-                         .asid = std::nullopt};
+                         .asid = std::nullopt,
+                         .stalls = std::nullopt};
   if (content.kind == spec::sva::UserEntryKind::table) {
     event.root = content.root;
     event.asid = content.asid;
   }
+  if (content.stalls) event.stalls = true;
   emit(trace::environment_agent, event);
   interface_.user_sets_entry(parent, entry, content);
   users_memory_is_told();

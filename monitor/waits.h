@@ -41,7 +41,7 @@ class Waits : public Found {
   /// What the event has shown: who is answered by it, and what the SMMU and its caches have found.
   void gather();
 
-  void access_stalls(const spec::Access& access, u32 stag);
+  void access_stalls(const spec::Access& access, const std::array<u64, 4>& words);
   void note_event(spec::Delivery delivery, u32 sid, const std::array<u64, 4>& words);
   [[nodiscard]] std::optional<u32> free_group(u32 sid) const;
   bool page_requested(const spec::Access& access, PageAsked asked);

@@ -131,7 +131,8 @@ struct Fault {
   u32 pasid = no_pasid;
   u32 prot = 0;
   u64 iova = 0;
-  bool last = true;  ///< of its group: it is whole
+  bool last = true;    ///< of its group: it is whole
+  bool inner = false;  ///< on a user's route its own stage has made it: it is the user's to answer
 };
 
 /// What a user may know of what one of its devices has met: in the words of the backend, without a
@@ -143,7 +144,8 @@ struct Event {
 
 class FaultSink {
  public:
-  virtual void take(const Fault& fault) = 0;
+  /// Whether a user has it to answer.
+  virtual bool take(const Fault& fault) = 0;
   /// Nobody answers it. False: it is no user's.
   virtual bool tell(const Event& event) = 0;
   /// Requests were lost: groups that have begun may never become whole, or were answered.

@@ -256,10 +256,11 @@ int Core::device_init(u32 device, u32 features, u32 min, u32 max, bool has_mm_ex
   return sva_devices_.device_init(device, features, min, max, has_mm_exit);
 }
 
-/// Of a domain: no kind is built whose faults are a user's.
 int Core::fault_queue_open(u32 device, iommucheck_handle domain, u32 depth,
                            iommucheck_handle* queue) {
-  if (device == ~u32{0} || domain != 0) return -IOMMUCHECK_EINVAL;
+  const bool of_device = device != ~u32{0};
+  if (of_device == (domain != 0)) return -IOMMUCHECK_EINVAL;
+  if (!of_device) return faults_.open_for_user(domain, depth, queue);
   if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
   return faults_.open(device, depth, queue);
 }

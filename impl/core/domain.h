@@ -20,6 +20,7 @@ struct Domain {
   u32 dynamic = 0;               // dynamic domains and tasks of which it is the master
   iommucheck_handle master = 0;  // of a dynamic one
   iommucheck_handle events = 0;  // of an outer one: the event queue of its user
+  iommucheck_handle faults = 0;  // of a nested one: the queue of faults that wait
   Table* table = nullptr;        // of a paging one whose devices share it
   Space* space = nullptr;    // that of accesses without a PASID; of a dynamic one, of its walkers
   UsesOfHolder uses;         // of the table that its devices share

@@ -90,7 +90,8 @@ void Domains::release(Domain& domain) {
 int Domains::domain_free(iommucheck_handle handle) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
-  if (domain->has_devices() || domain->dynamic != 0 || domain->nested != 0 || domain->events != 0) {
+  if (domain->has_devices() || domain->dynamic != 0 || domain->nested != 0 || domain->events != 0 ||
+      domain->faults != 0) {
     return -IOMMUCHECK_EBUSY;
   }
   end_family(*domain);

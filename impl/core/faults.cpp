@@ -47,8 +47,15 @@ void Faults::shutdown() {
 }
 
 void Faults::release(FaultQueue& queue) {
-  queue_of_[queue.device] = 0;
+  if (queue.domain == 0) queue_of_[queue.device] = 0;
+  if (Domain* domain = domains_.find(queue.domain)) domain->faults = 0;
   queues_.release(queue);
+}
+
+/// The domain of a user's in which the device has met it, if it is the user's to answer.
+Domain* Faults::user_met(const Fault& fault, u32 device) {
+  Domain* domain = fault.inner ? events_.met_by(fault, device) : nullptr;
+  return domain != nullptr && domain->is_nested() ? domain : nullptr;
 }
 
 /// Null: as many wait as there are places.
@@ -58,7 +65,9 @@ Faults::Open* Faults::begin(const Fault& fault) {
   free_ = open->next;
   *open = Open();
   open->state = Open::State::lost;
-  open->counted = pasids_.fault_begins(fault.pasid);
+  u32 device = 0;
+  const bool users = devices_.device_of(fault, &device) && user_met(fault, device) != nullptr;
+  open->counted = !users && pasids_.fault_begins(fault.pasid);  // PASIDs of a user are others
   open->fault = fault;
   open->previous = last_;
   (last_ != nullptr ? last_->next : first_) = open;
@@ -114,9 +123,12 @@ void Faults::leave(Open& open) {
 }
 
 /// Whether `ending` says that the fault is to end, whoever would answer it.
-bool Faults::ends(const Open& open, const Ending& ending) const {
+bool Faults::ends(const Open& open, const Ending& ending) {
   u32 device = 0;
-  if (open.fault.pasid == no_pasid || !devices_.device_of(open.fault, &device)) return true;
+  if (!devices_.device_of(open.fault, &device)) return true;
+  const bool users = open.user != 0 || user_met(open.fault, device) != nullptr;
+  if (users) return ending.whose == Ending::Whose::queue && open.queue == ending.of;
+  if (open.fault.pasid == no_pasid) return true;
   switch (ending.whose) {
     case Ending::Whose::nobody: return false;
     case Ending::Whose::queue: return open.queue == ending.of;
@@ -137,6 +149,7 @@ void Faults::leave_queue(Open& open) {
   FaultQueue* queue = queues_.find(open.queue);
   if (queue != nullptr && open.state == Open::State::unread) --queue->unread;
   open.queue = 0;
+  open.user = 0;
   open.begun_to_read = false;  // who has its number cannot answer it any more
 }
 
@@ -186,6 +199,11 @@ void Faults::ask(Open& open, const Ending& ending) {
     send(open, Response::invalid);
     return;
   }
+  if (Domain* user = user_met(open.fault, device)) {
+    FaultQueue* its = queues_.find(user->faults);
+    if (its == nullptr || !put_in_queue(open, *its, device)) send(open, Response::invalid);
+    return;
+  }
   if (const Bond* bond = bonds_.fault_handler_of(device, open.fault.pasid)) {
     hand_over(open, device, bond->fault_word);
     return;
@@ -193,14 +211,7 @@ void Faults::ask(Open& open, const Ending& ending) {
   // Whoever handles the process's faults answers where the device has no queue.
   FaultQueue* queue = queue_of(device);
   if (queue != nullptr && bonds_.is_processes(device, open.fault.pasid)) {
-    if (queue->unread >= queue->depth) {
-      send(open, Response::invalid);
-      return;
-    }
-    open.state = Open::State::unread;
-    open.queue = queues_.handle(*queue);
-    open.device = device;
-    ++queue->unread;
+    if (!put_in_queue(open, *queue, device)) send(open, Response::invalid);
     return;
   }
   // Handlers that fault inside of handlers end somewhere.
@@ -219,9 +230,27 @@ void Faults::ask(Open& open, const Ending& ending) {
   }
 }
 
+/// False: it is full.
+bool Faults::put_in_queue(Open& open, FaultQueue& queue, u32 device) {
+  if (queue.unread >= queue.depth) return false;
+  open.state = Open::State::unread;
+  open.queue = queues_.handle(queue);
+  open.user = queue.domain;
+  open.device = device;
+  ++queue.unread;
+  return true;
+}
+
+/// Whose it is to answer is there still.
+bool Faults::is_answerable(const Open& open) {
+  if (open.user == 0) return bonds_.is_processes(open.device, open.fault.pasid);
+  Domain* user = user_met(open.fault, open.device);
+  return user != nullptr && domains_.handle(*user) == open.user;
+}
+
 /// A fault that was read now: a group is asked of when it is whole. Beyond the places that there
 /// are nobody is asked.
-void Faults::take(const Fault& fault, const Ending& ending) {
+bool Faults::take(const Fault& fault, const Ending& ending) {
   Open* open = find_begun(fault);
   if (open != nullptr) {
     add_page(*open, fault);
@@ -229,14 +258,15 @@ void Faults::take(const Fault& fault, const Ending& ending) {
     open = begin(fault);
     if (open != nullptr) open->state = Open::State::begun;
   }
-  if (!fault.last) return;
+  if (!fault.last) return false;
   if (open == nullptr) {
     backend_.answer(fault, Response::invalid);
-    return;
+    return false;
   }
   open->state = Open::State::lost;
   become_last(*open);
   ask(*open, ending);
+  return open->user != 0;
 }
 
 /// Of groups that have begun those that are to end do. False: not all of that acted.
@@ -278,7 +308,7 @@ bool Faults::go_on(const Ending& ending) {
       case Open::State::unread:
       case Open::State::read:
         // After a time-out nobody may have come back for those at a number that is given up.
-        if (ended || !bonds_.is_processes(open.device, open.fault.pasid)) {
+        if (ended || !is_answerable(open)) {
           answer(open, Response::invalid, its);
         }
         break;
@@ -312,7 +342,7 @@ bool Faults::drain(Ending ending) {
   bool all = go_on(ending);
   struct Sink final : FaultSink {
     Sink(Faults& f, const Ending& e) : faults(f), ending(e) {}
-    void take(const Fault& fault) override { faults.take(fault, ending); }
+    bool take(const Fault& fault) override { return faults.take(fault, ending); }
     bool tell(const Event& event) override { return faults.events_.tell(event); }
     void groups_lost() override { faults.lose_begun(); }
     Faults& faults;
@@ -350,6 +380,20 @@ int Faults::open(u32 device, u32 depth, iommucheck_handle* handle) {
   queue->device = device;
   queue->depth = depth;
   *handle = queue_of_[device] = queues_.handle(*queue);
+  return 0;
+}
+
+/// One domain has one; where it is full, or there is none, the user is told by its event queue.
+int Faults::open_for_user(iommucheck_handle handle, u32 depth, iommucheck_handle* opened) {
+  Domain* domain = domains_.find(handle);
+  const bool is_users = domain != nullptr && domain->is_nested() && !domain->zombie;
+  if (!is_users || depth == 0) return -IOMMUCHECK_EINVAL;
+  if (domain->faults != 0) return -IOMMUCHECK_EBUSY;
+  FaultQueue* queue = queues_.allocate(platform_);
+  if (queue == nullptr) return -IOMMUCHECK_ENOMEM;
+  queue->domain = handle;
+  queue->depth = depth;
+  *opened = domain->faults = queues_.handle(*queue);
   return 0;
 }
 

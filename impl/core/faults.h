@@ -15,6 +15,7 @@ class Batch;
 class Bonds;
 class Devices;
 class Domains;
+struct Domain;
 class Pasids;
 class SvaDevices;
 class UserEvents;
@@ -27,12 +28,13 @@ struct Ending {
   u32 pasid = 0;
 };
 
-/// Where the faults of a device's processes go.
+/// Where the faults of a device's processes go, or of a user's domain.
 struct FaultQueue {
   bool used = false;
   u32 index = 0;
   u32 generation = 0;
-  u32 device = 0;
+  u32 device = 0;                ///< where `domain` is 0
+  iommucheck_handle domain = 0;  ///< a user's
   u32 depth = 0;
   u32 unread = 0;
   u32 group = 0;  // the last one that was given: none comes again, so that a late answer finds none
@@ -67,6 +69,7 @@ class Faults {
 
   // The calls of driver.h; results and errors as stated there.
   int open(u32 device, u32 depth, iommucheck_handle* queue);
+  int open_for_user(iommucheck_handle domain, u32 depth, iommucheck_handle* queue);
   int read(iommucheck_handle queue, iommucheck_fault& fault);
   int respond(iommucheck_handle queue, u32 device, u32 pasid, u32 group, u32 response);
   int close(iommucheck_handle queue);
@@ -112,6 +115,7 @@ class Faults {
     u32 device = 0;  ///< of a queue's or handler's
     u32 group = 0;
     iommucheck_handle queue = 0;  ///< 0, and `read`: a handler's
+    iommucheck_handle user = 0;   ///< a user's domain, where it is in the queue of one
     Fault fault;                  ///< the first page
     Page* further = nullptr;      ///< the pages behind it
     Page* told = nullptr;         ///< the last of these that was read
@@ -132,13 +136,16 @@ class Faults {
   Open* find_begun(const Fault& fault);
   void add_page(Open& open, const Fault& fault);
 
-  bool ends(const Open& open, const Ending& ending) const;
+  bool ends(const Open& open, const Ending& ending);
   bool send(Open& open, Response response);
   void over(Open& open);
   void leave_queue(Open& open);
   void ask(Open& open, const Ending& ending);
   void become_last(Open& open);
-  void take(const Fault& fault, const Ending& ending);
+  bool take(const Fault& fault, const Ending& ending);
+  Domain* user_met(const Fault& fault, u32 device);
+  bool is_answerable(const Open& open);
+  bool put_in_queue(Open& open, FaultQueue& queue, u32 device);
   bool go_on(const Ending& ending);
   bool end_begun(const Ending& ending);
   void lose_begun();

@@ -59,6 +59,8 @@ class UserEvents {
   u32 queues();
   void shutdown();
 
+  /// The domain that the device has met with it; null: nobody knows, or none.
+  Domain* met_by(const Fault& fault, u32 device);
   /// False: it is no user's.
   bool tell(const Event& event);
 
@@ -71,7 +73,6 @@ class UserEvents {
   }
   int open(iommucheck_handle parent, u32 depth, iommucheck_handle* queue);
   void release(EventQueue& queue);
-  Domain* met_by(const Fault& fault, u32 device);
   iommucheck_handle events_of(const Fault& fault, u32* number);
 
   const Platform& platform_;

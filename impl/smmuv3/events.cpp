@@ -63,7 +63,8 @@ Fault Events::fault_of(const Record& record) {
   return {.id = stream_id << stream_lsb | stag,
           .pasid = bit(record.word0, 11) ? static_cast<u32>(bits(record.word0, 31, 12)) : no_pasid,
           .prot = prot_of(record.word1),
-          .iova = record.iova};
+          .iova = record.iova,
+          .inner = is_users(record)};
 }
 
 /// Of what a record says a user may be told, if its device is one of a user's: faults of stage 1,
@@ -124,12 +125,10 @@ u32 Events::drain(FaultSink& sink) {
   for (; ((event_prod_ ^ event_cons_) & index_mask) != 0; ++count) {
     const Record record = read_record();
     event_cons_ = (event_cons_ + 1) & index_mask;
+    // Who has it to answer is not told of it as of one that has ended.
+    if (record.stalled && sink.take(fault_of(record))) continue;
     const bool told = is_users(record) && sink.tell(event_of(record));
-    if (record.stalled) {
-      sink.take(fault_of(record));
-    } else if (!told) {
-      log_record(record);
-    }
+    if (!told && !record.stalled) log_record(record);
   }
   // The loads of the records come before their slots are given back: an ordered write orders stores
   // alone.

@@ -713,17 +713,20 @@ struct iommucheck_driver {
   int (*io_mm_get_attr)(void* self, iommucheck_handle io_mm, uint32_t attr, uint64_t* value);
   int (*task_get_attr)(void* self, iommucheck_handle token, uint32_t attr, uint64_t* value);
 
-  /* Faults that wait to a queue: those at the PASIDs of the device's processes, or of a user's
-   * domain (device = UINT32_MAX; else domain = 0). A queue holds `depth` groups that nobody has
-   * read; one that finds no place is answered "invalid". It is known to the queue when handle_irq
-   * of the event queue returned. open: ENODEV (no such device), EINVAL (both or neither; depth 0;
-   * sva_device_init has not asked for IOMMUCHECK_SVA_IOPF; not a user's domain), EBUSY (a second
-   * one), ENOMEM. read: the oldest unread fault; the caller sets size and abi. `group` is a number
-   * that the queue gives once in its life. EAGAIN (none), EINVAL (no such queue). respond:
-   * IOMMUCHECK_FAULT_*; success: the access is made again. A group is answered once, by its device
-   * and PASID, of a handler's faults with queue 0: EINVAL (no such queue or answer; it was
-   * answered, or an unbind, exit, detach or removal has ended it). ETIMEDOUT: answered, but the
-   * access may wait until recovery. close: ends those that wait, read or not. EINVAL, ETIMEDOUT. */
+  /* Faults that wait to a queue: those at the PASIDs of the device's processes, or what stage 1
+   * of a user makes of devices on a NESTED or NESTED_PASID domain (device = UINT32_MAX; else
+   * domain = 0), which is told to no event queue then; without a PASID `pasid` is UINT32_MAX. A
+   * queue holds `depth` groups that nobody has read; one that finds no place is answered
+   * "invalid". It is known to the queue when handle_irq of the event queue returned. open: ENODEV
+   * (no such device), EINVAL (both or neither; depth 0; sva_device_init has not asked for
+   * IOMMUCHECK_SVA_IOPF; not a user's domain), EBUSY (a second one; and so is domain_free of a
+   * domain with one), ENOMEM. read: the oldest unread fault; the caller sets size and abi.
+   * `group` is a number that the queue gives once in its life. EAGAIN (none), EINVAL (no such
+   * queue). respond: IOMMUCHECK_FAULT_*; success: the access is made again. A group is answered
+   * once, by its device and PASID, of a handler's faults with queue 0: EINVAL (no such queue or
+   * answer; it was answered, or an unbind, exit, detach or removal has ended it). ETIMEDOUT:
+   * answered, but the access may wait until recovery. close: ends those that wait, read or not.
+   * EINVAL, ETIMEDOUT. */
   int (*fault_queue_open)(void* self, uint32_t device, iommucheck_handle domain, uint32_t depth,
                           iommucheck_handle* queue);
   int (*fault_queue_read)(void* self, iommucheck_handle queue, struct iommucheck_fault* fault);

@@ -780,9 +780,11 @@ struct iommucheck_event_user_entry {
   uint64_t kind; /* UserEntryKind */
   uint64_t root; /* ? u64: of the table */
   uint64_t asid; /* ? u64: the same */
+  uint64_t stalls; /* ? bool: faults by it are to wait */
 };
 #define IOMMUCHECK_USER_ENTRY_ROOT (1ull << 0)
 #define IOMMUCHECK_USER_ENTRY_ASID (1ull << 1)
+#define IOMMUCHECK_USER_ENTRY_STALLS (1ull << 2)
 
 /* UserFetch: an SMMU translates there by stage 1 of a user's, and caches what it fetched of that */
 struct iommucheck_event_user_fetch {

@@ -739,7 +739,7 @@ IOMMUCHECK_REPORT int iommucheck_report_user_map(
 
 IOMMUCHECK_REPORT int iommucheck_report_user_entry(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t parent,
-    uint64_t entry, uint64_t kind, uint64_t root, uint64_t asid) {
+    uint64_t entry, uint64_t kind, uint64_t root, uint64_t asid, uint64_t stalls) {
   struct iommucheck_event_user_entry it;
   iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_ENTRY, agent, known);
   it.parent = parent;
@@ -747,6 +747,7 @@ IOMMUCHECK_REPORT int iommucheck_report_user_entry(
   it.kind = kind;
   it.root = root;
   it.asid = asid;
+  it.stalls = stalls;
   return iommucheck_monitor_report(monitor, &it.head);
 }
 

@@ -51,7 +51,8 @@ struct PermittedAnswer {
 };
 
 /// By their status, in the order in which each comes first. "ok" needs no reason.
-std::vector<PermittedAnswer> answers_of(std::string_view call, std::span<const CoverageLine> lines) {
+std::vector<PermittedAnswer> answers_of(std::string_view call,
+                                        std::span<const CoverageLine> lines) {
   std::vector<PermittedAnswer> answers;
   for (const CoverageLine& line : lines) {
     if (line.call != call || line.beside) continue;
@@ -70,7 +71,8 @@ std::vector<PermittedAnswer> answers_of(std::string_view call, std::span<const C
 }
 
 /// What is left of `answers` without those of `other`; all, where `other` has one that they lack.
-std::vector<PermittedAnswer> beyond(const std::vector<PermittedAnswer>& answers, const std::vector<PermittedAnswer>& other) {
+std::vector<PermittedAnswer> beyond(const std::vector<PermittedAnswer>& answers,
+                                    const std::vector<PermittedAnswer>& other) {
   std::vector<PermittedAnswer> rest = answers;
   for (const PermittedAnswer& its : other) {
     const auto at = std::ranges::find(rest, its.status, &PermittedAnswer::status);
@@ -84,7 +86,8 @@ std::vector<PermittedAnswer> beyond(const std::vector<PermittedAnswer>& answers,
 }
 
 /// Of a call that is "as map" those of map are not told again.
-std::vector<PermittedAnswer> told_of(const trace::CallInfo& call, std::span<const CoverageLine> lines) {
+std::vector<PermittedAnswer> told_of(const trace::CallInfo& call,
+                                     std::span<const CoverageLine> lines) {
   std::vector<PermittedAnswer> answers = answers_of(call.name, lines);
   if (!call.text.starts_with("as ")) return answers;
   return beyond(answers, answers_of(call.text.substr(3), lines));

@@ -411,8 +411,11 @@ std::string text_of(const Answer& answer, CallKind kind, const Names& names,
     const char* access = (fault.prot & spec::sva::prot_write) != 0  ? "w"
                          : (fault.prot & spec::sva::prot_exec) != 0 ? "x"
                                                                     : "r";
-    return fmt::format("fault({}, {}, {:#x}, {}, {})", names.device_name(fault.device),
-                       names.written_pasid(fault.pasid), fault.iova, access, fault.group);
+    const std::string pasid = fault.pasid == spec::sva::without_pasid
+                                  ? "none"
+                                  : fmt::format("{}", names.written_pasid(fault.pasid));
+    return fmt::format("fault({}, {}, {:#x}, {}, {})", names.device_name(fault.device), pasid,
+                       fault.iova, access, fault.group);
   }
   if (kind == CallKind::event_read) {
     if (observed.event.lost) return "lost";

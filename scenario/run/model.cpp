@@ -443,6 +443,28 @@ u32 prot_of(const Probing& probing) {
                                  : spec::sva::prot_read;
 }
 
+spec::sva::EventWords record_words(const Probing& probing, spec::EventType type) {
+  spec::EventFields fields;
+  fields.instruction = probing.access == 'x';
+  fields.read = probing.access != 'w';
+  fields.input_address = probing.iova;
+  if (probing.at.present) fields.ssid = probing.at.number;
+  return spec::record_of(type, fields).dw;
+}
+
+/// Of a user's, which a full queue leaves to its event queue: what it wants is not mapped, or not
+/// so.
+spec::sva::EventWords words_of_stall(const spec::sva::Interface& interface,
+                                     const Probing& probing) {
+  const auto promised = interface.expected_during(probing.device, probing.at, probing.iova);
+  bool is_mapped = false;
+  for (u32 i = 0; i < promised.count; ++i) {
+    is_mapped |= promised.promises[i].state == spec::sva::State::mapped;
+  }
+  return record_words(probing,
+                      is_mapped ? spec::EventType::f_permission : spec::EventType::f_translation);
+}
+
 }  // namespace
 
 /// Where there is one: for each page, with one number for all.
@@ -472,7 +494,7 @@ u64 Model::make_access(const Probing& probing, const Reached& reached) {
   if (reached.fault != "F.wait") return 0;
   const u64 id = ++stalls_;
   const bool asks = world_.devices[probing.device].faults == WorldDevice::Faults::pri;
-  const u32 pasid = probing.at.number;
+  const u32 pasid = probing.at.present ? probing.at.number : spec::sva::without_pasid;
   const u32 name = asks ? spec::sva::request_name(pasid, probing.group) : static_cast<u32>(id);
   Named& group = named_[{probing.device, name}];
   if (!is_waiting(probing.device, name, true)) group = {group.round + 1, {}};
@@ -483,8 +505,12 @@ u64 Model::make_access(const Probing& probing, const Reached& reached) {
                                      .iova = probing.iova,
                                      .prot = prot_of(probing),
                                      .last = probing.last || !asks};
+  const u64 domain = interface_->domain_of(probing.device);
   if (asks) {
     interface_->page_is_requested(fault, probing.device, name);
+  } else if (domain != 0 && interface_->parent_of(domain) != 0) {
+    interface_->stall_recorded(fault, probing.device, name, words_of_stall(*interface_, probing),
+                               false);
   } else {
     interface_->fault_waits(fault, probing.device, name);
   }
@@ -508,13 +534,8 @@ void Model::record_event(const Probing& probing, const std::string& fault) {
                          : beyond              ? EventType::c_bad_substreamid
                                                : EventType::c_bad_cd;
   if (type == EventType::none) return;
-  spec::EventFields fields;
-  fields.instruction = probing.access == 'x';
-  fields.read = probing.access != 'w';
-  fields.input_address = probing.iova;
-  if (probing.at.present) fields.ssid = probing.at.number;
   const auto& streams = interface_->stream_ids(probing.device);
-  interface_->event_recorded(streams.front(), spec::record_of(type, fields).dw);
+  interface_->event_recorded(streams.front(), record_words(probing, type));
   interface_->faults_are_read();
 }
 

@@ -69,6 +69,7 @@ class Story {
   void step(const scenario::UserEntry& entry);
   u64 user_table(const std::string& name);
   UserEntries& user_entries(const std::string& name);
+  [[nodiscard]] bool users_answer_faults() const;
   u64 user_entry_of(const std::string& table);
   bool change_user_table(const scenario::Change& change, u32 prot);
   void add_structure(const scenario::Invoke& invoke, spec::sva::Call& call);

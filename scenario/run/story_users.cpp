@@ -56,13 +56,24 @@ Story::UserEntries& Story::user_entries(const std::string& name) {
   return user_entries_[name] = made;
 }
 
+/// A queue is opened for the faults of a domain: then its user's entries ask that they wait.
+bool Story::users_answer_faults() const {
+  return std::ranges::any_of(scenario_.steps, [&](const scenario::Step& step) {
+    const auto* invoke = std::get_if<scenario::Invoke>(&step.what);
+    const bool opens = invoke != nullptr && invoke->call.text == "fault_queue_open";
+    return opens && !invoke->arguments.empty() && !names_.device(invoke->arguments[0].word);
+  });
+}
+
 /// The one entry of a structure without PASIDs that leads to the table.
 u64 Story::user_entry_of(const std::string& table) {
   const auto known = user_entry_of_.find(table);
   if (known != user_entry_of_.end()) return known->second;
   const u64 root = user_table(table);
   const u64 entry = subject_.users()->new_entries(1);
-  subject_.users()->set_entry(entry, 0, {.kind = UserEntryKind::table, .root = root});
+  const spec::sva::UserEntry its{
+      .kind = UserEntryKind::table, .root = root, .stalls = users_answer_faults()};
+  subject_.users()->set_entry(entry, 0, its);
   return user_entry_of_[table] = entry;
 }
 
@@ -84,7 +95,9 @@ void Story::step(const scenario::UserEntry& entry) {
   } else if (entry.entry.text == "outside") {
     content.kind = UserEntryKind::outside;
   } else if (entry.entry.text != "empty") {
-    content = {.kind = UserEntryKind::table, .root = user_table(entry.entry.text)};
+    content = {.kind = UserEntryKind::table,
+               .root = user_table(entry.entry.text),
+               .stalls = users_answer_faults()};
   }
   const bool made = table.at != 0 && subject_.users()->set_entry(table.at, number, content);
   if (!made) differ("an entry of the user's PASID table", "it has no place there");

@@ -8,6 +8,7 @@ namespace iommucheck::spec {
 namespace {
 
 constexpr unsigned stall_bit = 31;  // of the second word, where the type has it
+constexpr unsigned stage2_bit = 39;
 
 EventFields fields_as(const Access& access, AccessKind seen) {
   EventFields fields;
@@ -59,6 +60,8 @@ std::optional<u16> stall_in(const std::array<u64, event_words>& record) {
   if (!bit(record[1], stall_bit)) return std::nullopt;
   return static_cast<u16>(record[1]);
 }
+
+bool is_of_stage2(const std::array<u64, event_words>& record) { return bit(record[1], stage2_bit); }
 
 bool is_same_event(const EventRecord& own, const std::array<u64, event_words>& came) {
   if (bit(own.dw[1], stall_bit)) return false;

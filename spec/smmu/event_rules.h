@@ -28,6 +28,9 @@ Access access_in(const std::array<u64, event_words>& record);
 /// The STAG of a record with Stall = 1.
 std::optional<u16> stall_in(const std::array<u64, event_words>& record);
 
+/// Whether a record of a translation fault says S2 = 1: what stage 2 has made, and the host's.
+bool is_of_stage2(const std::array<u64, event_words>& record);
+
 /// What becomes of a record. IHI 0070 7.2.1, 7.4.
 enum class Delivery : u8 {
   written,

@@ -119,7 +119,9 @@ std::string leak_text(const Leak& leak) {
     case Leak::Kind::bond: return device + " is bound at " + pasid;
     case Leak::Kind::token:
       return "token " + hex(leak.handle) + " of " + device + " is not given back";
-    case Leak::Kind::queue: return "queue " + hex(leak.handle) + " of " + device + " is not closed";
+    case Leak::Kind::queue:
+      return "queue " + hex(leak.handle) +
+             (leak.device == no_device ? std::string() : " of " + device) + " is not closed";
     case Leak::Kind::quarantined_pasid: return pasid + " is in quarantine";
   }
   return "";
@@ -237,7 +239,9 @@ std::string dump(const InterfaceState& s) {
     const Queue& queue = s.queues[i];
     if (queue.handle == 0) continue;
     text += "queue " + hex(queue.handle) +
-            (queue.parent != 0 ? named("of", queue.parent) : named("device", queue.device)) +
+            (queue.parent != 0   ? named("of", queue.parent)
+             : queue.domain != 0 ? named("domain", queue.domain)
+                                 : named("device", queue.device)) +
             named("depth", queue.depth) + "\n";
   }
   s.for_each_user_event([&](u32 i) {
@@ -254,7 +258,8 @@ std::string dump(const InterfaceState& s) {
     text += "fault at " + hex(fault.iova) + named("device", fault.device) +
             named("pasid", fault.pasid) + named("prot", fault.prot) +
             named("state", static_cast<u64>(fault.state)) + named("unsure", fault.unsure) +
-            named("group", fault.group) + named("told", fault.told) + "\n";
+            named("group", fault.group) + named("told", fault.told) +
+            (fault.user == 0 ? "" : named("user", fault.user) + named("loose", fault.loose)) + "\n";
   });
   for (u32 i = 0; i < s.walkers.size(); ++i) {
     text += "walker" + named("", s.walkers[i].number) + named("space", s.walkers[i].space) +

@@ -170,7 +170,8 @@ struct Substream {
 
 constexpr Substream substream(u32 number) { return {.present = true, .number = number}; }
 
-inline constexpr u32 no_device = ~u32{0};  ///< fault_queue_open: of a domain
+inline constexpr u32 no_device = ~u32{0};            ///< fault_queue_open: of a domain
+inline constexpr u32 without_pasid = pasid_unknown;  ///< of a fault at a user's domain: it has none
 
 /// Answers to a fault: the values of the C interface.
 inline constexpr u32 response_success = 0;
@@ -278,6 +279,7 @@ struct UserEntry {
   UserEntryKind kind = UserEntryKind::empty;
   u64 root = 0;  ///< of the table, an IPA
   u64 asid = 0;
+  bool stalls = false;  ///< it asks that faults wait: a bad entry for a device that may not
 };
 
 /// What the lists of a call are in that outlives its caller.

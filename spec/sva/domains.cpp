@@ -97,6 +97,8 @@ Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circu
     set.add(Reason::it_is_the_parent_of_a_nested_domain);
   } else if (s.event_queue_of(index) != 0) {
     set.add(Reason::its_user_has_an_event_queue);
+  } else if (s.queue_of_domain(index) != 0) {
+    set.add(Reason::its_faults_have_a_queue);
   } else {
     set.add(Reason::nothing_is_attached_to_it);
     if (!is_dynamic(s.spaces[index])) may_time_out(set, around);

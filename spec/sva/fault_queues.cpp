@@ -10,6 +10,7 @@
 #include "spec/sva/faults.h"
 #include "spec/sva/tables.h"
 #include "spec/sva/user_events.h"
+#include "spec/sva/user_faults.h"
 
 namespace iommucheck::spec::sva {
 
@@ -18,6 +19,7 @@ namespace {
 /// Whether a call in progress may be ending it.
 bool is_contested(const InterfaceState& s, const Waiting& fault) {
   if (s.tickets.overflowed()) return true;
+  if (fault.user != 0) return may_end_users_fault(s, fault);
   const u32 number = s.find_number(fault.pasid);
   const u32 process = number == 0 ? 0 : s.numbers[number].space;
   bool contested = false;
@@ -56,10 +58,14 @@ bool is_half_read(const Waiting& fault) {
   return fault.state == FaultState::unread && fault.told != 0;
 }
 
-/// visit(index) of those of a queue, the first recorded first.
+/// visit(index) of those of a queue, or that may be, the first recorded first.
 template <class Visit>
 void in_order(const InterfaceState& s, u32 queue, Visit visit) {
-  s.in_order(s.waitings, [&](const Waiting& fault) { return fault.queue == queue; }, visit);
+  const bool of_user = s.queues[queue].domain != 0;
+  const auto its = [&](const Waiting& fault) {
+    return fault.queue == queue || (of_user && fault.loose != 0);
+  };
+  s.in_order(s.waitings, its, visit);
 }
 
 bool was_given(const InterfaceState& s, u32 queue, u32 group) {
@@ -77,6 +83,11 @@ HandlerOpen has_any_handler(const InterfaceState& s, u32 device) {
     any = std::max(any, bond.state == BondState::active ? HandlerOpen::yes : HandlerOpen::perhaps);
   });
   return any;
+}
+
+std::string place_text(u32 device, u32 pasid) {
+  return "device " + std::to_string(device) +
+         (pasid == without_pasid ? " without a PASID" : ", PASID " + std::to_string(pasid));
 }
 
 u32 find_group(const InterfaceState& s, const Call& call) {
@@ -98,14 +109,16 @@ u32 find_group(const InterfaceState& s, const Call& call) {
 
 // --- open ---
 
-/// INTERFACE "Faults"; "Errors and their order". A queue of a domain is a user's domain's.
+/// INTERFACE "Faults"; "Errors and their order".
 Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
-  if (call.device == no_device || call.domain != 0) {
+  const bool of_device = call.device != no_device;
+  if (of_device == (call.domain != 0)) {
     set.add(Reason::one_device_or_one_domain);
-    if (call.device != no_device) judge_device(s, call, set);
+    if (of_device) judge_device(s, call, set);
     return set;
   }
+  if (!of_device) return permitted_queue_open_of_domain(s, call, around);
   judge_device(s, call, set);
   if (call.depth == 0) set.add(Reason::no_group_has_a_place_in_it);
   if (!s.device_has_iommu(call.device)) return set;
@@ -126,11 +139,14 @@ Permitted permitted_queue_open(const InterfaceState& s, const Call& call, Circum
 
 void apply_queue_open(InterfaceState& s, const Call& call, const Observed& observed) {
   if (observed.status != Status::ok) return;
-  s.devices.edit(s.trail, call.device).was_read = 1;
+  const u32 domain = call.device == no_device ? s.find(call.domain) : 0;
   const u32 index = s.queues.allocate(
-      s.trail, {.handle = observed.value, .device = call.device, .depth = call.depth});
+      s.trail,
+      {.handle = observed.value, .device = call.device, .depth = call.depth, .domain = domain});
   s.forest.erase(s.freed_queues, observed.value, observed.value);
   s.forest.insert(s.queue_at, {.first = observed.value, .last = observed.value, .tag = index});
+  if (domain != 0) return queue_of_domain_opened(s, index);
+  s.devices.edit(s.trail, call.device).was_read = 1;
   // Those that nobody has read yet may go there.
   enable_requests(s, call.device);
   s.for_each_waiting([&](u32 i) {
@@ -169,6 +185,12 @@ Permitted permitted_queue_read(const InterfaceState& s, const Call& call) {
 
 namespace {
 
+/// What has no PASID may be told with 0 as well, which the answer has then.
+bool is_place(const Waiting& fault, const FaultRecord& record) {
+  const bool untagged = fault.pasid == without_pasid && record.pasid == 0;
+  return fault.device == record.device && (fault.pasid == record.pasid || untagged);
+}
+
 /// The one that a record is of: whatever stands before it may not be there.
 u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std::string* why) {
   u32 found = 0;
@@ -178,16 +200,16 @@ u32 find_read(const InterfaceState& s, u32 queue, const FaultRecord& record, std
     const GroupPage page = page_to_tell(s, fault);
     // Of one that an answer may have ended the rest went with it: another number is another's.
     const bool another = is_half_read(fault) && fault.unsure != 0 && record.group != fault.group;
-    const bool same = fault.device == record.device && fault.pasid == record.pasid &&
-                      is_page(page, record.iova, record.prot) && !another;
+    const bool same =
+        is_place(fault, record) && is_page(page, record.iova, record.prot) && !another;
     if (same) {
       found = i;
       return false;
     }
     if (fault.unsure != 0 || is_contested(s, fault)) return true;
     if (why != nullptr) {
-      *why = "the oldest unread is of device " + std::to_string(fault.device) + ", PASID " +
-             std::to_string(fault.pasid) + ", " + hex(page.iova) + ", prot " + hex(page.prot);
+      *why = "the oldest unread is of " + place_text(fault.device, fault.pasid) + ", " +
+             hex(page.iova) + ", prot " + hex(page.prot);
     }
     return false;
   });
@@ -248,6 +270,10 @@ void apply_queue_read(InterfaceState& s, const Call& call, const Observed& obser
   Waiting& fault = s.waitings.edit(s.trail, index);
   fault.state = FaultState::unread;
   fault.unsure = 0;
+  fault.queue = queue;
+  fault.user = s.queues[queue].domain;
+  fault.pasid = observed.fault.pasid;
+  fault.loose = 0;
   fault.group = observed.fault.group;
   const bool first = fault.told == 0;
   tell_page(s, index);
@@ -326,7 +352,7 @@ namespace {
 void close_queue(InterfaceState& s, u32 index) {
   s.for_each_waiting([&](u32 i) {
     if (s.waitings[i].queue != index) return;
-    if (s.waitings[i].state == FaultState::reported) {
+    if (s.waitings[i].state == FaultState::reported || s.waitings[i].loose != 0) {
       s.waitings.edit(s.trail, i).queue = 0;
     } else {
       drop_group(s, i);
@@ -421,8 +447,7 @@ namespace {
 Verdict mishandled(const FaultRecord& fault, const std::string& what) {
   return {.ok = false,
           .rule = rule::FAULT_HANDLED,
-          .message = "the fault handler of device " + std::to_string(fault.device) + ", PASID " +
-                     std::to_string(fault.pasid) + " " + what};
+          .message = "the fault handler of " + place_text(fault.device, fault.pasid) + " " + what};
 }
 
 /// The handler is there with that word, or a call in progress takes it away or sets it.
@@ -532,7 +557,9 @@ void appears(InterfaceState& s, u32 index) {
   fault.order = s.faults_seen;
   fault.state = FaultState::reported;
   const bool handled = fault.bond != 0 && s.bonds[fault.bond].handled != 0;
-  fault.queue = handled ? records::by_handler : s.queue_of(fault.device);
+  fault.queue = fault.user != 0 ? s.queue_of_domain(fault.user)
+                : handled       ? records::by_handler
+                                : s.queue_of(fault.device);
   u32 before = 0;
   s.for_each_waiting([&](u32 i) {
     const bool other = i != index && s.waitings[i].queue == fault.queue;
@@ -540,8 +567,8 @@ void appears(InterfaceState& s, u32 index) {
   });
   const bool tight = fault.queue != 0 && !handled && before >= s.queues[fault.queue].depth;
   fault.tight = tight ? 1 : 0;
-  const bool routed = is_routed(s, fault.device, fault.pasid) && !is_contested(s, fault);
-  if (!routed) fault.unsure = 1;
+  const bool routed = fault.user != 0 ? fault.loose == 0 : is_routed(s, fault.device, fault.pasid);
+  if (!routed || is_contested(s, fault)) fault.unsure = 1;
 }
 
 /// The first page of a group, or a stall.
@@ -560,11 +587,19 @@ u32 begins(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag) {
 
 }  // namespace
 
-void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag) {
+u64 fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag, bool outer) {
   // What had the name before has ended.
   if (const u32 before = find_named(s, sid, stag)) drop_group(s, before);
-  if (!s.device_exists(fault.device)) return;
-  appears(s, begins(s, fault, sid, stag));
+  if (!s.device_exists(fault.device)) return 0;
+  bool loose = false;
+  const u32 user = outer ? 0 : users_domain_met(s, fault.device, fault.pasid, &loose);
+  if (user == 0 && fault.pasid == without_pasid) return 0;  // the host's own, which it ends
+  const u32 index = begins(s, fault, sid, stag);
+  Waiting& waiting = s.waitings.edit(s.trail, index);
+  waiting.user = user;
+  waiting.loose = loose ? 1 : 0;
+  appears(s, index);
+  return user != 0 ? s.waitings[index].order : 0;
 }
 
 void page_is_requested(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 name) {
@@ -593,9 +628,28 @@ void begun_groups_are_lost(InterfaceState& s) {
   });
 }
 
+namespace {
+
+/// Of an event of what waits: its fault queue surely has it, or who knows.
+void judge_events_that_wait(InterfaceState& s) {
+  const auto is_taken = [&](const Waiting& fault) {
+    const bool there = fault.state == FaultState::unread || fault.state == FaultState::read;
+    return there && fault.queue != 0 && fault.unsure == 0 && !is_contested(s, fault);
+  };
+  s.for_each_user_event([&](u32 i) {
+    const u64 waits = s.user_events[i].waits;
+    if (waits == 0 || s.user_events[i].state != EventState::reported) return;
+    bool taken = false;
+    s.for_each_waiting(
+        [&](u32 k) { taken |= s.waitings[k].order == waits && is_taken(s.waitings[k]); });
+    event_that_waits_is_read(s, i, taken);
+  });
+}
+
+}  // namespace
+
 /// Without a queue whoever handles the process's faults has answered.
 void faults_are_read(InterfaceState& s, bool of_events, bool of_requests) {
-  if (of_events) events_are_read(s);
   const auto is_read = [&](const Waiting& fault) {
     return fault.request != 0 ? of_requests : of_events;
   };
@@ -605,7 +659,9 @@ void faults_are_read(InterfaceState& s, bool of_events, bool of_requests) {
       s.waitings.edit(s.trail, i).seen = 1;
       return;
     }
-    if (s.waitings[i].queue == 0) return drop_group(s, i);
+    if (s.waitings[i].queue == 0 && !may_be_of_some_user(s, s.waitings[i])) {
+      return drop_group(s, i);
+    }
     const bool owed =
         s.waitings[i].queue == records::by_handler && s.waitings[i].state == FaultState::reported;
     if (owed) s.waitings.edit(s.trail, i).state = FaultState::unread;
@@ -631,6 +687,9 @@ void faults_are_read(InterfaceState& s, bool of_events, bool of_requests) {
       return true;
     });
   }
+  if (!of_events) return;
+  judge_events_that_wait(s);
+  events_are_read(s);
 }
 
 void forget_refused(InterfaceState& s) {
@@ -680,8 +739,8 @@ Verdict fault_resumed(InterfaceState& s, u32 sid, u32 stag, u32 response, bool a
   const auto broken = [&](const std::string& what) {
     return Verdict{.ok = false,
                    .rule = rule::FAULT_ANSWERED,
-                   .message = "the access of device " + std::to_string(fault.device) + ", PASID " +
-                              std::to_string(fault.pasid) + ", at " + hex(fault.iova) + " " + what};
+                   .message = "the access of " + place_text(fault.device, fault.pasid) + ", at " +
+                              hex(fault.iova) + " " + what};
   };
   const bool again = response == response_success;
   bool answered = false;
@@ -781,6 +840,7 @@ void end_faults(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
     if (!s.device_exists(fault.device)) return drop_group(s, i);
+    if (fault.user != 0) return end_users_fault(s, i);
     if (fault.bond == 0) {
       if (fault.unsure == 0 && !meets_others(s, fault)) s.waitings.edit(s.trail, i).unsure = 1;
       return;

@@ -40,8 +40,9 @@ std::optional<u64> fault_handler_of(const InterfaceState& s, u32 device, u32 pas
 // --- What devices and the IOMMU do
 // -----------------------------------------------------------------
 
-/// An access that waits at a PASID was recorded. (sid, stag) is what the IOMMU calls it.
-void fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag);
+/// An access that waits was recorded; (sid, stag) is what the IOMMU calls it. `outer`: by what
+/// stage 2 has made of it, which is the host's. Of a user's domain the order of what waits, else 0.
+u64 fault_waits(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 stag, bool outer);
 /// A page was asked for at a PASID, and that is recorded: it joins the group that has begun by that
 /// name, or begins it. fault.last: the group is whole, and waits for its answer.
 void page_is_requested(InterfaceState& s, const FaultRecord& fault, u32 sid, u32 name);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/faults.h"
 
+#include "spec/sva/nested.h"
+#include "spec/sva/nested_promises.h"
 #include "spec/sva/numbers.h"
 #include "spec/sva/tables.h"
 #include "spec/sva/unseen.h"
@@ -214,7 +216,10 @@ bool private_one_may_come(const InterfaceState& s, u32 device, u32 domain, u32 p
 }  // namespace
 
 FaultKind faults_of(const InterfaceState& s, u32 device, Substream at) {
-  if (!at.present || !s.device_exists(device)) return FaultKind::terminated;
+  if (!s.device_exists(device)) return FaultKind::terminated;
+  const bool users = !s.routes_users && parent_of(s, s.devices[device].domain) != 0;
+  if (users) return faults_of_users_route(s, device, s.devices[device].domain, at);
+  if (!at.present) return FaultKind::terminated;
   const u32 number = s.find_number(at.number);
   const u32 domain = s.devices[device].domain;
   bool unseen = false;

@@ -4,11 +4,19 @@
 #include "spec/sva/fault_queues.h"
 #include "spec/sva/faults.h"
 #include "spec/sva/user_events.h"
+#include "spec/sva/user_faults.h"
 
 namespace iommucheck::spec::sva {
 
 void InterfaceFaults::fault_waits(const FaultRecord& fault, u32 sid, u32 stag) {
-  sva::fault_waits(state(), fault, sid, stag);
+  sva::fault_waits(state(), fault, sid, stag, false);
+}
+
+void InterfaceFaults::stall_recorded(const FaultRecord& fault, u32 sid, u32 stag,
+                                     const EventWords& words, bool outer) {
+  const u64 order = sva::fault_waits(state(), fault, sid, stag, outer);
+  const bool taken = order != 0 && may_have_queue(state(), order);
+  sva::event_recorded(state(), fault.device, {}, words, taken ? order : 0);
 }
 
 void InterfaceFaults::faults_are_read(bool of_events, bool of_requests) {

@@ -18,6 +18,10 @@ class InterfaceFaults : protected InterfacePart {
 
   /// An access that waits at a PASID was recorded; (sid, stag) is what the IOMMU calls it.
   void fault_waits(const FaultRecord& fault, u32 sid, u32 stag);
+  /// One that stalls was recorded so, with a PASID or (fault.pasid = without_pasid) none. `outer`:
+  /// by what stage 2 has made of it. On a user's domain it is its queue's, or an event of its.
+  void stall_recorded(const FaultRecord& fault, u32 sid, u32 stag, const EventWords& words,
+                      bool outer);
   /// The driver was interrupted for all that is recorded, of accesses that stall and of events, of
   /// page requests, or of both.
   void faults_are_read(bool of_events = true, bool of_requests = true);
@@ -74,6 +78,11 @@ class InterfaceFaults : protected InterfacePart {
   /// Handle of the device's queue, 0 if it has none.
   [[nodiscard]] u64 queue_of(u32 device) const {
     const u32 queue = state().queue_of(device);
+    return queue == 0 ? 0 : state().queues[queue].handle;
+  }
+  /// Handle of the fault queue of a user's domain, 0 if it has none.
+  [[nodiscard]] u64 queue_of_domain(u64 domain) const {
+    const u32 queue = state().queue_of_domain(state().find(domain));
     return queue == 0 ? 0 : state().queues[queue].handle;
   }
   [[nodiscard]] bool is_queue(u64 handle) const { return state().find_queue(handle) != 0; }

@@ -173,8 +173,11 @@ bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content
   if (table != 0 && s.spaces[table].structure[1] != several_numbers) {
     s.spaces.edit(s.trail, table).structure[1] = content.asid;
   }
-  s.user_contexts.allocate(s.trail,
-                           {.entry = entry, .parent = index, .table = table, .kind = content.kind});
+  s.user_contexts.allocate(s.trail, {.entry = entry,
+                                     .parent = index,
+                                     .table = table,
+                                     .kind = content.kind,
+                                     .stalls = content.stalls ? 1U : 0U});
   return true;
 }
 

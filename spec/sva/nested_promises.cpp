@@ -66,14 +66,14 @@ bool is_there(const InterfaceState& s, u32 parent, u64 first, u64 last, u64 pa) 
 
 namespace {
 
-void table_promises(const InterfaceState& s, u32 parent, u32 table, u64 iova, bool with_calls,
-                    Alternatives& out) {
+void table_promises(const InterfaceState& s, u32 parent, u32 table, u64 iova, FaultKind faults,
+                    bool with_calls, Alternatives& out) {
   const Space& its = s.spaces[table];
   if (!is_there(s, parent, its.added_first, its.added_last, its.table)) {
     return out.add({.state = State::within});
   }
   Alternatives inner;
-  space_promises(s, table, iova, FaultKind::terminated, false, inner);
+  space_promises(s, table, iova, faults, false, inner);
   out.gave_up |= inner.gave_up;
   out.ends_at(inner.last);
   for (u32 i = 0; i < inner.count; ++i) {
@@ -85,9 +85,20 @@ void table_promises(const InterfaceState& s, u32 parent, u32 table, u64 iova, bo
 
 namespace {
 
+/// By an entry that asks for it they wait, of a device that can, for whoever has a queue of the
+/// domain; without one the host may have said that none waits.
+FaultKind faults_of_user(const InterfaceState& s, u32 device, u32 domain) {
+  const bool can = device < s.constants.size() && s.constants[device].can_wait;
+  if (!can || s.constants[device].asks || route_of(s, domain).never_waits) {
+    return FaultKind::terminated;
+  }
+  return s.queue_of_domain(domain) != 0 ? FaultKind::waits : FaultKind::may_wait;
+}
+
 /// By what stands at an entry of the user's, and what stood there and may be cached.
-void entry_promises(const InterfaceState& s, u32 device, u32 parent, u64 entry, u64 iova,
+void entry_promises(const InterfaceState& s, u32 device, u32 domain, u64 entry, u64 iova,
                     bool with_calls, Alternatives& out) {
+  const u32 parent = parent_of(s, domain);
   const u64 asks = device == no_device ? ~u64{0} : device_bit(device);
   bool known = false;
   for_each_context(s, parent, [&](u32 i) {
@@ -95,12 +106,16 @@ void entry_promises(const InterfaceState& s, u32 device, u32 parent, u64 entry, 
     const bool may_be = context.changes == 0 || (context.cached_by & asks) != 0;
     if (context.entry != entry || !may_be) return;
     known |= context.changes == 0;
+    FaultKind faults = FaultKind::terminated;
+    if (context.stalls != 0) faults = faults_of_user(s, device, domain);
+    // Whose faults are not to wait, by the STE, finds it illegal. IHI 0070 5.2 (S1STALLD).
+    if (context.stalls != 0 && faults != FaultKind::waits) out.add({.state = State::bad_entry});
     switch (context.kind) {
       case UserEntryKind::empty: return out.add(promise::nothing);
       case UserEntryKind::garbage: return out.add({.state = State::bad_entry});
       case UserEntryKind::outside: return out.add({.state = State::outer_fault});
       case UserEntryKind::table:
-        return table_promises(s, parent, context.table, iova, with_calls, out);
+        return table_promises(s, parent, context.table, iova, faults, with_calls, out);
     }
   });
   if (!known) out.add({.state = State::within});
@@ -144,14 +159,33 @@ void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substrea
     const u32 table = find_table(s, parent, *route.table);
     const bool known = table != 0 && s.spaces[table].input_bits == route.table_bits;
     if (!known) return out.add({.state = State::within});
-    return table_promises(s, parent, table, iova, with_calls, out);
+    return table_promises(s, parent, table, iova, FaultKind::terminated, with_calls, out);
   }
   if (!route.linear) return out.add({.state = State::within});
   const u64 entry = route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
-  entry_promises(s, device, parent, entry, iova, with_calls, out);
+  entry_promises(s, device, domain, entry, iova, with_calls, out);
 }
 
 }  // namespace
+
+FaultKind faults_of_users_route(const InterfaceState& s, u32 device, u32 domain, Substream at) {
+  const UserRoute route = route_of(s, domain);
+  if (route.kind != UserRoute::Kind::stage1 || route.table || !route.linear) {
+    return FaultKind::terminated;
+  }
+  const u64 entry = route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
+  bool wants = false;
+  bool all = true;
+  for_each_context(s, parent_of(s, domain), [&](u32 i) {
+    const UserContext& context = s.user_contexts[i];
+    if (context.entry != entry || context.kind != UserEntryKind::table) return;
+    wants |= context.stalls != 0;
+    all &= context.stalls != 0;
+  });
+  if (!wants) return FaultKind::terminated;
+  const FaultKind faults = faults_of_user(s, device, domain);
+  return all || faults == FaultKind::terminated ? faults : FaultKind::may_wait;
+}
 
 /// A user may change its mind without end, and invalidate nothing. What is left then is where it
 /// stays.

@@ -85,7 +85,9 @@ struct UserContext {
   u32 parent = 0;     ///< 0: none
   u32 table = 0;      ///< a user's space, if it leads to one
   UserEntryKind kind = UserEntryKind::empty;
-  u32 next = 0;  ///< of the pool
+  u32 next = 0;    ///< of the pool
+  u32 stalls = 0;  ///< it asks that faults wait
+  u32 padding = 0;
 };
 
 /// Whether a device has a table of PASIDs of its own where tables belong to domains.
@@ -239,7 +241,7 @@ struct KeptByWalker {
   u32 walker = 0;  ///< its number
 };
 
-/// Where faults of a device's processes go, or events of a user.
+/// Where faults of a device's processes go, faults of a user's domain, or events of a user.
 struct Queue {
   u64 handle = 0;
   u64 given = 0;  ///< root: group numbers that it gave
@@ -247,6 +249,8 @@ struct Queue {
   u32 device = 0;
   u32 depth = 0;
   u32 parent = 0;  ///< of events: whose user's; `device` is no_device
+  u32 domain = 0;  ///< of a user's domain; `device` is no_device
+  u32 padding = 0;
 };
 
 enum class EventState : u32 {
@@ -268,6 +272,7 @@ struct UserEvent {
   u32 tight = 0;   ///< it may have found the queue full
   u32 next = 0;    ///< of the pool
   u32 padding = 0;
+  u64 waits = 0;  ///< order of what waits, and may go to a fault queue in its place; 0: none
 };
 
 enum class FaultState : u32 {
@@ -284,7 +289,7 @@ inline constexpr u32 by_handler = ~u32{0};  ///< in the place of a queue
 enum class ProcessAnswer : u32 { none, no, again, unknown };
 
 /// Accesses that wait for one answer, at a PASID of a process: a stall, or a group of page
-/// requests.
+/// requests. Or of a device on a user's domain: a stall, with and without a PASID.
 struct Waiting {
   u64 order = 0;  ///< in which they were recorded, by the last page; 0: none
   u64 iova = 0;   ///< of the first page
@@ -305,6 +310,8 @@ struct Waiting {
   u32 bond = 0;    ///< 0: the device has none there
   u32 sid = 0;
   u32 stag = 0;
+  u32 user = 0;   ///< the user's domain that it met, as far as is known; 0: none
+  u32 loose = 0;  ///< of a user's: its device moved, and it may have met another one's
 };
 
 /// A page of a group that is not its first.

@@ -82,6 +82,13 @@ u32 InterfaceState::queue_of(u32 device) const {
   return 0;
 }
 
+u32 InterfaceState::queue_of_domain(u32 domain) const {
+  for (u32 i = 1; i < queues.bound(); ++i) {
+    if (queues[i].handle != 0 && domain != 0 && queues[i].domain == domain) return i;
+  }
+  return 0;
+}
+
 u32 InterfaceState::event_queue_of(u32 parent) const {
   for (u32 i = 1; i < queues.bound(); ++i) {
     if (queues[i].handle != 0 && parent != 0 && queues[i].parent == parent) return i;

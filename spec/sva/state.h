@@ -121,6 +121,8 @@ struct InterfaceState {
   [[nodiscard]] u32 find_queue(u64 handle) const;
   /// The queue of a device's processes, 0 if there is none.
   [[nodiscard]] u32 queue_of(u32 device) const;
+  /// The fault queue of a user's domain, 0 if there is none.
+  [[nodiscard]] u32 queue_of_domain(u32 domain) const;
   /// The event queue of a parent's user, 0 if there is none.
   [[nodiscard]] u32 event_queue_of(u32 parent) const;
   /// PASID record at which a process's io_mm with that handle stands.

@@ -211,8 +211,6 @@ void forget_events_of(InterfaceState& s, u32 parent) {
 
 // --- what is recorded ---
 
-namespace {
-
 /// Whether the device goes, or may have gone, from one domain to another.
 bool is_on_the_move(const InterfaceState& s, u32 device) {
   bool moves = s.devices[device].ghosts != 0 || s.tickets.overflowed();
@@ -224,7 +222,10 @@ bool is_on_the_move(const InterfaceState& s, u32 device) {
   return moves;
 }
 
-void add_event(InterfaceState& s, u32 parent, u32 device, const EventWords& words, bool unsure) {
+namespace {
+
+void add_event(InterfaceState& s, u32 parent, u32 device, const EventWords& words, bool unsure,
+               u64 waits = 0) {
   const u32 queue = s.event_queue_of(parent);
   u32 before = 0;
   s.for_each_user_event([&](u32 i) {
@@ -232,15 +233,15 @@ void add_event(InterfaceState& s, u32 parent, u32 device, const EventWords& word
   });
   const auto number = number_of(s, parent, device);
   s.trail.set(s.faults_seen, s.faults_seen + 1);
-  s.user_events.allocate(s.trail,
-                         {.order = s.faults_seen,
-                          .words = words,
-                          .number = number.value_or(0),
-                          .parent = parent,
-                          .device = device,
-                          .numbered = number ? 1U : 0U,
-                          .unsure = unsure ? 1U : 0U,
-                          .tight = queue != 0 && before >= s.queues[queue].depth ? 1U : 0U});
+  s.user_events.allocate(s.trail, {.order = s.faults_seen,
+                                   .words = words,
+                                   .number = number.value_or(0),
+                                   .parent = parent,
+                                   .device = device,
+                                   .numbered = number ? 1U : 0U,
+                                   .unsure = unsure ? 1U : 0U,
+                                   .tight = queue != 0 && before >= s.queues[queue].depth ? 1U : 0U,
+                                   .waits = waits});
 }
 
 }  // namespace
@@ -265,16 +266,17 @@ void event_recorded_at(InterfaceState& s, u32 device, u32 pasid, const EventWord
 
 }  // namespace
 
-void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWords& words) {
+void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWords& words,
+                    u64 waits) {
   if (s.user_format == nullptr || !s.user_format->event(words, 0)) return;
   if (!s.device_exists(device)) return;
   if (s.routes_users && at.present) return event_recorded_at(s, device, at.number, words);
   const bool moves = is_on_the_move(s, device);
   const u32 parent = parent_of(s, s.devices[device].domain);
-  if (parent != 0) add_event(s, parent, device, words, moves);
+  if (parent != 0) add_event(s, parent, device, words, moves, waits);
   const auto may_be_of = [&](u32 domain) {
     const u32 other = parent_of(s, domain);
-    if (other != 0 && other != parent) add_event(s, other, device, words, true);
+    if (other != 0 && other != parent) add_event(s, other, device, words, true, waits);
   };
   for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
     may_be_of(s.ghosts[g].domain);
@@ -328,6 +330,20 @@ void events_are_read(InterfaceState& s) {
       return true;
     });
   }
+}
+
+/// Who ends what waits tells the user of it, and nobody else.
+void event_that_waits_is_read(InterfaceState& s, u32 index, bool has_queue) {
+  if (has_queue) return drop_event(s, index);
+  make_unsure(s, index);
+}
+
+/// What was recorded, and waits, may be in the hands of who answers it.
+void events_of_user_may_wait(InterfaceState& s, u32 parent) {
+  s.for_each_user_event([&](u32 i) {
+    const UserEvent& event = s.user_events[i];
+    if (event.parent == parent && event.state == EventState::reported) make_unsure(s, i);
+  });
 }
 
 void events_may_be_read(InterfaceState& s) {

@@ -30,14 +30,22 @@ void apply_event_read(InterfaceState& s, const Call& call, const Observed& obser
 /// The queue of a parent is closed.
 void forget_events_of(InterfaceState& s, u32 parent);
 
-/// A record was written for a device.
-void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWords& words);
+/// A record was written for a device. `waits`: of an access that waits, by its order, and that the
+/// queue of a user's domain may have; 0: of none.
+void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWords& words,
+                    u64 waits = 0);
+/// The driver was interrupted for one of those: a fault queue surely has it, or who knows.
+void event_that_waits_is_read(InterfaceState& s, u32 index, bool has_queue);
+/// The fault queue of one of the user's domains is opened.
+void events_of_user_may_wait(InterfaceState& s, u32 parent);
 /// One found no room in the IOMMU's own queue: whose it was nobody knows.
 void event_was_lost(InterfaceState& s);
 /// The driver was interrupted for all that is recorded.
 void events_are_read(InterfaceState& s);
 /// A call is about to begin, in which the driver may read on.
 void events_may_be_read(InterfaceState& s);
+/// The device goes, or may have gone, from one domain to another.
+bool is_on_the_move(const InterfaceState& s, u32 device);
 /// A device gets a number, or goes elsewhere.
 void number_events(InterfaceState& s, u32 parent, u32 device, u64 number);
 void device_of_events_moves(InterfaceState& s, u32 device);

@@ -29,6 +29,8 @@ struct UserRoute {
   First first = First::entry_0;
   u32 entry_bytes = 0;
   bool linear = true;  ///< entry n is n * entry_bytes further on
+  /// The user wants none of its faults to wait: an entry that asks for that is a bad one.
+  bool never_waits = false;
   /// A PASID table of some size is stated where hardware looks at none: of either kind.
   bool table_is_ignored = false;
   /// It states what is reserved or ignored there, or what a host need not offer: done or EINVAL.

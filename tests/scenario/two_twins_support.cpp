@@ -118,10 +118,10 @@ struct FirstIsLast : Two {
   void read_faults(impl::FaultSink& sink) override {
     struct Each final : impl::FaultSink {
       explicit Each(impl::FaultSink& its_sink) : to(its_sink) {}
-      void take(const impl::Fault& fault) override {
+      bool take(const impl::Fault& fault) override {
         impl::Fault whole = fault;
         whole.last = true;
-        to.take(whole);
+        return to.take(whole);
       }
       bool tell(const impl::Event& event) override { return to.tell(event); }
       void groups_lost() override { to.groups_lost(); }
