@@ -25,7 +25,7 @@ void DriverHost::bind_process_callbacks() {
   iommucheck_platform& p = platform_;
   p.mm_exit = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata) -> uint64_t {
     DriverHost& host = self(ctx);
-    if (host.abandoned_) return 1;
+    if (host.abandoned_ || host.refuses_pasid("mm_exit", pasid)) return 1;
     host.handlers_.push_back(
         {.context = ++host.contexts_, .device = device, .pasid = pasid, .drvdata = drvdata});
     host.monitor_.handler_called(device, pasid, drvdata);
@@ -50,17 +50,18 @@ void DriverHost::bind_process_callbacks() {
   p.handle_fault = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova,
                       uint32_t prot) -> int {
     DriverHost& host = self(ctx);
-    const bool again = !host.abandoned_ && host.choices_->choose(spec::ChoiceSite::outcome, 2) == 1;
-    if (!host.abandoned_) {
-      host.monitor_.process_answered({.device = device, .pasid = pasid, .iova = iova, .prot = prot},
-                                     again);
+    if (host.abandoned_ || host.refuses_pasid("handle_fault", pasid)) {
+      return IOMMUCHECK_FAULT_INVALID;
     }
+    const bool again = host.choices_->choose(spec::ChoiceSite::outcome, 2) == 1;
+    host.monitor_.process_answered({.device = device, .pasid = pasid, .iova = iova, .prot = prot},
+                                   again);
     return again ? IOMMUCHECK_FAULT_SUCCESS : IOMMUCHECK_FAULT_INVALID;
   };
   p.fault_handler = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot,
                        uint32_t group, uint64_t drvdata) {
     DriverHost& host = self(ctx);
-    if (host.abandoned_) return;
+    if (host.abandoned_ || host.refuses_pasid("fault_handler", pasid)) return;
     constexpr std::size_t kept_max = 1024;  // of a driver that tells no end of them
     if (host.handled_faults_.size() == kept_max) host.handled_faults_.clear();
     const spec::sva::FaultRecord fault{

@@ -40,16 +40,18 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 
 /// A call that stores or polls without end would fill the machine's memory with what it did: from
 /// some point on nothing has an effect, and reads answer as a device does that is gone.
-bool DriverHost::spent() {
+bool DriverHost::spent(u64 words) {
   if (abandoned_) return true;
   if (!unseen_messages_.empty()) takes_messages_as_seen();
   if (monitor_.smmu().refusals() > refusals_max)
     so_far_.steps = std::max(so_far_.steps, steps_max_);
-  if (++so_far_.steps <= steps_max_) {
+  const u64 before = so_far_.steps;
+  so_far_.steps += 1 + std::min(words / words_a_step, steps_max_);
+  if (so_far_.steps <= steps_max_) {
     if (step_hook_ != nullptr) step_hook_(step_context_);
     return false;
   }
-  if (so_far_.steps == steps_max_ + 1) monitor_.hangs();
+  if (before <= steps_max_) monitor_.hangs();
   return true;
 }
 
@@ -59,6 +61,13 @@ bool DriverHost::refuses(const char* what, u64 pa, u64 bytes) {
   monitor_.driver_error(
       fmt::format("{} at {:#x}, {:#x} bytes: {}", what, pa, bytes,
                   pa % 8 != 0 ? "not aligned to 8 bytes" : "not in memory that table_alloc gave"));
+  return true;
+}
+
+/// No trace could say it.
+bool DriverHost::refuses_pasid(const char* what, u32 pasid) {
+  if (pasid < pow2(20)) return false;
+  monitor_.driver_error(fmt::format("{} of PASID {:#x}: PASIDs have 20 bits", what, pasid));
   return true;
 }
 
@@ -177,7 +186,7 @@ void DriverHost::bind_platform() {
     DriverHost& host = self(ctx);
     if (host.spent()) return;
     const u64 bytes = count > (~u64{0} >> 3) ? ~u64{0} : 8 * count;
-    if (host.refuses("fill64", pa, bytes)) return;
+    if (host.refuses("fill64", pa, bytes) || host.spent(count)) return;
     const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
     host.monitor_.fill(AgentId::cpu0, pa, count, value);
   };
@@ -185,8 +194,13 @@ void DriverHost::bind_platform() {
     DriverHost& host = self(ctx);
     host.looks_at(pa, 8);
     if (host.spent()) return ~uint64_t{0};
-    const u64* place = host.monitor_.caches().memory().host(pa);
-    if (place == nullptr || pa % 8 != 0) return 0;
+    const u64* place = pa % 8 == 0 ? host.monitor_.caches().memory().host(pa) : nullptr;
+    if (place == nullptr) {
+      host.monitor_.driver_error(
+          fmt::format("load64 at {:#x}: {}", pa,
+                      pa % 8 != 0 ? "not aligned to 8 bytes" : "no memory is there"));
+      return 0;
+    }
     host.monitor_.load(AgentId::cpu0, pa, 8, *place, false);
     return *place;
   };
@@ -213,12 +227,17 @@ void DriverHost::bind_platform() {
   };
   p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);
-    if (!host.spent() && !host.refuses("dma_clean", align_down(pa, 3), bytes))
-      host.monitor_.clean(AgentId::cpu0, pa, bytes);
+    if (host.spent() || host.refuses("dma_clean", align_down(pa, 3), bytes)) return;
+    if (!host.spent(bytes / 8)) host.monitor_.clean(AgentId::cpu0, pa, bytes);
   };
   p.dma_invalidate = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);
-    if (!host.spent()) host.monitor_.cache_invalidate(AgentId::cpu0, pa, bytes);
+    if (host.spent()) return;
+    if (bytes != 0 && pa + (bytes - 1) < pa) {
+      return host.monitor_.driver_error(
+          fmt::format("dma_invalidate at {:#x}, {:#x} bytes: they wrap around", pa, bytes));
+    }
+    host.monitor_.cache_invalidate(AgentId::cpu0, pa, bytes);
   };
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     DriverHost& host = self(ctx);

@@ -199,13 +199,15 @@ class DriverHost {
   static DriverHost& self(void* ctx) { return *static_cast<DriverHost*>(ctx); }
   void bind_platform();
   static void log_line(void* ctx, int level, const char* text);
-  bool spent();
+  /// It asks for a thing, or for so many words: for more than it may.
+  bool spent(u64 words = 0);
   /// The driver loads there: the message of a CMD_SYNC may have come.
   void looks_at(u64 pa, u64 bytes);
   void waits_for_messages();
   void waits_for_interrupt();
   void takes_messages_as_seen();
   bool refuses(const char* what, u64 pa, u64 bytes);
+  bool refuses_pasid(const char* what, u32 pasid);
   bool refuses_sized(const char* what, u64 pa, u32 bytes, u32 most);
   [[nodiscard]] u64 read_memory(u64 pa, u32 bytes) const;
   void bind_sized_accesses();

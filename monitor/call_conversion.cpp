@@ -103,11 +103,11 @@ u32 prot_wanted(const spec::Access& access) {
 }
 
 Call by_number(Call call, CallNumbers& numbers) {
-  if (call.domain != 0) call.domain = numbers.domains.number(call.domain);
-  if (call.parent != 0) call.parent = numbers.domains.number(call.parent);
-  if (call.io_mm != 0) call.io_mm = numbers.io_mms.number(call.io_mm);
-  if (call.token != 0) call.token = numbers.tokens.number(call.token);
-  if (call.queue != 0) call.queue = numbers.queues.number(call.queue);
+  call.domain = numbers.domains.number(call.domain);
+  call.parent = numbers.domains.number(call.parent);
+  call.io_mm = numbers.io_mms.number(call.io_mm);
+  call.token = numbers.tokens.number(call.token);
+  call.queue = numbers.queues.number(call.queue);
   return call;
 }
 

@@ -15,7 +15,9 @@ namespace iommucheck::oracle {
 /// Handles by the small numbers that a trace uses, in the order of their first result.
 class HandleNumbers {
  public:
+  /// 0, which is no handle, stays 0.
   u32 number(u64 handle) {
+    if (handle == 0) return 0;
     return numbers_.try_emplace(handle, static_cast<u32>(numbers_.size() + 1)).first->second;
   }
   void clear() { numbers_.clear(); }

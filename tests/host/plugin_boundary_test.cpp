@@ -3,12 +3,20 @@
 // checker lives on.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <variant>
 
 #include "check/check.h"
+#include "monitor/replay.h"
 #include "report/finding_text.h"
 #include "spec/rules/interface.h"
 #include "spec/rules/protocol.h"
 #include "tests/places.h"
+#include "trace/trace_file.h"
 
 namespace iommucheck::oracle::plugin_boundary_test {
 namespace {
@@ -73,6 +81,12 @@ INSTANTIATE_TEST_SUITE_P(
         Nonsense{"atomic_unknown", rule::CRASH_NEVER, "there is no operation 77"},
         Nonsense{"barrier_unknown", rule::CRASH_NEVER, "barrier(0x205): there is no such kind"},
         Nonsense{"ats_unknown", rule::CRASH_NEVER, "ats_enable(1000): there are"},
+        Nonsense{"load_nowhere", rule::CRASH_NEVER, "load64 at 0x10: no memory is there"},
+        Nonsense{"load_unaligned", rule::CRASH_NEVER, "not aligned to 8 bytes"},
+        Nonsense{"invalidate_wraps", rule::CRASH_NEVER, "they wrap around"},
+        Nonsense{"exit_pasid", rule::CRASH_NEVER, "mm_exit of PASID 0x100000"},
+        Nonsense{"fault_pasid", rule::CRASH_NEVER, "handle_fault of PASID 0xffffffff"},
+        Nonsense{"handler_pasid", rule::CRASH_NEVER, "fault_handler of PASID 0xffffffff"},
         Nonsense{"register_unaligned", rule::REGISTER_WIDTH, "CR1 is written at 0x29"},
         Nonsense{"result_bytes", rule::RESULT_EXACT, "value 0xffffffffffffffff"},
         Nonsense{"result_error", rule::RESULT_EXACT, "returned -12345"},
@@ -80,6 +94,55 @@ INSTANTIATE_TEST_SUITE_P(
         Nonsense{"handle_again", rule::RESULT_EXACT, "domain_alloc"},
         Nonsense{"info", rule::RESULT_EXACT, "domain_alloc"}),
     [](const auto& test) { return std::string(test.param.fault); });
+
+/// Where the traces of one test lie.
+class PluginTraces : public ::testing::Test {
+ protected:
+  ~PluginTraces() override { std::filesystem::remove_all(folder_); }
+  CheckOptions options_of(const char* fault) const {
+    CheckOptions options;
+    options.driver = test::in_build("test-plugins/faulty_") + fault + ".so";
+    options.sequences = 100;
+    options.shrink = false;
+    options.out_directory = folder_.string();
+    return options;
+  }
+
+ private:
+  std::filesystem::path folder_ = std::filesystem::temp_directory_path() /
+                                  ("iommucheck-boundary-" + std::to_string(::getpid()));
+};
+
+/// A trace has small numbers in the place of handles: 0, which is none, is 0 there too.
+TEST_F(PluginTraces, HandleZeroIsFoundInIts) {
+  const auto result = run_check(options_of("handle_zero"));
+  ASSERT_TRUE(result.has_value()) << result.error().message;
+  ASSERT_EQ(result->findings.size(), 1U);
+  ReplayOptions again;
+  again.trace = result->findings.front().trace_path;
+  const auto replayed = run_replay(again);
+  ASSERT_TRUE(replayed.has_value()) << replayed.error().message;
+  ASSERT_FALSE(replayed->findings.empty());
+  EXPECT_EQ(replayed->findings.front().rule, rule::RESULT_EXACT);
+}
+
+/// A thing that is many words counts for more than one: who fills memory for ever is found after
+/// as many words as who stores them one by one, or nobody would wait for it.
+TEST_F(PluginTraces, WhoFillsForEverHasFewOfThem) {
+  CheckOptions options = options_of("fills");
+  options.steps_max = 3000;
+  const auto result = run_check(options);
+  ASSERT_TRUE(result.has_value()) << result.error().message;
+  ASSERT_FALSE(result->findings.empty());
+  EXPECT_EQ(result->findings.front().rule, rule::HANG_RETURNS);
+  const auto trace = trace::read_trace(result->findings.front().trace_path);
+  ASSERT_TRUE(trace.has_value()) << trace.error().message;
+  const auto fills = std::ranges::count_if(trace->events, [](const trace::Event& event) {
+    return std::holds_alternative<trace::Fill>(event.payload);
+  });
+  EXPECT_GT(fills, 100);
+  EXPECT_LT(fills, 1000);  // a read, a fill, and what the fill's 512 words count for
+}
 
 /// Accesses that say their size, atomics and locks are what the plain ones are: right drivers hold,
 /// and what the buggy ones forget is found. Barriers that order loads make no store visible.

@@ -185,6 +185,20 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   p->barrier(p->ctx, 0x205);
 #elif defined(FAULT_ats_unknown)
   p->ats_enable(p->ctx, 1000, 1);
+#elif defined(FAULT_load_nowhere)
+  p->load64(p->ctx, 0x10);
+#elif defined(FAULT_load_unaligned)
+  p->load64(p->ctx, d->streams + 4);
+#elif defined(FAULT_invalidate_wraps)
+  p->dma_invalidate(p->ctx, d->streams, ~0ull);
+#elif defined(FAULT_fills)
+  while (p->mmio_read32(p->ctx, CR0ACK) != 0xdead) p->fill64(p->ctx, d->ring, PAGE / 8, 0);
+#elif defined(FAULT_exit_pasid)
+  p->mm_exit(p->ctx, 0, 1u << 20, 0);
+#elif defined(FAULT_fault_pasid)
+  p->handle_fault(p->ctx, 0, ~0u, iova, IOMMUCHECK_PROT_READ);
+#elif defined(FAULT_handler_pasid)
+  p->fault_handler(p->ctx, 0, ~0u, iova, IOMMUCHECK_PROT_READ, 1, 0);
 #elif defined(FAULT_register_beyond)
   p->mmio_write32(p->ctx, 0x20000 + CR0, 0, 1);
   p->mmio_read64(p->ctx, ~0ull - 7);
