@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <cmath>
-
 #include "base/text.h"
 #include "cli/options/declare.h"
 
@@ -144,7 +142,9 @@ void add_check(Commands& commands) {
   app.add_option("--runs", options.runs, "number of sequences; 0: what the time allows")
       ->type_name("N")
       ->check(whole());
-  app.add_option("--time", options.seconds, "seconds; without --runs 60")->type_name("SECONDS");
+  app.add_option("--time", options.seconds, "seconds; without --runs 60")
+      ->type_name("SECONDS")
+      ->check(seconds_of_a_run());
   app.add_option("--from", options.from, "number of the first sequence, to go on with a run")
       ->type_name("N")
       ->check(whole());
@@ -171,9 +171,6 @@ void add_check(Commands& commands) {
   add_reports(app, options.reports);
   commands.add_bisect(app);
   commands.refuse(app, [&options]() -> std::string {
-    const bool wrong =
-        options.seconds && !(std::isfinite(*options.seconds) && *options.seconds > 0);
-    if (wrong) return "--time takes a number of seconds greater than 0";
     const bool of_drivers = !options.other.empty() || options.coverage || options.count_stores;
     if (options.guest && !options.backend.empty()) return "--backend excludes --guest";
     return of_drivers && !options.backend.empty()
@@ -201,7 +198,8 @@ void add_campaign(Commands& commands) {
       ->type_name("N")
       ->check(whole());
   app.add_option("--time", check.seconds, "no slice begins behind so many seconds")
-      ->type_name("SECONDS");
+      ->type_name("SECONDS")
+      ->check(seconds_of_a_run());
   app.add_option_function<std::string>(
          "--shard",
          [&options](const std::string& text) {
@@ -229,10 +227,6 @@ void add_campaign(Commands& commands) {
   add_subject(app, check);
   add_report_format(app, check.format);
   add_reports(app, check.reports);
-  commands.refuse(app, [&check]() -> std::string {
-    const bool wrong = check.seconds && !(std::isfinite(*check.seconds) && *check.seconds > 0);
-    return wrong ? "--time takes a number of seconds greater than 0" : "";
-  });
 }
 
 void add_merge(Commands& commands) {

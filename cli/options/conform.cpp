@@ -23,7 +23,7 @@ void add_conform(Commands& commands) {
   app.add_option("--time", options.seconds,
                  "seconds for all of it; directed cases are finished in any case")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.0, 86400.0).description(""))
+      ->check(seconds(0, 86400))
       ->capture_default_str();
   app.add_option("--cases", options.cases,
                  "random cases at most; 0: what the time allows, with --driver 100")

@@ -107,7 +107,22 @@ CLI::Validator whole(u64 from, u64 to) {
 }
 CLI::Validator whole() { return whole(0, ~u64{0}); }
 
-CLI::Validator seconds_of_a_hang() { return CLI::Range(0.05, 3600.0).description(""); }
+CLI::Validator seconds(double from, double to) {
+  const auto check = [from, to](std::string& text) -> std::string {
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, value);
+    const auto is_digit = [&](std::size_t at) {
+      return at < text.size() && text[at] >= '0' && text[at] <= '9';
+    };
+    const bool plain = is_digit(0) && !(text[0] == '0' && is_digit(1));
+    if (error == std::errc{} && stopped == end && plain && value >= from && value <= to) return {};
+    return fmt::format("'{}' is no number of seconds from {} to {}", text, from, to);
+  };
+  return CLI::Validator(check, "");
+}
+CLI::Validator seconds_of_a_run() { return seconds(0.001, 1e9); }
+CLI::Validator seconds_of_a_hang() { return seconds(0.05, 3600); }
 
 void add_profile(CLI::App& app, std::string& keys) {
   const auto read = [](std::string& given) -> std::string {

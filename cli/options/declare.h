@@ -80,6 +80,11 @@ void add_reports(CLI::App& app, std::vector<std::string>& files);
 /// CLI11 would take -5 as 2^64 - 5, and 010 as 8.
 CLI::Validator whole(u64 from, u64 to);
 CLI::Validator whole();
+/// CLI11 would take 0x10 and what begins with a blank, nothing at all for a value that was not
+/// given, and nan for one that is within any bounds.
+CLI::Validator seconds(double from, double to);
+/// Of --time, which no run can be without.
+CLI::Validator seconds_of_a_run();
 /// Of --hang: what makes no progress for so many seconds hangs.
 CLI::Validator seconds_of_a_hang();
 /// A file that can be read, be it a pipe.

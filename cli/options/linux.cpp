@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <cmath>
-
 #include "cli/options/declare.h"
 
 namespace iommucheck::cli {
@@ -38,7 +36,8 @@ void add_linux(Commands& commands) {
       ->type_name("N")
       ->check(whole(1, ~u64{0} - 1));
   app.add_option("--time", options.seconds, "seconds at most, of each revision")
-      ->type_name("SECONDS");
+      ->type_name("SECONDS")
+      ->check(seconds_of_a_run());
   app.add_option("--findings", options.findings, "end after so many of different kinds (20)")
       ->type_name("N")
       ->check(whole(1, 1'000));
@@ -51,11 +50,6 @@ void add_linux(Commands& commands) {
   add_report_format(app, options.format);
   add_reports(app, options.reports);
   commands.add_bisect(app);
-  commands.refuse(app, [&options]() -> std::string {
-    const bool wrong =
-        options.seconds && !(std::isfinite(*options.seconds) && *options.seconds > 0);
-    return wrong ? "--time takes a number of seconds greater than 0" : "";
-  });
 }
 
 }  // namespace iommucheck::cli

@@ -146,7 +146,7 @@ TEST_F(LinuxTree, SaysWhatIsWrong) {
       {"linux", "tree is required"},
       {"linux " + path("none"), "does not exist"},
       {"linux " + tree() + " --build /nowhere", "/nowhere: there is no such file"},
-      {"linux " + tree() + " --time 0", "--time takes a number of seconds greater than 0"}};
+      {"linux " + tree() + " --time 0", "'0' is no number of seconds"}};
   for (const auto& [arguments, message] : cases) {
     const Ran ran = run(arguments);
     EXPECT_EQ(ran.status, 2) << arguments;
