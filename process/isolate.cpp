@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -28,6 +29,18 @@ constexpr std::size_t output_bytes_max = 16 << 10;
 
 std::unexpected<Error> environment_error(std::string_view what) {
   return fail(ErrorCode::environment, fmt::format("{}: {}", what, std::strerror(errno)));
+}
+
+/// Handlers of fork() are given nothing.
+pid_t& forks_now() {
+  static thread_local pid_t pid = 0;
+  return pid;
+}
+
+/// What a plug-in forks ends with the worker, and is told by its signal from what we fork.
+void end_with_parent() {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != forks_now()) ::_exit(0);  // it died before the line above
 }
 
 class Pipe {
@@ -77,6 +90,8 @@ class Worker {
  private:
   [[noreturn]] void be_the_child(const std::function<int()>& work, pid_t parent) noexcept {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    block_.worker = ::getpid();
+    ::pthread_atfork([] { forks_now() = ::getpid(); }, nullptr, end_with_parent);
     if (::getppid() != parent) ::_exit(1);  // it died before the line above
     ::signal(SIGINT, SIG_IGN);              // Ctrl-C goes to all; the supervisor says what to do
     ::signal(SIGPIPE, SIG_IGN);
@@ -121,6 +136,7 @@ class Worker {
       }
     }
     read_output(0);
+    block_.worker = 0;
     outcome.seconds = seconds_since(start);
     outcome.output = std::move(output_);
     classify(outcome, status);

@@ -62,6 +62,7 @@ class SharedReport {
 
  private:
   friend class Worker;
+  void end_a_copy() const;
   struct Block;
   Mapped<Block> block_;
 };

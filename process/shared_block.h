@@ -16,7 +16,7 @@ struct SharedReport::Block {
   u64 number;
   u64 word_count;
   u32 operation;
-  u32 reserved;
+  int worker;  ///< the process, while it is watched; 0: none
   CrashRecord crash;
   char driver_path[4096];
   u64 words[words_max];

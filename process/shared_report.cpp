@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <sys/prctl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 
 #include "process/shared_block.h"
@@ -16,7 +20,18 @@ Expected<SharedReport> SharedReport::create() {
   return report;
 }
 
+/// A plug-in that forks comes back twice. The copy would run what is left as well, and fork again
+/// in each case; it is a process that none of ours has made, which all end with their parent by
+/// SIGKILL.
+void SharedReport::end_a_copy() const {
+  const int worker = block_->worker;
+  if (worker == 0 || ::getpid() == worker) return;
+  int signal = SIGKILL;
+  if (::prctl(PR_GET_PDEATHSIG, &signal) == 0 && signal != SIGKILL) ::_exit(0);
+}
+
 void SharedReport::begin_sequence(u64 number, std::span<const u64> words) {
+  end_a_copy();
   Block& block = *block_;
   // A worker killed between these stores leaves no sequence rather than half of one.
   block.running.store(0, std::memory_order_release);
@@ -30,6 +45,7 @@ void SharedReport::begin_sequence(u64 number, std::span<const u64> words) {
 }
 
 void SharedReport::begin_operation(u32 index) {
+  end_a_copy();
   block_->operation = index;
   tick();
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -220,6 +222,34 @@ TEST(PluginIsolate, AnExitInTheMiddleIsACrash) {
   const auto thrown = run(report, []() -> int { throw std::runtime_error("from the worker"); });
   EXPECT_EQ(thrown.ended, Ended::crashed);
   EXPECT_THAT(thrown.output, HasSubstr("from the worker"));
+}
+
+/// A plug-in that forks: the copy that comes back runs nothing of ours, and the one that stays in
+/// the plug-in ends with the worker.
+TEST(PluginIsolate, WhatAPluginForksRunsNothingAndEndsWithIt) {
+  auto report = new_report();
+  int ends[2];  // closed by the last of them
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  const auto outcome = run(report, [&] {
+    for (u64 number = 0; number < 3; ++number) {
+      if (::fork() < 0) return 1;
+      report.begin_sequence(number, {});
+      ++report.counter(0);
+    }
+    if (::fork() == 0) {
+      while (true) ::pause();
+    }
+    report.begin_operation(1);
+    ++report.counter(0);
+    return 0;
+  });
+  EXPECT_EQ(outcome.ended, Ended::returned);
+  EXPECT_EQ(outcome.result, 0);
+  EXPECT_EQ(report.counter(0), 4U);  // with the copies: 22
+  ::close(ends[1]);
+  pollfd all_ended{.fd = ends[0], .events = 0, .revents = 0};
+  EXPECT_EQ(::poll(&all_ended, 1, 10'000), 1) << "one outlives the worker";
+  ::close(ends[0]);
 }
 
 TEST(PluginIsolate, OutputIsKeptOffOursAndItsEndIsThere) {
