@@ -9,6 +9,8 @@
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <span>
+#include <vector>
 
 #include "base/input.h"
 #include "base/text.h"
@@ -85,8 +87,17 @@ std::string objection(const KnownFinding& known, const KnownFile& file) {
     return fmt::format("'party' is '{}', and {} is for {} to keep", known.party, known.rule,
                        keeper);
   }
-  if (!known.expires.empty() && !is_date(known.expires)) {
-    return "'expires' is no day; write YYYY-MM-DD";
+  return {};
+}
+
+/// A mistyped key would be one that is not there.
+Expected<void> only_keys(const Source& source, const JsonValue& object, std::string_view what,
+                         std::span<const std::string_view> keys) {
+  for (const JsonMember& member : object.members) {
+    if (std::ranges::find(keys, member.key) == keys.end()) {
+      return source.bad(member.column, fmt::format("{} has no key '{}'; it may have {}", what,
+                                                   member.key, fmt::join(keys, ", ")));
+    }
   }
   return {};
 }
@@ -107,13 +118,13 @@ Expected<KnownFinding> read_entry(const Source& source, const JsonValue& item, b
     if (!value) return std::unexpected(std::move(value.error()));
     *place = std::move(*value);
   }
-  for (const JsonMember& member : item.members) {
-    constexpr std::string_view keys[] = {"id",      "rule",  "kind",    "section", "why",
-                                         "correct", "party", "expires", "parts"};
-    if (std::ranges::find(keys, member.key) == std::end(keys)) {
-      return source.bad(member.column, fmt::format("an entry has no key '{}'; it may have {}",
-                                                   member.key, fmt::join(keys, ", ")));
-    }
+  constexpr std::string_view keys[] = {"id",      "rule",  "kind",    "section", "why",
+                                       "correct", "party", "expires", "parts"};
+  if (auto only = only_keys(source, item, "an entry", keys); !only) {
+    return std::unexpected(std::move(only.error()));
+  }
+  if (const JsonMember* day = item.find("expires"); day != nullptr && !is_date(known.expires)) {
+    return source.bad(item.column, "'expires' is no day; write YYYY-MM-DD");
   }
   if (const JsonMember* parts = item.find("parts"); parts != nullptr) {
     auto kind = kind_of_json(parts->value);
@@ -212,6 +223,12 @@ Expected<KnownFile> read_known(const std::string& path, KnownFile::Subject of) {
   file.path = path;
   file.of = of;
   const bool of_device = of == KnownFile::Subject::device;
+  const char* const key = of_device ? "divergences" : "findings";
+  std::vector<std::string_view> keys = {word_of(of), "version", key};
+  if (of_device) keys.emplace_back("id_registers");
+  if (auto only = only_keys(source, *json, "the file", keys); !only) {
+    return std::unexpected(std::move(only.error()));
+  }
   auto subject = source.text_of(*json, word_of(of), true);
   if (!subject) return std::unexpected(std::move(subject.error()));
   auto version = source.text_of(*json, "version", of_device);
@@ -223,7 +240,6 @@ Expected<KnownFile> read_known(const std::string& path, KnownFile::Subject of) {
     if (!id) return std::unexpected(std::move(id.error()));
     file.id = *id;
   }
-  const char* const key = of_device ? "divergences" : "findings";
   const JsonMember* list = json->find(key);
   if (list == nullptr || list->value.kind != JsonValue::Kind::array) {
     return source.bad(json->column, fmt::format("'{}' has to be an array", key));

@@ -222,9 +222,14 @@ TEST_F(KnownFiles, SayWhereTheyAreWrong) {
   EXPECT_THAT(error_of(entry(", \"wy\": \"\"")),
               HasSubstr("an entry has no key 'wy'; it may have id, rule, kind, section, why, "
                         "correct, party, expires, parts"));
+  EXPECT_THAT(error_of(entry(", \"expires\": \"\"")), HasSubstr("YYYY-MM-DD"));
+  EXPECT_THAT(error_of(entry("}], \"expires\": [{")),
+              HasSubstr("the file has no key 'expires'; it may have driver, version, findings"));
   EXPECT_THAT(error_of(entry("}, {")), HasSubstr("'id' has to be a string"));
   EXPECT_THAT(error_of("{\"driver\": \"d\"}"), HasSubstr("'findings'"));
-  EXPECT_THAT(error_of("{\"device\": \"d\", \"findings\": []}"), HasSubstr("'driver'"));
+  EXPECT_THAT(error_of("{\"device\": \"d\", \"findings\": []}"),
+              HasSubstr("the file has no key 'device'; it may have driver"));
+  EXPECT_THAT(error_of("{\"findings\": []}"), HasSubstr("'driver'"));
   EXPECT_THAT(error_of("{\n\"driver\": \"d\",\n]"), HasSubstr(path_ + ":3:"));
   std::string twice = entry("");
   twice.insert(twice.find("]"),
