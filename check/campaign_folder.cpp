@@ -212,7 +212,8 @@ Expected<void> CampaignFolder::read() {
   auto older = read_older(path_);
   if (!older) return std::unexpected(std::move(older.error()));
   older_ = std::move(*older);
-  return write_coverage();
+  if (auto written = write_coverage(); !written) unwritten_ = std::move(written.error());
+  return {};
 }
 
 std::vector<const CampaignSlice*> CampaignFolder::all_slices() const {

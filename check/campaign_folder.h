@@ -118,6 +118,10 @@ class CampaignFolder {
   [[nodiscard]] std::size_t corpus_size() const { return corpus_.size(); }
   [[nodiscard]] u64 sequences() const;
 
+  /// Why what is made of the slices (coverage.json, features.txt) could not be written when the
+  /// folder was opened; the slices are all there.
+  [[nodiscard]] const std::optional<Error>& unwritten() const { return unwritten_; }
+
   /// A name for the files of a finding that no other one has.
   [[nodiscard]] std::string id_for(const std::string& rule, const FindingKind& kind) const;
   /// Where the trace of a finding is to be before its slice is added.
@@ -148,6 +152,7 @@ class CampaignFolder {
   std::set<u64> blocks_;
   u64 blocks_of_ = 0;
   std::set<std::string> corpus_;
+  std::optional<Error> unwritten_;
 };
 
 std::string to_json(const CampaignSlice& slice);

@@ -57,6 +57,7 @@ class CampaignRun {
         oracle::subject_of(settings_), settings_.seed, shard_text(), grouped(folder_->sequences()),
         folder_->findings().size());
     oracle::RunEnd end;
+    if (folder_->unwritten()) end.error(*folder_->unwritten());
     auto done = convert_older();
     if (done) done = run_slices();
     if (!done) end.error(done.error());
@@ -187,6 +188,7 @@ class CampaignRun {
     auto result = oracle::run_check(first);
     if (!result) return std::unexpected(std::move(result.error()));
     stopped_ |= result->stopped;
+    if (stopped_ || !result->environment.empty()) tell_cut_short(*result);
     if (stopped_) return slice;
     if (!result->environment.empty()) {
       return fail(ErrorCode::environment, result->environment.front());
@@ -224,6 +226,16 @@ class CampaignRun {
     return slice;
   }
 
+  /// A slice that does not come to its end is run again by who goes on, and is not kept; what it
+  /// has found is told all the same.
+  void tell_cut_short(const oracle::CheckResult& result) {
+    for (const oracle::Violation& finding : result.findings) {
+      if (folder_->findings().contains(order_of(finding))) continue;
+      say("{}\n", oracle::full_text(finding));
+      not_kept_.push_back(finding);
+    }
+  }
+
   /// What is new once more, made small, with its trace.
   Expected<void> tell(const oracle::CheckOptions& of_slice, const oracle::CheckResult& found,
                       CampaignSlice& slice) {
@@ -236,7 +248,10 @@ class CampaignRun {
     auto again = oracle::run_check(small);
     if (!again) return std::unexpected(std::move(again.error()));
     stopped_ |= again->stopped;
-    if (stopped_) return {};
+    if (stopped_) {
+      tell_cut_short(found);
+      return {};
+    }
     std::set<std::string> ids;
     for (const oracle::Violation& plain : found.findings) {
       if (folder_->findings().contains(order_of(plain))) continue;
@@ -379,6 +394,21 @@ class CampaignRun {
       }
       tests.push_back(std::move(one));
     }
+    for (const oracle::Violation& finding : not_kept_) {
+      end.found();
+      const std::string rule = rule_of(finding);
+      if (!names.contains(rule)) names += " " + rule;
+      const std::string kind = oracle::text_of(finding.kind);
+      oracle::JunitCase one;
+      one.name = fmt::format("{}: {}", rule, kind);
+      one.group = "campaign " + options_.folder;
+      one.type = rule;
+      one.message = kind;
+      one.details = oracle::full_text(finding);
+      one.status = oracle::JunitStatus::failed;
+      tests.push_back(std::move(one));
+    }
+    const u64 found = folder_->findings().size() + not_kept_.size();
     std::set<std::string> open;
     const std::vector<const CampaignSlice*> slices = folder_->all_slices();
     for (const CampaignSlice* slice : slices) open.insert(slice->open.begin(), slice->open.end());
@@ -409,14 +439,14 @@ class CampaignRun {
     report.property("driver_blocks_of", folder_->blocks_of());
     report.property("not_read", not_read);
     report.property("corpus", u64{folder_->corpus_size()});
-    report.property("findings", u64{folder_->findings().size()});
+    report.property("findings", found);
     report.property("known", known);
     report.summary = fmt::format(
         "campaign {}: {}{}, {} sequences in {} slices, {} features{}, {} in the corpus, {} "
         "findings, {} of them known",
         options_.folder, verdict_word(end), names, grouped(folder_->sequences()), slices.size(),
-        grouped(folder_->features().size()), blocks_text(), grouped(folder_->corpus_size()),
-        folder_->findings().size(), known);
+        grouped(folder_->features().size()), blocks_text(), grouped(folder_->corpus_size()), found,
+        known);
     if (options_.check.format == Format::text) {
       say("features: {}\n  growth: {}; by name in {}/features.txt\n",
           oracle::counts_text(folder_->features()), folder_->growth(), options_.folder);
@@ -432,7 +462,8 @@ class CampaignRun {
   Clock::time_point begin_;
   ProgressLine progress_;
   std::optional<CampaignFolder> folder_;
-  fs::path running_;  // what the slice that is running writes
+  fs::path running_;                         // what the slice that is running writes
+  std::vector<oracle::Violation> not_kept_;  // of a slice that did not come to its end
   bool stopped_ = false;
   u64 ran_ = 0;
 };

@@ -269,6 +269,35 @@ TEST_F(EndlessCampaign, WhatAKillLeavesIsNoHarm) {
   EXPECT_THAT(damaged.err, HasSubstr("slices/1-000001.json: no slice of a campaign"));
 }
 
+/// What is made of the slices can be made again: without a place for it the verdict stands.
+TEST_F(EndlessCampaign, ItsVerdictNeedsNoSummary) {
+  ASSERT_EQ(shell(campaign("one", "--runs 48")).status, 1);
+  (void)shell("rm " + path("one") + "/features.txt && mkdir " + path("one") + "/features.txt");
+  const Ran ran = shell(campaign("one", "--runs 48"));
+  EXPECT_EQ(ran.status, 1) << ran.err;
+  EXPECT_THAT(ran.err, HasSubstr("one/features.txt: cannot create"));
+  EXPECT_THAT(ran.out, HasSubstr("VIOLATED"));
+}
+
+/// A slice whose worker was killed is no slice, but what it had found by then was found.
+TEST_F(EndlessCampaign, WhatWasFoundBeforeAWorkerWasKilledIsTold) {
+  const std::string driver =
+      " --driver " + test::in_build("test-plugins/faulty_killed_buggy.so") + " --runs 400 -j1 ";
+  int met = 0;
+  for (int seed = 1; seed <= 10 && met == 0; ++seed) {
+    const std::string its = driver + "--seed " + std::to_string(seed);
+    const Ran check = run("check --no-shrink --out ''" + its);
+    if (check.status != 1 || !check.err.contains("SIGKILL")) continue;
+    ++met;
+    const Ran ran = run("campaign " + path("killed") + " --slice 400" + its);
+    EXPECT_EQ(ran.status, 1) << ran.out;
+    EXPECT_THAT(ran.out, AllOf(HasSubstr("VIOLATION PAGE_REUSE"),
+                               HasSubstr("VIOLATED PAGE_REUSE, 0 sequences in 0 slices")));
+    EXPECT_THAT(ran.err, HasSubstr("SIGKILL"));
+  }
+  EXPECT_EQ(met, 1) << "of no seed something is found before it is killed";
+}
+
 TEST_F(EndlessCampaign, ShardsMergedAreOneRun) {
   ASSERT_EQ(shell(campaign("whole")).status, 1);
   for (const char* shard : {"1/3", "2/3", "3/3"}) {
