@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <fmt/format.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <optional>
@@ -68,6 +69,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   iommucheck::cli::fix_addresses(argv);
+  ::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails, and is told (ulimit -f)
   try {
     return iommucheck::cli::run(argc, argv);
   } catch (const std::exception& error) {  // no memory, or a mistake of ours

@@ -95,6 +95,7 @@ class Worker {
     if (::getppid() != parent) ::_exit(1);  // it died before the line above
     ::signal(SIGINT, SIG_IGN);              // Ctrl-C goes to all; the supervisor says what to do
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_DFL);  // names the limit; an error would be one of memory
     const rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
     record_crashes(block_.crash);

@@ -248,5 +248,12 @@ TEST_F(Command, AFullDiskIsNoSuccess) {
   EXPECT_EQ(WEXITSTATUS(status), 3);
 }
 
+/// Beyond the limit of a file's size the system sends a signal, unless it is ignored.
+TEST_F(Command, AFileThatMayNotGrowIsNoCrash) {
+  const Ran ran = shell("(ulimit -f 1; " + program() + " rules >" + path("rules") + ")");
+  EXPECT_EQ(ran.status, 3);
+  EXPECT_THAT(ran.err, HasSubstr("cannot write"));
+}
+
 }  // namespace
 }  // namespace iommucheck::command_test
