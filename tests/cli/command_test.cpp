@@ -97,6 +97,24 @@ TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
   }
 }
 
+/// A file that states nothing is not the machine that its author meant.
+TEST_F(Command, AFileOfTheMachineIsReadAsItStands) {
+  const std::string check = "check --runs 5 --seed 1 --out '' --smmu ";
+  EXPECT_EQ(run(check + write("good", " cohacc = 0 # not coherent\n\nasid16=0, httu = 1\n")).status,
+            0);
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "a file that names no key"},
+      {"# cohacc=0\n", "a file that names no key"},
+      {"sidsize=1 6\n", "sidsize is a number from 1 to 32, not '1 6'"},
+      {"co hacc=0\n", "there is no 'co hacc'"},
+  };
+  for (const auto& [text, message] : cases) {
+    const Ran ran = run(check + write("bad", text));
+    EXPECT_EQ(ran.status, 2) << text;
+    EXPECT_THAT(ran.err, HasSubstr(message)) << text;
+  }
+}
+
 TEST_F(Command, RulesAreThoseOfTheCatalogue) {
   const Ran text = run("rules");
   EXPECT_EQ(text.status, 0);
