@@ -12,7 +12,6 @@ using spec::sva::CallKind;
 using spec::sva::Observed;
 using spec::sva::Status;
 
-constexpr std::size_t groups_max = 8;      // that are remembered, answered ones too
 constexpr u32 groups_of_their_own = 0x10;  // of page requests, beyond those that are drawn
 constexpr u32 groups_behind = 0x100;
 constexpr u64 nowhere = 0x7654'3000;  // where processes map nothing, or nearly never
@@ -114,14 +113,11 @@ void FaultOps::perform_faults(const fuzz::Operation& operation) {
   if (answers && !case_.groups.empty() && monitor_.findings().empty()) answer(operation);
 }
 
-void FaultOps::remember(const Group& group) {
-  if (case_.groups.size() == groups_max) case_.groups.erase(case_.groups.begin());
-  case_.groups.push_back(group);
-}
-
 /// What handlers were given since.
 void FaultOps::remember_handled() {
-  for (const spec::sva::FaultRecord& fault : host_.take_handled_faults()) remember({0, fault});
+  for (const spec::sva::FaultRecord& fault : host_.take_handled_faults()) {
+    case_.remember({0, fault});
+  }
 }
 
 bool FaultOps::has_fault_handler(u32 device) const {
@@ -189,7 +185,7 @@ void FaultOps::read_group(const Queue& queue) {
   if (!may_call(call)) return;
   const Observed observed = make_call(call);
   if (observed.status != Status::ok) return;
-  remember({queue.handle, observed.fault});
+  case_.remember({queue.handle, observed.fault});
 }
 
 void FaultOps::open_queue(u32 device, u32 depth) {

@@ -26,7 +26,6 @@ class FaultOps final : public CaseOps {
   void set_fault_handler(const fuzz::Operation& operation);
   [[nodiscard]] bool has_fault_handler(u32 device) const;
   void remember_handled();
-  void remember(const Group& group);
   void fault(const fuzz::Operation& operation, bool now);
 
   SvaOps& sva_;

@@ -73,6 +73,11 @@ struct LockstepCase {
   std::vector<SvmTask> svm_tasks;
   std::vector<Queue> queues;
   std::vector<Group> groups;
+  static constexpr std::size_t groups_max = 8;  ///< that are remembered, answered ones too
+  void remember(const Group& group) {
+    if (groups.size() == groups_max) groups.erase(groups.begin());
+    groups.push_back(group);
+  }
   std::vector<u32> plain_pasids;
   u64 drvdata = 0;
   u64 dying = 0;  ///< the process whose Release waited last

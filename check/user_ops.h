@@ -49,6 +49,8 @@ class UserOps final : public CaseOps {
   void look_at_users();
   // user_ops_events.cpp: what they are told of
   void user_events(u64 parent, const fuzz::Operation& operation);
+  [[nodiscard]] std::optional<u32> users_device(u64 parent, const fuzz::Operation& operation,
+                                                bool that_stalls) const;
   u64 other_parent(u64 parent);
   void number_device(u64 parent, u32 device, u64 number);
   u64 open_events(u64 parent, u64 how);

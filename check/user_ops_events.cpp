@@ -16,6 +16,23 @@ constexpr u64 users_nowhere = 0x5432'1000;  // where users map nothing
 
 }  // namespace
 
+/// The operation's device, or the next that is on a domain of the user's, and can stall where that
+/// is asked for.
+std::optional<u32> UserOps::users_device(u64 parent, const fuzz::Operation& operation,
+                                         bool that_stalls) const {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const auto is_it = [&](u32 device) {
+    const u64 domain = interface.domain_of(device);
+    return domain != 0 && interface.parent_of(domain) == parent &&
+           (!that_stalls || monitor_.setup().devices[device].stall);
+  };
+  u32 device = device_of(operation);
+  for (u32 tries = 0; tries < interface.device_count() && !is_it(device); ++tries) {
+    device = (device + 1) % interface.device_count();
+  }
+  return is_it(device) ? std::optional(device) : std::nullopt;
+}
+
 /// Another stage 2 domain, made if there is none. 0: there is no room.
 u64 UserOps::other_parent(u64 parent) {
   for (const Space& space : case_.spaces) {
@@ -76,19 +93,12 @@ void UserOps::read_events(u64 queue, u64 most) {
 
 void UserOps::user_events(u64 parent, const fuzz::Operation& operation) {
   if (!host_.has(CallKind::event_queue_open) || !host_.has(CallKind::event_read)) return;
-  const spec::sva::Interface& interface = monitor_.interface();
   const auto goes_on = [&] { return monitor_.findings().empty(); };
   SplitMix64 words(u64{operation.choices} << 16 | u64{operation.page} << 8 | operation.mapping);
   const u64 how = words.next();
-  const auto is_its = [&](u32 device) {
-    const u64 domain = interface.domain_of(device);
-    return domain != 0 && interface.parent_of(domain) == parent;
-  };
-  u32 device = device_of(operation);
-  for (u32 tries = 0; tries < interface.device_count() && !is_its(device); ++tries) {
-    device = (device + 1) % interface.device_count();
-  }
-  if (!is_its(device)) return;
+  const auto its = users_device(parent, operation, false);
+  if (!its) return;
+  const u32 device = *its;
   const u64 number = operation.pa_page % 8;
   const u64 other = (how & 3) == 0 ? other_parent(parent) : 0;
   // The other user's number for it comes first, or last.

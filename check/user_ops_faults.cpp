@@ -12,7 +12,6 @@ using spec::sva::Status;
 
 namespace {
 
-constexpr std::size_t groups_max = 8;        // as FaultOps remembers
 constexpr u64 users_fault_at = 0x6543'2000;  // where users map nothing
 constexpr u32 pasid_that_stalls = 1;
 
@@ -72,8 +71,7 @@ void UserOps::read_fault(u64 queue, u64 how) {
   if ((!any && (how & 3) != 0) || !may_call(call)) return;
   const spec::sva::Observed read = make_call(call);
   if (read.status != Status::ok || !monitor_.findings().empty()) return;
-  if (case_.groups.size() == groups_max) case_.groups.erase(case_.groups.begin());
-  case_.groups.push_back({queue, read.fault});
+  case_.remember({queue, read.fault});
 }
 
 /// What was read last, or something that is not quite it.
@@ -103,16 +101,9 @@ void UserOps::user_faults(u64 parent, const fuzz::Operation& operation) {
   SplitMix64 words(~(u64{operation.choices} << 16 | u64{operation.page} << 8 | operation.mapping));
   const u64 how = words.next();
   if ((how & 3) == 0) return;
-  const auto may_wait = [&](u32 device) {
-    const u64 domain = interface.domain_of(device);
-    return domain != 0 && interface.parent_of(domain) == parent &&
-           monitor_.setup().devices[device].stall;
-  };
-  u32 device = device_of(operation);
-  for (u32 tries = 0; tries < interface.device_count() && !may_wait(device); ++tries) {
-    device = (device + 1) % interface.device_count();
-  }
-  if (!may_wait(device)) return;
+  const auto its = users_device(parent, operation, true);
+  if (!its) return;
+  const u32 device = *its;
   const u64 domain = interface.domain_of(device);
   const bool late = (how >> 2 & 7) == 0;  // what was recorded before may go there as well
   lead_to_what_stalls(domain, words.next());

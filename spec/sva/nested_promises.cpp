@@ -135,6 +135,11 @@ void bypass_promises(const InterfaceState& s, u32 parent, u64 iova, bool with_ca
 
 namespace {
 
+/// The entry that accesses with that PASID, or without one, are led by: an IPA.
+u64 entry_at(const UserRoute& route, Substream at) {
+  return route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
+}
+
 void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,
                        bool with_calls, Alternatives& out) {
   const u32 parent = parent_of(s, domain);
@@ -162,8 +167,7 @@ void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substrea
     return table_promises(s, parent, table, iova, FaultKind::terminated, with_calls, out);
   }
   if (!route.linear) return out.add({.state = State::within});
-  const u64 entry = route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
-  entry_promises(s, device, domain, entry, iova, with_calls, out);
+  entry_promises(s, device, domain, entry_at(route, at), iova, with_calls, out);
 }
 
 }  // namespace
@@ -173,7 +177,7 @@ FaultKind faults_of_users_route(const InterfaceState& s, u32 device, u32 domain,
   if (route.kind != UserRoute::Kind::stage1 || route.table || !route.linear) {
     return FaultKind::terminated;
   }
-  const u64 entry = route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
+  const u64 entry = entry_at(route, at);
   bool wants = false;
   bool all = true;
   for_each_context(s, parent_of(s, domain), [&](u32 i) {
