@@ -197,6 +197,13 @@ void FaultOps::open_queue(u32 device, u32 depth) {
   if (observed.status == Status::ok) case_.queues.push_back({observed.value, device});
 }
 
+namespace {
+
+/// A PASID that is not this one; a fault of a user's device may have none.
+u32 another_pasid(u32 pasid) { return pasid == spec::sva::without_pasid ? 1 : pasid ^ 1; }
+
+}  // namespace
+
 /// To the newest ones, which may have ended; late: to the oldest, or to one that is not quite it.
 void FaultOps::answer(const fuzz::Operation& operation) {
   const bool late = static_cast<fuzz::FaultKind>(operation.variant) == fuzz::FaultKind::late;
@@ -211,7 +218,7 @@ void FaultOps::answer(const fuzz::Operation& operation) {
   if (late) {
     switch ((operation.choices >> 2) % 6) {
       case 0: call.group += 1; break;
-      case 1: call.pasid ^= 1; break;
+      case 1: call.pasid = another_pasid(call.pasid); break;
       case 2: call.device = (call.device + 1) % monitor_.interface().device_count(); break;
       case 3: call.response = 77; break;
       default: break;

@@ -50,10 +50,12 @@ bool stores_into(const trace::Event& event, const Bytes& bytes) {
       event.payload);
 }
 
+/// A finding is told without an event that no trace can hold, never not at all.
 trace::Event decoded(const std::vector<u8>& bytes) {
   trace::ByteReader in{.bytes = bytes, .offset = 0};
   auto event = trace::decode(in);
-  return event ? std::move(*event) : trace::Event{};
+  if (event) return std::move(*event);
+  return {.payload = trace::Note{.text = "an event that cannot be told: " + event.error().message}};
 }
 
 bool is_phase(const trace::Event& event, trace::DriverLife life) {

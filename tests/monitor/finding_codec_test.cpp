@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "monitor/chronicle.h"
 #include "report/finding_text.h"
 #include "spec/rules/promises.h"
 #include "spec/rules/translation.h"
@@ -148,6 +149,24 @@ TEST(FindingCodec, DamagedBytesAreRefusedOrSomeFinding) {
     }
   }
   EXPECT_FALSE(decode_violation(bytes + "x").has_value());
+}
+
+// Whatever was called, the finding behind it is told.
+TEST(FindingCodec, AnEventThatNoTraceCanHoldLosesNoFinding) {
+  Chronicle chronicle(true);
+  trace::Event beyond{.agent = AgentId::cpu0};
+  beyond.payload = trace::Callback{.pasid = trace::substream(~u32{1})};
+  chronicle.add(beyond, 1, 2);
+  Finding finding = finding_of(spec::rule::TABLE_FREE, "said");
+  finding.at = 1;
+  const Violation told = chronicle.tell(std::move(finding));
+  const auto back = decode_violation(encode(told));
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->statement, "said");
+  ASSERT_EQ(back->story.events.size(), 1U);
+  const auto* note = std::get_if<trace::Note>(&back->story.events[0].payload);
+  ASSERT_NE(note, nullptr);
+  EXPECT_NE(note->text.find("cannot be told"), std::string::npos) << note->text;
 }
 
 TEST(FindingCodec, BoundsCrossToo) {
