@@ -21,11 +21,15 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   result.hooks = setup.hooks.value_or(spec::sva::Hooks{});
   // STALL_MODEL = 1: nothing stalls.
   result.stalls = caps.stall_model != spec::StallModel::never;
+  // Drivers set CD.S by what the device can do, or by what it asked for: either is a process's
+  // space that stalls.
+  result.stalls_unasked = true;
   result.page_requests = caps.pri && caps.ats && caps.s1p;
   using spec::sva::DirtyHardware;
   if (caps.httu >= 2) result.dirty = caps.cohacc ? DirtyHardware::present : DirtyHardware::open;
   if (setup.hardware != nullptr) {
     result.stalls = result.page_requests = true;
+    result.stalls_unasked = false;
     result.dirty = DirtyHardware::none;
     setup.hardware->adapt(result);
   }

@@ -16,6 +16,13 @@ bool wants_to_wait(const InterfaceState& s, u32 device) {
          s.devices[device].initialised != 0;
 }
 
+/// Whether its faults at a process's PASID may wait though sva_device_init has not asked for it:
+/// stalls are a property of the entry, and a process's space stalls (INTERFACE "Faults"); page
+/// requests have to be on.
+bool may_stall(const InterfaceState& s, u32 device) {
+  return s.stalls_unasked && s.constants[device].can_wait && !s.constants[device].asks;
+}
+
 /// Whether a call in progress may change which devices share a table, what they want of faults, or
 /// who reads them: a handler goes with its bond.
 bool minds_may_change(const InterfaceState& s) {
@@ -171,7 +178,7 @@ FaultKind faults_at_entry(const InterfaceState& s, u32 device, const EntryTable&
     if (wants_to_wait(s, device)) return FaultKind::waits;
     // It was initialised anew without, and the entry is as it was for a queue of before.
     const bool read = s.constants[device].can_wait && s.devices[device].was_read != 0;
-    return read ? FaultKind::may_wait : FaultKind::terminated;
+    return read || may_stall(s, device) ? FaultKind::may_wait : FaultKind::terminated;
   }
   bool any = false;
   bool all = true;
@@ -187,7 +194,7 @@ FaultKind faults_at_entry(const InterfaceState& s, u32 device, const EntryTable&
     settled &= own == records::OwnTable::no;
     const bool wants = wants_to_wait(s, i) && s.devices[i].domain == domain;
     // Whoever closes a queue does not say that the entry is to be changed.
-    any |= wants || s.devices[i].was_read != 0;
+    any |= wants || s.devices[i].was_read != 0 || may_stall(s, i);
     all &= wants && own == records::OwnTable::no;
   }
   if (any && all) return minds_may_change(s) ? FaultKind::may_wait : FaultKind::waits;

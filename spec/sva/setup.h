@@ -62,7 +62,9 @@ struct Setup {
   /// An entry of a PASID may lead to a stage 2 domain, or a user's: PASIDs are the host's there
   /// too.
   bool routes_users = false;
-  bool stalls = true;         ///< the IOMMU can hold faulting accesses of devices that can wait
+  bool stalls = true;  ///< the IOMMU can hold faulting accesses of devices that can wait
+  /// Faults at a process's PASID may wait, too, where sva_device_init has not asked for it.
+  bool stalls_unasked = false;
   bool page_requests = true;  ///< it hands page requests to the driver
   DirtyHardware dirty = DirtyHardware::none;
   Hooks hooks{};

@@ -20,6 +20,7 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
       per_device_tables(setup.per_device_tables),
       keeps_pasid_0(setup.keeps_pasid_0),
       blocks_unattached(setup.blocks_unattached),
+      stalls_unasked(setup.stalls_unasked),
       routes_identity(setup.routes_identity),
       routes_users(setup.routes_users),
       hooks(setup.hooks),

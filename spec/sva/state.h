@@ -232,6 +232,7 @@ struct InterfaceState {
   bool per_device_tables;                             // constant
   bool keeps_pasid_0;                                 // constant
   bool blocks_unattached;                             // constant
+  bool stalls_unasked;                                // constant
   bool routes_identity;                               // at a PASID, constant
   bool routes_users;                                  // at a PASID too, constant
   Hooks hooks;                                        // constant

@@ -210,7 +210,11 @@ class PromisesOfPasids : public Promises {
   PromisesOfPasids() {
     domain = paging();
     attach(domain, 0);
-    ok({.kind = CallKind::sva_device_init, .device = 0, .min_pasid = 1, .max_pasid = 8});
+    ok({.kind = CallKind::sva_device_init,
+        .device = 0,
+        .features = spec::sva::feature_private,
+        .min_pasid = 1,
+        .max_pasid = 8});
     const u64 mm = host.processes().create();
     EXPECT_TRUE(host.processes().map(mm, page, p1, page, rw));
     pasid = static_cast<u32>(ok({.kind = CallKind::bind_device, .device = 0, .mm = mm}));
@@ -225,9 +229,17 @@ TEST_F(PromisesOfPasids, WhatADriverMakesHolds) {
   EXPECT_TRUE(monitor.findings().empty());
 }
 
-TEST_F(PromisesOfPasids, WithoutIopfFaultsDoNotWait) {
+/// INTERFACE "Faults": a process's space may stall, whoever asked for it; a private one does not.
+TEST_F(PromisesOfPasids, WithoutIopfFaultsOfAProcessMayWait) {
   plant(cd(1, pasid), word(cd(1, pasid)) | u64{1} << 44);
-  is_found("PASID");
+  holds();
+}
+
+TEST_F(PromisesOfPasids, APrivateSpaceDoesNotStall) {
+  const u64 space = ok({.kind = CallKind::sva_alloc_pasid, .domain = domain, .device = 0});
+  const u64 at = cd(1, static_cast<u32>(ok({.kind = CallKind::io_mm_get_pasid, .io_mm = space})));
+  plant(at, word(at) | u64{1} << 44);
+  is_found("PASID 0x2) at 0x0 may fault, and wait for an answer; promised: a fault");
 }
 
 /// A PASID that nobody bound is compared too where the whole stream changes.
