@@ -144,6 +144,15 @@ CodeRange range_around(u64 address) {
   return search.found;
 }
 
+/// It ran where no code is: by a function pointer of the plug-in's, for the checker calls no
+/// others.
+bool ran_nowhere(const CrashRecord& record) {
+  const bool access = record.signal == SIGSEGV || record.signal == SIGBUS;
+  if (!access || record.code <= 0 || frames_of(record).empty()) return false;
+  const u64 pc = record.frames[0];
+  return pc == record.address && !record.checker.contains(pc);
+}
+
 /// Signals that nobody's code brings about: limits, the kernel short of memory, a person.
 bool is_sent(int signal) { return std::ranges::find(signals, signal) == signals.end(); }
 
@@ -191,7 +200,7 @@ Blame blame_of(int signal, const CrashRecord& record, const std::string& plugin_
   const std::span frames = frames_of(record);
   const auto place = frames.begin() + static_cast<std::ptrdiff_t>(innermost(record));
   const bool checker = place != frames.end() && record.checker.contains(*place);
-  Blame blame{checker ? Party::checker : Party::driver, {}};
+  Blame blame{checker && !ran_nowhere(record) ? Party::checker : Party::driver, {}};
   if (place != frames.end()) {
     const CodeRange& code = checker ? record.checker : record.plugin;
     // A return address is behind its call, which may be the last of a function.
@@ -200,6 +209,7 @@ Blame blame_of(int signal, const CrashRecord& record, const std::string& plugin_
                               symbol_in(checker ? std::string("/proc/self/exe") : plugin_path, at));
   }
   const bool access = signal == SIGSEGV || signal == SIGBUS;
+  if (ran_nowhere(record)) blame.where += ", by a function pointer that leads nowhere";
   if (access && record.code > 0) {
     blame.address = record.address;
     blame.where += fmt::format(", at address {:#x}", record.address);

@@ -90,6 +90,16 @@ TEST(Blame, ADamagedRecordIsReadAllTheSame) {
   EXPECT_EQ(blame_of(SIGBUS, record, "").party, Party::driver);  // of another signal
 }
 
+TEST(Blame, AFunctionPointerThatLeadsNowhereIsThePlugIns) {
+  CrashRecord record = record_of(SIGSEGV, {0x10, in_checker});
+  record.address = 0x10;
+  const Blame blame = blame_of(SIGSEGV, record, "x.so");
+  EXPECT_EQ(blame.party, Party::driver);
+  EXPECT_THAT(blame.where, HasSubstr("by a function pointer that leads nowhere, at address 0x10"));
+  record.address = 0x18;  // ours, which looked at an address there
+  EXPECT_EQ(blame_of(SIGSEGV, record, "x.so").party, Party::checker);
+}
+
 // ---- real processes -------------------------------------------------------------------------
 
 Outcome run(const std::function<void()>& work) {
@@ -136,6 +146,12 @@ TEST(BlameOfProcesses, ACrashOfOurOwnCodeIsNotTheDrivers) {
   EXPECT_EQ(nowhere.signal, SIGSEGV);
   EXPECT_EQ(nowhere.party, Party::checker);
   EXPECT_THAT(nowhere.describe(), HasSubstr("at address 0x8"));
+  const Outcome jump = run([] {
+    void (*volatile leads)() = reinterpret_cast<void (*)()>(u64{0x10});
+    leads();
+  });
+  EXPECT_EQ(jump.party, Party::driver);
+  EXPECT_THAT(jump.describe(), HasSubstr("leads nowhere"));
   const Outcome memory = run([] { throw std::bad_alloc(); });
   EXPECT_EQ(memory.signal, SIGABRT);
   EXPECT_EQ(memory.party, Party::checker);
