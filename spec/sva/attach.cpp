@@ -10,6 +10,7 @@
 #include "spec/sva/layers.h"
 #include "spec/sva/map.h"
 #include "spec/sva/nested.h"
+#include "spec/sva/recorded_faults.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/tokens.h"
 #include "spec/sva/user_events.h"

@@ -9,8 +9,8 @@
 #include "spec/sva/bonds.h"
 #include "spec/sva/bound.h"
 #include "spec/sva/done.h"
-#include "spec/sva/fault_queues.h"
 #include "spec/sva/numbers.h"
+#include "spec/sva/recorded_faults.h"
 #include "spec/sva/time_outs.h"
 #include "spec/sva/unseen.h"
 

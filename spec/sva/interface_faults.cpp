@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/interface_faults.h"
 
+#include "spec/sva/fault_handlers.h"
 #include "spec/sva/fault_queues.h"
 #include "spec/sva/faults.h"
+#include "spec/sva/recorded_faults.h"
 #include "spec/sva/user_events.h"
 #include "spec/sva/user_faults.h"
 

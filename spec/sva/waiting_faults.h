@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// Of faults that were recorded and wait for an answer: whether that is known, and who has them.
+#pragma once
+
+#include <string>
+
+#include "spec/sva/state.h"
+
+namespace iommucheck::spec::sva {
+
+/// Whether a call in progress may be ending it.
+bool is_contested(const InterfaceState& s, const Waiting& fault);
+/// The process is alive, and the device bound to it: then nothing but a full queue is in the way.
+bool is_routed(const InterfaceState& s, u32 device, u32 pasid);
+/// Recorded, and in nobody's hands: it is in its queue, or may be by now.
+bool is_unread(const Waiting& fault);
+/// Its reader has some of its pages, and with them its number.
+bool is_half_read(const Waiting& fault);
+/// "device 1, PASID 3", for messages.
+std::string place_text(u32 device, u32 pasid);
+
+/// visit(index) of those of a queue, or that may be, the first recorded first.
+template <class Visit>
+void in_order(const InterfaceState& s, u32 queue, Visit visit) {
+  const bool of_user = s.queues[queue].domain != 0;
+  const auto its = [&](const Waiting& fault) {
+    return fault.queue == queue || (of_user && fault.loose != 0);
+  };
+  s.in_order(s.waitings, its, visit);
+}
+
+}  // namespace iommucheck::spec::sva
