@@ -96,8 +96,9 @@ u32 find_told(const InterfaceState& s, const FaultRecord& told, std::optional<u6
     u32 next = 0;
     s.for_each_waiting([&](u32 i) {
       const Waiting& fault = s.waitings[i];
-      const bool its = fault.device == told.device && fault.pasid == told.pasid &&
-                       (fault.queue == 0 || fault.queue == records::by_handler);
+      const bool may_be =
+          fault.queue == 0 || fault.queue == records::by_handler || fault.loose != 0;
+      const bool its = may_be && fault.device == told.device && fault.pasid == told.pasid;
       if (!its || !is_unread(fault) || fault.order <= behind) return;
       if (next == 0 || fault.order < s.waitings[next].order) next = i;
     });
@@ -145,6 +146,7 @@ Verdict fault_handler_called(InterfaceState& s, const FaultRecord& told, std::op
   Waiting& fault = s.waitings.edit(s.trail, index);
   fault.state = FaultState::unread;
   fault.queue = records::by_handler;
+  fault.user = fault.loose = 0;
   fault.unsure = open ? 1 : 0;
   fault.group = told.group;
   tell_page(s, index);

@@ -5,6 +5,7 @@
 #include "spec/rules/interface.h"
 #include "spec/sva/fault_groups.h"
 #include "spec/sva/faults.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/tables.h"
 #include "spec/sva/user_events.h"
 #include "spec/sva/user_faults.h"
@@ -22,16 +23,20 @@ u32 find_named(const InterfaceState& s, u32 sid, u32 stag) {
   return index;
 }
 
+/// The queue or handler of its process.
+u32 reader_of(const InterfaceState& s, const Waiting& fault) {
+  const bool handled = fault.bond != 0 && s.bonds[fault.bond].handled != 0;
+  return handled ? records::by_handler : s.queue_of(fault.device);
+}
+
 /// It is whole: to whom it goes, and whether that is known.
 void appears(InterfaceState& s, u32 index) {
   s.trail.set(s.faults_seen, s.faults_seen + 1);
   Waiting& fault = s.waitings.edit(s.trail, index);
   fault.order = s.faults_seen;
   fault.state = FaultState::reported;
-  const bool handled = fault.bond != 0 && s.bonds[fault.bond].handled != 0;
-  fault.queue = fault.user != 0 ? s.queue_of_domain(fault.user)
-                : handled       ? records::by_handler
-                                : s.queue_of(fault.device);
+  fault.queue = fault.user != 0 ? s.queue_of_domain(fault.user) : reader_of(s, fault);
+  const bool handled = fault.queue == records::by_handler;
   u32 before = 0;
   s.for_each_waiting([&](u32 i) {
     const bool other = i != index && s.waitings[i].queue == fault.queue;
@@ -131,7 +136,7 @@ void faults_are_read(InterfaceState& s, bool of_events, bool of_requests) {
       s.waitings.edit(s.trail, i).seen = 1;
       return;
     }
-    if (s.waitings[i].queue == 0 && !may_be_of_some_user(s, s.waitings[i])) {
+    if (s.waitings[i].queue == 0 && !may_be_somebodys(s, s.waitings[i])) {
       return drop_group(s, i);
     }
     const bool owed =
@@ -174,8 +179,9 @@ void forget_refused(InterfaceState& s) {
 void process_answered(InterfaceState& s, const FaultRecord& fault, bool again) {
   constexpr unsigned page_lg2 = 12;
   const auto is_it = [&](const Waiting& one) {
-    return one.queue == 0 && one.request == 0 && one.device == fault.device &&
-           one.pasid == fault.pasid && one.iova >> page_lg2 == fault.iova >> page_lg2;
+    const bool may_be = one.queue == 0 || one.loose != 0;
+    return may_be && one.request == 0 && one.device == fault.device && one.pasid == fault.pasid &&
+           one.iova >> page_lg2 == fault.iova >> page_lg2;
   };
   u32 count = 0;
   s.for_each_waiting([&](u32 i) { count += is_it(s.waitings[i]) ? 1 : 0; });
@@ -306,13 +312,27 @@ bool meets_others(const InterfaceState& s, const Waiting& fault) {
   return in_each;
 }
 
+/// What its device was to be moved to is out of the question: it may be of the process.
+bool is_the_hosts_again(const InterfaceState& s, const Waiting& fault) {
+  const bool stays = parent_of(s, s.devices[fault.device].domain) == 0;
+  return fault.loose != 0 && fault.bond != 0 && stays && !is_on_the_move(s, fault.device);
+}
+
+void belongs_to_process(InterfaceState& s, u32 index) {
+  Waiting& fault = s.waitings.edit(s.trail, index);
+  fault.user = fault.loose = 0;
+  fault.unsure = 1;
+  fault.queue = reader_of(s, fault);
+}
+
 }  // namespace
 
 void end_faults(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
     if (!s.device_exists(fault.device)) return drop_group(s, i);
-    if (fault.user != 0) return end_users_fault(s, i);
+    if (fault.user != 0 && !is_the_hosts_again(s, fault)) return end_users_fault(s, i);
+    if (fault.user != 0) belongs_to_process(s, i);
     if (fault.bond == 0) {
       if (fault.unsure == 0 && !meets_others(s, fault)) s.waitings.edit(s.trail, i).unsure = 1;
       return;

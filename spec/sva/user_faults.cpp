@@ -65,15 +65,17 @@ u32 users_domain_met(const InterfaceState& s, u32 device, u32 pasid, bool* loose
   return users;
 }
 
-bool may_be_of_some_user(const InterfaceState& s, const Waiting& fault) {
-  return fault.loose != 0 && any_domain_has_queue(s);
+bool may_be_somebodys(const InterfaceState& s, const Waiting& fault) {
+  if (fault.loose == 0) return false;
+  const bool handled = fault.bond != 0 && s.bonds[fault.bond].handled != 0;
+  return handled || s.queue_of(fault.device) != 0 || any_domain_has_queue(s);
 }
 
 bool may_have_queue(const InterfaceState& s, u64 order) {
   bool may = false;
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
-    may |= fault.order == order && (fault.queue != 0 || may_be_of_some_user(s, fault));
+    may |= fault.order == order && (fault.queue != 0 || may_be_somebodys(s, fault));
   });
   return may;
 }

@@ -19,12 +19,14 @@ bool is_half_read(const Waiting& fault);
 /// "device 1, PASID 3", for messages.
 std::string place_text(u32 device, u32 pasid);
 
-/// visit(index) of those of a queue, or that may be, the first recorded first.
+/// visit(index) of those of a queue, or that may be, the first recorded first. What a device on the
+/// move sent may be any user's, or of the process that it is bound to where it was.
 template <class Visit>
 void in_order(const InterfaceState& s, u32 queue, Visit visit) {
-  const bool of_user = s.queues[queue].domain != 0;
+  const Queue& readers = s.queues[queue];
   const auto its = [&](const Waiting& fault) {
-    return fault.queue == queue || (of_user && fault.loose != 0);
+    const bool may_be = readers.domain != 0 || readers.device == fault.device;
+    return fault.queue == queue || (may_be && fault.loose != 0);
   };
   s.in_order(s.waitings, its, visit);
 }

@@ -23,6 +23,7 @@ class ToldOfEntries final : public Told {
 
 Machine who_can_stall() {
   Machine machine;
+  machine.ssid_bits = 4;
   machine.devices = {{.stream_ids = {1}, .ssid_bits = 4, .stall = true},
                      {.stream_ids = {2}, .ssid_bits = 4, .stall = true}};
   return machine;
@@ -240,6 +241,66 @@ TEST_F(SvaUserFaults, in_a_move_they_may_be_of_either_user) {
   EXPECT_FALSE(reads(fault(page), q));
   EXPECT_TRUE(permits(answer(1, 1, r), {}));
   EXPECT_TRUE(permits(answer(1, 1, q), refused()));
+}
+
+/// A device of the host's, whose attach to the user's domain timed out: what it sends at a PASID
+/// may be of the process that is bound there.
+class SvaProcessOrUser : public SvaUserFaults {
+ protected:
+  static constexpr u64 host = 0x81, process = 0x91;
+  SvaProcessOrUser() {
+    ok({.kind = CallKind::detach, .domain = domains[0]});
+    ok({.kind = CallKind::domain_alloc, .domain_kind = static_cast<u32>(DomainKind::paging)}, host);
+    ok({.kind = CallKind::attach, .domain = host});
+    EXPECT_TRUE(state.apply(attach(0), {.status = Status::etimedout}, {.queue_stuck = true}).ok);
+    EXPECT_TRUE(state.process_created(process));
+    ok({.kind = CallKind::sva_device_init, .features = feature_iopf, .min_pasid = 1});
+    ok({.kind = CallKind::bind_device, .mm = process}, 1);
+  }
+  void open_of_device() {
+    Call call{.kind = CallKind::fault_queue_open};
+    call.depth = 4;
+    ok(call, q);
+  }
+  void recover() { ok({.kind = CallKind::recover}); }
+};
+
+TEST_F(SvaProcessOrUser, the_queue_of_the_device_may_have_it) {
+  open_of_device();
+  ok(open(domains[0], 4), r);
+  stalls(page, 3);
+  state.faults_are_read();
+  for (const u64 queue : {q, r}) {
+    EXPECT_TRUE(reads(fault(page), queue));
+    EXPECT_TRUE(reads(empty(), queue));
+  }
+  EXPECT_FALSE(reads(fault(2 * page)));
+  take(fault(page));
+  EXPECT_TRUE(reads(empty(), r));
+  EXPECT_FALSE(reads(fault(page), r));
+  EXPECT_TRUE(permits(answer(1), {}));
+}
+
+TEST_F(SvaProcessOrUser, it_may_be_the_processs_when_the_move_is_out_of_the_question) {
+  open_of_device();
+  stalls(page, 3);
+  state.faults_are_read();
+  recover();
+  EXPECT_TRUE(reads(fault(page)));
+  EXPECT_TRUE(reads(empty()));
+}
+
+TEST_F(SvaProcessOrUser, its_handler_may_be_told) {
+  Call set{.kind = CallKind::fault_handler_set};
+  set.pasid = 1;
+  set.present = true;
+  set.drvdata = 0x5;
+  ok(set);
+  ok(open(domains[0], 4), r);
+  stalls(page, 3);
+  const FaultRecord told{.device = 0, .pasid = 1, .prot = prot_read, .group = 1};
+  EXPECT_FALSE(state.fault_handler_called(told, 2 * page, 0x5).ok);
+  EXPECT_TRUE(state.fault_handler_called(told, page, 0x5).ok);
 }
 
 }  // namespace
