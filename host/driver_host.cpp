@@ -112,6 +112,16 @@ std::expected<trace::BroadcastTlbi, std::string> broadcast_of(u32 scope, u32 fla
         "bits",
         scope, flags, vmid, asid));
   }
+  const auto is = [&](u32 one) { return scope == one; };
+  const bool by_va = is(IOMMUCHECK_BROADCAST_SCOPE_VA) ||
+                     is(IOMMUCHECK_BROADCAST_SCOPE_VA_ALL_ASIDS) ||
+                     is(IOMMUCHECK_BROADCAST_SCOPE_IPA);
+  if (by_va && (bytes == 0 || va + (bytes - 1) < va)) {
+    return std::unexpected(
+        fmt::format("tlbi(va {:#x}, bytes {:#x}): a scope of addresses needs a range that does not "
+                    "wrap around",
+                    va, bytes));
+  }
   trace::BroadcastTlbi tlbi{.scope = static_cast<trace::BroadcastScope>(scope),
                             .asid = static_cast<u16>(asid),
                             .vmid = static_cast<u16>(vmid)};

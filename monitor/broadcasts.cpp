@@ -39,7 +39,7 @@ std::optional<Opcode> opcode_of(BroadcastScope scope, CpuWorld world) {
 
 }  // namespace
 
-std::expected<std::vector<spec::Command>, std::string_view> commands_of(
+std::expected<std::optional<spec::Command>, std::string_view> command_of(
     const trace::BroadcastTlbi& broadcast) {
   const CpuWorld world = broadcast.world.value_or(CpuWorld::el1);
   const auto opcode = opcode_of(broadcast.scope, world);
@@ -52,22 +52,16 @@ std::expected<std::vector<spec::Command>, std::string_view> commands_of(
   if (world == CpuWorld::el1) command.vmid = broadcast.vmid.value_or(0);
   if (names_asid) command.asid = *broadcast.asid;
   command.cpu_e2h = world == CpuWorld::el2_e2h;
-  if (!spec::is_tlbi_by_address(*opcode)) return std::vector{command};
+  if (!spec::is_tlbi_by_address(*opcode)) return command;
   if (!broadcast.va) return std::unexpected("the address of a broadcast TLBI");
   const u64 bytes = broadcast.length.value_or(pow2(page_lg2));
-  if (bytes == 0) return std::vector<spec::Command>{};
-  const u64 first = *broadcast.va >> page_lg2;
-  const u64 last = (*broadcast.va + (bytes - 1)) >> page_lg2;
-  if (last < first || last - first >= broadcast_pages_max) {
-    return std::unexpected("a broadcast TLBI of so large a range");
-  }
+  if (bytes == 0) return std::nullopt;
+  const u64 last = *broadcast.va + (bytes - 1);
+  if (last < *broadcast.va) return std::unexpected("a broadcast TLBI of a range that wraps around");
   command.leaf = broadcast.leaf.value_or(false);
-  std::vector<spec::Command> commands;
-  for (u64 page = first; page <= last; ++page) {
-    command.address = page << page_lg2;
-    commands.push_back(command);
-  }
-  return commands;
+  command.address = align_down(*broadcast.va, page_lg2);
+  command.beyond = align_down(last, page_lg2) - command.address;
+  return command;
 }
 
 }  // namespace iommucheck::oracle

@@ -143,10 +143,10 @@ void MemoryEvents::broadcast(AgentId by, const trace::BroadcastTlbi& tlbi) {
   emit(by, tlbi);
   // IHI 0070 3.17: with CR2.PTM = 1 nobody may rely on it.
   if (hardware_ || !caches_.capabilities().btm || smmu_.ptm()) return;
-  const auto commands = commands_of(tlbi);
-  if (!commands) return undetermined(std::string(commands.error()));
-  for (const spec::Command& command : *commands) {
-    if (!spec::check_command(command, caches_.capabilities())) caches_.broadcast(by, command);
+  const auto command = command_of(tlbi);
+  if (!command) return caches_.unknown_broadcast(command.error());
+  if (*command && !spec::check_command(**command, caches_.capabilities())) {
+    caches_.broadcast(by, **command);
   }
   gather();
 }

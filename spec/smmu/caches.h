@@ -152,6 +152,8 @@ class Caches {
   /// another CPU's broadcasts, it is not followed, and nothing can be judged from there on. IHI
   /// 0070 3.17.
   void broadcast(AgentId by, const Command& command);
+  /// One of which it is not known what it removes, and why: nothing can be judged from there on.
+  void unknown_broadcast(std::string_view why) { findings_.leave_unsupported(why); }
   /// Some command may still act, so that no broadcast is followed.
   [[nodiscard]] bool commands_in_flight() const { return commands_.any_in_flight(); }
   /// A DSB of `by`: its broadcasts are complete.

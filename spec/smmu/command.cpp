@@ -164,6 +164,7 @@ std::string describe(const Command& c) {
   if (is_tlbi(c.op) && (used.dw0 & mask(63, 48)) != 0) add(text, "asid", c.asid);
   if (is_tlbi_by_address(c.op)) {
     text += (c.op == Opcode::tlbi_s2_ipa ? " ipa=" : " va=") + to_hex(c.address);
+    if (c.beyond != 0) text += " to " + to_hex(c.address + c.beyond);
   }
   if (c.op == Opcode::atc_inv) {
     text += " va=" + to_hex(c.address);

@@ -102,6 +102,7 @@ struct CommandOf {
   Flag<W> ssec = false;  ///< 1 is illegal in the Non-secure queue
   /// A TLBI of a CPU that the SMMU hears (IDR0.BTM), of the same scope; of one with E2H = 1.
   bool broadcast = false, cpu_e2h = false;
+  W beyond{0};  ///< of a broadcast of a range: bytes behind the address that it covers as well
   friend bool operator==(const CommandOf&, const CommandOf&) = default;
 };
 using Command = CommandOf<u64>;

@@ -44,15 +44,15 @@ struct AddressRange {
   W last{0};
 };
 
-/// (NUM + 1) * 2^SCALE granules from the address on, cut at the top of the address space.
+/// (NUM + 1) * 2^SCALE granules from the address on, or what a broadcast says, cut at the top of
+/// the address space.
 template <Word W>
 constexpr AddressRange<W> tlbi_range(const CommandOf<W>& command) {
   const W granule_lg2 = W(10) + (command.tg << 1);
   const W bytes = shift_left(command.num + W(1), command.scale + granule_lg2);
-  const W last = command.address + bytes - W(1);
-  const W cut = select(less(last, command.address), ~W(0), last);
   const Flag<W> ranged = !is_zero(command.tg);
-  return {command.address, select(ranged, cut, command.address)};
+  const W last = command.address + select(ranged, bytes - W(1), command.beyond);
+  return {command.address, select(less(last, command.address), ~W(0), last)};
 }
 
 /// An address that is not aligned as TG and TTL ask makes the range UNPREDICTABLE. arch 5.2.

@@ -29,7 +29,7 @@ CheckResult check(const std::string& driver, const std::string& machine, u64 see
 }
 
 TEST(Broadcasts, AreInvalidation) {
-  for (const char* driver : {"broadcast", "builtin"}) {
+  for (const char* driver : {"broadcast", "broadcast_wide", "builtin"}) {
     for (const char* machine : {"btm=1", "btm=1,ats=0,cmdqs=3,cmdq=3", "btm=1,hyp=1", "btm=0"}) {
       const CheckResult result = check(driver, machine);
       for (const auto& one : result.findings) {

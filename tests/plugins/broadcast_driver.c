@@ -7,7 +7,9 @@
  *   NO_DSB      nobody waits
  *   STORES_ONLY it is waited for by a barrier for stores
  *   EARLY       the descriptor may be visible later than the broadcast
- *   NARROW      of several pages the first alone */
+ *   NARROW      of several pages the first alone
+ * And what is no mistake:
+ *   WIDE        of a page the whole GiB in which it lies */
 #define OWN_TLBI
 #define OWN_SYNC
 #define iommucheck_driver_entry simple_driver_entry
@@ -32,8 +34,13 @@ static int tlbi_page(struct driver* d, u64 asid, u64 iova) {
   if (open_broadcasts++) return 0;
 #endif
   open_broadcasts = 1;
+#ifdef WIDE
+  d->p->tlbi(d->p->ctx, IOMMUCHECK_BROADCAST_SCOPE_VA, IOMMUCHECK_TLBI_LEAF, 0, (u32)asid,
+             iova & ~0x3fffffffull, 0x40000000);
+#else
   d->p->tlbi(d->p->ctx, IOMMUCHECK_BROADCAST_SCOPE_VA, IOMMUCHECK_TLBI_LEAF, 0, (u32)asid, iova,
              PAGE);
+#endif
   return 0;
 }
 
