@@ -101,8 +101,8 @@ void DeviceRules::forget_accesses() {
   undetermined("which of so many accesses each event record is of");
 }
 
-/// EVENTQ_PROD shows OVFLG; `full`: it shows a full queue.
-void DeviceRules::overflow_seen(bool flag, u64 fresh, bool full) {
+/// EVENTQ_PROD shows OVFLG.
+void DeviceRules::overflow_seen(bool flag) {
   const bool toggled = flag != smmu_.event_overflow();
   if (toggled && !overflow_possible_) {
     find(rule::EVENT_OVERFLOW, "OVFLG toggles by itself",
@@ -115,11 +115,11 @@ void DeviceRules::overflow_seen(bool flag, u64 fresh, bool full) {
     ++overflows_;
     smmu_.observe_event_overflow();
   }
-  // Those that are not in the queue yet may still meet it full.
+  // Those that are not in the queue yet may still meet it full, also if this look shows none.
   const auto records = [&](const Open& open) { return may_record(open); };
   const auto lost = [&](const Open& open) { return may_overflow(open); };
   const auto pending = static_cast<u64>(std::ranges::count_if(open_, records));
-  overflow_possible_ = full && pending > fresh && std::ranges::any_of(open_, lost);
+  overflow_possible_ = pending > smmu_.event_slots() && std::ranges::any_of(open_, lost);
 }
 
 // ---- whose records they are ---------------------------------------------------------------------
@@ -134,7 +134,7 @@ void DeviceRules::events_shown(u64 prod) {
                      "that have none yet",
                      fresh, open_.size()));
   }
-  overflow_seen((prod & spec::queue_overflow_flag) != 0, fresh, fresh >= smmu_.event_slots());
+  overflow_seen((prod & spec::queue_overflow_flag) != 0);
   if (new_records_ == 0) queue_looked_at();
 }
 

@@ -179,7 +179,7 @@ class DeviceRules {
   void nobodys(const SeenRecord& record);
   [[nodiscard]] RecordClaim claim_of(const Open& open) const;
   void queue_looked_at();
-  void overflow_seen(bool flag, u64 fresh, bool full);
+  void overflow_seen(bool flag);
   void missing(const Open& open);
   [[nodiscard]] bool merges(const Open& open) const;
   [[nodiscard]] bool is_merged(const Open& open) const;

@@ -87,6 +87,33 @@ TEST(DeviceRules, StallsThatMeetAFullQueueAreNoOverflow) {
   EXPECT_EQ(judged(device, faulting(false), spec::reg::eventq_prod, nothing), "");
 }
 
+/// Records come late, so does the overflow, and a look that shows none of them does not end it.
+TEST(DeviceRules, AnOverflowMayShowAfterALookThatShowsNothing) {
+  SpecDevice device(1);
+  const auto faulting = [&](u64 faults) {
+    CaseBuilder b(device.identity(), "more faults than slots", {.eventq_lg2 = 1});
+    b.translate(0, b.root(spec::Granule::g4k, 25));
+    for (u64 i = 1; i <= faults; ++i) b.access(0x5000 * i);
+    b.read(spec::reg::eventq_prod);
+    b.poll();
+    return b.take();
+  };
+  const auto late = [] {
+    return Edit([hidden = false](trace::MmioRead& read) mutable {
+      if (hidden || read.value == 0) return;
+      hidden = true;
+      read.value = 0;
+    });
+  };
+  const auto late_and_toggles = [hides = late()](trace::MmioRead& read) {
+    hides(read);
+    if (read.value != 0) read.value = read.value ^ u64 { 1 } << 31;
+  };
+  EXPECT_EQ(judged(device, faulting(4), spec::reg::eventq_prod, late()), "");
+  EXPECT_EQ(judged(device, faulting(2), spec::reg::eventq_prod, late_and_toggles),
+            "EVENT_OVERFLOW: OVFLG toggles by itself\n");
+}
+
 /// A record is of one transaction that was terminated (7.3.1).
 TEST(DeviceRules, MoreRecordsThanAccessesAreFound) {
   SpecDevice device(1);
