@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/bits.h"
+#include "spec/smmu/register_fields.h"
 
 namespace iommucheck::oracle {
 
@@ -192,6 +193,8 @@ std::optional<RegisterContents::Mismatch> RegisterContents::read(const trace::Mm
   } else {
     kind += " does not read as it was written";
     if (contents.by_half) kind += " by halves";
+    const std::string names = spec::field_names(info->offset, wrong << shift);
+    if (!names.empty()) kind += ": " + names;
   }
   const u64 expected = (contents.value >> shift) & place;
   return Mismatch{kind, fmt::format("{}: {:#x} instead of {:#x}; bits {:#x} of it are wrong", kind,

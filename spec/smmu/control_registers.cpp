@@ -12,12 +12,12 @@ namespace {
 
 /// What is written is seen at once, also while Update is 1. A field that the interconnect or
 /// IDR1.ATTR_*_OVR fixes reads as 0 or as written, MemAttr is UNKNOWN then. IHI 0070 6.3.14.
-bool gbpa_reads_as_written(u64 value, u64 written) {
-  if (((value ^ written) & gbpa::abort) != 0) return false;
+u64 not_as_written_in_gbpa(u64 value, u64 written) {
+  u64 wrong = (value ^ written) & gbpa::abort;
   for (const u64 field : gbpa::attributes) {
-    if ((value & field) != 0 && ((value ^ written) & field) != 0) return false;
+    if ((value & field) != 0) wrong |= (value ^ written) & field;
   }
-  return true;
+  return wrong;
 }
 
 }  // namespace
@@ -75,9 +75,9 @@ u64 ControlRegisters::acknowledge(u64 mask) {
   return changed;
 }
 
-bool ControlRegisters::admits_cr0(u64 value) const {
+u64 ControlRegisters::wrong_in_cr0(u64 value) const {
   const u64 fields = cr0_fields(ground_.capabilities());
-  return (value & fields) == cr0_ && (value & ~fields & ~reserved_) == 0;
+  return ((value ^ cr0_) & fields) | (value & ~fields & ~reserved_);
 }
 
 std::string ControlRegisters::reserved_in_cr0() const {
@@ -115,19 +115,19 @@ void ControlRegisters::acknowledge_gbpa() {
   ground_.caches().set_gbpa_abort((gbpa_ & gbpa::abort) != 0);
 }
 
-bool ControlRegisters::admit_gbpa(u64 value) {
+u64 ControlRegisters::admit_gbpa(u64 value) {
   const GbpaReset states = ground_.caches().profile().gbpa_reset;
   if (gbpa_written_ == 0 && states != GbpaReset::open) {
     const bool aborts = (value & gbpa::abort) != 0;
-    if (aborts != (states == GbpaReset::abort)) return false;
+    if (aborts != (states == GbpaReset::abort)) return gbpa::abort;
   }
   if (gbpa_written_ == 0) {
     ground_.set(gbpa_, value & gbpa::defined & ~u64{gbpa::update});
     ground_.caches().set_gbpa_abort((value & gbpa::abort) != 0);
-    return (value & gbpa::update) == 0;
+    return value & gbpa::update;
   }
   if ((value & gbpa::update) == 0) acknowledge_gbpa();
-  return gbpa_reads_as_written(value, gbpa_);
+  return not_as_written_in_gbpa(value, gbpa_);
 }
 
 }  // namespace iommucheck::spec

@@ -32,8 +32,9 @@ class ControlRegisters {
   u64 write_cr0(u64 value);
   /// CR0ACK follows in the fields of `mask`: what changes of it.
   u64 acknowledge(u64 mask);
-  [[nodiscard]] bool admits_cr0(u64 value) const;
-  [[nodiscard]] bool admits_cr0ack(u64 value) const { return ((value ^ cr0ack_) & ~open()) == 0; }
+  /// Bits that the register may not show; 0: the value is right.
+  [[nodiscard]] u64 wrong_in_cr0(u64 value) const;
+  [[nodiscard]] u64 wrong_in_cr0ack(u64 value) const { return (value ^ cr0ack_) & ~open(); }
   /// Smmu::reserved_in_cr0().
   [[nodiscard]] std::string reserved_in_cr0() const;
 
@@ -44,7 +45,8 @@ class ControlRegisters {
   void reset_gbpa(bool abort);
   void write_gbpa(u64 value);
   void acknowledge_gbpa();
-  bool admit_gbpa(u64 value);
+  /// The answer is taken; bits of it that may not be so.
+  u64 admit_gbpa(u64 value);
 
   // ---- the others -------------------------------------------------------------------------------
   [[nodiscard]] u64 cr1() const { return cr1_; }

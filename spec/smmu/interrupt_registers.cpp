@@ -126,11 +126,11 @@ void InterruptRegisters::write_irq_ctrl(u64 value) {
 
 /// A field that was changed too early shows either change: nobody saw whether the first one was
 /// complete.
-bool InterruptRegisters::admit_irq_ctrlack(u64 value) {
+u64 InterruptRegisters::admit_irq_ctrlack(u64 value) {
   const u64 open = (ctrl_ ^ ctrlack_) | early_;
-  if (((value ^ ctrlack_) & ~open) != 0) return false;
-  ground_.set(ctrlack_, value);
-  return true;
+  const u64 wrong = (value ^ ctrlack_) & ~open;
+  if (wrong == 0) ground_.set(ctrlack_, value);
+  return wrong;
 }
 
 }  // namespace iommucheck::spec

@@ -26,7 +26,8 @@ class InterruptRegisters {
   /// One may have been written at some time since reset.
   [[nodiscard]] bool may_have_sent(u64 source) const { return (sent_ & source) != 0; }
   void acknowledge() { ground_.set(ctrlack_, ctrl_); }
-  bool admit_irq_ctrlack(u64 value);
+  /// The answer is taken, if it may be; the bits that may not be so.
+  u64 admit_irq_ctrlack(u64 value);
 
   /// Where the register at `offset` keeps what is written; nothing: it is not one of these.
   u64* storage(u32 offset);

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/protocol.h"
+#include "spec/smmu/register_fields.h"
 
 namespace iommucheck::spec {
 
@@ -104,19 +105,25 @@ bool Smmu::observe_read(u32 offset, unsigned size, u64 value) {
   indices_.note(offset);
   if (size != info->bytes) return true;  // halves of what the driver stored
   ground_.count(rule::REGISTER_READ);
-  if (admit_register(offset, value)) return true;
+  const u64 wrong = admit_register(offset, value);
+  if (wrong == 0) return true;
+  const std::string names = field_names(offset, wrong);
   ground_.report(rule::REGISTER_READ, std::string(info->name) + " reads as " + hex(value) +
-                                          ", which no device may answer now");
+                                          ", which no device may answer now" +
+                                          (names.empty() ? "" : ": ") + names);
   return false;
 }
 
-bool Smmu::admit_register(u32 offset, u64 value) {
+/// The bits of the answer that no device may show; of a register that is judged as a whole, all.
+u64 Smmu::admit_register(u32 offset, u64 value) {
+  const auto whole = [](bool admitted) { return admitted ? 0 : ~u64{0}; };
   switch (offset) {
-    case reg::cmdq_cons: return refusals_.admit_cons(value);
-    case reg::cr0ack:
-      if (!controls_.admits_cr0ack(value)) return false;
-      acknowledge(value ^ controls_.cr0ack());
-      return true;
+    case reg::cmdq_cons: return whole(refusals_.admit_cons(value));
+    case reg::cr0ack: {
+      const u64 wrong = controls_.wrong_in_cr0ack(value);
+      if (wrong == 0) acknowledge(value ^ controls_.cr0ack());
+      return wrong;
+    }
     case reg::irq_ctrlack: return irq_.admit_irq_ctrlack(value);
     case reg::gbpa: return controls_.admit_gbpa(value);
     case reg::idr0:
@@ -124,15 +131,15 @@ bool Smmu::admit_register(u32 offset, u64 value) {
     case reg::idr2:
     case reg::idr3:
     case reg::idr4:
-    case reg::idr5: return value == id_.idr[offset / 4];
-    case reg::cr0: return controls_.admits_cr0(value);
-    case reg::cmdq_prod: return value == commands_.prod();
-    case reg::gerror: return ground_.is_recording() || admit_gerror(value);
-    case reg::gerrorn: return ground_.is_recording() || value == errors_.gerrorn();
-    case reg::eventq_cons: return ground_.is_recording() || value == outputs_.events().cons();
-    case reg::eventq_prod: return outputs_.admit_eventq_prod(value);
-    case reg::priq_prod: return outputs_.admit_priq_prod(value);
-    default: return true;  // not followed yet
+    case reg::idr5: return value ^ id_.idr[offset / 4];
+    case reg::cr0: return controls_.wrong_in_cr0(value);
+    case reg::cmdq_prod: return value ^ commands_.prod();
+    case reg::gerror: return ground_.is_recording() ? 0 : admit_gerror(value);
+    case reg::gerrorn: return ground_.is_recording() ? 0 : value ^ errors_.gerrorn();
+    case reg::eventq_cons: return ground_.is_recording() ? 0 : value ^ outputs_.events().cons();
+    case reg::eventq_prod: return whole(outputs_.admit_eventq_prod(value));
+    case reg::priq_prod: return whole(outputs_.admit_priq_prod(value));
+    default: return 0;  // not followed yet
   }
 }
 
@@ -140,10 +147,11 @@ bool Smmu::admit_register(u32 offset, u64 value) {
 /// nobody's hands: an abort where no memory is, service failure mode, a command that it may refuse.
 /// No message aborts that is not sent: that of a queue or of errors without an address, of a
 /// CMD_SYNC without one. IHI 0070 6.3.19, 7.5.
-bool Smmu::admit_gerror(u64 value) {
+u64 Smmu::admit_gerror(u64 value) {
   const u64 found = errors_.observe_gerror(value);
-  if (found == 0) return true;
-  if ((found & (errors_.active() | ~u64{gerror_fields(capabilities())})) != 0) return false;
+  if (found == 0) return 0;
+  const u64 wrong = found & (errors_.active() | ~u64{gerror_fields(capabilities())});
+  if (wrong != 0) return wrong;
   u64 allowed = gerror::sfm_err;
   if (messages_.any_was_sent()) allowed |= gerror::msi_cmdq_abt;
   if (irq_.may_have_sent(irq_ctrl::eventq_irqen)) allowed |= gerror::msi_eventq_abt;
@@ -158,12 +166,13 @@ bool Smmu::admit_gerror(u64 value) {
   if (stops && !refusals_.may_stop()) {
     ground_.report(rule::COMMAND_LEGAL,
                    "GERROR.CMDQ_ERR is active although every command is legal");
-    return true;
+    return 0;
   }
-  if ((found & ~allowed & ~u64{gerror::cmdq_err}) != 0) return false;
+  const u64 not_due = found & ~allowed & ~u64{gerror::cmdq_err};
+  if (not_due != 0) return not_due;
   errors_.toggle(found);
   if (stops) command_errors_.claim();
-  return true;
+  return 0;
 }
 
 }  // namespace iommucheck::spec

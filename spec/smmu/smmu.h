@@ -277,8 +277,8 @@ class Smmu {
   // register_reads.cpp
   void look_at(u32 offset, Choices& choices);
   u64 read_register(u32 offset, Choices& choices);
-  bool admit_register(u32 offset, u64 value);
-  bool admit_gerror(u64 value);
+  u64 admit_register(u32 offset, u64 value);
+  u64 admit_gerror(u64 value);
 
   IdRegisters id_;
   Ground ground_;

@@ -19,9 +19,12 @@ namespace iommucheck::oracle::error_registers_test {
 namespace {
 
 namespace reg = spec::reg;
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 /// The specification's device, and what it reads as changed by `change`.
@@ -190,10 +193,26 @@ TEST_P(ErrorRegisters, BitsThatNoDeviceMayShowAreFound) {
     return offset == reg::gerror ? value | u64{1} << 1 : value;
   };
   const auto forgetful = [](u32 offset, u64 value) { return offset == reg::gerrorn ? 0 : value; };
+  EXPECT_THAT(
+      found(reserved, GetParam()),
+      Contains("REGISTER_READ: GERROR reads as #, which no device may answer now: reserved bits"));
+  EXPECT_THAT(
+      found(forgetful, GetParam()),
+      Contains("REGISTER_READ: GERRORN reads as #, which no device may answer now: CMDQ_ERR"));
+}
+
+/// By which bits are wrong, so that one that is known hides no other.
+TEST_P(ErrorRegisters, WrongBitsOfCr0ackHaveNames) {
+  const auto reserved = [](u32 offset, u64 value) {
+    return offset == reg::cr0ack ? value | u64{1} << 12 : value;
+  };
+  const auto both = [](u32 offset, u64 value) {
+    return offset == reg::cr0ack ? value | u64{1} << 12 | spec::cr0::eventqen : value;
+  };
+  const std::string text = "REGISTER_READ: CR0ACK reads as #, which no device may answer now: ";
   EXPECT_THAT(found(reserved, GetParam()),
-              Contains("REGISTER_READ: GERROR reads as #, which no device may answer now"));
-  EXPECT_THAT(found(forgetful, GetParam()),
-              Contains("REGISTER_READ: GERRORN reads as #, which no device may answer now"));
+              AllOf(Contains(text + "reserved bits"), Not(Contains(HasSubstr("EVENTQEN")))));
+  EXPECT_THAT(found(both, GetParam()), Contains(text + "EVENTQEN, reserved bits"));
 }
 
 }  // namespace

@@ -46,16 +46,27 @@ TEST_F(Contents, AWriteThatHasToBeIgnoredIsBlamedForWhatItWrote) {
   EXPECT_EQ(kind(reg::strtab_base, 8, 0x4000'0000), "");
   EXPECT_EQ(kind(reg::strtab_base, 8, 0x5000'0000),
             "STRTAB_BASE reads as a write left it that has to be ignored");
-  EXPECT_EQ(kind(reg::strtab_base, 8, 0), "STRTAB_BASE does not read as it was written");
+  EXPECT_EQ(kind(reg::strtab_base, 8, 0), "STRTAB_BASE does not read as it was written: ADDR");
 }
 
 TEST_F(Contents, AndOnlyOfTheHalfThatItWrote) {
   write(reg::strtab_base + 4, 4, 0x5000'0000);
   EXPECT_EQ(kind(reg::strtab_base, 4, 0),
-            "STRTAB_BASE by its lower half does not read as it was written");
+            "STRTAB_BASE by its lower half does not read as it was written: ADDR");
   write(reg::strtab_base, 4, 0);
   EXPECT_EQ(kind(reg::strtab_base, 4, 0),
             "STRTAB_BASE by its lower half reads as a write left it that has to be ignored");
+}
+
+/// Who knows of one field is told of another one.
+TEST_F(Contents, EachFieldIsNamed) {
+  write(reg::cr0, 4, 0);
+  EXPECT_FALSE(read(reg::cr0ack, 4, 0));
+  write(reg::cr1, 4, 0xd75);
+  EXPECT_EQ(kind(reg::cr1, 4, 0xd75), "");
+  EXPECT_EQ(kind(reg::cr1, 4, 0xd74), "CR1 does not read as it was written: QUEUE_IC");
+  EXPECT_EQ(kind(reg::cr1, 4, 0x534),
+            "CR1 does not read as it was written: QUEUE_IC, TABLE_IC, TABLE_SH");
 }
 
 }  // namespace
