@@ -8,6 +8,7 @@
 #include <bit>
 #include <cctype>
 #include <cstring>
+#include <map>
 #include <set>
 
 #include "base/bits.h"
@@ -111,6 +112,12 @@ std::optional<std::string> wrong_with(const iommucheck_dut_info& info) {
   return std::nullopt;
 }
 
+/// What nothing can be asked without. Another ID register that a device refuses to tell is 0, and a
+/// finding of the first case that reads it.
+bool is_needed(u32 id_register) {
+  return id_register == reg::idr0 || id_register == reg::idr1 || id_register == reg::idr5;
+}
+
 }  // namespace
 
 Expected<std::unique_ptr<DoorDevice>> DoorDevice::start(const Options& options) {
@@ -130,6 +137,7 @@ Expected<void> DoorDevice::begin() {
   pending_.clear();
   tickets_.clear();
   broken_ = false;
+  refused_read_.reset();
   const double seconds = std::max(options_.hang_seconds, begin_seconds_least);
   if (auto ok = peer_.start(*memory_, options_.hang_seconds); !ok) return ok;
   const iommucheck_frame_hello hello = {.abi = IOMMUCHECK_DUT_ABI,
@@ -198,19 +206,31 @@ Expected<void> DoorDevice::read_id_registers() {
     return fail(ErrorCode::bad_input, options_.device + ": no device: the first reset: " +
                                           post_mortem(ok.error().message));
   }
-  std::array<Ticket, 6> idr{};
-  for (u32 i = 0; i < idr.size(); ++i) idr[i] = mmio_read(reg::idr0 + 4 * i, 4);
-  const Ticket iidr = mmio_read(reg::iidr, 4);
-  const Ticket aidr = mmio_read(reg::aidr, 4);
-  if (auto ok = settle(); !ok) {
-    return fail(
-        ErrorCode::bad_input,
-        options_.device + ": no device: the first read of the ID registers: " + ok.error().message);
+  std::set<u32> absent;
+  std::map<u32, Ticket> reads;
+  while (true) {
+    reads.clear();
+    for (u32 offset = reg::idr0; offset <= reg::aidr; offset += 4) {
+      if (!absent.contains(offset)) reads[offset] = mmio_read(offset, 4);
+    }
+    const auto ok = settle();
+    if (ok) break;
+    if (!refused_read_ || is_needed(*refused_read_)) {
+      return fail(ErrorCode::bad_input,
+                  options_.device +
+                      ": no device: the first read of the ID registers: " + ok.error().message);
+    }
+    absent.insert(*refused_read_);
+    if (auto up = reset(); !up) return up;  // a new process
   }
-  for (std::size_t i = 0; i < idr.size(); ++i)
-    identity_.id.idr[i] = static_cast<u32>(value(idr[i]));
-  identity_.id.iidr = static_cast<u32>(value(iidr));
-  identity_.id.aidr = static_cast<u32>(value(aidr));
+  const auto told = [&](u32 offset) {
+    const auto read = reads.find(offset);
+    return read == reads.end() ? 0 : static_cast<u32>(value(read->second));
+  };
+  for (u32 i = 0; i < std::size(identity_.id.idr); ++i)
+    identity_.id.idr[i] = told(reg::idr0 + 4 * i);
+  identity_.id.iidr = told(reg::iidr);
+  identity_.id.aidr = told(reg::aidr);
   if (identity_.id.idr[0] == 0) {
     return fail(ErrorCode::bad_input, options_.device + ": no SMMUv3: IDR0 reads as 0");
   }
@@ -513,7 +533,9 @@ Expected<void> DoorDevice::take_answer(const iommucheck_dut_op& asked,
       if (request) break;
       return bad_answer(fmt::format("{} has status {}", op_text(asked), answer.status));
     case IOMMUCHECK_DUT_NO_REPLY: return bad_answer(op_text(asked) + " has no reply");
-    case IOMMUCHECK_DUT_REFUSED: return fail(ErrorCode::environment, "refuses " + op_text(asked));
+    case IOMMUCHECK_DUT_REFUSED:
+      if (asked.kind == IOMMUCHECK_DUT_READ) refused_read_ = asked.where;
+      return fail(ErrorCode::environment, "refuses " + op_text(asked));
     default:
       return bad_answer(fmt::format("{} has the unknown status {}", op_text(asked), answer.status));
   }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -109,6 +110,7 @@ class DoorDevice final : public DeviceUnderTest {
   u32 marks_ = 0;               // words that a DMA wrote, all different
   bool broken_ = false;
   std::string why_broken_;
+  std::optional<u32> refused_read_;  // why it is broken: it refused to read this register
   Counts counts_;
 };
 

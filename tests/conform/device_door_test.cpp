@@ -229,6 +229,33 @@ TEST(DeviceDoor, AWrongPlaceOutsideOfTheDataIsFound) {
   std::filesystem::remove_all(folder);
 }
 
+/// A register that says no more than who made it is not what a device hangs on.
+TEST(DeviceDoor, ADeviceWithoutIidrIsJudged) {
+  const Variable twin("IOMMUCHECK_TWIN", "has no IIDR");
+  const auto device = opened(twin_device);
+  ASSERT_TRUE(device);
+  EXPECT_EQ(device->identity().id.iidr, 0U);
+  EXPECT_NE(device->identity().id.idr[5], 0U);
+  ConformOptions options = some(0);
+  options.only = "registers: identification";
+  const auto result = run_conform(*device, options);
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_FALSE(result->divergences.empty());
+  EXPECT_THAT(result->divergences[0].divergence.text, HasSubstr("refuses the 4-byte read of IIDR"));
+  options.only = "ste*";
+  const auto others = run_conform(*device, options);
+  ASSERT_TRUE(others) << others.error().message;
+  EXPECT_TRUE(others->divergences.empty()) << ::testing::PrintToString(kinds(*others));
+  EXPECT_GT(others->accesses, 100U);
+}
+
+TEST(DeviceDoor, ADeviceWithoutIdr1IsNone) {
+  const Variable twin("IOMMUCHECK_TWIN", "has no IDR1");
+  const auto device = DoorDevice::start({.device = twin_device});
+  ASSERT_FALSE(device);
+  EXPECT_THAT(device.error().message, HasSubstr("it refuses the 4-byte read of IDR1"));
+}
+
 /// One that is saved in the middle is as one that never stopped, or it is found.
 TEST(DeviceDoor, ADeviceThatIsSavedGoesOn) {
   for (const bool forgets : {false, true}) {

@@ -96,6 +96,10 @@ static int64_t twin_run(void* self, struct iommucheck_dut_op* ops, uint64_t coun
       continue;
     }
     device_run(self, &ops[i], 1);
+    if (is("has no IIDR") && ops[i].kind == IOMMUCHECK_DUT_READ && ops[i].where == 0x18)
+      ops[i].status = IOMMUCHECK_DUT_REFUSED;
+    if (is("has no IDR1") && ops[i].kind == IOMMUCHECK_DUT_READ && ops[i].where == 0x04)
+      ops[i].status = IOMMUCHECK_DUT_REFUSED;
     if (ops[i].kind == IOMMUCHECK_DUT_DMA) break_access(s, &ops[i]);
     if (ops[i].kind != IOMMUCHECK_DUT_READ) continue;
     if (is("wide answer") && ops[i].where == CMDQ_CONS) ops[i].value |= BIT(40);
