@@ -2,7 +2,11 @@
 // iommucheck explain RULE, and explain TRACE[:LINE] [SID[.PASID] VA].
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 #include "base/text.h"
 #include "cli/console.h"
@@ -13,6 +17,7 @@
 #include "explain/explain_trace.h"
 #include "explain/timeline.h"
 #include "report/html.h"
+#include "spec/rules.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -45,12 +50,43 @@ bool exists(const std::string& path) {
   return std::filesystem::exists(path, unknown);
 }
 
+/// How many letters one takes away, adds or replaces to make the one of the other.
+std::size_t distance(std::string_view one, std::string_view other) {
+  std::vector<std::size_t> row(other.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    std::size_t before = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < other.size(); ++j) {
+      const std::size_t replaced = before + (one[i] == other[j] ? 0 : 1);
+      before = row[j + 1];
+      row[j + 1] = std::min({replaced, before + 1, row[j] + 1});
+    }
+  }
+  return row.back();
+}
+
+/// The rule that may have been meant; empty: none is near.
+std::string_view rule_near(std::string_view what) {
+  constexpr std::size_t slips = 3;
+  std::string_view nearest;
+  std::size_t least = std::min(slips, what.size() / 3) + 1;
+  for (const spec::RuleInfo& rule : spec::all_rules()) {
+    const std::size_t its = distance(what, rule.name);
+    if (its >= least) continue;
+    least = its;
+    nearest = rule.name;
+  }
+  return nearest;
+}
+
 /// What was asked for is not there.
 Error nowhere(const std::string& what) {
   if (what.contains('/')) return {ErrorCode::bad_input, what + ": there is no such file"};
-  return {ErrorCode::bad_input, what +
-                                    " is neither a rule (`iommucheck rules` has them all) nor a "
-                                    "trace: there is no such file"};
+  std::string text = what +
+                     " is neither a rule (`iommucheck rules` has them all) nor a trace: there is "
+                     "no such file";
+  if (const auto near = rule_near(what); !near.empty()) text += fmt::format("; {} is a rule", near);
+  return {ErrorCode::bad_input, std::move(text)};
 }
 
 /// Splits off ":LINE"; a name without it is a trace as a whole.

@@ -326,7 +326,8 @@ TEST_F(ExitStatus, WhatIsNotThereIsTwoInEachCommand) {
   const Ran rule = run("explain PAGE_REUSED");
   EXPECT_EQ(rule.status, 2);
   EXPECT_THAT(rule.err, HasSubstr("PAGE_REUSED is neither a rule (`iommucheck rules` has them all) "
-                                  "nor a trace: there is no such file"));
+                                  "nor a trace: there is no such file; PAGE_REUSE is a rule"));
+  EXPECT_THAT(run("explain NEVER_A_RULE").err, testing::EndsWith("there is no such file\n"));
   const std::string trace = write("t.trace.jsonl", header);
   for (const char* line : {"0", "abc", ""}) {
     const Ran ran = run("explain " + trace + ":" + line);
