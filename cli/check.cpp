@@ -101,8 +101,21 @@ std::string command_to_go_on(const CheckCommand& options, const oracle::CheckRes
     text += " --allow " + oracle::shell_word(allowed);
   }
   if (!options.corpus.empty()) text += " --corpus " + oracle::shell_word(options.corpus);
+  if (options.corpus_max != CheckCommand{}.corpus_max) {
+    text += fmt::format(" --corpus-max {}", options.corpus_max);
+  }
   if (!options.known.empty()) text += " --known " + oracle::shell_word(options.known);
+  if (!options.write_known.empty()) {
+    text += " --write-known " + oracle::shell_word(options.write_known);
+  }
   if (options.out != CheckCommand{}.out) text += " --out " + oracle::shell_word(options.out);
+  for (const std::string& report : options.reports) {
+    text += " --report " + oracle::shell_word(report);
+  }
+  if (options.coverage) text += " --coverage";
+  if (options.count_stores) text += " --count-stores";
+  if (options.all_rules) text += " --rules";
+  if (options.verbose) text += " --verbose";
   return text;
 }
 

@@ -68,16 +68,18 @@ TEST_F(ExitStatus, CheckHoldsWhereAllThatWasAskedWasRun) {
 
 TEST_F(ExitStatus, CheckStoppedIsTwoAndSaysHowToGoOn) {
   for (const char* signal : {"INT", "TERM"}) {
-    const Ran ran = stopped(
-        signal, "2",
-        "check --runs 100000000 --seed 7 --operations 9 --findings 3 --out " + path("out_dir"));
+    const Ran ran =
+        stopped(signal, "2",
+                "check --runs 100000000 --seed 7 --operations 9 --findings 3 --rules --report " +
+                    path("r.json") + " --out " + path("out_dir"));
     EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
     EXPECT_THAT(ran.out, HasSubstr("against spec: UNDECIDED"));
     EXPECT_THAT(ran.err, HasSubstr("iommucheck check: undecided: stopped after"));
     EXPECT_THAT(ran.out,
                 AllOf(HasSubstr("to go on: iommucheck check --driver builtin --seed 7 --from "),
                       HasSubstr(" --operations 9 --runs 9"), HasSubstr(" --findings 3"),
-                      HasSubstr(" --out " + path("out_dir"))));
+                      HasSubstr(" --out " + path("out_dir")), HasSubstr(" --rules"),
+                      HasSubstr(" --report " + path("r.json"))));
   }
 }
 
