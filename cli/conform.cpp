@@ -259,7 +259,7 @@ void print_text(const ConformCommand& options, const ConformResult& result,
   if (end.verdict() == Verdict::violated && !options.out.empty()) {
     fmt::print(
         "the file of known divergences as it would be now: {}/{}-*.json; explain what is "
-        "new, then put it and its traces to data/known (docs/conform.md)\n",
+        "new, then give it by --known, the folder of its traces beside it (docs/conform.md)\n",
         options.out, result.device);
   } else if (end.verdict() == Verdict::violated) {
     fmt::print(
