@@ -142,12 +142,15 @@ void flag(Archive& archive, Flag<u64>& value) {
 template <class Archive>
 void members(Archive& a, spec::Command& c) {
   a(c.op);
-  for (u64* number : {&c.sid, &c.ssid, &c.vmid, &c.asid, &c.address, &c.num, &c.scale, &c.ttl,
-                      &c.tg, &c.range, &c.cs, &c.msh, &c.msi_attr, &c.msi_data, &c.msi_address,
-                      &c.size, &c.prg_index, &c.resp, &c.stag}) {
+  for (u64* number :
+       {&c.sid,         &c.ssid, &c.vmid,      &c.asid, &c.address, &c.num,      &c.scale,
+        &c.ttl,         &c.tg,   &c.range,     &c.cs,   &c.msh,     &c.msi_attr, &c.msi_data,
+        &c.msi_address, &c.size, &c.prg_index, &c.resp, &c.stag,    &c.beyond}) {
     a(*number);
   }
   for (Flag<u64>* one : {&c.ssv, &c.leaf, &c.global, &c.ac, &c.ab, &c.ssec}) flag(a, *one);
+  a(c.broadcast);
+  a(c.cpu_e2h);
 }
 
 template <class Archive>

@@ -48,6 +48,8 @@ spec::Cause cached_pointer() {
   cause.miss = spec::NearestMiss{.kind = spec::NearestMiss::Kind::not_complete,
                                  .command = spec::cmd_tlbi_nh_va(0, 9, 0x4000'0000, true),
                                  .at = 53};
+  cause.miss->command.broadcast = true;  // of a range
+  cause.miss->command.beyond = 0x3000;
   return cause;
 }
 
@@ -131,6 +133,7 @@ TEST(FindingCodec, EveryMemberComesBack) {
   EXPECT_EQ(back->which, v.which);
   EXPECT_EQ(back->kind, v.kind);
   EXPECT_EQ(back->causes[0].miss->command, v.causes[0].miss->command);
+  EXPECT_EQ(back->causes[1].miss->command, v.causes[1].miss->command);
   EXPECT_EQ(back->causes[1].through->value, 0x1'0000'0743U);
   EXPECT_EQ(back->named[0].event, v.named[0].event);
   EXPECT_EQ(back->operations, v.operations);
