@@ -47,6 +47,7 @@ void apply_handler_set(InterfaceState& s, const Call& call, Status status) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
     const bool handled = fault.queue == records::by_handler;
+    if (is_users(fault)) return;
     const bool before_bind =  // of another device's process, whose entry it met
         fault.bond == 0 && fault.device == call.device && fault.pasid == call.pasid;
     if ((fault.bond != index && !before_bind) || (!handled && fault.queue != 0)) return;

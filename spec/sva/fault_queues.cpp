@@ -93,7 +93,7 @@ void apply_queue_open(InterfaceState& s, const Call& call, const Observed& obser
   enable_requests(s, call.device);
   s.for_each_waiting([&](u32 i) {
     if (s.waitings[i].queue != 0 || s.waitings[i].device != call.device) return;
-    if (s.waitings[i].state == FaultState::begun) return;
+    if (s.waitings[i].state == FaultState::begun || is_users(s.waitings[i])) return;
     Waiting& fault = s.waitings.edit(s.trail, i);
     fault.queue = index;
     fault.unsure = 1;

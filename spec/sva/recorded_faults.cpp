@@ -39,7 +39,7 @@ void appears(InterfaceState& s, u32 index) {
   const bool handled = fault.queue == records::by_handler;
   u32 before = 0;
   s.for_each_waiting([&](u32 i) {
-    const bool other = i != index && s.waitings[i].queue == fault.queue;
+    const bool other = i != index && may_be_in(s, fault.queue, s.waitings[i]);
     if (other && is_unread(s.waitings[i])) ++before;
   });
   const bool tight = fault.queue != 0 && !handled && before >= s.queues[fault.queue].depth;

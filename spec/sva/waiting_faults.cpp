@@ -44,6 +44,14 @@ bool is_half_read(const Waiting& fault) {
   return fault.state == FaultState::unread && fault.told != 0;
 }
 
+bool may_be_in(const InterfaceState& s, u32 queue, const Waiting& fault) {
+  if (fault.queue == queue) return true;
+  if (queue == records::by_handler || fault.loose == 0) return false;
+  return s.queues[queue].domain != 0 || s.queues[queue].device == fault.device;
+}
+
+bool is_users(const Waiting& fault) { return fault.user != 0 && fault.loose == 0; }
+
 std::string place_text(u32 device, u32 pasid) {
   return "device " + std::to_string(device) +
          (pasid == without_pasid ? " without a PASID" : ", PASID " + std::to_string(pasid));

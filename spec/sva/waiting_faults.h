@@ -19,15 +19,16 @@ bool is_half_read(const Waiting& fault);
 /// "device 1, PASID 3", for messages.
 std::string place_text(u32 device, u32 pasid);
 
-/// visit(index) of those of a queue, or that may be, the first recorded first. What a device on the
-/// move sent may be any user's, or of the process that it is bound to where it was.
+/// It is in that queue, or may be: what a device on the move sent is any user's, or of the process
+/// that it is bound to where it was.
+bool may_be_in(const InterfaceState& s, u32 queue, const Waiting& fault);
+/// Surely a user's: no queue or handler of the host's has it.
+bool is_users(const Waiting& fault);
+
+/// visit(index) of those of a queue, or that may be, the first recorded first.
 template <class Visit>
 void in_order(const InterfaceState& s, u32 queue, Visit visit) {
-  const Queue& readers = s.queues[queue];
-  const auto its = [&](const Waiting& fault) {
-    const bool may_be = readers.domain != 0 || readers.device == fault.device;
-    return fault.queue == queue || (may_be && fault.loose != 0);
-  };
+  const auto its = [&](const Waiting& fault) { return may_be_in(s, queue, fault); };
   s.in_order(s.waitings, its, visit);
 }
 

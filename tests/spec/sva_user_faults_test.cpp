@@ -173,6 +173,23 @@ TEST_F(SvaUserFaults, what_was_recorded_before_may_go_to_a_queue_that_is_opened)
   EXPECT_TRUE(reads(empty()));
 }
 
+/// A queue of the device's processes has none of the user's, and takes none from the next one of
+/// the user.
+TEST_F(SvaUserFaults, the_queue_of_the_device_has_none_of_them) {
+  ok({.kind = CallKind::sva_device_init, .features = feature_iopf, .min_pasid = 1});
+  stalls(page, 3);
+  Call of_device{.kind = CallKind::fault_queue_open};
+  of_device.depth = 4;
+  ok(of_device, q);
+  EXPECT_FALSE(reads(fault(page)));
+  ok(open(domains[0], 1), r);
+  stalls(2 * page, 4);
+  EXPECT_TRUE(state.fault_resumed(1, 4, false).ok) << "the queue may be full of the first";
+  state.faults_are_read();
+  EXPECT_FALSE(reads(fault(page)));
+  EXPECT_TRUE(reads(fault(page), r));
+}
+
 TEST_F(SvaUserFaults, beyond_the_depth_one_is_ended_and_the_user_may_be_told) {
   open_events();
   ok(open(domains[0], 1), q);
