@@ -51,7 +51,7 @@ bool exists(const std::string& path) {
 }
 
 /// How many letters one takes away, adds or replaces to make the one of the other.
-std::size_t distance(std::string_view one, std::string_view other) {
+std::size_t slips_between(std::string_view one, std::string_view other) {
   std::vector<std::size_t> row(other.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
   for (std::size_t i = 0; i < one.size(); ++i) {
@@ -71,7 +71,7 @@ std::string_view rule_near(std::string_view what) {
   std::string_view nearest;
   std::size_t least = std::min(slips, what.size() / 3) + 1;
   for (const spec::RuleInfo& rule : spec::all_rules()) {
-    const std::size_t its = distance(what, rule.name);
+    const std::size_t its = slips_between(what, rule.name);
     if (its >= least) continue;
     least = its;
     nearest = rule.name;
