@@ -52,17 +52,17 @@ bool exists(const std::string& path) {
 
 /// How many letters one takes away, adds or replaces to make the one of the other.
 std::size_t slips_between(std::string_view one, std::string_view other) {
-  std::vector<std::size_t> row(other.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
+  std::vector<std::size_t> costs(other.size() + 1);
+  std::iota(costs.begin(), costs.end(), std::size_t{0});
   for (std::size_t i = 0; i < one.size(); ++i) {
-    std::size_t before = std::exchange(row[0], i + 1);
+    std::size_t diagonal = std::exchange(costs[0], i + 1);
     for (std::size_t j = 0; j < other.size(); ++j) {
-      const std::size_t replaced = before + (one[i] == other[j] ? 0 : 1);
-      before = row[j + 1];
-      row[j + 1] = std::min({replaced, before + 1, row[j] + 1});
+      const std::size_t replaced = diagonal + (one[i] == other[j] ? 0 : 1);
+      diagonal = costs[j + 1];
+      costs[j + 1] = std::min({replaced, diagonal + 1, costs[j] + 1});
     }
   }
-  return row.back();
+  return costs.back();
 }
 
 /// The rule that may have been meant; empty: none is near.
