@@ -98,6 +98,7 @@ void DeviceRules::forget_accesses() {
   open_.clear();
   settled_.clear();
   forgotten_ = looks_max;
+  lost_ = 0;
   undetermined("which of so many accesses each event record is of");
 }
 
@@ -113,13 +114,15 @@ void DeviceRules::overflow_seen(bool flag) {
     const auto sure = [](const Open& open) { return open.overflows; };
     ask(rule::EVENT_OVERFLOW, std::ranges::any_of(open_, sure));
     ++overflows_;
+    ++lost_;
     smmu_.observe_event_overflow();
   }
   // Those that are not in the queue yet may still meet it full, also if this look shows none.
   const auto records = [&](const Open& open) { return may_record(open); };
   const auto lost = [&](const Open& open) { return may_overflow(open); };
   const auto pending = static_cast<u64>(std::ranges::count_if(open_, records));
-  overflow_possible_ = pending > smmu_.event_slots() && std::ranges::any_of(open_, lost);
+  lost_ = std::min(lost_, pending);
+  overflow_possible_ = pending - lost_ > smmu_.event_slots() && std::ranges::any_of(open_, lost);
 }
 
 // ---- whose records they are ---------------------------------------------------------------------
@@ -509,6 +512,7 @@ void DeviceRules::queue_looked_at() {
     if (open_[i].which >= shown_at_ || ++open_[i].looks < looks_max) continue;
     const Open open = std::move(open_[i]);
     open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(i));
+    if (lost_ != 0 && may_overflow(open)) --lost_;
     missing(open);
   }
 }

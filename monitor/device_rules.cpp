@@ -90,7 +90,7 @@ void DeviceRules::begin_case() {
   slots_.clear();
   stalls_ending_ = false;
   before_ = stalls_from_ = 0;
-  new_records_ = shown_at_ = overflows_ = 0;
+  new_records_ = shown_at_ = overflows_ = lost_ = 0;
   forgotten_ = 0;
   overflow_possible_ = met_full_queue_ = false;
   changed_since_enabled_ = enabled_once_ = false;

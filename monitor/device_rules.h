@@ -225,6 +225,7 @@ class DeviceRules {
   bool overflow_possible_ = false;  // since the last look a record may have met a full queue
   bool met_full_queue_ = false;     // at some time in the case
   u64 overflows_ = 0;               // how often OVFLG was seen to toggle
+  u64 lost_ = 0;                    // of open_, so many at least have lost their record by that
   unsigned forgotten_ = 0;          // looks until records of forgotten accesses have come
   bool changed_since_enabled_ = false;
   bool enabled_once_ = false;
