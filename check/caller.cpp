@@ -54,18 +54,18 @@ void Caller::begin_next() {
     monitor_.smmu().stop_at_command(case_.hardware.stop.command);
   if (case_.hardware.stop.sync != 0) monitor_.smmu().stop_at_sync(case_.hardware.stop.sync);
   if (!next.access) return;
-  const auto access_then = [this, access = *next.access] { access_meanwhile(access); };
+  // Its driver may have stopped the device meanwhile, since the call ends what it used.
+  const auto access_then = [this, access = *next.access] { send(access); };
   const u32 what = next.before_atomic ? DriverHost::before_atomic : spec::reg::cmdq_prod;
   host_.in_the_middle(next.access_at, access_then, what);
 }
 
-/// Its driver may have stopped the device meanwhile, since the call ends what it used.
-void Caller::access_meanwhile(const spec::Access& access) {
+bool Caller::send(const spec::Access& access) {
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 device = interface.device_of(access.sid);
-  if (access.ssv && interface.duty_of_dma(device, access.ssid).blames_caller) return;
+  if (access.ssv && interface.duty_of_dma(device, access.ssid).blames_caller) return false;
   ++accesses_;
-  monitor_.device_access(access, host_.choices());
+  return monitor_.device_access(access, host_.choices());
 }
 
 void Caller::end_next() {

@@ -29,7 +29,8 @@ class Caller {
   spec::sva::Observed make_call(const spec::sva::Call& call);
   void begin_next();
   void end_next();
-  void access_meanwhile(const spec::Access& access);
+  /// A device's access, but none that is its driver's mistake by now. True: there was a record.
+  bool send(const spec::Access& access);
   void does(std::string_view what);
   [[nodiscard]] u32 device_of(const fuzz::Operation& operation) const;
 

@@ -101,8 +101,7 @@ bool DirtyOps::write_there(const Space& space, u64 iova, const fuzz::Operation& 
                               .va = iova,
                               .route = when >= 2 ? spec::Route::either : spec::Route::untranslated};
     if (when != 0) {
-      caller_.count_access();
-      monitor_.device_access(access, host_.choices());
+      caller_.send(access);
       return true;
     }
     // What has looked at a descriptor before it changes it may have missed a mark meanwhile.
@@ -153,8 +152,7 @@ void DirtyOps::read_tables_of_user(const Space& space, const fuzz::Operation& op
     spec::Access access{.sid = sids[operation.choices % sids.size()]};
     access.va = *page;
     if ((operation.choices >> moment_lsb & 1) != 0) access.type = spec::AccessType::write;
-    caller_.count_access();
-    monitor_.device_access(access, host_.choices());
+    caller_.send(access);
     break;
   }
   constexpr u64 pages = 32;  // of its memory the first ones are in use

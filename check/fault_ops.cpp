@@ -283,13 +283,8 @@ void FaultOps::repeat_answered() {
   for (const Monitor::StalledAccess& one : monitor_.take_answered()) {
     const u32 device = monitor_.interface().device_of(one.sid);
     if (!one.again || !monitor_.findings().empty()) continue;
-    const bool done =
-        one.access.ssv && monitor_.interface().duty_of_dma(device, one.access.ssid).blames_caller;
-    if (done || !monitor_.interface().device_exists(device)) continue;
-    caller_.count_access();
-    if (monitor_.device_access(one.access, host_.choices())) {
-      host_.irq(interrupt_for(monitor_, device));
-    }
+    if (!monitor_.interface().device_exists(device)) continue;
+    if (caller_.send(one.access)) host_.irq(interrupt_for(monitor_, device));
   }
 }
 

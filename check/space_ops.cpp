@@ -338,7 +338,7 @@ void SpaceOps::perform_access(const fuzz::Operation& operation) {
   const bool spurious = ((operation.choices >> spurious_lsb) & 3) == 3;
   if (!at_once || (!recorded && !spurious)) return;
   if (recorded && meanwhile) {
-    const auto once_more = [this, access] { caller_.access_meanwhile(access); };
+    const auto once_more = [this, access] { caller_.send(access); };
     const u32 cons = monitor_.smmu().register_of_page1(spec::reg::eventq_cons);
     host_.in_the_middle(1, once_more, cons);
   }

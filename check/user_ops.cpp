@@ -196,9 +196,7 @@ void UserOps::user_accesses(const fuzz::Operation& operation) {
   if ((operation.choices >> 4 & 1) != 0) access.type = spec::AccessType::write;
   access.ssv = !machine_ && (operation.choices >> 5 & 3) == 0;
   if (access.ssv) access.ssid = operation.pa_page % (u32{1} << entries_lg2);
-  if (access.ssv && monitor_.interface().duty_of_dma(device, access.ssid).blames_caller) return;
-  caller_.count_access();
-  monitor_.device_access(access, host_.choices());
+  caller_.send(access);
 }
 
 /// What their devices may meet is what is known of their tables.

@@ -75,9 +75,7 @@ bool UserOps::meets_events(u32 device, u64 how) {
     if ((which >> 2 & 1) != 0) access.type = spec::AccessType::write;
     access.ssv = (which >> 3 & 3) == 0;
     if (access.ssv) access.ssid = 1 + (which >> 4 & 7);
-    if (access.ssv && monitor_.interface().duty_of_dma(device, access.ssid).blames_caller) continue;
-    caller_.count_access();
-    recorded |= monitor_.device_access(access, host_.choices());
+    recorded |= caller_.send(access);
     if (!monitor_.findings().empty()) return false;
   }
   return recorded;

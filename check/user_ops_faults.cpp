@@ -55,9 +55,7 @@ bool UserOps::meets_faults(u32 device, u64 how) {
     if (pasids) access.ssid = pasid_that_stalls;
     access.va = users_fault_at + (n << 12) + (how >> 8 & 0xff0);
     if ((how >> (2 + n) & 1) != 0) access.type = spec::AccessType::write;
-    if (pasids && monitor_.interface().duty_of_dma(device, access.ssid).blames_caller) continue;
-    caller_.count_access();
-    recorded |= monitor_.device_access(access, host_.choices());
+    recorded |= caller_.send(access);
     if (!monitor_.findings().empty()) return false;
   }
   return recorded;
