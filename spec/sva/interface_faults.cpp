@@ -6,7 +6,7 @@
 #include "spec/sva/faults.h"
 #include "spec/sva/recorded_faults.h"
 #include "spec/sva/user_events.h"
-#include "spec/sva/user_faults.h"
+#include "spec/sva/waiting_faults.h"
 
 namespace iommucheck::spec::sva {
 

@@ -23,12 +23,6 @@ u32 find_named(const InterfaceState& s, u32 sid, u32 stag) {
   return index;
 }
 
-/// The queue or handler of its process.
-u32 reader_of(const InterfaceState& s, const Waiting& fault) {
-  const bool handled = fault.bond != 0 && s.bonds[fault.bond].handled != 0;
-  return handled ? records::by_handler : s.queue_of(fault.device);
-}
-
 /// It is whole: to whom it goes, and whether that is known.
 void appears(InterfaceState& s, u32 index) {
   s.trail.set(s.faults_seen, s.faults_seen + 1);
@@ -331,8 +325,10 @@ void end_faults(InterfaceState& s) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
     if (!s.device_exists(fault.device)) return drop_group(s, i);
-    if (fault.user != 0 && !is_the_hosts_again(s, fault)) return end_users_fault(s, i);
-    if (fault.user != 0) belongs_to_process(s, i);
+    if (fault.user != 0) {
+      if (!is_the_hosts_again(s, fault)) return end_users_fault(s, i);
+      belongs_to_process(s, i);
+    }
     if (fault.bond == 0) {
       if (fault.unsure == 0 && !meets_others(s, fault)) s.waitings.edit(s.trail, i).unsure = 1;
       return;

@@ -274,17 +274,9 @@ void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWord
   const bool moves = is_on_the_move(s, device);
   const u32 parent = parent_of(s, s.devices[device].domain);
   if (parent != 0) add_event(s, parent, device, words, moves, waits);
-  const auto may_be_of = [&](u32 domain) {
+  for_each_domain_ahead(s, device, [&](u32 domain) {
     const u32 other = parent_of(s, domain);
     if (other != 0 && other != parent) add_event(s, other, device, words, true, waits);
-  };
-  for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) {
-    may_be_of(s.ghosts[g].domain);
-  }
-  // It may have met what it is being attached to.
-  s.tickets.for_each([&](const Pending& pending) {
-    const bool attaches = pending.kind == static_cast<u32>(CallKind::attach) && pending.space != 0;
-    if (attaches && s.moves_with(pending.device, device)) may_be_of(pending.space);
   });
 }
 

@@ -46,6 +46,15 @@ void events_are_read(InterfaceState& s);
 void events_may_be_read(InterfaceState& s);
 /// The device goes, or may have gone, from one domain to another.
 bool is_on_the_move(const InterfaceState& s, u32 device);
+/// visit(domain) of those that it may have gone to: by an attach that timed out, or is in progress.
+template <class Visit>
+void for_each_domain_ahead(const InterfaceState& s, u32 device, Visit visit) {
+  for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) visit(s.ghosts[g].domain);
+  s.tickets.for_each([&](const Pending& pending) {
+    const bool attaches = pending.kind == static_cast<u32>(CallKind::attach) && pending.space != 0;
+    if (attaches && s.moves_with(pending.device, device)) visit(pending.space);
+  });
+}
 /// A device gets a number, or goes elsewhere.
 void number_events(InterfaceState& s, u32 parent, u32 device, u64 number);
 void device_of_events_moves(InterfaceState& s, u32 device);

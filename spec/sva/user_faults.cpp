@@ -7,17 +7,6 @@
 
 namespace iommucheck::spec::sva {
 
-namespace {
-
-bool any_domain_has_queue(const InterfaceState& s) {
-  for (u32 queue = 1; queue < s.queues.bound(); ++queue) {
-    if (s.queues[queue].handle != 0 && s.queues[queue].domain != 0) return true;
-  }
-  return false;
-}
-
-}  // namespace
-
 // --- open ---
 
 Permitted permitted_queue_open_of_domain(const InterfaceState& s, const Call& call,
@@ -52,32 +41,12 @@ u32 users_domain_met(const InterfaceState& s, u32 device, u32 pasid, bool* loose
   if (s.routes_users && pasid != without_pasid) return 0;
   u32 met = s.devices[device].domain;
   *loose = is_on_the_move(s, device);
-  const auto may_be = [&](u32 domain) {
+  for_each_domain_ahead(s, device, [&](u32 domain) {
     if (parent_of(s, met) == 0 && parent_of(s, domain) != 0) met = domain;
-  };
-  for (u32 g = s.devices[device].ghosts; g != 0; g = s.ghosts[g].next) may_be(s.ghosts[g].domain);
-  s.tickets.for_each([&](const Pending& pending) {
-    const bool attaches = pending.kind == static_cast<u32>(CallKind::attach) && pending.space != 0;
-    if (attaches && s.moves_with(pending.device, device)) may_be(pending.space);
   });
   const u32 users = parent_of(s, met) != 0 ? met : 0;
   *loose &= users != 0;
   return users;
-}
-
-bool may_be_somebodys(const InterfaceState& s, const Waiting& fault) {
-  if (fault.loose == 0) return false;
-  const bool handled = fault.bond != 0 && s.bonds[fault.bond].handled != 0;
-  return handled || s.queue_of(fault.device) != 0 || any_domain_has_queue(s);
-}
-
-bool may_have_queue(const InterfaceState& s, u64 order) {
-  bool may = false;
-  s.for_each_waiting([&](u32 i) {
-    const Waiting& fault = s.waitings[i];
-    may |= fault.order == order && (fault.queue != 0 || may_be_somebodys(s, fault));
-  });
-  return may;
 }
 
 // --- what ends them ---

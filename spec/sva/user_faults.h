@@ -19,10 +19,6 @@ void queue_of_domain_opened(InterfaceState& s, u32 queue);
 /// The user's domain that an access of the device meets, as far as is known; 0: none. `*loose`: it
 /// moves, and may meet another.
 u32 users_domain_met(const InterfaceState& s, u32 device, u32 pasid, bool* loose);
-/// It may be that somebody has a queue or a handler for it: for the one of that order; for one of
-/// which nobody knows whose it is.
-bool may_have_queue(const InterfaceState& s, u64 order);
-bool may_be_somebodys(const InterfaceState& s, const Waiting& fault);
 /// A call in progress may be ending it.
 bool may_end_users_fault(const InterfaceState& s, const Waiting& fault);
 /// A call has ended: it is over where its device is there no more, and nobody knows where a move

@@ -52,6 +52,36 @@ bool may_be_in(const InterfaceState& s, u32 queue, const Waiting& fault) {
 
 bool is_users(const Waiting& fault) { return fault.user != 0 && fault.loose == 0; }
 
+u32 reader_of(const InterfaceState& s, const Waiting& fault) {
+  const bool handled = fault.bond != 0 && s.bonds[fault.bond].handled != 0;
+  return handled ? records::by_handler : s.queue_of(fault.device);
+}
+
+namespace {
+
+bool any_domain_has_queue(const InterfaceState& s) {
+  for (u32 queue = 1; queue < s.queues.bound(); ++queue) {
+    if (s.queues[queue].handle != 0 && s.queues[queue].domain != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool may_be_somebodys(const InterfaceState& s, const Waiting& fault) {
+  if (fault.loose == 0) return false;
+  return reader_of(s, fault) != 0 || any_domain_has_queue(s);
+}
+
+bool may_have_queue(const InterfaceState& s, u64 order) {
+  bool may = false;
+  s.for_each_waiting([&](u32 i) {
+    const Waiting& fault = s.waitings[i];
+    may |= fault.order == order && (fault.queue != 0 || may_be_somebodys(s, fault));
+  });
+  return may;
+}
+
 std::string place_text(u32 device, u32 pasid) {
   return "device " + std::to_string(device) +
          (pasid == without_pasid ? " without a PASID" : ", PASID " + std::to_string(pasid));

@@ -25,6 +25,13 @@ bool may_be_in(const InterfaceState& s, u32 queue, const Waiting& fault);
 /// Surely a user's: no queue or handler of the host's has it.
 bool is_users(const Waiting& fault);
 
+/// Of a process's: its handler, or the queue of its device; 0: neither is there.
+u32 reader_of(const InterfaceState& s, const Waiting& fault);
+/// It may be that somebody has a queue or a handler for it: for the one of that order; for one of
+/// which nobody knows whose it is.
+bool may_have_queue(const InterfaceState& s, u64 order);
+bool may_be_somebodys(const InterfaceState& s, const Waiting& fault);
+
 /// visit(index) of those of a queue, or that may be, the first recorded first.
 template <class Visit>
 void in_order(const InterfaceState& s, u32 queue, Visit visit) {
