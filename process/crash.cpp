@@ -200,7 +200,8 @@ Blame blame_of(int signal, const CrashRecord& record, const std::string& plugin_
   const std::span frames = frames_of(record);
   const auto place = frames.begin() + static_cast<std::ptrdiff_t>(innermost(record));
   const bool checker = place != frames.end() && record.checker.contains(*place);
-  Blame blame{checker && !ran_nowhere(record) ? Party::checker : Party::driver, {}};
+  const bool nowhere = ran_nowhere(record);
+  Blame blame{checker && !nowhere ? Party::checker : Party::driver, {}};
   if (place != frames.end()) {
     const CodeRange& code = checker ? record.checker : record.plugin;
     // A return address is behind its call, which may be the last of a function.
@@ -209,7 +210,7 @@ Blame blame_of(int signal, const CrashRecord& record, const std::string& plugin_
                               symbol_in(checker ? std::string("/proc/self/exe") : plugin_path, at));
   }
   const bool access = signal == SIGSEGV || signal == SIGBUS;
-  if (ran_nowhere(record)) blame.where += ", by a function pointer that leads nowhere";
+  if (nowhere) blame.where += ", by a function pointer that leads nowhere";
   if (access && record.code > 0) {
     blame.address = record.address;
     blame.where += fmt::format(", at address {:#x}", record.address);
