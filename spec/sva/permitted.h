@@ -2,9 +2,9 @@
 // The exact set of results that a call may give, each with its reason.
 #pragma once
 
-#include <array>
 #include <string>
 
+#include "base/inline_vector.h"
 #include "base/types.h"
 #include "spec/rules/unset.h"
 #include "spec/sva/call.h"
@@ -40,15 +40,14 @@ class Permitted {
   /// visit(status, Reason).
   template <class Visit>
   void for_each(Visit visit) const {
-    for (u32 i = 0; i < answer_count_; ++i) visit(answers_[i].status, answers_[i].reason);
+    for (const Answer& answer : answers_) visit(answer.status, answer.reason);
   }
 
   /// An error is permitted: success is then no answer, nor is a byte count but 0.
   [[nodiscard]] bool has(Status status) const;
   [[nodiscard]] bool has_value(u64 value) const;
   [[nodiscard]] u64 greatest_value() const;
-  [[nodiscard]] u32 value_count() const { return value_count_; }
-  [[nodiscard]] bool empty() const { return answer_count_ == 0; }
+  [[nodiscard]] bool empty() const { return answers_.empty(); }
 
   /// Whether the status is right, and the value too; a new handle is judged by the interface.
   [[nodiscard]] bool permits(const Observed& observed) const;
@@ -73,13 +72,8 @@ class Permitted {
   };
   [[nodiscard]] const Answer* find(Status status) const;
 
-  // Byte counts of an unmap: the hole, the start, and one for each bit of the page-size bitmap.
-  static constexpr u32 value_max = 66;
-  static constexpr u32 answer_max = 10;
-  std::array<Answer, answer_max> answers_;
-  std::array<Value, value_max> values_;
-  u32 answer_count_ = 0;
-  u32 value_count_ = 0;
+  InlineVector<Answer, 8> answers_;
+  InlineVector<Value, 4> values_;  // one for each command of a user's that may be refused
   u32 first_pasid_ = 1;
   u32 last_pasid_ = 0;
 };

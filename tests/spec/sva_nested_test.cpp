@@ -216,6 +216,18 @@ TEST_F(SvaNested, what_does_nothing_may_be_done_or_refused) {
   EXPECT_FALSE(right(invalidate, Status::eio, 0));
 }
 
+// There is one number for each of these, and no bound on how many a caller gives.
+TEST_F(SvaNested, of_any_number_of_commands_each_may_be_refused) {
+  attach_user();
+  const std::vector<CommandWords> commands(1000, {Format::idle_code, 0});
+  Call invalidate = on(CallKind::cache_invalidate, n);
+  invalidate.commands = commands;
+  EXPECT_TRUE(right(invalidate, Status::ok, 1000));
+  EXPECT_TRUE(right(invalidate, Status::eio, 0));
+  EXPECT_TRUE(right(invalidate, Status::eio, 999));
+  EXPECT_FALSE(right(invalidate, Status::eio, 1001));
+}
+
 TEST_F(SvaNested, a_device_on_the_parent_itself_may_be_the_users) {
   attach_user();
   ok(on(CallKind::attach, s2, 1));
