@@ -32,92 +32,83 @@ std::string kind_text(u32 kind) {
   return "kind " + std::to_string(kind);
 }
 
-std::string arguments_text(const Call& call) {
-  const std::string domain = "domain " + hex(call.domain);
-  const std::string device = ", device " + std::to_string(call.device);
-  const std::string range = ", iova " + hex(call.iova) + ", size " + hex(call.size);
-  const std::string io_mm = "io_mm " + hex(call.io_mm);
-  const std::string of = "device " + std::to_string(call.device);
-  const std::string at = of + ", PASID " + std::to_string(call.pasid);
-  const std::string numbers =
-      std::to_string(call.min_pasid) + " to " + std::to_string(call.max_pasid);
-  const bool on_io_mm = is_io_mm_call(call.kind);
-  const std::string token = "token " + hex(call.token);
-  const std::string queue = "queue " + hex(call.queue);
-  const std::string target = on_io_mm ? io_mm : is_task_call(call.kind) ? token : domain;
-  switch (as_domain_call(call.kind)) {
-    case CallKind::domain_alloc:
-      return kind_text(call.domain_kind) +
-             (call.parent == 0 ? "" : ", master " + hex(call.parent)) +
-             (!is_nested(call.domain_kind)
-                  ? ""
-                  : ", structure " + hex(call.structure[0]) +
-                        (call.structure[1] == 0 ? "" : " " + hex(call.structure[1]))) +
-             (call.input_bits == 0 ? "" : ", input bits " + std::to_string(call.input_bits));
-    case CallKind::attach:
-    case CallKind::detach: return domain + device;
-    case CallKind::attach_pasid:
-    case CallKind::detach_pasid: return domain + device + ", PASID " + std::to_string(call.pasid);
-    case CallKind::map:
-      return target + ", iova " + hex(call.iova) + ", pa " + hex(call.pa) + ", size " +
-             hex(call.size) + ", prot " + hex(call.prot);
-    case CallKind::map_sg: {
-      std::string text = target + ", iova " + hex(call.iova) + ", [";
-      for (const Segment& segment : call.segments) {
-        if (text.back() != '[') text += ", ";
-        text += hex(segment.pa) + " + " + hex(segment.size);
-      }
-      return text + "], prot " + hex(call.prot);
-    }
-    case CallKind::unmap:
-    case CallKind::unmap_fast:
-    case CallKind::tlb_range_add: return target + range;
-    case CallKind::iova_to_phys: return target + ", iova " + hex(call.iova);
-    case CallKind::pasid_alloc: return numbers;
-    case CallKind::pasid_free: return "PASID " + std::to_string(call.pasid);
-    case CallKind::sva_device_init:
-      return of + ", features " + hex(call.features) + ", PASIDs " + numbers +
-             (call.has_mm_exit ? ", mm_exit" : "");
-    case CallKind::sva_device_shutdown:
-    case CallKind::unbind_dev_all: return of;
-    case CallKind::unbind_task: return of + ", " + token;
-    case CallKind::task_get_attr: return token + ", attribute " + std::to_string(call.attribute);
-    case CallKind::bind_task:
-    case CallKind::bind_device:
-      return of + ", mm " + hex(call.mm) + ", flags " + hex(call.flags) + ", drvdata " +
-             hex(call.drvdata);
-    case CallKind::unbind_device:
-    case CallKind::sva_drvdata:
-    case CallKind::io_mm_of: return at;
-    case CallKind::sva_alloc_pasid: return domain + device;
-    case CallKind::sva_free_pasid: return domain + ", " + io_mm;
-    case CallKind::io_mm_get_pasid: return io_mm;
-    case CallKind::io_mm_get_attr: return io_mm + ", attribute " + std::to_string(call.attribute);
-    case CallKind::domain_get_attr: return domain + ", attribute " + std::to_string(call.attribute);
-    case CallKind::sva_attach:
-    case CallKind::sva_detach: return io_mm + device;
-    case CallKind::fault_queue_open:
-      return (call.device == no_device ? domain : of) + ", depth " + std::to_string(call.depth);
-    case CallKind::event_queue_open: return domain + ", depth " + std::to_string(call.depth);
-    case CallKind::event_read:
-    case CallKind::fault_queue_read:
-    case CallKind::fault_queue_close: return queue;
-    case CallKind::fault_queue_respond:
-      return queue + ", " + at + ", group " + std::to_string(call.group) + ", response " +
-             std::to_string(call.response);
-    case CallKind::fault_handler_set:
-      return at + (call.present ? ", handler " + hex(call.drvdata) : ", none");
-    case CallKind::dirty_set: return domain + (call.on ? ", on" : ", off");
-    case CallKind::dirty_read:
-      return domain + range + ", grain " + hex(call.grain) + (call.clear ? ", clear" : ", keep");
-    case CallKind::vdevice: return domain + device + ", number " + hex(call.number);
-    case CallKind::cache_invalidate:
-      return domain + ", commands [" + commands_text(call.commands) + "]";
-    case CallKind::recover: return "";
-    default:
-      if (on_io_mm) return io_mm;
-      return call_is_built(call.kind) ? domain : "";
+std::string pieces_text(std::span<const Segment> pieces) {
+  std::string text;
+  for (const Segment& piece : pieces) {
+    if (!text.empty()) text += ", ";
+    text += hex(piece.pa) + " + " + hex(piece.size);
   }
+  return text;
+}
+
+std::string domain_alloc_text(const Call& call) {
+  std::string text = kind_text(call.domain_kind);
+  if (call.parent != 0) text += ", master " + hex(call.parent);
+  if (is_nested(call.domain_kind)) {
+    text += ", structure " + hex(call.structure[0]);
+    if (call.structure[1] != 0) text += " " + hex(call.structure[1]);
+  }
+  if (call.input_bits != 0) text += ", input bits " + std::to_string(call.input_bits);
+  return text;
+}
+
+/// Empty where it is part of another one's, or there is none.
+std::string argument_text(const Call& call, CallArgument argument) {
+  switch (argument) {
+    case CallArgument::domain: return "domain " + hex(call.domain);
+    case CallArgument::device: return "device " + std::to_string(call.device);
+    case CallArgument::pasid: return "PASID " + std::to_string(call.pasid);
+    case CallArgument::mm: return "mm " + hex(call.mm);
+    case CallArgument::io_mm: return "io_mm " + hex(call.io_mm);
+    case CallArgument::token: return "token " + hex(call.token);
+    case CallArgument::queue: return "queue " + hex(call.queue);
+    case CallArgument::iova: return "iova " + hex(call.iova);
+    case CallArgument::pa: return "pa " + hex(call.pa);
+    case CallArgument::size: return "size " + hex(call.size);
+    case CallArgument::rights: return "prot " + hex(call.prot);
+    case CallArgument::pieces: return "[" + pieces_text(call.segments) + "]";
+    case CallArgument::kind: return domain_alloc_text(call);
+    case CallArgument::flags: return "flags " + hex(call.flags);
+    case CallArgument::features: return "features " + hex(call.features);
+    case CallArgument::drvdata:
+      if (call.kind == CallKind::fault_handler_set) return "";
+      return "drvdata " + hex(call.drvdata);
+    case CallArgument::min_pasid:
+      return (call.kind == CallKind::pasid_alloc ? "" : "PASIDs ") +
+             std::to_string(call.min_pasid) + " to " + std::to_string(call.max_pasid);
+    case CallArgument::max_pasid: return "";
+    case CallArgument::mm_exit: return call.has_mm_exit ? "mm_exit" : "";
+    case CallArgument::attribute: return "attribute " + std::to_string(call.attribute);
+    case CallArgument::commands: return "commands [" + commands_text(call.commands) + "]";
+    case CallArgument::depth: return "depth " + std::to_string(call.depth);
+    case CallArgument::fault_group: return "group " + std::to_string(call.group);
+    case CallArgument::response: return "response " + std::to_string(call.response);
+    case CallArgument::grain: return "grain " + hex(call.grain);
+    case CallArgument::on: return call.on ? "on" : "off";
+    case CallArgument::clear: return call.clear ? "clear" : "keep";
+    case CallArgument::present: return call.present ? "handler " + hex(call.drvdata) : "none";
+    case CallArgument::number: return "number " + hex(call.number);
+    case CallArgument::other: break;
+  }
+  return "";
+}
+
+/// As calls.def has them: a new call needs nothing here, a new sort of argument its own line.
+std::string arguments_text(const Call& call) {
+  if (!call_is_built(call.kind)) return "";
+  std::string text;
+  const auto add = [&](CallArgument argument) {
+    const std::string its = argument_text(call, argument);
+    if (!its.empty() && !text.empty()) text += ", ";
+    text += its;
+  };
+  if (call.kind == CallKind::fault_queue_open) {  // one of the two
+    add(call.device == no_device ? CallArgument::domain : CallArgument::device);
+  }
+  for (const auto& argument : call_shapes[static_cast<std::size_t>(call.kind)].arguments) {
+    if (argument) add(*argument);
+  }
+  return text;
 }
 
 }  // namespace

@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <string>
+#include <string_view>
+#include <utility>
 
+#include "base/call_arguments.h"
 #include "spec/rules/interface.h"
 
 namespace iommucheck::spec::sva::sva_interface_test {
@@ -34,6 +38,30 @@ TEST(SvaCalls, statuses_come_from_what_drivers_return) {
   EXPECT_EQ(status_text(status_from_driver(12345)), "12345");
   EXPECT_EQ(status_text(static_cast<Status>(std::numeric_limits<int>::min())), "2147483648");
   EXPECT_EQ(status_text(status_from_driver(-2147483647 - 1)), "-2147483647");
+}
+
+// A call of which nobody had said what it takes was told as one of domain 0.
+TEST(SvaCalls, the_words_of_a_call_have_its_arguments_and_no_others) {
+  using enum CallArgument;
+  const std::pair<CallArgument, std::string_view> words[] = {
+      {domain, "domain 0xd"}, {device, "device 5"},  {pasid, "PASID 9"},   {io_mm, "io_mm 0x10"},
+      {token, "token 0x70"},  {queue, "queue 0x71"}, {size, "size 0x2000"}};
+  for (u32 i = 0; i < call_count(); ++i) {
+    const auto kind = static_cast<CallKind>(i);
+    if (!call_is_built(kind) || kind == CallKind::fault_queue_open) continue;  // of either
+    const std::string text = call_text({.kind = kind,
+                                        .domain = 0xd,
+                                        .device = 5,
+                                        .size = 0x2000,
+                                        .io_mm = 0x10,
+                                        .token = 0x70,
+                                        .pasid = 9,
+                                        .queue = 0x71});
+    for (const auto& [argument, its] : words) {
+      const bool takes = std::ranges::count(call_shapes[i].arguments, argument) != 0;
+      EXPECT_EQ(text.contains(its), takes) << text << ": " << its;
+    }
+  }
 }
 
 Call on(CallKind kind, u64 domain, u64 iova = 0, u64 size = 0) {
