@@ -14,6 +14,7 @@
 #include <ctime>
 #include <random>
 
+#include "base/version.h"
 #include "trace/json_value.h"
 
 namespace iommucheck::cli {
@@ -38,7 +39,7 @@ void on_interrupt(int signal) {
 
 }  // namespace
 
-const char* version_text() { return IOMMUCHECK_VERSION; }
+const char* version_text() { return release_version; }
 
 int report(std::string_view command, const Error& error) {
   std::fflush(stdout);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/version.h"
 #include "impl/core/core.h"
 #include "impl/smmuv3/smmu.h"
 
@@ -222,7 +223,7 @@ constexpr iommucheck_driver make_driver() {
   d.flags = IOMMUCHECK_DRIVER_HOOKS | IOMMUCHECK_DRIVER_PAGE_SIZES |
             IOMMUCHECK_DRIVER_PAGE_REQUESTS | IOMMUCHECK_DRIVER_TAKES_OVER;
   if (form == TableForm::per_device) d.flags |= IOMMUCHECK_DRIVER_PER_DEVICE_TABLES;
-  d.version = "0.1.0";
+  d.version = release_version;
   d.init = init<form>;
   d.reset = [](void* self) { return core(self).reset(); };
   d.shutdown = [](void* self) { return core(self).shutdown(); };

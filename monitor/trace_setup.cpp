@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/version.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -176,7 +178,7 @@ void state_profile(trace::Header& header, const spec::Profile& profile) {
 
 trace::Header header_of(const Setup& setup, trace::TextMap about) {
   trace::Header header;
-  header.versions["iommucheck"] = "0.1.0";
+  header.versions["iommucheck"] = release_version;
   header.about = std::move(about);
   if (!setup.not_claimed.empty()) (*header.about)[not_claimed_key] = setup.not_claimed.text();
   header.id_registers = registers_of(setup.id);
