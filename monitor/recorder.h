@@ -18,14 +18,9 @@ class TraceRecorder final : public Monitor::Sink {
   void event(const trace::Event& event) override { trace_.events.push_back(event); }
 
   [[nodiscard]] const trace::Trace& trace() const { return trace_; }
-  [[nodiscard]] trace::Trace take() { return std::move(trace_); }
-  /// Where a case begins; cut_to() drops what came after.
+  /// How many so far.
   [[nodiscard]] std::size_t size() const { return trace_.events.size(); }
-  void cut_to(std::size_t size) {
-    if (size < trace_.events.size())
-      trace_.events.erase(trace_.events.begin() + static_cast<std::ptrdiff_t>(size),
-                          trace_.events.end());
-  }
+  [[nodiscard]] trace::Trace take() { return std::move(trace_); }
   /// Compressed by the name's end. Errors: as trace::write_trace.
   [[nodiscard]] Expected<void> write(const std::string& path) const;
 

@@ -20,7 +20,6 @@ struct Cd {
   constexpr W ips() const { return get(0, 34, 32); }
   constexpr Flag<W> affd() const { return flag(dw[0], 35); }
   constexpr Flag<W> wxn() const { return flag(dw[0], 36); }
-  constexpr Flag<W> uwxn() const { return flag(dw[0], 37); }
   constexpr Flag<W> pan() const { return flag(dw[0], 40); }
   constexpr Flag<W> aa64() const { return flag(dw[0], 41); }
   constexpr Flag<W> hd() const { return flag(dw[0], 42); }

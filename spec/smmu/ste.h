@@ -32,9 +32,7 @@ struct Ste {
   constexpr W s1cir() const { return get(1, 3, 2); }
   constexpr W s1cor() const { return get(1, 5, 4); }
   constexpr W s1csh() const { return get(1, 7, 6); }
-  constexpr Flag<W> dre() const { return flag(dw[1], 12); }
   constexpr W cont() const { return get(1, 16, 13); }
-  constexpr Flag<W> dcp() const { return flag(dw[1], 17); }
   constexpr Flag<W> ppar() const { return flag(dw[1], 18); }
   constexpr Flag<W> mev() const { return flag(dw[1], 19); }
   constexpr Flag<W> s2fwb() const { return flag(dw[1], 25); }
@@ -46,7 +44,6 @@ struct Ste {
   constexpr Flag<W> mtcfg() const { return flag(dw[1], 36); }
   constexpr W alloccfg() const { return get(1, 40, 37); }
   constexpr W shcfg() const { return get(1, 45, 44); }
-  constexpr W nscfg() const { return get(1, 47, 46); }
   constexpr W privcfg() const { return get(1, 49, 48); }
   constexpr W instcfg() const { return get(1, 51, 50); }
 
