@@ -153,7 +153,7 @@ TEST_P(CheckTwin, IsFoundFromEachSeed) {
 INSTANTIATE_TEST_SUITE_P(Museum, CheckTwin, ::testing::ValuesIn(twins()),
                          [](const auto& its) { return its.param; });
 
-/// Review finding: bugs that one fixed machine, or no rule, hid.
+/// Bugs that one fixed machine, or no rule, hid.
 class CheckMachineTwin : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(CheckMachineTwin, IsFound) {

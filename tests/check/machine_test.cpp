@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The machines that a campaign draws: legal, of many kinds, each told in one line; and what is
-// found only on some of them. Review finding ("one fixed machine"), tests 3.1, users 2.
+// found only on some of them.
 #include "check/machine.h"
 
 #include <gmock/gmock.h>
@@ -52,7 +52,7 @@ TEST(Machine, ItsTextSaysAllOfIt) {
   }
 }
 
-// Review devices 5: a machine's version and features are what one manual allows together.
+// A machine's version and features are what one manual allows together.
 TEST(Machine, EachIsOneThatTheArchitectureAllows) {
   const auto expect_legal = [](const Machine& machine) {
     for (const auto& one : spec::id_inconsistencies(spec::make_id_registers(machine.caps))) {
@@ -136,7 +136,7 @@ std::vector<bool> features_of(const Machine& m) {
           m.dirty};
 }
 
-/// Finding 3 of the review of finding power: pairs of features were luck.
+/// Pairs of features were luck.
 TEST(Machine, EachPairOfFeaturesIsThereAndNotThere) {
   for (u64 seed = 0; seed < 100; ++seed) {
     const auto plan = *oracle::MachinePlan::parse("drawn", seed);

@@ -10,7 +10,7 @@
 namespace iommucheck::oracle::record_case_test {
 namespace {
 
-// Review tests 213: the header is line 1.
+// The header is line 1.
 TEST(RecordCase, EvidenceNamesLinesOfTheFile) {
   Sequence sequence;
   make_sequence(1, 1, 5, sequence);

@@ -69,7 +69,7 @@ TEST(Shrink, ASubsequenceIsFound) {
   }
 }
 
-// Review finding: a bind stood where an attach does as well.
+// A bind stood where an attach does as well.
 TEST(Shrink, AnOperationIsReplacedByASimplerKindThatDoes) {
   const auto attaches = [](const Operation& operation) {
     return operation.kind == OperationKind::bind || operation.kind == OperationKind::sva_alloc ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // --report FILE: text, JSON, JUnit and SARIF from one run, with the same finding in each; written
-// also where the run comes to no verdict. review users, "an owner of a CI", 4.
+// also where the run comes to no verdict.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Event records and the accesses that they are of: records that are lost, doubled, merged or wrong
-// in a field are found as that and as nothing else (review: event records given by greed).
+// in a field are found as that and as nothing else.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -214,8 +214,7 @@ TEST(ConformRecords, ADoubledRecordIsFound) {
 }
 
 /// Where identical events before an STE may be merged, nobody can say how many records meet a full
-/// queue. Once it was seen drained and acknowledged, everybody can (review: the doubt of an
-/// overflow stays for the rest of a case).
+/// queue. Once it was seen drained and acknowledged, everybody can.
 TEST(ConformRecords, AfterAnOverflowALostRecordIsFoundAgain) {
   for (const bool loses : {false, true}) {
     RecordTwin device(1, [&](const trace::EventRecord& record) {

@@ -329,7 +329,7 @@ TEST(Conform, AFeatureThatIsNotThereIsNoInvalidationsMistake) {
 }
 
 /// From v3.2 on guarded registers are read-only while they are in use: asked, and kept by the
-/// specification. Review devices 5.
+/// specification.
 TEST(Conform, RegistersInUseAreReadOnlyFromVersion2On) {
   spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
   caps.minor = 2;

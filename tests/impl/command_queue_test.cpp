@@ -163,7 +163,7 @@ TEST(CommandQueue, a_queue_that_cannot_be_read_times_out) {
   EXPECT_EQ(q.sync(), SyncResult::complete);
 }
 
-/// Review interface 10: the time is up for who did not run, and the SMMU was done long ago.
+/// The time is up for who did not run, and the SMMU was done long ago.
 TEST(CommandQueue, looks_once_more_when_the_time_is_up) {
   Queue q(4, 5);
   q.world.preempted = true;

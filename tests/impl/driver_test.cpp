@@ -310,7 +310,7 @@ TEST(Driver, events_are_read_once_and_an_overflow_is_acknowledged) {
   EXPECT_EQ(world.log.size(), 129u);
 }
 
-/// Review interface 1: GERROR beside the command queue's error.
+/// GERROR beside the command queue's error.
 TEST(Driver, global_errors_are_told_before_they_are_acknowledged) {
   FakeWorld world;
   Booted d(impl::builtin_driver(), world);
@@ -341,7 +341,7 @@ TEST(Driver, service_failure_mode_switches_the_smmu_off) {
   EXPECT_EQ(d.driver->attach(d.self(), domain, 0), -IOMMUCHECK_ETIMEDOUT);
 }
 
-/// Review interface 10: the 1,025th paging domain.
+/// The 1,025th paging domain.
 TEST(Driver, has_as_many_domains_as_memory) {
   FakeWorld world;
   Booted d(impl::builtin_driver(), world);

@@ -561,7 +561,7 @@ TEST(Sva, stalled_faults_are_answered_and_end_with_the_bond) {
   w.end();
 }
 
-/// Review interface 10: the handler of a fault unbinds, and with the bond its own fault ends, and
+/// The handler of a fault unbinds, and with the bond its own fault ends, and
 /// every other that waits there.
 TEST(Sva, an_unbind_inside_of_a_fault_handler_ends_the_faults) {
   TwoDevices w;
@@ -666,7 +666,7 @@ TEST(Sva, a_fault_whose_answer_timed_out_is_answered_later) {
   w.end();
 }
 
-/// Review interface 10: whoever asks for faults that wait needs a device and an SMMU that stall.
+/// Whoever asks for faults that wait needs a device and an SMMU that stall.
 TEST(Sva, faults_wait_only_by_stalls) {
   FakeOptions pri_only = with_pasids();
   pri_only.stalling_devices = 0;

@@ -30,7 +30,7 @@ TEST_F(Promises, WhatADriverMakesHolds) {
   EXPECT_TRUE(monitor.findings().empty());
 }
 
-// Review tests 201: AP[1] makes what is for privileged accesses readable by all.
+// AP[1] makes what is for privileged accesses readable by all.
 TEST_F(Promises, APrivilegedMappingIsNotForEverybody) {
   const u64 d = paging();
   attach(d, 0);
@@ -159,7 +159,7 @@ TEST_F(Promises, AWrongLeafThatIsTakenBackIsFound) {
   EXPECT_TRUE(tells("device 0) at 0x1000"));
 }
 
-// Review tests 202: that one part of a space was compared says nothing of another part.
+// That one part of a space was compared says nothing of another part.
 TEST_F(Promises, TwoPartsOfASpaceInOneWindow) {
   for (const bool turned : {false, true}) {
     const u64 d = paging();
@@ -179,7 +179,7 @@ TEST_F(Promises, TwoPartsOfASpaceInOneWindow) {
   }
 }
 
-// Review tests 205: another device of the domain that was moved in the same window is no proof.
+// Another device of the domain that was moved in the same window is no proof.
 TEST_F(Promises, TwoDevicesOfADomainMovedInOneWindow) {
   const u64 d = paging();
   const u64 e = paging();
@@ -194,7 +194,7 @@ TEST_F(Promises, TwoDevicesOfADomainMovedInOneWindow) {
   is_found("at 0x1000");
 }
 
-// Review tests 204: what a device does without a PASID does not wait for an answer.
+// What a device does without a PASID does not wait for an answer.
 TEST_F(Promises, ARidDoesNotStall) {
   const u64 d = paging();
   attach(d, 0);

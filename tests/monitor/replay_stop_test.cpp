@@ -10,7 +10,6 @@
 namespace iommucheck::oracle::replay_stop_test {
 namespace {
 
-// Review tests 219.
 TEST(ReplayStop, IsSaid) {
   ReplayOptions options;
   options.trace = test::in_tree("tests/data/linux612_boot.trace.jsonl.zst");

@@ -34,7 +34,6 @@ RuleTally tally_of(Rule rule, u64 asked, u64 discriminating, u64 broken, u64 unk
   return tally;
 }
 
-// Review tests 220.
 TEST(RuleCounts, ARuleThatCouldNotHaveBeenBrokenIsNotExercised) {
   for (const Rule rule : {rule::PAGE_REUSE, rule::TABLE_FREE, rule::FAULT_ENDED}) {
     EXPECT_EQ(verdict_of({}, rule), RuleVerdict::not_exercised);

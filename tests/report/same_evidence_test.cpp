@@ -88,7 +88,6 @@ TEST_P(SameEvidence, InCheckReplayAndTheDoor) {
   EXPECT_EQ(lines, evidence(found));
 }
 
-// review tests 213
 TEST_P(SameEvidence, NamesLinesOfTheWrittenFile) {
   const Violation found = checked();
   ASSERT_FALSE(found.named.empty());

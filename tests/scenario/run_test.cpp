@@ -329,7 +329,7 @@ TEST(ScenarioRunner, BlameNeedsAViolationOfTheCaller) {
   EXPECT_EQ(run(attached + right, true).status, Status::failed);
 }
 
-// Review finding: it was blamed on the driver, as a conflict of translations.
+// It was blamed on the driver, as a conflict of translations.
 TEST(ScenarioRunner, TheDriverIsNotBlamedForWhatTheCallerBreaks) {
   const std::string over =
       "  map(d, 0x1000, P, 0x1000, rw) -> ok\n  unmap_fast(d, 0x1000, 0x1000) -> 0x1000\n"

@@ -51,7 +51,7 @@ u64 constant_until(const SmallMachine& m, u32 tag, u64 va) {
   return m.caches.lookups().constant_until(tag, va, found);
 }
 
-// ---- what is legal and not followed is never judged by wrong rules (review spec E11, E12) ----
+// ---- what is legal and not followed is never judged by wrong rules ----
 
 TEST(CachesUnsupported, AArch32TablesWhereTheyAreOffered) {
   Capabilities caps = device();
@@ -129,7 +129,7 @@ TEST(CachesUnsupported, BroadcastsBesideWhatIsInFlight) {
             beside);
 }
 
-// ---- addresses (review spec E9) ----
+// ---- addresses ----
 
 // IHI 0070 3.4: with stage 1 skipped the intermediate size counts, without any the output size.
 TEST(CachesBypass, SizesOfAddresses) {
@@ -157,7 +157,7 @@ TEST(CachesBypass, SizesOfAddresses) {
   }
 }
 
-// ---- what an access looks like after the STE's overrides (review spec E2) ----
+// ---- what an access looks like after the STE's overrides ----
 
 TEST(CachesOverrides, TheRecordHasThePrivilegeAndKindThatWereChecked) {
   SmallMachine m(device());
@@ -338,7 +338,7 @@ TEST(CachesStructures, AWordThatMemoryHasAgainIsNotStale) {
   EXPECT_EQ(causes[0].words[0].value, word + 0x8000);
 }
 
-// review spec E23: in EL2 nG means nothing, and it is stored as 0 everywhere.
+// In EL2 nG means nothing, and it is stored as 0 everywhere.
 TEST(CachesConstantUntil, NoGlobalsInEl2) {
   SmallMachine m(device());
   m.ste(1, stage1(0, 2));
@@ -413,7 +413,7 @@ TEST(CachesItems, APartOfARunKnowsItsOwnDescriptor) {
   }
 }
 
-// review spec E16: hardware set the Access flag of a table descriptor; later the table goes.
+// Hardware set the Access flag of a table descriptor; later the table goes.
 TEST(CachesTables, AFlagThatHardwareSetLeavesNoWayBehind) {
   SmallMachine m(device());
   m.ste(1, stage1(0));
@@ -434,7 +434,7 @@ TEST(CachesTables, AFlagThatHardwareSetLeavesNoWayBehind) {
   EXPECT_TRUE(m.caches.violations().empty());
 }
 
-// review spec E14: until SMMUEN is set nobody knows which EL2 world a command means.
+// Until SMMUEN is set nobody knows which EL2 world a command means.
 TEST(CachesE2h, CommandsOfOneWorldProveNothingBeforeEnable) {
   for (const bool all : {false, true}) {
     SmallMachine m(device());

@@ -34,7 +34,7 @@ struct QueueLife : ::testing::Test {
   }
 };
 
-// Review spec E17: the completions of the queue's new life came n commands too late for ever after.
+// The completions of the queue's new life came n commands too late for ever after.
 TEST_F(QueueLife, AfterAResetEachCmdSyncCompletesAtItsOwnPlace) {
   off();
   start_again();
@@ -52,7 +52,7 @@ TEST_F(QueueLife, AfterAResetEachCmdSyncCompletesAtItsOwnPlace) {
   EXPECT_EQ(m.broken(), "");
 }
 
-// Review spec E17, the other direction: a dropped TLBI was believed with the next completed
+// The other direction: a dropped TLBI was believed with the next completed
 // CMD_SYNC.
 TEST_F(QueueLife, ALaterCmdSyncDoesNotBuryWhatADroppedTlbiWasToRemove) {
   off();

@@ -43,7 +43,7 @@ TEST_F(Events, ConsFollowsWhatProdShowed) {
   EXPECT_EQ(m.broken(), "QUEUE_CONS_RANGE");
 }
 
-// Review spec E6: a judged device's records are known by EVENTQ_PROD alone.
+// A judged device's records are known by EVENTQ_PROD alone.
 TEST_F(Events, ProdThatIsReadCounts) {
   EXPECT_TRUE(m.answer(reg::eventq_prod, 3));
   m.write(reg::eventq_cons, 3);
@@ -58,7 +58,7 @@ TEST_F(Events, ProdThatIsReadCounts) {
 
 TEST_F(Events, ProdPastTheRoomIsNoAnswer) { EXPECT_FALSE(m.answer(reg::eventq_prod, 5)); }
 
-// Review spec E6: the first PRIQ_CONS write of a driver with page requests was blamed.
+// The first PRIQ_CONS write of a driver with page requests was blamed.
 TEST_F(Events, PriqIsAQueueOfItsOwnSize) {
   m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
   m.write(reg::priq_prod, 0);
@@ -347,7 +347,7 @@ TEST_F(Loads, ThatNobodySees) {
   }
 }
 
-// Review spec E5: the record of a stall waits for room and is no overflow.
+// The record of a stall waits for room and is no overflow.
 TEST_F(Events, AStallNeverOverflows) {
   fill(4);
   EXPECT_EQ(m.smmu.record_event(a_record(true)), Delivery::waits);
@@ -356,7 +356,7 @@ TEST_F(Events, AStallNeverOverflows) {
   EXPECT_TRUE(m.smmu.event_overflow());
 }
 
-// Review spec E4: how many there are is IDR5.STALL_MAX's; SMMUEN = 0 ends them.
+// How many there are is IDR5.STALL_MAX's; SMMUEN = 0 ends them.
 TEST_F(Events, StallsEndWithSmmuen) {
   EXPECT_TRUE(m.smmu.begin_stall(1, 0, false));
   EXPECT_TRUE(m.smmu.begin_stall(1, 0, false));
@@ -368,7 +368,6 @@ TEST_F(Events, StallsEndWithSmmuen) {
   EXPECT_FALSE(m.smmu.has_stall(1, 0, false));
 }
 
-// Review spec E10.
 TEST_F(Events, StallTermNeedsAStreamThatAborts) {
   Command term;
   term.op = Opcode::stall_term;

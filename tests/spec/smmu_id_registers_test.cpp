@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which ID registers no SMMU has: each statement is broken by one change of a legal device, and
-// legal ones of all versions break none. Review devices 5.
+// legal ones of all versions break none.
 #include "spec/smmu/id_registers.h"
 
 #include <gtest/gtest.h>

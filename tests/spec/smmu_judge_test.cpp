@@ -36,7 +36,7 @@ struct Errors : ::testing::Test {
   void acknowledge() { m.write(reg::gerrorn, gerror::cmdq_err); }
 };
 
-// Review spec E3: a time-out of an endpoint is a legal answer.
+// A time-out of an endpoint is a legal answer.
 TEST_F(Errors, AtcInvSyncLeavesTheEntryAlive) {
   EXPECT_TRUE(error());
   EXPECT_TRUE(m.consumed(3 | atc));
@@ -143,7 +143,7 @@ TEST(ReservedErrors, OneThatIsRefusedBeforeAnIllegalOne) {
   }
 }
 
-// Review spec E3: the other flags.
+// The other flags.
 TEST_F(Errors, OtherFlagsAreLegalWhereTheyExist) {
   EXPECT_TRUE(m.answer(reg::gerror, gerror::sfm_err));
   EXPECT_TRUE(m.answer(reg::gerror, gerror::sfm_err | gerror::eventq_abt_err));

@@ -17,7 +17,7 @@ Capabilities with(bool feature) {
   return caps;
 }
 
-// Review spec E21: a driver that polls for a field that the device has not waits for ever.
+// A driver that polls for a field that the device has not waits for ever.
 TEST(RegisterFields, ReservedOnesAreNeverAcknowledged) {
   for (const bool feature : {false, true}) {
     DriverMachine m(with(feature));
@@ -34,7 +34,7 @@ TEST(RegisterFields, ReservedOnesAreNeverAcknowledged) {
   }
 }
 
-// Review devices 3: a judged device without these features may read them as 0, or as written.
+// A judged device without these features may read them as 0, or as written.
 TEST(RegisterFields, AJudgedDeviceReadsReservedOnesAsZeroOrAsWritten) {
   DriverMachine m(with(false));
   m.write(reg::cr0, all_of_cr0);
@@ -56,7 +56,7 @@ TEST(RegisterFields, Cr2HasWhatTheIdRegistersClaim) {
   EXPECT_EQ(full.read(reg::cr2), 0xfU);
 }
 
-// Review spec E22: each field is independent.
+// Each field is independent.
 TEST(RegisterFields, OneFieldOfCr0IsAcknowledgedBeforeTheOthers) {
   DriverMachine m;
   m.choices.answers = {2, 2};
@@ -148,7 +148,6 @@ TEST(RegisterFields, MessagesGoWhereTheDriverSays) {
   EXPECT_EQ(enable(late), "UNKNOWN_AFTER_RESET");
 }
 
-// Review spec E19.
 TEST(RegisterFields, IrqCtrlIsNotChangedBeforeItsAcknowledgement) {
   DriverMachine m;
   m.write(reg::irq_ctrl, irq_ctrl::eventq_irqen);
@@ -175,7 +174,7 @@ TEST(RegisterFields, AFieldOfIrqCtrlThatWasChangedTooEarlyShowsEitherChange) {
   }
 }
 
-// Review freebsd N1: reads are judged as writes are, by the device and by the judge.
+// Reads are judged as writes are, by the device and by the judge.
 TEST(RegisterWidth, OfReads) {
   DriverMachine m;
   m.read(reg::eventq_prod, 8);
@@ -189,7 +188,6 @@ TEST(RegisterWidth, OfReads) {
   EXPECT_EQ(m.broken(), "");
 }
 
-// Review freebsd N3.
 TEST(QueueSize, IsAtMostWhatIdr1Has) {
   Capabilities caps = full_capabilities();
   caps.cmdqs = 8;
@@ -209,7 +207,7 @@ TEST(QueueSize, IsAtMostWhatIdr1Has) {
   EXPECT_EQ(m.broken(), "QUEUE_SIZE");
 }
 
-// Review spec E14: between the write of CR2 and SMMUEN = 1 only CMD_TLBI_EL2_ALL is believed.
+// Between the write of CR2 and SMMUEN = 1 only CMD_TLBI_EL2_ALL is believed.
 TEST(E2h, TakesEffectWithSmmuen) {
   for (const Opcode op : {Opcode::tlbi_el2_va, Opcode::tlbi_el2_all}) {
     DriverMachine m;
@@ -235,7 +233,6 @@ TEST(E2h, TakesEffectWithSmmuen) {
   }
 }
 
-// Review freebsd N2.
 TEST(ReservedBits, OfACommandAreADriversMistake) {
   DriverMachine m;
   m.boot();

@@ -67,7 +67,7 @@ TEST(Registers, WhatIsNotDescribedIsSaid) {
   EXPECT_TRUE(unsupported_feature(c));
 }
 
-// Review spec E12: features that change what a walk or a queue does, where the ID registers have
+// Features that change what a walk or a queue does, where the ID registers have
 // them.
 TEST(Registers, WhatIsNotDescribedIsParsed) {
   struct Bit {

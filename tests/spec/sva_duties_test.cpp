@@ -201,7 +201,7 @@ TEST_F(SvaDuties, time_outs_one_after_the_other_are_all_permitted) {
   fails(bind(0, x), Status::etimedout, stuck);
   fails(bind(0, x), Status::etimedout, stuck);
   fails(attach(e, 0), Status::etimedout, stuck);
-  fails(attach(e, 0), Status::etimedout, stuck);  // review tests 52
+  fails(attach(e, 0), Status::etimedout, stuck);
   fails(attach(d, 0), Status::etimedout, stuck);  // it may be on the other
   fails(detach(d, 0), Status::etimedout, stuck);
   fails({.kind = CallKind::recover}, Status::etimedout, stuck);
@@ -226,7 +226,7 @@ TEST_F(SvaDuties, iopf_needs_accesses_that_can_wait) {
   }
 }
 
-// Review tests 57: who binds a process that exits just now, without a handler, is owed none.
+// Who binds a process that exits just now, without a handler, is owed none.
 TEST_F(SvaDuties, a_bind_that_overtakes_exit_without_a_handler_is_owed_none) {
   process(x, va, px);
   on(d, {0});
@@ -245,7 +245,7 @@ TEST_F(SvaDuties, a_bind_that_overtakes_exit_without_a_handler_is_owed_none) {
   ok(unbind(0, 1));
 }
 
-// Review tests 64: a handler that is late still runs; an unbind from inside it would wait for it.
+// A handler that is late still runs; an unbind from inside it would wait for it.
 TEST_F(SvaDuties, unbind_inside_an_overdue_handler_is_a_deadlock) {
   process(x, va, px);
   on(d, {0});
