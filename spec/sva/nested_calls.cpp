@@ -118,14 +118,14 @@ Permitted permitted_cache_invalidate(const InterfaceState& s, const Call& call,
     const MayGive may = may_give(s, parent, s.user_format->command(words));
     if (may != MayGive::yes) {
       set.add(Reason::no_command_of_a_users, ValueRule::one_of);
-      set.add_value(done, "those before it");
+      set.add_value_of(Status::eio, done, "those before it");
     }
     if (may == MayGive::no) break;
     ++done;
   }
   if (done == call.commands.size()) {
     set.add(Reason::done, ValueRule::one_of);
-    set.add_value(done, "all of them");
+    set.add_value_of(Status::ok, done, "all of them");
   }
   may_lack_memory(set, around);
   if (!call.commands.empty()) may_time_out(set, around);

@@ -18,7 +18,8 @@ void Permitted::add_given(Reason reason, Status status, ValueRule rule) {
 }
 
 void Permitted::add_value(u64 value, const char* reason) {
-  if (!has_value(value)) values_.push_back({value, reason});
+  const auto same = [&](const Value& v) { return v.value == value && !v.only; };
+  if (std::ranges::none_of(values_, same)) values_.push_back({value, reason, {}});
 }
 
 bool Permitted::has(Status status) const { return find(status) != nullptr; }
@@ -36,7 +37,10 @@ u64 Permitted::greatest_value() const {
 bool Permitted::permits(const Observed& observed) const {
   const Answer* answer = find(observed.status);
   if (answer == nullptr) return false;
-  return answer->value_rule != ValueRule::one_of || has_value(observed.value);
+  return answer->value_rule != ValueRule::one_of ||
+         std::ranges::any_of(values_, [&](const Value& v) {
+           return v.value == observed.value && v.is_of(observed.status);
+         });
 }
 
 ValueRule Permitted::value_rule(Status status) const {
@@ -52,6 +56,7 @@ std::string Permitted::text() const {
     if (answer.value_rule == ValueRule::one_of) {
       const char* between = " with ";
       for (const Value& each : values_) {
+        if (!each.is_of(answer.status)) continue;
         text += std::exchange(between, " or ") + hex(each.value) + " (" + each.reason + ")";
       }
     }

@@ -2,6 +2,7 @@
 // The exact set of results that a call may give, each with its reason.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/inline_vector.h"
@@ -35,7 +36,12 @@ class Permitted {
   }
   /// For a reason whose status is somebody else's.
   void add_given(Reason reason, Status status, ValueRule rule = ValueRule::any);
+  /// Beside each status whose value is one of them. The first reason of a value is kept.
   void add_value(u64 value, const char* reason);
+  /// Beside this one only; the caller gives each value once.
+  void add_value_of(Status status, u64 value, const char* reason) {
+    values_.push_back({value, reason, status});
+  }
 
   /// visit(status, Reason).
   template <class Visit>
@@ -69,6 +75,9 @@ class Permitted {
   struct Value {
     u64 value;
     const char* reason;
+    std::optional<Status> only;
+
+    [[nodiscard]] bool is_of(Status status) const { return !only || *only == status; }
   };
   [[nodiscard]] const Answer* find(Status status) const;
 

@@ -214,6 +214,8 @@ TEST_F(SvaNested, what_does_nothing_may_be_done_or_refused) {
   EXPECT_TRUE(right(invalidate, Status::eio, 1));
   EXPECT_FALSE(right(invalidate, Status::eio, 2));
   EXPECT_FALSE(right(invalidate, Status::eio, 0));
+  EXPECT_FALSE(right(invalidate, Status::eio, 3)) << "an error, and all are done";
+  EXPECT_FALSE(right(invalidate, Status::ok, 1)) << "no error, and not all are done";
 }
 
 // There is one number for each of these, and no bound on how many a caller gives.
@@ -225,7 +227,8 @@ TEST_F(SvaNested, of_any_number_of_commands_each_may_be_refused) {
   EXPECT_TRUE(right(invalidate, Status::ok, 1000));
   EXPECT_TRUE(right(invalidate, Status::eio, 0));
   EXPECT_TRUE(right(invalidate, Status::eio, 999));
-  EXPECT_FALSE(right(invalidate, Status::eio, 1001));
+  EXPECT_FALSE(right(invalidate, Status::eio, 1000));
+  EXPECT_FALSE(right(invalidate, Status::ok, 999));
 }
 
 TEST_F(SvaNested, a_device_on_the_parent_itself_may_be_the_users) {
