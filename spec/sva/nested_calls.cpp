@@ -128,7 +128,11 @@ Permitted permitted_cache_invalidate(const InterfaceState& s, const Call& call,
     set.add_value_of(Status::ok, done, "all of them");
   }
   may_lack_memory(set, around);
-  if (!call.commands.empty()) may_time_out(set, around);
+  if (call.commands.empty()) return set;
+  may_time_out(set, around, ValueRule::one_of);
+  for (u64 i = 0; around.queue_stuck && i < call.commands.size() && i <= done; ++i) {
+    set.add_value_of(Status::etimedout, i, "those that were complete");
+  }
   return set;
 }
 

@@ -107,9 +107,9 @@ class SvaNested : public testing::Test {
   void map(u64 iova, u64 to) {
     ok({.kind = CallKind::map, .domain = s2, .iova = iova, .pa = to, .size = page, .prot = rw});
   }
-  bool right(const Call& call, Status status, u64 value = 0) {
+  bool right(const Call& call, Status status, u64 value = 0, Circumstances around = {}) {
     const Trail::Mark mark = trail.mark();
-    const bool is = state.apply(call, {.status = status, .value = value}).ok;
+    const bool is = state.apply(call, {.status = status, .value = value}, around).ok;
     trail.undo_to(mark);
     return is;
   }
@@ -216,6 +216,22 @@ TEST_F(SvaNested, what_does_nothing_may_be_done_or_refused) {
   EXPECT_FALSE(right(invalidate, Status::eio, 0));
   EXPECT_FALSE(right(invalidate, Status::eio, 3)) << "an error, and all are done";
   EXPECT_FALSE(right(invalidate, Status::ok, 1)) << "no error, and not all are done";
+}
+
+/// The one behind those that are done is the one that failed.
+TEST_F(SvaNested, where_the_queue_is_stuck_not_all_of_them_are_done) {
+  attach_user();
+  constexpr Circumstances stuck{.queue_stuck = true};
+  std::vector<CommandWords> commands(3, {Format::va_code, 0x1000});
+  Call invalidate = on(CallKind::cache_invalidate, n);
+  invalidate.commands = commands;
+  EXPECT_TRUE(right(invalidate, Status::etimedout, 0, stuck));
+  EXPECT_TRUE(right(invalidate, Status::etimedout, 2, stuck));
+  EXPECT_FALSE(right(invalidate, Status::etimedout, 3, stuck));
+  EXPECT_FALSE(right(invalidate, Status::etimedout, 0));
+  commands[1] = {99, 0};  // nobody's
+  EXPECT_TRUE(right(invalidate, Status::etimedout, 1, stuck));
+  EXPECT_FALSE(right(invalidate, Status::etimedout, 2, stuck)) << "behind one that is refused";
 }
 
 // There is one number for each of these, and no bound on how many a caller gives.
