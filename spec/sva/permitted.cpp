@@ -2,7 +2,6 @@
 #include "spec/sva/permitted.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "base/text.h"
 
@@ -54,11 +53,13 @@ std::string Permitted::text() const {
     if (!text.empty()) text += "; ";
     text += status_text(answer.status);
     if (answer.value_rule == ValueRule::one_of) {
-      const char* between = " with ";
+      constexpr std::size_t told_max = 8;
+      std::size_t told = 0;
       for (const Value& each : values_) {
-        if (!each.is_of(answer.status)) continue;
-        text += std::exchange(between, " or ") + hex(each.value) + " (" + each.reason + ")";
+        if (!each.is_of(answer.status) || ++told > told_max) continue;
+        text += (told == 1 ? " with " : " or ") + hex(each.value) + " (" + each.reason + ")";
       }
+      if (told > told_max) text += " or " + std::to_string(told - told_max) + " others";
     }
     if (answer.value_rule == ValueRule::new_handle) text += " with a new handle";
     if (answer.value_rule == ValueRule::new_word) text += " with a new table";

@@ -245,6 +245,8 @@ TEST_F(SvaNested, of_any_number_of_commands_each_may_be_refused) {
   EXPECT_TRUE(right(invalidate, Status::eio, 999));
   EXPECT_FALSE(right(invalidate, Status::eio, 1000));
   EXPECT_FALSE(right(invalidate, Status::ok, 999));
+  const std::string said = state.apply(invalidate, {.status = Status::ok, .value = 999}).message;
+  EXPECT_TRUE(said.contains("or 0x7 (those before it) or 992 others")) << said;
 }
 
 TEST_F(SvaNested, a_device_on_the_parent_itself_may_be_the_users) {
