@@ -121,13 +121,16 @@ u32 SvaOps::prepare_bind(u32 device, const fuzz::Operation& operation) {
       attach.domain = space.handle;
       return may_master(space) && caller_.is_claimed(attach);
     };
-    auto space = std::ranges::find_if(case_.spaces, is_for_it);
-    if (space == case_.spaces.end()) {
+    // Beside others, or, of four, on a domain of its own: what is done in each of several tables.
+    const bool apart = ((operation.choices >> 5) & 3) == 3;
+    if (apart || std::ranges::none_of(case_.spaces, is_for_it)) {
       spaces_.perform_alloc(fuzz::Operation{.kind = OperationKind::domain_alloc});
-      space = std::ranges::find_if(case_.spaces, is_for_it);
     }
-    if (space == case_.spaces.end() || !monitor_.findings().empty()) return device;
-    call.domain = space->handle;
+    if (!monitor_.findings().empty()) return device;
+    for (const Space& space : case_.spaces) {
+      if (is_for_it(space) && (call.domain == 0 || apart)) call.domain = space.handle;
+    }
+    if (call.domain == 0) return device;
     if (may_call(call)) make_call(call);
   }
   if (interface.has_sva(device) || !monitor_.findings().empty()) return device;

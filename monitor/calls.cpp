@@ -214,6 +214,11 @@ void CallEvents::call_waits() {
     wait.id = trace::CallId{current().id};
   }
   emit(AgentId::cpu0, wait);
+  // Beside another call it may be that one that it waits for.
+  if (current().kind == Running::Kind::release && !any_waits() && case_.promises_on) {
+    const spec::sva::Verdict verdict = interface_.release_waits(current().ticket);
+    if (!verdict.ok) find(verdict.rule, verdict.message);
+  }
   lays_aside();
   gather();
 }

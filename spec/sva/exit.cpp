@@ -45,12 +45,17 @@ Ticket release_begins(InterfaceState& s, u64 mm) {
   return ticket;
 }
 
-/// INTERFACE "Exit": all handlers are called before any is waited for. A bond that a call in
-/// progress ends has none any more, or still.
+/// INTERFACE "Exit": all handlers are called before any is waited for: while none of them runs it
+/// waits for something else. A bond that a call in progress ends has none any more, or still.
 Verdict release_waits(const InterfaceState& s, Ticket ticket) {
   const Pending* pending = s.tickets.find(ticket);
   Verdict verdict;
   if (pending == nullptr || pending->kind != records::release_in_progress) return verdict;
+  bool any_runs = false;
+  s.for_each_bond_of(pending->space,
+                     [&](u32 i) { any_runs |= s.bonds[i].state == BondState::running; });
+  if (!any_runs) return verdict;
+  s.count(rule::EXIT_HANDLERS);
   s.for_each_bond_of(pending->space, [&](u32 i) {
     if (s.bonds[i].state != BondState::owed || !verdict.ok || may_have_ended(s, i)) return;
     verdict = broken(rule::EXIT_HANDLERS,

@@ -319,7 +319,10 @@ TEST_F(SvaExit, a_bond_that_a_call_in_progress_ends_has_a_handler_or_none) {
     const Ticket first = state.release_begins(x);
     calls_exit(0, 1, 0x77);
     const Trail::Mark before = trail.mark();
+    ok(bind(1, y, 0x21), 2);
     const Ticket second_alone = state.release_begins(y);
+    EXPECT_TRUE(state.release_waits(second_alone).ok);  // for something else: no handler runs
+    calls_exit(1, 2, 0x21);
     broken(state.release_waits(second_alone), rule::EXIT_HANDLERS);  // nobody ends it
     EXPECT_FALSE(state.may_end(second_alone));
     trail.undo_to(before);
