@@ -272,8 +272,13 @@ void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWord
   if (!s.device_exists(device)) return;
   if (s.routes_users && at.present) return event_recorded_at(s, device, at.number, words);
   const bool moves = is_on_the_move(s, device);
-  const u32 parent = parent_of(s, s.devices[device].domain);
+  const u32 its = s.devices[device].domain;
+  const u32 parent = parent_of(s, its);
   if (parent != 0) add_event(s, parent, device, words, moves, waits);
+  // On the parent itself the host may tell it to the user whose stage 2 that is, or not.
+  const bool on_parent =
+      !s.routes_users && its != 0 && s.spaces[its].kind == static_cast<u32>(DomainKind::paging_s2);
+  if (on_parent) add_event(s, its, device, words, true, waits);
   for_each_domain_ahead(s, device, [&](u32 domain) {
     const u32 other = parent_of(s, domain);
     if (other != 0 && other != parent) add_event(s, other, device, words, true, waits);

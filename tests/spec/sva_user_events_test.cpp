@@ -135,6 +135,23 @@ TEST_F(SvaUserEvents, another_user_is_not_told_of_what_a_device_met_before) {
   EXPECT_FALSE(says(empty(), q + 1));
 }
 
+/// What its device met on the parent itself may be read behind the next move, or be the host's.
+TEST_F(SvaUserEvents, of_the_parent_itself_the_user_may_be_told) {
+  open(4);
+  open(4, 1, q + 1);
+  ok({.kind = CallKind::vdevice, .domain = parents[1], .number = 7});
+  ok({.kind = CallKind::attach, .domain = parents[0]});
+  record(1);
+  ok({.kind = CallKind::attach, .domain = domains[0]});
+  record(2);
+  state.faults_are_read();
+  EXPECT_TRUE(says(event(2)));
+  EXPECT_FALSE(says(empty()));
+  EXPECT_FALSE(says(event(1), q + 1)) << "it is another user's";
+  EXPECT_TRUE(says(event(1), q, true));
+  only(event(2));
+}
+
 TEST_F(SvaUserEvents, which_of_two_that_are_the_same_was_told_is_open) {
   record(1);
   open(4);
