@@ -509,7 +509,7 @@ class Checker {
         if (!is_hook(hook.word)) {
           fail(hook.place, hook.word, "expected mm_alloc, mm_free, mm_attach or mm_detach");
         } else if (!known && !(answer.is_word("null") && hook.word == "mm_alloc")) {
-          fail(answer.place, print(answer), "expected ok, an errno name or, of mm_alloc, null");
+          fail(answer.place, print(answer), "expected good, an errno name or, of mm_alloc, null");
         }
         return;
       }
