@@ -33,12 +33,21 @@ std::optional<Reachable> Story::reachable_of(const scenario::Values& outcomes) {
   return set;
 }
 
-/// On a domain of stage 2 itself there is no other stage: its faults have both names.
+/// On a domain of stage 2 itself there is no other stage: its faults have both names. So has what
+/// ends at a PASID of a blocked RID: the RID is blocked, and nothing is at this PASID.
 std::optional<Reachable> Story::reachable_of(const scenario::Values& outcomes,
                                              const Probing& probing) {
   auto set = reachable_of(outcomes);
-  const bool of_rid = probing.by == Probing::By::stream && !probing.at.present;
-  if (!set || !of_rid) return set;
+  if (!set || probing.by != Probing::By::stream) return set;
+  if (probing.at.present) {
+    const Reached of_device{false, 0, "F.dev"}, of_pasid{false, 0, "F.pasid"};
+    if (!set->contains(of_pasid)) return set;
+    const Reachable allowed = promised(subject_.interface(), probing);
+    if (!allowed.contains(of_device) || allowed.contains(of_pasid)) return set;
+    set->erase(of_pasid);
+    set->insert(of_device);
+    return set;
+  }
   if (!stage2_domains_.contains(subject_.interface().domain_of(probing.device))) return set;
   if (set->erase({false, 0, "F.s2unmapped"}) != 0) set->insert({false, 0, "F.unmapped"});
   if (set->erase({false, 0, "F.s2perm"}) != 0) set->insert({false, 0, "F.perm"});
