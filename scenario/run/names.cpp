@@ -93,7 +93,7 @@ bool Names::same_group(const GroupName& name, u32 observed) {
   }
   at->second = {observed};
   const auto shown = std::ranges::count_if(groups_, [&](const auto& one) {
-    return one.first.device == name.device && one.second.observed == observed;
+    return one.first.device == name.device && one.second.observed == observed && !one.second.ended;
   });
   if (shown == 1) return true;
   groups_.erase(at);
@@ -103,6 +103,12 @@ bool Names::same_group(const GroupName& name, u32 observed) {
 void Names::group_ended(u32 device, u32 observed) {
   for (auto& [name, group] : groups_) {
     if (name.device == device && group.observed == observed) group.ended = true;
+  }
+}
+
+void Names::keep_groups(const std::function<bool(const GroupName&, u32)>& waits) {
+  for (auto& [name, group] : groups_) {
+    group.ended |= !waits(name, group.observed);
   }
 }
 

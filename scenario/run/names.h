@@ -2,6 +2,7 @@
 // What the names and numbers of a scenario stand for while it runs.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -54,8 +55,11 @@ class Names {
   [[nodiscard]] u32 group(const GroupName& name) const;
   /// Whether the two may be the same group, which they are from now on.
   bool same_group(const GroupName& name, u32 observed);
-  /// It was answered: the device, and so a scenario, may give its number to another one.
+  /// It was answered: the device, and so a scenario, may give its number to another one. So may the
+  /// driver.
   void group_ended(u32 device, u32 observed);
+  /// The others have ended as well, by their bond's end, say, or their queue's.
+  void keep_groups(const std::function<bool(const GroupName& name, u32 observed)>& waits);
   /// Number of a device; nullopt: no device has the name.
   [[nodiscard]] std::optional<u32> device(std::string_view name) const;
   [[nodiscard]] std::string device_name(u32 device) const;

@@ -87,6 +87,7 @@ class Story {
   std::optional<Reachable> reachable_of(const scenario::Values& outcomes);
   std::optional<Reachable> reachable_of(const scenario::Values& outcomes, const Probing& probing);
   std::string text_of(const Reachable& set) const;
+  void look_for_ended_groups();
   void check_callbacks(const scenario::Values& wanted);
   std::string group_of(const scenario::Value& callback);
   void check_leaks(const scenario::Values& wanted);

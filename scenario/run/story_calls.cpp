@@ -84,6 +84,7 @@ Answer Story::make(Thread& thread, const Invoke& invoke, const Wanted& wanted, M
     call.context.device = world_.device(invoke.inside->device.text);
     call.context.pasid = names_.pasid(invoke.inside->pasid).value_or(0);
   }
+  if (call.kind == CallKind::fault_queue_read) look_for_ended_groups();
   const Answer answer = subject_.call(thread.number, call, wanted, memory);
   users_follow(call, answer);
   if (call.kind == CallKind::fault_queue_respond && succeeded(answer)) {

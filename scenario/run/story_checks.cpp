@@ -105,8 +105,27 @@ void Story::step(const scenario::Probe& probe) {
   }
 }
 
+/// Of those that have a name.
+void Story::look_for_ended_groups() {
+  const spec::sva::Interface& interface = subject_.interface();
+  names_.keep_groups([&](const Names::GroupName& name, u32 observed) {
+    spec::sva::Call answer{.kind = spec::sva::CallKind::fault_queue_respond};
+    answer.device = name.device;
+    answer.pasid = name.pasid;
+    answer.group = observed;
+    constexpr u64 handlers = 0;
+    const u64 of_user = interface.queue_of_domain(interface.domain_of(name.device));
+    const u64 queues[] = {handlers, interface.queue_of(name.device), of_user};
+    return std::ranges::any_of(queues, [&](u64 queue) {
+      answer.queue = queue;
+      return interface.stall_of(answer).has_value();
+    });
+  });
+}
+
 void Story::step(const scenario::Dma& dma) {
   troubles_.clear();
+  look_for_ended_groups();
   Probing probing;
   probing.device = world_.device(dma.device.text);
   probing.iova = names_.value(dma.iova).value_or(0);

@@ -473,5 +473,38 @@ TEST(ScenarioRunner, ACallThatBlocksWhereNobodyExpectsIt) {
   }
 }
 
+/// A number of a scenario's is one group's as long as that one lives.
+TEST(ScenarioRunner, AGroupThatWaitsKeepsItsName) {
+  const std::string two =
+      "  dev D0 iopf=stall\n  proc X\n  d = domain_alloc(paging) -> new\n  attach(d, D0) -> ok\n"
+      "  sva_device_init(D0, [iopf], 1, 0, mm_exit) -> ok\n  q = fault_queue_open(D0, 8) -> new\n"
+      "  bind_device(D0, X, [], 1) -> 1\n"
+      "  dma D0.1 0x1000 w g=1 last=1 -> F.wait\n  dma D0.1 0x2000 w g=2 last=1 -> F.wait\n"
+      "  fault_read(q) -> fault(D0, 1, 0x1000, w, 1)\n";
+  const std::string ended = "  unbind_device(D0, 1) -> ok\n  bind_device(D0, X, [], 1) -> 2\n";
+  for (const bool builtin : {false, true}) {
+    const auto status = [&](const std::string& steps) { return run(two + steps, builtin).status; };
+    EXPECT_EQ(status("  fault_read(q) -> fault(D0, 1, 0x2000, w, 2)\n"), Status::passed);
+    EXPECT_EQ(status("  fault_read(q) -> fault(D0, 1, 0x2000, w, 1)\n"), Status::failed);
+    const std::string again = "  dma D0.2 0x1000 w g=1 last=1 -> F.wait\n";
+    EXPECT_EQ(status(ended + again + "  fault_read(q) -> fault(D0, 2, 0x1000, w, 1)\n"),
+              Status::passed);
+  }
+}
+
+/// Nothing is at a PASID of a blocked RID; of another RID that is not the same.
+TEST(ScenarioRunner, WhatEndsAtAPasidOfABlockedRidHasTwoNames) {
+  for (const bool builtin : {false, true}) {
+    for (const char* fault : {"F.dev", "F.pasid"}) {
+      const std::string probe = std::string("  ? D0.2 0x1000 r -> ") + fault + "\n";
+      EXPECT_EQ(run("  dev D0\n" + probe, builtin).status, Status::passed);
+      EXPECT_EQ(run(attached + probe, builtin).status,
+                fault == std::string("F.pasid") ? Status::passed : Status::failed);
+    }
+    EXPECT_EQ(run("  dev D0\n  ? D0 0x1000 r -> F.pasid\n", builtin).status, Status::failed);
+    EXPECT_EQ(run("  dev D0\n  ? D0.2 0x1000 r -> F.quiet\n", builtin).status, Status::failed);
+  }
+}
+
 }  // namespace
 }  // namespace iommucheck::oracle::stories::run_test
