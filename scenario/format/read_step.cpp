@@ -258,6 +258,13 @@ Invoke read_call(Cursor& cursor) {
     invoke.call.text = "vdevice";
     invoke.arguments.erase(invoke.arguments.begin());
   }
+  // And it has attributes in capitals.
+  if (invoke.call.text.ends_with("_get_attr")) {
+    for (Value& argument : invoke.arguments) {
+      if (argument.is_word("TTBR0")) argument.word = "ttbr0";
+      if (argument.is_word("PASID")) argument.word = "pasid";
+    }
+  }
   return invoke;
 }
 
