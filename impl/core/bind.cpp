@@ -121,10 +121,16 @@ int Binding::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u
   return error;
 }
 
+bool Binding::users_have_the_pasids(u32 device) const {
+  const Domain* rid = domains_.find(devices_[device].domain);
+  return rid != nullptr && rid->is_nested() && domains_.takes_pasids(*rid);
+}
+
 int Binding::bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid) {
   if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
   const bool known = (flags & ~IOMMUCHECK_BIND_FURTHER_PASID) == 0;
   if (!known || mm.mm == 0 || !backend_.understands(mm)) return -IOMMUCHECK_EINVAL;
+  if (sva_devices_[device].ready && users_have_the_pasids(device)) return -IOMMUCHECK_EBUSY;
   if (!sva_devices_[device].ready || domains_.paging_domain(device) == 0) return -IOMMUCHECK_EINVAL;
   if (!io_mms_.has_hooks()) return -IOMMUCHECK_ENODEV;
   const Process* process = processes_.process_of(mm.mm);

@@ -6,6 +6,7 @@
 #include "spec/sva/devices.h"
 #include "spec/sva/hooks.h"
 #include "spec/sva/layers.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/numbers.h"
 #include "spec/sva/private.h"
 #include "spec/sva/promises.h"
@@ -33,6 +34,10 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
     const u32 domain = s.devices[call.device].domain;
     if (domain == 0 || s.spaces[domain].kind != static_cast<u32>(DomainKind::paging)) {
       set.add(Reason::the_device_has_no_paging_domain);
+    }
+    // INTERFACE "Attach": it excludes the host's PASID calls.
+    if (!s.routes_users && is_nested(s.spaces[domain])) {
+      set.add(Reason::the_user_has_the_pasid_table);
     }
     if (!s.has_sva(call.device)) set.add(Reason::without_sva_device_init);
   }
