@@ -13,17 +13,22 @@ namespace iommucheck::oracle {
 using spec::sva::Call;
 using spec::sva::CallKind;
 
-/// The format in which the walker reads tables of a domain with that master: that of a context
-/// descriptor which the master's devices use, its own first. None: nobody has said; then what the
-/// domain's facts say.
-std::optional<spec::Regime<u64>> WalkerEvents::format_for(u32 walker, u64 master) const {
+/// The format in which the walker reads tables of a domain with that master, of that input size: of
+/// a context descriptor which the master's devices use, its own first. None: nobody has said; then
+/// what the domain's facts say.
+std::optional<spec::Regime<u64>> WalkerEvents::format_for(u32 walker, u64 master,
+                                                          u32 input_bits) const {
+  std::optional<spec::Regime<u64>> of_another_size;
   const auto of_device = [&](u32 device) -> std::optional<spec::Regime<u64>> {
     if (interface_.domain_of(device) != master || master == 0) return std::nullopt;
     const u32 sid = interface_.stream_ids(device).front();
     for (const spec::StreamOption& option : caches_.fetches().options_of(sid, 0, false).options) {
       // A call that moves the device may have left it an STE of stage 2 as well.
       if (option.regime == 0 || spec::is_stage2(caches_.regime(option.regime - 1))) continue;
-      return caches_.regime(option.regime - 1);
+      // Or one of the domain to which it was to move.
+      const spec::Regime<u64>& regime = caches_.regime(option.regime - 1);
+      if (regime.half[0].tsz + input_bits == 64) return regime;
+      if (!of_another_size) of_another_size = regime;
     }
     return std::nullopt;
   };
@@ -33,7 +38,7 @@ std::optional<spec::Regime<u64>> WalkerEvents::format_for(u32 walker, u64 master
   for (u32 device = 0; device < interface_.device_count(); ++device) {
     if (const auto format = of_device(device)) return format;
   }
-  return std::nullopt;
+  return of_another_size;
 }
 
 void WalkerEvents::walker_switches(u32 walker, u64 root) {
@@ -57,8 +62,9 @@ void WalkerEvents::walker_switches(u32 walker, u64 root) {
 }
 
 spec::Regime<u64> WalkerEvents::format_of_table(u32 walker, u64 root) const {
-  if (const auto format = format_for(walker, interface_.master_of_table(root))) return *format;
   const spec::sva::DomainFacts facts = interface_.facts_of_table(root);
+  const u64 master = interface_.master_of_table(root);
+  if (const auto format = format_for(walker, master, facts.input_bits)) return *format;
   const int page = std::countr_zero(facts.page_sizes);
   const auto granule = page == 14   ? spec::Granule::g16k
                        : page == 16 ? spec::Granule::g64k

@@ -29,7 +29,8 @@ class WalkerEvents : public UsersJudge {
   void stop_walker(u32 walker);
 
  private:
-  [[nodiscard]] std::optional<spec::Regime<u64>> format_for(u32 walker, u64 master) const;
+  [[nodiscard]] std::optional<spec::Regime<u64>> format_for(u32 walker, u64 master,
+                                                            u32 input_bits) const;
   [[nodiscard]] spec::Regime<u64> format_of_table(u32 walker, u64 root) const;
   [[nodiscard]] bool keeps_of(u32 walker) const;
 };

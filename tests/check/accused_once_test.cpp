@@ -191,6 +191,15 @@ TEST(AccusedOnce, IsNotAccusedAgain) {
        "domain_alloc variant=blocked\nunbind\nattach_pasid variant=detach\n"
        "attach device=3 choices=0xc4\nprocess_map prot=r\nbind\nattach_pasid device=2\n"
        "hardware at=7 variant=stop\nprocess_protect\nattach device=3\nattach_pasid\n"},
+      {"a device between two domains reads a table of the one with that one's input size",
+       "builtin",
+       "minor=3,bbml=2,st2l=0,asid16=0,msi=1,term=1,ttendian=0,xnx=1,e0pd=1,fwb=1,gran64k=1,"
+       "sidsize="
+       "4,cmdqs=3,eventqs=2,oas=48,stall=1,cmdq=7,boot=dirty,hooks=-mm_free,"
+       "devices=0x1:8:ats:group=1/0x0:3:group=1/0x4:8:ats/0x3:8",
+       "domain_alloc\ndomain_alloc variant=paging,39\ndomain_alloc\n"
+       "hardware commands=3 variant=refuse\nattach\nqueue choices=0x6\nattach\ngpu_switch\n"
+       "map domain=3 page=1\n"},
       {"what a failed map_sg had mapped around a page that a time-out has left", "builtin",
        "ril=0,bbml=2,cd2l=0,ats=0,term=1,ttendian=0,xnx=1,stt=1,gran16k=1,gran64k=1,ssidsize=10,"
        "sidsize=7,eventqs=5,cmdq=3,devices=0xf+0x1:10:group=1/0x4b:3:group=1/0xa:1/0x0:0:stall",
