@@ -74,10 +74,7 @@ void DriverLife::account(u64 blocks_held, u64 pins_held) {
   count(spec::rule::LEAK_NOTHING);
   gather();
   // Where nothing is consumed any more, nothing can be given back.
-  const char* why = !hardware_ && smmu_.stopped_by_error()
-                        ? ": the command queue has stopped with a command error, which nobody has "
-                          "acknowledged (GERROR.CMDQ_ERR)"
-                        : "";
+  const std::string_view why = why_nothing_is_consumed();
   if (pins_held != 0) {
     find(spec::rule::LEAK_NOTHING,
          fmt::format("{} of the ASIDs that mm_pin gave are not given back by shutdown{}", pins_held,

@@ -61,8 +61,8 @@ void Waits::stalls_end() {
 void Waits::still_waits(spec::Rule rule, u32 sid, u32 device, u32 pasid, std::string_view what) {
   const bool untagged = pasid == spec::sva::without_pasid;
   const Place place{device, sid, untagged ? spec::sva::Substream{} : spec::sva::substream(pasid)};
-  Finding finding =
-      finding_of(rule, fmt::format("an access of {} {}", where_text(where(place)), what));
+  Finding finding = finding_of(rule, fmt::format("an access of {} {}{}", where_text(where(place)),
+                                                 what, why_nothing_is_consumed()));
   finding.where = where(place);
   find(std::move(finding));
 }

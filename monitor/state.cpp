@@ -121,6 +121,12 @@ Where MonitorState::where(const Place& place) const {
   return where;
 }
 
+std::string_view MonitorState::why_nothing_is_consumed() const {
+  if (hardware_ || !smmu_.stopped_by_error()) return "";
+  return ": the command queue has stopped with a command error, which nobody has acknowledged "
+         "(GERROR.CMDQ_ERR)";
+}
+
 trace::DomainId MonitorState::domain_id(u64 handle) {
   return trace::DomainId{case_.calls.numbers.domains.number(handle)};
 }

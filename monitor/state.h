@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "monitor/case_state.h"
@@ -65,6 +66,8 @@ class MonitorState {
   };
   [[nodiscard]] bool is_nobodys(u32 sid) const;
   [[nodiscard]] Where where(const Place& place) const;
+  /// ": the command queue has stopped …", or empty.
+  [[nodiscard]] std::string_view why_nothing_is_consumed() const;
   [[nodiscard]] static spec::Access access_at(const Place& place, u64 va);
 
   void tick() {
