@@ -276,8 +276,7 @@ void event_recorded(InterfaceState& s, u32 device, Substream at, const EventWord
   const u32 parent = parent_of(s, its);
   if (parent != 0) add_event(s, parent, device, words, moves, waits);
   // On the parent itself the host may tell it to the user whose stage 2 that is, or not.
-  const bool on_parent =
-      !s.routes_users && its != 0 && s.spaces[its].kind == static_cast<u32>(DomainKind::paging_s2);
+  const bool on_parent = !s.routes_users && its != 0 && is_of_kind(s, its, DomainKind::paging_s2);
   if (on_parent) add_event(s, its, device, words, true, waits);
   for_each_domain_ahead(s, device, [&](u32 domain) {
     const u32 other = parent_of(s, domain);
