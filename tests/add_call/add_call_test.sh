@@ -20,22 +20,21 @@ weave() {
   local source=$1 tree=$2 fresh changed patch=$1/tests/add_call/nop.patch
   fresh=$(mktemp -d)
   # shellcheck disable=SC2064
-  trap "rm -rf '$fresh'" EXIT
+  trap "rm -rf '$fresh' '$fresh.is' '$fresh.was'" EXIT
   changed=$(grep -c '^+++ b/' "$patch")
   [ "$changed" -le "$files_max" ] || fail "the patch changes $changed files, and $files_max are enough"
   (cd "$source" && tar -c --exclude=./build --exclude=./out --exclude=./.git .) | tar -x -C "$fresh"
   (cd "$fresh" && patch -p1 --quiet --no-backup-if-mismatch <"$patch") || fail "the patch does not apply"
   mkdir -p "$tree"
-  (cd "$fresh" && find . -type f -print0) | while IFS= read -r -d '' file; do
-    cmp -s "$fresh/$file" "$tree/$file" && continue
-    mkdir -p "$tree/$(dirname "$file")"
-    cp -p "$fresh/$file" "$tree/$file"
-  done
+  sums "$fresh" >"$fresh.is"
+  sums "$tree" >"$fresh.was"
+  (cd "$fresh" && comm -23 "$fresh.is" "$fresh.was" | cut -c 67- | xargs -r -d '\n' cp -p --parents -t "$tree")
   # What is gone from the source is gone from the copy.
-  (cd "$tree" && find . -type f -not -path './build/*' -print0) | while IFS= read -r -d '' file; do
-    [ -e "$fresh/$file" ] || rm -f "$tree/$file"
-  done
+  comm -13 <(cut -c 67- "$fresh.is" | sort) <(cut -c 67- "$fresh.was" | sort) |
+    (cd "$tree" && xargs -r -d '\n' rm -f)
 }
+# Of each file of a tree, but for what was built of it: its sum, and its name from column 67 on.
+sums() { (cd "$1" && find . -path ./build -prune -o -type f -exec sha256sum -- {} + | sort); }
 
 put_back() {  # put_back BUILD KEPT DRIVER
   cp -p "$2/driver.cpp" "$3"
