@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "host/driver_config.h"
 
+#include <algorithm>
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -22,6 +24,7 @@ DriverConfig::DriverConfig(std::span<const spec::sva::DeviceSetup> devices) {
                    (its.stall ? IOMMUCHECK_DEVICE_STALL : 0);
     device.ssid_bits = its.ssid_bits;
     const bool alone = its.group == spec::sva::DeviceSetup::alone;
+    device.iommu = its.iommu_number;
     device.group = alone ? group_alone + static_cast<u32>(devices_.size()) : its.group;
     devices_.push_back(device);
   }
@@ -31,6 +34,9 @@ DriverConfig::DriverConfig(std::span<const spec::sva::DeviceSetup> devices) {
   config_.devices = list_.data();
   config_.device_count = static_cast<u32>(devices_.size());
   config_.iommu_count = 1;
+  for (const iommucheck_device& device : devices_) {
+    config_.iommu_count = std::max(config_.iommu_count, device.iommu + 1);
+  }
 }
 
 void DriverConfig::set_hooks(const spec::sva::Hooks& has) {

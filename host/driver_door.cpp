@@ -177,6 +177,8 @@ Observed DriverDoor::alloc_domain(const Call& call) const {
   params.abi = IOMMUCHECK_DRIVER_ABI;
   params.kind = call.domain_kind;
   params.input_bits = call.input_bits;
+  const bool several = (d.flags & IOMMUCHECK_DRIVER_SEVERAL_IOMMUS) != 0;
+  params.iommu = call.iommu.value_or(several ? IOMMUCHECK_ANY_IOMMU : 0);
   iommucheck_dynamic_params dynamic{};
   dynamic.size = sizeof(dynamic);
   dynamic.abi = IOMMUCHECK_DRIVER_ABI;

@@ -48,10 +48,11 @@ Expected<iommucheck_driver> complete(const iommucheck_driver* given, const std::
       IOMMUCHECK_DRIVER_TABLES_ONLY | IOMMUCHECK_DRIVER_BRING_UP_ONLY |
       IOMMUCHECK_DRIVER_STAGE_2_GIVEN | IOMMUCHECK_DRIVER_NO_GROUPS |
       IOMMUCHECK_DRIVER_PASSES_UNATTACHED | IOMMUCHECK_DRIVER_POLLS_EVENTS;
-  constexpr u64 known =
-      IOMMUCHECK_DRIVER_CONCURRENT | IOMMUCHECK_DRIVER_PER_DEVICE_TABLES | IOMMUCHECK_DRIVER_SCAN |
-      IOMMUCHECK_DRIVER_HOOKS | IOMMUCHECK_DRIVER_PAGE_SIZES | IOMMUCHECK_DRIVER_PAGE_REQUESTS |
-      IOMMUCHECK_DRIVER_IDENTITY_MAPPED | IOMMUCHECK_DRIVER_TAKES_OVER | not_claimed;
+  constexpr u64 known = IOMMUCHECK_DRIVER_CONCURRENT | IOMMUCHECK_DRIVER_PER_DEVICE_TABLES |
+                        IOMMUCHECK_DRIVER_SCAN | IOMMUCHECK_DRIVER_HOOKS |
+                        IOMMUCHECK_DRIVER_PAGE_SIZES | IOMMUCHECK_DRIVER_PAGE_REQUESTS |
+                        IOMMUCHECK_DRIVER_SEVERAL_IOMMUS | IOMMUCHECK_DRIVER_IDENTITY_MAPPED |
+                        IOMMUCHECK_DRIVER_TAKES_OVER | not_claimed;
   if ((driver.flags & ~known) != 0) {
     return bad(path, fmt::format("its driver has flags {:#x}, of which this program knows {:#x} "
                                  "only; clear the others",

@@ -27,7 +27,7 @@ int init(const iommucheck_platform* platform, const iommucheck_config* config, v
   const bool understood = platform->abi == IOMMUCHECK_DRIVER_ABI &&
                           platform->size >= IOMMUCHECK_PLATFORM_SIZE_VER0 &&
                           config->abi == IOMMUCHECK_DRIVER_ABI &&
-                          config->size >= IOMMUCHECK_CONFIG_SIZE_VER0 && config->iommu_count == 1;
+                          config->size >= IOMMUCHECK_CONFIG_SIZE_VER0 && config->iommu_count != 0;
   if (!understood) return -IOMMUCHECK_EINVAL;
   void* memory = platform->arena_alloc(platform->ctx, sizeof(Driver), alignof(Driver));
   if (memory == nullptr) return -IOMMUCHECK_ENOMEM;
@@ -221,7 +221,8 @@ constexpr iommucheck_driver make_driver() {
   d.abi = IOMMUCHECK_DRIVER_ABI;
   d.name = form == TableForm::per_device ? "builtin-per-device" : "builtin";
   d.flags = IOMMUCHECK_DRIVER_HOOKS | IOMMUCHECK_DRIVER_PAGE_SIZES |
-            IOMMUCHECK_DRIVER_PAGE_REQUESTS | IOMMUCHECK_DRIVER_TAKES_OVER;
+            IOMMUCHECK_DRIVER_PAGE_REQUESTS | IOMMUCHECK_DRIVER_SEVERAL_IOMMUS |
+            IOMMUCHECK_DRIVER_TAKES_OVER;
   if (form == TableForm::per_device) d.flags |= IOMMUCHECK_DRIVER_PER_DEVICE_TABLES;
   d.version = release_version;
   d.init = init<form>;

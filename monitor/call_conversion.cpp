@@ -184,6 +184,7 @@ Arguments arguments_of(const Call& call) {
   }
   if constexpr (requires { a.input_bits; }) {
     if (call.input_bits != 0) a.input_bits = call.input_bits;
+    if (call.iommu) a.iommu = trace::IommuId{*call.iommu};
   }
   if constexpr (requires { a.kind = trace::DomainKind{}; }) {
     a.kind = static_cast<trace::DomainKind>(call.domain_kind);
@@ -318,6 +319,7 @@ struct CallReader {
   void operator()(const calls::DomainAlloc& alloc) {
     out.call.domain_kind = static_cast<u32>(alloc.kind);
     out.call.input_bits = alloc.input_bits.value_or(0);
+    if (alloc.iommu) out.call.iommu = static_cast<u32>(*alloc.iommu);
     out.call.parent = static_cast<u64>(alloc.parent.value_or(trace::DomainId{}));
     out.call.structure[0] = alloc.table.value_or(0);
   }

@@ -85,6 +85,7 @@ Setup setup_of(const trace::Header& header) {
       spec::sva::DeviceSetup known;
       known.stream_ids = device.sids;
       if (device.group) known.group = *device.group;
+      known.iommu_number = static_cast<u32>(device.iommu.value_or(trace::IommuId{}));
       const u32 pasids = std::min(device.pasids.value_or(0), spec::sva::pasid_limit);
       if (pasids != 0) known.ssid_bits = static_cast<u32>(std::bit_width(pasids - 1));
       known.ats = device.ats.value_or(false);
@@ -191,6 +192,7 @@ trace::Header header_of(const Setup& setup, trace::TextMap about) {
     device.sids = about_it.stream_ids;
     if (about_it.group != spec::sva::DeviceSetup::alone) device.group = about_it.group;
     device.pasids = about_it.ssid_bits == 0 ? 0 : u32{1} << about_it.ssid_bits;
+    if (about_it.iommu_number != 0) device.iommu = trace::IommuId{about_it.iommu_number};
     if (about_it.ats) device.ats = true;
     if (about_it.stall) device.stall = true;
     if (about_it.pri) device.pri = true;

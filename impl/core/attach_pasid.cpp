@@ -109,6 +109,7 @@ int AttachPasid::attach_by_entry(Attachment& attachment, Domain& domain) {
 int AttachPasid::check_attach_pasid(const Domain* domain, u32 device, u32 pasid) {
   if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
   if (domain == nullptr || domain->zombie || domain->is_dynamic()) return -IOMMUCHECK_EINVAL;
+  if (domains_.is_of_another_iommu(*domain, device)) return -IOMMUCHECK_EINVAL;
   if (domain->kind == IOMMUCHECK_DOMAIN_IDENTITY &&
       !backend_.can_route(Route::Kind::bypass, device, true)) {
     return -IOMMUCHECK_EOPNOTSUPP;
@@ -141,6 +142,7 @@ int AttachPasid::attach_pasid(iommucheck_handle handle, u32 device, u32 pasid) {
   const bool by_table = replaces || devices_[device].table == nullptr;
   const int error =
       by_table ? attach_by_new_table(*at, handle) : attach_by_entry(*at, *domains_.find(handle));
+  if (error == 0) domains_.is_of_iommu_of(*domains_.find(handle), device);
   at = attachments_.find(its);
   if (error == 0 || replaces || at == nullptr) return error;
   if (at->domain != 0) {

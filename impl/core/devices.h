@@ -40,6 +40,7 @@ class Devices {
   void shutdown();
 
   u32 count() const { return count_; }
+  bool has_several_iommus() const { return config_->iommu_count > 1; }
   const iommucheck_device& claims(u32 device) const { return *config_->devices[device]; }
   Device& operator[](u32 device) { return devices_[device]; }
   const Device& operator[](u32 device) const { return devices_[device]; }

@@ -14,6 +14,7 @@ struct Domain {
   u32 index = 0;
   u32 generation = 0;
   u32 kind = 0;
+  u32 iommu = IOMMUCHECK_ANY_IOMMU;  // behind which its devices are; of a nested one: the parent's
   u32 devices = 0;
   u32 attachments = 0;           // at PASIDs of devices
   u32 caching_devices = 0;       // of both: those that cache translations themselves

@@ -73,6 +73,7 @@ int Domains::domain_alloc(const iommucheck_domain_params& params, iommucheck_han
   Domain* domain = domains_.allocate(platform_);
   if (domain == nullptr) return -IOMMUCHECK_ENOMEM;
   domain->kind = params.kind;
+  domain->iommu = params.iommu;
   if (int error = build(*domain, input_bits)) {
     release(*domain);
     return error;

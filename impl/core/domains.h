@@ -86,6 +86,17 @@ class Domains {
   bool has_entry(const Domain& domain) const {
     return has_first_entry(domain) || domain.kind == IOMMUCHECK_DOMAIN_IDENTITY;
   }
+  /// Whether it is for devices of another IOMMU than this one's.
+  bool is_of_another_iommu(const Domain& domain, u32 device) const {
+    const u32 iommu = domain.parent != nullptr ? domain.parent->iommu : domain.iommu;
+    return devices_.has_several_iommus() && iommu != IOMMUCHECK_ANY_IOMMU &&
+           iommu != devices_.claims(device).iommu;
+  }
+  /// From its first device on it is for those of that IOMMU.
+  void is_of_iommu_of(Domain& domain, u32 device) {
+    u32& iommu = domain.parent != nullptr ? domain.parent->iommu : domain.iommu;
+    iommu = devices_.claims(device).iommu;
+  }
   /// Whether a device there has no PASIDs of the host's.
   bool takes_pasids(const Domain& domain) const {
     return domain.is_behind_outer() && !users_by_entries_;

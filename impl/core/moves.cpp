@@ -164,6 +164,7 @@ int Moves::attach(iommucheck_handle handle, u32 device) {
   Domain* domain = domains_.find(handle);
   if (domain == nullptr || domain->zombie) return -IOMMUCHECK_EINVAL;
   if (domain->is_dynamic()) return move_dynamic(*domain, device);
+  if (domains_.is_of_another_iommu(*domain, device)) return -IOMMUCHECK_EINVAL;
   if (!can_pass(device, *domain)) return -IOMMUCHECK_EOPNOTSUPP;
   bool any = false;
   devices_.for_each_member(device, [&](u32 i) {
@@ -189,6 +190,7 @@ int Moves::attach(iommucheck_handle handle, u32 device) {
   if (error == 0) error = tables_.open_next_tables(device, *domain);
   if (error == 0) error = move_devices(device, *domain);
   if (error != 0) return error;
+  domains_.is_of_iommu_of(*domain, device);
   devices_.for_each_moving(device, [&](u32 i) { domains_.count_device(*domain, i); });
   // They have moved. If only an old tag cannot be emptied now, that domain stays `cached`, and its
   // own next call tells.

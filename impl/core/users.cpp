@@ -13,6 +13,7 @@ int Users::vdevice(iommucheck_handle handle, u32 device, u64 number) {
   if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
   Domain* parent = domains_.find_outer(handle);
   if (parent == nullptr || (number >> 32) != 0) return -IOMMUCHECK_EINVAL;
+  if (domains_.is_of_another_iommu(*parent, device)) return -IOMMUCHECK_EINVAL;
   const auto same = [&](const VirtualDevice& other) {
     return other.device == device || other.number == number;
   };

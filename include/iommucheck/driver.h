@@ -326,12 +326,14 @@ struct iommucheck_result {
  *   IOMMUCHECK_DOMAIN_DYNAMIC       tables only, configured like `master`
  *   IOMMUCHECK_DOMAIN_NESTED        stage 1 by a table of the user's, in `parent`
  *   IOMMUCHECK_DOMAIN_NESTED_PASID  the same with a PASID (CD) table of the user's */
+#define IOMMUCHECK_ANY_IOMMU 0xffffffffu /* of those, if there are several */
+
 struct iommucheck_domain_params {
   uint32_t size;
   uint32_t abi;
   uint32_t kind;
   uint32_t input_bits; /* of the IOVA; 0: the driver's choice, else 25..48 (T0SZ 39..16)       */
-  uint32_t iommu;      /* for devices behind which                                             */
+  uint32_t iommu;      /* for devices behind which, or IOMMUCHECK_ANY_IOMMU                      */
   uint32_t reserved;   /* 0 */
   const void* of_kind; /* what the kind needs besides: one of the structs below, or NULL         */
 };
@@ -450,6 +452,11 @@ struct iommucheck_user_event {
  * no device is said to have page requests. A group is read page by page, with one number; `last` is
  * 1 with its last page. INTERFACE "Faults". */
 #define IOMMUCHECK_DRIVER_PAGE_REQUESTS 0x20u
+/* It keeps the devices of several IOMMUs apart: a domain is for those behind the IOMMU that its
+ * params name, or behind that of the first device attached to it (IOMMUCHECK_ANY_IOMMU); the others
+ * are EINVAL. The checker plays one SMMU: whatever stands behind IOMMU 0 to iommu_count - 1 has the
+ * registers of IOMMU 0. Without the flag iommu_count is 1. */
+#define IOMMUCHECK_DRIVER_SEVERAL_IOMMUS 0x40u
 /* It takes physical addresses for pointers, as firmware does: window == (void *)window_pa. */
 #define IOMMUCHECK_DRIVER_IDENTITY_MAPPED 0x40000u
 /* It brings an SMMU up that somebody had before and left on, as after kexec. */

@@ -74,6 +74,7 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .walkers = true,
           .request_groups = machine->has_groups(),
           .dirty = setup.dirty != spec::sva::DirtyHardware::none,
+          .several_iommus = true,
           .hooks = true,
           .users = machine->user_words() != nullptr,
           .users_pasids = machine->user_words() != nullptr && machine->user_words()->has_pasids(),

@@ -78,6 +78,7 @@ Offers DriverSubject::offers(const World& world) {
                       .request_groups = says(IOMMUCHECK_DRIVER_PAGE_REQUESTS),
                       .no_page_sizes = says(IOMMUCHECK_DRIVER_PAGE_SIZES),
                       .dirty = driver_->dirty_set != nullptr,
+                      .several_iommus = says(IOMMUCHECK_DRIVER_SEVERAL_IOMMUS),
                       .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
                       .users = !world.second_backend && driver_->cache_invalidate != nullptr,
                       .users_pasids = true,

@@ -75,7 +75,7 @@ class Maker {
       made_.call.input_bits = static_cast<u32>(*world_.iova_bits);
     }
     if (kind == CallKind::domain_alloc && invoke.arguments.size() > 1) {
-      made_.call.parent = number(invoke.arguments[1]);
+      set_parent(invoke.arguments[1]);
     }
     if (missing_) {
       return fail(ErrorCode::bad_input,
@@ -89,6 +89,15 @@ class Maker {
     const auto known = names_.value(value);
     if (!known && !missing_) missing_ = scenario::print(value);
     return known.value_or(0);
+  }
+
+  /// Of a dynamic or a user's domain; of another one the IOMMU that it is for.
+  void set_parent(const Value& value) {
+    const auto kind = static_cast<spec::sva::DomainKind>(made_.call.domain_kind);
+    const bool has_parent =
+        kind == spec::sva::DomainKind::dynamic || spec::sva::is_nested(made_.call.domain_kind);
+    const auto iommu = has_parent ? std::nullopt : world_.iommu(value.word);
+    iommu ? made_.call.iommu = iommu : made_.call.parent = number(value);
   }
 
   /// Of a fault queue: a device, or a domain.

@@ -51,6 +51,7 @@ Offers Model::offers(const World& world) {
           .request_groups = true,
           .no_page_sizes = true,
           .dirty = true,
+          .several_iommus = true,
           .any_numbers = true,
           .hooks = true,
           .users = true,

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <set>
 
 #include "scenario/run/make_call.h"
 
@@ -39,11 +38,10 @@ std::string odd_number(const World& world) {
 }
 
 std::string several_iommus(const World& world) {
-  std::set<std::string> iommus;
-  for (const WorldDevice& device : world.devices) {
-    if (device.has_iommu()) iommus.insert(device.iommu);
-  }
-  return iommus.size() > 1 ? "several IOMMUs" : "";
+  const bool any = std::ranges::any_of(world.devices, [&](const WorldDevice& device) {
+    return world.iommu(device.iommu).value_or(0) != 0;
+  });
+  return any ? "several IOMMUs" : "";
 }
 
 struct Requirement {

@@ -66,6 +66,20 @@ WorldDevice device_of(const Declare& declare) {
 
 }  // namespace
 
+std::optional<u32> World::iommu(std::string_view name) const {
+  std::vector<std::string_view> names = {"I0"};
+  for (const WorldDevice& device : devices) {
+    const bool named = !device.iommu.empty() && device.has_iommu();
+    if (named && std::ranges::find(names, device.iommu) == names.end()) {
+      names.emplace_back(device.iommu);
+    }
+  }
+  const auto at = std::ranges::find(names, name.empty() ? "I0" : name);
+  if (at != names.end()) return static_cast<u32>(at - names.begin());
+  const bool is_one = name.starts_with('I') && parse_number(name.substr(1)).has_value();
+  return is_one ? std::optional(static_cast<u32>(names.size())) : std::nullopt;
+}
+
 u32 World::device(std::string_view name) const {
   const auto at = std::ranges::find(devices, name, &WorldDevice::name);
   return static_cast<u32>(at - devices.begin());
@@ -148,6 +162,7 @@ spec::sva::Setup interface_setup(const World& world) {
     one.stall = device.faults == WorldDevice::Faults::stall;
     one.pri = device.faults == WorldDevice::Faults::pri;
     one.iommu = device.has_iommu();
+    one.iommu_number = world.iommu(device.iommu).value_or(0);
     if (!device.modes.empty()) {
       one.svm = device.modes.find("svm") != std::string::npos;
       one.explicit_maps = device.modes.find("explicit") != std::string::npos;

@@ -68,11 +68,12 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
     judge_dynamic_move(s, call, set);
     return set;
   }
-  if (s.devices[call.device].domain != s.find(call.domain) && has_pasids(s, call.device)) {
+  const u32 index = s.find(call.domain);
+  if (is_behind_another_iommu(s, index, call.device)) set.add(Reason::behind_another_iommu);
+  if (s.devices[call.device].domain != index && has_pasids(s, call.device)) {
     set.add(Reason::bound_to_the_device);
     return set;
   }
-  const u32 index = s.find(call.domain);
   if (s.spaces[index].kind == static_cast<u32>(DomainKind::identity) && !passes(s, call.device)) {
     set.add(Reason::identity_of_such_a_device);
     return set;
@@ -81,6 +82,7 @@ Permitted permitted_attach(const InterfaceState& s, const Call& call, Circumstan
     set.add(Reason::its_pasids_have_domains);
     return set;
   }
+  if (!set.empty()) return set;
   may_lack_memory(set, around);
   bool settled = true;
   bool replaces = false;
@@ -118,6 +120,7 @@ void apply_attach(InterfaceState& s, const Call& call, Status status) {
       continue;
     }
     move_device(s, i, index);
+    belongs_to_iommu_of(s, index, i);
     drop_ghosts(s, i);
     rid_moved(s, i, false);
   }

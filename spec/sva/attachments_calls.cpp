@@ -40,6 +40,7 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
   if (holders.nobody) set.add(Reason::the_number_is_nobodys);
   if (holders.others) set.add(Reason::a_process_or_an_io_mm_has_the_number);
   if (!s.device_has_iommu(call.device)) return set;
+  if (is_behind_another_iommu(s, domain, call.device)) set.add(Reason::behind_another_iommu);
   const u32 bits = s.constants[call.device].ssid_bits;
   if (s.constants[call.device].grouped) set.add(Reason::a_group_has_no_pasids);
   // Without PASIDs 0 is none either.
@@ -81,6 +82,7 @@ void apply_attach_pasid(InterfaceState& s, const Call& call, Status status) {
   note_users_device(s, domain);
   if (status == Status::ok) {
     set_domain(s, at, domain);
+    belongs_to_iommu_of(s, domain, call.device);
     forget_ghosts(s, at);
     unsay_done(s, call.device, call.pasid);
   } else {

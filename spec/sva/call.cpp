@@ -48,6 +48,7 @@ std::string domain_alloc_text(const Call& call) {
     text += ", structure " + hex(call.structure[0]);
     if (call.structure[1] != 0) text += " " + hex(call.structure[1]);
   }
+  if (call.iommu) text += ", IOMMU " + std::to_string(*call.iommu);
   if (call.input_bits != 0) text += ", input bits " + std::to_string(call.input_bits);
   return text;
 }

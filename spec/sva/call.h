@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -230,8 +231,9 @@ struct Call {
   u64 pa = 0;
   u64 size = 0;
   u32 prot = 0;
-  u32 domain_kind = 0;  ///< domain_alloc: a DomainKind, or what a caller made up
-  u32 input_bits = 0;   ///< domain_alloc; 0: the driver's choice
+  u32 domain_kind = 0;         ///< domain_alloc: a DomainKind, or what a caller made up
+  u32 input_bits = 0;          ///< domain_alloc; 0: the driver's choice
+  std::optional<u32> iommu{};  ///< domain_alloc: for which; none: that of the first device on it
   u64 parent = 0;  ///< domain_alloc: handle of a dynamic domain's master, of a nested one's parent
   std::array<u64, 2> structure{};            ///< domain_alloc: the user's own route (nested.h)
   std::span<const CommandWords> commands{};  ///< cache_invalidate

@@ -14,6 +14,27 @@ void judge_device(const InterfaceState& s, const Call& call, Permitted& set) {
   }
 }
 
+namespace {
+
+/// The parent says it of a user's domain.
+u32 whose_iommu_counts(const InterfaceState& s, u32 domain) {
+  return is_nested(s.spaces[domain].kind) ? s.spaces[domain].domain : domain;
+}
+
+}  // namespace
+
+bool is_behind_another_iommu(const InterfaceState& s, u32 domain, u32 device) {
+  if (domain == 0 || !s.several_iommus) return false;
+  const u32 iommu = s.spaces[whose_iommu_counts(s, domain)].iommu;
+  return iommu != 0 && iommu != s.constants[device].iommu_number + 1;
+}
+
+void belongs_to_iommu_of(InterfaceState& s, u32 domain, u32 device) {
+  const u32 whose = whose_iommu_counts(s, domain);
+  if (s.spaces[whose].iommu != 0) return;
+  s.spaces.edit(s.trail, whose).iommu = s.constants[device].iommu_number + 1;
+}
+
 /// INTERFACE "PASID numbers": the range of sva_device_init is clipped.
 Range device_range(const InterfaceState& s, u32 device, u32 min, u32 max) {
   const u32 bits = s.constants[device].ssid_bits;

@@ -65,6 +65,7 @@ void apply_domain_alloc(InterfaceState& s, const Call& call, const Observed& obs
   domain.kind = call.domain_kind;
   domain.life = records::living;
   domain.owner = Owner::domain;
+  domain.iommu = call.iommu ? *call.iommu + 1 : 0;
   if (is_dynamic(domain)) domain.domain = s.find_paging(call.parent);
   if (is_nested(domain)) {
     domain.domain = s.find_stage2(call.parent);

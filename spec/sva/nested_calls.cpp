@@ -42,6 +42,9 @@ Permitted permitted_vdevice(const InterfaceState& s, const Call& call, Circumsta
   const u32 parent = s.find_stage2(call.domain);
   if (parent == 0) set.add(Reason::the_parent_is_no_stage_2_domain);
   if ((call.number >> 32) != 0) set.add(Reason::no_such_number_of_a_device);
+  if (s.device_has_iommu(call.device) && is_behind_another_iommu(s, parent, call.device)) {
+    set.add(Reason::behind_another_iommu);
+  }
   for_each_number(s, [&](u32 i) {
     const VirtualDevice& its = s.virtual_devices[i];
     const bool same = its.device == call.device || its.number == call.number;

@@ -22,6 +22,7 @@ struct DeviceSetup {
   bool svm = true;              ///< of bind_task: a process's own table, by a PASID
   bool explicit_maps = true;    ///< a table of the task's own, which it walks by itself
   bool iommu = true;            ///< false: none behind it: ENODEV, its accesses pass untranslated
+  u32 iommu_number = 0;         ///< which one is behind it, if there are several
   bool passes = true;           ///< the IOMMU can pass its accesses untranslated
   bool passes_at_pasid = true;  ///< and those at a PASID, where it can any device's
 };

@@ -35,12 +35,14 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
     const bool grouped =
         device.group != DeviceSetup::alone &&
         std::count_if(setup.devices.begin(), setup.devices.end(), in_its_group) > 1;
+    several_iommus |= device.iommu_number != 0;
     constants.push_back(
         {.stream_ids = device.stream_ids,
          .ssid_bits = grouped ? 0 : std::min(device.ssid_bits, setup.ssid_bits),
          .can_wait = (device.stall && setup.stalls) || (device.pri && setup.page_requests),
          .asks = device.pri && setup.page_requests,
          .iommu = device.iommu,
+         .iommu_number = device.iommu_number,
          .svm = device.svm,
          .explicit_maps = device.explicit_maps,
          .grouped = grouped,

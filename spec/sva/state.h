@@ -69,6 +69,7 @@ struct Constants {
   bool can_wait = false;
   bool asks = false;  ///< it waits by page requests, in groups
   bool iommu = true;
+  u32 iommu_number = 0;
   bool svm = true;  ///< bind_task's models that it can do
   bool explicit_maps = true;
   bool grouped = false;
@@ -225,19 +226,20 @@ struct InterfaceState {
   Trail& trail;
   std::vector<Constants> constants;                   // constant
   std::vector<std::pair<u32, u32>> device_of_stream;  // constant, sorted
-  u32 address_spaces_max;                             // constant
-  u32 ssid_bits;                                      // constant
-  u32 stage2_bits;                                    // constant
-  bool walks_processes;                               // constant
-  bool per_device_tables;                             // constant
-  bool keeps_pasid_0;                                 // constant
-  bool blocks_unattached;                             // constant
-  bool stalls_unasked;                                // constant
-  bool routes_identity;                               // at a PASID, constant
-  bool routes_users;                                  // at a PASID too, constant
-  Hooks hooks;                                        // constant
-  DirtyHardware dirty;                                // constant
-  const UserFormat* user_format;                      // null: users have no routes of their own
+  bool several_iommus = false;    // constant: devices are known to be behind more than one
+  u32 address_spaces_max;         // constant
+  u32 ssid_bits;                  // constant
+  u32 stage2_bits;                // constant
+  bool walks_processes;           // constant
+  bool per_device_tables;         // constant
+  bool keeps_pasid_0;             // constant
+  bool blocks_unattached;         // constant
+  bool stalls_unasked;            // constant
+  bool routes_identity;           // at a PASID, constant
+  bool routes_users;              // at a PASID too, constant
+  Hooks hooks;                    // constant
+  DirtyHardware dirty;            // constant
+  const UserFormat* user_format;  // null: users have no routes of their own
   IntervalForest forest;
   TrailPool<Space> spaces;
   TrailArray<Device> devices;

@@ -82,18 +82,18 @@ TEST(ScenarioFiles, WhatIsNotBuiltIsSaidWithItsReason) {
   }
 }
 
-/// Reads no queue of page requests.
-std::unique_ptr<Subject> make_without_requests() {
+/// Reads no queue of page requests, and knows one IOMMU.
+std::unique_ptr<Subject> make_without() {
   static const iommucheck_driver driver = [] {
     iommucheck_driver without = *impl::builtin_driver();
-    without.flags &= ~IOMMUCHECK_DRIVER_PAGE_REQUESTS;
+    without.flags &= ~(IOMMUCHECK_DRIVER_PAGE_REQUESTS | IOMMUCHECK_DRIVER_SEVERAL_IOMMUS);
     return without;
   }();
   return std::make_unique<DriverSubject>(driver, false, nullptr);
 }
 
-/// No verdict follows from what a subject has not got: several IOMMUs nobody has, groups of page
-/// requests drivers have that say so.
+/// No verdict follows from what a subject has not got: several IOMMUs and groups of page requests
+/// drivers have that say so.
 TEST(ScenarioFiles, WhatASubjectHasNotIsANeed) {
   struct Case {
     const char* text;
@@ -104,10 +104,10 @@ TEST(ScenarioFiles, WhatASubjectHasNotIsANeed) {
       {"@ A x y\n  dev D0 iommu=A\n  dev D1 iommu=B\n  d = domain_alloc(paging) -> new\n"
        "  attach(d, D0) -> ok\n  attach(d, D1) -> EINVAL\n",
        "several IOMMUs",
-       {make_model, make_builtin_subject, make_two}},
+       {make_without}},
       {"@ A x y\n  dev D0 iopf=pri\n  dma D0.1 0x1000 r g=1 last=0 -> F.pasid\n",
        "page request groups",
-       {make_without_requests}},
+       {make_without}},
   };
   for (const auto& [text, need, subjects] : all) {
     const auto file = scenario::parse(text, "needs");
@@ -118,6 +118,22 @@ TEST(ScenarioFiles, WhatASubjectHasNotIsANeed) {
       EXPECT_EQ(result.status, Status::needs) << need;
       EXPECT_NE(std::ranges::find(result.needs, need), result.needs.end()) << need;
     }
+  }
+}
+
+/// IOMMUs have whatever names the devices give them.
+TEST(ScenarioFiles, ADomainIsForDevicesOfOneIommu) {
+  const auto file = scenario::parse(
+      "@ A x y\n  dev D0 iommu=A\n  dev D1 iommu=B\n  d = domain_alloc(paging) -> new\n"
+      "  attach(d, D0) -> ok\n  attach(d, D1) -> EINVAL\n"
+      "@ B x y\n  dev D0 iommu=A\n  dev D1 iommu=B\n  d = domain_alloc(paging, B) -> new\n"
+      "  attach(d, D1) -> ok\n  attach(d, D0) -> ok\n",
+      "iommus");
+  ASSERT_TRUE(file) << file.error().message;
+  for (const auto& make : {make_model, make_builtin_subject, make_two}) {
+    const ScenarioOptions options{.make_subject = make, .trace = {}};
+    EXPECT_EQ(run_scenario(file->scenarios.at(0), options).status, Status::passed);
+    EXPECT_EQ(run_scenario(file->scenarios.at(1), options).status, Status::failed);
   }
 }
 
