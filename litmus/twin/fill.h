@@ -24,6 +24,9 @@ void for_each_ste(const State& state, u64 sid, const std::function<void(const St
 /// STEs of the SID's span differ in more than CONT.
 bool span_differs(const State& state, u64 sid);
 
+/// They do in the stream table itself, whatever is cached.
+bool stream_table_differs(const Facts& facts, const State& state, u64 sid);
+
 /// By which stage 2 leaf of the VMID hardware may write a flag to a descriptor of a guest's table
 /// there: one that needs no flag of its own, if there is one; nullptr: none leads there and lets
 /// it.

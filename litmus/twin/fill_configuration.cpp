@@ -330,6 +330,26 @@ bool span_differs(const State& state, u64 sid) {
   return differs;
 }
 
+bool stream_table_differs(const Facts& facts, const State& state, u64 sid) {
+  const unsigned span = span_around(state, sid);
+  State seen = state;
+  std::erase_if(seen.structures,
+                [](const Structure& its) { return its.kind == StructureKind::ste; });
+  for (const u64 other : facts.sids) {
+    if (other >> span == sid >> span) fetch_stes(facts, seen, other);
+  }
+  std::optional<FourWords> first;
+  bool differs = false;
+  for (const Structure& its : seen.structures) {
+    if (its.kind != StructureKind::ste) continue;
+    for_each_mixture(its, [&](const FourWords& words) {
+      if (!first) first = words;
+      differs |= !same_but_cont(*first, words);
+    });
+  }
+  return differs;
+}
+
 bool may_check(const State& state, u64 sid, bool value) {
   return state.atschk == value || state.old_atschk.contains({sid, value});
 }

@@ -602,7 +602,11 @@ class Configuration {
       }
     }
     used_ = {tags(StructureKind::ste, by_.sid, 0)};
-    if (span_differs(state_, by_.sid)) refuse("F_CFG_CONFLICT");
+    if (span_differs(state_, by_.sid)) {
+      refuse("F_CFG_CONFLICT");
+      // IHI 0070 3.20.2: a conflict of the cache alone need not be noticed.
+      if (!stream_table_differs(facts_, state_, by_.sid)) emit("any");
+    }
     for_each_ste(state_, by_.sid, [this](const Ste& ste) { by_ste(ste); });
   }
 

@@ -406,6 +406,7 @@ bool Fetches::read_span(SidRange span, SpanStes& found) const {
     }
   }
   found.differs = span_differs(span);
+  found.stale = found.differs && !span_differs(span, false);
   return true;
 }
 
@@ -416,7 +417,8 @@ void Fetches::gather_span(SidRange span) {
 }
 
 /// An STE states that its neighbours are as it is: any of them serves, and where they differ their
-/// cached copies may be in conflict. IHI 0070 5.2.
+/// cached copies may be in conflict. IHI 0070 5.2. Where the stream table has them alike and only a
+/// cached one differs, it is a conflict of the cache alone, which need not be noticed. 3.20.2.
 bool Fetches::add_span(u32 sid, SteOptions& options) const {
   if (!sid_in_range(controls_.stream_table(), u64{sid})) return true;
   const SidRange span = within_table(spans_.around(sid));
@@ -433,16 +435,16 @@ bool Fetches::add_span(u32 sid, SteOptions& options) const {
   const SpanStes& its = gathered ? span_stes_ : now;
   for (const SteOption& ste : its.stes) add_to_span(ste, options);
   SteOption other;
-  // More than an array of two levels has: no matter which STE.
-  other.any = its.beyond;
-  if (its.beyond) options.push_back(other);
+  // More than an array of two levels has, or the cache's conflict: no matter which STE.
+  other.any = its.beyond || its.stale;
+  if (other.any) options.push_back(other);
   other.any = false;
   other.conflict = its.differs;
   if (its.differs) options.push_back(other);
   return true;
 }
 
-bool Fetches::span_differs(SidRange span) const {
+bool Fetches::span_differs(SidRange span, bool cached_too) const {
   span = within_table(span);
   std::array<std::optional<Content>, ste_words> first;
   bool differs = false;
@@ -465,7 +467,7 @@ bool Fetches::span_differs(SidRange span) const {
       }
     }
   }
-  for (u32 i = 0; i < config_.size(); ++i) {
+  for (u32 i = 0; cached_too && i < config_.size(); ++i) {
     const ConfigItem& item = config_[i];
     const bool counts = item.kind == ConfigKind::ste && item.place != ConfigItem::no_place;
     if (!counts || item.sid < span.first || item.sid > span.last) continue;

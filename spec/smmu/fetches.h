@@ -35,7 +35,7 @@ class Fetches {
     bool unknown = false;
     bool bad_streamid = false;
     bool conflict = false;  ///< STEs of one span differ, and both may be met
-    bool any = false;       ///< the span of an STE is larger than the array of STEs
+    bool any = false;       ///< no matter which STE: IHI 0070 5.2, 3.20.2
     unsigned units = 0;     ///< atomic ones with several versions
     unsigned words = 0;     ///< likewise
 
@@ -131,7 +131,7 @@ class Fetches {
   /// A span ends where the table does.
   [[nodiscard]] SidRange within_table(SidRange span) const;
   /// STEs of the span, as they are in memory or cached, differ in anything but CONT.
-  [[nodiscard]] bool span_differs(SidRange span) const;
+  [[nodiscard]] bool span_differs(SidRange span, bool cached_too = true) const;
   /// `all`: what ste_options() has of the stream.
   bool cd_options(u32 sid, u32 ssid, const SteOptions& all, CdOptions& options) const;
   /// Adds the CDs of substream `number`, once, for an event.
@@ -199,6 +199,7 @@ class Fetches {
     SidRange span;
     bool beyond = false;   ///< it is larger than the array of STEs
     bool differs = false;  ///< in more than CONT
+    bool stale = false;    ///< they do, and in memory they do not: only a cached one does
     SteOptions stes;
   };
   using Places = InlineVector<u64, 4>;
