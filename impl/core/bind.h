@@ -69,11 +69,11 @@ class Binding {
   bool copy_uses(u32 device, const Holder& shared, Table& table);
   /// It has not got it.
   void forget_copies(u32 device);
+  /// The RID's own PASID table is in a user's memory: the host has none there.
+  bool users_have_the_pasids(u32 device) const;
 
  private:
   int join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid);
-  /// The RID's own PASID table is in a user's memory: the host has none there.
-  bool users_have_the_pasids(u32 device) const;
   Process* make_process(const iommucheck_mm& mm, int* error);
   IoMm* make_io_mm(u32 device, Process& process, u32 flags, int* error);
 

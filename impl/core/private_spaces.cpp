@@ -17,6 +17,8 @@ int PrivateSpaces::alloc_private(iommucheck_handle domain, u32 device, iommuchec
   if (!devices_.present(device)) return -IOMMUCHECK_ENODEV;
   const SvaDevice& sva = sva_devices_[device];
   const bool asked = sva.ready && (sva.features & IOMMUCHECK_SVA_PRIVATE) != 0;
+  const bool its_own = domain != 0 && devices_[device].domain == domain;
+  if (asked && its_own && binding_.users_have_the_pasids(device)) return -IOMMUCHECK_EBUSY;
   if (!asked || domain == 0 || domains_.paging_domain(device) != domain) {
     return -IOMMUCHECK_EINVAL;
   }

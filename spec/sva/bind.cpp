@@ -36,9 +36,7 @@ Permitted permitted_bind(const InterfaceState& s, const Call& call, Circumstance
       set.add(Reason::the_device_has_no_paging_domain);
     }
     // INTERFACE "Attach": it excludes the host's PASID calls.
-    if (!s.routes_users && is_nested(s.spaces[domain])) {
-      set.add(Reason::the_user_has_the_pasid_table);
-    }
+    if (has_users_pasid_table(s, domain)) set.add(Reason::the_user_has_the_pasid_table);
     if (!s.has_sva(call.device)) set.add(Reason::without_sva_device_init);
   }
   const bool hooks_work = judge_hooks(s, around, set);

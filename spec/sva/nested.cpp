@@ -26,6 +26,12 @@ u32 find_table(const InterfaceState& s, u32 parent, u64 root) {
 
 bool is_nested(const Space& space) { return is_nested(space.kind) && space.owner == Owner::domain; }
 
+bool has_users_pasid_table(const InterfaceState& s, u32 domain) {
+  const Space& space = s.spaces[domain];
+  return !s.routes_users && domain != 0 && is_nested(space) &&
+         space.kind == static_cast<u32>(DomainKind::nested_pasid);
+}
+
 u32 parent_of(const InterfaceState& s, u32 domain) {
   return domain != 0 && is_nested(s.spaces[domain]) ? s.spaces[domain].domain : 0;
 }

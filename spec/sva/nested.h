@@ -18,6 +18,9 @@ namespace iommucheck::spec::sva {
 bool has_nested(const InterfaceState& s, u32 parent);
 /// The domain is a route of a user's.
 bool is_nested(const Space& space);
+/// A RID on the domain has a PASID table of the user's, beside which the host has none. INTERFACE
+/// "Attach", "Nested": not with one CD, nor on a backend that routes users at PASIDs.
+bool has_users_pasid_table(const InterfaceState& s, u32 domain);
 /// Of a user's domain; 0: it is none.
 u32 parent_of(const InterfaceState& s, u32 domain);
 /// A RID that is on it meets stage 2: there is no place for PASIDs of the host's.

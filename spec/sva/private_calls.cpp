@@ -6,6 +6,7 @@
 #include "spec/sva/done.h"
 #include "spec/sva/hooks.h"
 #include "spec/sva/links.h"
+#include "spec/sva/nested.h"
 #include "spec/sva/numbers.h"
 #include "spec/sva/spaces.h"
 #include "spec/sva/unseen.h"
@@ -23,6 +24,8 @@ Permitted permitted_alloc_private(const InterfaceState& s, const Call& call, Cir
   if (!s.device_has_iommu(call.device)) return set;
   const Device& device = s.devices[call.device];
   if (device.domain != s.find(call.domain)) set.add(Reason::not_the_devices_domain);
+  // INTERFACE "Attach": it excludes the host's PASID calls.
+  if (has_users_pasid_table(s, device.domain)) set.add(Reason::the_user_has_the_pasid_table);
   if (!s.has_sva(call.device)) set.add(Reason::without_sva_device_init);
   if ((device.features & feature_private) == 0) set.add(Reason::feature_not_asked_for);
   const bool hooks_work = judge_hooks(s, around, set);
