@@ -62,16 +62,22 @@ IoMm* Binding::make_io_mm(u32 device, Process& process, u32 flags, int* error) {
 
 int Binding::make_use(iommucheck_handle handle, const Holder& holder) {
   IoMm& io_mm = *io_mms_.find(handle);
-  if (int error = entries_.reserve(holder, io_mm.pasid)) return error;
+  int error = entries_.reserve(holder, io_mm.pasid);
+  const bool in_time = error != -IOMMUCHECK_ETIMEDOUT;
+  if (error != 0 && in_time) return error;
   Use* use = uses_.new_use(handle, holder);
-  if (use == nullptr) return -IOMMUCHECK_ENOMEM;
+  if (use == nullptr) return in_time ? -IOMMUCHECK_ENOMEM : error;
+  use->placed = in_time;
   use->waits = waiting_.wants_wait(*use);
   if (!pasids_.apply(io_mm.pasid, pasid::enter<u64>)) {
     uses_.release_use(*use);
-    return -IOMMUCHECK_ENOMEM;
+    return in_time ? -IOMMUCHECK_ENOMEM : error;
   }
-  if (io_mm.process == 0) io_mm.space->cached = true;
-  const int error = entries_.enter(holder, io_mm.pasid, uses_.entry_for(*use));
+  if (in_time) {
+    if (io_mm.process == 0) io_mm.space->cached = true;
+    error = entries_.enter(holder, io_mm.pasid, uses_.entry_for(*use));
+  }
+  // INTERFACE "Timeouts and removal": the number stays held until recovery.
   if (error != 0) {
     pasids_.apply(io_mm.pasid, pasid::clear<u64>);
     use->dead = true;
@@ -123,7 +129,8 @@ int Binding::join(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u
 
 bool Binding::users_have_the_pasids(u32 device) const {
   const Domain* rid = domains_.find(devices_[device].domain);
-  return rid != nullptr && rid->is_nested() && domains_.takes_pasids(*rid);
+  return rid != nullptr && rid->kind == IOMMUCHECK_DOMAIN_NESTED_PASID &&
+         domains_.takes_pasids(*rid);
 }
 
 int Binding::bind_device(u32 device, const iommucheck_mm& mm, u32 flags, u64 drvdata, u32* pasid) {

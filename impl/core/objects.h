@@ -31,6 +31,7 @@ struct Use {
   bool waits = false;
   bool quiet = false;  // the process is dying
   bool dead = false;   // cleared, and an invalidation has timed out
+  bool placed = true;  // the table has a place for it
   Link of_io_mm;
   Link of_holder;
   Link of_process;  // private ones are in no such list

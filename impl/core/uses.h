@@ -63,10 +63,12 @@ class Uses {
       if (!use.dead) visit(io_mms_.find(use.io_mm)->pasid, entry_for(use));
     });
   }
-  /// visit(holder, pasid, entry) for all of them; null for dead ones, which are to be none.
+  /// visit(holder, pasid, entry) for all that have a place; null for dead ones, which are to be
+  /// none.
   template <class Visit>
   void for_each_use(Visit visit) {
     uses_.for_each_used([&](const Use& use) {
+      if (!use.placed) return;
       const Entry entry = use.dead ? Entry{} : entry_for(use);
       visit(use.holder, io_mms_.find(use.io_mm)->pasid, use.dead ? nullptr : &entry);
     });
