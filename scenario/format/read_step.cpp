@@ -345,15 +345,24 @@ Dma read_dma(Cursor& cursor, std::optional<Name> name) {
   dma.pasid = read_pasid(cursor);
   dma.iova = read_value(cursor, 0);
   dma.access = read_access(cursor);
-  cursor.expect("g", "as in g=GROUP");
-  cursor.expect("=", "as in g=GROUP");
-  dma.group = cursor.number("the group");
-  cursor.expect("last", "as in last=0 or last=1");
-  cursor.expect("=", "as in last=0 or last=1");
-  const Token token = cursor.peek();
-  const u64 last = cursor.number("0 or 1");
-  if (last > 1) cursor.fail(token, "expected 0 or 1");
-  dma.last = last == 1;
+  // The two settings may stand in either order.
+  const auto read_group = [&] {
+    cursor.expect("g", "as in g=GROUP");
+    cursor.expect("=", "as in g=GROUP");
+    dma.group = cursor.number("the group");
+  };
+  const auto read_last = [&] {
+    cursor.expect("last", "as in last=0 or last=1");
+    cursor.expect("=", "as in last=0 or last=1");
+    const Token token = cursor.peek();
+    const u64 last = cursor.number("0 or 1");
+    if (last > 1) cursor.fail(token, "expected 0 or 1");
+    dma.last = last == 1;
+  };
+  const bool last_first = cursor.next_is("last");
+  if (last_first) read_last();
+  read_group();
+  if (!last_first) read_last();
   dma.outcomes = read_results(cursor);
   return dma;
 }

@@ -295,7 +295,10 @@ Reached DriverSubject::reached_by(const Probing& probing, const spec::Outcome& o
   if (!is_configuration_end(outcome) && !stalls && promises("F.quiet") && !promises("F.unmapped")) {
     return {false, 0, "F.quiet"};
   }
-  if (outcome.stage2 && promises_users(allowed)) {
+  // Also where nothing is promised of what the user's tables say, as they are not mapped any more.
+  const u64 domain = monitor_->interface().domain_of(probing.device);
+  const bool users = domain != 0 && monitor_->interface().parent_of(domain) != 0;
+  if (outcome.stage2 && (users || promises_users(allowed))) {
     const bool permission = outcome.event == spec::EventType::f_permission;
     return {false, 0, permission ? "F.s2perm" : "F.s2unmapped"};
   }

@@ -67,14 +67,13 @@ WorldDevice device_of(const Declare& declare) {
 }  // namespace
 
 std::optional<u32> World::iommu(std::string_view name) const {
-  std::vector<std::string_view> names = {"I0"};
+  const auto named = [](std::string_view its) { return its.empty() ? "I0" : its; };
+  std::vector<std::string_view> names;
   for (const WorldDevice& device : devices) {
-    const bool named = !device.iommu.empty() && device.has_iommu();
-    if (named && std::ranges::find(names, device.iommu) == names.end()) {
-      names.emplace_back(device.iommu);
-    }
+    const std::string_view its = named(device.iommu);
+    if (device.has_iommu() && std::ranges::find(names, its) == names.end()) names.push_back(its);
   }
-  const auto at = std::ranges::find(names, name.empty() ? "I0" : name);
+  const auto at = std::ranges::find(names, named(name));
   if (at != names.end()) return static_cast<u32>(at - names.begin());
   const bool is_one = name.starts_with('I') && parse_number(name.substr(1)).has_value();
   return is_one ? std::optional(static_cast<u32>(names.size())) : std::nullopt;

@@ -20,7 +20,7 @@ struct WorldDevice {
   Faults faults = Faults::none;
   bool ats = false;
   std::string group;  ///< empty: alone
-  std::string iommu;  ///< by its name; empty: I0; "none": none
+  std::string iommu;  ///< by its name; empty: "I0"; "none": none
   u32 sids = 1;
   std::string modes;
 
@@ -53,8 +53,8 @@ struct World {
   }
   /// Its IOMMU marks what devices write: unless it says `dirty=0`.
   [[nodiscard]] bool has_dirty() const { return dirty.value_or("1") != "0"; }
-  /// Number of an IOMMU: 0 is I0 (or unsaid), then as devices name them; I1, say, may be one
-  /// without devices. Nothing: it is none.
+  /// Number of an IOMMU, in the order in which devices name them; I7, say, may be one without
+  /// devices. Nothing: it is none.
   [[nodiscard]] std::optional<u32> iommu(std::string_view name) const;
   /// Index of the device, devices.size() if there is none of the name.
   [[nodiscard]] u32 device(std::string_view name) const;

@@ -106,6 +106,20 @@ constexpr std::string_view all_kinds = R"(
   leaks -> none
 )";
 
+TEST(ScenarioParser, AnAccessHasItsSettingsInEitherOrder) {
+  const char* const orders[] = {"g=3 last=0", "last=0 g=3"};
+  for (const char* order : orders) {
+    const auto file =
+        parse("@ A x y\n  dev D0\n  page P\n  dma D0 0x1000 w " + std::string(order) + " -> P\n",
+              "order");
+    ASSERT_TRUE(file) << file.error().message;
+    const auto* dma = std::get_if<Dma>(&file->scenarios.at(0).steps.back().what);
+    ASSERT_NE(dma, nullptr);
+    EXPECT_EQ(dma->group, 3U);
+    EXPECT_FALSE(dma->last);
+  }
+}
+
 TEST(ScenarioParser, EveryFileIsReadAndPrintedBack) {
   ASSERT_GE(files().size(), 11U);
   for (const std::string& path : files()) {

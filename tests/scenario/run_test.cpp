@@ -137,6 +137,30 @@ TEST(ScenarioFiles, ADomainIsForDevicesOfOneIommu) {
   }
 }
 
+TEST(ScenarioNeeds, WhoNamesNoIommuIsBehindTheFirst) {
+  const auto file = scenario::parse(
+      "@ A x y\n  world iommus=2\n  dev D0 iommu=I0\n  dev D1\n  d = domain_alloc(paging) -> new\n"
+      "  attach(d, D0) -> ok\n  attach(d, D1) -> ok\n",
+      "one IOMMU");
+  ASSERT_TRUE(file) << file.error().message;
+  const ScenarioResult result = on_builtin(file->scenarios.at(0));
+  EXPECT_EQ(result.status, Status::passed) << text_of(file->scenarios.at(0), result);
+}
+
+/// Nothing is promised of what a user's tables say once they are not mapped; whose fault ends the
+/// access is known all the same.
+TEST(ScenarioProbes, AFaultOfStage2OfAUsersHasItsName) {
+  const auto file = scenario::parse(
+      "@ A x y\n  dev D0\n  page P1\n  s = domain_alloc(paging_s2) -> new\n"
+      "  map(s, 0x10000, P1, 0x1000, rw) -> ok\n  upt U 0x1000 0x10000 rw\n"
+      "  n = domain_alloc(nested, s, U) -> new\n  attach(n, D0) -> ok\n  ? D0 0x1000 r -> P1\n"
+      "  unmap(s, 0x40000000, 0x100000) -> 0x100000\n  ? D0 0x1000 r -> F.s2unmapped\n",
+      "stage 2");
+  ASSERT_TRUE(file) << file.error().message;
+  const ScenarioResult result = on_builtin(file->scenarios.at(0));
+  EXPECT_EQ(result.status, Status::passed) << text_of(file->scenarios.at(0), result);
+}
+
 TEST(ScenarioFiles, HoldOnTheInterfaceSpecification) {
   unsigned passed = 0;
   for (const Scenario& scenario : test::all_scenarios()) {
