@@ -37,6 +37,13 @@ Direction read_direction(LineReader& reader) {
   return Direction::read;
 }
 
+/// `priv` and `ats`, in either order.
+void read_ways(LineReader& reader, bool& privileged, bool& ats) {
+  ats = reader.take("ats");
+  privileged = reader.take("priv");
+  if (!ats) ats = reader.take("ats");
+}
+
 void read_command_operands(LineReader& reader, Command& command) {
   const auto field = [&reader](std::optional<Number>& to, u64 max) {
     return [&reader, &to, max](const Token& value) {
@@ -226,8 +233,7 @@ decltype(Step::what) read_dma_step(LineReader& reader) {
   begin.stream = read_stream(reader);
   begin.va = reader.number("an address", ~u64{0});
   begin.direction = read_direction(reader);
-  begin.privileged = reader.take("priv");
-  begin.ats = reader.take("ats");
+  read_ways(reader, begin.privileged, begin.ats);
   return begin;
 }
 
@@ -421,8 +427,7 @@ Access read_access(LineReader& reader, const Place& place) {
   access.stream = read_stream(reader);
   access.va = reader.number("an address", ~u64{0});
   access.direction = read_direction(reader);
-  access.privileged = reader.take("priv");
-  access.ats = reader.take("ats");
+  read_ways(reader, access.privileged, access.ats);
   read_arrow(reader);
   access.asked = reader.take("?");
   if (!access.asked) access.allowed = read_outcomes(reader);

@@ -235,10 +235,17 @@ void Story::step(const Check& check) {
   }
 }
 
-/// Two domains take the same input addresses, give the same output addresses, in the same pages.
+/// Two of domains, private address spaces and explicit tokens take the same input addresses, give
+/// the same output addresses, in the same pages.
 void Story::check_format(const scenario::Value& one, const scenario::Value& other) {
   const auto facts = [&](const scenario::Value& value) {
-    return subject_.interface().facts_of(names_.value(value).value_or(0));
+    const spec::sva::Interface& interface = subject_.interface();
+    const u64 handle = names_.value(value).value_or(0);
+    const Named* named = names_.find(value.word);
+    const CallKind by = named != nullptr ? named->kind : CallKind::domain_alloc;
+    if (by == CallKind::sva_alloc_pasid) return interface.facts_of_io_mm(handle);
+    if (by == CallKind::bind_task) return interface.facts_of_token(handle);
+    return interface.facts_of(handle);
   };
   const spec::sva::DomainFacts a = facts(one);
   const spec::sva::DomainFacts b = facts(other);

@@ -141,6 +141,21 @@ TEST(LitmusParser, TheWholeGrammar) {
   ASSERT_TRUE(laid) << laid.error().message;
 }
 
+TEST(LitmusParser, AnAccessIsPrivilegedAndByAtsInEitherOrder) {
+  const char* const orders[] = {"priv ats", "ats priv"};
+  for (const char* order : orders) {
+    const auto file =
+        parse("test a\ninit use std\nrun dma d begin 1 0x1000 r " + std::string(order) +
+              "\naccess 1 0x1000 r " + order + " -> P1\ndriver ok\n");
+    ASSERT_TRUE(file) << file.error().message;
+    const Access& access = file->tests.at(0).accesses.at(0);
+    EXPECT_TRUE(access.privileged && access.ats) << order;
+    const auto* begin = std::get_if<DmaBeginStep>(&file->tests.at(0).run.at(0).what);
+    ASSERT_NE(begin, nullptr);
+    EXPECT_TRUE(begin->privileged && begin->ats) << order;
+  }
+}
+
 TEST(LitmusParser, ALaterLineReplacesTheObjectWhole) {
   const auto file = parse("test t\ninit use std\ninit cd C1 asid=9\ninit word B 1 page N ro\n");
   ASSERT_TRUE(file) << file.error().message;
