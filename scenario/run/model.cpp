@@ -219,6 +219,7 @@ Answer Model::end_call(Running& running) {
   answer.permitted = permitted.text();
   Observed& observed = answer.observed;
   const Wanted& wanted = running.wanted;
+  if (stuck_ && try_bytes_in_time_out(running, observed)) return answer;
   // A right driver's result that is expected, if there is one; else any right one.
   if (is_ok(wanted) && try_success(running, observed)) return answer;
   if (try_errors(running, wanted.errors, observed)) return answer;
@@ -231,6 +232,16 @@ Answer Model::end_call(Running& running) {
   troubles_.push_back({spec::rule::RESULT_EXACT, spec::Keeper::driver,
                        "no result is permitted: " + answer.permitted});
   return answer;
+}
+
+/// What is unmapped while the queue is stuck is counted, and not known to be gone. INTERFACE
+/// "Timeouts and removal".
+bool Model::try_bytes_in_time_out(Running& running, Observed& observed) {
+  if (spec::sva::as_domain_call(running.call.kind) != CallKind::unmap) return false;
+  return std::ranges::any_of(running.wanted.values, [&](u64 bytes) {
+    observed = Observed{.status = Status::etimedout, .value = bytes};
+    return bytes != 0 && try_end(running, observed);
+  });
 }
 
 bool Model::try_errors(Running& running, const std::vector<Status>& errors, Observed& observed) {

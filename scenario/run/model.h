@@ -114,6 +114,7 @@ class Model final : public Subject {
   bool try_success(Running& running, Observed& observed);
   bool try_pasids(Running& running, Observed& observed, u32 Observed::* place32);
   bool try_handles(Running& running, Observed& observed);
+  bool try_bytes_in_time_out(Running& running, Observed& observed);
   bool try_errors(Running& running, const std::vector<spec::sva::Status>& errors,
                   Observed& observed);
   void note(const spec::sva::Verdict& verdict);
