@@ -183,7 +183,8 @@ void SpaceOps::take_every_asid(const Call& alloc) {
       if (attach.device < monitor_.interface().device_count() && may_call(attach))
         make_call(attach);
     } else {
-      make_call({.kind = CallKind::domain_free, .domain = made[i].value});
+      const Call free{.kind = CallKind::domain_free, .domain = made[i].value};
+      if (may_call(free)) make_call(free);
     }
   }
 }

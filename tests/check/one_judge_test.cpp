@@ -171,6 +171,12 @@ TEST(NotBuilt, ARefusalShowsNothingOfWhatIsBuilt) {
               HasSubstr("calls of map that were not refused was answered with NOT_BUILT"));
 }
 
+/// A call that the driver has not got is sent by nobody, who takes every ASID neither.
+TEST(NotBuilt, WhoeverFreesNoDomainIsNotAskedTo) {
+  const Checked run = check("claims_no_domain_free", "default,asid16=0");
+  EXPECT_EQ(run.end.verdict(), Verdict::held) << why(run);
+}
+
 /// Shareability and cacheability, of leaves and of MAIR.
 TEST(MemoryAttributes, AreFound) {
   for (const char* wrong : {"leaf_not_shareable", "mair_not_cacheable"}) {

@@ -167,6 +167,8 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   driver.attach = wrong_attach;
 #elif defined(BREAKS_no_domain_alloc)
   driver.domain_alloc = wrong_alloc;
+#elif defined(BREAKS_no_domain_free) /* not wrong: its domains are there for ever */
+  driver.domain_free = 0;
 #elif defined(BREAKS_blocking)
   driver.reset = wrong_reset;
   driver.detach = wrong_detach;
