@@ -2,6 +2,7 @@
 #include "spec/smmu/causes.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 #include "spec/rules/promises.h"
@@ -54,6 +55,18 @@ class Nearest {
   std::optional<NearestMiss> miss_;
 };
 
+/// As where STE.STRW says one world and a fetch mixed words that say another: the driver names the
+/// ASID and the address, of the world that it means.
+bool covers_in_another_world(const Command& command, const TlbTarget& target, TlbiScope scope) {
+  TlbTarget alike = target;
+  alike.vmid = command.vmid;
+  return std::ranges::any_of(std::array{StreamWorld::el1, StreamWorld::el2, StreamWorld::el2_e2h},
+                             [&](StreamWorld world) {
+                               alike.world = world;
+                               return static_cast<bool>(covers(command, alike, scope));
+                             });
+}
+
 Near nearness(const Command& command, const TlbTarget& target, TlbiScope scope,
               const NotCovered& why) {
   if (why.reason == NotCovered::Reason::apart) return Near::almost;  // it reached the entry
@@ -71,6 +84,9 @@ Near nearness(const Command& command, const TlbTarget& target, TlbiScope scope,
   const bool of_stage1 = command.op != Opcode::tlbi_s2_ipa;
   if (target.stage == Stage::stage2 && of_stage1) alike.stage = Stage::stage1;
   if (covers(command, alike, scope)) return Near::almost;  // only its tags are others'
+  if (why.reason == NotCovered::Reason::world && covers_in_another_world(command, target, scope)) {
+    return Near::almost;
+  }
   if (!covers_tags(command, target, scope)) return Near::unrelated;
   return why.reason == NotCovered::Reason::address ? Near::elsewhere : Near::almost;
 }

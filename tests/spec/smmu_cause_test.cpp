@@ -2,6 +2,7 @@
 // Why an access may meet something, as facts: which command came nearest, which word of which
 // structure is only cached, why an address cannot be translated. What a driver's author is told
 // stands on these.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -107,6 +108,24 @@ TEST(Cause, ACommandForSomethingElseIsNoMiss) {
   BootedMachine m;
   const NearestMiss miss = m.miss_after(cmd_tlbi_nh_va(0, 7, 0x70000));
   EXPECT_EQ(miss.command.op, Opcode::tlbi_nsnh_all) << "another space's, about another address";
+}
+
+/// The right ASID and address of EL2, where the entry is of EL1: a fetch of the STE that mixed
+/// words had STRW = 0, say.
+TEST(Cause, NearestMissIsTheLaterCommandOfAnotherStreamWorld) {
+  BootedMachine m;
+  Command of_el2;
+  of_el2.op = Opcode::tlbi_el2_va;
+  of_el2.asid = 5;
+  of_el2.address = 0x1000;
+  const NearestMiss miss = m.miss_after(of_el2);
+  EXPECT_EQ(miss.command.op, Opcode::tlbi_el2_va);
+  EXPECT_EQ(miss.why.reason, Reason::world);
+  EXPECT_THAT(miss_text(miss), ::testing::HasSubstr("another stream world; the entry is of EL1"));
+
+  BootedMachine other;
+  of_el2.address = 0x70000;
+  EXPECT_EQ(other.miss_after(of_el2).command.op, Opcode::tlbi_nsnh_all) << "nor its address";
 }
 
 TEST(Cause, ACommandThatIsNotSynchronisedIsNearest) {
