@@ -215,7 +215,7 @@ std::string CommandQueue::why_stopped() const {
   const Command command = decode_command<u64>(dw0.value, dw1.value, ground_.capabilities());
   text += ", CMD_" + describe(command);
   if (errors_.refusals() > 1) {
-    text += ", for the " + std::to_string(errors_.refusals()) + "th time as it was";
+    text += ", refused as it was " + std::to_string(errors_.refusals()) + " times";
   }
   return text;
 }

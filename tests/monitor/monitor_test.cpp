@@ -251,7 +251,7 @@ TEST_F(MonitorOfRefusals, OneThatIsAcknowledgedAgainAndAgainIsToldSoon) {
     platform->mmio_write32(platform->ctx, spec::reg::gerrorn, error, IOMMUCHECK_MMIO_ORDERED);
   }
   EXPECT_LT(times, 12U);
-  EXPECT_TRUE(tells("th time as it was", rule::HANG_RETURNS));
+  EXPECT_TRUE(tells("refused as it was ", rule::HANG_RETURNS));
 }
 
 /// Bits that the SMMU has not got are in no CR0ACK: whoever waits for them waits for ever.
