@@ -198,6 +198,7 @@ void members(Archive& a, spec::Cause& cause) {
   a(cause.structure);
   a(cause.words);
   a(cause.rule);
+  a(cause.as_cached);
   a(cause.contiguous);
   a(cause.txsz);
   a(cause.stored_at);

@@ -82,14 +82,15 @@ struct Cause {
   u32 sid = 0;
   std::optional<u32> ssid{};
   ConfigKind structure = ConfigKind::ste;
-  std::vector<CachedWord> words{};     ///< of a cached structure, those that memory says otherwise
-  std::optional<Rule> rule{};          ///< that decides what the word means
-  bool contiguous = false;             ///< a leaf that may be cached for the whole of its group
-  unsigned txsz = 0;                   ///< beyond_input: TxSZ; half_disabled: which half
-  EventIndex stored_at = 0;            ///< event that replaced it, 0: none did
-  EventIndex vanished_at = 0;          ///< and at which that was visible
-  bool unreplaced = false;             ///< `stored_at` is no store: it could be read until then
-  EventIndex lost_at = 0;              ///< ATC: at which the answer was seen to be gone
+  std::vector<CachedWord> words{};  ///< of a cached structure, those that memory says otherwise
+  bool as_cached = false;           ///< structure: what is cached breaks `rule`, and this does not
+  std::optional<Rule> rule{};       ///< that decides what the word means
+  bool contiguous = false;          ///< a leaf that may be cached for the whole of its group
+  unsigned txsz = 0;                ///< beyond_input: TxSZ; half_disabled: which half
+  EventIndex stored_at = 0;         ///< event that replaced it, 0: none did
+  EventIndex vanished_at = 0;       ///< and at which that was visible
+  bool unreplaced = false;          ///< `stored_at` is no store: it could be read until then
+  EventIndex lost_at = 0;           ///< ATC: at which the answer was seen to be gone
   std::optional<CauseWord> through{};  ///< what memory says below a cached pointer
   std::optional<NearestMiss> miss{};   ///< of something cached
 };

@@ -161,6 +161,7 @@ std::string structure_in_memory(const Cause& cause, const Namer& namer) {
     return text + ", and the store at " + event(cause.stored_at) +
            " to it may not be visible yet: no barrier or clean has made it so";
   }
+  if (cause.as_cached) return text + ", and no access that meets it ends so";
   if (cause.rule) text += ", where this has to hold: " + std::string(rule_info(*cause.rule).text);
   return text;
 }

@@ -429,23 +429,42 @@ static std::optional<EventIndex> pending_in(const CachesView& of,
   return std::nullopt;
 }
 
+template <class Structure>
+static Structure read_at(const CachesView& of, u64 place) {
+  Structure structure;
+  for (std::size_t w = 0; w < structure.dw.size(); ++w) {
+    structure.dw[w] = of.memory.newest(place + 8 * w).value;
+  }
+  return structure;
+}
+
+bool memory_ends_in(const CachesView& of, u32 sid, std::optional<u32> ssid, EventType event) {
+  const bool of_words = event == EventType::c_bad_streamid || event == EventType::c_bad_ste ||
+                        event == EventType::c_bad_cd || event == EventType::none;
+  if (!of_words) return true;
+  const std::vector<PlacedStructure> all = structures_of(of, sid, ssid);
+  const auto placed = std::ranges::find(all, ConfigKind::ste, &PlacedStructure::kind);
+  if (placed == all.end()) return event == EventType::c_bad_streamid;
+  const auto ste = read_at<Ste<u64>>(of, placed->place);
+  const StreamDecision stream = decide_stream(ste, of.caps, ssid.has_value(), ssid.value_or(0));
+  if (stream.event != EventType::none || !stream.cd) return stream.event == event;
+  if (all.back().kind != ConfigKind::cd) return true;  // an L1CD, and which event is its business
+  const auto cd = read_at<Cd<u64>>(of, all.back().place);
+  const bool illegal = decide_context(ste, cd, of.caps, of.controls.e2h()).illegal.has_value();
+  return event == (illegal ? EventType::c_bad_cd : EventType::none);
+}
+
 bool memory_forms(const CachesView& of, u32 sid, std::optional<u32> ssid, u32 regime) {
   const std::vector<PlacedStructure> all = structures_of(of, sid, ssid);
-  const auto read = [&](u64 place, auto structure) {
-    for (std::size_t w = 0; w < structure.dw.size(); ++w) {
-      structure.dw[w] = of.memory.newest(place + 8 * w).value;
-    }
-    return structure;
-  };
   const auto placed = std::ranges::find(all, ConfigKind::ste, &PlacedStructure::kind);
   if (placed == all.end()) return false;
-  const auto ste = read(placed->place, Ste<u64>{});
+  const auto ste = read_at<Ste<u64>>(of, placed->place);
   const StreamDecision stream = decide_stream(ste, of.caps, ssid.has_value(), ssid.value_or(0));
   if (stream.event != EventType::none) return false;
   const Regime<u64>& its = of.regimes[regime].regime;
   if (stream.stage2) return its == stage2_regime_of(ste, of.caps);
   if (!stream.cd || all.back().kind != ConfigKind::cd) return false;
-  const auto cd = read(all.back().place, Cd<u64>{});
+  const auto cd = read_at<Cd<u64>>(of, all.back().place);
   const ContextDecision context = decide_context(ste, cd, of.caps, of.controls.e2h());
   return !context.illegal && its == context.regime;
 }
@@ -516,6 +535,8 @@ Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
   cause.sid = sid;
   if (of_substreams(last.kind)) cause.ssid = ssid;
   cause.value = of.memory.newest(last.place).value;
+  cause.as_cached = cause.rule.has_value() && pending == all.end() &&
+                    !memory_ends_in(of, sid, ssid, option.event);
   return cause;
 }
 

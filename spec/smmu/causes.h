@@ -30,6 +30,9 @@ Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Ca
 /// The structures of the stream of which cached words are not what memory says.
 std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid,
                                     Misses misses = Misses::told);
+/// An access of the stream may end with the event by its structures as memory has them now: of what
+/// their words decide, false says that it does not.
+bool memory_ends_in(const CachesView& of, u32 sid, std::optional<u32> ssid, EventType event);
 /// The stream's structures form the regime with that number as memory has them now: nothing that is
 /// cached of them has to do with it.
 bool memory_forms(const CachesView& of, u32 sid, std::optional<u32> ssid, u32 regime);

@@ -202,6 +202,25 @@ TEST(Cause, TheStructureInMemoryThatDecidesIsNamed) {
   EXPECT_EQ(cause.kind, Kind::structure);
   EXPECT_EQ(cause.structure, ConfigKind::ste);
   EXPECT_EQ(cause.pa, m.strtab + 64);
+  EXPECT_THAT(cause_text(cause), ::testing::HasSubstr("where this has to hold: STE.V is 1."));
+}
+
+/// The STE was made valid, and an access still meets the one that was not: by what is cached.
+TEST(Cause, MemoryIsNotAccusedOfWhatIsCached) {
+  BootedMachine m;
+  const u64 valid = m.caches.memory().newest(m.strtab + 64).value;
+  m.store(m.strtab + 64, 0);
+  m.run(cmd_cfgi_ste(1));
+  EXPECT_TRUE(memory_ends_in(m.caches.view(), 1, std::nullopt, EventType::c_bad_ste));
+  m.store(m.strtab + 64, valid);
+  EXPECT_TRUE(memory_ends_in(m.caches.view(), 1, std::nullopt, EventType::none));
+  std::vector<StreamOption> options;
+  ASSERT_TRUE(m.caches.fetches().stream_options(1, 0, false, options));
+  const auto its = std::ranges::find(options, EventType::c_bad_ste, &StreamOption::event);
+  ASSERT_NE(its, options.end()) << "the STE that was not valid may be cached";
+  const std::string text = cause_text(cause_in_memory(m.caches.view(), 1, std::nullopt, *its));
+  EXPECT_THAT(text, ::testing::HasSubstr("no access that meets it ends so"));
+  EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("has to hold")));
 }
 
 TEST(Cause, AnAddressBeyondTheInputRangeSaysSo) {
