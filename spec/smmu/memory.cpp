@@ -195,7 +195,7 @@ void Memory::clean_line(u64 pa, AgentId by) {
     if (entry.pa + 8 * entry.count <= line || entry.pa >= line + 64) continue;
     if (entry.pa >= line && entry.pa + 8 * entry.count > line + 64 && take_front(i)) continue;
     if (entry.pa < line || entry.pa + 8 * entry.count > line + 64) {
-      split_all();  // only a part of it lies in the line
+      cut_runs({line, line + 64});  // only a part of it lies in the line
       clean_line(pa, by);
       return;
     }
@@ -306,31 +306,52 @@ void Memory::forget(Frame& frame) {
   sweep();
 }
 
-void Memory::split_fills() {
-  for (u32 i = 0; i < pending_.size(); ++i) {
-    if (pending_[i].older == 0) continue;
-    const u32 fill = pending_[i].older - 1;
-    if (pending_[fill].count == 1) continue;
-    split_all();
-    return;
+/// Of an older store no word is left behind that the newer one does not replace.
+void Memory::cut_older_runs() {
+  for (bool again = true; again;) {
+    std::vector<u64> ends;
+    for (u32 i = 0; i < pending_.size(); ++i) {
+      const PendingStore& entry = pending_[i];
+      if (entry.older == 0) continue;
+      const PendingStore& older = pending_[entry.older - 1];
+      if (older.pa == entry.pa && older.count == entry.count) continue;
+      ends.push_back(entry.pa);
+      ends.push_back(entry.pa + 8 * entry.count);
+    }
+    std::ranges::sort(ends);
+    again = cut_runs(ends);
   }
 }
 
-void Memory::split_all() {
+/// No run goes on beyond one of these addresses, which ascend. Not whole runs: where much is never
+/// cleaned, each word of it would be looked at by each barrier from then on. False: none did.
+bool Memory::cut_runs(const std::vector<u64>& ends) {
   std::vector<PendingStore> all;
-  for (u32 k = 0; k < pending_.size(); ++k) {
-    const PendingStore entry = pending_[k];
-    for (u64 n = 0; n < entry.count; ++n) {
-      all.push_back(entry);
-      all.back().pa = entry.pa + 8 * n;
-      all.back().at = entry.at_of(all.back().pa);
-      all.back().old_value = entry.old_of(all.back().pa).value;
-      all.back().count = 1;
-      all.back().step = 1;
-      all.back().old_step = 0;
+  const auto push = [&](PendingStore entry) {
+    if (entry.count == 1) {
+      entry.step = 1;
+      entry.old_step = 0;
     }
+    all.push_back(entry);
+  };
+  for (u32 k = 0; k < pending_.size(); ++k) {
+    PendingStore rest = pending_[k];
+    const u64 end = rest.pa + 8 * rest.count;
+    for (auto at = std::ranges::upper_bound(ends, rest.pa); at != ends.end() && *at < end; ++at) {
+      if (*at == rest.pa) continue;  // named twice
+      PendingStore front = rest;
+      front.count = (*at - rest.pa) / 8;
+      rest.old_value = front.old_of(*at).value;
+      rest.at = front.at_of(*at);
+      rest.pa = *at;
+      rest.count -= front.count;
+      push(front);
+    }
+    push(rest);
   }
+  if (all.size() == pending_.size()) return false;
   relist(all);
+  return true;
 }
 
 void Memory::clear_pending() {

@@ -275,9 +275,9 @@ class Memory {
   void sweep();
   bool extend_pending(u64 pa, Content old, u32 older, AgentId by, EventIndex at);
   bool fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by, EventIndex at);
-  /// Splits pending fills that have a newer store to one of their words into single words.
-  void split_fills();
-  void split_all();
+  /// Cuts runs that have a newer store to some of their words: what is older has those words alone.
+  void cut_older_runs();
+  bool cut_runs(const std::vector<u64>& ends);
   /// Makes `entries`, in this order, the list of pending stores.
   void relist(std::vector<PendingStore>& entries);
 
@@ -439,7 +439,7 @@ void Memory::barrier(AgentId by, Vanish&& vanish) {
     clear_pending();
     return;
   }
-  split_fills();
+  cut_older_runs();
   bool any = false;
   for (u32 i = 0; i < pending_.size(); ++i) {
     const PendingStore& entry = pending_[i];
@@ -461,7 +461,7 @@ void Memory::barrier(AgentId by, Vanish&& vanish) {
 template <class Vanish>
 void Memory::settle_word(u64 pa, Vanish&& vanish) {
   if (!is_pending(pa)) return;
-  split_all();  // of a run of words this one only
+  cut_runs({pa, pa + 8});  // of a run of words this one only
   bool any = false;
   for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
     pending_.edit(trail_, i - 1).covered_by = settled;

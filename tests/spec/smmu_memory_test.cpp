@@ -115,7 +115,7 @@ RC_GTEST_PROP(SmmuMemory, RunsOfPendingStoresAreStoresOfEachWord, (bool coherent
   for (u64 step = 0; step < steps; ++step) {
     const AgentId by = agent();
     const u64 place = below(4) == 0 ? below(words) : frame_words * below(2) + below(24);
-    switch (below(8)) {
+    switch (below(9)) {
       case 0: {  // a page's worth of one value, or less
         const u64 page = frame_words * below(2);
         const u64 first = below(2) == 0 ? 0 : below(16);
@@ -150,6 +150,16 @@ RC_GTEST_PROP(SmmuMemory, RunsOfPendingStoresAreStoresOfEachWord, (bool coherent
         const AgentId to = agent();
         memory.handoff(by, to);
         simple.handoff(by, to);
+        break;
+      }
+      case 6: {
+        std::vector<Gone> gone;
+        memory.settle_word(
+            base + 8 * place, [&](Frame& frame, unsigned index, Content content, EventIndex at) {
+              gone.emplace_back(frame.address() + 8 * index, content.value, content.unknown, at);
+            });
+        RC_ASSERT(gone.size() == simple.all[place].pending.size());
+        simple.all[place].pending.clear();
         break;
       }
       case 4:
@@ -238,6 +248,35 @@ TEST(SmmuMemory, ACleanedLineCostsWhatItsPageHas) {
   EXPECT_EQ(memory.consistent(), "");
   trail.undo_to(mark);
   EXPECT_EQ(memory.pending_in(memory.frame(base)).size(), lines);
+  EXPECT_EQ(memory.consistent(), "");
+}
+
+// What a driver keeps beside its tables and never cleans is pending for ever: a store to one word
+// of a page of zeros leaves the rest of them one run on each side.
+TEST(SmmuMemory, AStoreInARunLeavesTheRestOfItWhole) {
+  constexpr u64 pages = 8;
+  Trail trail;
+  Memory memory(trail);
+  memory.reserve(base, pages << frame_lg2);
+  memory.set_coherent(false);
+  EventIndex now = 0;
+  const auto barrier = [&] {
+    memory.barrier(AgentId::cpu0, [](Frame&, unsigned, Content, EventIndex) {});
+  };
+  for (u64 page = 0; page < pages; ++page) {
+    const u64 pa = base + (page << frame_lg2);
+    memory.fill(pa, frame_words, 0, AgentId::cpu0, ++now, [](Frame&, unsigned, Content) {});
+  }
+  barrier();
+  EXPECT_EQ(memory.pending_count(), pages);
+  memory.store(memory.frame(base), 100, Content{1, false}, AgentId::cpu0, ++now);
+  memory.clean_line(base + 8 * 8, AgentId::cpu0);
+  barrier();
+  // Words 0 to 7, 16 to 99, 100 twice, the rest; and the other pages.
+  EXPECT_EQ(memory.pending_count(), 5 + pages - 1);
+  memory.settle_word(base + 8 * 200, [](Frame&, unsigned, Content, EventIndex) {});
+  EXPECT_FALSE(memory.is_pending(base + 8 * 200));
+  EXPECT_EQ(memory.pending_count(), 6 + pages - 1);
   EXPECT_EQ(memory.consistent(), "");
 }
 
