@@ -52,7 +52,12 @@ class SpanGenerator final : public LinesGenerator {
       out.push_back("do CFGI_STE_RANGE 8 range=" + std::string(four_ ? "1" : "0"));
       if (one_in(4)) out.back() = "do " + cfgi();
     }
-    out.push_back("store ste " + sid() + " " + change());
+    const std::string what = change();
+    if (one_in(4)) {  // alike in memory afterwards, whatever is cached
+      for (u64 n = 8; n < last; ++n) out.push_back("store ste " + std::to_string(n) + " " + what);
+    } else {
+      out.push_back("store ste " + sid() + " " + what);
+    }
     if (!one_in(3)) out.push_back("do " + cfgi());
     return out;
   }
