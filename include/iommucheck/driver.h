@@ -690,9 +690,9 @@ struct iommucheck_driver {
   int (*unbind_task)(void* self, uint32_t device, iommucheck_handle token);
 
   /* Private address spaces, as a domain's but at a PASID. sva_alloc_pasid: ENODEV (no such device),
-   * EINVAL (not the device's paging domain, no init, feature not asked for), ENOSPC, ENOMEM,
-   * ETIMEDOUT; ENODEV for a missing hook, and the error of one. Calls on a process's io_mm: ENODEV
-   * where an int is returned, else 0.
+   * EINVAL (not the device's paging domain, no init, feature not asked for), EBUSY (the PASID table
+   * is a user's), ENOSPC, ENOMEM, ETIMEDOUT; ENODEV for a missing hook, and the error of one. Calls
+   * on a process's io_mm: ENODEV where an int is returned, else 0.
    * sva_free_pasid: EINVAL (wrong domain, a process's). sva_attach, sva_detach: drivers with tables
    * per device only; a further device reaches it, or no longer does. */
   int (*sva_alloc_pasid)(void* self, iommucheck_handle domain, uint32_t device,

@@ -171,6 +171,7 @@ Permitted permitted_link(const InterfaceState& s, const Call& call, Circumstance
     if (device.domain != s.spaces[space].domain) {
       set.add(Reason::not_the_devices_domain);
     }
+    if (has_users_pasid_table(s, device.domain)) set.add(Reason::the_user_has_the_pasid_table);
     if (!s.has_sva(call.device) || !feature) set.add(Reason::feature_not_asked_for);
     const u32 number = s.spaces[space].number;
     const Range range{device.first_pasid, device.last_pasid};
