@@ -122,6 +122,8 @@ std::string DriverSubject::boot(const World& world) {
   if (!failed.empty() && machine_) {
     for (const std::string& text : machine_->take_nonsense()) failed += ": " + text;
   }
+  // Which ASIDs are the driver's own and the CPUs' as well a scenario says (cpu_asid_collides).
+  host_->processes().set_apart(true);
   booted_ = failed.empty();
   if (booted_) host_->snapshot();
   user_sink_.emplace(*monitor_);
