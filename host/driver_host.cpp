@@ -39,7 +39,8 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 }
 
 /// A call that stores or polls without end would fill the machine's memory with what it did: from
-/// some point on nothing has an effect, and reads answer as a device does that is gone.
+/// some point on nothing has an effect, and reads answer as a device does that is gone. One that
+/// has a finding is not waited for much longer: its case is over.
 bool DriverHost::spent(u64 words) {
   if (abandoned_) return true;
   if (!unseen_messages_.empty()) takes_messages_as_seen();
@@ -48,6 +49,10 @@ bool DriverHost::spent(u64 words) {
   const u64 before = so_far_.steps;
   so_far_.steps += 1 + std::min(words / words_a_step, steps_max_);
   if (so_far_.steps <= steps_max_) {
+    if (!monitor_.findings().empty() && ++so_far_.steps_since_found > steps_after_finding) {
+      so_far_.steps = steps_max_ + 1;
+      return true;
+    }
     if (step_hook_ != nullptr) step_hook_(step_context_);
     return false;
   }

@@ -146,6 +146,7 @@ class DriverHost {
   struct SoFar {
     u64 waits = 0;  ///< since the SMMU was last seen to make progress
     u64 steps = 0;
+    u64 steps_since_found = 0;     ///< since it has a finding
     bool endpoint_failed = false;  ///< the driver saw that, or has lost a message
     bool message_lost = false;     ///< of a CMD_SYNC, for which it may wait
   };

@@ -113,6 +113,17 @@ class PluginTraces : public ::testing::Test {
                                   ("iommucheck-boundary-" + std::to_string(::getpid()));
 };
 
+/// A call that has a finding ends its case when it returns, whatever it has still to do.
+TEST_F(PluginTraces, WhoHasAFindingIsNotWaitedForMuchLonger) {
+  const auto result = run_check(options_of("dawdles"));
+  ASSERT_TRUE(result.has_value()) << result.error().message;
+  ASSERT_EQ(result->findings.size(), 1U);
+  EXPECT_EQ(result->findings.front().rule, rule::CRASH_NEVER);
+  const auto trace = trace::read_trace(result->findings.front().trace_path);
+  ASSERT_TRUE(trace.has_value()) << trace.error().message;
+  EXPECT_LT(trace->events.size(), 100'000U);
+}
+
 /// A trace has small numbers in the place of handles: 0, which is none, is 0 there too.
 TEST_F(PluginTraces, HandleZeroIsFoundInIts) {
   const auto result = run_check(options_of("handle_zero"));
