@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "spec/sva/nested.h"
+
 namespace iommucheck::spec::sva {
 
 /// INTERFACE "Errors and their order": device gone or without IOMMU.
@@ -18,7 +20,8 @@ namespace {
 
 /// The parent says it of a user's domain.
 u32 whose_iommu_counts(const InterfaceState& s, u32 domain) {
-  return is_nested(s.spaces[domain].kind) ? s.spaces[domain].domain : domain;
+  const u32 parent = parent_of(s, domain);
+  return parent != 0 ? parent : domain;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/nested.h"
 
+#include "spec/sva/attachments.h"
 #include "spec/sva/layers.h"
 
 namespace iommucheck::spec::sva {
@@ -27,9 +28,7 @@ u32 find_table(const InterfaceState& s, u32 parent, u64 root) {
 bool is_nested(const Space& space) { return is_nested(space.kind) && space.owner == Owner::domain; }
 
 bool has_users_pasid_table(const InterfaceState& s, u32 domain) {
-  const Space& space = s.spaces[domain];
-  return !s.routes_users && domain != 0 && is_nested(space) &&
-         space.kind == static_cast<u32>(DomainKind::nested_pasid);
+  return !s.routes_users && is_of_kind(s, domain, DomainKind::nested_pasid);
 }
 
 u32 parent_of(const InterfaceState& s, u32 domain) {
