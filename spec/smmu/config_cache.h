@@ -28,6 +28,9 @@ struct Region {
   u64 via = 0;  ///< address of the L1STD or L1CD that leads here, 0: none does
 
   [[nodiscard]] bool holds(u64 pa) const { return pa - first < bytes; }
+  [[nodiscard]] bool has_part_of(const Frame& frame) const {
+    return holds(frame.address()) || first >> frame_lg2 == frame.address() >> frame_lg2;
+  }
 };
 
 /// An L1STD or an L1CD: it leads to structures, and is one word of 8 bytes.

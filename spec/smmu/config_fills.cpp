@@ -8,54 +8,58 @@
 
 namespace iommucheck::spec {
 
-void ConfigFills::vanish(const Vanished& what, const std::vector<Vanished>& all,
-                         ConfigIndex* index) {
+void ConfigFills::vanish(const Vanished& what, const std::vector<Vanished>& all) {
   if (!controls_.enabled() || !profile_.caches_config) return;
   const u64 pa = what.frame->address() + 8 * what.index;
   for (u32 i = 0; i < config_.regions(); ++i) {
-    const Region region = config_.region(i);
-    if (!region.holds(pa)) continue;
-    const u64 offset = pa - region.first;
-    ConfigItem item{.kind = region.kind,
-                    .unknown = static_cast<u8>(what.content.unknown ? 1 : 0),
-                    .sid = region.sid,
-                    .ssid = region.ssid,
-                    .dies = region.dies,
-                    .value = what.content.value,
-                    .since = findings_.now(),
-                    .vanished_at = findings_.now(),
-                    .stored_at = what.at};
-    const u64 size = leads_on(region.kind) ? 8 : ste_bytes;
-    const auto number = static_cast<u32>(offset / size);
-    item.place = region.first + number * size;
-    item.word = static_cast<u16>((offset % size) / 8);
-    switch (region.kind) {
-      case ConfigKind::l1std:
-        item.sid = number << controls_.stream_table().split;
-        item.sid_count = u32{1} << controls_.stream_table().split;
-        break;
-      case ConfigKind::ste: item.sid = region.sid + number; break;
-      case ConfigKind::l1cd: {
-        // Which half of the SubstreamIDs one L1CD stands for follows from S1Fmt; both are tried.
-        Fetches::SteOptions stes;
-        fetches_.ste_options(region.sid, stes);
-        unsigned leaf_bits = 6;
-        for (const Fetches::SteOption& ste : stes) {
-          if (cd_leaf_bits(ste.ste, caps_) != 0) leaf_bits = cd_leaf_bits(ste.ste, caps_);
-        }
-        item.ssid = number << leaf_bits;
-        item.ssid_count = u32{1} << leaf_bits;
-        break;
-      }
-      case ConfigKind::cd: item.ssid = region.ssid + number; break;
-    }
-    item.dies = std::min(item.dies, fate(item, region.via));
-    cache_words(item, what, all, index);
+    if (config_.region(i).holds(pa)) cache(config_.region(i), what, all, nullptr);
   }
 }
 
+/// A word of `region` becomes items: of each structure that a fetch may take it for.
+void ConfigFills::cache(const Region& region, const Vanished& what,
+                        const std::vector<Vanished>& all, ConfigIndex* index) {
+  const u64 pa = what.frame->address() + 8 * what.index;
+  const u64 offset = pa - region.first;
+  ConfigItem item{.kind = region.kind,
+                  .unknown = static_cast<u8>(what.content.unknown ? 1 : 0),
+                  .sid = region.sid,
+                  .ssid = region.ssid,
+                  .dies = region.dies,
+                  .value = what.content.value,
+                  .since = findings_.now(),
+                  .vanished_at = findings_.now(),
+                  .stored_at = what.at};
+  const u64 size = leads_on(region.kind) ? 8 : ste_bytes;
+  const auto number = static_cast<u32>(offset / size);
+  item.place = region.first + number * size;
+  item.word = static_cast<u16>((offset % size) / 8);
+  switch (region.kind) {
+    case ConfigKind::l1std:
+      item.sid = number << controls_.stream_table().split;
+      item.sid_count = u32{1} << controls_.stream_table().split;
+      break;
+    case ConfigKind::ste: item.sid = region.sid + number; break;
+    case ConfigKind::l1cd: {
+      // Which half of the SubstreamIDs one L1CD stands for follows from S1Fmt; both are tried.
+      Fetches::SteOptions stes;
+      fetches_.ste_options(region.sid, stes);
+      unsigned leaf_bits = 6;
+      for (const Fetches::SteOption& ste : stes) {
+        if (cd_leaf_bits(ste.ste, caps_) != 0) leaf_bits = cd_leaf_bits(ste.ste, caps_);
+      }
+      item.ssid = number << leaf_bits;
+      item.ssid_count = u32{1} << leaf_bits;
+      break;
+    }
+    case ConfigKind::cd: item.ssid = region.ssid + number; break;
+  }
+  item.dies = std::min(item.dies, fate(item, region.via));
+  cache_words(item, what, all, index);
+}
+
 void ConfigFills::keep_all() {
-  if (!profile_.caches_config) return;
+  if (!controls_.enabled() || !profile_.caches_config) return;
   std::vector<Vanished> words;
   for (u32 i = 0; i < config_.regions(); ++i) {
     const Region& region = config_.region(i);
@@ -80,7 +84,21 @@ void ConfigFills::keep_all() {
     }
   }
   ConfigIndex index(config_);
-  for (const Vanished& word : words) vanish(word, words, &index);
+  const Frame* frame = nullptr;
+  std::vector<u32> here;  // regions that have a part of it: words of one follow each other
+  for (const Vanished& word : words) {
+    if (word.frame != frame) {
+      frame = word.frame;
+      here.clear();
+      for (u32 i = 0; i < config_.regions(); ++i) {
+        if (config_.region(i).has_part_of(*frame)) here.push_back(i);
+      }
+    }
+    for (const u32 i : here) {
+      const Region& region = config_.region(i);
+      if (region.holds(frame->address() + 8 * word.index)) cache(region, word, words, &index);
+    }
+  }
 }
 
 void ConfigFills::keep_atschk() {
@@ -259,7 +277,7 @@ void ConfigFills::cache_structure(const ConfigItem& tags) {
       word.value = content.value;
       word.unknown = content.unknown ? 1 : 0;
       cache_words(word, {&frame, static_cast<unsigned>(bits(pa, 11, 3)), content, findings_.now()},
-                  {});
+                  {}, nullptr);
     });
   }
 }

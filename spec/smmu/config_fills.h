@@ -32,9 +32,8 @@ class ConfigFills {
         config_(config) {}
 
   // ---- what comes -------------------------------------------------------------------------------
-  /// An old version of a word is no longer visible, among `all` that vanish at once. `index`, of
-  /// all cached words, where so many vanish that it pays.
-  void vanish(const Vanished& what, const std::vector<Vanished>& all, ConfigIndex* index = nullptr);
+  /// An old version of a word is no longer visible, among `all` that vanish at once.
+  void vanish(const Vanished& what, const std::vector<Vanished>& all);
   /// All that can be fetched may be cached, whatever happens to its memory from now on.
   void keep_all();
   /// CR0.ATSCHK as it is may be cached with each STE: it stays possible for a stream until its
@@ -50,8 +49,11 @@ class ConfigFills {
   void revive(StreamParts& streams);
 
  private:
+  /// `index`, of all cached words, where so many come that it pays.
+  void cache(const Region& region, const Vanished& what, const std::vector<Vanished>& all,
+             ConfigIndex* index);
   void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all,
-                   ConfigIndex* index = nullptr);
+                   ConfigIndex* index);
   void cache_structure(const ConfigItem& tags);
   void leave_below(const ConfigItem& item, const std::vector<const Command*>& commands,
                    StreamParts& streams);
