@@ -105,6 +105,20 @@ class Needs {
 
   std::vector<std::string> take() { return std::move(names_); }
 
+  /// What the scenario expects of all calls that hand over a PASID table of a user's: a machine
+  /// without such tables has this answer, and nothing else to say of their entries.
+  void look_for_entries(const scenario::Scenario& scenario) {
+    for (const scenario::Step& step : scenario.steps) {
+      const auto* invoke = std::get_if<Invoke>(&step.what);
+      if (invoke == nullptr || invoke->call.text != "domain_alloc") continue;
+      const bool of_entries =
+          !invoke->arguments.empty() && invoke->arguments[0].is_word("nested_pasid");
+      if (!of_entries) continue;
+      entries_are_refused_ = is_refused(*invoke);
+      if (!entries_are_refused_) return;
+    }
+  }
+
   void visit(const Invoke& invoke) {
     const std::string& name = invoke.call.text;
     constexpr std::string_view environment[] = {
@@ -129,6 +143,7 @@ class Needs {
     if (name == "domain_alloc" && !invoke.arguments.empty()) {
       const scenario::Value& what = invoke.arguments[0];
       const bool is_word = what.kind == scenario::Value::Kind::word;
+      if (what.is_word("nested_pasid") && offers_.users && is_refused(invoke)) return;
       const bool of_users =
           what.is_word("paging_s2") || what.is_word("nested") || what.is_word("nested_pasid");
       if (of_users && world_.second_backend && !offers_.users_at_pasids) add("backend=two");
@@ -149,7 +164,7 @@ class Needs {
     if (sticks_ && !offers_.commands) add("stuck after");
   }
   void visit(const scenario::UserEntry& /*entry*/) {
-    if (!offers_.users || !offers_.users_pasids) add("ucd");
+    if (!offers_.users || (!offers_.users_pasids && !entries_are_refused_)) add("ucd");
   }
   void visit(const scenario::Probe& probe) {
     if (offers_.walkers) return;
@@ -165,7 +180,8 @@ class Needs {
   }
   void visit(const Check& check) {
     if (check.kind == Check::Kind::hook && !offers_.hooks) add("hook");
-    if (check.kind == Check::Kind::unstuck) sticks_ = false;
+    const bool recovers = check.kind == Check::Kind::recover && check.values.empty();
+    if (check.kind == Check::Kind::unstuck || recovers) sticks_ = false;
     if (check.kind == Check::Kind::stuck) sticks_ = !check.values.empty();
     if (sticks_ && !offers_.sticks) add("stuck after");
     if (check.kind == Check::Kind::recover && sticks_ && !offers_.commands) add("stuck after");
@@ -189,6 +205,13 @@ class Needs {
            });
   }
 
+  static bool is_refused(const Invoke& invoke) {
+    return !invoke.results.empty() &&
+           std::ranges::all_of(invoke.results, [](const scenario::Value& one) {
+             return one.is_word("EOPNOTSUPP");
+           });
+  }
+
   /// A command about an entry of a PASID table of its own.
   static bool names_entries(const Invoke& invoke) {
     if (invoke.call.text != "cache_invalidate" || invoke.arguments.size() < 2) return false;
@@ -206,6 +229,7 @@ class Needs {
   Offers offers_;
   std::vector<std::string> names_;
   bool sticks_ = false;  ///< `stuck after N` stands before
+  bool entries_are_refused_ = false;
 };
 
 }  // namespace
@@ -213,6 +237,7 @@ class Needs {
 std::vector<std::string> needs_of(const scenario::Scenario& scenario, const World& world,
                                   Subject& subject) {
   Needs needs(subject, world);
+  needs.look_for_entries(scenario);
   for (const scenario::Step& step : scenario.steps) {
     std::visit([&](const auto& what) { needs.visit(what); }, step.what);
   }

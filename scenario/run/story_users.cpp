@@ -87,6 +87,7 @@ bool Story::change_user_table(const scenario::Change& change, u32 prot) {
 
 void Story::step(const scenario::UserEntry& entry) {
   if (subject_.users() == nullptr) return needs_.push_back("ucd");
+  if (!subject_.users()->words().has_pasids()) return;  // handing it over is refused
   const UserEntries& table = user_entries(entry.table.text);
   const u64 number = names_.value(entry.pasid).value_or(0);
   spec::sva::UserEntry content;
@@ -113,7 +114,7 @@ void Story::add_structure(const scenario::Invoke& invoke, spec::sva::Call& call)
   if (call.domain_kind == kind_nested) {
     const UserWords& words = subject_.users()->words();
     call.structure = words.route_to(words.has_entries() ? user_entry_of(name) : user_table(name));
-  } else if (call.domain_kind == kind_nested_pasid) {
+  } else if (call.domain_kind == kind_nested_pasid && subject_.users()->words().has_pasids()) {
     const UserEntries& table = user_entries(name);
     call.structure = subject_.users()->route_to_entries(table.at, table.count_lg2);
   }
