@@ -138,7 +138,16 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
     }
     return answer;
   }
-  if (name == "remove") return subject_.remove(world_.device(arguments[0].word));
+  if (name == "remove") {
+    Answer answer = subject_.remove(world_.device(arguments[0].word));
+    // It is a fact, whatever its driver could not wait for. INTERFACE "Timeouts and removal".
+    const bool late =
+        answer.state == Answer::State::returned && answer.observed.status == Status::etimedout;
+    const bool is_fact = std::ranges::any_of(
+        invoke.results, [](const Value& result) { return result.is_word("ok"); });
+    if (late && is_fact) answer.observed.status = Status::ok;
+    return answer;
+  }
   if (name == "recover") return subject_.recover();
   if (name == "page_reuse") {
     subject_.reuse_page(names_.value(arguments[0]).value_or(0), page_bytes);
@@ -161,8 +170,10 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
     return Answer{};
   }
   if (name == "mm_exit_return") {
-    const Status status =
-        arguments.size() > 2 ? status_of(arguments[2].word).value_or(Status::einval) : Status::ok;
+    // What a handler returns for "done" is ok, or 0.
+    const bool done = arguments.size() < 3 ||
+                      (arguments[2].kind == Value::Kind::number && arguments[2].number == 0);
+    const Status status = done ? Status::ok : status_of(arguments[2].word).value_or(Status::einval);
     return subject_.handler_returns(world_.device(arguments[0].word),
                                     names_.pasid(arguments[1]).value_or(0), status);
   }
