@@ -133,6 +133,13 @@ Touched DriverSubject::touched() const {
 
 Reachable DriverSubject::reachable_by_hardware(const Probing& probing,
                                                const std::optional<u32>& walker) {
+  const std::vector<Reached> outcomes = hardware_outcomes(probing, walker);
+  return {outcomes.begin(), outcomes.end()};
+}
+
+/// In the order in which the hardware has them.
+std::vector<Reached> DriverSubject::hardware_outcomes(const Probing& probing,
+                                                      const std::optional<u32>& walker) {
   HardwareJudge& judge = *monitor_->hardware();
   if (!walker && probing.by == Probing::By::walker) {
     return {{false, 0, "?anything: there is no table any more"}};
@@ -147,9 +154,9 @@ Reachable DriverSubject::reachable_by_hardware(const Probing& probing,
   const Reachable allowed = walker ? Reachable{} : promised(interface(), probing);
   const bool hosts = !judge.hardware().outer_ends_are_users() &&
                      interface().expected_within(probing.device, probing.at, 0).count == 0;
-  Reachable set;
-  for (const MayGet& one : may) set.insert(answer_of(one, allowed, hosts));
-  return set;
+  std::vector<Reached> outcomes;
+  for (const MayGet& one : may) outcomes.push_back(answer_of(one, allowed, hosts));
+  return outcomes;
 }
 
 std::unique_ptr<Subject> make_backend_subject(const NamedBackend& backend, Segments* segments) {

@@ -399,15 +399,38 @@ Reached DriverSubject::access_state(u64 waits) {
   });
 }
 
-bool DriverSubject::access(const Probing& probing, Reached& reached, std::string& reason,
-                           u64& waits) {
+/// What make_access(), which chooses the first, has of several outcomes.
+std::optional<Reached> DriverSubject::first_outcome(const Probing& probing) {
+  if (machine_) {
+    const std::vector<Reached> outcomes = hardware_outcomes(probing, std::nullopt);
+    return outcomes.empty() ? std::nullopt : std::optional(outcomes.front());
+  }
+  const spec::Access access = access_of(probing);
+  std::optional<spec::Outcome> first;
+  const bool whole = monitor_->caches().outcomes(access, [&](const spec::Outcome& outcome) {
+    if (!first) first = outcome;
+  });
+  if (!whole || !first) return std::nullopt;
+  if (first->kind == spec::OutcomeKind::within) first = monitor_->caches().nested().newest(access);
+  return reached_by(probing, *first);
+}
+
+bool DriverSubject::access(const Probing& probing, const Reachable& wanted, Reached& reached,
+                           std::string& reason, u64& waits) {
   const Reachable set = reachable(probing);
-  if (set.size() != 1) {
+  for (const Reached& one : set) {
+    if (wanted.contains(one) || set.size() == 1) continue;
+    reached = one;
+    return true;
+  }
+  const std::optional<Reached> first =
+      set.size() == 1 ? std::optional(*set.begin()) : first_outcome(probing);
+  if (!first) {
     reason = fmt::format("{} outcomes are possible", set.size());
     return false;
   }
   waits = make_access(probing);
-  reached = *set.begin();
+  reached = *first;
   return true;
 }
 

@@ -79,7 +79,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   [[nodiscard]] u64 root_of(u64 mm) const override {
     return machine_ ? 0 : host_->processes().root(mm);
   }
-  bool access(const Probing& probing, Reached& reached, std::string& reason, u64& waits) override;
+  bool access(const Probing& probing, const Reachable& wanted, Reached& reached,
+              std::string& reason, u64& waits) override;
   Reached access_state(u64 waits) override;
 
   std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }
@@ -100,6 +101,8 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   // backend_subject.cpp
   Offers offers_of_backend(const World& world);
   void start_machine(Setup& setup);
+  [[nodiscard]] std::vector<Reached> hardware_outcomes(const Probing& probing,
+                                                       const std::optional<u32>& walker);
   [[nodiscard]] Reachable reachable_by_hardware(const Probing& probing,
                                                 const std::optional<u32>& walker);
   void forget_touched();
@@ -115,6 +118,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   [[nodiscard]] std::string no_verdict_below() const;
   void event(const trace::Event& event) override;
   void repeat_answered();
+  [[nodiscard]] std::optional<Reached> first_outcome(const Probing& probing);
   u64 make_access(const Probing& probing);
   [[nodiscard]] spec::Access access_of(const Probing& probing) const;
   [[nodiscard]] Reached reached_by(const Probing& probing, const spec::Outcome& outcome) const;

@@ -595,11 +595,15 @@ Reached Model::access_state(u64 waits) {
   return {false, 0, "aborted"};
 }
 
-bool Model::access(const Probing& probing, Reached& reached, std::string& /*reason*/, u64& waits) {
+/// Of several outcomes, each of some right driver, one that is wanted.
+bool Model::access(const Probing& probing, const Reachable& wanted, Reached& reached,
+                   std::string& /*reason*/, u64& waits) {
   const Reachable set = promised(*interface_, probing);
   if (set.empty()) return false;
   if (probing.at.present) note(interface_->duty_of_dma(probing.device, probing.at.number));
-  reached = *set.begin();
+  const auto best =
+      std::ranges::find_if(set, [&](const Reached& one) { return wanted.contains(one); });
+  reached = best != set.end() ? *best : *set.begin();
   if (probing.access == 'w' && reached.address) {
     interface_->device_wrote(probing.device, probing.at, probing.iova, reached.pa, true);
   }

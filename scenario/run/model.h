@@ -60,7 +60,8 @@ class Model final : public Subject {
     walker_of(*this, probing);
     return promised(*interface_, probing);
   }
-  bool access(const Probing& probing, Reached& reached, std::string& reason, u64& waits) override;
+  bool access(const Probing& probing, const Reachable& wanted, Reached& reached,
+              std::string& reason, u64& waits) override;
   Reached access_state(u64 waits) override;
 
   std::vector<CallbackSeen> take_callbacks() override { return std::exchange(callbacks_, {}); }

@@ -63,7 +63,7 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
   }
   ++result.runs;
   subject->interface().log_answers(options.log);
-  Story story(scenario, world, *subject, orders);
+  Story story(scenario, world, *subject, orders, options.exact_faults);
   story.run(options.before_step);
   result.blamed.insert(story.blamed().begin(), story.blamed().end());
   if (!story.needs().empty()) {

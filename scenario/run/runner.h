@@ -48,6 +48,9 @@ struct ScenarioOptions {
   /// For scenarios of the second backend; empty: make_subject, which then says what it needs.
   std::function<std::unique_ptr<Subject>()> make_second{};
   std::function<void()> before_step{};  ///< a sign of life; may be empty
+  /// Faults of a probe that the interface does not promise make its set too wide as well, where no
+  /// hardware answers.
+  bool exact_faults = false;
 };
 
 ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options);

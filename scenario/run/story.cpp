@@ -7,12 +7,14 @@
 
 namespace iommucheck::oracle::stories {
 
-Story::Story(const scenario::Scenario& scenario, const World& world, Subject& subject, u32 orders)
+Story::Story(const scenario::Scenario& scenario, const World& world, Subject& subject, u32 orders,
+             bool exact_faults)
     : scenario_(scenario),
       world_(world),
       subject_(subject),
       names_(world, subject.exact_pasids()),
-      orders_(orders) {}
+      orders_(orders),
+      exact_faults_(exact_faults) {}
 
 void Story::run(const std::function<void()>& before_step) {
   for (const std::string& name : world_.processes) {

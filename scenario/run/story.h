@@ -16,8 +16,9 @@ namespace iommucheck::oracle::stories {
 
 class Story {
  public:
-  /// Bit n of `orders`: the second part of race n goes first.
-  Story(const scenario::Scenario& scenario, const World& world, Subject& subject, u32 orders);
+  /// Bit n of `orders`: the second part of race n goes first. `exact_faults`: of ScenarioOptions.
+  Story(const scenario::Scenario& scenario, const World& world, Subject& subject, u32 orders,
+        bool exact_faults);
 
   /// To the end, or to the first step that differs. `before_step` may be empty.
   void run(const std::function<void()>& before_step);
@@ -82,6 +83,8 @@ class Story {
   // --- story_checks.cpp ---
   void step(const scenario::Probe& probe);
   void step(const scenario::Dma& dma);
+  [[nodiscard]] bool is_answered_by_nobody(const Probing& probing);
+  [[nodiscard]] bool ended_at_once(const Probing& probing, const Reachable& wanted, u64 waits);
   void step(const scenario::Check& check);
   void step(const scenario::Declare& /*declare*/) {}
   std::optional<Reachable> reachable_of(const scenario::Values& outcomes);
@@ -104,6 +107,7 @@ class Story {
   Subject& subject_;
   Names names_;
   u32 orders_;
+  bool exact_faults_;
   u32 races_ = 0;
   const scenario::Step* current_ = nullptr;
   std::map<std::string, Thread> threads_;

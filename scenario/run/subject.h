@@ -163,10 +163,11 @@ class Subject {
   }
   /// Where the process's own table begins, if there is memory.
   [[nodiscard]] virtual u64 root_of(u64 /*mm*/) const { return 0; }
-  /// A real access. False, with the reason, if it cannot be made here. `waits`: by what
-  /// access_state() knows it, if it waits for an answer.
-  virtual bool access(const Probing& probing, Reached& reached, std::string& reason,
-                      u64& waits) = 0;
+  /// A real access, with one of the outcomes that it may have: one that is not wanted, if there is
+  /// any. False, with the reason, if it cannot be made here. `waits`: by what access_state() knows
+  /// it, if it waits for an answer.
+  virtual bool access(const Probing& probing, const Reachable& wanted, Reached& reached,
+                      std::string& reason, u64& waits) = 0;
   /// What became of one that waited: an address or a fault that it met when it was made again, or
   /// "waiting", "aborted".
   virtual Reached access_state(u64 waits) = 0;

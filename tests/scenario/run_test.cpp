@@ -25,7 +25,7 @@ using scenario::Value;
 using Status = ScenarioResult::Status;
 
 ScenarioResult on_spec(const Scenario& scenario) {
-  return run_scenario(scenario, {.make_subject = make_model, .trace = {}});
+  return run_scenario(scenario, {.make_subject = make_model, .trace = {}, .exact_faults = true});
 }
 ScenarioResult on_builtin(const Scenario& scenario) {
   return run_scenario(scenario,
@@ -335,6 +335,93 @@ TEST(ScenarioRunner, StateThatIsTheSameAndAnother) {
     ASSERT_EQ(result.status, Status::failed);
     EXPECT_EQ(result.failure->place.line, 8U);
   }
+}
+
+/// A device that has one of two ends: neither may be missing in the set.
+TEST(ScenarioRunner, AccessOfWhichTwoEndsAreRight) {
+  const std::string gone = std::string(attached) +
+                           "  map(d, 0x1000, P, 0x1000, rw) -> ok\n"
+                           "  unmap_fast(d, 0x1000, 0x1000) -> 0x1000\n"
+                           "  dma D0 0x1000 w g=0 last=1 -> ";
+  EXPECT_EQ(run(gone + "P | F.unmapped\n", true).status, Status::passed);
+  EXPECT_EQ(run(gone + "P | F.unmapped\n").status, Status::passed);
+  for (const char* one : {"P\n", "F.unmapped\n", "F.perm | F.unmapped\n"}) {
+    EXPECT_EQ(run(gone + one, true).status, Status::failed) << one;
+  }
+}
+
+/// What is no fault of its tables, or still waits, has not been ended so.
+TEST(ScenarioRunner, AccessThatIsEndedAtOnce) {
+  const std::string full =
+      "  dev D0 iopf=stall\n  proc X\n  d = domain_alloc(paging) -> new\n"
+      "  attach(d, D0) -> ok\n  sva_device_init(D0, [iopf], 1, 0, mm_exit) -> ok\n"
+      "  q = fault_queue_open(D0, 1) -> new\n  bind_device(D0, X, [], 0) -> 1\n";
+  const std::string first = "  dma D0.1 0x600000 r g=1 last=1 -> F.wait\n";
+  const std::string next = "  dma D0.1 0x601000 r g=2 last=1 -> ";
+  for (const bool builtin : {false, true}) {
+    EXPECT_EQ(run(full + first + next + "F.unmapped\n", builtin).status, Status::passed);
+    EXPECT_EQ(run(full + first + next + "F.perm\n", builtin).status, Status::failed);
+    EXPECT_EQ(run(full + next + "F.unmapped\n", builtin).status, Status::failed);
+  }
+}
+
+/// INTERFACE "Faults": a space stalls only while a queue is asked for.
+TEST(ScenarioRunner, UsersSpaceBesideItsQueue) {
+  const std::string users =
+      "  dev D0 iopf=stall\n  s = domain_alloc(paging_s2) -> new\n  upt U 0x1000 0x10000 rw\n"
+      "  n = domain_alloc(nested, s, U) -> new\n  attach(n, D0) -> ok\n";
+  const std::string open = "  q = fault_queue_open(n, 4) -> new\n";
+  const std::string ends =
+      "  ? D0 0x3000 r -> F.unmapped\n  dma D0 0x3000 r g=1 last=1 -> F.unmapped\n";
+  const std::string waits = "  ? D0 0x3000 r -> F.wait\n";
+  const std::string close = "  fault_queue_close(q) -> ok\n";
+  EXPECT_EQ(run(users + ends + open + waits + close + ends, true).status, Status::passed);
+  EXPECT_EQ(run(users + open + ends, true).status, Status::failed);
+}
+
+/// Scenarios' README: each member of the set *that is not a fault* is an outcome under the
+/// interface.
+TEST(ScenarioRunner, FaultTooManyAndPageTooMany) {
+  const auto on = [](const std::string& outcomes, bool exact) {
+    const auto file = scenario::parse(
+        "@ T R t\n" + std::string(attached) + "  ? D0 0x1000 r -> " + outcomes + "\n", "t");
+    return run_scenario(file->scenarios[0],
+                        {.make_subject = make_model, .trace = {}, .exact_faults = exact})
+        .status;
+  };
+  EXPECT_EQ(on("F.unmapped | F.perm", false), Status::passed);
+  EXPECT_EQ(on("F.unmapped | F.perm", true), Status::failed);
+  EXPECT_EQ(on("F.unmapped | P", false), Status::failed);
+  EXPECT_EQ(on("F.perm", false), Status::failed);
+}
+
+/// One that has a result says whether it succeeds; one without does.
+TEST(ScenarioRunner, RecoveryOfAStuckQueue) {
+  const std::string stuck = std::string(attached) +
+                            "  map(d, 0x1000, P, 0x1000, rw) -> ok\n  stuck\n"
+                            "  unmap(d, 0x1000, 0x1000) -> 0x1000\n";
+  for (const bool builtin : {false, true}) {
+    EXPECT_EQ(run(stuck + "  recover\n  ? D0 0x1000 r -> F.unmapped\n", builtin).status,
+              Status::passed);
+    EXPECT_EQ(
+        run(stuck + "  recover -> ETIMEDOUT\n  ? D0 0x1000 r -> P | F.unmapped\n", builtin).status,
+        Status::passed);
+    EXPECT_EQ(run(stuck + "  recover -> ok\n", builtin).status, Status::failed);
+  }
+}
+
+/// Only where that is what is expected of all of them.
+TEST(ScenarioRunner, UsersEntriesWhereThereAreNone) {
+  const auto two = [](const std::string& result) {
+    const auto file = scenario::parse(
+        "@ T R t\n  world backend=two\n  dev D0\n  s = domain_alloc(paging_s2) -> new\n"
+        "  ucd C 0 empty\n  domain_alloc(nested_pasid, s, C) -> " +
+            result + "\n",
+        "t");
+    return on_builtin(file->scenarios[0]).status;
+  };
+  EXPECT_EQ(two("EOPNOTSUPP"), Status::passed);
+  EXPECT_EQ(two("EINVAL"), Status::needs);
 }
 
 /// What the interface permits beside a wrong answer is what it permits as things are.
