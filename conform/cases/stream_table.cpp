@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/bits.h"
 #include "conform/cases/directed.h"
@@ -204,6 +205,44 @@ void two_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
   cases.push_back(b.take());
 }
 
+/// A table of two levels that ends just before a StreamID, or just behind it. IHI 0070 5.1, 6.3.25.
+void edge_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned engine,
+               unsigned log2size, u64 span) {
+  constexpr unsigned split = 6;
+  const u32 sid = device.sids[engine];
+  CaseBuilder b(device,
+                fmt::format("stream table: two levels, StreamID {:#x} of {:#x}, Span {}", sid,
+                            u64{1} << log2size, span),
+                {.log2size = log2size, .two_level = true, .split = split});
+  const u64 array = b.memory(64 << split, 64 << split);
+  const spec::StreamTable table = spec::stream_table_of(
+      device.structures_pa, log2size | (split << 6) | (1U << 16), b.capabilities());
+  b.store(spec::l1std_address<u64>(table, sid), array | span);
+  // Beyond the end stands an STE that would be used.
+  const u64 place = array + 64 * (sid & mask(split - 1, 0));
+  b.store(place, spec::make_bypass_ste().dw[0]);
+  b.store(place + 8, spec::make_bypass_ste().dw[1]);
+  b.enable();
+  b.both(b.data(0x40), engine);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// By LOG2SIZE and by Span, of each engine: which sizes end beside its StreamID is the device's.
+void edge_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (unsigned e = 0; e < device.sids.size(); ++e) {
+    const u32 sid = device.sids[e];
+    const auto holds_it = static_cast<unsigned>(std::bit_width(sid));
+    edge_case(device, cases, e, holds_it, 7);
+    if (sid != 0) edge_case(device, cases, e, holds_it - 1, 7);
+    const u64 index = sid & mask(5, 0);
+    const auto span = static_cast<u64>(std::bit_width(index));  // of the half that it is not in
+    if (span == 0) continue;
+    edge_case(device, cases, e, 11, span);
+    edge_case(device, cases, e, 11, span + 1);
+  }
+}
+
 /// It becomes valid, and goes again.
 void l1std_case(const DeviceIdentity& device, std::vector<Case>& cases, const char* by,
                 const spec::Command& cfgi) {
@@ -236,6 +275,7 @@ void two_level_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   two_level_case(device, cases, 6, 8, true);   // beyond SPLIT + 1
   two_level_case(device, cases, 6, 12, true);  // reserved
   two_level_case(device, cases, 8, 31, true);
+  edge_cases(device, cases);
   l1std_case(device, cases, "", spec::cmd_cfgi_ste(device.sids[0], false));
   l1std_case(device, cases, ", CFGI_STE_RANGE", spec::cmd_cfgi_ste_range(device.sids[0], 6));
   l1std_case(device, cases, ", CFGI_ALL", spec::cmd_cfgi_all());
