@@ -126,10 +126,16 @@ DeviceRules::Features DeviceRules::why_refused(const spec::Outcome& refusal, con
 DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   const spec::Capabilities& caps = caches_.capabilities();
   TableReader reader{caches_.memory(), absent_first_, absent_bytes_};
-  const spec::SmmuState state{
+  spec::SmmuState state{
       .caps = caps, .streams = caches_.stream_table(), .smmuen = true, .e2h = caches_.e2h()};
   Plain result;
   result.outcome = spec::untranslated_transaction(reader, state, access);
+  if (result.outcome.kind == OutcomeKind::fault && result.outcome.rule == rule::S1_PERMISSION) {
+    TableReader again{caches_.memory(), absent_first_, absent_bytes_};
+    state.sets_af_of_refused = true;
+    const spec::Outcome other = spec::untranslated_transaction(again, state, access);
+    if (!other.same(result.outcome)) result.other = other;
+  }
   result.known = !reader.unknown && result.outcome.kind != OutcomeKind::any;
   result.aborts = reader.aborts;
   if (reader.cd_words != 0 && reader.ste.s1cdmax() != 0 && caps.ssidsize == 0) {

@@ -212,12 +212,12 @@ void DeviceRules::access(const trace::Dma& dma) {
     judged = caches_.nested().outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
   } else if (within || !modelled) {
     judged = translating && memory.known && !changed_since_enabled_;
-    allowed.assign(1, memory.outcome);
+    allowed = memory.outcomes();
   }
   // Nor does it know of memory that is not there.
   if (memory.aborts) {
     judged = memory.known && !changed_since_enabled_;
-    allowed.assign(1, memory.outcome);
+    allowed = memory.outcomes();
   }
   const bool any =
       std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::any; });

@@ -120,7 +120,14 @@ class DeviceRules {
     bool known = false;
     bool aborts = false;  ///< a fetch ends in an external abort
     spec::Outcome outcome;
+    /// Of hardware that sets AF of a leaf that refuses the access: what stage 2 has against it.
+    std::optional<spec::Outcome> other{};
     Features features{};  ///< what is special about the access, the STE or the descriptor
+    [[nodiscard]] std::vector<spec::Outcome> outcomes() const {
+      std::vector<spec::Outcome> all{outcome};
+      if (other) all.push_back(*other);
+      return all;
+    }
   };
 
   [[nodiscard]] Plain plain(const spec::Access& access) const;

@@ -83,6 +83,16 @@ constexpr bool takes_update(Memory& memory, Flag<u64> updates) {
   return true;
 }
 
+/// Rights are refused, and AF is 0: hardware may set it all the same (IHI 0070 3.13.2). Memory that
+/// is walked as by hardware that does so has update_refused(), and may refuse that first.
+template <class Memory>
+constexpr bool takes_update_of_refused(Memory& memory, Flag<u64> may_set_af) {
+  if constexpr (requires { memory.update_refused(); }) {
+    return !may_set_af.value || memory.update_refused();
+  }
+  return true;
+}
+
 /// The whole walk. `memory.read(W address)` gives std::optional<W>; nothing is an external abort.
 /// `rights(leaf)` is check_access() or check_ats_access(). Descriptors are taken as little-endian;
 /// who has ENDI = 1 swaps in `read`.
@@ -107,6 +117,11 @@ constexpr WalkResult<W> walk_stage1(Memory& memory, const Regime<W>& regime, W v
     if (const auto* fault = std::get_if<Fault>(&next)) return *fault;
     if (const auto* leaf = std::get_if<Leaf<W>>(&next)) {
       const AccessResult<W> result = rights(*leaf);
+      if constexpr (std::is_same_v<W, u64>) {
+        if (!takes_update_of_refused(memory, result.may_set_af)) {
+          return Fault{rule::S1_WALK_FETCH, EventType::f_walk_eabt, level};
+        }
+      }
       if (result.fault) return *result.fault;
       if constexpr (std::is_same_v<W, u64>) {
         if (!takes_update(memory, result.sets_af | result.sets_dirty)) {

@@ -22,6 +22,8 @@ struct SmmuState {
   bool e2h = false;
   bool rec_cfg_ats = false;
   bool recinvsid = false;
+  /// It sets AF of a leaf of stage 1 that refuses the access, which is open. IHI 0070 3.13.2.
+  bool sets_af_of_refused = false;
 };
 
 /// Whose word is read: a source may tell them apart.

@@ -155,8 +155,14 @@ void NestedAccesses::through_its_stage1(const Access& access, const Ste<u64>& st
     if (passed.kind == OutcomeKind::fault) return add_distinct(found, passed);
     through_its_stage2(access, way, passed, found);
   };
-  Users memory(words, ste, caps_, true, kind);
-  goes_on(translate_stage1(memory, context, way.overrides, access, kind, false));
+  // A leaf without the right may get its AF all the same, if stage 2 lets it be written.
+  for (const bool eager : {false, true}) {
+    Users memory(words, ste, caps_, true, kind);
+    if (eager) memory.set_af_of_refused();
+    const Outcome met = translate_stage1(memory, context, way.overrides, access, kind, false);
+    goes_on(met);
+    if (met.kind != OutcomeKind::fault || met.rule != rule::S1_PERMISSION) break;
+  }
   const Regime<u64>& regime = context.regime;
   std::vector<Candidate> cached;
   collect_told(tag_of(regime), Lookups::looked_up(regime, access.va), cached);

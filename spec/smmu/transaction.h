@@ -128,6 +128,11 @@ struct DescriptorReader {
   {
     return source.update(place);
   }
+  bool update_refused()
+    requires requires(Source s) { s.update_refused(u64{0}); }
+  {
+    return source.update_refused(place);
+  }
 };
 
 /// Memory as stage 1 sees it: by intermediate addresses where there is stage 2, and by physical
@@ -166,6 +171,12 @@ class Intermediate {
     if (reached.kind == OutcomeKind::fault) refused_ = reached;
     return reached.kind != OutcomeKind::fault;
   }
+
+  /// AF of a leaf that refuses the access: whether hardware sets it is open (IHI 0070 3.13.2), and
+  /// where it does stage 2 may refuse that before stage 1's fault is told (DDI 0487,
+  /// AArch64.S1Translate). By default it does not.
+  bool update_refused(u64 address) { return !sets_af_of_refused_ || update(address); }
+  void set_af_of_refused() { sets_af_of_refused_ = true; }
 
   /// Stage 1 lets the transaction pass: `dirties`, its leaf becomes dirty. For sources that ask.
   void stage1_passed(bool dirties) {
@@ -234,6 +245,7 @@ class Intermediate {
   bool swaps_ = false;
   AccessKind seen_;
   std::optional<Outcome> refused_{};
+  bool sets_af_of_refused_ = false;
   u64 page_ = 0;
 };
 
@@ -309,6 +321,7 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
   const AccessKind kind =
       effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, stream.overrides);
   Intermediate<Source> memory(source, ste, smmu.caps, stream.stage2, kind);
+  if (smmu.sets_af_of_refused) memory.set_af_of_refused();
   if (!stream.cd) {
     const bool is_ipa = stream.skips_stage1 || stream.stage2;
     Outcome passed = bypass_outcome(smmu.caps, is_ipa, stream.overrides, stream.input, access);

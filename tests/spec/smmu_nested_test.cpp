@@ -313,6 +313,29 @@ TEST_F(Nested, UpdatesOfDescriptorsAreWrites) {
   EXPECT_EQ(outcome(va, AccessType::write).kind, OutcomeKind::translation);
 }
 
+/// Whether AF of a leaf that refuses the access is set is open; who sets it asks stage 2 first.
+/// 3.13.2; DDI 0487, AArch64.S1Translate.
+TEST_F(Nested, UpdatesOfWhatIsRefusedMayBeRefused) {
+  state_.caps.httu = 3;
+  const u64 table = tables + 0x2000;
+  words_[far + cd_ipa] |= u64{1} << 43;  // HA
+  map(table, page & ~u64{0x80});         // read-only
+  stage1_leaf(data | 0x3c3);             // AF = 0, read-only
+  const auto written = [&](bool eager) {
+    state_.sets_af_of_refused = eager;
+    return outcome(va, AccessType::write);
+  };
+  EXPECT_EQ(written(false).rule, rule::S1_PERMISSION);
+  EXPECT_FALSE(written(false).stage2);
+  expect_fault(written(true), EventType::f_permission, Stage2Input::stage1_update,
+               table + 8 * (va >> 12), leaf_of(table));
+  map(table);
+  EXPECT_FALSE(written(true).stage2) << "stage 2 lets it be written";
+  map(table, page & ~u64{0x80});
+  stage1_leaf(data | 0x7c3);
+  EXPECT_FALSE(written(true).stage2) << "AF is 1 already";
+}
+
 TEST_F(Nested, FlagsOfTableDescriptorsAreWrittenToo) {
   state_.caps.httu = 3;
   words_[far + cd_ipa] |= u64{1} << 43;     // HA
