@@ -111,12 +111,19 @@ void names_free_case(const DeviceIdentity& device, std::vector<Case>& cases, boo
 }
 
 /// Commands that name another stream leave what waits, and its STAG: CMD_RESUME of each of the
-/// STAGs that it may have, CMD_STALL_TERM of a stream that ends what it sends.
+/// STAGs that it may have, CMD_STALL_TERM of a stream that ends what it sends. What is ended shows
+/// where its STAG is given again, which may be late; what tries again is recorded anew at once.
 void other_stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   constexpr u64 stags = 16;
-  for (const bool by_name : {true, false}) {
-    CaseBuilder b = stalling(
-        device, by_name ? "CMD_RESUME of another stream" : "CMD_STALL_TERM of another stream");
+  struct Way {
+    const char* name;
+    bool by_name, retries;
+  };
+  for (const auto& [name, by_name, retries] :
+       {Way{"CMD_RESUME of another stream", true, false},
+        Way{"CMD_RESUME of another stream, which tries again", true, true},
+        Way{"CMD_STALL_TERM of another stream", false, false}}) {
+    CaseBuilder b = stalling(device, name);
     for (unsigned round = 0; round < 3; ++round) {
       for (u64 i = 0; i < 3; ++i) b.access(0x1000 * (1 + i + 3 * round));
       b.poll();
@@ -136,7 +143,8 @@ void other_stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
         ends.op = by_name ? spec::Opcode::resume : spec::Opcode::stall_term;
         ends.sid = b.sid(1);
         ends.stag = i;
-        ends.ab = by_name;
+        ends.ac = retries;
+        ends.ab = by_name && !retries;
         b.command(ends);
       }
       b.sync();
