@@ -176,6 +176,7 @@ void table_permissions(const DeviceIdentity& device, std::vector<Case>& cases) {
           LeafBits bits;
           bits.writable = writable;
           b.map(root, 0x1000, b.data(), 3, bits);
+          b.map(root, 0x3000, b.data(), 3, bits);
           const u64 table = b.entry(root, Granule::g4k, 25, 0x1000, level);
           b.store(table, b.word(table) | (ap << 61));
           spec::Cd<u64> cd = b.plain_cd(root);
@@ -185,6 +186,7 @@ void table_permissions(const DeviceIdentity& device, std::vector<Case>& cases) {
           b.enable();
           b.both(0x1000);
           b.access(0x2000, true);  // nothing there: a fault of the walk, not of permissions
+          b.both(0x3000);          // behind what is cached of the tables
           b.poll();
           cases.push_back(b.take());
         }

@@ -214,7 +214,9 @@ void edge_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
                 fmt::format("stream table: two levels, StreamID {:#x} of {:#x}, Span {}", sid,
                             u64{1} << log2size, span),
                 {.log2size = log2size, .two_level = true, .split = split});
-  const u64 array = b.memory(64 << split, 64 << split);
+  // It is aligned to its own size, and to nothing larger. IHI 0070 5.1.
+  constexpr u64 largest = u64{64} << split;
+  const u64 array = b.memory(2 * largest, largest) + largest - (u64{64} << (span - 1));
   const spec::StreamTable table = spec::stream_table_of(
       device.structures_pa, log2size | (split << 6) | (1U << 16), b.capabilities());
   b.store(spec::l1std_address<u64>(table, sid), array | span);

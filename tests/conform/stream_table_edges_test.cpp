@@ -27,6 +27,7 @@ TEST(StreamTableEdges, LieBesideEachStreamId) {
   stream_table_cases(device, cases);
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
   Asked sizes, spans;
+  bool own_alignment = false;  // an array that is aligned to its own size alone
   for (const Case& one : cases) {
     std::map<u64, u64> words;
     u32 config = 0;
@@ -42,8 +43,12 @@ TEST(StreamTableEdges, LieBesideEachStreamId) {
       if (first == words.end()) continue;
       sizes.emplace(sid, bits(config, 5, 0));
       spans.emplace(sid, bits(first->second, 4, 0));
+      const u64 size = u64{64} << bits(first->second, 4, 0) >> 1;
+      const u64 array = first->second & ~mask(5, 0);
+      own_alignment |= size != 0 && array % size == 0 && bits(array, 11, 6) != 0;
     }
   }
+  EXPECT_TRUE(own_alignment);
   for (const u32 sid : device.sids) {
     const u64 bits_of_it = static_cast<u64>(std::bit_width(sid));
     EXPECT_TRUE(sizes.contains({sid, bits_of_it})) << sid;
