@@ -101,12 +101,20 @@ void change(InterfaceState& s) { s.trail.set(s.changes, s.changes + 1); }
 /// Whether something may cache what stands in the user's memory.
 bool is_watched(const InterfaceState& s, u32 parent) { return s.spaces[parent].used != 0; }
 
-/// Those that are on a route of the user's, or may be.
-u64 devices_of(const InterfaceState& s, u32 parent) {
+/// Nothing outside of what the structure says is cached. IHI 0070 3.21.1.
+bool may_lead_to(const UserRoute& route, u64 entry) {
+  if (route.kind != UserRoute::Kind::stage1 || route.table) return false;
+  const u64 bytes = u64{route.entry_bytes} << route.pasid_bits;
+  return !route.linear || (entry >= route.entries && entry - route.entries < bytes);
+}
+
+/// Those that are on a route of the user's which leads to the entry, or may be.
+u64 devices_led_to(const InterfaceState& s, u32 parent, u64 entry) {
   u64 bits = 0;
   for (u32 device = 0; device < s.devices.size(); ++device) {
-    bool its = parent_of(s, s.devices[device].domain) == parent || s.devices[device].ghosts != 0;
-    if (its) bits |= device_bit(device);
+    const u32 domain = s.devices[device].domain;
+    const bool its = parent_of(s, domain) == parent && may_lead_to(route_of(s, domain), entry);
+    if (its || s.devices[device].ghosts != 0) bits |= device_bit(device);
   }
   return bits;
 }
@@ -166,7 +174,7 @@ bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content
   for_each_context(s, index, [&](u32 i) {
     const UserContext& context = s.user_contexts[i];
     if (context.entry != entry || context.changes != 0) return;
-    if (const u64 cached_by = devices_of(s, index); cached_by != 0) {
+    if (const u64 cached_by = devices_led_to(s, index, entry); cached_by != 0) {
       UserContext& old = s.user_contexts.edit(s.trail, i);
       old.changes = s.changes;
       old.cached_by = cached_by;

@@ -195,6 +195,19 @@ TEST_F(SvaNested, an_entry_stays_until_its_command) {
   EXPECT_EQ(met(0x1000, substream(1)), "P0");
 }
 
+/// Of a structure that is made while another one is in use nothing is cached.
+TEST_F(SvaNested, an_entry_beyond_the_structure_is_not_cached) {
+  ok(nested(s2, cds, 0), n);
+  ok(on(CallKind::attach, n));
+  state.user_sets_entry(s2, cds + 64, {.kind = UserEntryKind::garbage});
+  state.user_sets_entry(s2, cds + 64, {.kind = UserEntryKind::table, .root = root, .asid = 1});
+  state.user_sets_entry(s2, cds, {.kind = UserEntryKind::garbage});
+  EXPECT_EQ(met(0x1000), "bad entry | P0") << "its own is";
+  ok(nested(s2, cds + 64, 0), n + 1);
+  ok(on(CallKind::attach, n + 1));
+  EXPECT_EQ(met(0x1000), "P0");
+}
+
 TEST_F(SvaNested, a_table_that_nothing_looks_at_is_of_either_kind) {
   for (const DomainKind kind : {DomainKind::nested, DomainKind::nested_pasid}) {
     Call call = nested(s2, Format::bypassing, 0);
