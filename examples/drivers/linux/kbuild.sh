@@ -13,6 +13,7 @@ quietly() {
     fail "$named does not build as ARCH=um LLVM=-19; all that it said: $work/iommucheck.log"
   }
 }
+jobs=${IOMMUCHECK_JOBS:-$(nproc)}
 kbuild() { quietly make -C "$tree" O="$work" ARCH=um LLVM=-19 "$@"; }
 
 # put FILE: standard input, as it is, if it is not there already (kbuild goes by dates).
@@ -54,7 +55,7 @@ begin_kbuild() {
   done
   if [ ! -f "$work/include/generated/autoconf.h" ]; then
     kbuild KCONFIG_ALLCONFIG="$3" allnoconfig
-    kbuild prepare
+    kbuild -j"$jobs" prepare
   fi
   grep -q '^CONFIG_ARM_SMMU_V3=y' "$work/.config" || fail "$named has no CONFIG_ARM_SMMU_V3 for ARCH=um: see $work/.config"
   # What the driver asks of an arm64 CPU (prelude.h has the rest): none of it is there.
@@ -106,7 +107,7 @@ compile() {
          fi ;;
     esac
   done
-  kbuild -j"${IOMMUCHECK_JOBS:-$(nproc)}" "${flags[@]}" "${objects[@]}"
+  kbuild -j"$jobs" "${flags[@]}" "${objects[@]}"
 }
 # shellcheck disable=SC2034 # for who sources this
 libraries="lib/xarray.o lib/idr.o lib/radix-tree.o lib/rbtree.o lib/bitmap.o lib/find_bit.o lib/hweight.o lib/list_sort.o lib/sort.o"
