@@ -240,6 +240,18 @@ static struct iommu_domain* make_identity(struct device* device, int* is_static)
 #endif
 }
 
+static struct iommu_domain* make_blocked(struct device* device) {
+#ifdef HAVE_BLOCKED_DOMAIN
+  const struct iommu_ops* ops = device->iommu->iommu_dev->ops;
+#ifdef HAVE_DOMAIN_OWNER
+  ops->blocked_domain->owner = ops;
+#endif
+  return ops->blocked_domain;
+#else
+  return NULL;
+#endif
+}
+
 static int door_domain_alloc(void* self, const struct iommucheck_domain_params* params,
                              iommucheck_handle* handle) {
   struct device* device = any_device();
@@ -257,6 +269,9 @@ static int door_domain_alloc(void* self, const struct iommucheck_domain_params* 
     domain = make_paging(device);
   } else if (params->kind == IOMMUCHECK_DOMAIN_IDENTITY) {
     domain = make_identity(device, &domains[i].is_static);
+  } else if (params->kind == IOMMUCHECK_DOMAIN_BLOCKED && IS_ENABLED(HAVE_BLOCKED_DOMAIN)) {
+    domain = make_blocked(device);
+    domains[i].is_static = 1;
   } else {
     return IOMMUCHECK_NOT_BUILT;
   }

@@ -124,11 +124,12 @@ static int door_attach_pasid(void* self, iommucheck_handle handle, u32 number, u
       pasid >> one->config->ssid_bits != 0) {
     return -IOMMUCHECK_EINVAL;
   }
-  if (!is_paging(domain)) return -IOMMUCHECK_EOPNOTSUPP;
+  if (domain->type == IOMMU_DOMAIN_IDENTITY) return -IOMMUCHECK_EOPNOTSUPP;
   for (i = 0; i < machine.config->device_count; ++i) { /* a group has no PASIDs */
     const struct iommucheck_device* other = machine.config->devices[i];
     if (other != one->config && other->group == one->config->group) return -IOMMUCHECK_EINVAL;
   }
+  if (!is_paging(domain)) return IOMMUCHECK_NOT_BUILT; /* a PASID is blocked by its detach */
   found = find_place(number, pasid);
   if (found >= 0) return pasids.places[found].domain == handle ? 0 : IOMMUCHECK_NOT_BUILT;
   while (place < PLACES && pasids.places[place].domain != 0) ++place;
