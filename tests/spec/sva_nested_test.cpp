@@ -202,7 +202,7 @@ TEST_F(SvaNested, an_entry_beyond_the_structure_is_not_cached) {
   state.user_sets_entry(s2, cds + 64, {.kind = UserEntryKind::garbage});
   state.user_sets_entry(s2, cds + 64, {.kind = UserEntryKind::table, .root = root, .asid = 1});
   state.user_sets_entry(s2, cds, {.kind = UserEntryKind::garbage});
-  EXPECT_EQ(met(0x1000), "bad entry | P0") << "its own is";
+  EXPECT_EQ(met(0x1000), "P0 | bad entry") << "its own is";
   ok(nested(s2, cds + 64, 0), n + 1);
   ok(on(CallKind::attach, n + 1));
   EXPECT_EQ(met(0x1000), "P0");
