@@ -208,7 +208,7 @@ class Needs {
   static bool is_refused(const Invoke& invoke) {
     return !invoke.results.empty() &&
            std::ranges::all_of(invoke.results, [](const scenario::Value& one) {
-             return one.is_word("EOPNOTSUPP");
+             return status_of(one.word).value_or(spec::sva::Status::ok) != spec::sva::Status::ok;
            });
   }
 
