@@ -76,14 +76,21 @@ void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned
   constexpr unsigned tsz = 25;
   constexpr u64 fields = 4;  // PXNTable, UXNTable, APTable[0], APTable[1]
   // By the walk, and behind what may be cached of its tables, of level 2 and of level 1.
-  constexpr u64 pages[] = {0, 0x1000, u64{1} << 21};
+  // What users may write, privileged code may not execute: what PXNTable takes away shows at a page
+  // that they may not.
+  constexpr struct {
+    u64 at;
+    bool user = true;
+  } pages[] = {{0}, {0x1000}, {u64{1} << 21}, {0x2000, false}, {0x3000, false}};
   CaseBuilder b(device, fmt::format("attributes: tables at level {} of TTB{}, HAD0 = {}, HAD1 = {}",
                                     level, upper, had & 1, had >> 1));
   const u64 roots[] = {b.root(Granule::g4k, tsz), b.root(Granule::g4k, tsz)};
   const u64 base = upper == 0 ? 0 : ~mask(63 - tsz, 0);
   for (u64 i = 0; i <= fields; ++i) {  // the last one has none of them
     const u64 va = i << 30 | 0x1000;
-    for (const u64 beside : pages) b.map(roots[upper], va + beside, b.data(0x1000 * i));
+    for (const auto& page : pages) {
+      b.map(roots[upper], va + page.at, b.data(0x1000 * i), spec::last_level, {.user = page.user});
+    }
     if (i == fields) continue;
     const u64 place = b.entry(roots[upper], Granule::g4k, tsz, va, level);
     b.store(place, b.word(place) | u64{1} << (59 + i));
@@ -95,10 +102,10 @@ void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
   b.enable();
-  for (const u64 beside : pages) {
-    for (u64 i = 0; i <= fields; ++i) b.all_accesses(base + (i << 30 | 0x1000) + beside);
+  for (const auto& page : pages) {
+    for (u64 i = 0; i <= fields; ++i) b.all_accesses(base + (i << 30 | 0x1000) + page.at);
+    b.poll();
   }
-  b.poll();
   cases.push_back(b.take());
 }
 

@@ -305,6 +305,15 @@ void nested_stage1_cases(const DeviceIdentity& device, std::vector<Case>& cases)
     tag.b.ste(0, tag.ste());
     cases.push_back(asked(tag.b, {Guest::va | u64{0x5a} << 56, Guest::va}));
   }
+  Guest far(device, "each bit of the last index");
+  std::vector<u64> each{Guest::va};
+  for (unsigned bit = 12; bit < 21; ++bit) {
+    each.push_back(Guest::va ^ pow2(bit));
+    far.leaf(each.back(), Guest::data_ipa + 0x1000);
+  }
+  far.b.cd_at(far.cd_pa, far.cd);
+  far.b.ste(0, far.ste());
+  cases.push_back(asked(far.b, each));
   Guest bad(device, "the CD is not valid");
   bad.cd.dw[0] &= ~(u64{1} << 31);
   bad.add_to(cases);
