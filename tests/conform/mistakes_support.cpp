@@ -261,7 +261,7 @@ std::vector<Mistake> of_configuration() {
                            const bool its = starts(kind, Structure::cd, pa, 2);
                            return its ? with_bits(word, 1, 1, bits(c.word(pa - 8), 1, 1)) : word;
                          }));
-  all.back().kinds = 4;
+  all.back().kinds = 5;
   all.push_back(of_fetch("TTB is a multiple of 4 KiB", "5.4 (TTB0)", rule::TRANSLATION_RESULT,
                          "walk: a root*", [](Context&, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::cd, pa, 1) ||
