@@ -74,6 +74,10 @@ struct CheckOptions {
   /// Names of features (novelty.h) that are not new any more; may be null.
   std::shared_ptr<const std::set<std::string, std::less<>>> seen;
   static constexpr u32 jobs_max = 256;
+  /// Sequences of a part (check/parts.h), at least 1. Each part boots the driver anew, which only
+  /// one that leaves something of a case behind can tell.
+  u64 part_size = default_part_size;
+  static constexpr u64 default_part_size = 2048;  ///< 8 machines have their turn in it
   u32 jobs = 1;  ///< 1..jobs_max processes side by side; the result is the same for any number
   double hang_seconds = 10;                  ///< without progress of a plug-in
   std::shared_ptr<DriverCoverage> coverage;  ///< where it is noted; null: nobody asks

@@ -12,9 +12,6 @@ namespace iommucheck::oracle {
 
 class Merge {
  public:
-  /// Sequences of a part: 8 machines have their turn in it.
-  static constexpr u64 part_size = 8 * MachinePlan::sequences_each;
-
   /// `options` outlives it.
   explicit Merge(const CheckOptions& options);
   Merge(const Merge&) = delete;
@@ -64,6 +61,7 @@ class Merge {
   [[nodiscard]] std::string folder_of(u64 number) const;
 
   const CheckOptions& options_;
+  u64 part_size_;
   std::string folder_;  // for traces, until it is known which are wanted; empty: none are written
   CheckResult result_;
   Tally tally_;

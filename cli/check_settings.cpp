@@ -21,6 +21,13 @@ u32 processors() {
   return std::clamp<u32>(static_cast<u32>(CPU_COUNT(&allowed)), 1, oracle::CheckOptions::jobs_max);
 }
 
+/// Of a short run the parts are smaller, so that there are several to run side by side, whatever
+/// the number of jobs: the result does not depend on that.
+u64 part_size_of(u64 runs) {
+  constexpr u64 whole = oracle::CheckOptions::default_part_size;
+  return runs != 0 && runs <= 4 * whole ? whole / 4 : whole;
+}
+
 }  // namespace
 
 std::string check_machine(const CheckCommand& options) {
@@ -45,6 +52,7 @@ oracle::CheckOptions check_settings(const CheckCommand& options) {
   settings.out_directory = options.out;
   settings.findings_max = options.findings;
   settings.jobs = options.jobs != 0 ? options.jobs : processors();
+  settings.part_size = part_size_of(options.runs);
   settings.hang_seconds = options.hang_seconds;
   settings.steps_max = options.hang_steps;
   settings.shrink = !options.no_shrink;

@@ -57,7 +57,7 @@ class Corpus : public testing::Test {
 };
 
 TEST_F(Corpus, IsTheSameForAnyNumberOfProcesses) {
-  options_.sequences = Merge::part_size + 200;
+  options_.sequences = CheckOptions::default_part_size + 200;
   std::vector<std::string> of_one;
   for (const u32 jobs : {1U, 3U}) {
     std::filesystem::remove_all(folder_);

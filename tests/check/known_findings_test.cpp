@@ -65,7 +65,7 @@ class Known : public testing::Test {
 };
 
 TEST_F(Known, AllThatIsKnownIsNoViolation) {
-  options_.sequences = Merge::part_size + 300;  // several parts
+  options_.sequences = CheckOptions::default_part_size + 300;  // several parts
   const CheckResult first = check(options_);
   ASSERT_THAT(first.findings, SizeIs(Gt(1U)));
   EXPECT_EQ(end_of(options_, first).verdict(), Verdict::violated);

@@ -73,7 +73,7 @@ TEST(Parts, OfTheBuiltinDriverAreTheSameForAnyNumberOfProcesses) {
   options.machine = "drawn";
   options.seed = 11;
   options.first_sequence = 1000;
-  options.sequences = 2 * Merge::part_size + 77;
+  options.sequences = 2 * CheckOptions::default_part_size + 77;
   is_the_same_for_any_number(options);
 }
 
@@ -82,7 +82,7 @@ TEST(Parts, OfADriverThatBreaksManyRulesAreToo) {
   options.driver = museum("tlbi_wrong_asid");
   options.machine = "drawn";
   options.seed = 3;
-  options.sequences = 3 * Merge::part_size;
+  options.sequences = 3 * CheckOptions::default_part_size;
   for (const u32 findings : {1U, 2U, 3U}) {
     options.findings_max = findings;
     is_the_same_for_any_number(options);
@@ -98,7 +98,7 @@ struct Made {
 class Merging : public testing::Test {
  protected:
   Merging() {
-    options.sequences = 4 * Merge::part_size;
+    options.sequences = 4 * CheckOptions::default_part_size;
     options.findings_max = 2;
   }
   static Expected<Part> part(const CheckOptions& its, const Made& made) {
@@ -129,7 +129,7 @@ TEST_F(Merging, APartThatDidNotKnowWhatWasFoundIsRunAgain) {
   const auto result = all.result(1);
   ASSERT_TRUE(result);
   EXPECT_THAT(result->findings, SizeIs(2));
-  EXPECT_EQ(result->sequences, 2 * Merge::part_size);
+  EXPECT_EQ(result->sequences, 2 * CheckOptions::default_part_size);
 }
 
 TEST_F(Merging, WhereToGoOnIsBehindTheLastSequenceWithoutAGap) {
@@ -139,20 +139,20 @@ TEST_F(Merging, WhereToGoOnIsBehindTheLastSequenceWithoutAGap) {
   EXPECT_TRUE(all.take(part(*all.options_of(2, {}, 0), {})));
   const auto result = all.result(1);
   ASSERT_TRUE(result);
-  EXPECT_EQ(result->next_sequence, 2 * Merge::part_size - 100);
-  EXPECT_EQ(result->sequences, 3 * Merge::part_size - 100);
+  EXPECT_EQ(result->next_sequence, 2 * CheckOptions::default_part_size - 100);
+  EXPECT_EQ(result->sequences, 3 * CheckOptions::default_part_size - 100);
 }
 
 TEST_F(Merging, PartsCoverTheRunAndNoMore) {
   options.first_sequence = 100;
-  options.sequences = Merge::part_size;
+  options.sequences = CheckOptions::default_part_size;
   const Merge all(options);
   const auto first = all.options_of(0, {}, 0);
   const auto second = all.options_of(1, {}, 0);
   ASSERT_TRUE(first && second);
   EXPECT_EQ(first->first_sequence, 100U);
-  EXPECT_EQ(first->sequences, Merge::part_size - 100);
-  EXPECT_EQ(second->first_sequence, Merge::part_size);
+  EXPECT_EQ(first->sequences, CheckOptions::default_part_size - 100);
+  EXPECT_EQ(second->first_sequence, CheckOptions::default_part_size);
   EXPECT_EQ(second->sequences, 100U);
   EXPECT_FALSE(all.options_of(2, {}, 0));
 }
@@ -188,7 +188,7 @@ TEST(Parts, ComeBackFromBytesAndDamageIsNoPart) {
 TEST(Parts, AProcessThatIsKilledIsToldAndBlamesNobody) {
   CheckOptions options;
   options.jobs = 2;
-  options.sequences = 8 * Merge::part_size;
+  options.sequences = 8 * CheckOptions::default_part_size;
   const pid_t here = ::getpid();
   const auto result = run_parts(options, [&](const CheckOptions& part) -> Expected<Part> {
     if (part.first_sequence != 0 && ::getpid() != here) ::kill(::getpid(), SIGKILL);
