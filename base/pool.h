@@ -2,7 +2,6 @@
 // Containers whose every change goes through a trail. Elements never move.
 #pragma once
 
-#include <bit>
 #include <cassert>
 #include <memory>
 #include <vector>
@@ -28,22 +27,6 @@ class TrailArray {
     T& element = (*this)[i];
     trail.save_object(element);
     return element;
-  }
-
-  /// visit(i) for each element that equals `value`, in their order. Eight are compared at a time,
-  /// without a branch between them: few are met.
-  template <class Visit>
-  void for_each_equal(const T& value, Visit&& visit) const {
-    constexpr u32 width = 8;
-    for (u32 first = 0, end = size(); first < end; first += width) {
-      const T* const part = &chunks_[first >> chunk_lg2][first & chunk_mask];
-      unsigned equal = 0;
-      for (u32 n = 0; n < width; ++n) equal |= static_cast<unsigned>(part[n] == value) << n;
-      for (; equal != 0; equal &= equal - 1) {
-        const u32 i = first + static_cast<u32>(std::countr_zero(equal));
-        if (i < end) visit(i);
-      }
-    }
   }
 
   u32 push(Trail& trail, const T& value) {

@@ -469,13 +469,24 @@ bool memory_forms(const CachesView& of, u32 sid, std::optional<u32> ssid, u32 re
   return !context.illegal && its == context.regime;
 }
 
+/// Numbers of all that is cached for a stream, in their order.
+static std::vector<u32> words_of_stream(const ConfigCache& config, u32 sid) {
+  std::vector<u32> found;
+  for (const ConfigKind kind :
+       {ConfigKind::l1std, ConfigKind::ste, ConfigKind::l1cd, ConfigKind::cd}) {
+    config.for_each_of(kind, sid, [&](u32 i) { found.push_back(i); });
+  }
+  std::ranges::sort(found);
+  return found;
+}
+
 std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid,
                                     Misses misses) {
   std::vector<Cause> causes;
   std::vector<u32> latest;  // of each: the item of the word that was changed last
-  for (u32 i = 0; i < of.config.size(); ++i) {
+  for (const u32 i : words_of_stream(of.config, sid)) {
     const ConfigItem& item = of.config[i];
-    if (!item.serves(sid, of_substreams(item.kind) ? ssid.value_or(0) : item.ssid)) continue;
+    if (of_substreams(item.kind) && !item.serves(sid, ssid.value_or(0))) continue;
     const Content now = of.memory.newest(item.place + 8 * item.word);
     if (now == Content{item.value, (item.unknown & 1) != 0}) continue;
     const auto same = [&](const Cause& c) {

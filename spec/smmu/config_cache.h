@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/pool.h"
+#include "spec/smmu/config_keys.h"
 #include "spec/smmu/items.h"
 #include "spec/smmu/memory.h"
 
@@ -50,7 +51,7 @@ class ConfigCache {
   template <class Visit>
   void for_each_of(ConfigKind kind, u32 sid, Visit&& visit) const {
     const bool spans = kind == ConfigKind::l1std;
-    keys_.for_each_equal(key_of(kind, spans ? 0 : sid), [&](u32 i) {
+    keys_.for_each(key_of(kind, sid), [&](u32 i) {
       if (!spans || items_[i].serves(sid, 0)) visit(i);
     });
   }
@@ -76,11 +77,14 @@ class ConfigCache {
   [[nodiscard]] std::string consistent() const;
 
  private:
-  static u64 key_of(ConfigKind kind, u32 sid) { return u64{sid} << 8 | static_cast<u64>(kind); }
-  /// Only an L1STD serves several streams.
-  static u64 key_of(const ConfigItem& item) {
-    return key_of(item.kind, item.kind == ConfigKind::l1std ? 0 : item.sid);
+  /// Only an L1STD serves several streams: those of a span, which is one of 2^10 at most (SPLIT,
+  /// IHI 0070 6.3.25).
+  static u64 key_of(ConfigKind kind, u32 sid) {
+    constexpr unsigned widest_span_lg2 = 10;
+    const u32 first = kind == ConfigKind::l1std ? sid >> widest_span_lg2 : sid;
+    return u64{first} << 8 | static_cast<u64>(kind);
   }
+  static u64 key_of(const ConfigItem& item) { return key_of(item.kind, item.sid); }
 
   /// Frames know by how many regions they are part of configuration.
   void count_frames(const Region& region, bool more);
@@ -88,7 +92,7 @@ class ConfigCache {
   Trail& trail_;
   Memory& memory_;
   TrailArray<ConfigItem> items_;
-  TrailArray<u64> keys_;  ///< of each item: most look-ups ask for one structure of many
+  ConfigKeys keys_;  ///< of each item
   TrailArray<Region> regions_;
 };
 

@@ -267,7 +267,7 @@ void ConfigFills::cache_structure(const ConfigItem& tags) {
   for (unsigned w = 0; w < ste_words; ++w) {
     memory_.visible(tags.place + 8 * w, [&](Content c) { zeros &= !c.unknown && c.value == 0; });
   }
-  for (u32 i = 0; i < config_.size(); ++i) zeros &= config_[i].place != tags.place;
+  config_.for_each_of(tags.kind, tags.sid, [&](u32 i) { zeros &= config_[i].place != tags.place; });
   for (unsigned w = 0; w < (zeros ? 1 : ste_words); ++w) {
     const u64 pa = tags.place + 8 * w;
     ConfigItem word = tags;

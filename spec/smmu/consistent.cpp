@@ -118,6 +118,9 @@ std::string ConfigCache::consistent() const {
     auto wrong = differ([&] { return "the key of cached word " + std::to_string(i); },
                         key_of(items_[i]), keys_[i]);
     if (!wrong.empty()) return wrong;
+    u32 times = 0;
+    keys_.for_each(keys_[i], [&](u32 number) { times += number == i ? 1 : 0; });
+    if (times != 1) return "cached word " + std::to_string(i) + " is not found by its key, once";
   }
   std::map<u64, u64> count;
   for (u32 i = 0; i < regions_.size(); ++i) {
