@@ -129,7 +129,8 @@ Why left_by(const Cause& cause, EventIndex since) {
     case Kind::too_early: return Why::early;
     case Kind::not_complete: return Why::no_sync;
     case Kind::fetched_again: return Why::fetched_again;
-    case Kind::answered_later: return Why::answered_later;
+    case Kind::answered_later:
+      return cause.stored_at != 0 ? Why::answered_by_tlb : Why::answered_later;
     case Kind::combined_later: return Why::combined_later;
     case Kind::not_enabled: return Why::not_enabled;
   }

@@ -93,7 +93,8 @@ struct LeftOver {
     early,
     no_sync,
     fetched_again,
-    answered_later,
+    answered_later,   ///< by memory, through a configuration that was still there
+    answered_by_tlb,  ///< later, by a TLB entry that memory does not say any more
     combined_later,
     not_enabled,
   };

@@ -59,6 +59,7 @@ inline constexpr MemberName<LeftOver::Why> why_names[] = {
     {LeftOver::Why::no_sync, "no_sync", "no SYNC"},
     {LeftOver::Why::fetched_again, "fetched_again", "fetched again"},
     {LeftOver::Why::answered_later, "answered_later", "answered later"},
+    {LeftOver::Why::answered_by_tlb, "answered_by_tlb", "answered by the TLB"},
     {LeftOver::Why::combined_later, "combined_later", "combined later"},
     {LeftOver::Why::not_enabled, "not_enabled", "not enabled"},
 };
