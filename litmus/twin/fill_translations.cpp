@@ -81,6 +81,8 @@ class Walker {
   }
 
  protected:
+  /// A DMA that is done has marked it: whoever reads it now has it writable, and asks no more.
+  bool is_dirty_now(u64 pa) const { return state_.marks.contains({pa, true}); }
   /// A pointer that was filled through such a regime.
   virtual bool is_own(const Item& item) const = 0;
   virtual bool takes(u64 address) const = 0;
@@ -284,6 +286,11 @@ class Stage2Walker final : public Walker {
     item.device = word.device;
     item.cont = word.cont;
     item.nt = word.nt;
+    if (dirtyable && is_dirty_now(pa)) {
+      Item dirty = item;
+      dirty.rights2 = {word.readable, true, false, word.uxn};
+      add_group(dirty, word);
+    }
     if (dirtyable) item.source2 = pa;
     add_group(item, word);
   }
@@ -357,6 +364,11 @@ class Stage1Walker final : public Walker {
     item.device = word.device;
     item.cont = word.cont;
     item.nt = word.nt;
+    if (dirtyable && is_dirty_now(pa)) {
+      Item dirty = item;
+      dirty.rights = {true, false, word.user, word.uxn, word.pxn};
+      add_group(dirty, word);
+    }
     if (dirtyable) item.source = pa;
     add_group(item, word);
   }

@@ -277,10 +277,13 @@ class Endings {
     emit(std::move(text), std::move(used));
   }
 
-  /// Memory is reached; `marks` that make something dirty say so.
+  /// Memory is reached; `marks` that make something dirty say so. What a DMA that is done has
+  /// marked is dirty already: nothing is left to write, whatever software can read of it yet.
   void reach(u64 pa, bool device, std::vector<Item> used, std::set<Mark> marks) {
-    const auto is_dirty = [](const Mark& mark) { return mark.dirty; };
-    const bool dirty = std::ranges::any_of(marks, is_dirty);
+    const auto dirties = [&](const Mark& mark) {
+      return mark.dirty && !state_.marks.contains(mark);
+    };
+    const bool dirty = std::ranges::any_of(marks, dirties);
     emit(facts_.layout.name_of(pa, device) + (dirty ? "!dirty" : ""), std::move(used), pa,
          std::move(marks));
   }

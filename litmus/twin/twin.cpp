@@ -286,7 +286,8 @@ class Schedules {
     if (flight.translated) {
       State after = state;
       finish_flight(after, after.flights[index]);
-      if (!facts_.test->loads.empty()) settle(after);
+      const bool marks = !flight.marks.empty() || (flight.entry && !flight.entry->dirtied.empty());
+      if (marks || !facts_.test->loads.empty()) settle(after);
       explore(after, next);
       return;
     }
