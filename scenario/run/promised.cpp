@@ -89,7 +89,14 @@ Reachable promised(const spec::sva::Interface& interface, const Probing& probing
       case State::no_pasid: add_fault(set, "F.pasid"); break;
       case State::waits: add_fault(set, "F.wait"); break;
       case State::quiet: add_fault(set, "F.quiet"); break;
-      case State::outer_fault: add_fault(set, "F.s2unmapped"); break;
+      case State::outer_fault:
+        // Its own translation judges the access before stage 2 sees its output. IHI 0070 7.3.22.
+        if (permits(promise.prot, probing.access)) {
+          add_fault(set, "F.s2unmapped");
+        } else {
+          add_translation_fault(set, faults, "F.perm");
+        }
+        break;
       case State::bad_entry: add_fault(set, "F.badcd"); break;
       case State::within: add_fault(set, "?anything that the parent maps"); break;
       default: add_fault(set, "?a state that is not elementary");

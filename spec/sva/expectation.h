@@ -20,7 +20,7 @@ enum class State : u8 {
   quiet,         ///< terminated, a record is not owed: the process is gone, the number is held
   old_or_quiet,  ///< `pa` with `prot`, or quiet: the process exits, its handlers run
   several,       ///< alternatives() lists what may be
-  outer_fault,   ///< of a user's access: a translation fault of stage 2
+  outer_fault,   ///< of a user's access: a translation fault of stage 2, behind its own `prot`
   bad_entry,     ///< of a user's access: an entry of its PASID table that cannot be decoded
   within,        ///< of a user's access: anything inside of what the parent maps, or a fault
 };

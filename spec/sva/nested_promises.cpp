@@ -26,7 +26,7 @@ void through_parent(const InterfaceState& s, u32 parent, const Promise& inner, u
     const bool mapped = one.state == State::mapped;
     // Where stage 2 says Device, no stage 1 makes it anything else. IHI 0070 13.1.5.
     out.add(mapped ? Promise{State::mapped, one.pa, inner.prot | (one.prot & prot_device), one.prot}
-                   : Promise{.state = State::outer_fault});
+                   : Promise{.state = State::outer_fault, .prot = inner.prot});
   }
 }
 
@@ -62,6 +62,17 @@ bool is_there(const InterfaceState& s, u32 parent, u64 first, u64 last, u64 pa) 
   return !s.tickets.any() || !moves_in(s, parent, first, last);
 }
 
+/// The parent maps nothing of it, and nobody remembers that it did: no walk begins.
+bool is_gone(const InterfaceState& s, u32 parent, u64 first, u64 last) {
+  const Space& space = s.spaces[parent];
+  const bool left = s.forest.first_mapped_in(space.map, first, last).found ||
+                    s.forest.first_mapped_in(space.stale, first, last).found;
+  return !left && (!s.tickets.any() || !moves_in(s, parent, first, last));
+}
+
+/// A fetch for the user's translation ends in stage 2, whatever the access is.
+constexpr Promise of_fetch{.state = State::outer_fault, .prot = prot_access};
+
 }  // namespace
 
 namespace {
@@ -69,6 +80,9 @@ namespace {
 void table_promises(const InterfaceState& s, u32 parent, u32 table, u64 iova, FaultKind faults,
                     bool with_calls, Alternatives& out) {
   const Space& its = s.spaces[table];
+  // An address that the table has not got faults before anything is fetched.
+  const bool walks = its.input_bits >= 64 || iova >> its.input_bits == 0;
+  if (walks && is_gone(s, parent, its.added_first, its.added_last)) return out.add(of_fetch);
   if (!is_there(s, parent, its.added_first, its.added_last, its.table)) {
     return out.add({.state = State::within});
   }
@@ -113,7 +127,7 @@ void entry_promises(const InterfaceState& s, u32 device, u32 domain, u64 entry, 
     switch (context.kind) {
       case UserEntryKind::empty: return out.add(promise::nothing);
       case UserEntryKind::garbage: return out.add({.state = State::bad_entry});
-      case UserEntryKind::outside: return out.add({.state = State::outer_fault});
+      case UserEntryKind::outside: return out.add(of_fetch);
       case UserEntryKind::table:
         return table_promises(s, parent, context.table, iova, faults, with_calls, out);
     }
