@@ -91,6 +91,20 @@ TEST(CheckWorker, ALoopWithoutEndIsAHang) {
   expect_death(options, spec::rule::HANG_RETURNS, "does not return");
 }
 
+// What is slow is not accused: with more time the call returns.
+TEST(CheckWorker, ACallThatReturnsLateIsNoHang) {
+  CheckOptions options = options_for("late");
+  options.sequences = 100;
+  options.shrink = false;
+  const CheckResult result = check(options);
+  EXPECT_THAT(result.findings, IsEmpty());
+  EXPECT_EQ(result.sequences, options.sequences);
+  EXPECT_GE(result.without_verdict, 1U);
+  ASSERT_FALSE(result.gave_up.empty());
+  EXPECT_THAT(result.gave_up.front().bound, HasSubstr("--hang"));
+  std::filesystem::remove_all(options.out_directory);
+}
+
 TEST(CheckWorker, PollingWithoutEndIsAHangAndNeedsNoMemory) {
   CheckOptions options = options_for("poll");
   options.shrink = false;

@@ -3,6 +3,7 @@
  * it crashes, does not return, leaves, or keeps state where the checker does not see it. */
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define iommucheck_driver_entry simple_driver_entry
 #include "examples/simple_driver.c"
@@ -44,6 +45,16 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   static volatile u64 forever = 1;
   const struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
   while (result.bytes > 4 * PAGE && forever) forever = 1;
+  return result;
+}
+#elif defined(FAULT_late)
+/* Comes to its end, and later than one waits for it. */
+static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
+                                            uint64_t bytes) {
+  const struct iommucheck_result result = right_unmap(self, domain, iova, bytes);
+  const clock_t until = clock() + CLOCKS_PER_SEC * 2 / 5;
+  while (result.bytes > 4 * PAGE && clock() < until) {
+  }
   return result;
 }
 #elif defined(FAULT_poll)
