@@ -163,7 +163,7 @@ class Linux {
     check.machine = linux_machine;
     check.seed = options_.seed.value_or(1);
     check.seconds = options_.seconds;
-    check.runs = options_.runs.value_or(options_.seconds ? 0 : 2000);
+    check.runs = options_.runs.value_or(options_.seconds ? 0 : 4000);
     check.jobs = options_.jobs;
     check.hang_seconds = linux_hang_seconds;
     check.findings = options_.findings.value_or(linux_findings_max);

@@ -32,7 +32,7 @@ void add_linux(Commands& commands) {
   app.add_option("--seed", options.seed, "all randomness comes from it (1)")
       ->type_name("N")
       ->check(whole());
-  app.add_option("--runs", options.runs, "number of sequences (2000)")
+  app.add_option("--runs", options.runs, "number of sequences (4000)")
       ->type_name("N")
       ->check(whole(1, ~u64{0} - 1));
   app.add_option("--time", options.seconds, "seconds at most, of each revision")

@@ -3,7 +3,7 @@
 # Each fault of faults.txt, put into a copy of the tree's driver: whether something is found that is not known of the
 # tree's version. Ends with 0 if nine of ten are, and the tree without a fault is as known.
 #   faults.sh DIR [OUT [NAME...]]     DIR: a tree of Linux 6.12; OUT: reports (out/faults); NAME: these faults only
-# IOMMUCHECK: the command (iommucheck); IOMMUCHECK_RUNS: sequences of each (1000).
+# IOMMUCHECK: the command (iommucheck); IOMMUCHECK_RUNS: sequences of each (4000).
 set -euo pipefail
 
 [ "$#" -ge 1 ] || { sed -n '5s/^# //p' "$0" >&2; exit 2; }
@@ -30,7 +30,7 @@ ln -sfn "$here/sequences" "$out/sequences"
 # judge NAME: what stands in FAULTY_FILES; the exit status is the command's.
 judge() {
   "${IOMMUCHECK:-iommucheck}" linux "$tree" --build "$out/build.sh" --known "$here/known/6.12.json" --out "$out/judged" \
-    --runs "${IOMMUCHECK_RUNS:-1000}" --findings 1 >"$out/$1.txt" 2>&1
+    --runs "${IOMMUCHECK_RUNS:-4000}" --findings 1 >"$out/$1.txt" 2>&1
 }
 
 begin() {

@@ -6,10 +6,10 @@
 #   run.sh [--bisect] DIR [OUT]     DIR: a Linux tree, from 6.1 on; OUT: the plug-in, kbuild's output, reports and
 #                                   traces (out/linux)
 #                                   --bisect: the exit status that `git bisect run` reads
-# IOMMUCHECK: the command (iommucheck); IOMMUCHECK_KNOWN: a file in the place of known/*; IOMMUCHECK_RUNS (2000).
+# IOMMUCHECK: the command (iommucheck); IOMMUCHECK_KNOWN: a file in the place of known/*; IOMMUCHECK_RUNS (4000).
 set -euo pipefail
 
-options=(--runs "${IOMMUCHECK_RUNS:-2000}")
+options=(--runs "${IOMMUCHECK_RUNS:-4000}")
 if [ "${1:-}" = --bisect ]; then
   options+=(--bisect)
   shift
