@@ -40,15 +40,13 @@ namespace rule = spec::rule;
 // ---- shared numbers -----------------------------------------------------------------------------
 
 enum Slot : std::size_t {
-  slot_next,                    // sequence to begin with
-  slot_phase,                   // of the campaign, when the sequence running began
-  slot_ends,                    // of that sequence: bit 0 whole_space, bit 1 teardown
-  slot_deaths,                  // of one sequence, while its finding was made smaller or recorded
-  slot_findings,                // so far
-  slot_booted,                  // the driver came up once
-  slot_tally,                   // fifteen numbers
-  slot_sequences = slot_tally,  // the first of them
-  slot_without_verdict = slot_tally + 9,
+  slot_next,      // sequence to begin with
+  slot_phase,     // of the campaign, when the sequence running began
+  slot_ends,      // of that sequence: bit 0 whole_space, bit 1 teardown
+  slot_deaths,    // of one sequence, while its finding was made smaller or recorded
+  slot_findings,  // so far
+  slot_booted,    // the driver came up once
+  slot_tally,     // fifteen numbers
   slot_cut_short = slot_tally + 14,  // the last of them
   slot_rules = 24,
   slot_excused = slot_rules + 4 * RuleTally::size,
@@ -222,7 +220,8 @@ class Supervisor {
  private:
   bool died(const Outcome& outcome);
   [[nodiscard]] std::string not_the_driver(const Outcome& outcome) const;
-  bool ends_later(const Sequence& sequence, u64 number);
+  [[nodiscard]] bool ends_later(const Sequence& sequence, u64 number);
+  void leave_without_verdict(const Sequence& sequence, u64 number);
   Violation violation_of_death(const Outcome& outcome, Finding finding, Sequence sequence);
   struct Recording {
     std::optional<Alone> last;
@@ -590,17 +589,20 @@ std::string Supervisor::not_the_driver(const Outcome& outcome) const {
 }
 
 /// What seemed to hang comes to its end with more time: a call that makes the judge look at very
-/// many pages looks so from outside. Nothing is said of the driver then.
+/// many pages looks so from outside.
 bool Supervisor::ends_later(const Sequence& sequence, u64 number) {
   constexpr double more_patience = 4;
   const auto again =
       run_alone(on_its_machine(number), {&sequence, 1}, {}, more_patience * options_.hang_seconds);
-  if (!again || again->outcome.ended != Ended::returned ||
-      again->outcome.seconds < options_.hang_seconds / 2) {
-    return false;
-  }
-  ++report_.counter(slot_sequences);
-  if (report_.counter(slot_without_verdict)++ == 0) {
+  return again && again->outcome.ended == Ended::returned &&
+         again->outcome.seconds >= options_.hang_seconds / 2;
+}
+
+/// Nothing is said of the driver. Counted each time, and told once.
+void Supervisor::leave_without_verdict(const Sequence& sequence, u64 number) {
+  Tally tally = get_tally(report_);
+  ++tally.sequences;
+  if (++tally.without_verdict == 1) {
     report_.add_finding(encode(
         GaveUp{.bound = fmt::format("it went on for more than {} s and would have come to its end: "
                                     "more time is --hang",
@@ -609,7 +611,7 @@ bool Supervisor::ends_later(const Sequence& sequence, u64 number) {
                .sequence = number,
                .trace_path = {}}));
   }
-  return true;
+  put_tally(report_, tally);
 }
 
 /// A worker is gone. True to go on with another.
@@ -639,13 +641,14 @@ bool Supervisor::died(const Outcome& outcome) {
   }
   Finding finding = its_finding(rule, {});
   finding.kind = kind_of_end(outcome, doing_of(sequence));
-  const bool later = hang && running.running && options_.isolation == Isolation::worker &&
-                     ends_later(sequence, running.number);
-  if (later) {
-    report_.counter(slot_next) = running.number + 1;
-  } else if (const auto entry = excuse_of(options_, finding)) {
+  const auto entry = excuse_of(options_, finding);
+  const bool later = !entry && hang && running.running && ends_later(sequence, running.number);
+  if (entry) {
     ++report_.counter(slot_excused + *entry);
     ++report_.counter(slot_cut_short);
+  } else if (later) {
+    // While a finding was made smaller: it is found once more, and its sequence counted then.
+    if (phase == Campaign::Phase::running) leave_without_verdict(sequence, running.number);
   } else {
     ++broken(report_, rule);
     const u64 key = key_of(finding);
