@@ -78,15 +78,16 @@ void renamed(GaveUp& gave_up, const std::string& from, const Expected<std::strin
 
 }  // namespace
 
-Merge::Merge(const CheckOptions& options)
-    : options_(options), part_size_(options.part_size), seen_(options.seen) {
+static_assert(CheckOptions::default_part_size == 8 * MachinePlan::sequences_each);
+
+Merge::Merge(const CheckOptions& options) : options_(options), seen_(options.seen) {
   if (!options.out_directory.empty()) {
     folder_ = fmt::format("{}/.parts-{}", options.out_directory, ::getpid());
   }
   if (auto plan = MachinePlan::parse(options.machine, options.seed)) plan_ = std::move(*plan);
   given_sequences_ = given_count(options, plan_);
-  given_parts_ = (given_sequences_ + part_size_ - 1) / part_size_;
-  first_part_ = options.first_sequence / part_size_;
+  given_parts_ = (given_sequences_ + options_.part_size - 1) / options_.part_size;
+  first_part_ = options.first_sequence / options_.part_size;
   if (options.given) adds_.resize(options.given->size());
 }
 
@@ -102,14 +103,14 @@ std::optional<CheckOptions> Merge::options_of(u64 number, std::vector<u64> told,
   CheckOptions part = options_;
   if (is_given(number)) {
     part.of_given = true;
-    part.first_sequence = number * part_size_;
-    part.sequences = std::min(part_size_, given_sequences_ - part.first_sequence);
+    part.first_sequence = number * options_.part_size;
+    part.sequences = std::min(options_.part_size, given_sequences_ - part.first_sequence);
     part.seconds = 0;
   } else {
     if (options_.sequences == 0 && options_.seconds == 0) return std::nullopt;  // given ones alone
     const u64 random = number - given_parts_ + first_part_;
-    part.first_sequence = std::max(options_.first_sequence, random * part_size_);
-    part.sequences = (random + 1) * part_size_ - part.first_sequence;
+    part.first_sequence = std::max(options_.first_sequence, random * options_.part_size);
+    part.sequences = (random + 1) * options_.part_size - part.first_sequence;
     if (options_.sequences != 0) {
       const u64 end = options_.first_sequence + options_.sequences;
       if (part.first_sequence >= end) return std::nullopt;

@@ -61,7 +61,6 @@ class Merge {
   [[nodiscard]] std::string folder_of(u64 number) const;
 
   const CheckOptions& options_;
-  u64 part_size_;
   std::string folder_;  // for traces, until it is known which are wanted; empty: none are written
   CheckResult result_;
   Tally tally_;

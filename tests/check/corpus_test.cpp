@@ -10,7 +10,6 @@
 
 #include "check/check.h"
 #include "check/given.h"
-#include "check/merge.h"
 #include "tests/own_path.h"
 #include "tests/places.h"
 

@@ -10,7 +10,6 @@
 #include <fstream>
 
 #include "check/finding_kind.h"
-#include "check/merge.h"
 #include "report/finding_kind_text.h"
 #include "spec/rules/interface.h"
 #include "spec/rules/promises.h"
