@@ -122,11 +122,10 @@ bool AtsAccesses::check_translated(const Access& access, const Outcome& outcome,
                                    std::vector<Outcome>& found) const {
   bool checked = controls_.atschk();
   bool unchecked = !checked;
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.place != ConfigItem::no_place || !item.serves(access.sid, 0)) continue;
-    (item.value != 0 ? checked : unchecked) = true;
-  }
+  config_.for_each_of(ConfigKind::ste, access.sid, [&](u32 i) {
+    if (config_[i].place != ConfigItem::no_place) return;
+    (config_[i].value != 0 ? checked : unchecked) = true;
+  });
   if (unchecked) add_by_ats(found, outcome);
   if (!checked) return true;
   Fetches::SteOptions stes;

@@ -162,10 +162,7 @@ void Configuration::cds_to_form(const Fetches::SteOption& ste, const StreamPart&
       look_at(l1cd.l2ptr(), first, pow2(leaf_bits));
     }
   }
-  for (u32 i = 0; i < config_.size(); ++i) {
-    const ConfigItem& item = config_[i];
-    if (item.kind == ConfigKind::cd && item.sid == part.sid) add(item.ssid);
-  }
+  config_.for_each_of(ConfigKind::cd, part.sid, [&](u32 i) { add(config_[i].ssid); });
   std::ranges::sort(numbers);
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
 }

@@ -59,7 +59,7 @@ bool is_there(const InterfaceState& s, u32 parent, u64 first, u64 last, u64 pa) 
     if (piece.last >= last) break;
     at = piece.last + 1;
   }
-  return !s.tickets.any() || !moves_in(s, parent, first, last);
+  return !moves_in(s, parent, first, last);
 }
 
 /// The parent maps nothing of it, and nobody remembers that it did: no walk begins.
@@ -67,7 +67,7 @@ bool is_gone(const InterfaceState& s, u32 parent, u64 first, u64 last) {
   const Space& space = s.spaces[parent];
   const bool left = s.forest.first_mapped_in(space.map, first, last).found ||
                     s.forest.first_mapped_in(space.stale, first, last).found;
-  return !left && (!s.tickets.any() || !moves_in(s, parent, first, last));
+  return !left && !moves_in(s, parent, first, last);
 }
 
 /// A fetch for the user's translation ends in stage 2, whatever the access is.
