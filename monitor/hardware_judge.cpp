@@ -255,6 +255,7 @@ bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& a
       case State::identity: return one.kind == Gets::address && one.pa == allowed.iova;
       case State::waits: return one.kind == Gets::waits;
       case State::outer_fault: return one.kind == Gets::outer_not_mapped;
+      case State::fetch_fault:
       case State::within: return is_within(place, one, allowed.access);
       default: return ends && is_end(promise.state);
     }

@@ -191,6 +191,7 @@ std::string_view state_name(spec::sva::State state) {
     case State::old_or_quiet: return "old_or_quiet";
     case State::several: return "several";
     case State::outer_fault: return "outer_fault";
+    case State::fetch_fault: return "fetch_fault";
     case State::bad_entry: return "bad_entry";
     case State::within: return "within";
   }

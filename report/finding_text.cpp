@@ -90,6 +90,7 @@ std::string promised_text(const Promised& promised, bool with_type) {
     case State::waits: return "a fault that waits for an answer";
     case State::quiet: return "terminated, without a record";
     case State::outer_fault: return "a fault of stage 2";
+    case State::fetch_fault: return "a fault of stage 2 at a fetch for the user's translation";
     case State::bad_entry: return "a fault by the user's PASID table";
     case State::within: return "what the user's stage 1 yields inside of what its parent maps";
     default: break;  // mapped; settled states only are promised

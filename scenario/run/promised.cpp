@@ -97,6 +97,7 @@ Reachable promised(const spec::sva::Interface& interface, const Probing& probing
           add_translation_fault(set, faults, "F.perm");
         }
         break;
+      case State::fetch_fault: add_fault(set, "F.s2unmapped"); break;
       case State::bad_entry: add_fault(set, "F.badcd"); break;
       case State::within: add_fault(set, "?anything that the parent maps"); break;
       default: add_fault(set, "?a state that is not elementary");

@@ -21,6 +21,8 @@ enum class State : u8 {
   old_or_quiet,  ///< `pa` with `prot`, or quiet: the process exits, its handlers run
   several,       ///< alternatives() lists what may be
   outer_fault,   ///< of a user's access: a translation fault of stage 2, behind its own `prot`
+  fetch_fault,   ///< of a user's access: stage 2 ends a fetch for its translation; one that a cache
+                 ///< of stage 1 alone has kept is the user's to invalidate, and leads nowhere else
   bad_entry,     ///< of a user's access: an entry of its PASID table that cannot be decoded
   within,        ///< of a user's access: anything inside of what the parent maps, or a fault
 };
@@ -39,7 +41,7 @@ struct Expectation {
 };
 
 /// One elementary outcome: blocked, unmapped, mapped, identity, no_pasid, waits, quiet,
-/// outer_fault, bad_entry or within.
+/// outer_fault, fetch_fault, bad_entry or within.
 struct Promise {
   State state = State::blocked;
   u64 pa = 0;

@@ -70,8 +70,7 @@ bool is_gone(const InterfaceState& s, u32 parent, u64 first, u64 last) {
   return !left && !moves_in(s, parent, first, last);
 }
 
-/// A fetch for the user's translation ends in stage 2, whatever the access is.
-constexpr Promise of_fetch{.state = State::outer_fault, .prot = prot_access};
+constexpr Promise of_fetch{.state = State::fetch_fault};
 
 }  // namespace
 

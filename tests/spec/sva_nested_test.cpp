@@ -126,6 +126,7 @@ class SvaNested : public testing::Test {
       switch (all.promises[i].state) {
         case State::mapped: text += "P" + std::to_string((all.promises[i].pa - pa) / page); break;
         case State::unmapped: text += "fault"; break;
+        case State::fetch_fault:
         case State::outer_fault: text += "outer fault"; break;
         case State::bad_entry: text += "bad entry"; break;
         case State::no_pasid: text += "nothing"; break;
