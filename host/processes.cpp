@@ -243,8 +243,9 @@ bool Processes::is_heard(u64 mm) const {
   return monitor_.caches().capabilities().btm && !monitor_.smmu().ptm() && asid(mm) != 0;
 }
 
+/// The driver's CPU has not waited for its own broadcasts.
 bool Processes::has_to_wait(u64 mm) const {
-  return is_heard(mm) && monitor_.caches().commands_in_flight();
+  return is_heard(mm) && monitor_.caches().broadcasts_in_flight();
 }
 
 /// By an operating system that runs at EL2 where the SMMU is told so. Linux does the same: beyond

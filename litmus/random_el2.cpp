@@ -64,9 +64,17 @@ class El2Generator final : public LinesGenerator {
   std::string cfgi() {
     return of({"CFGI_STE 1", "CFGI_STE 2", "CFGI_CD_ALL 1", "CFGI_CD 1 0 leaf=1", "CFGI_ALL"});
   }
+  /// What CPUs broadcast may come beside commands that are in flight.
   Lines issue(const std::string& command) {
     if (broadcasts_ && command.starts_with("TLBI_EL2") && one_in(2)) {
-      return {"barrier", "bcast " + command + of({"", " e2h=1", " e2h=1"}), "dsb"};
+      Lines out{"barrier", "bcast " + command + of({"", " e2h=1", " e2h=1"})};
+      if (one_in(3)) {
+        out.push_back("cmd " + (one_in(2) ? tlbi() : cfgi()));
+        out.emplace_back("ring");
+      }
+      if (one_in(4)) out.push_back("bcast " + tlbi() + " e2h=1");
+      out.emplace_back("dsb");
+      return out;
     }
     switch (below(10)) {
       case 0: return {"cmd " + command, "ring"};

@@ -101,7 +101,7 @@ void Atcs::add(AtcItem item) {
     item = todo.back();
     todo.pop_back();
     commands_.for_each([&](const InFlight& sent) {
-      if (sent.group <= item.filled_until || sent.group >= item.dies) return;
+      if (!Commands::is_behind(sent, item.filled_until) || sent.group >= item.dies) return;
       if (cut(sent.command, owners_[item.owner], untagged_covers_pasids_, item, todo)) {
         item.dies = sent.group;
       }

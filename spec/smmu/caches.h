@@ -148,14 +148,14 @@ class Caches {
   void fail_atc_invs();
 
   /// A CPU's TLBI that the SMMU hears (IDR0.BTM = 1, CR2.PTM = 0): it acts until that CPU's next
-  /// DSB. Commands in flight have no order with it, and are completed in one here: beside them, or
-  /// another CPU's broadcasts, it is not followed, and nothing can be judged from there on. IHI
-  /// 0070 3.17.
+  /// DSB, without an order with commands in flight. Beside another CPU's broadcasts, or where a
+  /// CMD_SYNC completes before the DSB, it is not followed, and nothing can be judged from there
+  /// on. IHI 0070 3.17.
   void broadcast(AgentId by, const Command& command);
   /// One of which it is not known what it removes, and why: nothing can be judged from there on.
   void unknown_broadcast(std::string_view why) { findings_.leave_unsupported(why); }
-  /// Some command may still act, so that no broadcast is followed.
-  [[nodiscard]] bool commands_in_flight() const { return commands_.any_in_flight(); }
+  /// Some CPU's are not complete, so that another's are not followed.
+  [[nodiscard]] bool broadcasts_in_flight() const { return broadcaster_ != 0; }
   /// A DSB of `by`: its broadcasts are complete.
   void complete_broadcasts(AgentId by);
 
@@ -309,7 +309,8 @@ class Caches {
   ToldStage1 told_stage1_{caps_,    controls_, memory_,   fetches_, findings_,
                           regimes_, items_,    told_cds_, fills_};
 
-  u64 broadcaster_ = 0;     // trailed; whose broadcasts are not complete, plus one; 0: none are
+  u64 broadcaster_ = 0;      // trailed; whose broadcasts are not complete, plus one; 0: none are
+  u64 broadcast_group_ = 0;  // trailed; theirs
   u64 recounts_asked_ = 0;  // by events, of which not each is followed by one; no part of the state
   std::vector<Vanished> scratch_vanished_;
   mutable std::vector<Outcome> scratch_outcomes_;

@@ -11,6 +11,14 @@ InFlight Commands::expose(const Command& command, EventIndex at) {
   return sent;
 }
 
+Group Commands::begin_broadcasts() {
+  if (is_of_broadcasts(static_cast<Group>(completed_))) return static_cast<Group>(completed_);
+  if (completed_ != group_ || any_in_flight()) return immortal;
+  const Group group = this->group();
+  end_group();
+  return group;
+}
+
 void Commands::remember(const InFlight& sent) {
   if (history_.size() < history_max) {
     history_.push(trail_, sent);
@@ -31,7 +39,8 @@ bool Commands::drop_last(u64 count) {
   const u64 first = exposed_ - std::min(count, exposed_);
   bool any = false;
   for (u32 i = in_flight_.size(); i != 0; --i) {
-    if (in_flight_[i - 1].number < first) continue;
+    const InFlight& sent = in_flight_[i - 1];
+    if (sent.number < first || sent.command.broadcast) continue;
     in_flight_.remove_unordered(trail_, i - 1);
     any = true;
   }

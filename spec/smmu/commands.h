@@ -15,6 +15,10 @@
 //   does not die by it (Fills::survives, ConfigFills::may_be_fetched_again);
 //   what dies by commands that are lost lives on (Caches::drop_commands).
 //
+// A CPU's broadcasts have no order with the queue's commands, and are complete with that CPU's next
+// DSB. They are a group between those that are complete and those that are not: it dies first. What
+// may still act beside it may have acted before its end, so of these none counts as a later one.
+//
 // What a command removes is said for each kind of thing in removal.h.
 #pragma once
 
@@ -48,10 +52,13 @@ class Commands {
 
   /// A command is exposed at event `at`.
   InFlight expose(const Command& command, EventIndex at);
-  /// A CPU's TLBI, which is none of the queue's, is.
-  InFlight broadcast(const Command& command, EventIndex at) const {
-    return {command, group(), at, exposed_};
+  /// A CPU's TLBI, which is none of the queue's.
+  [[nodiscard]] InFlight broadcast(const Command& command, Group group, EventIndex at) const {
+    return {command, group, at, exposed_};
   }
+  /// Number for a group of broadcasts, none of which is open; immortal: there is no place for one
+  /// more beside the commands in flight.
+  [[nodiscard]] Group begin_broadcasts();
   /// Some command may still act.
   [[nodiscard]] bool any_in_flight() const { return in_flight_.size() != 0; }
   /// It surely was: kept for explanations.
@@ -59,7 +66,7 @@ class Commands {
   /// It may act from now on, and removes something.
   void may_act(const InFlight& sent) { in_flight_.push(trail_, sent); }
   /// A CMD_SYNC.
-  void end_group() { trail_.set(group_, group_ + 1); }
+  void end_group() { trail_.set(group_, group_ + apart); }
   /// The CMD_SYNC that ends the group is seen complete. Its commands are asked for until forget().
   void complete(Group group) { trail_.set(completed_, u64{group} + 1); }
   void forget(Group group);
@@ -82,13 +89,19 @@ class Commands {
     }
     return false;
   }
+  /// It acts behind the end of `group`, which is now or to come.
+  [[nodiscard]] static bool is_behind(const InFlight& sent, Group group) {
+    return sent.group > group && !is_of_broadcasts(group);
+  }
+  /// What acts beside the group may act before its end.
+  [[nodiscard]] static bool is_of_broadcasts(Group group) { return group % apart != 0; }
   /// The first group behind `group` with a command that `removes(const InFlight&)`; immortal: none.
   template <class Removes>
   [[nodiscard]] Group first_after(Group group, Removes&& removes) const {
     Group first = immortal;
     for (u32 i = 0; i < in_flight_.size(); ++i) {
       const InFlight& sent = in_flight_[i];
-      if (sent.group > group && sent.group < first && removes(sent)) first = sent.group;
+      if (is_behind(sent, group) && sent.group < first && removes(sent)) first = sent.group;
     }
     return first;
   }
@@ -108,14 +121,16 @@ class Commands {
 
  private:
   static constexpr u32 history_max = 4096;
+  /// Of the queue's groups, so that broadcasts have numbers between them.
+  static constexpr Group apart = 32;
 
   Trail& trail_;
   TrailArray<InFlight> in_flight_;
   TrailArray<InFlight> history_;
   u64 history_begin_ = 0;  // the oldest, once there are history_max
   u64 exposed_ = 0;
-  u64 group_ = 0;
-  u64 completed_ = 0;
+  u64 group_ = apart;
+  u64 completed_ = 1;
 };
 
 }  // namespace iommucheck::spec

@@ -104,9 +104,9 @@ std::string Commands::consistent() const {
     const InFlight& sent = in_flight_[i];
     if (sent.group < completed_) return "a command of a complete group may act";
     if (sent.group > group_) return "a command of a group that has not begun may act";
-    if (sent.number >= exposed_ && !sent.command.broadcast) {
-      return "a command may act that was not exposed";
-    }
+    if (sent.command.broadcast) continue;
+    if (sent.number >= exposed_) return "a command may act that was not exposed";
+    if (is_of_broadcasts(sent.group)) return "a command of the queue is of a group of broadcasts";
   }
   return {};
 }

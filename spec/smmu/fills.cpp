@@ -56,14 +56,14 @@ void Fills::vanish(Frame& frame, const Vanished& what) {
 /// there, so: not by groups before its end; by the group that ends a cached pointer of the way, if
 /// a command which covers that pointer covers it too; else by the first later one.
 Group Fills::fate(const Path& path, const Item& item) const {
-  if (path.dies == immortal) return immortal;
-  if (path.item != 0) {
+  if (path.item != 0 && items_[path.item - 1].dies != immortal) {
     const Item& pointer = items_[path.item - 1];
     const auto both = [&](const InFlight& sent) {
       return scopes_.ends(sent, pointer) && scopes_.removes(sent.command, item);
     };
     if (commands_.is_ended_by(pointer.dies, both)) return pointer.dies;
   }
+  if (path.dies == immortal) return immortal;
   return commands_.first_after(
       path.dies, [&](const InFlight& sent) { return scopes_.removes(sent.command, item); });
 }

@@ -136,7 +136,7 @@ void FormedRegimes::become_ghost(u32 id, Group died) {
   bool piecemeal = tag.formed != 0 || regimes_.any_globals() || !keeps_all;
   // By commands that were exposed already, as first_after() has it.
   commands_.for_each([&](const InFlight& sent) {
-    if (died == immortal || sent.group <= died || !is_tlbi(sent.command.op)) return;
+    if (died == immortal || !Commands::is_behind(sent, died) || !is_tlbi(sent.command.op)) return;
     if (is_tlbi_by_address(sent.command.op) || regimes_.any_globals()) {
       piecemeal = true;
     } else if (removes_all(sent.command, tag.tag, false, scopes_.of(sent.command, state.tag))) {

@@ -15,14 +15,16 @@ bool names_el2_world(Opcode op) {
 }
 
 constexpr std::string_view broadcasts_beside =
-    "broadcasts beside commands, or of two CPUs, that are in flight";
+    "broadcasts of two CPUs in flight, or beside a CMD_SYNC that completes before the DSB";
+
+constexpr std::string_view too_many_broadcasts =
+    "broadcasts of more than 31 DSBs beside commands in flight";
 
 constexpr u64 broadcaster_of(AgentId by) { return static_cast<u64>(by) + 1; }
 
 }  // namespace
 
 Group Caches::expose(const Command& command, bool certain) {
-  if (broadcaster_ != 0) findings_.leave_unsupported(broadcasts_beside);
   const InFlight sent = commands_.expose(command, findings_.now());
   if (!certain) return sent.group;
   commands_.remember(sent);
@@ -56,27 +58,32 @@ void Caches::act(const InFlight& sent) {
 }
 
 void Caches::broadcast(AgentId by, const Command& command) {
-  const u64 open = broadcaster_;
-  if (open == 0 ? commands_.any_in_flight() : open != broadcaster_of(by)) {
+  if (broadcaster_ != 0 && broadcaster_ != broadcaster_of(by)) {
     return findings_.leave_unsupported(broadcasts_beside);
   }
-  InFlight sent = commands_.broadcast(command, findings_.now());
-  sent.command.broadcast = true;
+  if (broadcaster_ == 0) {
+    const Group group = commands_.begin_broadcasts();
+    if (group == immortal) return findings_.leave_unsupported(too_many_broadcasts);
+    trail_.set(broadcaster_, broadcaster_of(by));
+    trail_.set(broadcast_group_, u64{group});
+  }
+  Command heard = command;
+  heard.broadcast = true;
+  const InFlight sent =
+      commands_.broadcast(heard, static_cast<Group>(broadcast_group_), findings_.now());
   commands_.remember(sent);
   act(sent);
-  trail_.set(broadcaster_, broadcaster_of(by));
 }
 
 void Caches::complete_broadcasts(AgentId by) {
   if (broadcaster_ != broadcaster_of(by)) return;
-  const Group group = commands_.group();
-  commands_.end_group();
-  complete(group);
   trail_.set(broadcaster_, u64{0});
+  complete(static_cast<Group>(broadcast_group_));
 }
 
 void Caches::complete(Group group) {
   if (commands_.is_complete(group)) return;
+  if (broadcaster_ != 0) findings_.leave_unsupported(broadcasts_beside);
   std::vector<u32> unknown_atcs;
   if (atcs_.any_on()) unknown_atcs = ats_.of_unknown();
   commands_.complete(group);

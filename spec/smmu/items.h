@@ -12,7 +12,8 @@ namespace iommucheck::spec {
 
 /// Number of a group of commands: those between two CMD_SYNCs of one queue. The moment of each
 /// command lies between its exposure and the completion of the CMD_SYNC that ends its group, so
-/// what a command of group n surely removes is said to die with n.
+/// what a command of group n surely removes is said to die with n. What CPUs broadcast makes groups
+/// of its own, whose numbers lie between those of the queue's (commands.h).
 using Group = u32;
 inline constexpr Group immortal = ~Group{0};
 

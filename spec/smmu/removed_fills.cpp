@@ -45,11 +45,10 @@ void Fills::kill(const InFlight& command) {
   for (const Item& item : gone) {
     if (item.kind != ItemKind::pointer) continue;
     regimes_.for_each_space_like(item.tag, item.space, [&](const Space& space) {
-      const auto end = static_cast<Group>(regimes_[space.regime].dies);
       const Path path{.tag = item.tag,
                       .space = space,
                       .hierarchical = item.hierarchical_below(),
-                      .dies = std::min(item.dies, end)};
+                      .dies = static_cast<Group>(regimes_[space.regime].dies)};
       expand(path, item.table(), &command.command);
     });
   }
@@ -73,7 +72,8 @@ bool Fills::survives(const Item& item, const InFlight& command) const {
   bool again = false;
   items_.for_each_in(item.tag, item.va, item.va, [&](u32 i) {
     const Item& pointer = items_[i];
-    if (again || pointer.kind != ItemKind::pointer || pointer.dies < group) return;
+    const bool gone_before = pointer.dies < group && !Commands::is_of_broadcasts(pointer.dies);
+    if (again || pointer.kind != ItemKind::pointer || gone_before) return;
     if (pointer.level >= item.level || !pointer_yields(pointer, item)) return;
     // One that they remove as well could come back only from a pointer above it, and that one
     // yields the item too: it is asked by itself.
@@ -138,10 +138,11 @@ void Fills::leave_below(u32 pointer) {
   const Item item = items_[pointer];
   regimes_.for_each_space_like(item.tag, item.space, [&](const Space& space) {
     const auto end = static_cast<Group>(regimes_[space.regime].dies);
+    const bool beside = Commands::is_of_broadcasts(item.dies);
     const Path path{.tag = item.tag,
                     .space = space,
                     .hierarchical = item.hierarchical_below(),
-                    .dies = std::min(item.dies, end),
+                    .dies = beside ? end : std::min(item.dies, end),
                     .item = pointer + 1};
     expand(path, item.table(), nullptr);
   });
