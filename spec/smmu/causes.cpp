@@ -158,7 +158,8 @@ static std::optional<NearestMiss> nearest_miss(const CachesView& of, const AtcIt
                      .why = not_covered(sent.command, target, of.profile.untagged_covers_pasids)};
     const bool its = owner.ssv == AtcOwner::contained && sent.command.sid == owner.sid;
     if (its && !covers_all(sent.command)) miss.why = {NotCovered::Reason::not_all};
-    const bool early = item.filled_until == immortal || sent.group <= item.filled_until;
+    const bool beside = item.dies == immortal && Commands::is_of_broadcasts(item.filled_until);
+    const bool early = item.filled_until == immortal || sent.group <= item.filled_until || beside;
     if (miss.why.covers()) {
       miss.kind = early                   ? NearestMiss::Kind::answered_later
                   : item.dies == immortal ? NearestMiss::Kind::not_enabled
