@@ -18,6 +18,8 @@ namespace {
 /// Larger ranges than any driver's structures have: not followed, so that no input hangs.
 constexpr u64 range_max = u64{1} << 30;
 
+constexpr const char* not_followed =
+    "an SMMU behind which the header has no device, or, beside calls, another one than 0";
 constexpr const char* not_built = "the specification of this event is not built";
 
 }  // namespace
@@ -544,7 +546,7 @@ class TraceFeeder::Feeder {
   bool register_is_here(u64 offset) {
     if (offset <= ~u32{0}) return true;
     m_.tick();
-    m_.undetermined("only one SMMU is followed");
+    m_.undetermined(not_followed);
     return false;
   }
   /// One of the words that were found together, of which a driver's trace has whole ones only.
@@ -639,18 +641,20 @@ void TraceFeeder::feed(const trace::Event& event) {
     undetermined("events are numbered in 32 bits");
     return;
   }
+  const bool by_another = trace::agent_kind(event.agent) == trace::AgentKind::smmu &&
+                          trace::agent_number(event.agent) != 0;
   const bool of_another = std::visit(
-      [](const auto& payload) {
+      [&](const auto& payload) {
         if constexpr (requires { payload.iommu.has_value(); }) {
-          return payload.iommu.value_or(0) != 0;
+          return payload.iommu.value_or(by_another ? 1 : 0) != 0;
         } else {
-          return false;
+          return by_another;
         }
       },
       event.payload);
   if (of_another) {
     tick();
-    undetermined("only one SMMU is followed");
+    undetermined(not_followed);
     return;
   }
   if (!fed_.swept.empty()) {
@@ -662,6 +666,11 @@ void TraceFeeder::feed(const trace::Event& event) {
   std::visit(feeder, event.payload);
   if (!fed_.in_flight.empty()) look_at_in_flight(event);
   if (!facts && !fed_.reused.empty()) feeder.judge_reused();
+}
+
+void TraceFeeder::others_store(u64 pa, u64 value) {
+  caches_.device_store(pa, value);
+  gather();
 }
 
 void TraceFeeder::take_swept() {

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "monitor/trace_judges.h"
 #include "monitor/trace_setup.h"
 #include "trace/trace_file.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 using trace::Event;
 
-ReplayResult result_of(Judge& judge, Clock::time_point begin, bool whole) {
+ReplayResult result_of(TraceJudges& judge, Clock::time_point begin, bool whole) {
   if (whole) {
     judge.finish();
   } else {
@@ -30,7 +31,7 @@ ReplayResult result_of(Judge& judge, Clock::time_point begin, bool whole) {
 
 ReplayResult replay_trace(const trace::Trace& trace, const ReplayOptions& options) {
   const Clock::time_point begin = Clock::now();
-  Judge judge(trace.header, options.findings_max, options.trace, options.hardware);
+  TraceJudges judge(trace.header, options.findings_max, options.trace, options.hardware);
   for (const Event& event : trace.events) judge.take(event);
   return result_of(judge, begin, true);
 }
@@ -42,7 +43,7 @@ Expected<ReplayResult> run_replay(const ReplayOptions& options) {
   if (auto good = may_judge(reader->header(), static_cast<bool>(options.hardware)); !good) {
     return fail(good.error().code, fmt::format("{}: {}", options.trace, good.error().message));
   }
-  Judge judge(reader->header(), options.findings_max, options.trace, options.hardware);
+  TraceJudges judge(reader->header(), options.findings_max, options.trace, options.hardware);
   bool stopped = false;
   constexpr u64 between = 1024;
   for (u64 count = 0;; ++count) {
@@ -52,12 +53,12 @@ Expected<ReplayResult> run_replay(const ReplayOptions& options) {
         break;
       }
       if (options.progress) {
-        options.progress({judge.so_far().events, judge.so_far().flagged, seconds_since(begin)});
+        options.progress({judge.events(), judge.flagged(), seconds_since(begin)});
       }
     }
     auto event = reader->next();
     if (!event) {
-      if (judge.so_far().findings.empty()) return std::unexpected(std::move(event.error()));
+      if (!judge.any_finding()) return std::unexpected(std::move(event.error()));
       ReplayResult result = result_of(judge, begin, false);
       result.cut_short = std::move(event.error());
       return result;

@@ -23,6 +23,8 @@ class TraceFeeder : public DriverLife {
   void finish();
   /// A device's access whose outcome was observed. Facts that are absent are not compared.
   void observe_access(const trace::Dma& dma);
+  /// Another SMMU over the same memory has written the aligned word.
+  void others_store(u64 pa, u64 value);
   /// The driver and everything else is as it was at driver_ready(): the next case. For traces; who
   /// runs a driver undoes the trail and calls begin_case().
   void driver_restored();

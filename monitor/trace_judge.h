@@ -59,6 +59,11 @@ class Judge {
   void take(trace::Event event);
   /// No region follows the event that waits.
   void flush();
+  /// The next event is another SMMU's.
+  void pass_over(const trace::Event& event) {
+    if (!std::holds_alternative<trace::Reach>(event.payload)) flush();
+    ++line_;
+  }
   [[nodiscard]] bool waits() const { return held_.has_value(); }
   /// The trace is at its end. Once; nothing is taken after it.
   void finish();
@@ -74,6 +79,10 @@ class Judge {
   /// What has been judged so far, for who explains it.
   [[nodiscard]] Monitor& monitor() { return monitor_; }
   [[nodiscard]] bool gave_up() const { return monitor_.gave_up(); }
+  /// Of the last events, those that are not accepted.
+  [[nodiscard]] const std::unordered_map<EventIndex, EventVerdict>& worse() const {
+    return verdicts_;
+  }
   /// How often each rule was asked, could have been broken, and was.
   [[nodiscard]] RuleTally tally();
   [[nodiscard]] std::vector<MissingFact> missing();

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+#include "monitor/trace_judges.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "monitor/trace_setup.h"
+#include "trace/agent.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+/// Numbers of the SMMUs that are followed, in their order; 0 always is.
+std::set<u32> followed(const trace::Header& header) {
+  std::set<u32> numbers{0};
+  const Setup setup = setup_of(header);
+  if (setup.calls_are_known || setup.device_is_judged) return numbers;
+  for (const spec::sva::DeviceSetup& device : setup.devices) numbers.insert(device.iommu_number);
+  return numbers;
+}
+
+/// The header for the judge of one: the other devices have no streams there.
+trace::Header of_smmu(const trace::Header& header, u32 number) {
+  trace::Header own = header;
+  for (trace::DeviceInfo& device : own.devices.value()) {
+    if (static_cast<u32>(device.iommu.value_or(trace::IommuId{})) != number) device.sids.clear();
+    device.iommu.reset();
+  }
+  return own;
+}
+
+/// The number that the event gives its SMMU; nothing: it gives none.
+std::optional<u32> named_by(const trace::Event& event) {
+  return std::visit(
+      [](const auto& payload) -> std::optional<u32> {
+        if constexpr (requires { payload.iommu.has_value(); }) {
+          return payload.iommu;
+        } else {
+          return std::nullopt;
+        }
+      },
+      event.payload);
+}
+
+/// It has one, named or not.
+bool is_of_an_smmu(const trace::Event& event) {
+  const trace::Side side = trace::info(trace::kind_of(event)).side;
+  return side == trace::Side::driver_registers || side == trace::Side::device_iommu ||
+         side == trace::Side::iommu_out ||
+         trace::agent_kind(event.agent) == trace::AgentKind::smmu || named_by(event);
+}
+
+RuleVerdict worse_of(RuleVerdict a, RuleVerdict b) {
+  constexpr std::array order = {RuleVerdict::broken, RuleVerdict::undetermined, RuleVerdict::holds,
+                                RuleVerdict::not_exercised, RuleVerdict::not_claimed};
+  return *std::ranges::find_if(order, [&](RuleVerdict one) { return one == a || one == b; });
+}
+
+/// Adds what the judge of another SMMU says.
+void add(ReplayResult& all, ReplayResult one, u32 number) {
+  for (Violation& finding : one.findings) {
+    finding.remarks.push_back(fmt::format("of SMMU {}", number));
+    all.findings.push_back(std::move(finding));
+  }
+  for (const MissingFact& missing : one.missing) {
+    const auto known = std::ranges::find(all.missing, missing.fact, &MissingFact::fact);
+    if (known == all.missing.end()) {
+      all.missing.push_back(missing);
+    } else {
+      known->events += missing.events;
+    }
+  }
+  if (all.bound.empty() && !one.bound.empty()) {
+    all.bound = fmt::format("SMMU {}: {}", number, one.bound);
+  }
+  // The same machine, so the same rules in the same order.
+  for (std::size_t i = 0; i < all.rules.size() && i < one.rules.size(); ++i) {
+    RuleCount& sum = all.rules[i];
+    RuleCount& its = one.rules[i];
+    const RuleVerdict verdict = worse_of(sum.verdict, its.verdict);
+    if (verdict != sum.verdict) sum.why = std::move(its.why);
+    sum.verdict = verdict;
+    sum.kept += its.kept;
+    sum.discriminating += its.discriminating;
+    sum.broken += its.broken;
+  }
+}
+
+/// In the words of its own judge, which knows of no other SMMU.
+void be_of_the_only_one(trace::Event& event) {
+  if (trace::agent_kind(event.agent) == trace::AgentKind::smmu) event.agent = trace::smmu_agent();
+  std::visit(
+      [](auto& payload) {
+        if constexpr (requires { payload.iommu.has_value(); }) payload.iommu.reset();
+      },
+      event.payload);
+}
+
+}  // namespace
+
+TraceJudges::TraceJudges(const trace::Header& header, u32 findings_max, const std::string& trace,
+                         const MakeHardware& hardware) {
+  const std::set<u32> numbers = followed(header);
+  if (numbers.size() == 1) {
+    judges_.push_back({0, std::make_unique<Judge>(header, findings_max, trace, hardware)});
+    return;
+  }
+  for (const trace::DeviceInfo& device : *header.devices) {
+    smmu_of_[static_cast<u32>(device.device)] =
+        static_cast<u32>(device.iommu.value_or(trace::IommuId{}));
+  }
+  for (const u32 number : numbers) {
+    judges_.push_back(
+        {number, std::make_unique<Judge>(of_smmu(header, number), findings_max, trace, hardware)});
+  }
+  tell_others_of_stores();
+}
+
+/// What one writes the others find in memory.
+void TraceJudges::tell_others_of_stores() {
+  for (const One& one : judges_) {
+    Judge* const writer = one.judge.get();
+    writer->monitor().caches().memory().on_device_store([this, writer](u64 pa, u64 value, u64) {
+      if (std::exchange(telling_, true)) return;
+      for (const One& other : judges_) {
+        if (other.judge.get() != writer) other.judge->monitor().others_store(pa, value);
+      }
+      telling_ = false;
+    });
+  }
+}
+
+u32 TraceJudges::smmu_of(const trace::Event& event) const {
+  if (const auto named = named_by(event)) return *named;
+  const u32 by = trace::agent_number(event.agent);
+  if (trace::agent_kind(event.agent) == trace::AgentKind::smmu) return by;
+  const auto device = smmu_of_.find(by);
+  const bool known =
+      trace::agent_kind(event.agent) == trace::AgentKind::device && device != smmu_of_.end();
+  return known ? device->second : 0;
+}
+
+/// Of an SMMU that no device is behind: the first one, to whom it says nothing.
+TraceJudges::One& TraceJudges::judge_of(u32 smmu) {
+  const auto one = std::ranges::find(judges_, smmu, &One::number);
+  return one != judges_.end() ? *one : judges_.front();
+}
+
+void TraceJudges::take(trace::Event event) {
+  if (judges_.size() == 1) return judges_.front().judge->take(std::move(event));
+  const bool is_note = std::holds_alternative<trace::Note>(event.payload);
+  if (!is_note) ++events_;
+  // All of them number events alike.
+  if (!is_note && !event.origin) event.origin = events_;
+  if (!is_note && !is_of_an_smmu(event)) {
+    for (const One& one : judges_) one.judge->take(event);
+    return;
+  }
+  const u32 smmu = is_note ? 0 : smmu_of(event);
+  One& owner = judge_of(smmu);
+  for (const One& one : judges_) {
+    if (one.judge != owner.judge) one.judge->pass_over(event);
+  }
+  if (smmu == owner.number) be_of_the_only_one(event);
+  owner.judge->take(std::move(event));
+}
+
+void TraceJudges::flush() {
+  for (const One& one : judges_) one.judge->flush();
+}
+
+void TraceJudges::finish() {
+  for (const One& one : judges_) one.judge->finish();
+}
+
+u64 TraceJudges::events() const {
+  return judges_.size() == 1 ? judges_.front().judge->so_far().events : events_;
+}
+
+u64 TraceJudges::flagged() const {
+  u64 most = 0;
+  for (const One& one : judges_) most = std::max(most, one.judge->so_far().flagged);
+  return most;
+}
+
+bool TraceJudges::any_finding() const {
+  return std::ranges::any_of(judges_,
+                             [](const One& one) { return !one.judge->so_far().findings.empty(); });
+}
+
+ReplayResult TraceJudges::result() {
+  ReplayResult all = judges_.front().judge->result();
+  if (judges_.size() == 1) return all;
+  std::unordered_map<EventIndex, EventVerdict> worst;
+  for (const One& one : judges_) {
+    for (const auto& [at, verdict] : one.judge->worse()) {
+      EventVerdict& known = worst[at];
+      known = std::max(known, verdict);
+    }
+  }
+  const auto count = [&](EventVerdict verdict) {
+    return static_cast<u64>(
+        std::ranges::count_if(worst, [&](const auto& one) { return one.second == verdict; }));
+  };
+  all.events = events_;
+  all.flagged = count(EventVerdict::flagged);
+  all.undetermined = count(EventVerdict::undetermined);
+  all.accepted = events_ - std::min(events_, all.flagged + all.undetermined);
+  for (std::size_t i = 1; i < judges_.size(); ++i) {
+    add(all, judges_[i].judge->result(), judges_[i].number);
+  }
+  std::ranges::sort(all.findings, {}, &Violation::at);
+  return all;
+}
+
+}  // namespace iommucheck::oracle
