@@ -109,8 +109,8 @@ int verdict_of(EventVerdict verdict) {
 }
 
 int verdict_of(const Session& session) {
-  const oracle::ReplayResult& now = session.judge().so_far();
-  if (now.flagged != 0 || !now.findings.empty()) return IOMMUCHECK_VERDICT_VIOLATION;
+  const oracle::TraceJudges::Numbers now = session.judge().numbers();
+  if (now.flagged != 0 || session.judge().any_finding()) return IOMMUCHECK_VERDICT_VIOLATION;
   if (session.judge().gave_up() || session.damaged) return IOMMUCHECK_VERDICT_GAVE_UP;
   return now.undetermined != 0 ? IOMMUCHECK_VERDICT_UNDETERMINED : IOMMUCHECK_VERDICT_OK;
 }
@@ -391,7 +391,7 @@ int iommucheck_monitor_verdict(const iommucheck_monitor* monitor) {
 
 int iommucheck_monitor_summary(iommucheck_monitor* monitor, iommucheck_summary* summary) {
   return guarded(monitor, false, [&](Session& session) {
-    const oracle::ReplayResult& now = session.judge().so_far();
+    const oracle::TraceJudges::Numbers now = session.judge().numbers();
     iommucheck_summary full{};
     full.reported = session.reported();
     full.judged = now.events;

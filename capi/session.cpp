@@ -86,9 +86,8 @@ u64 report_of_line(u64 line) { return line == 0 ? 0 : line - 1; }
 }  // namespace
 
 void Session::collect() {
-  const std::vector<Violation>& all = judge_.so_far().findings;
-  while (findings_.size() < all.size()) {
-    const Violation& violation = all[findings_.size()];
+  for (const TraceJudges::Told& told : judge_.take_findings()) {
+    const Violation& violation = told.finding;
     const spec::RuleInfo& rule = spec::rule_info(violation.rule);
     DoorFinding finding;
     finding.rule = rule.name;
@@ -101,7 +100,7 @@ void Session::collect() {
     finding.event = violation.at;
     finding.during = violation.during;
     finding.where = violation.where;
-    finding.report = report_of_line(judge_.line_of(violation.at));
+    finding.report = report_of_line(told.line);
     finding.all = full_text(violation);
     finding.json = to_json(violation).text();
     finding.causes = links_of(violation);

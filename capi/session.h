@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "capi/kept_events.h"
-#include "monitor/trace_judge.h"
+#include "monitor/trace_judges.h"
 #include "report/coverage.h"
 #include "trace/codec.h"
 
@@ -49,7 +49,7 @@ class Session {
   void finish();
   [[nodiscard]] bool finished() const { return finished_; }
 
-  [[nodiscard]] const Judge& judge() const { return judge_; }
+  [[nodiscard]] const TraceJudges& judge() const { return judge_; }
   [[nodiscard]] u64 reported() const { return events_.came(); }
   [[nodiscard]] const std::deque<DoorFinding>& findings() const { return findings_; }
   /// What the judge says now; its texts live until the next event or question.
@@ -71,7 +71,7 @@ class Session {
   void collect();
 
   trace::Header header_;
-  Judge judge_;
+  TraceJudges judge_;
   KeptEvents events_;
   bool finished_ = false;
   std::deque<DoorFinding> findings_;

@@ -53,7 +53,8 @@ Expected<ReplayResult> run_replay(const ReplayOptions& options) {
         break;
       }
       if (options.progress) {
-        options.progress({judge.events(), judge.flagged(), seconds_since(begin)});
+        const TraceJudges::Numbers now = judge.numbers();
+        options.progress({now.events, now.flagged, seconds_since(begin)});
       }
     }
     auto event = reader->next();

@@ -62,12 +62,8 @@ RuleVerdict worse_of(RuleVerdict a, RuleVerdict b) {
   return *std::ranges::find_if(order, [&](RuleVerdict one) { return one == a || one == b; });
 }
 
-/// Adds what the judge of another SMMU says.
+/// Adds what the judge of another SMMU says, but its findings.
 void add(ReplayResult& all, ReplayResult one, u32 number) {
-  for (Violation& finding : one.findings) {
-    finding.remarks.push_back(fmt::format("of SMMU {}", number));
-    all.findings.push_back(std::move(finding));
-  }
   for (const MissingFact& missing : one.missing) {
     const auto known = std::ranges::find(all.missing, missing.fact, &MissingFact::fact);
     if (known == all.missing.end()) {
@@ -153,7 +149,15 @@ TraceJudges::One& TraceJudges::judge_of(u32 smmu) {
 }
 
 void TraceJudges::take(trace::Event event) {
-  if (judges_.size() == 1) return judges_.front().judge->take(std::move(event));
+  if (judges_.size() == 1) {
+    judges_.front().judge->take(std::move(event));
+  } else {
+    route(std::move(event));
+  }
+  note_findings();
+}
+
+void TraceJudges::route(trace::Event event) {
   const bool is_note = std::holds_alternative<trace::Note>(event.payload);
   if (!is_note) ++events_;
   // All of them number events alike.
@@ -173,20 +177,79 @@ void TraceJudges::take(trace::Event event) {
 
 void TraceJudges::flush() {
   for (const One& one : judges_) one.judge->flush();
+  note_findings();
 }
 
 void TraceJudges::finish() {
   for (const One& one : judges_) one.judge->finish();
+  note_findings();
 }
 
-u64 TraceJudges::events() const {
-  return judges_.size() == 1 ? judges_.front().judge->so_far().events : events_;
+bool TraceJudges::waits() const {
+  return std::ranges::any_of(judges_, [](const One& one) { return one.judge->waits(); });
 }
 
-u64 TraceJudges::flagged() const {
-  u64 most = 0;
-  for (const One& one : judges_) most = std::max(most, one.judge->so_far().flagged);
-  return most;
+EventVerdict TraceJudges::last() const {
+  EventVerdict worst = EventVerdict::accepted;
+  for (const One& one : judges_) worst = std::max(worst, one.judge->last());
+  return worst;
+}
+
+TraceJudges::Numbers TraceJudges::numbers() const {
+  const ReplayResult& first = judges_.front().judge->so_far();
+  if (judges_.size() == 1) {
+    return {first.events, first.accepted, first.flagged, first.undetermined};
+  }
+  std::unordered_map<EventIndex, EventVerdict> worst;
+  for (const One& one : judges_) {
+    for (const auto& [at, verdict] : one.judge->worse()) {
+      EventVerdict& known = worst[at];
+      known = std::max(known, verdict);
+    }
+  }
+  Numbers numbers{.events = events_};
+  for (const auto& [at, verdict] : worst) {
+    numbers.flagged += verdict == EventVerdict::flagged ? 1 : 0;
+    numbers.undetermined += verdict == EventVerdict::undetermined ? 1 : 0;
+  }
+  numbers.accepted = events_ - std::min(events_, numbers.flagged + numbers.undetermined);
+  return numbers;
+}
+
+void TraceJudges::note_findings() {
+  for (One& one : judges_) {
+    const std::vector<Violation>& all = one.judge->so_far().findings;
+    for (; one.findings < all.size(); ++one.findings) {
+      const Violation& finding = all[one.findings];
+      told_.push_back({finding, one.judge->line_of(finding.at)});
+      if (one.number == 0) continue;
+      told_.back().finding.remarks.push_back(fmt::format("of SMMU {}", one.number));
+    }
+  }
+}
+
+std::vector<TraceJudges::Told> TraceJudges::take_findings() {
+  std::vector<Told> fresh(told_.begin() + static_cast<std::ptrdiff_t>(taken_), told_.end());
+  taken_ = told_.size();
+  return fresh;
+}
+
+bool TraceJudges::gave_up() const {
+  return std::ranges::any_of(judges_, [](const One& one) { return one.judge->gave_up(); });
+}
+
+RuleTally TraceJudges::tally() {
+  RuleTally sum = judges_.front().judge->tally();
+  for (std::size_t k = 1; k < judges_.size(); ++k) {
+    const RuleTally its = judges_[k].judge->tally();
+    for (std::size_t i = 0; i < RuleTally::size; ++i) {
+      sum.asked[i] += its.asked[i];
+      sum.discriminating[i] += its.discriminating[i];
+      sum.broken[i] += its.broken[i];
+      sum.order_unknown[i] += its.order_unknown[i];
+    }
+  }
+  return sum;
 }
 
 bool TraceJudges::any_finding() const {
@@ -197,25 +260,16 @@ bool TraceJudges::any_finding() const {
 ReplayResult TraceJudges::result() {
   ReplayResult all = judges_.front().judge->result();
   if (judges_.size() == 1) return all;
-  std::unordered_map<EventIndex, EventVerdict> worst;
-  for (const One& one : judges_) {
-    for (const auto& [at, verdict] : one.judge->worse()) {
-      EventVerdict& known = worst[at];
-      known = std::max(known, verdict);
-    }
-  }
-  const auto count = [&](EventVerdict verdict) {
-    return static_cast<u64>(
-        std::ranges::count_if(worst, [&](const auto& one) { return one.second == verdict; }));
-  };
-  all.events = events_;
-  all.flagged = count(EventVerdict::flagged);
-  all.undetermined = count(EventVerdict::undetermined);
-  all.accepted = events_ - std::min(events_, all.flagged + all.undetermined);
+  const Numbers sum = numbers();
+  all.events = sum.events;
+  all.accepted = sum.accepted;
+  all.flagged = sum.flagged;
+  all.undetermined = sum.undetermined;
   for (std::size_t i = 1; i < judges_.size(); ++i) {
     add(all, judges_[i].judge->result(), judges_[i].number);
   }
-  std::ranges::sort(all.findings, {}, &Violation::at);
+  all.findings.clear();
+  for (const Told& told : told_) all.findings.push_back(told.finding);
   return all;
 }
 

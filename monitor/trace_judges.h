@@ -28,22 +28,42 @@ class TraceJudges {
   void flush();
   void finish();
 
-  [[nodiscard]] u64 events() const;
-  [[nodiscard]] u64 flagged() const;
+  /// An event waits for what follows it (Judge::take).
+  [[nodiscard]] bool waits() const;
+  /// Of the event that was judged last: the worst that one of them says.
+  [[nodiscard]] EventVerdict last() const;
+  /// So far. An event counts once, as the worst that one of them says of it.
+  struct Numbers {
+    u64 events = 0, accepted = 0, flagged = 0, undetermined = 0;
+  };
+  [[nodiscard]] Numbers numbers() const;
   [[nodiscard]] bool any_finding() const;
-  /// Of all of them: an event counts once, as the worst that one of them says of it; a finding of
-  /// another SMMU than the first says which.
+  /// Those that nobody has taken. One of another SMMU than the first says which.
+  struct Told {
+    Violation finding;
+    u64 line = 0;  ///< of the trace; 0: too long ago
+  };
+  std::vector<Told> take_findings();
+  [[nodiscard]] bool gave_up() const;
+  /// The sum of all.
+  [[nodiscard]] RuleTally tally();
+  /// Of all of them, the findings as they came.
   [[nodiscard]] ReplayResult result();
 
  private:
   struct One {
     u32 number = 0;
     std::unique_ptr<Judge> judge;
+    std::size_t findings = 0;  ///< that are in told_
   };
   [[nodiscard]] u32 smmu_of(const trace::Event& event) const;
   [[nodiscard]] One& judge_of(u32 smmu);
   void tell_others_of_stores();
+  void route(trace::Event event);
+  void note_findings();
 
+  std::vector<Told> told_;
+  std::size_t taken_ = 0;                 // of told_
   std::vector<One> judges_;               // the first is of SMMU 0; never empty
   std::unordered_map<u32, u32> smmu_of_;  // by device
   u64 events_ = 0;                        // where there are several

@@ -6,6 +6,7 @@
 #include "monitor/replay.h"
 #include "report/finding_text.h"
 #include "tests/capi/door_support.h"
+#include "tests/monitor/replay_support.h"
 #include "tests/own_path.h"
 #include "tests/places.h"
 #include "trace/json.h"
@@ -137,6 +138,18 @@ TEST(DoorAgreement, ARecordingWithoutItsInvalidations) {
     if (opcode == 0x12 || opcode == 0x11) consumed->command = trace::CommandWords{0x01, 0};
   }
   expect_agreement(trace, "broken_linux", true);
+}
+
+TEST(DoorAgreement, ARecordingOfTwoSmmus) {
+  EditedRecording recording = EditedRecording::read("linux61_boot");
+  const auto sites = unmap_sites(recording);
+  ASSERT_FALSE(sites.empty());
+  recording.cut(sites.front().remap + 50);
+  const Trace right = recording.imported();
+  const std::size_t tlbi = sites.front().tlbi;
+  recording.set_hex(tlbi, "hi", recording.hex(tlbi, "hi") ^ 0x4000'0000);
+  expect_agreement(of_two(right, right), "two_smmus", false);
+  expect_agreement(of_two(right, recording.imported()), "forgetful_smmu", true);
 }
 
 TEST(DoorAgreement, ALockstep) { expect_agreement(clean_trace(), "clean", false); }

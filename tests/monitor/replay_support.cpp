@@ -9,6 +9,7 @@
 
 #include "import/smmu_watch.h"
 #include "tests/places.h"
+#include "trace/agent.h"
 #include "trace/file.h"
 
 namespace iommucheck::oracle {
@@ -31,6 +32,26 @@ Range range_of(u64 low, u64 high) {
   const u64 num = (low >> 12) & 31;
   const u64 first = high & ~u64{0xfff};
   return {low >> 48, first, first + (((num + 1) << scale) << 12) - 1};
+}
+
+constexpr u32 devices_apart = 100;
+
+bool is_shared(const trace::Event& event) {
+  const trace::Side side = trace::info(trace::kind_of(event)).side;
+  return trace::agent_kind(event.agent) != trace::AgentKind::smmu &&
+         side != trace::Side::driver_registers && side != trace::Side::device_iommu;
+}
+
+/// The event, of SMMU 1.
+trace::Event of_second(trace::Event event) {
+  if (trace::agent_kind(event.agent) == trace::AgentKind::smmu) event.agent = trace::smmu_agent(1);
+  if (trace::agent_kind(event.agent) == trace::AgentKind::device) {
+    event.agent =
+        trace::device_agent(static_cast<u16>(trace::agent_number(event.agent) + devices_apart));
+  }
+  if (auto* write = std::get_if<trace::MmioWrite>(&event.payload)) write->iommu = 1;
+  if (auto* read = std::get_if<trace::MmioRead>(&event.payload)) read->iommu = 1;
+  return event;
 }
 
 }  // namespace
@@ -89,15 +110,43 @@ void EditedRecording::drop_command(std::size_t line) {
   erase(line);
 }
 
-ReplayResult EditedRecording::judge() const {
+trace::Trace EditedRecording::imported() const {
   std::string text;
   for (const nlohmann::json& line : lines) text += line.dump() + "\n";
-  const auto trace = import_smmu_watch_text(text, "edited");
+  auto trace = import_smmu_watch_text(text, "edited");
   EXPECT_TRUE(trace) << trace.error().message;
-  if (!trace) return {};
-  ReplayResult result = replay_trace(*trace);
-  EXPECT_EQ(result.events + result.notes, trace->events.size()) << "an event has no verdict";
+  return trace ? std::move(*trace) : trace::Trace{};
+}
+
+ReplayResult EditedRecording::judge() const {
+  const trace::Trace trace = imported();
+  ReplayResult result = replay_trace(trace);
+  EXPECT_EQ(result.events + result.notes, trace.events.size()) << "an event has no verdict";
   return result;
+}
+
+trace::Trace of_two(const trace::Trace& first, const trace::Trace& second) {
+  trace::Trace both{.header = first.header, .events = {}};
+  for (trace::DeviceInfo device : *first.header.devices) {
+    device.device = trace::DeviceId{static_cast<u32>(device.device) + devices_apart};
+    device.iommu = trace::IommuId{1};
+    both.header.devices->push_back(device);
+  }
+  EXPECT_EQ(first.events.size(), second.events.size());
+  for (std::size_t i = 0; i < first.events.size();) {
+    std::size_t end = i + 1;
+    const auto reaches = [](const trace::Event& event) {
+      return std::holds_alternative<trace::Reach>(event.payload);
+    };
+    while (end < first.events.size() && reaches(first.events[end])) ++end;
+    for (std::size_t k = i; k < end; ++k) both.events.push_back(first.events[k]);
+    for (std::size_t k = i; k < end; ++k) {
+      if (!is_shared(second.events[k])) both.events.push_back(of_second(second.events[k]));
+    }
+    i = end;
+  }
+  for (trace::Event& event : both.events) event.origin.reset();
+  return both;
 }
 
 std::vector<UnmapSite> unmap_sites(const EditedRecording& r) {

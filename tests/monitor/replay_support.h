@@ -36,9 +36,16 @@ struct EditedRecording {
     if (count < lines.size()) lines.resize(count);
   }
 
-  /// Imported and replayed. Fails the test if it cannot be imported.
+  /// Fails the test if it cannot be imported.
+  [[nodiscard]] trace::Trace imported() const;
+  /// Imported and replayed.
   [[nodiscard]] ReplayResult judge() const;
 };
+
+/// A recording of two SMMUs: what `first` says is SMMU 0's and what `second` says is SMMU 1's; what
+/// CPUs do to memory is the same in both. A region that becomes reachable stays with the event that
+/// makes it so.
+trace::Trace of_two(const trace::Trace& first, const trace::Trace& second);
 
 /// One page is unmapped, invalidated alone, and mapped again elsewhere later, with no other
 /// invalidation that covers it in between. Numbers of lines.

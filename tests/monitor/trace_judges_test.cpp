@@ -7,7 +7,6 @@
 
 #include <algorithm>
 
-#include "import/smmu_watch.h"
 #include "report/finding_text.h"
 #include "tests/monitor/replay_support.h"
 #include "trace/agent.h"
@@ -21,60 +20,6 @@ using ::testing::Not;
 using trace::Event;
 using trace::Trace;
 
-constexpr u32 devices_apart = 100;
-
-Trace imported(const EditedRecording& recording) {
-  std::string text;
-  for (const nlohmann::json& line : recording.lines) text += line.dump() + "\n";
-  auto trace = import_smmu_watch_text(text, "edited");
-  EXPECT_TRUE(trace) << trace.error().message;
-  return trace ? std::move(*trace) : Trace{};
-}
-
-bool is_shared(const Event& event) {
-  const trace::Side side = trace::info(trace::kind_of(event)).side;
-  return trace::agent_kind(event.agent) != trace::AgentKind::smmu &&
-         side != trace::Side::driver_registers && side != trace::Side::device_iommu;
-}
-
-/// The event, of SMMU 1.
-Event of_second(Event event) {
-  if (trace::agent_kind(event.agent) == trace::AgentKind::smmu) event.agent = trace::smmu_agent(1);
-  if (trace::agent_kind(event.agent) == trace::AgentKind::device) {
-    event.agent =
-        trace::device_agent(static_cast<u16>(trace::agent_number(event.agent) + devices_apart));
-  }
-  if (auto* write = std::get_if<trace::MmioWrite>(&event.payload)) write->iommu = 1;
-  if (auto* read = std::get_if<trace::MmioRead>(&event.payload)) read->iommu = 1;
-  return event;
-}
-
-/// What `first` says is SMMU 0's and what `second` says is SMMU 1's; what CPUs do to memory is the
-/// same in both. A region that becomes reachable stays with the event that makes it so.
-Trace of_two(const Trace& first, const Trace& second) {
-  Trace both{.header = first.header, .events = {}};
-  for (trace::DeviceInfo device : *first.header.devices) {
-    device.device = trace::DeviceId{static_cast<u32>(device.device) + devices_apart};
-    device.iommu = trace::IommuId{1};
-    both.header.devices->push_back(device);
-  }
-  EXPECT_EQ(first.events.size(), second.events.size());
-  for (std::size_t i = 0; i < first.events.size();) {
-    std::size_t end = i + 1;
-    const auto reaches = [](const Event& event) {
-      return std::holds_alternative<trace::Reach>(event.payload);
-    };
-    while (end < first.events.size() && reaches(first.events[end])) ++end;
-    for (std::size_t k = i; k < end; ++k) both.events.push_back(first.events[k]);
-    for (std::size_t k = i; k < end; ++k) {
-      if (!is_shared(second.events[k])) both.events.push_back(of_second(second.events[k]));
-    }
-    i = end;
-  }
-  for (Event& event : both.events) event.origin.reset();
-  return both;
-}
-
 class TwoSmmus : public ::testing::TestWithParam<const char*> {
  protected:
   /// Up to a page that is unmapped, invalidated and mapped again elsewhere, and a little behind.
@@ -84,9 +29,9 @@ class TwoSmmus : public ::testing::TestWithParam<const char*> {
     ASSERT_FALSE(sites.empty());
     site_ = sites[sites.size() / 4];
     recording_.cut(site_.remap + 50);
-    right_ = imported(recording_);
+    right_ = recording_.imported();
     recording_.set_hex(site_.tlbi, "hi", recording_.hex(site_.tlbi, "hi") ^ 0x4000'0000);
-    wrong_ = imported(recording_);  // invalidates another page
+    wrong_ = recording_.imported();  // invalidates another page
   }
   static std::string text_of(const ReplayResult& result) {
     std::string text;
