@@ -19,7 +19,7 @@ namespace {
 constexpr u64 range_max = u64{1} << 30;
 
 constexpr const char* not_followed =
-    "an SMMU behind which the header has no device, or, beside calls, another one than 0";
+    "another SMMU: no device of the header is behind it, or calls are known, where 0 is followed";
 constexpr const char* not_built = "the specification of this event is not built";
 
 }  // namespace

@@ -88,12 +88,17 @@ void add(ReplayResult& all, ReplayResult one, u32 number) {
   }
 }
 
-/// In the words of its own judge, which knows of no other SMMU.
-void be_of_the_only_one(trace::Event& event) {
-  if (trace::agent_kind(event.agent) == trace::AgentKind::smmu) event.agent = trace::smmu_agent();
+/// In the words of its own judge, to which SMMU 0 is the only one.
+void set_smmu(trace::Event& event, u32 number) {
+  const bool is_own = number == 0;
+  if (is_own && trace::agent_kind(event.agent) == trace::AgentKind::smmu) {
+    event.agent = trace::smmu_agent();
+  }
   std::visit(
-      [](auto& payload) {
-        if constexpr (requires { payload.iommu.has_value(); }) payload.iommu.reset();
+      [&](auto& payload) {
+        if constexpr (requires { payload.iommu.has_value(); }) {
+          payload.iommu = is_own ? std::nullopt : std::optional(number);
+        }
       },
       event.payload);
 }
@@ -132,17 +137,18 @@ void TraceJudges::tell_others_of_stores() {
   }
 }
 
+/// A register without a number is SMMU 0's.
 u32 TraceJudges::smmu_of(const trace::Event& event) const {
   if (const auto named = named_by(event)) return *named;
   const u32 by = trace::agent_number(event.agent);
   if (trace::agent_kind(event.agent) == trace::AgentKind::smmu) return by;
+  if (trace::agent_kind(event.agent) != trace::AgentKind::device) return 0;
   const auto device = smmu_of_.find(by);
-  const bool known =
-      trace::agent_kind(event.agent) == trace::AgentKind::device && device != smmu_of_.end();
-  return known ? device->second : 0;
+  return device != smmu_of_.end() ? device->second : nobodys;
 }
 
-/// Of an SMMU that no device is behind: the first one, to whom it says nothing.
+/// Of an SMMU that no device is behind, or of a device that the header has not: the first one, to
+/// whom it says nothing.
 TraceJudges::One& TraceJudges::judge_of(u32 smmu) {
   const auto one = std::ranges::find(judges_, smmu, &One::number);
   return one != judges_.end() ? *one : judges_.front();
@@ -163,6 +169,7 @@ void TraceJudges::route(trace::Event event) {
   // All of them number events alike.
   if (!is_note && !event.origin) event.origin = events_;
   if (!is_note && !is_of_an_smmu(event)) {
+    last_of_ = nullptr;
     for (const One& one : judges_) one.judge->take(event);
     return;
   }
@@ -171,7 +178,8 @@ void TraceJudges::route(trace::Event event) {
   for (const One& one : judges_) {
     if (one.judge != owner.judge) one.judge->pass_over(event);
   }
-  if (smmu == owner.number) be_of_the_only_one(event);
+  set_smmu(event, smmu == owner.number ? 0 : smmu);
+  last_of_ = owner.judge.get();
   owner.judge->take(std::move(event));
 }
 
@@ -190,6 +198,7 @@ bool TraceJudges::waits() const {
 }
 
 EventVerdict TraceJudges::last() const {
+  if (last_of_ != nullptr) return last_of_->last();
   EventVerdict worst = EventVerdict::accepted;
   for (const One& one : judges_) worst = std::max(worst, one.judge->last());
   return worst;

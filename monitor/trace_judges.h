@@ -62,6 +62,9 @@ class TraceJudges {
   void route(trace::Event event);
   void note_findings();
 
+  static constexpr u32 nobodys = ~u32{0};
+
+  const Judge* last_of_ = nullptr;  // who judged the last event; null: all
   std::vector<Told> told_;
   std::size_t taken_ = 0;                 // of told_
   std::vector<One> judges_;               // the first is of SMMU 0; never empty

@@ -179,7 +179,7 @@ TEST(DoorIommus, AnotherIsNotFollowed) {
   EXPECT_EQ(iommucheck_report_mmio_write(m, IOMMUCHECK_CPU(0), IOMMUCHECK_MMIO_WRITE_IOMMU, 0x20, 4,
                                          0, 0, 1, 0),
             IOMMUCHECK_VERDICT_UNDETERMINED);
-  EXPECT_THAT(iommucheck_monitor_missing(m, 0, nullptr), HasSubstr("one SMMU"));
+  EXPECT_THAT(iommucheck_monitor_missing(m, 0, nullptr), HasSubstr("another SMMU"));
 }
 
 // ---- bytes --------------------------------------------------------------------------------------
