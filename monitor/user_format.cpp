@@ -41,19 +41,19 @@ bool is_legal(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
   alone.dw[1] &= ~mask(29, 28);
   if (spec::decode_ste(alone, caps).kind == spec::SteKind::bad) return false;
   if (ste.stage2().value) return false;
-  if (caps.ssidsize == 0 && ste.s1cdmax() != 0) return false;
   const bool eats_counts = caps.ats && ste.stage1().value;
   return !eats_counts || ste.eats() != 2 || !caps.ns1ats;
 }
 
 /// Reserved encodings, which hardware takes for others; what it ignores; a table beyond the input
 /// of stage 2, which may make the STE ILLEGAL; and split-stage ATS, which a host need not offer.
-/// IHI 0070 3.4.3, 5.2: Config, S1DSS, S1Fmt, S1CSH, S1ContextPtr, EATS.
+/// IHI 0070 3.4.3, 5.2: Config, S1CDMax, S1DSS, S1Fmt, S1CSH, S1ContextPtr, EATS.
 bool may_be_refused(const spec::Ste<u64>& ste, const spec::Capabilities& caps) {
   const bool translates = ste.config_translates().value;
   const bool stage1 = translates && ste.stage1().value;
-  const bool has_table = stage1 && ste.s1cdmax() != 0;
+  const bool has_table = stage1 && spec::substreams_used(ste, caps).value;
   if (!translates && ste.config() != 0) return true;
+  if (caps.ssidsize == 0 && ste.s1cdmax() != 0) return true;
   if (has_table && (ste.s1dss() == 3 || ste.s1fmt() == 3)) return true;
   if (stage1 && ste.s1csh() == 1) return true;
   if (stage1 && (ste.s1contextptr() >> spec::ias_lg2(caps)) != 0) return true;
@@ -79,7 +79,8 @@ std::optional<UserRoute> Smmuv3UserFormat::route(const std::array<u64, 2>& struc
   if (!is_legal(ste, caps_)) return std::nullopt;
   UserRoute route;
   route.may_be_refused = may_be_refused(ste, caps_);
-  route.table_is_ignored = !ste.stage1().value && ste.s1cdmax() != 0;
+  const bool has_table = spec::substreams_used(ste, caps_).value;
+  route.table_is_ignored = !has_table && ste.s1cdmax() != 0;
   if (!ste.config_translates().value) return route;
   if (!ste.stage1().value) {
     route.kind = UserRoute::Kind::bypass;
@@ -88,7 +89,7 @@ std::optional<UserRoute> Smmuv3UserFormat::route(const std::array<u64, 2>& struc
   route.kind = UserRoute::Kind::stage1;
   route.entries = ste.s1contextptr();
   route.entry_bytes = cd_bytes;
-  route.pasid_bits = static_cast<u32>(ste.s1cdmax());
+  route.pasid_bits = has_table ? static_cast<u32>(ste.s1cdmax()) : 0;
   route.linear = route.pasid_bits == 0 || ste.s1fmt() == 0 || ste.s1fmt() == 3;
   route.never_waits = ste.s1stalld().value;
   if (route.pasid_bits == 0) return route;

@@ -13,6 +13,17 @@ namespace iommucheck::spec::sva {
 
 // --- domain_alloc ---
 
+namespace {
+
+/// What the user's route leads to lies beyond what stage 2 translates: every access would fault.
+bool is_beyond(const InterfaceState& s, u64 parent, const UserRoute& route) {
+  if (route.kind != UserRoute::Kind::stage1) return false;
+  const u32 bits = s.spaces[s.find_stage2(parent)].input_bits;
+  return bits < 64 && route.table.value_or(route.entries) >> bits != 0;
+}
+
+}  // namespace
+
 Permitted permitted_nested_alloc(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
   set.add(Reason::a_driver_may_have_no_such_kind);
@@ -27,7 +38,9 @@ Permitted permitted_nested_alloc(const InterfaceState& s, const Call& call, Circ
   if (route && !either && has_table != asked) set.add(Reason::the_structure_is_of_the_other_kind);
   if (set.has(Status::einval)) return set;
   if (either) set.add(Reason::the_structure_is_of_the_other_kind);
-  if (route && route->may_be_refused) set.add(Reason::no_structure_of_a_users);
+  if (route && (route->may_be_refused || is_beyond(s, call.parent, *route))) {
+    set.add(Reason::no_structure_of_a_users);
+  }
   set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;

@@ -48,7 +48,13 @@ TEST(UserFormat, WhatAUserMayChooseIsWhatIsLegal) {
     const Smmuv3UserFormat format(caps_with(2));
     EXPECT_EQ(format.route({one.word0, one.word1}).has_value(), one.legal) << one.what;
   }
-  EXPECT_FALSE(Smmuv3UserFormat(caps_with(0)).route({v | stage1 | cd | s1cdmax(1), 0}));
+  // Without substreams S1CDMax is IGNORED, and S1ContextPtr points to one CD. IHI 0070 5.2.
+  for (const u64 config : {stage1, bypass}) {
+    const auto ignored = Smmuv3UserFormat(caps_with(0)).route({v | config | cd | s1cdmax(1), 0});
+    ASSERT_TRUE(ignored);
+    EXPECT_EQ(ignored->pasid_bits, 0U);
+    EXPECT_TRUE(ignored->may_be_refused && ignored->table_is_ignored);
+  }
   EXPECT_TRUE(Smmuv3UserFormat(caps_with(2, false)).route({v | stage1 | cd, eats(1)}));
   spec::Capabilities no_split = caps_with(2);
   no_split.ns1ats = true;
