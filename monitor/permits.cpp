@@ -41,6 +41,14 @@ bool permits_translation(const Alternatives& allowed, spec::AccessKind kind, con
   });
 }
 
+/// Something is reached, whatever else may be: no call concerns it, and no other one has left it
+/// open.
+bool promises_passage(const Alternatives& allowed) {
+  if (allowed.concerned || allowed.count != 1) return false;
+  const State state = allowed.promises[0].state;
+  return state == State::identity || state == State::mapped;
+}
+
 /// How it ends, and whether it waits for an answer, say what is promised where nothing is mapped. A
 /// fault on rights is what is promised of a mapping that does not give them.
 bool permits_fault(const Alternatives& allowed, bool at_pasid, bool asks, spec::AccessKind kind,
@@ -53,9 +61,10 @@ bool permits_fault(const Alternatives& allowed, bool at_pasid, bool asks, spec::
              return promise.state == State::mapped && grant_of(promise, kind) != Grant::yes;
            });
   }
-  // An answer by ATS that the STE forbids to use, by now or as it is cached: EATS changes while ATS
-  // is off at the endpoint (3.9.1), and that is nothing the interface has a call for.
-  if (outcome.event == spec::EventType::f_transl_forbidden) return true;
+  // An answer by ATS that the STE forbids to use, by now or as it is cached: nothing is reached.
+  // But where nobody is about to change anything, the access that is promised does not come
+  // through.
+  if (outcome.event == spec::EventType::f_transl_forbidden) return !promises_passage(allowed);
   if (!spec::is_translation_fault(outcome.event)) return promises_no_tables(allowed);
   // Beyond the output size nothing passes untranslated, and beyond the intermediate one stage 2
   // without stage 1 translates nothing.

@@ -98,7 +98,11 @@ bool is_promised(const Alternatives& allowed, bool at_pasid, AccessKind kind, co
   }
   if (o.kind == OutcomeKind::abort) return nothing;
   if (o.kind != OutcomeKind::fault) return false;
-  if (o.event == spec::EventType::f_transl_forbidden) return true;
+  if (o.event == spec::EventType::f_transl_forbidden) {
+    const State only = allowed.promises[0].state;
+    const bool comes_through = only == State::identity || only == State::mapped;
+    return allowed.concerned || allowed.count != 1 || !comes_through;
+  }
   if (!spec::is_translation_fault(o.event)) return nothing;
   const bool beyond = o.rule == spec::rule::STE_BYPASS_SIZE || o.rule == spec::rule::S1_BYPASS_SIZE;
   if (beyond) return identity;

@@ -159,6 +159,23 @@ TEST(Permits, EndsAreOfTheirKind) {
   EXPECT_TRUE(is_permitted(moving, faults(EventType::c_bad_ste)));
 }
 
+/// What an ATC has kept is refused where the STE forbids ATS by now: right while a device moves, or
+/// where nothing is to be reached; else the access that is promised does not come through.
+TEST(Permits, WhatIsPromisedIsNotRefusedForItsAnswerByAts) {
+  const Outcome refused = faults(EventType::f_transl_forbidden);
+  EXPECT_TRUE(is_permitted(promised(State::blocked), refused));
+  EXPECT_TRUE(is_permitted(promised(State::unmapped), refused));
+  for (const State state : {State::identity, State::mapped}) {
+    Alternatives settled = promised(state);
+    EXPECT_FALSE(is_permitted(settled, refused));
+    settled.concerned = true;
+    EXPECT_TRUE(is_permitted(settled, refused));
+    Alternatives open = promised(state);
+    open.add({.state = State::blocked});
+    EXPECT_TRUE(is_permitted(open, refused));
+  }
+}
+
 /// Who asks for pages waits by its request, at PASIDs alone: the SMMU ends the access.
 TEST(Permits, WhoAsksForPagesWaitsByNoStall) {
   const Alternatives waits = promised(State::waits);
