@@ -161,7 +161,9 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
   answer = threads_.latest(thread, std::move(answer));
   guest_may_cache(call);
   const bool stuck = was_stuck || monitor_->smmu().is_stuck();
-  answer.permitted = permitted[(no_memory ? 1 : 0) + (stuck ? 2 : 0)].text();
+  const spec::sva::Permitted& by_interface = permitted[(no_memory ? 1 : 0) + (stuck ? 2 : 0)];
+  answer.permitted = by_interface.text();
+  if (!builtin_ && !backend_) answer.choices = by_interface;
   return answer;
 }
 

@@ -58,6 +58,7 @@ class Story {
   Answer add_thread(Thread& thread, const std::string& process);
   void each_allocation(Thread& thread, const scenario::Invoke& invoke);
   void judge(Thread& thread, const scenario::Values& results);
+  [[nodiscard]] bool is_another_choice(const Thread& thread, const scenario::Values& results) const;
   void remember(Thread& thread);
   bool change_map(const scenario::Change& change);
   void run_action(Thread& thread, const scenario::Action& action);

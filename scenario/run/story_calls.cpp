@@ -221,6 +221,13 @@ void Story::judge(Thread& thread, const scenario::Values& results) {
   }
   const UserWords* words = subject_.users() != nullptr ? &subject_.users()->words() : nullptr;
   if (!matches(results, answer, thread.kind, names_, words)) {
+    if (is_another_choice(thread, results)) {
+      look_for_troubles();
+      if (failure_) return;
+      needs_.push_back(fmt::format("{}; it answers {}, as it may", scenario::print(*current_),
+                                   stories::text_of(answer, thread.kind, names_, words)));
+      return;
+    }
     std::string observed = stories::text_of(answer, thread.kind, names_, words);
     differ(results.empty() ? "success" : scenario::print(results), std::move(observed));
     if (!answer.permitted.empty()) {
@@ -229,6 +236,19 @@ void Story::judge(Thread& thread, const scenario::Values& results) {
     return;
   }
   remember(thread);
+}
+
+/// The interface leaves the driver a choice, of which the scenario expects the one and the driver
+/// has made the other: an error or none, or which one.
+bool Story::is_another_choice(const Thread& thread, const scenario::Values& results) const {
+  const Answer& answer = thread.answer;
+  const Status status = answer.observed.status;
+  const bool returned = answer.state == Answer::State::returned;
+  if (!returned || !answer.choices || !answer.choices->has(status)) return false;
+  std::vector<Status> expected = wanted_of(results, names_, thread.kind).errors;
+  if (expected.empty() || expected.size() < results.size()) expected.push_back(Status::ok);
+  return std::ranges::count(expected, status) == 0 &&
+         std::ranges::any_of(expected, [&](Status one) { return answer.choices->has(one); });
 }
 
 /// The result under its name, once the call has returned.

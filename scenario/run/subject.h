@@ -27,7 +27,9 @@ struct Answer {
   };
   State state = State::returned;
   spec::sva::Observed observed{};
-  std::string permitted{};         ///< what INTERFACE permits, for the report; may be empty
+  std::string permitted{};  ///< what INTERFACE permits, for the report; may be empty
+  /// The same, of a driver that may choose among them otherwise than the builtin ones.
+  std::optional<spec::sva::Permitted> choices{};
   bool allocation_failed = false;  ///< the allocation that was to fail did
   std::string word{};              ///< instead of a value: "waiting"
 };

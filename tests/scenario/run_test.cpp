@@ -121,6 +121,31 @@ TEST(ScenarioFiles, WhatASubjectHasNotIsANeed) {
   }
 }
 
+/// Where the interface leaves a choice, a driver of somebody's may have made the other one. The
+/// builtin ones are held to theirs, and what is no choice is an error of whoever's.
+TEST(ScenarioRunner, AnotherRightAnswerIsANeedOfAPlugin) {
+  const std::string begin =
+      "@ A x y\n  dev D0 iopf=stall\n  proc X\n  d = domain_alloc(paging) -> new\n"
+      "  attach(d, D0) -> ok\n  sva_device_init(D0, [iopf], 1, 0, mm_exit) -> ok\n"
+      "  exit(X) -> ok\n  bind_device(D0, X, [unknown], 0) -> ";
+  const auto status_of = [&](const std::string& expected, auto make) {
+    const auto file = scenario::parse(begin + expected + "\n", "choice");
+    EXPECT_TRUE(file) << file.error().message;
+    if (!file) return Status::undecided;
+    return run_scenario(file->scenarios.at(0), {.make_subject = make, .trace = {}}).status;
+  };
+  std::multiset<Status> of_plugin, of_builtin;
+  for (const char* choice : {"EINVAL", "ESRCH"}) {
+    of_plugin.insert(status_of(choice, make_without));
+    of_builtin.insert(status_of(choice, make_builtin_subject));
+  }
+  EXPECT_EQ(of_plugin, (std::multiset{Status::passed, Status::needs}));
+  EXPECT_EQ(of_builtin, (std::multiset{Status::passed, Status::failed}));
+  for (const char* wrong : {"ENOMEM", "ok", "1"}) {
+    EXPECT_EQ(status_of(wrong, make_without), Status::failed) << wrong;
+  }
+}
+
 /// IOMMUs have whatever names the devices give them.
 TEST(ScenarioFiles, ADomainIsForDevicesOfOneIommu) {
   const auto file = scenario::parse(
