@@ -49,9 +49,6 @@ std::span<const Unshown> unshown();
 /// Those that say why none shows what some scenario shows, or what no call answers.
 std::vector<Unshown> idle_reasons(const spec::sva::AnswerLog& log);
 
-/// The scenario in a world with tables of each device; nullopt where it says whose they are.
-std::optional<scenario::Scenario> with_own_tables(const scenario::Scenario& scenario);
-
 /// Runs it on the builtin driver in each of its forms, and tells `log`.
 void log_scenario(const scenario::Scenario& scenario, spec::sva::AnswerLog& log);
 

@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "scenario/run/needs.h"
+#include "scenario/run/own_tables.h"
 #include "scenario/run/story.h"
 
 namespace iommucheck::oracle::stories {
@@ -92,9 +93,8 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
   return failed(std::move(failure));
 }
 
-}  // namespace
-
-ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options) {
+ScenarioResult run_in_its_world(const scenario::Scenario& scenario,
+                                const ScenarioOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   ScenarioResult result;
   const World world = world_of(scenario);
@@ -109,6 +109,22 @@ ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOp
   }
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return result;
+}
+
+/// What the story says is so with tables of each device as well.
+bool is_of_either_form(const scenario::Scenario& with_own) {
+  const ScenarioOptions options{.make_subject = make_model, .trace = {}};
+  return run_in_its_world(with_own, options).status == ScenarioResult::Status::passed;
+}
+
+}  // namespace
+
+ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options) {
+  ScenarioResult result = run_in_its_world(scenario, options);
+  if (result.needs != std::vector<std::string>{"tables=per_domain"}) return result;
+  const auto with_own = with_own_tables(scenario);
+  if (!with_own || !is_of_either_form(*with_own)) return result;
+  return run_in_its_world(*with_own, options);
 }
 
 }  // namespace iommucheck::oracle::stories

@@ -53,6 +53,8 @@ struct ScenarioOptions {
   bool exact_faults = false;
 };
 
+/// One that does not say whose its PASID tables are is run with tables of each device where the
+/// subject has no others, if the interface's specification holds there too.
 ScenarioResult run_scenario(const scenario::Scenario& scenario, const ScenarioOptions& options);
 
 }  // namespace iommucheck::oracle::stories

@@ -17,6 +17,7 @@
 #include "impl/driver.h"
 #include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
+#include "scenario/run/own_tables.h"
 #include "scenario/run/runner.h"
 #include "spec/rules.h"
 #include "spec/rules/interface.h"
