@@ -42,9 +42,6 @@ class CallEvents : public DeviceAccesses {
   template <class Visit>
   void for_each_tag_of(u64 domain, Visit visit);
   void explain_unmarked(Finding& finding, u64 domain, u64 iova);
-
-  /// 1 + the group of commands that a call left behind when it timed out; 0: none did.
-  u64 late_group_ = 0;
 };
 
 }  // namespace iommucheck::oracle

@@ -384,6 +384,8 @@ IntervalPromises::Breach IntervalPromises::breach_of(const Question& asked, u64 
     for (const spec::Outcome& outcome : outcomes_) {
       // Stage 2 is asked once more, and is compared itself.
       if (outcome.kind == spec::OutcomeKind::within && is_contained(asked)) continue;
+      // What ATCs have kept over a time-out nobody could remove.
+      if (any_timed_out() && outcome.event == spec::EventType::f_transl_forbidden) continue;
       if (permits(allowed, at_pasid, asks, kind, outcome, asked_of_attributes(asked))) continue;
       return breach_by(outcome, allowed);
     }

@@ -56,6 +56,8 @@ class RunningCalls : public MonitorState {
   void forget_running() { running_ = {}; }
   void forget_calls();
   [[nodiscard]] bool any_waits() const { return !waiting_.empty(); }
+  /// Some call has timed out, and what it was doing was left, or put back, without its commands.
+  [[nodiscard]] bool any_timed_out() const { return late_group_ != 0; }
 
   /// Whether the device is gone, and only its driver's work on that is not done.
   [[nodiscard]] bool vanishes(u32 device) const;
@@ -65,6 +67,10 @@ class RunningCalls : public MonitorState {
   std::string in_trace_numbers(std::string text, const spec::sva::Call& call);
   /// Empty: what is kept of calls agrees with itself. Else what does not, in words.
   [[nodiscard]] std::string consistent_calls() const;
+
+  /// Trailed: 1 + the group of commands that a call left behind when it timed out last; 0: none
+  /// did.
+  u64 late_group_ = 0;
 
  private:
   bool in_call_ = false;  // running_ runs
