@@ -109,10 +109,10 @@ int verdict_of(EventVerdict verdict) {
 }
 
 int verdict_of(const Session& session) {
-  const oracle::TraceJudges::Numbers now = session.judge().numbers();
-  if (now.flagged != 0 || session.judge().any_finding()) return IOMMUCHECK_VERDICT_VIOLATION;
+  const EventVerdict worst = session.judge().worst();
+  if (worst == EventVerdict::flagged) return IOMMUCHECK_VERDICT_VIOLATION;
   if (session.judge().gave_up() || session.damaged) return IOMMUCHECK_VERDICT_GAVE_UP;
-  return now.undetermined != 0 ? IOMMUCHECK_VERDICT_UNDETERMINED : IOMMUCHECK_VERDICT_OK;
+  return verdict_of(worst);
 }
 
 int take(Session& session, const Event& event) {

@@ -37,12 +37,7 @@ void add(Tally& sum, const Tally& part) {
   }
   sum.answered.domains_asked += part.answered.domains_asked;
   sum.answered.domains_made += part.answered.domains_made;
-  for (std::size_t i = 0; i < RuleTally::size; ++i) {
-    sum.rules.asked[i] += part.rules.asked[i];
-    sum.rules.discriminating[i] += part.rules.discriminating[i];
-    sum.rules.broken[i] += part.rules.broken[i];
-    sum.rules.order_unknown[i] += part.rules.order_unknown[i];
-  }
+  sum.rules.add(part.rules);
   for (std::size_t i = 0; i < sum.excused.size(); ++i) sum.excused[i] += part.excused[i];
 }
 

@@ -75,6 +75,15 @@ void RuleTally::add(Monitor& monitor) {
   }
 }
 
+void RuleTally::add(const RuleTally& more) {
+  for (std::size_t i = 0; i < size; ++i) {
+    asked[i] += more.asked[i];
+    discriminating[i] += more.discriminating[i];
+    broken[i] += more.broken[i];
+    order_unknown[i] += more.order_unknown[i];
+  }
+}
+
 void RuleTally::add_calls(u64 calls) {
   for (const Rule rule : {rule::CRASH_NEVER, rule::HANG_RETURNS}) {
     asked[spec::number_of(rule)] += calls;

@@ -58,6 +58,7 @@ struct RuleTally {
 
   /// Adds what a monitor has counted since it was made; once a monitor.
   void add(Monitor& monitor);
+  void add(const RuleTally& more);
   /// Each call could have crashed, and might not have returned.
   void add_calls(u64 calls);
   [[nodiscard]] RuleCount count(spec::Rule rule) const;

@@ -34,15 +34,6 @@ std::string source_of(const trace::Header& header) {
   return source;
 }
 
-void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events) {
-  for (MissingFact& known : missing) {
-    if (known.fact != fact) continue;
-    known.events += events;
-    return;
-  }
-  missing.push_back({fact, events});
-}
-
 /// Duties of the caller's of which the interface says what a driver does when they are broken: a
 /// campaign breaks them to see that, so they are no finding of a trace.
 bool is_answered(Rule rule) { return rule == rule::HANDLER_BOUND || rule == rule::DOMAIN_IN_USE; }
@@ -54,6 +45,15 @@ Setup setup_over(const trace::Header& header, Hardware* hardware) {
 }
 
 }  // namespace
+
+void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events) {
+  for (MissingFact& known : missing) {
+    if (known.fact != fact) continue;
+    known.events += events;
+    return;
+  }
+  missing.push_back({fact, events});
+}
 
 Judge::Judge(const trace::Header& header, u32 findings_max, const std::string& trace,
              const MakeHardware& hardware)
@@ -236,8 +236,7 @@ void Judge::add_rules_of_the_smmu(const RuleTally& counted, std::vector<RuleCoun
   }
 }
 
-std::vector<RuleCount> Judge::rules() {
-  const RuleTally counted = tally();
+std::vector<RuleCount> Judge::rules(const RuleTally& counted) {
   std::vector<RuleCount> rules = rule_counts(counted, {&monitor_.caches().capabilities(), 1});
   for (RuleCount& count : rules) {
     if (count.verdict == RuleVerdict::broken) continue;
@@ -281,7 +280,7 @@ ReplayResult Judge::result() {
   } else if (monitor_.gave_up()) {
     result.bound = "a bound of the specification was hit: " + monitor_.bound();
   }
-  result.rules = rules();
+  result.rules = rules(tally());
   return result;
 }
 

@@ -27,6 +27,9 @@ struct MissingFact {
   u64 events = 0;
 };
 
+/// So many more events miss it.
+void add(std::vector<MissingFact>& missing, const std::string& fact, u64 events);
+
 struct ReplayResult {
   std::string source;  ///< of the trace's header
   u64 events = 0;      ///< judged ones; notes are none
@@ -85,6 +88,8 @@ class Judge {
   }
   /// How often each rule was asked, could have been broken, and was.
   [[nodiscard]] RuleTally tally();
+  /// What that makes of each.
+  [[nodiscard]] std::vector<RuleCount> rules(const RuleTally& counted);
   [[nodiscard]] std::vector<MissingFact> missing();
   /// Everything, with missing facts and rules.
   [[nodiscard]] ReplayResult result();
@@ -96,7 +101,6 @@ class Judge {
   void move(EventIndex at, EventVerdict verdict);
   [[nodiscard]] Violation told(const Finding& finding) const;
   [[nodiscard]] const char* out_of_sight(spec::Rule rule) const;
-  [[nodiscard]] std::vector<RuleCount> rules();
   void add_rules_of_the_smmu(const RuleTally& counted, std::vector<RuleCount>& rules) const;
 
   u32 findings_max_;

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -54,38 +53,6 @@ bool is_of_an_smmu(const trace::Event& event) {
   return side == trace::Side::driver_registers || side == trace::Side::device_iommu ||
          side == trace::Side::iommu_out ||
          trace::agent_kind(event.agent) == trace::AgentKind::smmu || named_by(event);
-}
-
-RuleVerdict worse_of(RuleVerdict a, RuleVerdict b) {
-  constexpr std::array order = {RuleVerdict::broken, RuleVerdict::undetermined, RuleVerdict::holds,
-                                RuleVerdict::not_exercised, RuleVerdict::not_claimed};
-  return *std::ranges::find_if(order, [&](RuleVerdict one) { return one == a || one == b; });
-}
-
-/// Adds what the judge of another SMMU says, but its findings.
-void add(ReplayResult& all, ReplayResult one, u32 number) {
-  for (const MissingFact& missing : one.missing) {
-    const auto known = std::ranges::find(all.missing, missing.fact, &MissingFact::fact);
-    if (known == all.missing.end()) {
-      all.missing.push_back(missing);
-    } else {
-      known->events += missing.events;
-    }
-  }
-  if (all.bound.empty() && !one.bound.empty()) {
-    all.bound = fmt::format("SMMU {}: {}", number, one.bound);
-  }
-  // The same machine, so the same rules in the same order.
-  for (std::size_t i = 0; i < all.rules.size() && i < one.rules.size(); ++i) {
-    RuleCount& sum = all.rules[i];
-    RuleCount& its = one.rules[i];
-    const RuleVerdict verdict = worse_of(sum.verdict, its.verdict);
-    if (verdict != sum.verdict) sum.why = std::move(its.why);
-    sum.verdict = verdict;
-    sum.kept += its.kept;
-    sum.discriminating += its.discriminating;
-    sum.broken += its.broken;
-  }
 }
 
 /// In the words of its own judge, to which SMMU 0 is the only one.
@@ -197,6 +164,16 @@ bool TraceJudges::waits() const {
   return std::ranges::any_of(judges_, [](const One& one) { return one.judge->waits(); });
 }
 
+EventVerdict TraceJudges::worst() const {
+  EventVerdict worst = any_finding() ? EventVerdict::flagged : EventVerdict::accepted;
+  for (const One& one : judges_) {
+    const ReplayResult& its = one.judge->so_far();
+    if (its.flagged != 0) return EventVerdict::flagged;
+    if (its.undetermined != 0) worst = std::max(worst, EventVerdict::undetermined);
+  }
+  return worst;
+}
+
 EventVerdict TraceJudges::last() const {
   if (last_of_ != nullptr) return last_of_->last();
   EventVerdict worst = EventVerdict::accepted;
@@ -237,10 +214,8 @@ void TraceJudges::note_findings() {
   }
 }
 
-std::vector<TraceJudges::Told> TraceJudges::take_findings() {
-  std::vector<Told> fresh(told_.begin() + static_cast<std::ptrdiff_t>(taken_), told_.end());
-  taken_ = told_.size();
-  return fresh;
+std::span<const TraceJudges::Told> TraceJudges::take_findings() {
+  return std::span<const Told>(told_).subspan(std::exchange(taken_, told_.size()));
 }
 
 bool TraceJudges::gave_up() const {
@@ -248,22 +223,9 @@ bool TraceJudges::gave_up() const {
 }
 
 RuleTally TraceJudges::tally() {
-  RuleTally sum = judges_.front().judge->tally();
-  for (std::size_t k = 1; k < judges_.size(); ++k) {
-    const RuleTally its = judges_[k].judge->tally();
-    for (std::size_t i = 0; i < RuleTally::size; ++i) {
-      sum.asked[i] += its.asked[i];
-      sum.discriminating[i] += its.discriminating[i];
-      sum.broken[i] += its.broken[i];
-      sum.order_unknown[i] += its.order_unknown[i];
-    }
-  }
+  RuleTally sum;
+  for (const One& one : judges_) sum.add(one.judge->tally());
   return sum;
-}
-
-bool TraceJudges::any_finding() const {
-  return std::ranges::any_of(judges_,
-                             [](const One& one) { return !one.judge->so_far().findings.empty(); });
 }
 
 ReplayResult TraceJudges::result() {
@@ -274,8 +236,12 @@ ReplayResult TraceJudges::result() {
   all.accepted = sum.accepted;
   all.flagged = sum.flagged;
   all.undetermined = sum.undetermined;
+  all.rules = judges_.front().judge->rules(tally());  // of all judges: their machine is the same
   for (std::size_t i = 1; i < judges_.size(); ++i) {
-    add(all, judges_[i].judge->result(), judges_[i].number);
+    const ReplayResult its = judges_[i].judge->result();
+    for (const MissingFact& missing : its.missing) add(all.missing, missing.fact, missing.events);
+    if (!all.bound.empty() || its.bound.empty()) continue;
+    all.bound = fmt::format("SMMU {}: {}", judges_[i].number, its.bound);
   }
   all.findings.clear();
   for (const Told& told : told_) all.findings.push_back(told.finding);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -37,13 +38,16 @@ class TraceJudges {
     u64 events = 0, accepted = 0, flagged = 0, undetermined = 0;
   };
   [[nodiscard]] Numbers numbers() const;
-  [[nodiscard]] bool any_finding() const;
-  /// Those that nobody has taken. One of another SMMU than the first says which.
+  /// The worst of all events so far, without counting them.
+  [[nodiscard]] EventVerdict worst() const;
+  [[nodiscard]] bool any_finding() const { return !told_.empty(); }
+  /// Those that nobody has taken, until the next event. One of another SMMU than the first says
+  /// which.
   struct Told {
     Violation finding;
     u64 line = 0;  ///< of the trace; 0: too long ago
   };
-  std::vector<Told> take_findings();
+  std::span<const Told> take_findings();
   [[nodiscard]] bool gave_up() const;
   /// The sum of all.
   [[nodiscard]] RuleTally tally();

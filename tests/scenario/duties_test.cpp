@@ -15,7 +15,6 @@
 #include "check/lockstep.h"
 #include "check/sequence.h"
 #include "impl/driver.h"
-#include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/own_tables.h"
 #include "scenario/run/runner.h"

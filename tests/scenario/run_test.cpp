@@ -11,7 +11,6 @@
 #include "impl/driver.h"
 #include "scenario/format/parser.h"
 #include "scenario/format/print.h"
-#include "scenario/run/coverage.h"
 #include "scenario/run/driver_subject.h"
 #include "scenario/run/own_tables.h"
 #include "scenario/run/runner.h"
