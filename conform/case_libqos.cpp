@@ -137,6 +137,10 @@ class Body final : public QtestWriter {
   void engine_wait(u32 sid, u64 offset) override {
     line(fmt::format("wait_for({}, {:#x});", engines_.at(sid), offset));
   }
+  Expected<void> expect_interrupts(unsigned /*wire*/, u64 /*pulses*/) override {
+    return fail(ErrorCode::unsupported,
+                "libqos tells levels of interrupts and no pulses: export it as qtest");
+  }
   [[nodiscard]] bool writers_say() const override { return true; }
   void write_access(u32 sid, u64 iova, bool passed, std::optional<u64> pa) override {
     // Where one goes that is terminated, or that nobody knows of, is not looked at.

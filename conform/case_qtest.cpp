@@ -17,7 +17,7 @@ namespace {
 namespace edu = qemu_map::edu;
 
 /// What comes before the log: @…@ are filled in.
-constexpr const char* script_head = R"(#!/bin/sh
+constexpr const char* script_head = R"sh(#!/bin/sh
 # SPDX-License-Identifier: MIT
 #
 @ABOUT@#
@@ -26,9 +26,10 @@ constexpr const char* script_head = R"(#!/bin/sh
 # 2: QEMU does not run; 77: there is none.
 #
 # Each line behind "log" is a command of qtest, and behind ';' what it was answered; "wait" is not
-# one: the word there is read until its bit 0 is clear. The SMMU is at @SMMU@, RAM at @RAM@. A
-# DMA is one of an edu device: source, destination, bytes and start. What it has read lies in its
-# buffer, and is fetched with SMMUEN = 0.
+# one: the word there is read until its bit 0 is clear; nor is "raised": so often that input of the
+# interrupt controller was raised. The SMMU is at @SMMU@, RAM at @RAM@. A DMA is one of an edu
+# device: source, destination, bytes and start. What it has read lies in its buffer, and is fetched
+# with SMMUEN = 0.
 qemu=${1:-qemu-system-aarch64}
 [ $# -eq 0 ] || shift
 command -v "$qemu" >/dev/null 2>&1 || { echo "skipped: there is no $qemu"; exit 77; }
@@ -45,7 +46,10 @@ exec 3>"$folder/to" 4<"$folder/from"
 ask() {
   printf '%s\n' "$1" >&3
   while read -r answer <&4; do
-    case $answer in OK* | FAIL* | ERR*) return 0 ;; esac
+    case $answer in
+      OK* | FAIL* | ERR*) return 0 ;;
+      "IRQ raise"*) echo "${answer##* }" >>"$folder/raised" ;;
+    esac
   done
   echo "QEMU does not answer '$1':"
   cat "$folder/errors"
@@ -53,6 +57,7 @@ ask() {
 }
 
 others=0
+: >"$folder/raised"
 sed '1,/^log$/d' "$0" >"$folder/log"
 while IFS=';' read -r command wanted; do
   command=${command% }
@@ -65,8 +70,9 @@ while IFS=';' read -r command wanted; do
         [ $looks -lt 3 ] || sleep 0.01
       done
       continue ;;
+    raised*) answer="OK $(grep -cx "${command#raised }" "$folder/raised")" ;;
+    *) ask "$command" ;;
   esac
-  ask "$command"
   [ -n "$wanted" ] || [ "${answer#OK}" = "$answer" ] || continue
   if [ "$answer" = "OK$wanted" ]; then
     echo "$command:$wanted"
@@ -79,7 +85,7 @@ done <"$folder/log"
 echo "$others answers are other ones"
 exit 1
 log
-)";
+)sh";
 
 class Script final : public QtestWriter {
  public:
@@ -102,11 +108,19 @@ class Script final : public QtestWriter {
   void engine_wait(u32 sid, u64 offset) override {
     line(fmt::format("wait {:#x}", bars_.at(sid) + offset));
   }
+  Expected<void> expect_interrupts(unsigned wire, u64 pulses) override {
+    line(fmt::format("raised {} ; {}", qemu_map::first_interrupt + wire, pulses));
+    hears_ = true;
+    return {};
+  }
   [[nodiscard]] bool writers_say() const override { return false; }
   void write_access(u32 /*sid*/, u64 /*iova*/, bool /*passed*/,
                     std::optional<u64> /*pa*/) override {}
 
-  [[nodiscard]] const std::string& text() const { return text_; }
+  [[nodiscard]] std::string text() const {
+    // The first device behind the CPU, on each version that was looked at.
+    return (hears_ ? "irq_intercept_in /machine/unattached/device[1]\n" : "") + text_;
+  }
   /// The devices of the machine that send the accesses.
   [[nodiscard]] std::string devices() const {
     std::string words;
@@ -122,6 +136,7 @@ class Script final : public QtestWriter {
 
   std::map<u32, u64> bars_;  // by StreamID
   std::string text_;
+  bool hears_ = false;
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ namespace rule = spec::rule;
 
 /// CMD_SYNC.CS: SIG_IRQ.
 constexpr u64 signals_by_interrupt = 1;
+constexpr u64 reserved_signal = 3;
 constexpr unsigned last_only_bit = 31;  // of PRIQ_IRQ_CFG2
 
 }  // namespace
@@ -166,6 +167,7 @@ void InterruptRules::exposed(u64 prod) {
     Command command{.exposed_at = now_};
     if (bits(low, 7, 0) == static_cast<u64>(spec::Opcode::sync)) {
       command.interrupts = bits(low, 13, 12) == signals_by_interrupt;
+      command.may_interrupt = bits(low, 13, 12) == reserved_signal;
       command.message_pa = caps_.msi && command.interrupts ? high & mask(51, 2) : 0;
       command.payload = static_cast<u32>(low >> 32);
     }
@@ -182,6 +184,8 @@ void InterruptRules::consumed(u64 cons) {
   for (; consumed_ < commands_.size() - left; ++consumed_) {
     Command& command = commands_[consumed_];
     command.consumed_at = now_;
+    // To be refused (CMD_SYNC_CS); what it signals where it is not says nothing more.
+    if (command.may_interrupt) ++state_[command_sync].causes;
     if (!command.interrupts) continue;
     ++state_[command_sync].causes;
     if (command.message_pa != 0) {

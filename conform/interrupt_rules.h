@@ -93,6 +93,7 @@ class InterruptRules {
   std::map<u64, u64> words_;             // of the command queue
   struct Command {
     bool interrupts = false;
+    bool may_interrupt = false;  ///< CS is reserved
     u64 exposed_at = 0;
     u64 consumed_at = 0;
     u64 message_pa = 0;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -45,7 +47,7 @@ class Walker {
     }
     name_memory();
     for (const trace::Event& event : trace_.events) add(event);
-    return {};
+    return end();
   }
 
  private:
@@ -95,6 +97,14 @@ class Walker {
     if (pa - data_pa_ < data_bytes_) pages.insert(pa - pa % page_bytes);
   }
 
+  /// What came on each wire, where an interrupt might come at all.
+  Expected<void> end() {
+    for (unsigned wire = 0; wire < pulses_.size() && signals_; ++wire) {
+      if (auto ok = to_.expect_interrupts(wire, pulses_[wire]); !ok) return ok;
+    }
+    return {};
+  }
+
   void dma(u32 sid, u64 source, u64 destination, u64 direction) {
     to_.engine_write(sid, edu::source, source);
     to_.engine_write(sid, edu::destination, destination);
@@ -113,6 +123,7 @@ class Walker {
     } else if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
       if (write->offset == reg::cr0) cr0_ = write->value;
       if (write->offset == reg::gbpa) gbpa_ = write->value;
+      if (write->offset == reg::irq_ctrl) signals_ |= write->value != 0;
       if (write->offset == reg::eventq_cons) event_ = write->value % pow2(queues_.eventq_lg2);
       to_.write(write->size == 8 ? 8 : 4, qemu_map::smmu + write->offset, write->value);
     } else if (const auto* read = std::get_if<trace::MmioRead>(&event.payload)) {
@@ -121,6 +132,10 @@ class Walker {
       if (record->record) add_record(*record->record);
     } else if (const auto* one = std::get_if<trace::Dma>(&event.payload)) {
       add_access(*one);
+    } else if (const auto* interrupt = std::get_if<trace::Irq>(&event.payload)) {
+      const auto* const wire = std::ranges::find(qemu_map::wires, interrupt->kind);
+      ++pulses_[static_cast<std::size_t>(wire - qemu_map::wires.begin())];
+      signals_ = true;
     }
   }
 
@@ -181,6 +196,8 @@ class Walker {
   u64 data_pa_ = 0, data_bytes_ = 0;
   std::map<u32, bool> reads_;  // by StreamID: whether one of its accesses reads
   std::set<u64> offsets_, named_;
+  std::array<u64, qemu_map::wires.size()> pulses_{};
+  bool signals_ = false;
   u64 cr0_ = 0, event_ = 0;
   std::optional<u64> gbpa_;
 };

@@ -23,6 +23,8 @@ class QtestWriter {
   /// Eight bytes of a device's registers; and until the one at `from` has bit 0 clear.
   virtual void engine_write(u32 sid, u64 offset, u64 value) = 0;
   virtual void engine_wait(u32 sid, u64 offset) = 0;
+  /// At the end: so many pulses came of the SMMU's wire `wire` (qemu_map.h). Errors: unsupported.
+  virtual Expected<void> expect_interrupts(unsigned wire, u64 pulses) = 0;
   /// Whether a device that only writes says by itself what became of it: then write_access() is it.
   [[nodiscard]] virtual bool writers_say() const = 0;
   /// `pa`: where it went; absent: it is not known. Not `passed`: it was terminated.

@@ -97,9 +97,7 @@ class Runner {
         event(AgentId::cpu0, trace::Fill{.pa = step.a, .words = step.b, .value = step.c});
         unordered_ = true;
         return true;
-      case StepKind::write:
-        write(static_cast<u32>(step.a), static_cast<unsigned>(step.c), step.b);
-        return true;
+      case StepKind::write: return write_step(step);
       case StepKind::read:
         return read_step(static_cast<u32>(step.a), static_cast<unsigned>(step.c));
       case StepKind::command: return command(step.a, step.b, step.c == 0);
@@ -162,6 +160,14 @@ class Runner {
     if (offset == reg::eventq_base) event_cons_ = 0;
     if (offset == reg::eventq_cons) event_cons_ = value & 0xfffff;
     if (offset == reg::priq_base) page_cons_ = page_overflow_ = 0;
+  }
+  /// Interrupts are known when the device has settled: those of before are told before what enables
+  /// or disables them.
+  bool write_step(const Step& step) {
+    const auto offset = static_cast<u32>(step.a);
+    if (offset == reg::irq_ctrl && device_.identity().wires_interrupts && !settle()) return false;
+    write(offset, static_cast<unsigned>(step.c), step.b);
+    return true;
   }
   Ticket read(u32 offset, unsigned size) {
     const Ticket ticket = device_.mmio_read(place_of(offset), size);

@@ -238,6 +238,28 @@ Expected<void> QemuProcess::greet() {
   return {};
 }
 
+Expected<std::string> QemuProcess::interrupt_controller() {
+  const std::string at = "/machine/unattached";
+  qmp_.add(R"({"execute":"qom-list","arguments":{"path":")" + at + "\"}}");
+  if (auto sent = qmp_.flush(start_ms); !sent) return std::unexpected(sent.error());
+  for (unsigned lines = 0; lines < 100; ++lines) {
+    auto line = qmp_.line(start_ms);
+    if (!line) return std::unexpected(line.error());
+    const auto json = trace::parse_json(*line);
+    const auto* list = json ? json->find("return") : nullptr;
+    if (list == nullptr) continue;  // what happened meanwhile
+    for (const trace::JsonValue& one : list->value.items) {
+      const auto* type = one.find("type");
+      const auto* name = one.find("name");
+      if (type != nullptr && name != nullptr && type->value.text == "child<arm_gic>") {
+        return at + "/" + name->value.text;
+      }
+    }
+    break;
+  }
+  return fail(ErrorCode::environment, options_.program + ": its machine has no arm_gic");
+}
+
 Expected<void> QemuProcess::system_reset() {
   qmp_.add(R"({"execute":"system_reset"})");
   if (auto sent = qmp_.flush(start_ms); !sent) return sent;

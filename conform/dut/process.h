@@ -37,6 +37,8 @@ class QemuProcess {
   [[nodiscard]] const std::string& version() const { return version_; }
   [[nodiscard]] unsigned engines() const { return options_.engines; }
   [[nodiscard]] u64* ram() const { return ram_; }
+  /// Path of the machine's interrupt controller, for qtest. Errors: environment: it has none.
+  Expected<std::string> interrupt_controller();
   /// The machine's reset; returns when it is done.
   Expected<void> system_reset();
   /// A new process with the same RAM.

@@ -47,6 +47,7 @@ Expected<std::unique_ptr<QemuDevice>> QemuDevice::start(const QemuOptions& optio
   if (!process) return std::unexpected(process.error());
   std::unique_ptr<QemuDevice> device(new QemuDevice(std::move(*process)));
   device->tag_memory();
+  if (auto ok = device->hear_interrupts(); !ok) return std::unexpected(ok.error());
   if (auto ok = device->set_up_engines(); !ok) return std::unexpected(ok.error());
   if (auto ok = device->identify(); !ok) return std::unexpected(ok.error());
   return device;
@@ -72,7 +73,7 @@ Expected<void> QemuDevice::identify() {
   identity_.absent_pa = qemu_map::absent;
   identity_.absent_bytes = qemu_map::absent_bytes;
   identity_.iova_end = u64{1} << 48;
-  identity_.prompt = identity_.far = true;
+  identity_.prompt = identity_.far = identity_.wires_interrupts = true;
   for (unsigned i = 0; i < engine_.size(); ++i) identity_.sids.push_back(sid_of(i));
   Ticket idr[6];
   for (u32 i = 0; i < 6; ++i) idr[i] = mmio_read(reg::idr0 + 4 * i, 4);
@@ -86,6 +87,15 @@ Expected<void> QemuDevice::identify() {
     return fail(ErrorCode::environment, "there is no SMMUv3 at " + hex(qemu_map::smmu));
   }
   return {};
+}
+
+/// From then on qtest tells of them, wherever it is in its answers.
+Expected<void> QemuDevice::hear_interrupts() {
+  const auto controller = process_->interrupt_controller();
+  if (!controller) return std::unexpected(controller.error());
+  process_->qtest().add("irq_intercept_in " + *controller);
+  sent(no_ticket);
+  return drain();
 }
 
 /// BARs, bus mastering, and the words that the engines write.
@@ -154,6 +164,16 @@ Ticket QemuDevice::question(std::string_view name, u64 address) {
   return ticket;
 }
 
+/// "IRQ raise 74"; a pulse ends by itself.
+void QemuDevice::note_interrupt(std::string_view line) {
+  constexpr std::string_view raised = "IRQ raise ";
+  if (!line.starts_with(raised)) return;
+  unsigned number = 0;
+  std::from_chars(line.data() + raised.size(), line.data() + line.size(), number);
+  const unsigned wire = number - qemu_map::first_interrupt;
+  if (wire < qemu_map::wires.size()) interrupts_.push_back({qemu_map::wires[wire]});
+}
+
 /// Sends what is collected and reads the answers: all, or the first `most`.
 Expected<void> QemuDevice::drain(std::size_t most) {
   if (broken_) return fail(ErrorCode::unsupported, why_broken_);
@@ -162,6 +182,10 @@ Expected<void> QemuDevice::drain(std::size_t most) {
   const std::size_t n = std::min(most, expected_.size());
   for (std::size_t i = 0; i < n; ++i) {
     auto line = qtest.line(answer_ms);
+    while (line && line->starts_with("IRQ ")) {
+      note_interrupt(*line);
+      line = qtest.line(answer_ms);
+    }
     if (!line) return std::unexpected(line.error());
     if (!line->starts_with("OK")) {
       return fail(ErrorCode::environment, "qtest answers '" + std::string(*line) + "'");
@@ -422,6 +446,7 @@ Expected<void> QemuDevice::reset() {
   if (!broken_) (void)settle();
   values_.clear();
   seen_.clear();
+  interrupts_.clear();
   if (broken_) {
     expected_.clear();
     broken_ = false;
@@ -429,6 +454,7 @@ Expected<void> QemuDevice::reset() {
     if (auto ok = process_->restart(); !ok) return ok;
     clear_structures();
     tag_memory();  // whatever the one that died has left in data
+    if (auto ok = hear_interrupts(); !ok) return ok;
     return set_up_engines();
   }
   const Ticket gerror = mmio_read(reg::gerror, 4);

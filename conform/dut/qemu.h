@@ -11,6 +11,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <utility>
 
 #include "conform/dut/device.h"
 #include "conform/dut/process.h"
@@ -34,6 +35,7 @@ class QemuDevice final : public DeviceUnderTest {
   Expected<void> settle() override;
   [[nodiscard]] u64 value(Ticket ticket) const override { return values_[ticket]; }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_[values_[ticket]]; }
+  std::vector<Interrupt> take_interrupts() override { return std::exchange(interrupts_, {}); }
 
   /// Numbers since it was started.
   struct Counts {
@@ -53,12 +55,14 @@ class QemuDevice final : public DeviceUnderTest {
 
  private:
   explicit QemuDevice(std::unique_ptr<QemuProcess> process);
+  Expected<void> hear_interrupts();
   Expected<void> set_up_engines();
   Expected<void> identify();
   void tag_memory();
   void command(std::string_view name, u64 address, u64 value);
   Ticket question(std::string_view name, u64 address);
   void sent(Ticket ticket);
+  void note_interrupt(std::string_view line);
   Expected<void> drain(std::size_t most = ~std::size_t{0});
   void before_next();
   void start_engine(unsigned engine, u64 source, u64 destination, u64 bytes, u64 direction);
@@ -92,6 +96,7 @@ class QemuDevice final : public DeviceUnderTest {
   std::vector<Ticket> expected_;  // of each answer that is still to come, or no_ticket
   std::vector<u64> values_;
   std::vector<DmaSeen> seen_;
+  std::vector<Interrupt> interrupts_;
   std::deque<u64> recent_;  // pages that were written last
   u64 cr0_ = 0, gbpa_ = 0;
   u64 stored_bytes_ = 0;  // of the structures, from their beginning: cleared before the next case

@@ -2,7 +2,10 @@
 // Where things are on QEMU's machine "virt" with highmem=off, and the registers of its edu devices.
 #pragma once
 
+#include <array>
+
 #include "base/types.h"
+#include "trace/event.h"
 
 namespace iommucheck::oracle::qemu_map {
 
@@ -13,6 +16,13 @@ inline constexpr unsigned first_slot = 2, engines_max = 24;
 inline constexpr u64 structures = ram, structures_bytes = u64{8} << 20;
 inline constexpr u64 data = ram + structures_bytes, data_bytes = u64{4} << 20;
 inline constexpr u64 absent = 0x70000000, absent_bytes = u64{1} << 16;
+
+/// The SMMU's wires, as inputs of the machine's interrupt controller from `first_interrupt` on.
+/// Each interrupt is a pulse.
+inline constexpr unsigned first_interrupt = 74;
+inline constexpr std::array wires = {trace::IrqKind::event_queue,
+                                     trace::IrqKind::page_request_queue,
+                                     trace::IrqKind::command_sync, trace::IrqKind::global_error};
 
 /// Of an edu device: registers from its BAR on, places and bits of them.
 namespace edu {

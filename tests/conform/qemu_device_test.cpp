@@ -86,6 +86,32 @@ TEST_F(Qemu, AResetBySystemAndByRegistersAreTheSame) {
   }
 }
 
+/// Two CMD_SYNCs with CS = 1, and an illegal command; also of the process that comes after it.
+TEST_F(Qemu, ItsInterruptsAreHeard) {
+  namespace reg = spec::reg;
+  const u64 queue = device_->identity().structures_pa;
+  const spec::CommandWords sync = spec::encode_command(spec::cmd_sync(1));
+  for (const bool renewed : {false, true}) {
+    if (renewed) {
+      ASSERT_TRUE(device_->renew());
+    }
+    device_->store(queue, sync.dw0);
+    device_->store(queue + 16, sync.dw0);
+    device_->store(queue + 32, 0xff);
+    device_->mmio_write(reg::cmdq_base, 8, queue | 4);
+    device_->mmio_write(reg::cr0, 4, spec::cr0::cmdqen);
+    device_->mmio_write(reg::irq_ctrl, 4, spec::irq_ctrl::gerror_irqen);
+    device_->mmio_write(reg::cmdq_prod, 4, 3);
+    ASSERT_TRUE(device_->settle());
+    std::vector<trace::IrqKind> kinds;
+    for (const Interrupt& one : device_->take_interrupts()) kinds.push_back(one.kind);
+    using trace::IrqKind;
+    EXPECT_EQ(kinds,
+              (std::vector{IrqKind::command_sync, IrqKind::command_sync, IrqKind::global_error}));
+    EXPECT_TRUE(device_->take_interrupts().empty());
+  }
+}
+
 TEST_F(Qemu, ItsDeathIsToldAndItComesBack) {
   // edu refuses a range beyond its buffer by ending the process.
   device_->break_for_test();
@@ -146,8 +172,9 @@ TEST_F(Qemu, AFindingIsALogOfQtestThatRunsByItself) {
     std::ofstream(script) << *text;
     return WEXITSTATUS(std::system(("sh " + script + arguments + " > /dev/null").c_str()));
   };
-  for (const char* name : {"global-nh-va", "af-ignored", "f-translation-class", "overflow-flag",
-                           "prefetch-ssec", "gbpa-missing", "aptable1-after-read"}) {
+  for (const char* name :
+       {"global-nh-va", "af-ignored", "f-translation-class", "overflow-flag", "prefetch-ssec",
+        "gbpa-missing", "aptable1-after-read", "event-interrupt-each"}) {
     const auto trace = trace::read_trace(known + name + ".jsonl");
     ASSERT_TRUE(trace) << name;
     EXPECT_EQ(status_of(*trace, ""), 0) << name;
