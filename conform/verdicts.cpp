@@ -49,7 +49,7 @@ constexpr const char* no_substreams = "IDR1.SSIDSIZE = 0: no SubstreamIDs";
 /// Why the rule asks nothing of a device with such ID registers; null if it does.
 const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
   const auto unless = [](bool claimed, const char* why) { return claimed ? nullptr : why; };
-  if (is_of_stage_2(rule)) return unless(caps.s2p, "IDR0.S2P = 0: no stage 2");
+  if (is_of_stage_2(rule) && !caps.s2p) return "IDR0.S2P = 0: no stage 2";
   switch (rule) {
     case rule::STE_CONFIG_STAGE1: return unless(!caps.s1p, "IDR0.S1P = 1: stage 1 is there");
     case rule::STE_CONFIG_STAGE2: return unless(!caps.s2p, "IDR0.S2P = 1: stage 2 is there");
@@ -82,9 +82,12 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
       return unless(caps.stall_model == spec::StallModel::both,
                     "IDR0.STALL_MODEL != 0: CD.S is decided by it alone");
     case rule::CD_HTTU: return unless(caps.httu == 0, "IDR0.HTTU != 0: HA may be 1");
+    case rule::STE_S2HD:
     case rule::CD_HD: return unless(caps.httu == 1, "IDR0.HTTU is not 1");
+    case rule::STE_S2HAFT:
     case rule::CD_HAFT: return unless(caps.httu == 3, "IDR0.HTTU is not 3");
     case rule::FLAG_UPDATES: return unless(caps.httu != 0, "IDR0.HTTU = 0: no flags are updated");
+    case rule::STE_S2VMID: return unless(!caps.vmid16, "IDR0.VMID16 = 1: VMIDs have 16 bits");
     case rule::CD_ASID: return unless(!caps.asid16, "IDR0.ASID16 = 1: ASIDs have 16 bits");
     case rule::CD_ENDI: return unless(caps.ttendian != 0, "IDR0.TTENDIAN = 0: both are there");
     case rule::S1_E0PD: return unless(caps.e0pd, "IDR3.E0PD = 0");
