@@ -222,7 +222,9 @@ void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
   if (given_back) findings_.count(rule::TABLE_FREE);
   if (stands_still()) return memory_.forget(frame);
-  if (given_back && (tables_.may_be_walked_to(frame) || is_configuration(view_, pa))) {
+  // While SMMUEN = 0 an SMMU fetches nothing, whatever it has cached. IHI 0070 6.3.9.6.
+  const bool fetched = given_back && (controls_.enabled() || walkers_.any());
+  if (fetched && (tables_.may_be_walked_to(frame) || is_configuration(view_, pa))) {
     std::vector<Cause> causes;
     constexpr std::size_t enough = 4;
     for (u32 i = graph_.first(frame); i != 0 && causes.size() < enough;) {
@@ -244,7 +246,7 @@ void Caches::recycle(u64 pa, bool given_back) {
                          " that is given back",
                      std::move(causes));
   }
-  if (given_back && tables_.is_walked(frame, false)) {
+  if (fetched && tables_.is_walked(frame, false)) {
     findings_.report(rule::WILD_WALK,
                      "a walk may read the page " + findings_.name(frame.address()) +
                          " after it was given back, when its content is anybody's");

@@ -34,6 +34,7 @@ class Walkers {
   void fix(u32 walker);
 
   [[nodiscard]] bool walks_now(u32 walker) const { return regime_of(walker) != 0; }
+  [[nodiscard]] bool any() const { return walkers_.size() != 0; }
   /// Outcomes of an access through it; `sid` and `ssid` of the access mean nothing. False: a bound
   /// was hit, or it walks nothing.
   bool outcomes(u32 walker, const Access& access, std::vector<Outcome>& found) const;

@@ -443,6 +443,30 @@ TEST(CachesTables, AFlagThatHardwareSetLeavesNoWayBehind) {
   EXPECT_TRUE(m.caches.violations().empty());
 }
 
+/// A table goes once SMMUEN = 0 is acknowledged, whatever is cached of it; who sets SMMUEN again
+/// without an invalidation may meet what stands there then.
+TEST(Caches, ATableGoesWhileNothingIsFetched) {
+  for (const bool acknowledged : {false, true}) {
+    SmallMachine m(device());
+    m.ste(1, stage1(0, 0));
+    m.cd(0, SmallMachine::plain_cd());
+    m.enable();
+    m.step();
+    m.caches.write_smmuen(false);
+    if (acknowledged) m.caches.acknowledge_smmuen();
+    m.step();
+    m.caches.recycle(SmallMachine::leaves, true);
+    EXPECT_EQ(m.caches.violations().empty(), acknowledged);
+    EXPECT_EQ(m.caches.consistent(), "");
+    m.caches.violations().clear();
+    m.step();
+    m.caches.write_smmuen(true);
+    m.caches.acknowledge_smmuen();
+    EXPECT_EQ(m.text({.sid = 1, .va = 0x1000}), "any");
+    EXPECT_EQ(m.caches.consistent(), "");
+  }
+}
+
 // Until SMMUEN is set nobody knows which EL2 world a command means.
 TEST(CachesE2h, CommandsOfOneWorldProveNothingBeforeEnable) {
   for (const bool all : {false, true}) {
