@@ -161,7 +161,7 @@ void MemoryEvents::clean(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::CacheClean{.pa = pa, .length = bytes});
   if (by != trace::environment_agent && !cleans()) note_cleaned();
-  for (u64 line = align_down(pa, 6); line < pa + bytes; line += 64) caches_.clean(by, line);
+  caches_.clean(by, pa, bytes);
 }
 
 void MemoryEvents::cache_invalidate(AgentId by, u64 pa, u64 bytes) {

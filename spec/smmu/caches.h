@@ -87,7 +87,7 @@ class Caches {
   [[nodiscard]] bool barrier_ends_version(AgentId by) const;
   [[nodiscard]] bool rmw_ends_version(u64 pa) const;
   void handoff(AgentId from, AgentId to) { memory_.handoff(from, to); }
-  void clean(AgentId by, u64 pa) { memory_.clean_line(pa, by); }
+  void clean(AgentId by, u64 pa, u64 bytes = 1) { memory_.clean(pa, bytes, by); }
   /// A store of the SMMU (HTTU) or of a device: performed and visible at once.
   void device_store(u64 pa, u64 value);
   /// A page becomes memory of unknown content: allocated (`given_back` false) or freed.

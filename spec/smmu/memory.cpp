@@ -191,7 +191,7 @@ void Memory::clean_line(u64 pa, AgentId by) {
   };
   for (const u32 i : pending_in(*where)) {
     const PendingStore& entry = pending_[i];
-    if ((entry.covered_by & agent_bit(by)) == 0 || entry.needs_clean == 0) continue;
+    if (!may_be_cleaned(entry, by)) continue;
     if (entry.pa + 8 * entry.count <= line || entry.pa >= line + 64) continue;
     if (entry.pa >= line && entry.pa + 8 * entry.count > line + 64 && take_front(i)) continue;
     if (entry.pa < line || entry.pa + 8 * entry.count > line + 64) {
@@ -199,9 +199,46 @@ void Memory::clean_line(u64 pa, AgentId by) {
       clean_line(pa, by);
       return;
     }
-    PendingStore& cleaned = pending_.edit(trail_, i);
-    cleaned.needs_clean = 0;
-    cleaned.covered_by = agent_bit(by);  // whose barrier orders the clean
+    note_cleaned(i, by);
+  }
+}
+
+void Memory::note_cleaned(u32 i, AgentId by) {
+  PendingStore& cleaned = pending_.edit(trail_, i);
+  cleaned.needs_clean = 0;
+  cleaned.covered_by = agent_bit(by);  // whose barrier orders the clean
+}
+
+/// Of the pending stores in the frame those that have no word outside of [first, end). False: some
+/// have words inside and outside of it, which are not cleaned.
+bool Memory::clean_whole(const Frame& frame, u64 first, u64 end, AgentId by) {
+  bool all = true;
+  for (u64 i = frame.stores; i != 0; i = pending_[static_cast<u32>(i) - 1].before) {
+    const auto number = static_cast<u32>(i) - 1;
+    const PendingStore& entry = pending_[number];
+    const u64 entry_end = entry.pa + 8 * entry.count;
+    if (!may_be_cleaned(entry, by) || entry_end <= first || entry.pa >= end) continue;
+    if (first <= entry.pa && entry_end <= end) {
+      note_cleaned(number, by);
+    } else {
+      all = false;
+    }
+  }
+  return all;
+}
+
+// Mostly what was just stored, and nothing beside it: a page of zeros is one run, and stays one.
+void Memory::clean(u64 pa, u64 bytes, AgentId by) {
+  constexpr u64 line = 64;
+  const u64 end = pa + bytes;
+  for (u64 at = align_down(pa, 6); at < end;) {
+    const u64 next = std::min(align_down(at, frame_lg2) + (u64{1} << frame_lg2),
+                              align_down(end + line - 1, 6));
+    const Frame* where = find(at);
+    if (where != nullptr && where->stores != 0 && !clean_whole(*where, at, next, by)) {
+      for (; at < next; at += line) clean_line(at, by);
+    }
+    at = next;
   }
 }
 

@@ -197,9 +197,11 @@ class Memory {
   /// The frame's content is known to nobody any more (allocated anew, or given back).
   void forget(Frame& frame);
 
-  /// Events that order stores. `clean_line`: 64 bytes around pa.
+  /// Events that order stores. Lines are of 64 bytes: the one around pa, or those that have a part
+  /// of [pa, pa + bytes).
   void handoff(AgentId from, AgentId to);
   void clean_line(u64 pa, AgentId by);
+  void clean(u64 pa, u64 bytes, AgentId by);
 
   /// Makes visible what a barrier of `by` covers. First `vanish(frame, index, Content, at)` is
   /// called for each version that stops being visible, while all are still there; then they go.
@@ -267,6 +269,12 @@ class Memory {
   template <class Vanish>
   void vanish_entry(const PendingStore& entry, Vanish&& vanish);
   void push_pending(PendingStore entry);
+  /// A clean of its lines by the agent concerns it.
+  [[nodiscard]] static bool may_be_cleaned(const PendingStore& entry, AgentId by) {
+    return (entry.covered_by & agent_bit(by)) != 0 && entry.needs_clean != 0;
+  }
+  void note_cleaned(u32 i, AgentId by);
+  [[nodiscard]] bool clean_whole(const Frame& frame, u64 first, u64 end, AgentId by);
   /// Empties the list; the flags of its words stay.
   void empty_list();
   /// No store is pending any more.

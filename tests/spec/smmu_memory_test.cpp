@@ -162,10 +162,12 @@ RC_GTEST_PROP(SmmuMemory, RunsOfPendingStoresAreStoresOfEachWord, (bool coherent
         simple.all[place].pending.clear();
         break;
       }
-      case 4:
-        memory.clean_line(base + 8 * place, by);
-        simple.clean(place, by);
+      case 4: {
+        const u64 count = below(2) == 0 ? 1 : std::min<u64>(1 + below(600), words - place);
+        memory.clean(base + 8 * place, 8 * count, by);
+        for (u64 k = align_down(place, 3); k < place + count; k += 8) simple.clean(k, by);
         break;
+      }
       case 5:
         if (below(4) == 0) {
           memory.forget(memory.frame(base + 8 * place));
@@ -248,6 +250,27 @@ TEST(SmmuMemory, ACleanedLineCostsWhatItsPageHas) {
   EXPECT_EQ(memory.consistent(), "");
   trail.undo_to(mark);
   EXPECT_EQ(memory.pending_in(memory.frame(base)).size(), lines);
+  EXPECT_EQ(memory.consistent(), "");
+}
+
+// A page that is filled and cleaned is one run all the while, and not one of each of its lines.
+TEST(SmmuMemory, WhatIsCleanedAsAWholeStaysWhole) {
+  Trail trail;
+  Memory memory(trail);
+  memory.reserve(base, u64{2} << frame_lg2);
+  memory.set_coherent(false);
+  constexpr u64 bytes = u64{1} << frame_lg2;
+  for (u64 page = 0; page < 2; ++page) {
+    memory.fill(base + page * bytes, frame_words, 0, AgentId::cpu0, 1, [](Frame&, unsigned, Content) {});
+  }
+  // The first page, and of the second one a line.
+  memory.clean(base, bytes + 1, AgentId::cpu0);
+  EXPECT_EQ(memory.pending_count(), 3U);
+  u64 gone = 0;
+  memory.frame(base).table_edges[0] = memory.frame(base + bytes).table_edges[0] = 1;
+  memory.barrier(AgentId::cpu0, [&](Frame&, unsigned, Content, EventIndex) { ++gone; });
+  EXPECT_EQ(gone, frame_words + 8U);
+  EXPECT_EQ(memory.pending_count(), 1U);
   EXPECT_EQ(memory.consistent(), "");
 }
 
