@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <type_traits>
+#include <utility>
 
 #include "base/types.h"
 
@@ -22,23 +23,20 @@ class Trail {
 
   /// Remembers `words` 64-bit words at `place` before they change.
   void save(u64* place, u32 words = 1) {
-    if (size_ + words + 2 > capacity_) grow(size_ + words + 2);
-    u64* top = log_.get() + size_;
-    std::memcpy(top, place, words * sizeof(u64));
-    top[words] = reinterpret_cast<std::uintptr_t>(place);
-    top[words + 1] = words;
-    size_ += words + 2;
+    u64* old = record(place, words);
+    std::memcpy(old, place, words * sizeof(u64));
   }
 
   /// Remembers an object whose size is a multiple of 8 bytes.
   template <class T>
   void save_object(T& object) {
     static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % 8 == 0 && alignof(T) == 8);
-    save(reinterpret_cast<u64*>(&object), static_cast<u32>(sizeof(T) / 8));
+    u64* old = record(reinterpret_cast<u64*>(&object), static_cast<u32>(sizeof(T) / 8));
+    std::memcpy(old, &object, sizeof(T));
   }
 
   void set(u64& place, u64 value) {
-    save(&place);
+    *record(&place, 1) = place;
     place = value;
   }
 
@@ -71,6 +69,16 @@ class Trail {
 
  private:
   static constexpr std::size_t capacity_first = std::size_t{1} << 14;
+
+  /// A record of so many words, all but what they hold: where that is to be written.
+  u64* record(u64* place, u32 words) {
+    const std::size_t size = size_ + words + 2;
+    if (size > capacity_) grow(size);
+    u64* old = log_.get() + std::exchange(size_, size);
+    old[words] = reinterpret_cast<std::uintptr_t>(place);
+    old[words + 1] = words;
+    return old;
+  }
 
   void grow(std::size_t needed) {
     std::size_t capacity = capacity_ == 0 ? needed : capacity_;
