@@ -15,7 +15,8 @@
 namespace iommucheck::oracle {
 
 /// Zeroed memory that is only given, never taken back, and put back as a whole: what a driver keeps
-/// there costs one copy a case. Not part of the trail, since a driver writes it directly. What
+/// there costs one look a case, and a copy of what it has changed. Not part of the trail, since a
+/// driver writes it directly. What
 /// nobody was given yet cannot be touched, and neither can what lies around it.
 class Arena {
  public:
@@ -39,23 +40,46 @@ class Arena {
 
   /// Remembers what is there, for restore().
   void snapshot() { snapshot_.assign(memory_.data(), memory_.data() + used_); }
-  void restore() {
-    used_ = snapshot_.size();
-    if (used_ != 0) std::memcpy(memory_.data(), snapshot_.data(), used_);
-  }
+  void restore() { put({.used = snapshot_.size()}); }
   void clear() { used_ = 0; }
   [[nodiscard]] u64 used() const { return used_; }
 
+  /// What was there at some time behind the snapshot, as far as it differs from that.
+  struct Contents {
+    u64 used = 0;
+    std::vector<std::size_t> parts{};  ///< where they begin, ascending
+    std::vector<std::byte> bytes{};    ///< of each one behind the other
+  };
   /// What is there now, for put().
-  [[nodiscard]] std::vector<std::byte> contents() const {
-    return {memory_.data(), memory_.data() + used_};
+  [[nodiscard]] Contents contents() const {
+    Contents now{.used = used_};
+    for (std::size_t at = 0; at < used_; at += part) {
+      const std::byte* here = memory_.data() + at;
+      const std::size_t size = size_of_part(at);
+      if (at + size <= snapshot_.size() && std::memcmp(here, &snapshot_[at], size) == 0) continue;
+      now.parts.push_back(at);
+      now.bytes.insert(now.bytes.end(), here, here + size);
+    }
+    return now;
   }
-  void put(const std::vector<std::byte>& contents) {
-    used_ = contents.size();
-    if (used_ != 0) std::memcpy(memory_.data(), contents.data(), used_);
+  void put(const Contents& then) {
+    used_ = then.used;
+    std::size_t next = 0;
+    for (std::size_t at = 0; at < used_; at += part) {
+      const bool differs = next < then.parts.size() && then.parts[next] == at;
+      const std::byte* from = differs ? &then.bytes[part * next++] : &snapshot_[at];
+      const std::size_t size = size_of_part(at);
+      if (std::memcmp(memory_.data() + at, from, size) == 0) continue;
+      std::memcpy(memory_.data() + at, from, size);
+    }
   }
 
  private:
+  static constexpr std::size_t part = 512;  ///< bytes: a driver changes few of them in a case
+  [[nodiscard]] std::size_t size_of_part(std::size_t at) const {
+    return std::min<std::size_t>(part, used_ - at);
+  }
+
   Pages memory_;
   u64 used_ = 0;
   u64 open_ = 0;  // bytes that may be touched

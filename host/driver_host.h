@@ -154,7 +154,7 @@ class DriverHost {
  public:
   class Point {
     friend class DriverHost;
-    std::vector<std::byte> arena_;
+    Arena::Contents arena_;
     std::unique_ptr<Segments> segments_;  // null: there are none
     std::vector<Handler> handlers_;
     std::vector<spec::sva::FaultRecord> handled_faults_;

@@ -232,8 +232,8 @@ void Memory::clean(u64 pa, u64 bytes, AgentId by) {
   constexpr u64 line = 64;
   const u64 end = pa + bytes;
   for (u64 at = align_down(pa, 6); at < end;) {
-    const u64 next = std::min(align_down(at, frame_lg2) + (u64{1} << frame_lg2),
-                              align_down(end + line - 1, 6));
+    const u64 next =
+        std::min(align_down(at, frame_lg2) + (u64{1} << frame_lg2), align_down(end + line - 1, 6));
     const Frame* where = find(at);
     if (where != nullptr && where->stores != 0 && !clean_whole(*where, at, next, by)) {
       for (; at < next; at += line) clean_line(at, by);

@@ -261,7 +261,8 @@ TEST(SmmuMemory, WhatIsCleanedAsAWholeStaysWhole) {
   memory.set_coherent(false);
   constexpr u64 bytes = u64{1} << frame_lg2;
   for (u64 page = 0; page < 2; ++page) {
-    memory.fill(base + page * bytes, frame_words, 0, AgentId::cpu0, 1, [](Frame&, unsigned, Content) {});
+    memory.fill(base + page * bytes, frame_words, 0, AgentId::cpu0, 1,
+                [](Frame&, unsigned, Content) {});
   }
   // The first page, and of the second one a line.
   memory.clean(base, bytes + 1, AgentId::cpu0);
