@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <compare>
-#include <deque>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "base/inline_vector.h"
 #include "base/pool.h"
+#include "base/stable_array.h"
 #include "spec/rules.h"
 #include "spec/smmu/items.h"
 
@@ -220,9 +220,9 @@ class Regimes {
   const std::vector<Stream>& streams_by_tag() const;
 
   Trail& trail_;
-  std::deque<RegimeState> regimes_;
+  StableArray<RegimeState> regimes_;
   std::unordered_multimap<u64, u32> regime_index_;
-  std::deque<TagState> tags_;
+  StableArray<TagState> tags_;
   std::unordered_multimap<u64, u32> tag_index_;
   TrailArray<u64> active_;
   TrailArray<Formed> formed_;

@@ -3,9 +3,9 @@
 // when they die, says Fills; here they are kept, run together and taken apart.
 #pragma once
 
-#include <deque>
 #include <string>
 
+#include "base/stable_array.h"
 #include "spec/smmu/item_lists.h"
 #include "spec/smmu/regimes.h"
 
@@ -88,7 +88,7 @@ class TlbItems {
 
   Trail& trail_;
   ItemLists<Item> items_;
-  std::deque<List> lists_;  // by tag
+  StableArray<List> lists_;  // by tag
   TrailArray<u64> tags_;
 };
 
