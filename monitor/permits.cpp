@@ -25,7 +25,7 @@ using spec::sva::Promise;
 using spec::sva::State;
 
 std::span<const Promise> each(const Alternatives& allowed) {
-  return {allowed.promises.data(), allowed.count};
+  return {allowed.promises.begin(), allowed.count};
 }
 
 bool is_shareable(Shareability sh) {

@@ -2,8 +2,7 @@
 // What the interface promises of an access of a device's RID, or at one of its PASIDs. SEMANTICS 5.
 #pragma once
 
-#include <array>
-
+#include "base/inline_vector.h"
 #include "base/types.h"
 
 namespace iommucheck::spec::sva {
@@ -57,8 +56,8 @@ struct Promise {
 /// layers of what was there (records::older_layers), and several domains that a device is between.
 struct Alternatives {
   static constexpr u32 max = 24;  ///< eight layers in each of three domains
-  std::array<Promise, max> promises{};
-  u32 count = 0;
+  InlineVector<Promise, 4> promises;
+  u32 count = 0;           ///< of them
   bool concerned = false;  ///< a call in progress concerns the access: its transient set
   bool callers = false;  ///< the caller has mapped what it has not synchronised: they may conflict
   bool gave_up = false;  ///< more than `max`; the list is not complete, no verdict follows
@@ -76,7 +75,8 @@ struct Alternatives {
       gave_up = true;
       return;
     }
-    promises[count++] = promise;
+    promises.push_back(promise);
+    ++count;
   }
   void ends_at(u64 address) {
     if (address < last) last = address;
