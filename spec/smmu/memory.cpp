@@ -101,6 +101,7 @@ void Memory::may_become(u64 pa, u64 value, u64 update) {
 }
 
 std::optional<u64> Memory::became(u64 pa, u64 value) const {
+  if (updates_.empty()) return std::nullopt;
   const auto known = update_index_.find({pa, value});
   if (known == update_index_.end() || known->second >= updates_.size()) return std::nullopt;
   const Update& entry = updates_[known->second];
