@@ -437,13 +437,14 @@ void Memory::relist(std::vector<PendingStore>& entries) {
   empty_list();
   for (PendingStore& entry : entries) {
     Frame& where = frame(entry.pa);
+    const bool first_here = where.stores == 0;
     entry.older = 0;
     for (u64 k = 0; k < entry.count; ++k) {
       const auto index = static_cast<unsigned>(bits(entry.pa, 11, 3) + k);
       const u64 flag = u64{1} << (index % 64);
       if (!where.is_pending(index)) {
         trail_.set(where.pending[index / 64], where.pending[index / 64] | flag);
-      } else if (entry.older == 0) {
+      } else if (entry.older == 0 && !first_here) {
         entry.older = newest_pending(entry.pa + 8 * k);
       }
     }
