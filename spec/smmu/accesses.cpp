@@ -82,7 +82,7 @@ bool Accesses::is_met(const StreamOption& option, const Access& access, AccessKi
   if (!lookups_.is_met_by(option.regime - 1, c) || !lookups_.is_found_at(r, c, access.va))
     return false;
   const unsigned half = select_half(r, access.va);
-  return !check_address(r, half, access.va, kind) || !check_e0pd(regimes_.of(c.space), half, kind);
+  return !check_e0pd(regimes_.of(c.space), half, kind) || !check_address(r, half, access.va, kind);
 }
 
 void Accesses::under(const Access& access, const StreamOption& option, bool by_ats,
