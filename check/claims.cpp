@@ -73,6 +73,7 @@ constexpr Need needs[] = {
     {rule::EVENT_OVERFLOW_ACK, has_handle_irq, "the driver has no handle_irq"},
     {rule::GERROR_ACK, has_handle_irq, "the driver has no handle_irq"},
     {rule::LEAK_NOTHING, has_shutdown, "the driver has no shutdown"},
+    {rule::QUEUE_FREE, has_shutdown, "the driver has no shutdown"},
     {rule::PAGE_REUSE, with_domains, no_domains},
     {rule::TABLE_FREE, with_domains, no_domains},
     {rule::CONFLICT_BBM, with_domains, no_domains},

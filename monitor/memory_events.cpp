@@ -199,6 +199,7 @@ void MemoryEvents::free(AgentId by, u64 pa, u64 bytes) {
     return gather_hardware();
   }
   for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, true);
+  smmu_.given_back(pa, bytes);
   gather();
 }
 

@@ -17,6 +17,17 @@ void OutputQueue::prod_written(u64 value) {
   loads_.begin(value);
 }
 
+void OutputQueue::given_back(u64 pa, u64 bytes, bool records) {
+  const QueueGeometry ring = geometry();
+  const u64 end = ring.base + (u64{kind_.record_bytes} << ring.lg2);
+  if (base_ == 0 || pa >= end || ring.base >= pa + bytes) return;
+  ground_.count(rule::QUEUE_FREE);
+  if (!records) return;
+  ground_.report(rule::QUEUE_FREE,
+                 "the page at " + hex(pa) + " is given back, and the SMMU may record in the " +
+                     std::string(kind_.name) + " there: its enable in CR0ACK is not 0");
+}
+
 /// PROD moves on, and not past the room that CONS left.
 bool OutputQueue::observe_prod(u64 value) {
   const unsigned lg2 = geometry().lg2;

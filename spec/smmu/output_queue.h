@@ -52,6 +52,8 @@ class OutputQueue {
   void toggle_overflow() { ground_.set(prod_, prod_ ^ queue_overflow_flag); }
 
   // ---- the driver's side ------------------------------------------------------------------------
+  /// The memory is somebody else's from now on. `records`: something may still be recorded.
+  void given_back(u64 pa, u64 bytes, bool records);
   /// PROD was written, before the queue is enabled.
   void prod_written(u64 value);
   /// PROD is what the driver reads. False: no device may answer so.

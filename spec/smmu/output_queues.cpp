@@ -37,6 +37,14 @@ u64* OutputQueues::storage(u32 offset) {
   }
 }
 
+/// Events are recorded with SMMUEN = 0, too; PRIQEN counts as 0 then. 6.3.9.5, 6.3.9.6, 7.2.
+void OutputQueues::given_back(u64 pa, u64 bytes) {
+  const bool events = !controls_.surely_off(cr0::eventqen);
+  const bool requests = !controls_.surely_off(cr0::priqen) && !controls_.surely_off(cr0::smmuen);
+  events_.given_back(pa, bytes, events);
+  requests_.given_back(pa, bytes, requests);
+}
+
 void OutputQueues::write_eventq_cons(u64 value) {
   events_.write_cons(value, prod_is_known());
   note_left();

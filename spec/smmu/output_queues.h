@@ -32,6 +32,9 @@ class OutputQueues {
   /// As a device: the driver reads it there.
   void note_read(u32 offset, u64 value);
 
+  /// The driver gives the memory back.
+  void given_back(u64 pa, u64 bytes);
+
   // ---- records ----------------------------------------------------------------------------------
   /// EVENTQEN = 1 and acknowledged, and no EVENTQ_ABT_ERR is active.
   [[nodiscard]] bool records_events() const {

@@ -3,6 +3,9 @@
 // yet", a bounded number of times; at which look it goes on is drawn, or a pace says it.
 #pragma once
 
+#include <algorithm>
+
+#include "base/bits.h"
 #include "spec/choices.h"
 #include "spec/smmu/ground.h"
 
@@ -30,13 +33,18 @@ class Progress {
   [[nodiscard]] bool has_pace() const { return pace_ != 0; }
   /// How many commands a pace lets be consumed at once; 0: all.
   [[nodiscard]] u64 paced_commands() const { return pace_ == 0 ? 0 : pace_commands_; }
+  /// The driver lets so many microseconds pass, which are as good as looks.
+  void pass(u64 us) {
+    if (pace_ != 0 || ack_pace_ != 0) ground_.set(polls_, polls_ + std::min(us, longest));
+  }
   /// There are commands that were not there before.
   void begin_looks() {
     if (pace_ != 0) ground_.set(polls_, 0);
   }
 
  private:
-  static constexpr u64 max_polls = 3;  // that Choices may answer with "not yet"
+  static constexpr u64 max_polls = 3;       // that Choices may answer with "not yet"
+  static constexpr u64 longest = pow2(20);  // that anything is waited for
 
   Ground& ground_;
   u64 made_ = 0;

@@ -236,10 +236,14 @@ class Smmu {
   /// it was to.
   void set_stuck(bool stuck) { stops_.set_stuck(stuck); }
   [[nodiscard]] bool is_stuck() const { return stops_.is_stuck(); }
+  /// The driver gives the memory back: no queue of the SMMU's own may be written there any more.
+  void given_back(u64 pa, u64 bytes) { outputs_.given_back(pa, bytes); }
   using Pace = Progress::Pace;
   void set_pace(const Pace& pace) { progress_.set_pace(pace); }
   /// As a device: CR0ACK, IRQ_CTRLACK and GBPA follow at the look behind so many, from now on.
   void set_acknowledgement(u64 looks) { progress_.set_acknowledgement(looks); }
+  /// As a device: the driver lets so many microseconds pass. Each is as good as a look.
+  void time_passes(u64 us) { progress_.pass(us); }
   /// As a device: what comes before the n-th command from now on (n >= 1) is consumed, or before
   /// the n-th CMD_SYNC; then nothing. The later of two calls counts.
   void stop_at_command(u64 n) { stops_.stop_at_command(n, commands_.exposed_total()); }

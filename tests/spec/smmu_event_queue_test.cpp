@@ -399,5 +399,40 @@ TEST_F(Events, StallTermNeedsNothingWhereTheSmmuIsOff) {
   EXPECT_EQ(m.broken(), "");
 }
 
+/// Events are recorded with SMMUEN = 0, too; what counts is what is acknowledged. 6.3.9.4, 6.3.9.6.
+TEST_F(Events, AreGivenBackOnceTheQueueIsOff) {
+  constexpr u64 page = 4096;
+  m.smmu.given_back(DriverMachine::eventq + page, page);
+  m.smmu.given_back(DriverMachine::eventq - page, page);
+  m.smmu.given_back(DriverMachine::cmdq, page);
+  EXPECT_EQ(m.broken(), "") << "none of its pages";
+  m.smmu.given_back(DriverMachine::eventq, page);
+  EXPECT_EQ(m.broken(), "QUEUE_FREE");
+  m.cr0(cr0::eventqen);
+  m.smmu.given_back(DriverMachine::eventq - page, 2 * page);
+  EXPECT_EQ(m.broken(), "QUEUE_FREE");
+  m.choices.answers = {1};  // not at the first poll
+  m.write(reg::cr0, 0);
+  EXPECT_NE(m.read(reg::cr0ack), 0U);
+  m.smmu.given_back(DriverMachine::eventq, page);
+  EXPECT_EQ(m.broken(), "QUEUE_FREE") << "it may still be on";
+  m.cr0(0);
+  m.smmu.given_back(DriverMachine::eventq, page);
+  EXPECT_EQ(m.broken(), "");
+}
+
+/// PRIQEN counts as 0 while SMMUEN is. 6.3.9.5.
+TEST_F(Events, PageRequestsAreGivenBackOnceTranslationIsOff) {
+  m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
+  m.write(reg::priq_prod, 0);
+  m.write(reg::priq_cons, 0);
+  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::smmuen | cr0::priqen);
+  m.smmu.given_back(DriverMachine::priq, 4096);
+  EXPECT_EQ(m.broken(), "QUEUE_FREE");
+  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen);
+  m.smmu.given_back(DriverMachine::priq, 4096);
+  EXPECT_EQ(m.broken(), "");
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::smmu_event_queue_test

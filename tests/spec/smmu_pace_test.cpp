@@ -73,6 +73,23 @@ TEST(Pace, RegistersAreAcknowledgedBehindSoManyLooks) {
   EXPECT_EQ(m.read(reg::cr0ack), before & ~u64{cr0::eventqen});
 }
 
+/// A driver that counts few looks, with a pause behind each, has waited as long as one of many.
+TEST(Pace, TimeThatPassesIsAsGoodAsLooks) {
+  DriverMachine m;
+  m.boot();
+  m.smmu.set_pace({.looks = 9, .commands = 0});
+  put(m, 2);
+  m.ring();
+  m.smmu.time_passes(8);
+  EXPECT_EQ(looks(m, 3), (std::vector<u64>{0, 2, 2}));
+  const u64 before = m.read(reg::cr0ack);
+  m.smmu.set_acknowledgement(3);
+  m.write(reg::cr0, before & ~u64{cr0::eventqen});
+  EXPECT_EQ(m.read(reg::cr0ack), before);
+  m.smmu.time_passes(~u64{0});
+  EXPECT_EQ(m.read(reg::cr0ack), before & ~u64{cr0::eventqen});
+}
+
 TEST(Pace, ItStopsAtACommandOrASync) {
   for (const bool at_sync : {false, true}) {
     DriverMachine m;
