@@ -206,8 +206,9 @@ void Campaign::ask_about_groups() {
 
 LockstepOptions Campaign::fresh_options(Segments* segments) {
   LockstepOptions options;
-  options.machine =
-      plan_.met(machine_, {.not_claimed = claims().of(driver_), .takes_over = takes_over()});
+  options.machine = plan_.met(machine_, {.not_claimed = claims().of(driver_),
+                                         .takes_over = takes_over(),
+                                         .drives_each = drives_each()});
   options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
@@ -323,6 +324,7 @@ Expected<void> Campaign::boot_on_it() {
   source_.set_abilities(tally_.abilities);
   tally_.not_claimed = lockstep_->not_claimed().bits() | u64{shown_.bits()} << Tally::shown_lsb |
                        u64{lockstep_->uses_secure_registers()} << Tally::secure_bit |
+                       u64{drives_each()} << Tally::each_bit |
                        u64{takes_over()} << Tally::takes_over_bit;
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);

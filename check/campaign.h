@@ -26,15 +26,17 @@ namespace iommucheck::oracle {
 struct Tally {
   /// From here on in not_claimed: what the driver's answers showed.
   static constexpr unsigned shown_lsb = 32;
-  static constexpr unsigned secure_bit = 62;      ///< in not_claimed, too: uses_secure_registers
+  static constexpr unsigned each_bit = 61;        ///< in not_claimed, too: MetBy::drives_each
+  static constexpr unsigned secure_bit = 62;      ///< the same: uses_secure_registers
   static constexpr unsigned takes_over_bit = 63;  ///< the same: MetBy::takes_over
   [[nodiscard]] NotClaimed shown() const {
-    return NotClaimed::of_bits(bits(not_claimed, secure_bit - 1, shown_lsb));
+    return NotClaimed::of_bits(bits(not_claimed, each_bit - 1, shown_lsb));
   }
   [[nodiscard]] bool uses_secure_registers() const { return bit(not_claimed, secure_bit); }
   [[nodiscard]] MetBy met_by() const {
     return {.not_claimed = NotClaimed::of_bits(bits(not_claimed, shown_lsb - 1, 0)),
-            .takes_over = bit(not_claimed, takes_over_bit)};
+            .takes_over = bit(not_claimed, takes_over_bit),
+            .drives_each = bit(not_claimed, each_bit)};
   }
   u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
   u64 accesses = 0, outcomes = 0;
@@ -125,6 +127,9 @@ class Campaign {
   [[nodiscard]] RunClaims claims() const;
   [[nodiscard]] bool takes_over() const {
     return (driver_.flags & IOMMUCHECK_DRIVER_TAKES_OVER) != 0;
+  }
+  [[nodiscard]] bool drives_each() const {
+    return (driver_.flags & IOMMUCHECK_DRIVER_EACH_IOMMU) != 0;
   }
   [[nodiscard]] bool out_of_time(u64 number) const;
   bool is_to_tell(const Finding& finding);

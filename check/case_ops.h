@@ -41,6 +41,10 @@ class CaseOps {
   [[nodiscard]] u32 device_of(const fuzz::Operation& operation) const {
     return caller_.device_of(operation);
   }
+  /// Behind which the device is.
+  [[nodiscard]] spec::Smmu& smmu_of(u32 device) const {
+    return monitor_.smmu(monitor_.smmu_number_of(device));
+  }
 
   const LockstepOptions& options_;
   BackendMachine* machine_;

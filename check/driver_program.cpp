@@ -90,10 +90,13 @@ std::string domain_alloc(const trace::calls::DomainAlloc& call) {
         "p.of_kind = &m; ",
         parent);
   }
+  const std::string iommu =
+      call.iommu ? std::to_string(static_cast<u32>(*call.iommu))
+                 : "drv->flags & IOMMUCHECK_DRIVER_SEVERAL_IOMMUS ? IOMMUCHECK_ANY_IOMMU : 0";
   return fmt::format(
-      "{{ struct iommucheck_domain_params p = {{sizeof p, IOMMUCHECK_DRIVER_ABI, {}, {}, 0, 0, "
+      "{{ struct iommucheck_domain_params p = {{sizeof p, IOMMUCHECK_DRIVER_ABI, {}, {}, {}, 0, "
       "NULL}}; {}s = drv->domain_alloc(self, &p, value); }}",
-      kind, call.input_bits.value_or(0), more);
+      kind, call.input_bits.value_or(0), iommu, more);
 }
 
 std::string dirty_read(const trace::calls::DirtyRead& call) {
@@ -262,11 +265,15 @@ class Writer {
   void take(const trace::AllocationFailure& /*one*/, bool /*driver*/) {
     steps_.row(line_, "NO_MEMORY");
   }
+  template <class Payload>
+  static u64 at(const Payload& one) {
+    return IOMMUCHECK_OF_IOMMU(one.iommu.value_or(0), one.offset);
+  }
   void take(const trace::MmioWrite& one, bool driver) {
-    if (driver) steps_.row(line_, "WRITE", one.size, one.offset, one.value);
+    if (driver) steps_.row(line_, "WRITE", one.size, at(one), one.value);
   }
   void take(const trace::MmioRead& one, bool driver) {
-    if (driver) steps_.row(line_, "READ", one.size, one.offset, one.value);
+    if (driver) steps_.row(line_, "READ", one.size, at(one), one.value);
   }
   void take(const trace::BackendHook& one, bool /*driver*/) {
     const u64 answer = one.is_null.value_or(false) ? 1 : 0;
@@ -286,7 +293,7 @@ class Writer {
                one.va.value_or(0), one.length.value_or(0));
   }
   void take(const trace::Irq& one, bool /*driver*/) {
-    steps_.row(line_, "IRQ", 0, static_cast<u64>(one.kind));
+    steps_.row(line_, "IRQ", 0, IOMMUCHECK_OF_IOMMU(one.iommu.value_or(0), one.kind));
   }
   void take(const trace::Held& /*one*/, bool /*driver*/) { steps_.row(line_, "HELD"); }
   void take(const trace::DeviceRemove& one, bool /*driver*/) {
@@ -306,6 +313,18 @@ class Writer {
 
 // ---- what the driver is told --------------------------------------------------------------------
 
+u32 iommu_of(const trace::DeviceInfo& device) {
+  return static_cast<u32>(device.iommu.value_or(trace::IommuId{}));
+}
+
+u32 iommu_count(const trace::Header& header) {
+  u32 last = 0;
+  for (const trace::DeviceInfo& its : header.devices.value_or(trace::Devices{})) {
+    last = std::max(last, iommu_of(its));
+  }
+  return last + 1;
+}
+
 std::string devices_of(const trace::Header& header) {
   std::string text, sids;
   u32 number = 0;
@@ -320,8 +339,9 @@ std::string devices_of(const trace::Header& header) {
     const u32 group = its.group.value_or((u32{1} << 16) + number);
     text += fmt::format(
         "    {{sizeof(struct iommucheck_device), IOMMUCHECK_DRIVER_ABI, sids{}, {}, {:#x}, {}, "
-        "{:#x}, 0, 0}},\n",
-        number, its.sids.size(), flags, pasids == 0 ? 0 : std::bit_width(pasids - 1), group);
+        "{:#x}, {}, 0}},\n",
+        number, its.sids.size(), flags, pasids == 0 ? 0 : std::bit_width(pasids - 1), group,
+        iommu_of(its));
     ++number;
   }
   return sids + "static const struct iommucheck_device devices[] = {\n" + text + "};\n";
@@ -377,6 +397,7 @@ Expected<std::string> driver_program(const trace::Trace& trace, const std::strin
   fill_in(text, "@WINDOW_BYTES@", fmt::format("{:#x}", trace.header.ram->front().length));
   fill_in(text, "@DEVICES@", devices_of(trace.header));
   fill_in(text, "@CMDQ@", std::to_string(its.cmdq_log2size));
+  fill_in(text, "@IOMMUS@", std::to_string(iommu_count(trace.header)));
   fill_in(text, "@FLAGS@", fmt::format("{:#x}", its.flags));
   fill_in(text, "@CALLS@", steps->calls);
   fill_in(text, "@STEPS@", steps->rows);

@@ -297,7 +297,7 @@ static void start(void) {
   static struct iommucheck_config config = {.size = sizeof config, .abi = IOMMUCHECK_DRIVER_ABI,
                                             .devices = list, .device_count = DEVICE_COUNT,
                                             .cmdq_log2size = @CMDQ@, .flags = @FLAGS@,
-                                            .iommu_count = 1};
+                                            .iommu_count = @IOMMUS@};
   for (size_t i = 0; i < DEVICE_COUNT; ++i) list[i] = &devices[i];
   if (drv->init(&platform, &config, &self) != 0 || drv->reset(self) != 0) differ(START, 0, 0);
   for (uint32_t i = 0; i < DEVICE_COUNT && drv->device_add != NULL; ++i)

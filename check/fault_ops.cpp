@@ -21,9 +21,10 @@ bool can_wait(const Monitor& monitor, u32 device) {
 }
 
 /// Which queue has what the device's faults are recorded in: other hardware has one for all.
-u32 interrupt_for(const Monitor& monitor, u32 device) {
+u64 interrupt_for(const Monitor& monitor, u32 device) {
   const bool pages = monitor.interface().asks_for_pages(device) && monitor.hardware() == nullptr;
-  return pages ? IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE : IOMMUCHECK_IRQ_EVENT_QUEUE;
+  const u32 irq = pages ? IOMMUCHECK_IRQ_PAGE_REQUEST_QUEUE : IOMMUCHECK_IRQ_EVENT_QUEUE;
+  return IOMMUCHECK_OF_IOMMU(monitor.smmu_number_of(device), irq);
 }
 
 /// The index of a request's group: one that has begun goes on, and no device gives that of a whole

@@ -75,6 +75,9 @@ Setup setup_of(const LockstepOptions& options, const iommucheck_driver& driver, 
   setup.id = place.id;
   setup.profile = options.machine.profile;
   setup.devices = options.machine.devices;
+  setup.registers_each = options.machine.has_several_smmus();
+  setup.domains_span =
+      setup.registers_each && (driver.flags & IOMMUCHECK_DRIVER_SEVERAL_IOMMUS) == 0;
   setup.cmdq_log2size = options.machine.cmdq_log2size;
   setup.window_bytes = place.window_bytes;
   setup.not_claimed = options.claims.of(driver);
@@ -142,7 +145,8 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
       faults_(context(), sva_) {
   monitor_.set_excuses(&caller_.passed_over());
   host_.set_segments(options.segments);
-  if (caller_.claims(Claim::time_outs) && !guest_) monitor_.smmu().draw_command_errors();
+  const bool one_smmu = !guest_ && monitor_.smmu_count() == 1;
+  if (caller_.claims(Claim::time_outs) && one_smmu) monitor_.smmu().draw_command_errors();
   if (options_.machine.dirty) host_.has_former_owner();
   if (machine_) {
     const bool per_device = monitor_.setup().per_device_tables;
@@ -238,7 +242,7 @@ bool Lockstep::go_back(std::span<const fuzz::Operation> beginning) {
 void Lockstep::keep_fork(std::span<const fuzz::Operation> beginning) {
   // What is behind it, and what was passed over in it, is judged again.
   if (monitor_.gave_up() || !caller_.passed_over().of_case().empty() || users_.any()) return;
-  if (guest_) return;
+  if (guest_ || monitor_.smmu_count() != 1) return;
   auto host = host_.point();
   if (host == nullptr) return;
   fork_ = Fork{.behind = {beginning.begin(), beginning.end()},
@@ -338,8 +342,8 @@ void Lockstep::perform_hardware(const fuzz::Operation& operation) {
   using fuzz::HardwareKind;
   spec::Smmu& smmu = monitor_.smmu();
   // Drivers give up by count, too, or double what they wait after some looks: a full queue is
-  // consumed within so many (Linux: about 200 until its second is over).
-  constexpr u64 drained_by = 128;
+  // consumed within so many, as driver.h says of `wait`.
+  constexpr u64 drained_by = 64;
   const u64 slots = smmu.command_slots();
   const u64 commands =
       operation.mapping == 0
@@ -349,9 +353,14 @@ void Lockstep::perform_hardware(const fuzz::Operation& operation) {
   const u64 looks = std::min(fuzz::hardware_looks(operation, slots), drained_by / steps - 1);
   const u64 at = std::max<u64>(operation.page, 1);
   const bool times_out = caller_.claims(Claim::time_outs);
+  const auto of_each = [&](const auto& act) {
+    for (u32 i = 0; i < monitor_.smmu_count(); ++i) act(monitor_.smmu(i));
+  };
   switch (static_cast<HardwareKind>(operation.variant)) {
-    case HardwareKind::pace: return smmu.set_pace({.looks = looks, .commands = commands});
-    case HardwareKind::acknowledge: return smmu.set_acknowledgement(looks);
+    case HardwareKind::pace:
+      return of_each([&](auto& its) { its.set_pace({.looks = looks, .commands = commands}); });
+    case HardwareKind::acknowledge:
+      return of_each([&](auto& its) { its.set_acknowledgement(looks); });
     case HardwareKind::stop:
       if (times_out) case_.hardware.stop = {.command = at};
       return;
@@ -360,7 +369,10 @@ void Lockstep::perform_hardware(const fuzz::Operation& operation) {
       return;
     case HardwareKind::refuse:
       // Now and then the endpoint is silent for longer than a driver asks, and not for ever.
-      if (times_out) smmu.fail_sync(at, operation.mapping % 4 == 3 ? 16 : 1);
+      // Which of several tells of it, the others would have to know.
+      if (times_out && monitor_.smmu_count() == 1) {
+        smmu.fail_sync(at, operation.mapping % 4 == 3 ? 16 : 1);
+      }
       return;
     case HardwareKind::abort: return abort_accesses(operation);
     default: case_.hardware.interrupt_every = static_cast<u32>(at); return;
@@ -403,9 +415,13 @@ void Lockstep::abort_accesses(const fuzz::Operation& operation) {
 
 /// If there is one that the driver is to hear of.
 bool Lockstep::tell_error() {
-  if (!monitor_.smmu().take_error_interrupt()) return false;
-  host_.irq(IOMMUCHECK_IRQ_GLOBAL_ERROR);
-  return true;
+  bool told = false;
+  for (u32 i = 0; i < monitor_.smmu_count(); ++i) {
+    if (!monitor_.smmu(i).take_error_interrupt()) continue;
+    host_.irq(IOMMUCHECK_OF_IOMMU(i, IOMMUCHECK_IRQ_GLOBAL_ERROR));
+    told = true;
+  }
+  return told;
 }
 
 u64 Lockstep::abilities() const { return abilities_of(host_); }

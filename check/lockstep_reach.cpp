@@ -70,8 +70,9 @@ std::vector<Lockstep::Reach> Lockstep::reach() {
   std::vector<Reach> all;
   for (const Aim& aim : aims()) {
     std::set<std::string> met;
-    monitor_.caches().outcomes(aim.access,
-                               [&](const spec::Outcome& outcome) { met.insert(text_of(outcome)); });
+    Monitor& its = monitor_.of_smmu(monitor_.smmu_number_of(aim.device));
+    its.caches().outcomes(aim.access,
+                          [&](const spec::Outcome& outcome) { met.insert(text_of(outcome)); });
     Reach reach{.access = text_of(aim), .outcomes = {}};
     for (const std::string& one : met)
       reach.outcomes += (reach.outcomes.empty() ? "" : " or ") + one;

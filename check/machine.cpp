@@ -27,6 +27,7 @@ using spec::StallModel;
 using spec::sva::DeviceSetup;
 
 constexpr std::size_t devices_max = 4;  // as many as an operation can name
+constexpr u64 smmus_max = devices_max;
 constexpr u32 queue_lg2_max = 19;
 constexpr u32 stream_bits_max = 20;  // of a device's StreamIDs: a table for them fits the window
 constexpr u32 pasid_bits_max = 8;    // of a device that is drawn
@@ -91,7 +92,7 @@ void set(Capabilities& caps, const Key& key, unsigned value) {
 
 // ---- text ---------------------------------------------------------------------------------------
 
-// SID[+SID...]:PASID_BITS[:ats][:stall][:pri][:group=N], with / between devices.
+// SID[+SID...]:PASID_BITS[:ats][:stall][:pri][:group=N][:smmu=K], with / between devices.
 std::string devices_text(const std::vector<DeviceSetup>& devices) {
   std::string text;
   for (const DeviceSetup& device : devices) {
@@ -101,6 +102,7 @@ std::string devices_text(const std::vector<DeviceSetup>& devices) {
     if (device.stall) text += ":stall";
     if (device.pri) text += ":pri";
     if (device.group != DeviceSetup::alone) text += fmt::format(":group={}", device.group);
+    if (device.iommu_number != 0) text += fmt::format(":smmu={}", device.iommu_number);
   }
   return text;
 }
@@ -163,7 +165,7 @@ Expected<spec::sva::Hooks> parse_hooks(std::string_view text) {
 }
 
 Expected<DeviceSetup> parse_device(std::string_view text) {
-  constexpr const char* form = "SID[+SID]:PASID_BITS[:ats][:stall][:pri][:group=N]";
+  constexpr const char* form = "SID[+SID]:PASID_BITS[:ats][:stall][:pri][:group=N][:smmu=K]";
   const auto bad = [&] { return wrong(fmt::format("device '{}' is not {}", text, form)); };
   DeviceSetup device;
   const std::vector<std::string_view> parts = split(text, ':');
@@ -180,6 +182,7 @@ Expected<DeviceSetup> parse_device(std::string_view text) {
     const std::string_view part = parts[i];
     constexpr u64 none = ~u64{0};
     const u64 group = part.starts_with("group=") ? number(part.substr(6)).value_or(none) : none;
+    const u64 smmu = part.starts_with("smmu=") ? number(part.substr(5)).value_or(none) : none;
     if (part == "ats") {
       device.ats = true;
     } else if (part == "stall") {
@@ -188,11 +191,33 @@ Expected<DeviceSetup> parse_device(std::string_view text) {
       device.pri = true;
     } else if (group <= group_max) {
       device.group = static_cast<u32>(group);
+    } else if (smmu < smmus_max) {
+      device.iommu_number = static_cast<u32>(smmu);
     } else {
       return bad();
     }
   }
   return device;
+}
+
+/// What is followed of several SMMUs.
+std::string objection_to_several(const Machine& machine) {
+  std::set<u32> smmus;
+  for (const DeviceSetup& device : machine.devices) {
+    smmus.insert(device.iommu_number);
+    if (device.stall || device.pri) return "beside another SMMU devices neither stall nor have pri";
+    for (const DeviceSetup& other : machine.devices) {
+      const bool together = device.group != DeviceSetup::alone && device.group == other.group;
+      if (together && device.iommu_number != other.iommu_number) {
+        return fmt::format("group {} is behind two SMMUs", device.group);
+      }
+    }
+  }
+  if (smmus.size() != *smmus.rbegin() + 1)
+    return "SMMUs have the numbers from 0 on (smmu=0, 1, ...)";
+  if (machine.caps.httu != 0) return "beside another SMMU there is no HTTU (httu=0)";
+  if (machine.dirty || machine.guest) return "several SMMUs are nobody's before, and no guest's";
+  return {};
 }
 
 /// Empty, or why there can be no such machine.
@@ -220,6 +245,7 @@ std::string objection(const Machine& machine) {
     if (device.pri && !device.ats) return "a device has pri and not ats";
     if (device.pri && device.stall) return "a device stalls, or has pri";
   }
+  if (machine.has_several_smmus()) return objection_to_several(machine);
   return {};
 }
 
@@ -801,6 +827,25 @@ Machine machine_of_backend(Machine machine) {
   return machine;
 }
 
+bool Machine::has_several_smmus() const {
+  return std::ranges::any_of(devices, [](const auto& its) { return its.iommu_number != 0; });
+}
+
+Machine machine_of_two(Machine machine) {
+  const std::size_t half = (machine.devices.size() + 1) / 2;
+  std::set<u32> groups;  // of the first half
+  for (std::size_t i = 0; i < machine.devices.size(); ++i) {
+    DeviceSetup& device = machine.devices[i];
+    device.stall = device.pri = false;
+    if (i < half) groups.insert(device.group);
+    const bool with_others = device.group != DeviceSetup::alone && groups.contains(device.group);
+    device.iommu_number = i < half || with_others ? 0 : 1;
+  }
+  machine.caps.httu = 0;
+  machine.dirty = false;
+  return machine;
+}
+
 Machine machine_of_guest(Machine machine) {
   machine.guest = true;
   machine.caps = guest_capabilities(machine.caps);
@@ -819,6 +864,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   }
   plan.groups_are_drawn_ = text.find("group=") == std::string_view::npos;
   plan.dirty_is_drawn_ = text.find("boot=") == std::string_view::npos;
+  plan.smmus_are_drawn_ = text.find("smmu=") == std::string_view::npos;
   const std::string_view changes = text == "drawn" ? std::string_view() : text.substr(6);
   Draw draw(~seed);
   const auto traits = drawn_traits(draw);
@@ -866,6 +912,11 @@ Machine MachinePlan::met(u32 index, const MetBy& driver) const {
     for (DeviceSetup& device : machine.devices) device.group = DeviceSetup::alone;
   }
   if (dirty_is_drawn_) machine.dirty &= driver.takes_over;
+  if (!driver.drives_each) {
+    for (DeviceSetup& device : machine.devices) device.iommu_number = 0;
+  } else if (smmus_are_drawn_ && index % 2 == 1 && !machine.guest) {
+    machine = machine_of_two(std::move(machine));
+  }
   return machine.guest ? machine_of_guest(std::move(machine)) : machine;
 }
 

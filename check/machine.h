@@ -20,6 +20,8 @@ namespace iommucheck::oracle {
 struct Machine {
   /// Two devices share a group.
   [[nodiscard]] bool has_groups() const;
+  /// Devices are behind more than one SMMU: all alike, with registers each.
+  [[nodiscard]] bool has_several_smmus() const;
 
   spec::Capabilities caps;
   spec::Profile profile{};
@@ -51,13 +53,18 @@ Expected<Machine> parse_machine(std::string_view text);
 /// PASIDs, those with ATS that can wait ask for pages, and nobody was there before.
 Machine machine_of_backend(Machine machine);
 
+/// The same with two SMMUs, half of the devices behind each, without what is followed of one alone:
+/// accesses that wait, HTTU, a former owner.
+Machine machine_of_two(Machine machine);
+
 /// What a guest can have of it: its SMMU has stage 1 alone, and its devices what that leaves them.
 Machine machine_of_guest(Machine machine);
 
 /// What decides which of the features that nobody named a driver meets.
 struct MetBy {
   NotClaimed not_claimed{};
-  bool takes_over = false;  ///< IOMMUCHECK_DRIVER_TAKES_OVER
+  bool takes_over = false;   ///< IOMMUCHECK_DRIVER_TAKES_OVER
+  bool drives_each = false;  ///< IOMMUCHECK_DRIVER_EACH_IOMMU
 };
 
 /// The machines of a campaign, by the number of a sequence.
@@ -98,6 +105,7 @@ class MachinePlan {
   std::vector<Machine> standing_by_;  // one for each of the machines, then another one for each
   bool groups_are_drawn_ = false;
   bool dirty_is_drawn_ = false;
+  bool smmus_are_drawn_ = false;
 };
 
 /// Where callers of map have memory: regions of 1 GiB, far apart where there is room.

@@ -133,6 +133,11 @@ void SpaceOps::perform_alloc(const fuzz::Operation& operation) {
   Call call{.kind = CallKind::domain_alloc};
   call.domain_kind = wanted.kind;
   call.input_bits = wanted.input_bits;
+  // Of one SMMU, or of that of the first device on it.
+  const bool apart = monitor_.setup().registers_each && !monitor_.setup().domains_span;
+  if (apart && (operation.choices & 3) != 3) {
+    call.iommu = (operation.choices >> 2) % monitor_.smmu_count();
+  }
   if (!may_call(call) || case_.spaces.size() >= spaces_max) return;
   const spec::Capabilities& caps = options_.machine.caps;
   const bool few = call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2
@@ -284,7 +289,7 @@ fuzz::SpaceView SpaceOps::reached_by(u32 device, Substream at) {
 /// does, so that it costs what a short one does.
 u64 SpaceOps::accesses_to_overflow(const fuzz::Operation& operation) const {
   constexpr u64 short_queue = 256;
-  const u64 room = monitor_.smmu().event_slots();
+  const u64 room = smmu_of(device_of(operation)).event_slots();
   const u64 one_in = std::max<u64>(1, room / short_queue);
   return SplitMix64(fuzz::encode_word(operation)).below(one_in) == 0 ? room + 1 : 1;
 }
@@ -325,7 +330,7 @@ void SpaceOps::perform_access(const fuzz::Operation& operation) {
   const u64 times = many ? accesses_to_overflow(operation) : 1;
   // One comes while the driver empties the queue; of many, the one that there is no room for.
   const bool meanwhile = ((operation.choices >> meanwhile_lsb) & 1) != 0;
-  const auto is_full = [&] { return monitor_.smmu().event_slots() == 0; };
+  const auto is_full = [&] { return smmu_of(device).event_slots() == 0; };
   bool recorded = false;
   for (u64 n = 0; n < times && !(n != 0 && meanwhile && is_full()); ++n) {
     caller_.count_access();
@@ -340,12 +345,13 @@ void SpaceOps::perform_access(const fuzz::Operation& operation) {
   if (!at_once || (!recorded && !spurious)) return;
   if (recorded && meanwhile) {
     const auto once_more = [this, access] { caller_.send(access); };
-    const u32 cons = monitor_.smmu().register_of_page1(spec::reg::eventq_cons);
+    const u32 cons = smmu_of(device).register_of_page1(spec::reg::eventq_cons);
     host_.in_the_middle(1, once_more, cons);
   }
-  host_.irq(IOMMUCHECK_IRQ_EVENT_QUEUE);
+  const u32 iommu = monitor_.smmu_number_of(device);
+  host_.irq(IOMMUCHECK_OF_IOMMU(iommu, IOMMUCHECK_IRQ_EVENT_QUEUE));
   host_.nothing_in_the_middle();
-  if (spurious) host_.irq(IOMMUCHECK_IRQ_GLOBAL_ERROR);
+  if (spurious) host_.irq(IOMMUCHECK_OF_IOMMU(iommu, IOMMUCHECK_IRQ_GLOBAL_ERROR));
 }
 
 /// Of the event queue, behind an access that may have made a record.

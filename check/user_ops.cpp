@@ -223,7 +223,8 @@ void UserOps::perform_user(const fuzz::Operation& operation) {
   const spec::Capabilities& caps = monitor_.smmu().capabilities();
   const bool users = machine_ ? machine_->user_words() != nullptr
                               : caps.s1p && caps.s2p && caps.gran4k;  // which users' tables have
-  if (!users || !host_.has(CallKind::cache_invalidate)) return;
+  // A user's commands and records are followed of one SMMU.
+  if (!users || !host_.has(CallKind::cache_invalidate) || monitor_.smmu_count() != 1) return;
   const auto at = parent_of_users(operation);
   if (!at || !monitor_.findings().empty()) return;
   const u64 parent = case_.spaces[*at].handle;

@@ -104,4 +104,10 @@ class MemoryDrawing {
   std::map<std::string, u32> drawn_;  ///< what PASID tables look like -> the first stream's
 };
 
+/// The monitor of the SMMU that the stream's device is behind.
+Monitor& monitor_of_stream(Monitor& monitor, u32 sid);
+
+/// The whole picture; of several SMMUs, each one's.
+std::string draw_memory(Monitor& monitor, const DrawOptions& options);
+
 }  // namespace iommucheck::oracle

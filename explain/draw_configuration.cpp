@@ -40,7 +40,7 @@ std::string MemoryDrawing::draw() {
   } else {
     const auto& interface = monitor_.interface();
     for (u32 device = 0; device < interface.device_count(); ++device) {
-      for (const u32 sid : interface.stream_ids(device)) sids.insert(sid);
+      for (const u32 sid : monitor_.streams_here(device)) sids.insert(sid);
     }
   }
   find_leads(sids);
@@ -357,6 +357,21 @@ void MemoryDrawing::stage2_tables(u32 sid, const Ste<u64>& ste, bool below_users
   if (cached.empty()) return;
   lines_.add(2, "cached under {}, and not what memory says now", spec::tag_text(tag));
   for (const std::string& text : cached) lines_.add(3, "<-- {}", text);
+}
+
+Monitor& monitor_of_stream(Monitor& monitor, u32 sid) {
+  return monitor.of_smmu(monitor.smmu_number_of(monitor.interface().device_of(sid)));
+}
+
+std::string draw_memory(Monitor& monitor, const DrawOptions& options) {
+  if (monitor.smmu_count() == 1) return MemoryDrawing(monitor, options).draw();
+  if (options.sid) return MemoryDrawing(monitor_of_stream(monitor, *options.sid), options).draw();
+  std::string text;
+  for (u32 number = 0; number < monitor.smmu_count(); ++number) {
+    text += fmt::format("{}SMMU {}\n", number == 0 ? "" : "\n", number);
+    text += MemoryDrawing(monitor.of_smmu(number), options).draw();
+  }
+  return text;
 }
 
 }  // namespace iommucheck::oracle

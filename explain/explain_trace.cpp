@@ -180,13 +180,14 @@ Expected<std::string> explain_trace(const ExplainTrace& what) {
     options.sid = what.access->sid;
     options.number = what.access->pasid.value_or(0);
   }
-  std::string text = lines.take() + MemoryDrawing(monitor, options).draw();
+  std::string text = lines.take() + draw_memory(monitor, options);
   if (!what.access) return text;
   Lines access;
   access.blank();
-  add_access(access, monitor, *what.access);
-  if (monitor.hardware() == nullptr) {
-    add_walk(access, monitor.caches(),
+  Monitor& its = monitor_of_stream(monitor, what.access->sid);
+  add_access(access, its, *what.access);
+  if (its.hardware() == nullptr) {
+    add_walk(access, its.caches(),
              {.sid = what.access->sid,
               .ssid = what.access->pasid.value_or(0),
               .ssv = what.access->pasid.has_value(),

@@ -159,13 +159,24 @@ class Telling {
     }
   }
 
+  /// "SMMU 1: ", where there are several.
+  [[nodiscard]] std::string of_smmu(u32 number) {
+    return judge_.monitor().smmu_count() == 1 ? std::string() : fmt::format("SMMU {}: ", number);
+  }
+
   void note_commands(Moment& moment) {
-    const spec::CachesView& view = judge_.monitor().caches().view();
+    for (u32 number = 0; number < judge_.monitor().smmu_count(); ++number) {
+      note_commands(moment, number);
+    }
+  }
+  void note_commands(Moment& moment, u32 number) {
+    const spec::CachesView& view = judge_.monitor().of_smmu(number).caches().view();
+    Seen& seen = seen_[number];
     std::string sent;
     bool syncs = false;
     view.commands.for_each_sent([&](const spec::InFlight& one) {
-      if (one.number < commands_) return;
-      commands_ = one.number + 1;
+      if (one.number < seen.commands) return;
+      seen.commands = one.number + 1;
       syncs |= one.command.op == spec::Opcode::sync;
       sent += (sent.empty() ? "" : "; ") + spec::describe(one.command);
     });
@@ -174,17 +185,21 @@ class Telling {
       moment.step.text += ": " + sent;
     }
     const u64 completed = view.commands.completed();
-    if (completed != completed_) {
+    if (completed != seen.completed) {
       moment.step.lane = Lane::sync;
       moment.step.text += "; a CMD_SYNC is seen to be complete";
       moment.keep = true;
     }
-    completed_ = completed;
+    seen.completed = completed;
   }
 
   /// What caches hold now and memory does not say.
   void note_lives() {
-    const spec::CachesView& view = judge_.monitor().caches().view();
+    for (u32 number = 0; number < judge_.monitor().smmu_count(); ++number) note_lives(number);
+    forget_what_has_ended();
+  }
+  void note_lives(u32 number) {
+    const spec::CachesView& view = judge_.monitor().of_smmu(number).caches().view();
     const EventIndex now = judge_.now();
     const auto see = [&](Entry entry, EventIndex replaced, EventIndex vanished) {
       Life& life = alive_[std::move(entry)];
@@ -197,21 +212,25 @@ class Telling {
                           : item.kind == spec::ItemKind::pointer ? "walk cache"
                                                                  : "TLB or walk cache";
       see({item.origin, item.value,
-           fmt::format("{}, {}: {:#x} at {:#x} for {:#x}", where, spec::tag_text(tag), item.value,
-                       item.origin, item.va)},
+           fmt::format("{}{}, {}: {:#x} at {:#x} for {:#x}", of_smmu(number), where,
+                       spec::tag_text(tag), item.value, item.origin, item.va)},
           item.stored_at, item.vanished_at);
     });
     for_each_cached_word(view, [&](const spec::ConfigItem& item) {
       see({item.place + u64{8} * item.word, item.value,
-           fmt::format("configuration cache, stream {:#x}: {} word {} was {:#x}", item.sid,
-                       spec::structure_name(item.kind), item.word, item.value)},
+           fmt::format("{}configuration cache, stream {:#x}: {} word {} was {:#x}", of_smmu(number),
+                       item.sid, spec::structure_name(item.kind), item.word, item.value)},
           item.stored_at, item.vanished_at);
     });
     for_each_atc_item(view, [&](const spec::AtcOwner& owner, const spec::AtcItem& item) {
       see({item.origin, item.value,
-           fmt::format("ATC of stream {:#x}: {:#x} for {:#x}", owner.sid, item.value, item.first)},
+           fmt::format("{}ATC of stream {:#x}: {:#x} for {:#x}", of_smmu(number), owner.sid,
+                       item.value, item.first)},
           item.stored_at, item.lost_at);
     });
+  }
+  void forget_what_has_ended() {
+    const EventIndex now = judge_.now();
     for (auto one = alive_.begin(); one != alive_.end();) {
       if (one->second.seen == now) {
         ++one;
@@ -296,8 +315,11 @@ class Telling {
   std::vector<std::pair<Entry, Life>> lives_;  // that have ended
   std::map<u64, std::vector<std::pair<EventIndex, u64>>> stored_;
   std::map<u64, u64> read_;  // what registers answered last
-  u64 commands_ = 0;
-  u64 completed_ = 0;
+  struct Seen {
+    u64 commands = 0;
+    u64 completed = 0;
+  };
+  std::map<u32, Seen> seen_;  // of each SMMU
   u64 left_out_ = 0;
 };
 
@@ -316,7 +338,7 @@ Expected<void> draw(const TimelineOf& what, Timeline& timeline) {
       judge.take(std::move(**event));
     }
     judge.flush();
-    std::string drawing = MemoryDrawing(judge.monitor(), {}).draw();
+    std::string drawing = draw_memory(judge.monitor(), {});
     if (timeline.drawings.empty() || timeline.drawings.back() != drawing) {
       timeline.drawings.push_back(std::move(drawing));
     }

@@ -380,7 +380,7 @@ DriverHost::Progress DriverHost::add(u32 device) {
 void DriverHost::irq(u64 source) {
   if (driver_.handle_irq == nullptr) return;
   begin_steps();
-  monitor_.irq(AgentId::cpu0, static_cast<u32>(source));
+  monitor_.irq(AgentId::cpu0, source);
   enter();
   driver_.handle_irq(state_, source);
   leave();

@@ -78,13 +78,17 @@ bool DriverHost::refuses_pasid(const char* what, u32 pasid) {
 
 bool DriverHost::beyond(u64 offset) {
   if (monitor_.hardware() != nullptr && offset >> 32 == 0) return false;
-  uses_secure_registers_ |= offset >= secure_registers && offset < behind_secure_registers;
-  if (offset < registers_bytes) return false;
   const u64 iommu = offset >> 32;
+  const u64 at = offset & ~u32{0};
+  uses_secure_registers_ |= at >= secure_registers && at < behind_secure_registers;
+  if (iommu < monitor_.smmu_count() && at < registers_bytes) return false;
   monitor_.driver_error(
-      iommu == 0
-          ? fmt::format("register offset {:#x}: beyond the SMMU's two pages", offset)
-          : fmt::format("register offset {:#x} of IOMMU {}: there is one only, 0", offset, iommu));
+      iommu < monitor_.smmu_count()
+          ? fmt::format("register offset {:#x}: beyond the SMMU's two pages", at)
+          : fmt::format("register offset {:#x} of IOMMU {}: {}", at, iommu,
+                        monitor_.smmu_count() == 1
+                            ? "there is one only, 0"
+                            : fmt::format("they are 0 to {}", monitor_.smmu_count() - 1)));
   return true;
 }
 
@@ -257,10 +261,10 @@ void DriverHost::bind_platform() {
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
-    if (host.monitor_.hardware() == nullptr) host.exposes(offset);
+    if (host.monitor_.hardware() == nullptr) host.exposes(static_cast<u32>(offset));
     host.has_written_ = true;
     const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
-    host.monitor_.mmio_write(AgentId::cpu0, static_cast<u32>(offset), 4, value,
+    host.monitor_.mmio_write(AgentId::cpu0, offset, 4, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
@@ -268,7 +272,7 @@ void DriverHost::bind_platform() {
     if (host.spent() || host.beyond(offset)) return;
     host.has_written_ = true;
     const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
-    host.monitor_.mmio_write(AgentId::cpu0, static_cast<u32>(offset), 8, value,
+    host.monitor_.mmio_write(AgentId::cpu0, offset, 8, value,
                              (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
   };
   p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
@@ -277,13 +281,16 @@ void DriverHost::bind_platform() {
   p.mmio_read64 = [](void* ctx, uint64_t offset) -> uint64_t {
     return self(ctx).read_register(offset, 8, IOMMUCHECK_CALLED_FROM);
   };
-  p.wait = [](void* ctx, uint64_t token, uint64_t /*timeout_us*/) -> int {
+  p.wait = [](void* ctx, uint64_t token, uint64_t timeout_us) -> int {
     DriverHost& host = self(ctx);
     if (host.abandoned_ || host.so_far_.steps > host.steps_max_) return 1;
-    if (token == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
+    const auto what = static_cast<u32>(token);
+    const auto iommu = static_cast<u32>(token >> 32);
+    if (what == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
     host.waits_for_messages();
-    if (token == IOMMUCHECK_WAIT_INTERRUPT) host.waits_for_interrupt();
-    const u64 progress = host.monitor_.smmu().progress_made();
+    if (what == IOMMUCHECK_WAIT_INTERRUPT) host.waits_for_interrupt(iommu);
+    if (what == IOMMUCHECK_WAIT_TIME) host.time_passes(timeout_us);
+    const u64 progress = host.monitor_.progress_made();
     if (std::exchange(host.progress_, progress) != progress) host.so_far_.waits = 0;
     const bool in_vain = host.monitor_.smmu().is_stuck() || host.so_far_.message_lost;
     if (in_vain && host.so_far_.waits >= stuck_waits_max) return 1;
@@ -297,6 +304,10 @@ void DriverHost::bind_platform() {
   p.unlock = [](void* /*ctx*/, uint64_t /*lock*/) {};
   p.log = log_line;
   bind_process_callbacks();
+}
+
+void DriverHost::time_passes(u64 us) {
+  for (u32 i = 0; i < monitor_.smmu_count(); ++i) monitor_.smmu(i).time_passes(us);
 }
 
 std::string DriverHost::boot() {
@@ -409,8 +420,8 @@ u64 DriverHost::read_register(u64 offset, unsigned size, const void* from) {
   const bool waits = std::exchange(has_written_, false) && monitor_.hardware() != nullptr;
   if (waits) exposes(spec::reg::cmdq_prod);
   const CallSite::Call call(site_, from);
-  const u64 value = monitor_.device_read(AgentId::cpu0, static_cast<u32>(offset), size, *choices_);
-  if (size == 4 && monitor_.hardware() == nullptr) sees(offset, value);
+  const u64 value = monitor_.device_read(AgentId::cpu0, offset, size, *choices_);
+  if (size == 4 && monitor_.hardware() == nullptr) sees(static_cast<u32>(offset), value);
   return value;
 }
 

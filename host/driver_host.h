@@ -205,7 +205,7 @@ class DriverHost {
   /// The driver loads there: the message of a CMD_SYNC may have come.
   void looks_at(u64 pa, u64 bytes);
   void waits_for_messages();
-  void waits_for_interrupt();
+  void waits_for_interrupt(u32 iommu);
   void takes_messages_as_seen();
   bool refuses(const char* what, u64 pa, u64 bytes);
   bool refuses_pasid(const char* what, u32 pasid);
@@ -257,6 +257,7 @@ class DriverHost {
   void begin_steps() { so_far_ = {}; }
   u64 read_register(u64 offset, unsigned size, const void* from);
   void exposes(u64 offset);
+  void time_passes(u64 us);
   void stops_where_it_is_to();
   void sees(u64 offset, u64 value);
 

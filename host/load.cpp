@@ -52,7 +52,7 @@ Expected<iommucheck_driver> complete(const iommucheck_driver* given, const std::
                         IOMMUCHECK_DRIVER_SCAN | IOMMUCHECK_DRIVER_HOOKS |
                         IOMMUCHECK_DRIVER_PAGE_SIZES | IOMMUCHECK_DRIVER_PAGE_REQUESTS |
                         IOMMUCHECK_DRIVER_SEVERAL_IOMMUS | IOMMUCHECK_DRIVER_IDENTITY_MAPPED |
-                        IOMMUCHECK_DRIVER_TAKES_OVER | not_claimed;
+                        IOMMUCHECK_DRIVER_TAKES_OVER | IOMMUCHECK_DRIVER_EACH_IOMMU | not_claimed;
   if ((driver.flags & ~known) != 0) {
     return bad(path, fmt::format("its driver has flags {:#x}, of which this program knows {:#x} "
                                  "only; clear the others",

@@ -11,7 +11,7 @@
 namespace iommucheck::oracle {
 
 void DriverHost::looks_at(u64 pa, u64 bytes) {
-  if (abandoned_ || !monitor_.smmu().is_message_word(pa, bytes)) return;
+  if (abandoned_ || !monitor_.is_message_word(pa, bytes)) return;
   unseen_messages_.clear();
   tells_loads_ = true;
   monitor_.look_for_messages(*choices_);
@@ -20,20 +20,21 @@ void DriverHost::looks_at(u64 pa, u64 bytes) {
 
 void DriverHost::waits_for_messages() {
   unseen_messages_.clear();  // it waits on
-  if (abandoned_ || !monitor_.smmu().awaits_messages()) return;
+  if (abandoned_ || !monitor_.awaits_messages()) return;
   Monitor::Messages came = monitor_.look_for_messages(*choices_);
   stops_where_it_is_to();
   if (!tells_loads_) unseen_messages_ = std::move(came);
 }
 
 /// It comes in the middle of the wait, as it would on the processor that waits.
-void DriverHost::waits_for_interrupt() {
-  if (abandoned_ || driver_.handle_irq == nullptr) return;
-  const bool comes = monitor_.look_for_interrupt(*choices_);
+void DriverHost::waits_for_interrupt(u32 iommu) {
+  if (abandoned_ || driver_.handle_irq == nullptr || iommu >= monitor_.smmu_count()) return;
+  const bool comes = monitor_.look_for_interrupt(iommu, *choices_);
   stops_where_it_is_to();
   if (!comes) return;
-  monitor_.irq(AgentId::cpu0, IOMMUCHECK_IRQ_COMMAND_SYNC);
-  driver_.handle_irq(state_, IOMMUCHECK_IRQ_COMMAND_SYNC);
+  const u64 source = IOMMUCHECK_OF_IOMMU(iommu, IOMMUCHECK_IRQ_COMMAND_SYNC);
+  monitor_.irq(AgentId::cpu0, source);
+  driver_.handle_irq(state_, source);
 }
 
 void DriverHost::takes_messages_as_seen() {

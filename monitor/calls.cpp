@@ -343,7 +343,7 @@ void CallEvents::check_after_call() {
     hardware_acted();
     compare_hardware();
     for (const Owed& owed : current().places) {
-      for (const u32 sid : interface_.stream_ids(owed.device)) {
+      for (const u32 sid : streams_here(owed.device)) {
         if (!case_.promises_on || !findings().empty()) continue;
         check_faults_ended({owed.device, sid, owed.at}, has_unbound(owed));
       }
@@ -360,7 +360,7 @@ void CallEvents::check_after_call() {
       if (findings().empty()) check_range(current().call, first, last);
     }
     for (const Owed& owed : current().places) {
-      for (const u32 sid : interface_.stream_ids(owed.device)) {
+      for (const u32 sid : streams_here(owed.device)) {
         const Place place{owed.device, sid, owed.at};
         if (findings().empty()) check_place(place);
         if (findings().empty()) check_faults_ended(place, has_unbound(owed));
@@ -395,15 +395,16 @@ void CallEvents::check_range(const Call& call, u64 first, u64 last) {
   }
   // For one device of the domain: all are promised the same. At a PASID they may differ.
   for (u32 device = 0; device < interface_.device_count(); ++device) {
-    if (interface_.domain_of(device) != domain || domain == 0) continue;
+    if (interface_.domain_of(device) != domain || domain == 0 || !is_here(device)) continue;
     check_space_range(device, at, first, last);
     if (!at.present) return;
   }
 }
 
 void CallEvents::check_space_range(u32 device, Substream at, u64 first, u64 last) {
-  if (!findings().empty()) return;
-  const Place place{device, interface_.stream_ids(device).front(), at};
+  const std::span<const u32> streams = streams_here(device);
+  if (!findings().empty() || streams.empty()) return;
+  const Place place{device, streams.front(), at};
   InlineVector<u32, 4> tags;
   const spec::StreamOptions& known = ways_at(place);
   if (!known.complete) give_up_on(place);

@@ -50,7 +50,7 @@ void DriverLife::check_shut_down() {
   }
   const bool bypass_is_right = setup_.not_claimed.has(Claim::blocking);
   for (u32 device = 0; device < interface_.device_count(); ++device) {
-    for (const u32 sid : interface_.stream_ids(device)) {
+    for (const u32 sid : streams_here(device)) {
       count(spec::rule::PROMISE_OUTCOME);
       bool passes = false;
       const spec::Access access{.sid = sid, .route = spec::Route::untranslated};

@@ -695,6 +695,12 @@ void TraceFeeder::driver_restored() {
   case_.promises_on = setup_.calls_are_known;
 }
 
+void TraceFeeder::go_back_to_ready() {
+  if (!fed_.ready) return;
+  trail().undo_to(*fed_.ready);
+  driver_restored();
+}
+
 void TraceFeeder::finish() {
   take_swept();
   if (device_rules_) {

@@ -97,7 +97,7 @@ void FetchAttributes::check_attributes_of_registers() {
 
 void FetchAttributes::check_attributes(const spec::StreamPart& part) {
   if (!judges_attributes() || !findings().empty()) return;
-  const u32 device = interface_.device_of(part.sid);
+  const u32 device = device_here(part.sid);
   if (device == interface_.device_count()) return;
   if (part.first == 0 && !check_attributes(part.sid, {})) return;
   if (part.first == part.last && part.first != 0) {

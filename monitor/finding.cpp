@@ -318,6 +318,7 @@ void members(Archive& a, Violation& violation) {
   a(violation.at);
   a(violation.statement);
   a(violation.where);
+  a(violation.smmu);
   a(violation.hardware);
   a(violation.promised);
   a(violation.transient);

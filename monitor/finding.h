@@ -71,6 +71,7 @@ struct Finding {
   /// One sentence of the check that found it. Empty where the members below say all.
   std::string statement{};
   Where where{};
+  u32 smmu = 0;                 ///< of several, the number of the one that it is about
   std::vector<May> hardware{};  ///< what it may do and should not be able to; a device's: could
   std::vector<Promised> promised{};
   bool transient = false;             ///< what is promised while the call in progress lasts

@@ -97,7 +97,7 @@ void IntervalPromises::check_interval(u32 tag, u64 first, u64 last) {
   const bool untagged = spec::is_atc_tag(tag) && caches_.atc_owner(tag).ssv == 0;
   streams_of(caches_.view(), tag, [&](u32 sid, u32 ssid) {
     if (setup_.devices.empty()) return;
-    const u32 device = interface_.device_of(sid);
+    const u32 device = device_here(sid);
     Place place{device, sid, {}};
     if (ssid != 0 && !untagged) place.at = spec::sva::substream(ssid);
     for (std::size_t i = 0; i < count; ++i) {

@@ -16,6 +16,7 @@ void Monitor::clear_findings() {
 
 void Monitor::forget_the_past() {
   findings_are_told();
+  forget_the_past_beside();
   // Nothing is undone that far, unless a trace puts everything back to where its driver was ready:
   // one that has waited for that too long is told that it is not known any more.
   const Trail::Mark most = Trail::Mark{1} << (is_ready_known() ? 27 : 20);
@@ -30,6 +31,7 @@ void Monitor::begin_case(EventIndex now) {
   begun.now = now;
   begun.promises_on = setup_.calls_are_known;
   begin_case(std::move(begun));
+  begin_case_beside(now);
 }
 
 void Monitor::begin_case(Case begun) {

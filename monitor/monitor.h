@@ -25,18 +25,22 @@
 //   DriverLife        its start and end
 //   TraceFeeder       events of a trace
 //   OtherSmmuEvents   accesses where the SMMU is somebody else
+//   Beside            of several SMMUs, those beside the first: a monitor each
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include "monitor/other_smmu_events.h"
+#include "monitor/beside.h"
 
 namespace iommucheck::oracle {
 
-class Monitor : public OtherSmmuEvents {
+class Monitor : public Beside {
  public:
-  explicit Monitor(const Setup& setup) : OtherSmmuEvents(setup) {}
+  explicit Monitor(const Setup& setup) : Beside(setup) {}
+
+  /// Of several SMMUs: who follows that one. `number` < smmu_count().
+  Monitor& of_smmu(u32 number) { return number == 0 ? *this : *others()[number - 1]; }
 
   [[nodiscard]] std::string consistent() const;
   void clear_findings();

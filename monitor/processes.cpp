@@ -333,7 +333,7 @@ void EnvironmentEvents::device_came(spec::sva::Status status) {
 void EnvironmentEvents::switch_ats(u32 device, bool on) {
   if (hardware_) return;
   const bool able = setup_.devices[device].ats && caches_.capabilities().ats;
-  for (const u32 sid : interface_.stream_ids(device)) caches_.set_ats(sid, on && able);
+  for (const u32 sid : streams_here(device)) caches_.set_ats(sid, on && able);
 }
 
 void EnvironmentEvents::endpoint_ats(u32 device, bool on) {

@@ -70,7 +70,7 @@ void Promises::check_changes() {
 void Promises::check_device(u32 device) {
   // All its substreams, but not by the part that stands for every stream: 0xffffffff is a StreamID
   // like others where SIDSIZE is 32.
-  for (const u32 sid : interface_.stream_ids(device)) check_stream({sid, 0, ~u32{0} - 1});
+  for (const u32 sid : streams_here(device)) check_stream({sid, 0, ~u32{0} - 1});
 }
 
 /// Some way of the place leads to tables.
@@ -90,7 +90,7 @@ void Promises::check_stream(const spec::StreamPart& part) {
     });
     return;
   }
-  const u32 device = interface_.device_of(part.sid);
+  const u32 device = device_here(part.sid);
   if (setup_.devices.empty()) return;
   if (part.first == 0) {
     check_place({device, part.sid, {}});
@@ -201,7 +201,7 @@ void Promises::check_place(const Place& place) {
     bool compared = false;
     streams_of(caches_.view(), tag, [&](u32 other, u32 ssid) {
       if (at.present || ssid != 0 || in_call() || other == sid) return;
-      const u32 its = interface_.device_of(other);
+      const u32 its = device_here(other);
       const auto touched = [&](const spec::StreamPart& part) { return part.sid == other; };
       compared |= its != interface_.device_count() &&
                   interface_.domain_of(its) == interface_.domain_of(device) &&
@@ -223,7 +223,7 @@ void Promises::check_whole_space() {
   // As if every stream had changed: none counts as compared already.
   std::vector<spec::StreamPart> streams;
   for (u32 device = 0; device < interface_.device_count(); ++device) {
-    for (const u32 sid : interface_.stream_ids(device)) streams.push_back({sid});
+    for (const u32 sid : streams_here(device)) streams.push_back({sid});
   }
   case_.calls.touched.only_streams(std::move(streams));
   check_stream({every_stream});

@@ -73,6 +73,7 @@ void RuleTally::add(Monitor& monitor) {
     discriminating[i] += statistics.rules[i] + exercised;
     order_unknown[i] += statistics.order_unknown[i];
   }
+  for (const auto& other : monitor.others()) add(*other);
 }
 
 void RuleTally::add(const RuleTally& more) {

@@ -19,7 +19,13 @@ struct Setup {
   spec::IdRegisters id;
   spec::Profile profile;
   std::vector<spec::sva::DeviceSetup> devices;
-  bool per_device_tables = false;  ///< PASID tables belong to devices, not to domains
+  /// The IOMMUs that devices are behind have registers of their own each; false: those of IOMMU 0
+  /// are all that there are.
+  bool registers_each = false;
+  static constexpr u32 smmus_max = 16;  ///< such ones that are followed
+  u32 smmu = 0;                         ///< then: which one is followed here
+  bool domains_span = false;            ///< then: a domain is for devices behind any of them
+  bool per_device_tables = false;       ///< PASID tables belong to devices, not to domains
   /// The driver tells what its backend's hooks do; which there are.
   std::optional<spec::sva::Hooks> hooks;
   u64 window_pa = u64{1} << 31;  ///< table memory, 0 bytes: none is set aside

@@ -11,6 +11,9 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   spec::sva::Setup result;
   result.user_format = user_format;
   result.devices = setup.devices;
+  if (setup.domains_span) {
+    for (spec::sva::DeviceSetup& device : result.devices) device.iommu_number = 0;
+  }
   const spec::Capabilities caps = spec::parse_capabilities(setup.id);
   if (caps.asid16 && (!caps.s2p || caps.vmid16)) result.address_spaces = 65535;
   result.ssid_bits = caps.ssidsize;
@@ -77,8 +80,9 @@ MonitorState::MonitorState(const Setup& setup)
   caches_.track_changes(setup.calls_are_known);
   if (setup.calls_are_known) caches_.judge_group_outputs();
   const spec::Capabilities capabilities = spec::parse_capabilities(setup.id);
-  for (const spec::sva::DeviceSetup& device : setup.devices) {
-    for (const u32 sid : device.stream_ids) {
+  for (u32 i = 0; i < setup.devices.size(); ++i) {
+    const spec::sva::DeviceSetup& device = setup.devices[i];
+    for (const u32 sid : streams_here(i)) {
       const bool ats = device.ats && capabilities.ats && setup.calls_are_known;
       if (ats && setup.hardware == nullptr) caches_.set_ats(sid, true);
     }
@@ -98,9 +102,24 @@ MonitorState::MonitorState(const Setup& setup)
   }
 }
 
+bool MonitorState::is_here(u32 device) const {
+  return !setup_.registers_each || setup_.devices[device].iommu_number == setup_.smmu;
+}
+
+std::span<const u32> MonitorState::streams_here(u32 device) const {
+  if (!is_here(device)) return {};
+  return interface_.stream_ids(device);
+}
+
+u32 MonitorState::device_here(u32 sid) const {
+  const u32 device = interface_.device_of(sid);
+  const u32 none = interface_.device_count();
+  return device == none || is_here(device) ? device : none;
+}
+
 /// Whether no device has this StreamID. Where no device is named at all, nobody knows.
 bool MonitorState::is_nobodys(u32 sid) const {
-  return !setup_.devices.empty() && interface_.device_of(sid) == interface_.device_count();
+  return !setup_.devices.empty() && device_here(sid) == interface_.device_count();
 }
 
 /// An access of the place, of a kind that is filled in later.

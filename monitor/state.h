@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +33,10 @@ class MonitorState {
   spec::sva::Interface& interface() { return interface_; }
   [[nodiscard]] const spec::sva::Interface& interface() const { return interface_; }
   [[nodiscard]] EventIndex now() const { return case_.now; }
+
+  /// Of several SMMUs (Setup::registers_each) one is followed here: the device's streams. None: it
+  /// is behind another.
+  [[nodiscard]] std::span<const u32> streams_here(u32 device) const;
 
   /// Null: an SMMUv3's.
   [[nodiscard]] HardwareJudge* hardware() const { return hardware_.get(); }
@@ -64,6 +69,9 @@ class MonitorState {
     spec::sva::Substream at;
     bool walker = false;
   };
+  [[nodiscard]] bool is_here(u32 device) const;
+  /// That sends it here; device_count(): none does.
+  [[nodiscard]] u32 device_here(u32 sid) const;
   [[nodiscard]] bool is_nobodys(u32 sid) const;
   [[nodiscard]] Where where(const Place& place) const;
   /// ": the command queue has stopped …", or empty.

@@ -28,6 +28,8 @@ class TraceFeeder : public DriverLife {
   /// The driver and everything else is as it was at driver_ready(): the next case. For traces; who
   /// runs a driver undoes the trail and calls begin_case().
   void driver_restored();
+  /// Undoes to there, for who has told driver_ready() as an event.
+  void go_back_to_ready();
 
  protected:
   using DriverLife::DriverLife;

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "monitor/event_smmu.h"
 #include "monitor/trace_setup.h"
 #include "trace/agent.h"
 
@@ -34,42 +35,6 @@ trace::Header of_smmu(const trace::Header& header, u32 number) {
   return own;
 }
 
-/// The number that the event gives its SMMU; nothing: it gives none.
-std::optional<u32> named_by(const trace::Event& event) {
-  return std::visit(
-      [](const auto& payload) -> std::optional<u32> {
-        if constexpr (requires { payload.iommu.has_value(); }) {
-          return payload.iommu;
-        } else {
-          return std::nullopt;
-        }
-      },
-      event.payload);
-}
-
-/// It has one, named or not.
-bool is_of_an_smmu(const trace::Event& event) {
-  const trace::Side side = trace::info(trace::kind_of(event)).side;
-  return side == trace::Side::driver_registers || side == trace::Side::device_iommu ||
-         side == trace::Side::iommu_out ||
-         trace::agent_kind(event.agent) == trace::AgentKind::smmu || named_by(event);
-}
-
-/// In the words of its own judge, to which SMMU 0 is the only one.
-void set_smmu(trace::Event& event, u32 number) {
-  const bool is_own = number == 0;
-  if (is_own && trace::agent_kind(event.agent) == trace::AgentKind::smmu) {
-    event.agent = trace::smmu_agent();
-  }
-  std::visit(
-      [&](auto& payload) {
-        if constexpr (requires { payload.iommu.has_value(); }) {
-          payload.iommu = is_own ? std::nullopt : std::optional(number);
-        }
-      },
-      event.payload);
-}
-
 }  // namespace
 
 TraceJudges::TraceJudges(const trace::Header& header, u32 findings_max, const std::string& trace,
@@ -94,19 +59,20 @@ TraceJudges::TraceJudges(const trace::Header& header, u32 findings_max, const st
 void TraceJudges::tell_others_of_stores() {
   for (const One& one : judges_) {
     Judge* const writer = one.judge.get();
-    writer->monitor().caches().memory().on_device_store([this, writer](u64 pa, u64 value, u64) {
-      if (std::exchange(telling_, true)) return;
-      for (const One& other : judges_) {
-        if (other.judge.get() != writer) other.judge->monitor().others_store(pa, value);
-      }
-      telling_ = false;
-    });
+    writer->monitor().caches().memory().on_device_store_for_others(
+        [this, writer](u64 pa, u64 value, u64) {
+          if (std::exchange(telling_, true)) return;
+          for (const One& other : judges_) {
+            if (other.judge.get() != writer) other.judge->monitor().others_store(pa, value);
+          }
+          telling_ = false;
+        });
   }
 }
 
 /// A register without a number is SMMU 0's.
 u32 TraceJudges::smmu_of(const trace::Event& event) const {
-  if (const auto named = named_by(event)) return *named;
+  if (const auto named = named_smmu(event)) return *named;
   const u32 by = trace::agent_number(event.agent);
   if (trace::agent_kind(event.agent) == trace::AgentKind::smmu) return by;
   if (trace::agent_kind(event.agent) != trace::AgentKind::device) return 0;
@@ -145,7 +111,7 @@ void TraceJudges::route(trace::Event event) {
   for (const One& one : judges_) {
     if (one.judge != owner.judge) one.judge->pass_over(event);
   }
-  set_smmu(event, smmu == owner.number ? 0 : smmu);
+  name_smmu(event, smmu == owner.number ? 0 : smmu);
   last_of_ = owner.judge.get();
   owner.judge->take(std::move(event));
 }
@@ -208,8 +174,7 @@ void TraceJudges::note_findings() {
     for (; one.findings < all.size(); ++one.findings) {
       const Violation& finding = all[one.findings];
       told_.push_back({finding, one.judge->line_of(finding.at)});
-      if (one.number == 0) continue;
-      told_.back().finding.remarks.push_back(fmt::format("of SMMU {}", one.number));
+      if (one.number != 0) told_.back().finding.smmu = one.number;
     }
   }
 }

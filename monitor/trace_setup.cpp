@@ -60,6 +60,13 @@ Expected<void> may_judge(const trace::Header& header, bool has_hardware) {
                   fmt::format("its profile has a {} that is not known", item.name));
     }
   }
+  for (const trace::DeviceInfo& device : header.devices.value_or(trace::Devices{})) {
+    const auto smmu = static_cast<u32>(device.iommu.value_or(trace::IommuId{}));
+    if (!header.registers_each.value_or(false) || smmu < Setup::smmus_max) continue;
+    return fail(ErrorCode::unsupported,
+                fmt::format("device {} is behind SMMU {}: with registers_each {} are followed",
+                            static_cast<u32>(device.device), smmu, Setup::smmus_max));
+  }
   if (!header.about || !header.about->contains("cut")) return {};
   return fail(ErrorCode::unsupported,
               fmt::format("the first {} events of the trace are missing (they were not kept): it "
@@ -96,6 +103,8 @@ Setup setup_of(const trace::Header& header) {
       setup.devices.push_back(std::move(known));
     }
     setup.per_device_tables = header.tables_per_device.value_or(false);
+    setup.registers_each = header.registers_each.value_or(false);
+    setup.domains_span = header.domains_span.value_or(false);
   }
   if (header.hooks) {
     const auto has = [&](trace::HookKind hook) {
@@ -202,6 +211,8 @@ trace::Header header_of(const Setup& setup, trace::TextMap about) {
   }
   header.devices = devices;
   if (setup.per_device_tables) header.tables_per_device = true;
+  if (setup.registers_each) header.registers_each = true;
+  if (setup.domains_span) header.domains_span = true;
   if (setup.hooks) {
     const spec::sva::Hooks& has = *setup.hooks;
     trace::Names names;

@@ -50,7 +50,7 @@ void CallEvents::for_each_tag_of(u64 domain, Visit visit) {
     });
   };
   for (u32 device = 0; device < interface_.device_count(); ++device) {
-    for (const u32 sid : interface_.stream_ids(device)) {
+    for (const u32 sid : streams_here(device)) {
       if (interface_.domain_of(device) == domain) at_place({device, sid, {}});
       interface_.for_each_substream(device, [&](u32 number) {
         const bool there = interface_.attached_at(device, number) == domain;

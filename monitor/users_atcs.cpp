@@ -82,7 +82,7 @@ void UsersJudge::check_users_atc(const Command& given, u32 device) {
   const u32 user_bits = interface_.pasid_bits_of_user(interface_.domain_of(device));
   if (!is_about_something(given, std::min(setup_.devices[device].ssid_bits, user_bits))) return;
   const spec::CachesView& of = caches_.view();
-  for (const u32 sid : interface_.stream_ids(device)) {
+  for (const u32 sid : streams_here(device)) {
     if (!caches_.has_ats(sid)) continue;
     // Where ATS is off, or nothing leads to its tables, it has cached nothing of them.
     const auto asks = [](const spec::StreamOption& way) { return way.contained && way.ats; };

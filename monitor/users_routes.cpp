@@ -54,7 +54,7 @@ void UsersJudge::check_users_routes(u64 domain) {
   const bool may_stall = caches_.capabilities().stall_model == spec::StallModel::both;
   for (u32 device = 0; device < interface_.device_count(); ++device) {
     if (interface_.domain_of(device) != domain) continue;
-    for (const u32 sid : interface_.stream_ids(device)) {
+    for (const u32 sid : streams_here(device)) {
       spec::Fetches::SteOptions stes;
       // Where more than one may be fetched, others are what a call that timed out has left.
       if (!caches_.fetches().ste_options(sid, stes) || stes.size() != 1) continue;

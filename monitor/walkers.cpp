@@ -21,6 +21,7 @@ std::optional<spec::Regime<u64>> WalkerEvents::format_for(u32 walker, u64 master
   std::optional<spec::Regime<u64>> of_another_size;
   const auto of_device = [&](u32 device) -> std::optional<spec::Regime<u64>> {
     if (interface_.domain_of(device) != master || master == 0) return std::nullopt;
+    if (!is_here(device)) return std::nullopt;
     const u32 sid = interface_.stream_ids(device).front();
     for (const spec::StreamOption& option : caches_.fetches().options_of(sid, 0, false).options) {
       // A call that moves the device may have left it an STE of stage 2 as well.

@@ -215,7 +215,13 @@ std::optional<std::string> read_field(Operation& operation, std::string_view wor
     return names.empty() ? fmt::format("is no number from 0 to {}", count - 1)
                          : fmt::format("has none of the values {}", list_of(names.first(count)));
   }
-  return fmt::format("is no field of {}", to_string(operation.kind));
+  std::string theirs;
+  for (const FieldInfo& field : fields) {
+    if (!uses(operation.kind, field)) continue;
+    theirs += fmt::format("{}{}", theirs.empty() ? "" : ", ", field_name(operation.kind, field));
+  }
+  return fmt::format("is no field of {}, which has {}", to_string(operation.kind),
+                     theirs.empty() ? "none" : theirs);
 }
 
 }  // namespace

@@ -249,6 +249,7 @@ JsonTree to_json(const Violation& violation) {
   json.set("headline", headline(violation));
   json.set("event", violation.at);
   json.set("where", json_of(violation.where));
+  if (violation.smmu != 0) json.set("smmu", violation.smmu);
   json.set("hardware", list(violation.hardware));
   json.set("promised", list(violation.promised));
   JsonTree objects = JsonTree::array();

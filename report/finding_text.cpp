@@ -198,6 +198,7 @@ std::string headline(const Finding& finding) {
   for (std::size_t i = 0; i < finding.promised.size(); ++i) {
     text += (i == 0 ? "; promised: " : " or ") + promised_text(finding.promised[i], types);
   }
+  if (finding.smmu != 0) text += fmt::format(" (of SMMU {})", finding.smmu);
   return text;
 }
 

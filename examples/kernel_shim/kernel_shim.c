@@ -166,13 +166,13 @@ static uint64_t token_of(uint64_t offset) {
   }
 }
 
-static void give_way(uint64_t token) {
+static void give_way(uint64_t token, uint64_t us) {
   if (shim.wait.up && shim.wait.free_reads < FREE_READS) {
     ++shim.wait.free_reads;
     return;
   }
   ++shim.now_us;
-  if (shim.p->wait(shim.p->ctx, token, TIME_LIMIT_US) == 0 && ++shim.wait.waits < WAITS) return;
+  if (shim.p->wait(shim.p->ctx, token, us) == 0 && ++shim.wait.waits < WAITS) return;
   if (!shim.wait.up) shim.now_us += 1000 * (uint64_t)TIME_LIMIT_US;
   shim.wait.up = 1;
 }
@@ -183,7 +183,7 @@ static int again(uint64_t offset) {
     shim_enter();
     return 0;
   }
-  give_way(token_of(offset));
+  give_way(token_of(offset), TIME_LIMIT_US);
   return shim.wait.up;
 }
 
@@ -234,11 +234,12 @@ void shim_write64(uint64_t offset, uint64_t value, int ordered) {
 
 void shim_spin(void) {
   shim.wait.reading = 0;
-  give_way(IOMMUCHECK_WAIT_MSI);
+  give_way(IOMMUCHECK_WAIT_MSI, TIME_LIMIT_US);
 }
 
 void shim_delay(uint64_t us) {
-  shim_spin();
+  shim.wait.reading = 0;
+  give_way(IOMMUCHECK_WAIT_TIME, us);
   shim.now_us += us;
 }
 

@@ -69,6 +69,7 @@ void* shim_va(uint64_t pa);
  * gives way to the SMMU, so no loop has to be changed. When the time is up, further reads in a row
  * cost nothing and give the same value, until the loop ends by its own count or by the clock; one
  * that never ends is found (HANG_RETURNS). */
+/* Of several SMMUs: IOMMUCHECK_OF_IOMMU(number, offset). */
 uint32_t shim_read32(uint64_t offset);
 uint64_t shim_read64(uint64_t offset);
 /* ordered: earlier stores are visible first (writel); else not (writel_relaxed, bus_write_4). */
@@ -79,7 +80,8 @@ void shim_write64(uint64_t offset, uint64_t value, int ordered);
 
 /* cpu_relax, cpu_spinwait: in a loop that looks at memory, an MSI for instance. */
 void shim_spin(void);
-/* udelay, DELAY, usleep_range. */
+/* udelay, DELAY, usleep_range: each microsecond is as good as a look at what is waited for, of
+ * which an SMMU here takes 64 at most. */
 void shim_delay(uint64_t us);
 /* ktime_get, in microseconds: a little at each wait, and beyond any limit once the time is up. */
 uint64_t shim_now_us(void);

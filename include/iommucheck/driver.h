@@ -100,12 +100,13 @@ enum {
 
 /* What a wait() is for; reports use it, and the scheduler may choose by it. */
 enum {
-  IOMMUCHECK_WAIT_CMDQ = 1,     /* CMDQ_CONS to move (space, or a CMD_SYNC consumed)        */
-  IOMMUCHECK_WAIT_REGISTER = 2, /* CR0ACK, IRQ_CTRLACK or GBPA.Update to follow a write      */
-  IOMMUCHECK_WAIT_MSI = 3,      /* a word of memory to be written by the SMMU               */
-  IOMMUCHECK_WAIT_CALLER = 4,   /* another call of the interface, a callback, a reference    */
-  IOMMUCHECK_WAIT_INTERRUPT = 5 /* that of a CMD_SYNC (CS = SIG_IRQ): handle_irq is called   */
-                                /* from inside of the wait                                   */
+  IOMMUCHECK_WAIT_CMDQ = 1,      /* CMDQ_CONS to move (space, or a CMD_SYNC consumed)        */
+  IOMMUCHECK_WAIT_REGISTER = 2,  /* CR0ACK, IRQ_CTRLACK or GBPA.Update to follow a write      */
+  IOMMUCHECK_WAIT_MSI = 3,       /* a word of memory to be written by the SMMU               */
+  IOMMUCHECK_WAIT_CALLER = 4,    /* another call of the interface, a callback, a reference    */
+  IOMMUCHECK_WAIT_INTERRUPT = 5, /* that of a CMD_SYNC (CS = SIG_IRQ): handle_irq is called   */
+                                 /* from inside of the wait                                   */
+  IOMMUCHECK_WAIT_TIME = 6       /* `timeout_us` to pass, whatever comes meanwhile (udelay)   */
 };
 
 enum { IOMMUCHECK_LOG_ERROR = 0, IOMMUCHECK_LOG_WARNING = 1, IOMMUCHECK_LOG_INFO = 2 };
@@ -183,7 +184,9 @@ struct iommucheck_platform {
    *
    * 0: look again. Not 0: the time is up. Time is logical and belongs to the checker: a working
    * SMMU is always faster than any time-out, a stuck one always slower. `timeout_us` is what the
-   * driver would allow on hardware, counted from the beginning of its loop; for reports only.
+   * driver would allow on hardware, counted from the beginning of its loop; for reports only. A
+   * driver that gives up by a count of its own finds what it waits for within 64 looks at the
+   * register, of which each microsecond of WAIT_TIME is one.
    * `token`: IOMMUCHECK_WAIT_*; bits 63:32: of which IOMMU. */
   int (*wait)(void* ctx, uint64_t token, uint64_t timeout_us);
 
@@ -454,9 +457,14 @@ struct iommucheck_user_event {
 #define IOMMUCHECK_DRIVER_PAGE_REQUESTS 0x20u
 /* It keeps the devices of several IOMMUs apart: a domain is for those behind the IOMMU that its
  * params name, or behind that of the first device attached to it (IOMMUCHECK_ANY_IOMMU); the others
- * are EINVAL. The checker plays one SMMU: whatever stands behind IOMMU 0 to iommu_count - 1 has the
- * registers of IOMMU 0. Without the flag iommu_count is 1. */
+ * are EINVAL. Without EACH_IOMMU whatever stands behind IOMMU 0 to iommu_count - 1 has the
+ * registers of IOMMU 0. */
 #define IOMMUCHECK_DRIVER_SEVERAL_IOMMUS 0x40u
+/* It drives each of several IOMMUs by registers of its own (IOMMUCHECK_OF_IOMMU): campaigns draw
+ * machines with two SMMUs over one memory. Without SEVERAL_IOMMUS a domain is then for devices
+ * behind any of them, and what is removed from it is invalidated in all that may have it cached.
+ * Without either flag iommu_count is 1. */
+#define IOMMUCHECK_DRIVER_EACH_IOMMU 0x400000u
 /* It takes physical addresses for pointers, as firmware does: window == (void *)window_pa. */
 #define IOMMUCHECK_DRIVER_IDENTITY_MAPPED 0x40000u
 /* It brings an SMMU up that somebody had before and left on, as after kexec. */

@@ -4,6 +4,7 @@
 #include "spec/rules/structures.h"
 #include "spec/smmu/cause.h"
 #include "spec/smmu/cd.h"
+#include "spec/smmu/items.h"
 #include "spec/smmu/ste.h"
 
 namespace iommucheck::spec {
@@ -88,10 +89,17 @@ std::string atc_entry(const Cause& cause, const Namer& namer) {
 
 /// "a cached STE of stream 0x1 from 0x80001000: word 0 as 0x9 (event 12 stored 0x0), ...".
 std::string cached_structure(const Cause& cause, const Namer& namer) {
-  std::string text = "a cached " + std::string(structure_name(cause.structure)) + " of " +
-                     stream_of(cause) + ", read from " + named(namer, cause.pa) + ": ";
+  std::string text =
+      "a cached " + std::string(structure_name(cause.structure)) + " of " + stream_of(cause);
+  if (cause.pa != ConfigItem::no_place) text += ", read from " + named(namer, cause.pa);
+  text += ": ";
   for (std::size_t i = 0; i < cause.words.size(); ++i) {
     const CachedWord& word = cause.words[i];
+    if (word.index == ConfigItem::atschk_word) {
+      text += std::string(i == 0 ? "" : ", ") + "CR0.ATSCHK as " + std::to_string(word.value) +
+              " (it was changed: " + event(word.stored_at) + ")";
+      continue;
+    }
     text += (i == 0 ? "word " : ", word ") + std::to_string(word.index) + " as " +
             (word.unknown ? std::string("unknown content") : hex(word.value)) + " (memory has " +
             hex(word.now);

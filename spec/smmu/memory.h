@@ -186,9 +186,13 @@ class Memory {
   /// its value, and the bits of the host memory that it changes. Empty: nobody.
   using DeviceStored = std::function<void(u64 pa, u64 value, u64 changed)>;
   void on_device_store(DeviceStored told) { device_stored_ = std::move(told); }
+  /// Likewise who follows another SMMU over the same memory.
+  void on_device_store_for_others(DeviceStored told) { others_told_ = std::move(told); }
   /// One of them was made otherwise than by device_store(); before it the word held `before`.
   void tell_device_store(u64 pa, u64 before, u64 value) const {
-    if (device_stored_ && before != value) device_stored_(pa, value, before ^ value);
+    if (before == value) return;
+    if (device_stored_) device_stored_(pa, value, before ^ value);
+    if (others_told_) others_told_(pa, value, before ^ value);
   }
 
   /// The whole frame was always zero. For set-up: not undone.
@@ -310,7 +314,7 @@ class Memory {
   /// Where in updates_ the newest of (pa, value) stands, or stood before it was undone: one that is
   /// there is never made again.
   std::unordered_map<std::pair<u64, u64>, u32, HashUpdate> update_index_;
-  DeviceStored device_stored_;
+  DeviceStored device_stored_, others_told_;
   u64 window_first_ = 0;  // frame numbers of the reserved range
   u64 window_count_ = 0;
   u64* window_words_ = nullptr;

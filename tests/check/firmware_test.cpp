@@ -43,6 +43,15 @@ TEST(Firmware, Holds) {
   }
 }
 
+/// Ten tries of 10 us are more than an SMMU here takes for anything (driver.h, `wait`); three not.
+TEST(Firmware, MayGiveUpByCount) {
+  const CheckResult result = check("firmware_counts", "drawn", 1500);
+  std::string why;
+  for (const auto& finding : result.findings) why += headline(finding) + "\n";
+  EXPECT_TRUE(result.findings.empty()) << why;
+  EXPECT_EQ(check("firmware_counts_too_few", "drawn", 1500).findings.size(), 1U);
+}
+
 struct Bug {
   u32 number;  // BUG=n there
   const char* machine;

@@ -18,9 +18,11 @@ class Export : public Command {
  protected:
   static std::string include() { return " -I " + test::in_tree("include "); }
   /// The example's driver, as somebody else builds it.
-  [[nodiscard]] std::string driver(const std::string& name, const std::string& flags) const {
-    const Ran built = shell("gcc-12 -w -shared -fPIC" + include() + flags + " -o " + path(name) +
-                            " " + test::in_tree("examples/simple_driver.c"));
+  [[nodiscard]] std::string driver(
+      const std::string& name, const std::string& flags,
+      const std::string& source = test::in_tree("examples/simple_driver.c")) const {
+    const Ran built =
+        shell("gcc-12 -w -shared -fPIC" + include() + flags + " -o " + path(name) + " " + source);
     EXPECT_EQ(built.status, 0) << built.err;
     return path(name);
   }
@@ -66,6 +68,24 @@ TEST_F(Export, AFindingOfADriverThatStoresThroughPointersIsOneToo) {
   const std::string right = driver("right.so", "-DPLAIN_STORES");
   ASSERT_EQ(run("check --driver " + buggy +
                 " --seed 1 --runs 300 --findings 1 --machine default --out " + path("found"))
+                .status,
+            1);
+  ASSERT_EQ(run("export " + trace_in("found") + " -o " + path("finding.c")).status, 0);
+  const Ran built = shell("gcc-12 -std=gnu11 -Wall -Wextra -Werror" + include() + "-o " +
+                          path("finding") + " " + path("finding.c") + " -ldl");
+  ASSERT_EQ(built.status, 0) << built.err;
+  EXPECT_EQ(shell(path("finding") + " " + buggy).status, 0);
+  EXPECT_EQ(shell(path("finding") + " " + right).status, 1);
+}
+
+/// Which SMMU a register is of stands in its offset.
+TEST_F(Export, AFindingOfADriverOfTwoSmmusIsOneToo) {
+  const std::string source = test::in_tree("tests/plugins/two_smmus_driver.c");
+  const std::string tree = " -I " + test::in_tree();
+  const std::string buggy = driver("buggy.so", tree + " -DTLBI_FIRST_ONLY", source);
+  const std::string right = driver("right.so", tree, source);
+  ASSERT_EQ(run("check --driver " + buggy + " --seed 1 --runs 300 --findings 1 --machine " +
+                "devices=1:0/2:0:smmu=1 --out " + path("found"))
                 .status,
             1);
   ASSERT_EQ(run("export " + trace_in("found") + " -o " + path("finding.c")).status, 0);

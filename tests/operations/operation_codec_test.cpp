@@ -137,7 +137,9 @@ TEST(OperationText, ErrorsNamePlaceAndWhatToWrite) {
   };
   EXPECT_TRUE(
       message("map\nmop").starts_with("F:2:1: 'mop' is no kind of operation; there are map"));
-  EXPECT_EQ(message("unmap prot=r"), "F:1:7: 'prot=r' is no field of unmap");
+  EXPECT_EQ(message("unmap prot=r"),
+            "F:1:7: 'prot=r' is no field of unmap, which has device, domain, aim, mapping, window, "
+            "page, size, fail, variant, choices");
   EXPECT_EQ(message("map page=32"), "F:1:5: 'page=32' is no number from 0 to 31");
   EXPECT_EQ(message("map page="), "F:1:5: 'page=' is no number from 0 to 31");
   EXPECT_EQ(message("map page"), "F:1:5: 'page' is no field; write key=value");

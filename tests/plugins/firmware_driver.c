@@ -2,7 +2,8 @@
  * Firmware: physical addresses are pointers, it takes over an SMMU that somebody left on, polls,
  * and maps in blocks of 2 MiB, of which it splits one in a single store where BBML 2 lets it.
  * Written from docs/drivers.md and include/iommucheck/driver.h alone. -DBUG=n plants a mistake,
- * named where it is; without it nothing is planted. */
+ * named where it is; without it nothing is planted. -DTRIES=n: it counts by itself how often it has
+ * looked, 10 us apart, and gives up behind so many. */
 #include <string.h>
 
 #include "iommucheck/driver.h"
@@ -24,10 +25,25 @@ static inline void wr(const struct iommucheck_platform* p, u32 o, u32 v) {
 static inline void wq(const struct iommucheck_platform* p, u32 o, u64 v) {
   p->mmio_write64(p->ctx, o, v, IOMMUCHECK_MMIO_ORDERED);
 }
-static inline int poll(const struct iommucheck_platform* p, u32 o, u32 m, u32 v) {
+#ifdef TRIES
+static int await(const struct iommucheck_platform* p, u32 o, u32 m, u32 v, u64 token) {
+  int i;
+  (void)token;
+  for (i = 0; i < TRIES; i++) {
+    if ((rd(p, o) & m) == v) return 0;
+    p->wait(p->ctx, IOMMUCHECK_WAIT_TIME, 10);
+  }
+  return TIMEOUT;
+}
+#else
+static int await(const struct iommucheck_platform* p, u32 o, u32 m, u32 v, u64 token) {
   while ((rd(p, o) & m) != v)
-    if (p->wait(p->ctx, IOMMUCHECK_WAIT_REGISTER, 1000000)) return TIMEOUT;
+    if (p->wait(p->ctx, token, 1000000)) return TIMEOUT;
   return 0;
+}
+#endif
+static inline int poll(const struct iommucheck_platform* p, u32 o, u32 m, u32 v) {
+  return await(p, o, m, v, IOMMUCHECK_WAIT_REGISTER);
 }
 static inline void wmb(const struct iommucheck_platform* p) {
   p->barrier(p->ctx, IOMMUCHECK_DMA_WMB);
@@ -107,9 +123,7 @@ static int send(struct fw* f, u64 a, u64 b) {
   put(f, e + 8, b);
   f->prod = (f->prod + 1) & m;
   wr(p, CMDQ_PROD, f->prod);
-  while ((rd(p, CMDQ_CONS) & m) != f->prod)
-    if (p->wait(p->ctx, IOMMUCHECK_WAIT_CMDQ, 1000000)) return TIMEOUT;
-  return 0;
+  return await(p, CMDQ_CONS, m, f->prod, IOMMUCHECK_WAIT_CMDQ);
 }
 static int sync(struct fw* f) { return send(f, 0x46, 0); }
 static u64 ste(struct fw* f, u32 sid) { return f->st + 64ull * sid; }

@@ -276,5 +276,14 @@ TEST(Cause, EachKindHasItsOwnWords) {
   }
 }
 
+/// What a cached STE has kept of CR0 is in no memory.
+TEST(Cause, AtschkIsToldByItsRegister) {
+  Cause cause{.kind = Cause::Kind::cached_structure, .pa = ConfigItem::no_place, .sid = 1};
+  cause.words.push_back({.index = ConfigItem::atschk_word, .value = 0, .stored_at = 9});
+  const std::string text = cause_text(cause);
+  EXPECT_THAT(text, ::testing::StartsWith(
+                        "a cached STE of stream 0x1: CR0.ATSCHK as 0 (it was changed: event 9)"));
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::smmu_cause_test
