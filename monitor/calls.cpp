@@ -269,12 +269,12 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
     }
   }
   spec::sva::Verdict verdict = interface_.end_call(current().ticket, call, observed, around);
-  if (verdict.ok && observed.status == Status::ok) check_ended_faults();
+  const bool worked = verdict.takes_effect() && observed.status == Status::ok;
+  if (worked) check_ended_faults();
   has_returned();
   if (!recording_ && !hardware_ && !call.context.inside && !any_waits()) smmu_.page_queue_is_left();
   if (!declined) judge_result(verdict, observed);
   if (verdict.ok && call.kind == CallKind::cache_invalidate) check_users_atcs(observed);
-  const bool worked = verdict.ok && observed.status == Status::ok;
   const bool paging = call.kind == CallKind::domain_alloc &&
                       call.domain_kind == static_cast<u32>(spec::sva::DomainKind::paging);
   if (worked && paging && !hardware_ && !sizes_of_one_granule(observed.facts.page_sizes)) {

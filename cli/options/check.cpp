@@ -142,7 +142,8 @@ void add_check(Commands& commands) {
   app.add_option("--runs", options.runs, "number of sequences; 0: what the time allows")
       ->type_name("N")
       ->check(whole());
-  app.add_option("--time", options.seconds, "seconds; without --runs 60")
+  app.add_option("--time", options.seconds,
+                 "seconds, beside those in which what is found is made short; without --runs 60")
       ->type_name("SECONDS")
       ->check(seconds_of_a_run());
   app.add_option("--from", options.from, "number of the first sequence, to go on with a run")

@@ -410,7 +410,7 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
   answers_are_over(s, leaves_blocked(call, observed, around));
   const Pending& begun = *open;  // the slot is left as it is until another call begins
   Verdict verdict = check(s, call, observed, around, &begun);
-  if (!verdict.ok) return verdict;
+  if (!verdict.takes_effect()) return verdict;
   log_answer(s, call, observed, around, &begun);
   const u64 before = s.changes;
   const u64 began = begun.changes;
@@ -422,7 +422,7 @@ Verdict end_call(InterfaceState& s, Ticket ticket, const Call& call, const Obser
 Verdict apply(InterfaceState& s, const Call& call, const Observed& observed, Circumstances around) {
   answers_are_over(s, leaves_blocked(call, observed, around));
   Verdict verdict = check(s, call, observed, around, nullptr);
-  if (!verdict.ok) return verdict;
+  if (!verdict.takes_effect()) return verdict;
   log_answer(s, call, observed, around, nullptr);
   apply_effect(s, call, observed, around, nullptr);
   return verdict;

@@ -128,7 +128,8 @@ Verdict check_number(const InterfaceState& s, const Call& call, const Permitted&
   if (wanted == pasid_unknown || any_doubtful(s, cyclic)) return {};
   return {.ok = false,
           .rule = rule::PASID_CYCLIC,
-          .message = text + " before " + std::to_string(wanted) + ", which is free for longer"};
+          .message = text + " before " + std::to_string(wanted) + ", which is free for longer",
+          .is_given = true};
 }
 
 // --- A number's life ---

@@ -101,6 +101,10 @@ struct Verdict {
   std::string message;
   std::string why{};  ///< of a wrong result, the part of `message` that says what is wrong
   std::optional<u64> unmarked{};  ///< dirty_read: what was written, and its bit is 0
+  /// Wrong by the turn of a number alone, which is given all the same: what follows is judged by
+  /// what the driver has done.
+  bool is_given = false;
+  [[nodiscard]] bool takes_effect() const { return ok || is_given; }
 };
 
 }  // namespace iommucheck::spec::sva

@@ -47,6 +47,18 @@ TEST_F(SvaBind, numbers_are_cyclic) {
   EXPECT_EQ(state.held().pasids, 4U);
 }
 
+/// A driver that gives numbers out of turn has given them: that is all that is wrong.
+TEST_F(SvaBind, a_number_out_of_turn_is_given) {
+  ok(pasid_alloc(1, 4), 1);
+  ok(pasid_free(1));
+  const Verdict verdict = state.apply(pasid_alloc(1, 4), Observed{.value = 1});
+  EXPECT_EQ(verdict.rule, rule::PASID_CYCLIC);
+  EXPECT_EQ(state.held().pasids, 1U);
+  refused(pasid_alloc(1, 4), 1, rule::PASID_REUSE);
+  ok(pasid_free(1));
+  EXPECT_EQ(state.held().pasids, 0U);
+}
+
 /// What a driver may refuse it may refuse beside another reason, too: with two of them the error of
 /// either is right.
 TEST_F(SvaBind, init_twice_with_numbers_of_more_than_20_bits) {
