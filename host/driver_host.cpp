@@ -42,6 +42,13 @@ DriverHost::DriverHost(const iommucheck_driver& driver, Monitor& monitor)
 /// some point on nothing has an effect, and reads answer as a device does that is gone. One that
 /// has a finding is not waited for much longer: its case is over.
 bool DriverHost::spent(u64 words) {
+  const bool is_spent = takes_steps(words);
+  // What it stores from here on is told, and has no effect.
+  if (is_spent && scan_) scan_->ignore(true);
+  return is_spent;
+}
+
+bool DriverHost::takes_steps(u64 words) {
   if (abandoned_) return true;
   if (!unseen_messages_.empty()) takes_messages_as_seen();
   if (monitor_.smmu().refusals() > refusals_max)

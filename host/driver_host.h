@@ -202,6 +202,8 @@ class DriverHost {
   static void log_line(void* ctx, int level, const char* text);
   /// It asks for a thing, or for so many words: for more than it may.
   bool spent(u64 words = 0);
+  /// One, and those of so many words. True: more than a call may.
+  bool takes_steps(u64 words);
   /// The driver loads there: the message of a CMD_SYNC may have come.
   void looks_at(u64 pa, u64 bytes);
   void waits_for_messages();
@@ -254,7 +256,10 @@ class DriverHost {
   void abandon_threads();
   int wait_for_others();
   bool invalidate(u64 mm, u64 va, u64 bytes);
-  void begin_steps() { so_far_ = {}; }
+  void begin_steps() {
+    so_far_ = {};
+    if (scan_ && !abandoned_) scan_->ignore(false);
+  }
   u64 read_register(u64 offset, unsigned size, const void* from);
   void exposes(u64 offset);
   void time_passes(u64 us);

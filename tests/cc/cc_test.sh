@@ -148,6 +148,31 @@ if [ "$(uname -m)" = x86_64 ]; then
   }
 fi
 
+# One that goes on storing behind a violation: nothing of that counts, and the violation stands.
+cat >goes_on.c <<'END'
+#define OWN_SYNC
+#include "examples/simple_driver.c"
+static int sync(struct driver* d) {
+  const u32 mask = (2u << d->ring_lg2) - 1;
+  const u64 slot = d->ring + 16u * (d->prod & (mask >> 1));
+  u32 i;
+  put(d, slot, 0x46);
+  put(d, slot + 8, 0);
+  d->prod = (d->prod + 1) & mask;
+  write_register(d, CMDQ_PROD, d->prod);
+  for (i = 0; i < 300000; ++i) put(d, slot, 0x46 | (u64)i << 32); /* of a slot that is live */
+  d->p->mmio_read32(d->p->ctx, CMDQ_CONS);
+  return wait_register(d, CMDQ_CONS, mask, d->prod);
+}
+END
+"$command" cc -O2 -DPLAIN_STORES -I "$source" -shared -o goes_on.so goes_on.c
+status=0
+"$command" check --driver ./goes_on.so --seed 1 --runs 20 --out "" -j 1 >goes_on.txt 2>&1 || status=$?
+[ "$status" -eq 1 ] && grep -q '^VIOLATION QUEUE_SLOT_LIVE' goes_on.txt && ! grep -q "not told" goes_on.txt || {
+  cat goes_on.txt
+  fail "what a driver stores behind a violation takes that away (status $status)"
+}
+
 # An object without hooks, here in Rust's place: what it stores is no violation, and it is said where. Twin: with hooks a verdict.
 cat >put.c <<'END'
 void their_put(volatile unsigned long* at, unsigned long word);
