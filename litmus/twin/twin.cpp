@@ -530,7 +530,11 @@ class Schedules {
     } else if (const auto* handoff = std::get_if<HandoffAction>(&action.what)) {
       hand_over(state, *handoff);
     } else if (const auto* free = std::get_if<FreeAction>(&action.what)) {
-      if (leads_to(facts_, state, free->pa, free->bytes)) judgement_.broken.insert("table-free");
+      // With SMMUEN = 0 nothing is fetched; what is cached leads there once it is 1 again. 6.3.9.6.
+      const bool fetched = state.may_translate;
+      if (fetched && leads_to(facts_, state, free->pa, free->bytes)) {
+        judgement_.broken.insert("table-free");
+      }
       memory.forget(free->pa, free->bytes);
     } else if (const auto* release = std::get_if<ReleaseAction>(&action.what)) {
       state.released.push_back({release->pa, release->bytes});
