@@ -656,6 +656,29 @@ void draw_granules(std::span<Machine> machines, std::string_view changes, u64 se
   caps.gran64k = bit(there, 1);
 }
 
+/// A StreamID beyond 16 bits shows what is cut to them: one machine has one, where one has a table
+/// of two levels.
+void draw_wide_stream(std::span<Machine> machines, std::string_view changes, u64 seed) {
+  constexpr unsigned cut = 16;
+  if (names_one_of(changes, {"devices"})) return;
+  const bool any_size = !names_one_of(changes, {"sidsize"});
+  std::vector<Machine*> can;
+  for (Machine& machine : machines) {
+    const Capabilities& caps = machine.caps;
+    const bool fits = caps.sidsize > cut || any_size;
+    if (caps.two_level_stream_table && fits) can.push_back(&machine);
+    for (const DeviceSetup& device : machine.devices) {
+      const auto is_wide = [](u32 sid) { return sid >> cut != 0; };
+      if (std::ranges::any_of(device.stream_ids, is_wide)) return;
+    }
+  }
+  if (can.empty()) return;
+  Draw draw(seed ^ 0x5749'4445);
+  Machine& one = *can[draw.below(static_cast<u32>(can.size()))];
+  one.caps.sidsize = std::max(one.caps.sidsize, cut + 4);
+  one.devices[draw.below(static_cast<u32>(one.devices.size()))].stream_ids.back() |= 1U << cut;
+}
+
 /// Traits meet on one machine (covering_columns), their values where the dice have it so. Each
 /// two extremes, too, in every other plan. By a draw of its own, as those below.
 void meet_extremes(std::span<Machine> machines, std::span<const Traits> traits,
@@ -887,6 +910,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   meet_extremes(std::span(plan.machines_).subspan(1), traits, changes, seed);
   for (u32 i = 1; i <= drawn_count; ++i) draw_the_rest(plan.machines_[i], changes, seed + i);
   draw_granules(std::span(plan.machines_).subspan(1), changes, seed);
+  draw_wide_stream(std::span(plan.machines_).subspan(1), changes, seed);
   // By a draw of their own: who refuses nothing meets what it would without them.
   Draw further(seed ^ 0x5354'4249);
   for (u32 rank = 1; rank <= stand_ins; ++rank) {

@@ -261,6 +261,22 @@ TEST(Machine, OneOfTheDrawnMachinesHasStreamIdsOfMoreThanEightBits) {
   }
 }
 
+/// What cuts StreamIDs to 16 bits is met in each campaign.
+TEST(Machine, OneHasAStreamIdBeyond16Bits) {
+  const auto has_one = [](const oracle::MachinePlan& plan) {
+    return std::ranges::any_of(plan.machines(), [](const Machine& machine) {
+      return std::ranges::any_of(machine.devices, [](const auto& device) {
+        return std::ranges::any_of(device.stream_ids, [](u32 sid) { return sid > 0xffff; });
+      });
+    });
+  };
+  for (u64 seed = 0; seed < 40; ++seed) {
+    EXPECT_TRUE(has_one(*oracle::MachinePlan::parse("drawn", seed))) << seed;
+    EXPECT_TRUE(has_one(*oracle::MachinePlan::parse("drawn,sidsize=20", seed))) << seed;
+    EXPECT_FALSE(has_one(*oracle::MachinePlan::parse("drawn,sidsize=16", seed))) << seed;
+  }
+}
+
 /// Who needs much finds it on machines that stand by, each of which the architecture allows.
 TEST(Machine, ThoseThatStandByHaveWhatADriverMayNeed) {
   for (u64 seed = 0; seed < 40; ++seed) {
