@@ -275,9 +275,9 @@ void Beside::feed(const trace::Event& event) {
   if (others_.empty()) return OtherSmmuEvents::feed(event);
   const bool by_device = trace::agent_kind(event.agent) == trace::AgentKind::device;
   const bool by_smmu = trace::agent_kind(event.agent) == trace::AgentKind::smmu;
-  const u32 agents = trace::agent_number(event.agent);
-  const u32 number = named_smmu(event).value_or(by_smmu     ? agents
-                                                : by_device ? smmu_number_of(agents)
+  const u32 agent = trace::agent_number(event.agent);
+  const u32 number = named_smmu(event).value_or(by_smmu     ? agent
+                                                : by_device ? smmu_number_of(agent)
                                                             : 0);
   const bool is_its_own = is_of_an_smmu(event);
   const auto* write = std::get_if<trace::MmioWrite>(&event.payload);

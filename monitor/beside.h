@@ -30,9 +30,8 @@ class Beside : public OtherSmmuEvents {
   /// The monitors of the others, in their order.
   [[nodiscard]] const std::vector<std::unique_ptr<Monitor>>& others() const { return others_; }
 
-  // ---- as the shelves before have them, of the SMMU whose it is
-  // ----------------------------------- In bits 63:32 of an offset or a source: its number, below
-  // smmu_count().
+  // ---- as the shelves before have them, of the SMMU whose it is ----
+  // In bits 63:32 of an offset or a source: its number, below smmu_count().
   void mmio_write(AgentId by, u64 offset, unsigned size, u64 value, bool ordered);
   u64 device_read(AgentId by, u64 offset, unsigned size, spec::Choices& choices);
   void irq(AgentId by, u64 source);
