@@ -257,7 +257,8 @@ class Writer {
     if (driver) steps_.row(line_, "INVALIDATE", 0, one.pa, one.length);
   }
   void take(const trace::Alloc& one, bool driver) {
-    if (driver) steps_.row(line_, "ALLOC", 0, one.pa, one.length);
+    const bool cacheable = one.cacheable.value_or(true);
+    if (driver) steps_.row(line_, cacheable ? "ALLOC" : "ALLOC_UNCACHED", 0, one.pa, one.length);
   }
   void take(const trace::Free& one, bool driver) {
     if (driver) steps_.row(line_, "FREE", 0, one.pa, one.length);

@@ -29,13 +29,13 @@ inline constexpr const char* driver_program_text = R"(/* SPDX-License-Identifier
 #define DEVICE_COUNT (sizeof devices / sizeof devices[0])
 
 enum { START, READY, RESTORED, STOP, CALL, RETURN, IRQ, HELD, ADD, REMOVE, /* asked of the driver */
-       STORE, FILL, LOAD, ATOMIC, BARRIER, CLEAN, INVALIDATE, ALLOC, FREE, NO_MEMORY, WRITE, READ,
-       HOOK, ATS, TLBI };
+       STORE, FILL, LOAD, ATOMIC, BARRIER, CLEAN, INVALIDATE, ALLOC, ALLOC_UNCACHED, FREE,
+       NO_MEMORY, WRITE, READ, HOOK, ATS, TLBI };
 static const char *const names[] = {
     "start", "ready", "restored", "stop", "call", "return", "interrupt", "held", "device_add",
     "device_remove", "store", "fill", "load", "atomic", "barrier", "clean", "invalidate",
-    "table_alloc", "table_free", "table_alloc that fails", "register write", "register read",
-    "hook", "ats_enable", "tlbi"};
+    "table_alloc", "table_alloc_uncached", "table_free", "table_alloc that fails",
+    "register write", "register read", "hook", "ats_enable", "tlbi"};
 
 struct step {
   int kind, size;
@@ -95,17 +95,24 @@ static void put(uint64_t pa, const void *from, uint64_t bytes) {
   if (is_there(pa, bytes)) memcpy(window + (pa - WINDOW_PA), from, bytes);
 }
 
-static const void *table_alloc(void *ctx, uint64_t bytes, uint64_t *pa) {
-  (void)ctx;
+static const void *alloc(int kind, uint64_t bytes, uint64_t *pa) {
   pass_over();
   if (at < STEP_COUNT && steps[at].kind == NO_MEMORY) {
     ++at;
     return NULL;
   }
-  if (at == STEP_COUNT || steps[at].kind != ALLOC || steps[at].b != bytes) differ(ALLOC, 0, bytes);
+  if (at == STEP_COUNT || steps[at].kind != kind || steps[at].b != bytes) differ(kind, 0, bytes);
   *pa = steps[at++].a;
   if (*pa + bytes - WINDOW_PA > window_used) window_used = *pa + bytes - WINDOW_PA;
   return window + (*pa - WINDOW_PA);
+}
+static const void *table_alloc(void *ctx, uint64_t bytes, uint64_t *pa) {
+  (void)ctx;
+  return alloc(ALLOC, bytes, pa);
+}
+static const void *table_alloc_uncached(void *ctx, uint64_t bytes, uint64_t *pa) {
+  (void)ctx;
+  return alloc(ALLOC_UNCACHED, bytes, pa);
 }
 static void table_free(void *ctx, uint64_t pa, uint64_t bytes) {
   (void)ctx;
@@ -259,7 +266,7 @@ static struct iommucheck_platform platform = {
     .wait = wait_for, .lock = lock, .unlock = lock, .log = say, .mm_exit = mm_exit,
     .handle_fault = handle_fault, .context = context, .cpu = cpu, .mm_pin = mm_pin,
     .mm_unpin = mm_unpin, .hook = hook, .fault_handler = fault_handler, .ats_enable = ats_enable,
-    .tlbi = tlbi};
+    .tlbi = tlbi, .table_alloc_uncached = table_alloc_uncached};
 
 /* ---- what is asked of the driver ---- */
 

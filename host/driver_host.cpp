@@ -160,27 +160,11 @@ void DriverHost::bind_platform() {
   p.window_pa = monitor_.setup().window_pa;
   p.window_size = monitor_.setup().window_bytes;
   p.window = monitor_.caches().memory().host(p.window_pa);
-  p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) -> const void* {
-    DriverHost& host = self(ctx);
-    if (host.spent()) return nullptr;
-    if (!std::has_single_bit(bytes) || bytes < 4096) {
-      host.monitor_.driver_error(fmt::format(
-          "table_alloc of {:#x} bytes: it has to be a power of two, 4096 at least", bytes));
-      return nullptr;
-    }
-    if (++host.allocations_ == host.fail_at_ || host.fail_all_) {
-      host.allocation_failed_ = true;
-      host.monitor_.allocation_fails();
-      return nullptr;
-    }
-    *pa = host.tables_.allocate(bytes);
-    if (*pa == 0) {  // all of the window is in use
-      host.allocation_failed_ = true;
-      host.monitor_.allocation_fails();
-      return nullptr;
-    }
-    host.monitor_.alloc(AgentId::cpu0, *pa, bytes);
-    return static_cast<const char*>(host.platform_.window) + (*pa - host.platform_.window_pa);
+  p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) {
+    return self(ctx).table_alloc("table_alloc", bytes, true, pa);
+  };
+  p.table_alloc_uncached = [](void* ctx, uint64_t bytes, uint64_t* pa) {
+    return self(ctx).table_alloc("table_alloc_uncached", bytes, false, pa);
   };
   p.table_free = [](void* ctx, uint64_t pa, uint64_t bytes) {
     DriverHost& host = self(ctx);
@@ -311,6 +295,24 @@ void DriverHost::bind_platform() {
   p.unlock = [](void* /*ctx*/, uint64_t /*lock*/) {};
   p.log = log_line;
   bind_process_callbacks();
+}
+
+const void* DriverHost::table_alloc(const char* function, u64 bytes, bool cacheable, u64* pa) {
+  if (spent()) return nullptr;
+  if (!std::has_single_bit(bytes) || bytes < 4096) {
+    monitor_.driver_error(fmt::format(
+        "{} of {:#x} bytes: it has to be a power of two, 4096 at least", function, bytes));
+    return nullptr;
+  }
+  const bool fails = ++allocations_ == fail_at_ || fail_all_;
+  *pa = fails ? 0 : tables_.allocate(bytes);
+  if (*pa == 0) {  // asked to fail, or all of the window is in use
+    allocation_failed_ = true;
+    monitor_.allocation_fails();
+    return nullptr;
+  }
+  monitor_.alloc(AgentId::cpu0, *pa, bytes, cacheable);
+  return static_cast<const char*>(platform_.window) + (*pa - platform_.window_pa);
 }
 
 void DriverHost::time_passes(u64 us) {

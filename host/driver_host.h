@@ -263,6 +263,8 @@ class DriverHost {
   u64 read_register(u64 offset, unsigned size, const void* from);
   void exposes(u64 offset);
   void time_passes(u64 us);
+  /// What the platform's `function` does, of a mapping that is `cacheable` or not.
+  const void* table_alloc(const char* function, u64 bytes, bool cacheable, u64* pa);
   void stops_where_it_is_to();
   void sees(u64 offset, u64 value);
 

@@ -175,15 +175,22 @@ auto ScanDoor::through_from(void* ctx, const void* from, Inner&& inner) {
   });
 }
 
+const void* ScanDoor::seen(const u64* pa, const void* given) const {
+  return given == nullptr ? nullptr : view_.data() + (*pa - tables_.base());
+}
+
 void ScanDoor::bind() {
   using Platform = iommucheck_platform;
   Platform& p = platform_;
-  p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) -> const void* {
-    const void* given =
-        through(ctx, [&](const Platform& in, void* c) { return in.table_alloc(c, bytes, pa); });
-    if (given == nullptr) return nullptr;
-    const ScanDoor& door = self(ctx);
-    return door.view_.data() + (*pa - door.tables_.base());
+  p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) {
+    return self(ctx).seen(pa, through(ctx, [&](const Platform& in, void* c) {
+                            return in.table_alloc(c, bytes, pa);
+                          }));
+  };
+  p.table_alloc_uncached = [](void* ctx, uint64_t bytes, uint64_t* pa) {
+    return self(ctx).seen(pa, through(ctx, [&](const Platform& in, void* c) {
+                            return in.table_alloc_uncached(c, bytes, pa);
+                          }));
   };
   p.table_free = [](void* ctx, uint64_t pa, uint64_t bytes) {
     through(ctx, [&](const Platform& in, void* c) { in.table_free(c, pa, bytes); });
@@ -291,7 +298,8 @@ void ScanDoor::bind() {
             [&](const Platform& in, void* c) { in.tlbi(c, scope, flags, vmid, asid, va, bytes); });
   };
   // A member more has to be passed on above.
-  static_assert(offsetof(Platform, tlbi) + sizeof(p.tlbi) == sizeof(Platform));
+  static_assert(offsetof(Platform, table_alloc_uncached) + sizeof(p.table_alloc_uncached) ==
+                sizeof(Platform));
 }
 
 }  // namespace iommucheck::oracle

@@ -55,6 +55,8 @@ class ScanDoor {
   template <class Inner>
   static auto through_from(void* ctx, const void* from, Inner&& inner);
   void bind();
+  /// What the driver is given for a block that the inner call gave.
+  const void* seen(const u64* pa, const void* given) const;
   void look(u64 bytes);
   /// Before a call of the platform has effect: what the driver stored until then.
   void settle();

@@ -100,7 +100,7 @@ class TraceFeeder::Feeder {
   void operator()(const trace::Alloc& alloc) {
     if (!bounded(alloc.length, range_max)) return;
     if (by_ != trace::environment_agent) ++m_.fed_.blocks;  // the driver's own
-    m_.alloc(by_, alloc.pa, alloc.length);
+    m_.alloc(by_, alloc.pa, alloc.length, alloc.cacheable.value_or(true));
     if (!alloc.zeroed.value_or(false)) return;
     for (u64 pa = alloc.pa; pa - alloc.pa < alloc.length; pa += 8) m_.caches_.assume(pa, 0);
   }

@@ -171,13 +171,19 @@ void MemoryEvents::cache_invalidate(AgentId by, u64 pa, u64 bytes) {
   note_cleaned();
 }
 
-void MemoryEvents::alloc(AgentId by, u64 pa, u64 bytes) {
+void MemoryEvents::alloc(AgentId by, u64 pa, u64 bytes, bool cacheable) {
   tick();
-  emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = true});
+  emit(by, trace::Alloc{.pa = pa, .length = bytes, .cacheable = cacheable});
   if (by != trace::environment_agent) {
     allocations_.push_back({.pa = pa, .bytes = bytes, .at = case_.now});
   }
-  for (u64 page = pa; page < pa + bytes; page += 4096) caches_.recycle(page, false);
+  spec::Memory& memory = caches_.memory();
+  for (u64 page = pa; page < pa + bytes; page += 4096) {
+    caches_.recycle(page, false);
+    if (!cacheable) memory.set_uncached(memory.frame(page));
+  }
+  // Nobody asks accesses of the SMMU to look into caches that what is stored is not in.
+  if (!cacheable && by != trace::environment_agent && !cleans()) note_cleaned();
   gather();
 }
 

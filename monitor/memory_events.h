@@ -45,7 +45,8 @@ class MemoryEvents : public WalkerEvents {
   void clean(AgentId by, u64 pa, u64 bytes);
   /// What CPU caches have of it is dropped. Told once, where nobody has to.
   void cache_invalidate(AgentId by, u64 pa, u64 bytes);
-  void alloc(AgentId by, u64 pa, u64 bytes);
+  /// `cacheable`: the mapping of the CPU that stores there.
+  void alloc(AgentId by, u64 pa, u64 bytes, bool cacheable = true);
   void free(AgentId by, u64 pa, u64 bytes);
 
  protected:

@@ -198,7 +198,8 @@ std::string event_text(const trace::Event& event) {
     return fmt::format("the driver reads {:#x} from {}", read->value, register_name(read->offset));
   }
   if (const auto* alloc = std::get_if<trace::Alloc>(&event.payload)) {
-    return fmt::format("{} is given {:#x} bytes at {:#x}", who, alloc->length, alloc->pa);
+    return fmt::format("{} is given {:#x} bytes at {:#x}{}", who, alloc->length, alloc->pa,
+                       alloc->cacheable.value_or(true) ? "" : ", not cached");
   }
   if (const auto* free = std::get_if<trace::Free>(&event.payload)) {
     return fmt::format("{} gives back {:#x} bytes at {:#x}", who, free->length, free->pa);

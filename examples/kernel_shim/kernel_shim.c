@@ -111,16 +111,18 @@ void shim_free(void* memory) {
   shim.freed[block->class] = block;
 }
 
-void* shim_dma_alloc(size_t bytes, size_t align, int zeroed, uint64_t* pa) {
+typedef const void* (*allocator)(void* ctx, uint64_t bytes, uint64_t* pa);
+
+static void* dma_alloc(allocator alloc, size_t bytes, size_t align, int zeroed, uint64_t* pa,
+                       const void* caller) {
   if (align < PAGE) align = PAGE;
   const unsigned class = log2_up(bytes > align ? bytes : align);
-  const void* caller = CALLER;
   uint64_t at = 0;
   const void* memory;
   unsigned tries = (shim.flags & SHIM_ALLOCATIONS_SLEEP) != 0 ? 1000 : 1;
   if (shim.dma_class == NULL) return NULL;
   do {
-    memory = shim.p->table_alloc(shim.p->ctx, (uint64_t)1 << class, &at);
+    memory = alloc(shim.p->ctx, (uint64_t)1 << class, &at);
   } while (memory == NULL && --tries != 0);
   if (memory == NULL) return NULL;
   shim.dma_class[(at - shim.p->window_pa) / PAGE] = (uint8_t)class;
@@ -129,6 +131,17 @@ void* shim_dma_alloc(size_t bytes, size_t align, int zeroed, uint64_t* pa) {
   stands_at(NULL);
   if (pa != NULL) *pa = at;
   return (void*)(uintptr_t)memory;
+}
+
+void* shim_dma_alloc(size_t bytes, size_t align, int zeroed, uint64_t* pa) {
+  return dma_alloc(shim.p->table_alloc, bytes, align, zeroed, pa, CALLER);
+}
+
+void* shim_dma_alloc_uncached(size_t bytes, size_t align, int zeroed, uint64_t* pa) {
+  if (!IOMMUCHECK_HAS(struct iommucheck_platform, shim.p, table_alloc_uncached) ||
+      !shim.p->table_alloc_uncached)
+    shim_panic("this checker knows no memory that is not cached");
+  return dma_alloc(shim.p->table_alloc_uncached, bytes, align, zeroed, pa, CALLER);
 }
 
 void shim_dma_free(void* memory) {

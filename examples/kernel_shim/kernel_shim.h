@@ -50,12 +50,15 @@ void* shim_alloc(size_t bytes);
 /* Takes what shim_alloc gave, or NULL. Anything else is a panic. */
 void shim_free(void* memory);
 
-/* ---- memory that the SMMU reads: contigmalloc, dma_alloc_coherent, vm_page_alloc ---- */
+/* ---- memory that the SMMU reads: contigmalloc, vm_page_alloc, dma_alloc_coherent ---- */
 
 /* At least `bytes`, whole pages of 4 KiB, aligned to `align` (a power of two; 0: to a page).
  * `zero`: the stores of the zeros come from here, in no order with others. *pa may be NULL. NULL:
  * no memory. */
 void* shim_dma_alloc(size_t bytes, size_t align, int zero, uint64_t* pa);
+/* The same through a mapping that is not cached (dma_alloc_coherent where IDR0.COHACC = 0): stores
+ * need no shim_clean. */
+void* shim_dma_alloc_uncached(size_t bytes, size_t align, int zero, uint64_t* pa);
 /* By its first address alone. NULL is allowed, anything else that was not given is a panic. */
 void shim_dma_free(void* memory);
 

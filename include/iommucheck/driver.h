@@ -253,10 +253,17 @@ struct iommucheck_platform {
    * of stage 2), else 0. NULL or absent in checkers that do not know it. IHI 0070 3.17. */
   void (*tlbi)(void* ctx, uint32_t scope, uint32_t flags, uint32_t vmid, uint32_t asid, uint64_t va,
                uint64_t bytes);
+
+  /* As table_alloc, but the CPUs' mapping is Normal Non-cacheable (Linux's dma_alloc_coherent for
+   * an SMMU whose fetches are not coherent; any memory of firmware whose caches are off): what is
+   * stored needs its barrier and no dma_clean. table_free takes it back. NULL or absent in checkers
+   * that do not know it. */
+  const void* (*table_alloc_uncached)(void* ctx, uint64_t bytes, uint64_t* pa);
 };
 #define IOMMUCHECK_PLATFORM_SIZE_VER0 248u
 #define IOMMUCHECK_PLATFORM_SIZE_VER1 272u
 #define IOMMUCHECK_PLATFORM_SIZE_VER2 280u
+#define IOMMUCHECK_PLATFORM_SIZE_VER3 288u
 
 /* Flags of tlbi. */
 #define IOMMUCHECK_TLBI_LEAF 0x1u    /* entries of the last level only           */

@@ -79,9 +79,9 @@ void Memory::store(Frame& frame, unsigned index, Content content, AgentId by, Ev
   if (old == content && !pending) return;
   const u64 pa = frame.address() + 8 * index;
   const u32 older = pending ? newest_pending(pa) : 0;
-  if (!extend_pending(pa, old, older, by, at)) {
+  if (!extend_pending(frame, pa, old, older, by, at)) {
     push_pending(PendingStore{pa, old.value, agent_bit(by), at, older, old.unknown ? 1U : 0U,
-                              coherent_ ? 0U : 1U});
+                              needs_clean(frame) ? 1U : 0U});
   }
   const u64 flag = u64{1} << (index % 64);
   if ((frame.pending[index / 64] & flag) == 0) {
@@ -111,7 +111,8 @@ std::optional<u64> Memory::became(u64 pa, u64 value) const {
 
 /// The word after those of the newest pending store, at the event after: one entry serves both.
 /// Where an older store to all of them is pending, that is a fill or a run itself.
-bool Memory::extend_pending(u64 pa, Content old, u32 older, AgentId by, EventIndex at) {
+bool Memory::extend_pending(const Frame& frame, u64 pa, Content old, u32 older, AgentId by,
+                            EventIndex at) {
   if (pending_.empty()) return false;
   PendingStore& last = pending_.back();
   const bool follows = pa == last.pa + 8 * last.count && bits(pa, 11, 3) != 0 && last.step == 1 &&
@@ -119,7 +120,7 @@ bool Memory::extend_pending(u64 pa, Content old, u32 older, AgentId by, EventInd
   const u64 old_step = last.count == 1 ? old.value - last.old_value : last.old_step;
   const bool alike = last.old_of(pa - 8).value + old_step == old.value &&
                      (last.old_unknown != 0) == old.unknown && last.covered_by == agent_bit(by) &&
-                     last.needs_clean == (coherent_ ? 0U : 1U);
+                     last.needs_clean == (needs_clean(frame) ? 1U : 0U);
   if (!follows || !alike) return false;
   trail_.set(last.count, last.count + 1);
   if (last.old_step != old_step) trail_.set(last.old_step, old_step);
@@ -310,7 +311,7 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
     if (frame.unknown[i] != ~u64{0} || frame.pending[i] != 0) return false;
   }
   push_pending(PendingStore{frame.address() + 8 * index, 0, agent_bit(by), at, 0, 1,
-                            coherent_ ? 0U : 1U, count, 0});
+                            needs_clean(frame) ? 1U : 0U, count, 0});
   // The words need no saving: while they are unknown nobody may depend on them.
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   trail_.save(frame.pending.data(), static_cast<u32>(frame.pending.size()));
@@ -330,6 +331,7 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
 
 void Memory::forget(Frame& frame) {
   note_change(frame);
+  if (frame.uncached != 0) trail_.set(frame.uncached, 0);
   trail_.save(frame.words, frame_words);
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   frame.unknown.fill(~u64{0});

@@ -52,6 +52,7 @@ struct Frame {
   u64 stores = 0;      ///< 1 + index of the last pending store in it, or 0
   u64 config = 0;      ///< number of configuration regions that overlap it
   u64 contiguous = 0;  ///< 1: a leaf with the contiguous hint was ever stored here
+  u64 uncached = 0;    ///< 1: who stores here does so around the CPUs' caches
   // Scratch of a search that visits a frame once (paths.h); no part of the state.
   mutable u64 search = 0;  ///< the last one that came here
   mutable u64 place = 0;   ///< in its list
@@ -241,8 +242,13 @@ class Memory {
   /// Event of the newest pending store to the word, if it is pending.
   [[nodiscard]] std::optional<EventIndex> pending_since(u64 pa) const;
 
-  /// IDR0.COHACC = 0: a store needs a cache clean besides a barrier.
+  /// IDR0.COHACC = 0: a store needs a cache clean besides a barrier, but where the CPUs' mapping of
+  /// the frame is not cacheable.
   void set_coherent(bool coherent) { coherent_ = coherent; }
+  void set_uncached(Frame& frame) { trail_.set(frame.uncached, 1); }
+  [[nodiscard]] bool needs_clean(const Frame& frame) const {
+    return !coherent_ && frame.uncached == 0;
+  }
 
   /// Calls `visit(Frame&)` for the frames that exist in [first, last] (addresses).
   template <class Visit>
@@ -285,7 +291,8 @@ class Memory {
   void clear_pending();
   /// Removes the pending stores that are marked as settled (covered_by = all ones).
   void sweep();
-  bool extend_pending(u64 pa, Content old, u32 older, AgentId by, EventIndex at);
+  bool extend_pending(const Frame& frame, u64 pa, Content old, u32 older, AgentId by,
+                      EventIndex at);
   bool fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, AgentId by, EventIndex at);
   /// Cuts runs that have a newer store to some of their words: what is older has those words alone.
   void cut_older_runs();

@@ -80,7 +80,7 @@ void Caches::rmw(AgentId by, u64 pa, u64 value) {
   Frame& frame = memory_.frame(pa);
   const auto index = static_cast<unsigned>(bits(pa, 11, 3));
   store_word(by, frame, index, Content{value, false}, false);
-  if (caps_.cohacc) settle_word(pa);
+  if (!memory_.needs_clean(frame)) settle_word(pa);
 }
 
 /// As an atomic exchange has it: whose agent stored makes no difference, since nothing is pending.
@@ -156,7 +156,7 @@ bool Caches::barrier_ends_version(AgentId by) const {
 
 bool Caches::rmw_ends_version(u64 pa) const {
   const Frame* frame = memory_.find(pa);
-  if (!caps_.cohacc || frame == nullptr || !frame->is_table()) return false;
+  if (frame == nullptr || memory_.needs_clean(*frame) || !frame->is_table()) return false;
   return changes_.is_replaced(pa) || memory_.has_descriptor_before(pa);
 }
 

@@ -52,6 +52,25 @@ TEST(Firmware, MayGiveUpByCount) {
   EXPECT_EQ(check("firmware_counts_too_few", "drawn", 1500).findings.size(), 1U);
 }
 
+/// Through a mapping that is not cached nothing needs cleaning, and attributes that no cache is
+/// asked by are as good as others.
+TEST(Firmware, WhatIsNotCachedNeedsNoClean) {
+  for (const char* machine : {"drawn,cohacc=0", "boot=dirty,cohacc=0,bbml=2", "cohacc=1"}) {
+    const CheckResult result = check("firmware_uncached", machine, 500);
+    std::string why;
+    for (const auto& finding : result.findings) why += full_text(finding) + "\n";
+    EXPECT_TRUE(result.findings.empty()) << machine << ": " << why;
+  }
+}
+
+/// What is cached does, beside what is not.
+TEST(Firmware, WhatIsCachedNeedsOne) {
+  EXPECT_TRUE(check("firmware_uncached_at_boot", "cohacc=1", 500).findings.empty());
+  const CheckResult result = check("firmware_uncached_at_boot", "cohacc=0", 500);
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0].rule, rule::WILD_STRUCTURE) << full_text(result.findings[0]);
+}
+
 struct Bug {
   u32 number;  // BUG=n there
   const char* machine;

@@ -174,7 +174,8 @@ FakeWorld::FakeWorld(FakeOptions options)
                .hook = nullptr,
                .fault_handler = FakeCalls::fault_handler,
                .ats_enable = nullptr,  // this driver switches none
-               .tlbi = nullptr};       // and broadcasts nothing
+               .tlbi = nullptr,        // and broadcasts nothing
+               .table_alloc_uncached = nullptr};
   stream_ids_.resize(options.devices);
   u32 next = 1;
   const u32 stride = options.stream_id_bits > 8 ? 37 : 3;

@@ -3,13 +3,17 @@
  * and maps in blocks of 2 MiB, of which it splits one in a single store where BBML 2 lets it.
  * Written from docs/drivers.md and include/iommucheck/driver.h alone. -DBUG=n plants a mistake,
  * named where it is; without it nothing is planted. -DTRIES=n: it counts by itself how often it has
- * looked, 10 us apart, and gives up behind so many. */
+ * looked, 10 us apart, and gives up behind so many. -DUNCACHED: its caches are off, and it cleans
+ * nothing; -DUNCACHED=2: they are on by the time it has booted. */
 #include <string.h>
 
 #include "iommucheck/driver.h"
 
 #ifndef BUG
 #define BUG 0
+#endif
+#ifndef UNCACHED
+#define UNCACHED 0
 #endif
 typedef uint64_t u64;
 typedef uint32_t u32;
@@ -102,14 +106,16 @@ struct fw {
 #define AT(pa) (*(const volatile u64*)(uintptr_t)(pa))
 static void put(struct fw* f, u64 pa, u64 v) {
   p->store64(p->ctx, pa, v);
-  if (!f->coherent) p->dma_clean(p->ctx, pa, 8);
+  if (!f->coherent && !UNCACHED) p->dma_clean(p->ctx, pa, 8);
 }
 static u64 zeroes(struct fw* f, u64 n) {
   u64 pa = 0;
   if (n < PG) n = PG;
-  if (!p->table_alloc(p->ctx, n, &pa)) return 0;
+  if (!(UNCACHED && !(UNCACHED == 2 && f->ev) ? p->table_alloc_uncached : p->table_alloc)(p->ctx, n,
+                                                                                          &pa))
+    return 0;
   p->fill64(p->ctx, pa, n / 8, 0);
-  if (!f->coherent) p->dma_clean(p->ctx, pa, n);
+  if (!f->coherent && !UNCACHED) p->dma_clean(p->ctx, pa, n);
   wmb(p);
   return pa;
 }

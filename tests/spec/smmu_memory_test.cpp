@@ -34,13 +34,15 @@ struct Word {
 
 struct Words {
   bool coherent = true;
+  bool second_uncached = false;  ///< of the two frames
   std::array<Word, words> all;
 
   static u64 bit_of(AgentId by) { return u64{1} << (static_cast<unsigned>(by) % 64); }
   void store(u64 i, Content content, AgentId by, u32 at) {
     Word& word = all[i];
     if (word.newest == content && word.pending.empty()) return;
-    word.pending.push_back({word.newest, bit_of(by), !coherent, at});
+    const bool uncached = second_uncached && i >= frame_words;
+    word.pending.push_back({word.newest, bit_of(by), !coherent && !uncached, at});
     word.newest = content;
   }
   std::vector<Gone> barrier(AgentId by) {
@@ -99,13 +101,16 @@ void compare(const Memory& memory, const Words& simple) {
   }
 }
 
-RC_GTEST_PROP(SmmuMemory, RunsOfPendingStoresAreStoresOfEachWord, (bool coherent)) {
+RC_GTEST_PROP(SmmuMemory, RunsOfPendingStoresAreStoresOfEachWord,
+              (bool coherent, bool second_uncached)) {
   Trail trail;
   Memory memory(trail);
   memory.reserve(base, u64{8} * words);
   memory.set_coherent(coherent);
   Words simple;
   simple.coherent = coherent;
+  simple.second_uncached = second_uncached;
+  if (second_uncached) memory.set_uncached(memory.frame(base + 8 * frame_words));
   // In the first page what vanishes is told; nobody reaches the second one.
   memory.frame(base).table_edges[0] = 1;
   u32 now = 1;
