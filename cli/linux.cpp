@@ -28,11 +28,10 @@ namespace fs = std::filesystem;
 /// What `git bisect run` skips.
 constexpr int does_not_build = 125;
 
-// Pages are of 4 KiB; dma_alloc_coherent is not cached where the SMMU does not look into caches,
-// and the driver wants a command queue of more than 64 entries: other machines it is not for.
-// Nobody stalls (STALL_MODEL 1): the driver sets CD.S for each device that can, whether anybody
-// asks for its faults or not, and each fault would be a finding.
-constexpr const char* linux_machine = "drawn,gran4k=1,cohacc=1,cmdqs=8,stall=1";
+// Pages are of 4 KiB, and the driver wants a command queue of more than 64 entries: other machines
+// it is not for. Nobody stalls (STALL_MODEL 1): the driver sets CD.S for each device that can,
+// whether anybody asks for its faults or not, and each fault would be a finding.
+constexpr const char* linux_machine = "drawn,gran4k=1,cmdqs=8,stall=1";
 constexpr u32 linux_findings_max = 20;
 /// What of a Linux tree takes long to write, and nothing of the IOMMUs is made of: two thirds of
 /// its files.

@@ -88,8 +88,7 @@ static int door_init(const struct iommucheck_platform* platform,
                                     << ID_AA64MMFR0_EL1_ASIDBITS_SHIFT;
   *self = &machine;
   if (config->device_count > IOMMUCHECK_DEVICES) return -IOMMUCHECK_ENODEV;
-  /* dma_alloc_coherent is not cached where the SMMU does not look into caches: not of this shim. */
-  if (!(platform->mmio_read32(platform->ctx, IDR0) & IDR0_COHERENT)) return -IOMMUCHECK_ENODEV;
+  iommucheck_is_coherent = (platform->mmio_read32(platform->ctx, IDR0) & IDR0_COHERENT) != 0;
   /* What the door says of domains is said of 4 KiB pages. */
   if (!(platform->mmio_read32(platform->ctx, IDR5) & IDR5_GRAN4K)) return -IOMMUCHECK_ENODEV;
   iommucheck_pages(platform);

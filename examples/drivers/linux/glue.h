@@ -61,6 +61,7 @@ void iommucheck_begin_work(struct work_struct* work);
 #endif
 
 /* symbols.c */
+extern int iommucheck_is_coherent;
 void iommucheck_devres_release(void);
 unsigned long iommucheck_ioremap(u64 offset);
 

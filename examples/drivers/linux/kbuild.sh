@@ -48,10 +48,11 @@ begin_kbuild() {
   shim=$here/../../kernel_shim
   iommu=drivers/iommu
   smmu=$iommu/arm/arm-smmu-v3
-  # kbuild takes a Kconfig of the output folder for the tree's. There an ARM64 is any machine with an MMU.
-  for file in $iommu/Kconfig $iommu/arm/Kconfig; do
+  # kbuild takes a Kconfig of the output folder for the tree's. There an ARM64 is any machine with an MMU, and memory is
+  # to be synced for devices that do not look into caches.
+  for file in $iommu/Kconfig $iommu/arm/Kconfig kernel/dma/Kconfig; do
     [ -f "$tree/$file" ] || continue
-    sed 's/\bARM64\b/MMU/g' "$tree/$file" | put "$file"
+    sed 's/\bARM64\b/MMU/g; s/def_bool ARCH_HAS_SYNC_DMA_FOR_DEVICE\b/def_bool y/' "$tree/$file" | put "$file"
   done
   if [ ! -f "$work/include/generated/autoconf.h" ]; then
     kbuild KCONFIG_ALLCONFIG="$3" allnoconfig

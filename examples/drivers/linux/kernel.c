@@ -169,7 +169,7 @@ struct resource* our_platform_get_resource(struct platform_device* device, unsig
 void __iomem* our_devm_ioremap_resource(struct device* device, const struct resource* resource) {
   return (void __iomem*)iommucheck_ioremap(resource->start);
 }
-bool our_of_dma_is_coherent(struct device_node* node) { return true; }
+bool our_of_dma_is_coherent(struct device_node* node) { return iommucheck_is_coherent; }
 int our_of_property_read_variable_u32_array(const struct device_node* node, const char* name,
                                             u32* values, size_t least, size_t most) {
   values[0] = 1; /* #iommu-cells */

@@ -34,7 +34,12 @@ void* shim_dma_alloc(size_t bytes, size_t align, int zero, uint64_t* pa) {
   if (pa != NULL) *pa = (uint64_t)(memory - window) + FIRST;
   return memory;
 }
+void* shim_dma_alloc_uncached(size_t bytes, size_t align, int zero, uint64_t* pa) {
+  return shim_dma_alloc(bytes, align, zero, pa);
+}
 void shim_dma_free(void* memory) { (void)memory; }
+void* shim_va(uint64_t pa) { return window + (pa - FIRST); }
+void shim_clean(const volatile void* address, size_t bytes) { (void)address, (void)bytes; }
 static void* from_arena(void* ctx, uint64_t bytes, uint64_t align) {
   return (void)ctx, (void)align, shim_alloc(bytes);
 }

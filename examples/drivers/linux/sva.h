@@ -110,6 +110,8 @@ static int door_sva_device_init(void* self, u32 number, u32 features, u32 min_pa
     const struct iommucheck_device* other = machine.config->devices[i];
     if (other != one->config && other->group == one->config->group) return IOMMUCHECK_NOT_BUILT;
   }
+  /* Processes' tables are cleaned by nobody. */
+  if (!iommucheck_is_coherent) return IOMMUCHECK_NOT_BUILT;
   /* A device that stalls is used with page faults: its driver has to handle them. */
   if (!iopf && one->config->flags & IOMMUCHECK_DEVICE_STALL) return IOMMUCHECK_NOT_BUILT;
   shim_enter();

@@ -111,6 +111,8 @@ int is_vmalloc_addr(const void* address) { return (void)address, 0; }
 
 /* ---- memory that the SMMU reads ---- */
 
+int iommucheck_is_coherent = 1; /* the SMMU looks into the CPUs' caches */
+
 static size_t log2_block(size_t bytes) {
   size_t block = 4096;
   while (block < bytes) block *= 2;
@@ -120,7 +122,8 @@ void* dma_alloc_attrs(void* device, size_t bytes, u64* dma);
 void* dma_alloc_attrs(void* device, size_t bytes, u64* dma) {
   (void)device;
   shim_called_from(SHIM_CALLER);
-  return shim_dma_alloc(bytes, log2_block(bytes), 1, dma);
+  return (iommucheck_is_coherent ? shim_dma_alloc : shim_dma_alloc_uncached)(
+      bytes, log2_block(bytes), 1, dma);
 }
 void dma_free_attrs(void* device, size_t bytes, void* memory);
 void dma_free_attrs(void* device, size_t bytes, void* memory) {
@@ -173,14 +176,28 @@ void iommucheck_devres_release(void) {
     blocks[i] = NULL;
   }
 }
-/* Tables are mapped for an SMMU that looks into caches: kernel.c refuses others. */
-u64 iommucheck_page_to_phys(const void* page);
-u64 dma_map_page_attrs(void* device, void* page, size_t offset);
-u64 dma_map_page_attrs(void* device, void* page, size_t offset) {
-  return (void)device, iommucheck_page_to_phys(page) + offset;
+/* What is mapped is for the device to read: as arm64's dcache_clean_poc, which ends in a DSB. */
+void dma_sync_single_for_device(void* device, u64 pa, size_t bytes);
+void dma_sync_single_for_device(void* device, u64 pa, size_t bytes) {
+  (void)device;
+  if (iommucheck_is_coherent) return;
+  shim_clean(shim_va(pa), bytes);
+  shim_barrier(IOMMUCHECK_MB);
 }
-u64 dma_map_phys(void* device, u64 pa);
-u64 dma_map_phys(void* device, u64 pa) { return (void)device, pa; }
+void __dma_sync_single_for_device(void* device, u64 pa, size_t bytes);
+void __dma_sync_single_for_device(void* device, u64 pa, size_t bytes) {
+  dma_sync_single_for_device(device, pa, bytes);
+}
+u64 dma_map_phys(void* device, u64 pa, size_t bytes);
+u64 dma_map_phys(void* device, u64 pa, size_t bytes) {
+  dma_sync_single_for_device(device, pa, bytes);
+  return pa;
+}
+u64 iommucheck_page_to_phys(const void* page);
+u64 dma_map_page_attrs(void* device, void* page, size_t offset, size_t bytes);
+u64 dma_map_page_attrs(void* device, void* page, size_t offset, size_t bytes) {
+  return dma_map_phys(device, iommucheck_page_to_phys(page) + offset, bytes);
+}
 
 /* ---- registers and time ---- */
 
