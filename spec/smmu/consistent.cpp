@@ -70,6 +70,7 @@ std::string Memory::consistent() const {
   for (u32 i = 0; i < pending_.size(); ++i) {
     const PendingStore& entry = pending_[i];
     if (entry.older > i) return "a pending store is older than one before it";
+    if (i < cleaned_ && entry.needs_clean != 0) return "a pending store is not cleaned, as counted";
     if (entry.count == 0 || bits(entry.pa, 11, 3) + entry.count > frame_words) {
       return "pending stores from " + hex(entry.pa) + " leave their page";
     }

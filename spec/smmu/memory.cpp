@@ -209,13 +209,16 @@ void Memory::note_cleaned(u32 i, AgentId by) {
   PendingStore& cleaned = pending_.edit(trail_, i);
   cleaned.needs_clean = 0;
   cleaned.covered_by = agent_bit(by);  // whose barrier orders the clean
+  u64 count = cleaned_;
+  while (count < pending_.size() && pending_[static_cast<u32>(count)].needs_clean == 0) ++count;
+  if (count != cleaned_) trail_.set(cleaned_, count);
 }
 
 /// Of the pending stores in the frame those that have no word outside of [first, end). False: some
 /// have words inside and outside of it, which are not cleaned.
 bool Memory::clean_whole(const Frame& frame, u64 first, u64 end, AgentId by) {
   bool all = true;
-  for (u64 i = frame.stores; i != 0; i = pending_[static_cast<u32>(i) - 1].before) {
+  for (u64 i = frame.stores; i > cleaned_; i = pending_[static_cast<u32>(i) - 1].before) {
     const auto number = static_cast<u32>(i) - 1;
     const PendingStore& entry = pending_[number];
     const u64 entry_end = entry.pa + 8 * entry.count;
@@ -265,6 +268,7 @@ void Memory::empty_list() {
     if (where.stores != 0) trail_.set(where.stores, 0);
   }
   pending_.clear(trail_);
+  if (cleaned_ != 0) trail_.set(cleaned_, 0);
 }
 
 u32 Memory::newest_pending(u64 pa) const {

@@ -307,6 +307,7 @@ class Memory {
   u64 changes_ = 0;
   std::array<u64, 4> changed_{};  // frames of the last changes
   TrailArray<PendingStore> pending_;
+  u64 cleaned_ = 0;  ///< so many of them, from the first on, need no clean
   struct Update {
     u64 pa = 0;
     u64 value = 0;

@@ -152,16 +152,14 @@ class Intermediate {
   }
 
   std::optional<u64> read(Structure kind, u64 address) {
-    if (!stage2_) return source_.read(kind, address);
-    const Outcome reached =
-        translate(address, seen_,
-                  kind == Structure::descriptor ? Stage2Input::stage1_descriptor : Stage2Input::cd);
-    if (reached.kind == OutcomeKind::fault) {
-      refused_ = reached;
-      return std::nullopt;
-    }
-    page_ = reached.pa & ~mask(11, 0);
-    return source_.read(kind, reached.pa);
+    if (!reach(kind, address)) return std::nullopt;
+    return source_.read(kind, physical(address));
+  }
+  /// All words of a structure, which lies in one page: its address is translated once.
+  template <class Words>
+  std::optional<Words> read_words(Structure kind, u64 address) {
+    if (!reach(kind, address)) return std::nullopt;
+    return fetch_words<Words>(source_, kind, physical(address));
   }
 
   /// Flags are written into a descriptor of stage 1: stage 2 has to permit that. IHI 0070 3.13.5.
@@ -210,6 +208,17 @@ class Intermediate {
   }
 
  private:
+  /// What is read next lies in page_. False: refused_.
+  bool reach(Structure kind, u64 address) {
+    if (!stage2_) return true;
+    const Outcome reached =
+        translate(address, seen_,
+                  kind == Structure::descriptor ? Stage2Input::stage1_descriptor : Stage2Input::cd);
+    page_ = reached.pa & ~mask(11, 0);
+    if (reached.kind == OutcomeKind::fault) refused_ = reached;
+    return reached.kind != OutcomeKind::fault;
+  }
+
   Outcome translate(u64 ipa, AccessKind kind, Stage2Input input) {
     DescriptorReader<Source> descriptors{.source = source_, .swaps = swaps_};
     constexpr bool asks = requires(Source s) { s.stage2_begins(u64{0}); };
@@ -248,6 +257,12 @@ class Intermediate {
   bool sets_af_of_refused_ = false;
   u64 page_ = 0;
 };
+
+/// Of a CD by its intermediate address.
+template <class Words, WordSource Source>
+std::optional<Words> fetch_words(Intermediate<Source>& memory, Structure kind, u64 place) {
+  return memory.template read_words<Words>(kind, place);
+}
 
 /// An access by ATS that executes has to be let read, too: IHI 0070 13.7.1.
 constexpr bool reads_too(AccessKind kind, Overrides overrides, bool by_ats) {
