@@ -258,6 +258,23 @@ TEST(SmmuMemory, ACleanedLineCostsWhatItsPageHas) {
   EXPECT_EQ(memory.consistent(), "");
 }
 
+// Whoever gets a page next has a mapping of his own.
+TEST(SmmuMemory, APageThatIsGivenBackIsMappedAnew) {
+  Trail trail;
+  Memory memory(trail);
+  memory.reserve(base, u64{8} * words);
+  memory.set_coherent(false);
+  const auto is_pending_behind_a_barrier = [&](u64 value) {
+    memory.store(memory.frame(base), 0, {value, false}, AgentId::cpu0, 1);
+    memory.barrier(AgentId::cpu0, [](Frame&, unsigned, Content, EventIndex) {});
+    return memory.is_pending(base);
+  };
+  memory.set_uncached(memory.frame(base));
+  EXPECT_FALSE(is_pending_behind_a_barrier(1));
+  memory.forget(memory.frame(base));
+  EXPECT_TRUE(is_pending_behind_a_barrier(2));
+}
+
 // A page that is filled and cleaned is one run all the while, and not one of each of its lines.
 TEST(SmmuMemory, WhatIsCleanedAsAWholeStaysWhole) {
   Trail trail;
