@@ -19,13 +19,18 @@ using spec::Rule;
 namespace rule = spec::rule;
 using spec::sva::CallKind;
 
-/// Claims up to groups have the flags from here on, the others those from second_row on.
-constexpr unsigned first_flag = 8;
-constexpr unsigned second_row = 20;
+/// The flag of the first claim of each row; those of the others follow.
+struct Row {
+  Claim first{};
+  unsigned bit = 0;
+};
+constexpr Row rows[] = {{Claim::execution, 23}, {Claim::blocking, 20}, {Claim::time_outs, 8}};
 constexpr unsigned flag_bit(Claim claim) {
-  constexpr auto first_of_second = static_cast<unsigned>(Claim::blocking);
-  const auto number = static_cast<unsigned>(claim);
-  return number < first_of_second ? first_flag + number : second_row + (number - first_of_second);
+  for (const Row& row : rows) {
+    if (claim < row.first) continue;
+    return row.bit + (static_cast<unsigned>(claim) - static_cast<unsigned>(row.first));
+  }
+  return 0;  // there is none before the last row's first
 }
 constexpr bool is_flag(Claim claim, u64 flag) { return flag == u64{1} << flag_bit(claim); }
 static_assert(is_flag(Claim::time_outs, IOMMUCHECK_DRIVER_NO_TIME_OUTS));
@@ -40,6 +45,7 @@ static_assert(is_flag(Claim::stage_2, IOMMUCHECK_DRIVER_STAGE_2_GIVEN));
 static_assert(is_flag(Claim::groups, IOMMUCHECK_DRIVER_NO_GROUPS));
 static_assert(is_flag(Claim::blocking, IOMMUCHECK_DRIVER_PASSES_UNATTACHED));
 static_assert(is_flag(Claim::interrupts, IOMMUCHECK_DRIVER_POLLS_EVENTS));
+static_assert(is_flag(Claim::execution, IOMMUCHECK_DRIVER_ANY_EXECUTION));
 
 constexpr Abilities with_domains = bit_of(CallKind::domain_alloc);
 

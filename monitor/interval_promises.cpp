@@ -378,7 +378,9 @@ IntervalPromises::Breach IntervalPromises::breach_of(const Question& asked, u64 
     }
   };
   const bool asks = !asked.place.walker && interface_.asks_for_pages(asked.place.device);
+  const bool any_execution = setup_.not_claimed.has(Claim::execution);
   for (const spec::AccessKind kind : kinds_that_tell(scratch_, allowed)) {
+    if (kind.type == spec::AccessType::execute && any_execution) continue;
     if (atc && !by_ats(kind)) continue;
     ask(kind, false);
     for (const spec::Outcome& outcome : outcomes_) {

@@ -20,8 +20,8 @@ namespace rule = spec::rule;
 constexpr Rule of_time_outs[] = {rule::PAGE_REUSE,   rule::TABLE_FREE,   rule::PROMISE_OUTCOME,
                                  rule::RESULT_EXACT, rule::HANG_RETURNS, rule::LEAK_NOTHING,
                                  rule::PASID_REUSE,  rule::EXIT_WAITS};
-constexpr Rule of_memory_type[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
-                                   rule::PROMISE_UNDISTURBED};
+constexpr Rule of_mappings[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
+                                rule::PROMISE_UNDISTURBED};
 constexpr Rule of_moves[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
                              rule::PROMISE_UNDISTURBED, rule::PAGE_REUSE, rule::TORN_STE};
 constexpr Rule of_ranges[] = {rule::RESULT_EXACT,       rule::PROMISE_TRANSIENT, rule::PAGE_REUSE,
@@ -78,7 +78,7 @@ constexpr ClaimInfo infos[] = {
      "the command queue never stops, devices answer each CMD_ATC_INV, handlers return in time",
      of_time_outs},
     {Claim::memory_type, "memory-type", "any memory type",
-     "memory may be mapped with any type, whatever prot says", of_memory_type},
+     "memory may be mapped with any type, whatever prot says", of_mappings},
     {Claim::moves, "moves", "one domain per device",
      "a device goes to another domain by way of detach, and shares a domain with its group alone",
      of_moves},
@@ -121,6 +121,8 @@ constexpr ClaimInfo infos[] = {
      .rules = of_interrupts,
      .whole = true,
      .judged = false},
+    {Claim::execution, "execution", "any execution",
+     "what is mapped may be executed or not, whatever prot says", of_mappings},
 };
 static_assert(std::size(infos) == static_cast<std::size_t>(Claim::count));
 

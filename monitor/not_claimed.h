@@ -13,8 +13,8 @@
 
 namespace iommucheck::oracle {
 
-/// In the order of the flags of driver.h: time_outs is the first, and blocking the first of a
-/// second row.
+/// In the order of the flags of driver.h: time_outs is the first, blocking the first of a second
+/// row, execution of a third.
 enum class Claim : u8 {
   time_outs,
   memory_type,
@@ -28,6 +28,7 @@ enum class Claim : u8 {
   groups,
   blocking,
   interrupts,
+  execution,
   count
 };
 

@@ -506,6 +506,8 @@ struct iommucheck_user_event {
 #define IOMMUCHECK_DRIVER_PASSES_UNATTACHED 0x100000u
 /* Event records are looked for from time to time: handle_irq is that look. */
 #define IOMMUCHECK_DRIVER_POLLS_EVENTS 0x200000u
+/* What is mapped may be executed or not, whatever prot says. */
+#define IOMMUCHECK_DRIVER_ANY_EXECUTION 0x800000u
 
 /* What the driver itself counts as not given back. */
 struct iommucheck_held {

@@ -24,6 +24,11 @@ static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64
                      uint64_t bytes, uint32_t prot) {
   return right()->map(self, domain, iova, pa, bytes, prot & ~IOMMUCHECK_PROT_DEVICE);
 }
+#elif defined(BREAKS_execution)
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  return right()->map(self, domain, iova, pa, bytes, prot | IOMMUCHECK_PROT_EXEC);
+}
 #elif defined(BREAKS_moves)
 /* A device that is on a domain stays there, whatever is asked for. */
 static int wrong_attach(void* self, iommucheck_handle domain, uint32_t device) {
