@@ -238,7 +238,8 @@ std::string not_covered_text(const NotCovered& why) {
 }
 
 std::string miss_text(const NearestMiss& miss) {
-  std::string text = describe(miss.command) + " at event " + std::to_string(miss.at);
+  std::string text = miss.command.broadcast ? "the broadcast of " : "";
+  text += describe(miss.command) + " at event " + std::to_string(miss.at);
   switch (miss.kind) {
     case NearestMiss::Kind::not_covering: return text + " covers " + not_covered_text(miss.why);
     case NearestMiss::Kind::too_early:
@@ -246,6 +247,8 @@ std::string miss_text(const NearestMiss& miss) {
              " covers it, but was exposed before the store was visible; none that concerns it was "
              "sent since";
     case NearestMiss::Kind::not_complete:
+      if (miss.command.broadcast)
+        return text + " covers it, but no DSB of its CPU has completed it";
       return text + " covers it, but no completed CMD_SYNC after it was observed";
     case NearestMiss::Kind::fetched_again:
       return text + " covers it, but it can be fetched again from a cached table descriptor";

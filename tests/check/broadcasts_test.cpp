@@ -51,5 +51,12 @@ TEST(Broadcasts, AreForNothingWhereTheyNeedNotAct) {
   }
 }
 
+TEST(Broadcasts, AreSaidToBeCompletedByADsb) {
+  const CheckResult result = check("broadcast_no_dsb", "btm=1,ats=0");
+  ASSERT_FALSE(result.findings.empty());
+  EXPECT_THAT(oracle::full_text(result.findings.front()),
+              ::testing::HasSubstr("covers it, but no DSB of its CPU has completed it"));
+}
+
 }  // namespace
 }  // namespace iommucheck::test::broadcasts_test
