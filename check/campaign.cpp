@@ -124,8 +124,8 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   std::vector<spec::Capabilities> capabilities;
   std::vector<Machine> met;
   result.not_claimed = tally.met_by().not_claimed;
-  result.shown = tally.shown();
-  result.uses_secure_registers = tally.uses_secure_registers();
+  result.shown = NotClaimed::of_bits(tally.shown);
+  result.uses_secure_registers = tally.has(Tally::uses_secure_registers);
   if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
     for (u32 i = 0; i < plan->machines().size(); ++i) {
       const Machine machine = plan->met(i, tally.met_by());
@@ -322,10 +322,11 @@ Expected<void> Campaign::boot_on_it() {
   lockstep_ = ground.lockstep.get();
   tally_.abilities = lockstep_->abilities();
   source_.set_abilities(tally_.abilities);
-  tally_.not_claimed = lockstep_->not_claimed().bits() | u64{shown_.bits()} << Tally::shown_lsb |
-                       u64{lockstep_->uses_secure_registers()} << Tally::secure_bit |
-                       u64{drives_each()} << Tally::each_bit |
-                       u64{takes_over()} << Tally::takes_over_bit;
+  tally_.not_claimed = lockstep_->not_claimed().bits();
+  tally_.shown = shown_.bits();
+  tally_.traits = u64{takes_over()} << Tally::takes_over |
+                  u64{drives_each()} << Tally::drives_each |
+                  u64{lockstep_->uses_secure_registers()} << Tally::uses_secure_registers;
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
   const u64 outcomes = tally_.outcomes;

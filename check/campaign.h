@@ -24,25 +24,20 @@
 namespace iommucheck::oracle {
 
 struct Tally {
-  /// From here on in not_claimed: what the driver's answers showed.
-  static constexpr unsigned shown_lsb = 32;
-  static constexpr unsigned each_bit = 61;        ///< in not_claimed, too: MetBy::drives_each
-  static constexpr unsigned secure_bit = 62;      ///< the same: uses_secure_registers
-  static constexpr unsigned takes_over_bit = 63;  ///< the same: MetBy::takes_over
-  [[nodiscard]] NotClaimed shown() const {
-    return NotClaimed::of_bits(bits(not_claimed, each_bit - 1, shown_lsb));
-  }
-  [[nodiscard]] bool uses_secure_registers() const { return bit(not_claimed, secure_bit); }
+  enum Trait : unsigned { takes_over, drives_each, uses_secure_registers };
+  [[nodiscard]] bool has(Trait trait) const { return bit(traits, trait); }
   [[nodiscard]] MetBy met_by() const {
-    return {.not_claimed = NotClaimed::of_bits(bits(not_claimed, shown_lsb - 1, 0)),
-            .takes_over = bit(not_claimed, takes_over_bit),
-            .drives_each = bit(not_claimed, each_bit)};
+    return {.not_claimed = NotClaimed::of_bits(not_claimed),
+            .takes_over = has(takes_over),
+            .drives_each = has(drives_each)};
   }
   u64 sequences = 0, calls = 0, calls_succeeded = 0, calls_changing = 0;
   u64 accesses = 0, outcomes = 0;
   u64 refused = 0;          ///< a bit for each machine that the driver said it is not for
   u64 abilities = 0;        ///< of the driver (claims.h)
-  u64 not_claimed = 0;      ///< NotClaimed::bits() of driver and run, shown(), met_by()
+  u64 not_claimed = 0;      ///< NotClaimed::bits() of driver and run
+  u64 shown = 0;            ///< the same of what the driver's answers showed
+  u64 traits = 0;           ///< of the driver, a bit each
   u64 without_verdict = 0;  ///< of the sequences: by a bound, or by what is not modelled
   u64 unmodelled = 0;       ///< of these
   u64 stage2 = 0;           ///< of these: stage 2

@@ -46,8 +46,8 @@ enum Slot : std::size_t {
   slot_deaths,    // of one sequence, while its finding was made smaller or recorded
   slot_findings,  // so far
   slot_booted,    // the driver came up once
-  slot_tally,     // fifteen numbers
-  slot_cut_short = slot_tally + 14,  // the last of them
+  slot_tally,     // seventeen numbers
+  slot_cut_short = slot_tally + 16,  // the last of them
   slot_rules = 24,
   slot_excused = slot_rules + 4 * RuleTally::size,
   slot_answered = slot_excused + CheckOptions::known_max,
@@ -60,8 +60,8 @@ void for_each_number(OfTally& tally, Visit&& visit) {
   for (auto* number :
        {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
         &tally.accesses, &tally.outcomes, &tally.refused, &tally.abilities, &tally.not_claimed,
-        &tally.without_verdict, &tally.unmodelled, &tally.stage2, &tally.answered.domains_asked,
-        &tally.answered.domains_made, &tally.cut_short}) {
+        &tally.shown, &tally.traits, &tally.without_verdict, &tally.unmodelled, &tally.stage2,
+        &tally.answered.domains_asked, &tally.answered.domains_made, &tally.cut_short}) {
     visit(*number);
   }
 }

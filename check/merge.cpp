@@ -27,6 +27,8 @@ void add(Tally& sum, const Tally& part) {
   sum.refused |= part.refused;
   sum.abilities |= part.abilities;
   sum.not_claimed |= part.not_claimed;
+  sum.shown |= part.shown;
+  sum.traits |= part.traits;
   sum.without_verdict += part.without_verdict;
   sum.unmodelled += part.unmodelled;
   sum.stage2 += part.stage2;
