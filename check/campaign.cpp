@@ -74,7 +74,8 @@ bool trace_shows(const trace::Trace& trace, spec::Rule rule, const NamedBackend*
   ReplayOptions options;
   if (backend != nullptr) options.hardware = hardware_of(*backend);
   const ReplayResult again = replay_trace(trace, options);
-  return std::ranges::any_of(again.findings, [&](const Violation& v) { return v.rule == rule; });
+  return std::ranges::any_of(
+      again.rules, [&](const RuleCount& count) { return count.rule == rule && count.broken != 0; });
 }
 
 u64& broken(Tally& tally, spec::Rule rule) { return tally.rules.broken[spec::number_of(rule)]; }
@@ -305,6 +306,7 @@ Expected<void> Campaign::boot_on_it() {
     ground.booted = std::make_unique<Segments>(*loaded_);
   }
   auto lockstep = std::make_unique<Lockstep>(driver_, fresh_options(ground.booted.get()));
+  owner_.begins(current_, {}, Phase::running);  // on whose machine a driver ends that ends in it
   const std::string failed = lockstep->boot();
   if (options_.coverage) options_.coverage->note(driver_.hooks);
   if (!failed.empty()) {

@@ -29,6 +29,7 @@ using ::testing::AnyOf;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 CheckOptions options_for(const std::string& fault) {
   CheckOptions options;
@@ -242,6 +243,24 @@ TEST(CheckWorker, ACrashThatNeedsOthersBeforeItSaysSo) {
   const oracle::ReplayResult judged = oracle::replay_trace(*trace);
   EXPECT_TRUE(judged.findings.empty()) << headline(judged.findings.front());
   EXPECT_EQ(judged.undetermined, 0U);
+  std::filesystem::remove_all(options.out_directory);
+}
+
+/// On whose machine, and not on the one before: from a fresh start it shows again.
+TEST(CheckWorker, ACrashInTheBootIsOfItsMachine) {
+  CheckOptions options = options_for("boots_seldom");
+  options.machine = "drawn";
+  options.seed = 3;
+  options.findings_max = 1;
+  const CheckResult result = check(options);
+  ASSERT_EQ(result.findings.size(), 1U);
+  const Violation& found = result.findings.front();
+  EXPECT_EQ(found.rule, spec::rule::CRASH_NEVER) << headline(found);
+  EXPECT_THAT(found.machine, HasSubstr("ats=0"));
+  EXPECT_THAT(evidence(found), Not(Contains(HasSubstr("not seen again"))));
+  const auto again = oracle::run_cases_of(found.trace_path, options);
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_EQ(again->end.outcome.ended, oracle::Ended::crashed);
   std::filesystem::remove_all(options.out_directory);
 }
 

@@ -383,6 +383,15 @@ static int wrong_reset(void* self) {
 }
 #endif
 
+#if defined(FAULT_boots_seldom)
+/* It ends where the SMMU has no ATS. */
+static int wrong_reset(void* self) {
+  struct driver* d = self;
+  if ((d->p->mmio_read32(d->p->ctx, 0) & 1u << 10) == 0) *(volatile int*)(uintptr_t)8 = 1;
+  return simple_driver_entry()->reset(self);
+}
+#endif
+
 #if defined(FAULT_no_machine)
 static int no_init(const struct iommucheck_platform* platform,
                    const struct iommucheck_config* config, void** self) {
@@ -430,7 +439,7 @@ const struct iommucheck_driver* iommucheck_driver_entry(void) {
   faulty.reset = slow_reset;
   faulty.unmap = right_unmap;
   (void)wrong_unmap;
-#elif defined(FAULT_no_boot)
+#elif defined(FAULT_no_boot) || defined(FAULT_boots_seldom)
   faulty.reset = wrong_reset;
 #elif defined(FAULT_no_machine)
   faulty.init = no_init;
