@@ -50,7 +50,7 @@ static const struct step steps[] = {
 static const struct iommucheck_driver *drv;
 static void *self;
 static size_t at;         /* the step that comes next */
-static int plain;         /* it stores through pointers */
+static int plain;         /* it stores through pointers, or was built by `iommucheck cc` */
 static size_t asked_from; /* the first behind the driver's last store or register write */
 
 static void differ(int kind, uint64_t a, uint64_t b) {
@@ -351,7 +351,8 @@ int main(int argc, char **argv) {
             object == NULL && argc == 2 ? dlerror() : "one driver");
     return 2;
   }
-  plain = (drv->flags & IOMMUCHECK_DRIVER_SCAN) != 0;
+  plain = (drv->flags & IOMMUCHECK_DRIVER_SCAN) != 0 ||
+          dlsym(object, "iommucheck_hooks_entry") != NULL;
   const int identity = (drv->flags & IOMMUCHECK_DRIVER_IDENTITY_MAPPED) != 0;
   window = mmap(identity ? (void *)(uintptr_t)WINDOW_PA : NULL, WINDOW_BYTES, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
