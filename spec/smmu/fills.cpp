@@ -45,7 +45,7 @@ void Fills::vanish(Frame& frame, const Vanished& what) {
           path.item == 0 && !what.content.unknown && Geometry::is_table(what.content.value, level);
       for_each_filling(path, [&](const Path& filling) {
         if (once && !(filling.space == path.space)) return;
-        add_item(filling, pa, what.content, what.at);
+        add_item(filling, pa, what.content, {what.at, findings_.now()});
         if (atcs_.any_on()) ats_.leave_dirty(filling, pa, what.content, what.at);
       });
     }
@@ -68,7 +68,14 @@ Group Fills::fate(const Path& path, const Item& item) const {
       path.dies, [&](const InFlight& sent) { return scopes_.removes(sent.command, item); });
 }
 
-void Fills::add_item(const Path& path, u64 origin, Content content, EventIndex stored_at,
+/// What is left of a regime that is gone was there until it went, not until somebody asks.
+Fills::Ended Fills::end_of_way(const Path& path) const {
+  const u64 went = path.ghost ? regimes_[path.space.regime].ghost : 0;
+  const EventIndex at = went != 0 ? static_cast<EventIndex>(went - 1) : findings_.now();
+  return {at, at};
+}
+
+void Fills::add_item(const Path& path, u64 origin, Content content, Ended ended,
                      const Command* covered) {
   // Nothing was filled, so nothing is left; what was filled before is handed over as a ghost's.
   if (!path.ghost && !regimes_.walks(path.tag, path.space.half)) return;
@@ -81,8 +88,8 @@ void Fills::add_item(const Path& path, u64 origin, Content content, EventIndex s
             .value = content.value,
             .origin = origin,
             .since = findings_.now(),
-            .vanished_at = findings_.now(),
-            .stored_at = stored_at};
+            .vanished_at = ended.vanished_at,
+            .stored_at = ended.stored_at};
   if (content.unknown) {
     item.kind = ItemKind::unknown;
   } else {
@@ -184,7 +191,7 @@ void Fills::expand_part(const Path& path, const TableExtent& part, const Command
       // Of a group the pages that it leaves are filled from this one, too.
       const bool grouped = target.kind == ItemKind::final && contiguous_hint(content.value).value;
       if (!removed || grouped)
-        add_item(below, frame.address() + 8 * (first + i), content, findings_.now(), covered);
+        add_item(below, frame.address() + 8 * (first + i), content, end_of_way(path), covered);
       if (table && (path.ghost || removed) && profile_.caches_walks) {
         below.hierarchical = pack_below(path.hierarchical, content.value);
         expand(below, table_below(part.geometry, content.value, level, below.va), covered);

@@ -69,8 +69,13 @@ class Fills {
   static u64 cost_among(u64 items) { return std::min<u64>(items / 64, 16); }
   template <class Visit>
   void for_each_filling(const Path& path, Visit&& visit) const;
+  /// Events that ended what an item is filled by: as in Item.
+  struct Ended {
+    EventIndex stored_at = 0, vanished_at = 0;
+  };
+  [[nodiscard]] Ended end_of_way(const Path& path) const;
   /// Of a group with the contiguous hint what `covered` (or null) leaves.
-  void add_item(const Path& path, u64 origin, Content content, EventIndex stored_at,
+  void add_item(const Path& path, u64 origin, Content content, Ended ended,
                 const Command* covered = nullptr);
   void insert_group(const Path& path, const Item& group, const Command* covered);
   void expand_part(const Path& path, const TableExtent& part, const Command* covered);
