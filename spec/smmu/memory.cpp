@@ -439,20 +439,31 @@ void Memory::sweep() {
   }
 }
 
+/// 1 + index of the newest store in the list to the first of the entry's words that has one, or 0.
+u32 Memory::newest_among(const Frame& frame, const PendingStore& entry) const {
+  u32 newest = 0;
+  u64 first = entry.pa + 8 * entry.count;
+  for (u64 i = frame.stores; i != 0; i = pending_[static_cast<u32>(i) - 1].before) {
+    const PendingStore& other = pending_[static_cast<u32>(i) - 1];
+    const u64 shared = std::max(entry.pa, other.pa);
+    if (shared >= first || shared >= other.pa + 8 * other.count) continue;
+    first = shared;
+    newest = static_cast<u32>(i);
+  }
+  return newest;
+}
+
 void Memory::relist(std::vector<PendingStore>& entries) {
   empty_list();
   for (PendingStore& entry : entries) {
     Frame& where = frame(entry.pa);
-    const bool first_here = where.stores == 0;
-    entry.older = 0;
-    for (u64 k = 0; k < entry.count; ++k) {
-      const auto index = static_cast<unsigned>(bits(entry.pa, 11, 3) + k);
-      const u64 flag = u64{1} << (index % 64);
-      if (!where.is_pending(index)) {
-        trail_.set(where.pending[index / 64], where.pending[index / 64] | flag);
-      } else if (entry.older == 0 && !first_here) {
-        entry.older = newest_pending(entry.pa + 8 * k);
-      }
+    entry.older = newest_among(where, entry);
+    const u64 first = bits(entry.pa, 11, 3), end = first + entry.count;
+    for (u64 i = first; i < end; i = align_down(i, 6) + 64) {  // 64 words at a time
+      const u64 last = std::min<u64>(end - 1, i | 63);
+      const u64 flags = mask(static_cast<unsigned>(last % 64), static_cast<unsigned>(i % 64));
+      u64& pending = where.pending[i / 64];
+      if ((pending & flags) != flags) trail_.set(pending, pending | flags);
     }
     push_pending(entry);
   }

@@ -299,6 +299,7 @@ class Memory {
   bool cut_runs(const std::vector<u64>& ends);
   /// Makes `entries`, in this order, the list of pending stores.
   void relist(std::vector<PendingStore>& entries);
+  [[nodiscard]] u32 newest_among(const Frame& frame, const PendingStore& entry) const;
 
   static constexpr u64 settled = ~u64{0};
 
