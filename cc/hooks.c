@@ -16,7 +16,8 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 #define PRIVATE __attribute__((visibility("hidden")))
-#define HERE ((uintptr_t)__builtin_return_address(0) - (uintptr_t)&__ehdr_start)
+/* In the call, which is of the line of the access; what follows it may be another's. */
+#define HERE ((uintptr_t)__builtin_return_address(0) - 1 - (uintptr_t)&__ehdr_start)
 
 enum { REGISTERS = 0x20000 };
 

@@ -35,8 +35,10 @@ static inline int lpae_begin(struct lpae_tables* tables, int stage, unsigned bit
   tables->bits = bits;
   tables->output_bits = output_bits;
   tables->root = shim_dma_alloc(lpae_root_bytes(bits), lpae_root_bytes(bits), 1, NULL);
+  if (tables->root == NULL) return -IOMMUCHECK_ENOMEM;
+  shim_clean(tables->root, lpae_root_bytes(bits));
   shim_barrier(IOMMUCHECK_DMA_WMB);
-  return tables->root == NULL ? -IOMMUCHECK_ENOMEM : 0;
+  return 0;
 }
 
 static inline void lpae_free_below(volatile uint64_t* table, size_t entries, int levels) {
