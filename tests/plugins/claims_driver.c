@@ -27,7 +27,8 @@ static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64
 #elif defined(BREAKS_execution)
 static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
                      uint64_t bytes, uint32_t prot) {
-  return right()->map(self, domain, iova, pa, bytes, prot | IOMMUCHECK_PROT_EXEC);
+  const int asks = (prot & (IOMMUCHECK_PROT_READ | IOMMUCHECK_PROT_WRITE)) != 0;
+  return right()->map(self, domain, iova, pa, bytes, asks ? prot | IOMMUCHECK_PROT_EXEC : prot);
 }
 #elif defined(BREAKS_moves)
 /* A device that is on a domain stays there, whatever is asked for. */
