@@ -21,6 +21,7 @@ inline constexpr const char* driver_program_text = R"(/* SPDX-License-Identifier
 #include <sys/mman.h>
 
 #include "iommucheck/driver.h"
+#include "iommucheck/hooks.h"
 
 #define WINDOW_PA UINT64_C(@WINDOW_PA@)
 #define WINDOW_BYTES UINT64_C(@WINDOW_BYTES@)
@@ -352,7 +353,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   plain = (drv->flags & IOMMUCHECK_DRIVER_SCAN) != 0 ||
-          dlsym(object, "iommucheck_hooks_entry") != NULL;
+          dlsym(object, IOMMUCHECK_HOOKS_ENTRY_NAME) != NULL;
   const int identity = (drv->flags & IOMMUCHECK_DRIVER_IDENTITY_MAPPED) != 0;
   window = mmap(identity ? (void *)(uintptr_t)WINDOW_PA : NULL, WINDOW_BYTES, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -34,21 +34,22 @@ CheckResult check(const std::string& driver, const std::string& machine, u64 seq
   return std::move(*result);
 }
 
+void expect_to_hold(const std::string& driver, const std::string& machine, u64 sequences = 500) {
+  const CheckResult result = check(driver, machine, sequences);
+  std::string why;
+  for (const auto& finding : result.findings) why += full_text(finding) + "\n";
+  EXPECT_TRUE(result.findings.empty()) << driver << " on " << machine << ": " << why;
+}
+
 TEST(Firmware, Holds) {
   for (const char* machine : {"drawn", "bbml=2", "boot=dirty,cohacc=0"}) {
-    const CheckResult result = check("firmware", machine, 500);
-    std::string why;
-    for (const auto& finding : result.findings) why += headline(finding) + "\n";
-    EXPECT_TRUE(result.findings.empty()) << machine << ": " << why;
+    expect_to_hold("firmware", machine);
   }
 }
 
 /// Ten tries of 10 us are more than an SMMU here takes for anything (driver.h, `wait`); three not.
 TEST(Firmware, MayGiveUpByCount) {
-  const CheckResult result = check("firmware_counts", "drawn", 1500);
-  std::string why;
-  for (const auto& finding : result.findings) why += headline(finding) + "\n";
-  EXPECT_TRUE(result.findings.empty()) << why;
+  expect_to_hold("firmware_counts", "drawn", 1500);
   EXPECT_EQ(check("firmware_counts_too_few", "drawn", 1500).findings.size(), 1U);
 }
 
@@ -56,16 +57,13 @@ TEST(Firmware, MayGiveUpByCount) {
 /// asked by are as good as others.
 TEST(Firmware, WhatIsNotCachedNeedsNoClean) {
   for (const char* machine : {"drawn,cohacc=0", "boot=dirty,cohacc=0,bbml=2", "cohacc=1"}) {
-    const CheckResult result = check("firmware_uncached", machine, 500);
-    std::string why;
-    for (const auto& finding : result.findings) why += full_text(finding) + "\n";
-    EXPECT_TRUE(result.findings.empty()) << machine << ": " << why;
+    expect_to_hold("firmware_uncached", machine);
   }
 }
 
 /// What is cached does, beside what is not.
 TEST(Firmware, WhatIsCachedNeedsOne) {
-  EXPECT_TRUE(check("firmware_uncached_at_boot", "cohacc=1", 500).findings.empty());
+  expect_to_hold("firmware_uncached_at_boot", "cohacc=1");
   const CheckResult result = check("firmware_uncached_at_boot", "cohacc=0", 500);
   ASSERT_EQ(result.findings.size(), 1U);
   EXPECT_EQ(result.findings[0].rule, rule::WILD_STRUCTURE) << full_text(result.findings[0]);
