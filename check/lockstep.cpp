@@ -35,7 +35,7 @@ MemoryPlace place_of(const LockstepOptions& options) {
   if (options.place) return *options.place;
   const Setup usual;
   return {.id = spec::make_id_registers(options.machine.caps),
-          .window_pa = usual.window_pa,
+          .window_pa = table_memory(options.machine),
           .window_bytes = options.window_bytes,
           .process_bytes = usual.process_bytes};
 }

@@ -32,6 +32,7 @@ constexpr u32 queue_lg2_max = 19;
 constexpr u32 stream_bits_max = 20;  // of a device's StreamIDs: a table for them fits the window
 constexpr u32 pasid_bits_max = 8;    // of a device that is drawn
 constexpr u32 group_max = 1000;
+constexpr u32 low_memory_bits = 32;  // so many address bits have no memory but the low one
 
 /// A number that a text may set: a field of Capabilities, or what stands for one.
 struct Key {
@@ -245,6 +246,9 @@ std::string objection(const Machine& machine) {
     if (device.pri && !device.ats) return "a device has pri and not ats";
     if (device.pri && device.stall) return "a device stalls, or has pri";
   }
+  if (machine.high_memory && caps.oas_lg2 <= low_memory_bits) {
+    return "memory=high needs oas=36 at least";
+  }
   if (machine.has_several_smmus()) return objection_to_several(machine);
   return {};
 }
@@ -276,6 +280,13 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
       return wrong(fmt::format("boot is dirty or clean, not '{}'", value));
     }
     machine.dirty = value == "dirty";
+    return {};
+  }
+  if (name == "memory") {
+    if (value != "high" && value != "low") {
+      return wrong(fmt::format("memory is high or low, not '{}'", value));
+    }
+    machine.high_memory = value == "high";
     return {};
   }
   if (name == "guest") {
@@ -325,7 +336,8 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
     names += std::string(item.name) + ", ";
   }
   return wrong(fmt::format(
-      "there is no '{}'; there are {}stall, cmdq, boot, guest, hooks and devices", name, names));
+      "there is no '{}'; there are {}stall, cmdq, memory, boot, guest, hooks and devices", name,
+      names));
 }
 
 bool is_allowed(const Machine& machine) {
@@ -361,6 +373,28 @@ void drop_what_is_not_there(Machine& machine) {
     device.ats &= machine.caps.ats;
     device.stall &= machine.caps.stall_model != StallModel::never;
     device.pri &= machine.caps.pri && device.ats;
+  }
+}
+
+/// Devices that nobody named have StreamIDs that the SMMU has.
+void fit_stream_ids(Machine& machine) {
+  const u64 largest = low_mask(u64{machine.caps.sidsize});
+  std::set<u32> taken;
+  for (const DeviceSetup& device : machine.devices) {
+    for (const u32 sid : device.stream_ids) {
+      if (sid <= largest) taken.insert(sid);
+    }
+  }
+  for (DeviceSetup& device : machine.devices) {
+    for (u32& sid : device.stream_ids) {
+      if (sid <= largest) continue;
+      u64 other = sid & largest;
+      for (u64 tries = 0; tries <= largest && taken.contains(static_cast<u32>(other)); ++tries) {
+        other = (other + 1) & largest;
+      }
+      sid = static_cast<u32>(other);  // of too few, objection() says so
+      taken.insert(sid);
+    }
   }
 }
 
@@ -417,6 +451,12 @@ void draw_page_requests(Machine& machine, u64 seed) {
 /// Completion of a CMD_SYNC by message. By a draw of its own, too.
 void draw_messages(Machine& machine, u64 seed) {
   machine.caps.msi = Draw(seed ^ 0x4d53'4900).one_in(2);
+}
+
+/// Memory may be anywhere. Likewise.
+void draw_memory(Machine& machine, u64 seed) {
+  const bool high = Draw(seed ^ 0x4d45'4d48).one_in(2);
+  machine.high_memory = high && machine.caps.oas_lg2 > low_memory_bits;
 }
 
 /// CPUs' broadcasts are heard, unless the driver sets CR2.PTM. Likewise.
@@ -641,6 +681,7 @@ void draw_the_rest(Machine& machine, std::string_view changes, u64 seed) {
   }
   if (!names_one_of(changes, {"msi"})) draw_messages(machine, seed);
   if (!names_one_of(changes, {"btm"})) draw_broadcasts(machine, seed);
+  if (!names_one_of(changes, {"memory"})) draw_memory(machine, seed);
 }
 
 /// In every other plan one machine has no granule of 4 KiB, and so nobody is bound to a process
@@ -706,8 +747,9 @@ void meet_extremes(std::span<Machine> machines, std::span<const Traits> traits,
 constexpr Traits all_features = (u32{1} << static_cast<u32>(Trait::count)) - 1;
 
 /// What a driver may need, and what it may be needed without: of each trait that leaves an SMMU
-/// poorer a part goes, of each that leaves it richer a part comes; with the last rank, all.
-Traits with_more(Traits traits, u32 rank, Draw& draw) {
+/// poorer a part goes, of each that leaves it richer a part comes; with the last rank, all. Before
+/// that each of them has one that leaves it poorer: what a driver of few machines is for is met so.
+Traits with_more(Traits traits, u32 rank, u32 index, Draw& draw) {
   constexpr Trait poorer[] = {Trait::incoherent, Trait::no_ranges,    Trait::one_level_cds,
                               Trait::asid8,      Trait::no_ats,       Trait::one_level_streams,
                               Trait::no_stalls,  Trait::few_commands, Trait::few_events,
@@ -720,6 +762,9 @@ Traits with_more(Traits traits, u32 rank, Draw& draw) {
   for (const Trait trait : richer) {
     if (!stays()) traits |= Traits{1} << static_cast<u32>(trait);
   }
+  const std::size_t kept =
+      (index + (MachinePlan::drawn_count + 1) * (rank - 1)) % std::size(poorer);
+  if (rank < MachinePlan::stand_ins) traits |= Traits{1} << static_cast<u32>(poorer[kept]);
   return traits;
 }
 
@@ -767,6 +812,7 @@ Machine drawn_machine(u64 seed) {
   draw_page_requests(machine, seed);
   draw_messages(machine, seed);
   draw_broadcasts(machine, seed);
+  draw_memory(machine, seed);
   // Whoever has no use for them leaves address spaces to the core.
   machine.hooks.mm_alloc = machine.hooks.mm_free = !draw.one_in(3);
   return machine;
@@ -789,6 +835,7 @@ std::string machine_text(const Machine& machine) {
     const unsigned value = item.get(machine.profile);
     if (value != 0) parts.push_back(fmt::format("{}={}", item.name, item.values[value].name));
   }
+  if (machine.high_memory) parts.emplace_back("memory=high");
   if (machine.guest) parts.emplace_back("guest=1");
   if (machine.dirty) parts.emplace_back("boot=dirty");
   if (const std::string hooks = hooks_text(machine.hooks); !hooks.empty()) {
@@ -804,12 +851,16 @@ Expected<void> change_machine(Machine& machine, std::string_view text) {
   for (const std::string_view one : split(text, ',')) {
     if (auto changed = change_one(machine, one); !changed) return changed;
   }
+  if (text.find("memory=") == std::string_view::npos) {
+    machine.high_memory &= machine.caps.oas_lg2 > low_memory_bits;
+  }
   // Devices that nobody named follow what the SMMU has become, and it has what those need that
   // somebody named.
   if (names_devices) {
     fit_the_devices(machine, text);
   } else {
     drop_what_is_not_there(machine);
+    fit_stream_ids(machine);
   }
   if (const std::string why = objection(machine); !why.empty()) return wrong(why);
   return {};
@@ -841,7 +892,7 @@ Machine machine_of_backend(Machine machine) {
   machine.caps.ssidsize = 20;
   machine.caps.httu = 2;
   machine.cmdq_log2size = 0;
-  machine.dirty = machine.guest = false;
+  machine.dirty = machine.guest = machine.high_memory = false;
   for (DeviceSetup& device : machine.devices) {
     if (device.ssid_bits == pasid_bits_max) device.ssid_bits = wide_bits;
     device.pri |= device.stall && device.ats;
@@ -873,7 +924,7 @@ Machine machine_of_guest(Machine machine) {
   machine.guest = true;
   machine.caps = guest_capabilities(machine.caps);
   machine.devices = guest_devices(std::move(machine.devices), machine.caps);
-  machine.dirty = false;
+  machine.dirty = machine.high_memory = false;
   return machine;
 }
 
@@ -916,7 +967,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   for (u32 rank = 1; rank <= stand_ins; ++rank) {
     for (u32 i = 0; i <= drawn_count; ++i) {
       const Traits wanted =
-          with_more(i == 0 ? further.below(all_features) : traits[i - 1], rank, further);
+          with_more(i == 0 ? further.below(all_features) : traits[i - 1], rank, i, further);
       // A linear table for StreamIDs far apart takes long, and a driver meets several of these.
       Machine machine = machine_with(wanted, further);
       for (u32 n = 0; n < 20 && is_far(machine); ++n) machine = machine_with(wanted, further);
@@ -963,10 +1014,16 @@ u32 MachinePlan::index_of(u64 sequence, u64 refused) const {
 
 CallersMemory callers_memory(const Capabilities& caps) {
   constexpr u64 gib = u64{1} << 30;
-  // The driver's window and the processes' tables are at 2 GiB.
+  // The driver's window and the processes' tables are at 2 GiB, or above all this (table_memory).
   if (caps.oas_lg2 <= 32) return {.base = gib, .regions = 2};
   if (caps.oas_lg2 <= 36) return {.base = 16 * gib, .regions = 8};
   return {.base = 64 * gib, .regions = 8};
+}
+
+u64 table_memory(const Machine& machine) {
+  const u64 usual = Setup{}.window_pa;
+  // Three quarters of what there is, which is above the callers' for each output size.
+  return machine.high_memory ? (u64{3} << (machine.caps.oas_lg2 - 2)) + usual : usual;
 }
 
 }  // namespace iommucheck::oracle

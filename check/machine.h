@@ -26,9 +26,12 @@ struct Machine {
   spec::Capabilities caps;
   spec::Profile profile{};
   std::vector<spec::sva::DeviceSetup> devices;
-  u32 cmdq_log2size = 0;     ///< entries wanted by the platform; 0: as the driver likes
-  bool guest = false;        ///< a host plays the SMMU, over its own, and the driver is its guest's
-  bool dirty = false;        ///< somebody had the SMMU before, and left it on (boot=dirty)
+  u32 cmdq_log2size = 0;  ///< entries wanted by the platform; 0: as the driver likes
+  bool guest = false;     ///< a host plays the SMMU, over its own, and the driver is its guest's
+  bool dirty = false;     ///< somebody had the SMMU before, and left it on (boot=dirty)
+  /// Table memory uses the highest bits of an output address (memory=high), and lies not below
+  /// 4 GiB: what cuts an address short is seen.
+  bool high_memory = false;
   spec::sva::Hooks hooks{};  ///< of the driver's backend, if it says that it has any
 };
 
@@ -119,5 +122,8 @@ struct CallersMemory {
   }
 };
 CallersMemory callers_memory(const spec::Capabilities& caps);
+
+/// Where table memory begins, with what lies behind it: below 4 GiB, or Machine::high_memory.
+u64 table_memory(const Machine& machine);
 
 }  // namespace iommucheck::oracle

@@ -80,7 +80,7 @@ constexpr Bug bugs[] = {
     {18, rule::WILD_WALK, "non-shareable"},
     {19, rule::WILD_WALK, "written without a barrier before it was linked"},
     {20, rule::PAGE_REUSE, "covers this VA, but stage 1 entries only; the entry is of stage 2"},
-    {21, rule::PROMISE_OUTCOME, "beyond the effective S2PS"},
+    {21, rule::PROMISE_OUTCOME, "the effective S2PS"},
     {22, rule::TABLE_FREE, "points to it"},
 };
 

@@ -326,6 +326,72 @@ TEST(Machine, WhatIsFixedLeavesTheRestDrawn) {
   }
 }
 
+/// Devices that nobody named have StreamIDs that the SMMU has.
+TEST(Machine, ASizeOfStreamIdsThatIsNamedFits) {
+  for (const char* text : {"drawn,sidsize=8,minor=3", "drawn,s2p=1,sidsize=8,minor=2",
+                           "drawn,sidsize=16,minor=3", "drawn,sidsize=5"}) {
+    for (u64 seed = 0; seed < 30; ++seed) {
+      const auto plan = oracle::MachinePlan::parse(text, seed);
+      ASSERT_TRUE(plan.has_value()) << text << ", seed " << seed << ": " << plan.error().message;
+      for (const Machine& machine : plan->machines()) {
+        for (const auto& device : machine.devices) {
+          for (const u32 sid : device.stream_ids) EXPECT_EQ(sid >> machine.caps.sidsize, 0U);
+        }
+      }
+    }
+  }
+}
+
+/// A driver that is for few machines meets what leaves an SMMU poorer on some of those.
+TEST(Machine, ThoseThatStandByHaveWhatIsPoorerToo) {
+  u32 incoherent = 0;
+  u32 small_queue = 0;
+  for (u64 seed = 0; seed < 10; ++seed) {
+    const auto plan = *oracle::MachinePlan::parse("drawn", seed);
+    bool any_incoherent = false;
+    bool any_small = false;
+    for (u32 index = 8; index < plan.count_of_all() - 8; ++index) {
+      const Machine machine = plan.met(index, {});
+      any_incoherent |= !machine.caps.cohacc && machine.caps.ats && machine.caps.s2p;
+      any_small |= std::min(machine.caps.cmdqs, 4U) == machine.caps.cmdqs;
+    }
+    incoherent += any_incoherent ? 1 : 0;
+    small_queue += any_small ? 1 : 0;
+  }
+  EXPECT_GE(incoherent, 8U);
+  EXPECT_GE(small_queue, 8U);
+}
+
+/// What cuts addresses short is seen: of machines with the room some have table memory far up, and
+/// none has it where callers' memory is.
+TEST(Machine, TableMemoryIsLowOrHigh) {
+  EXPECT_TRUE(machine_of("memory=high").high_memory);
+  EXPECT_FALSE(machine_of("memory=high,memory=low").high_memory);
+  EXPECT_FALSE(oracle::parse_machine("memory=high,oas=32").has_value());
+  EXPECT_FALSE(oracle::parse_machine("memory=there").has_value());
+  constexpr u64 gib = u64{1} << 30;
+  u32 high = 0;
+  u32 low = 0;
+  for (u64 seed = 0; seed < 20; ++seed) {
+    for (const Machine& machine : oracle::MachinePlan::parse("drawn", seed)->machines()) {
+      const unsigned bits = machine.caps.oas_lg2;
+      const u64 base = oracle::table_memory(machine);
+      EXPECT_LT(base + gib, u64{1} << bits) << oracle::machine_text(machine);
+      if (bits > 32) ++(machine.high_memory ? high : low);
+      if (!machine.high_memory) {
+        EXPECT_EQ(base, 2 * gib);
+        continue;
+      }
+      EXPECT_EQ(base >> (bits - 2), 3U);
+      const auto callers = oracle::callers_memory(machine.caps);
+      EXPECT_GE(base, callers.base + u64{2} * callers.regions * gib);
+    }
+  }
+  EXPECT_GT(high, 40U);
+  EXPECT_GT(low, 40U);
+  EXPECT_FALSE(oracle::drawn_machine(1).high_memory && oracle::drawn_machine(1).caps.oas_lg2 == 32);
+}
+
 /// What a firmware or a kernel before kexec leaves.
 TEST(Machine, ADirtyBootIsMet) {
   EXPECT_TRUE(machine_of("boot=dirty").dirty);
