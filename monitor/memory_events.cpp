@@ -90,6 +90,8 @@ void MemoryEvents::load(AgentId by, u64 pa, unsigned size, u64 value, bool order
   // Whoever tries a device is no driver: what it loads is what the device put there last.
   if (setup_.device_is_judged || hardware_) return;
   if (pa % 8 + size <= 8) smmu_.observe_message(pa, size, value);
+  // Of a trace that does not tell them nothing is known of any line.
+  if (!setup_.invalidations_known) smmu_.observe_invalidate(pa, 8);
   if (setup_.barriers_known) smmu_.observe_load(pa);
   gather();
 }
@@ -165,10 +167,15 @@ void MemoryEvents::clean(AgentId by, u64 pa, u64 bytes) {
 }
 
 void MemoryEvents::cache_invalidate(AgentId by, u64 pa, u64 bytes) {
-  if (!caches_.capabilities().cohacc || cleans()) return;
+  const bool coherent = caches_.capabilities().cohacc;
+  if (coherent && cleans()) return;  // known of it already
   tick();
   emit(by, trace::CacheInvalidate{.pa = pa, .length = bytes});
-  note_cleaned();
+  if (coherent) {
+    note_cleaned();
+  } else if (by != trace::environment_agent) {
+    smmu_.observe_invalidate(pa, bytes);
+  }
 }
 
 void MemoryEvents::alloc(AgentId by, u64 pa, u64 bytes, bool cacheable) {

@@ -36,6 +36,7 @@ struct Setup {
   u64 seen_bytes = ~u64{0};
   bool seen_everywhere = false;     ///< accesses tell where they went, wherever that is
   bool commands_in_events = false;  ///< command slots are known only when they are consumed
+  bool invalidations_known = true;  ///< of CPUs' caches, where IDR0.COHACC = 0
   bool barriers_known = true;       ///< false: stores count as visible at once
   bool assumed_clean = false;       ///< caches held nothing at the first event
   NotClaimed not_claimed;           ///< of the driver: what of it is not judged

@@ -129,6 +129,7 @@ Setup setup_of(const trace::Header& header) {
   setup.calls_are_known = reports(header, trace::EventKind::Call);
   setup.commands_in_events = !setup.calls_are_known;
   setup.barriers_known = reports(header, trace::EventKind::Barrier);
+  setup.invalidations_known = header.about && header.about->contains(invalidations_key);
   setup.assumed_clean = header.assumed_clean.value_or(false);
   if (header.profile && header.profile->contains("device-under-test")) {  // of conform
     setup.device_is_judged = true;
@@ -192,6 +193,9 @@ trace::Header header_of(const Setup& setup, trace::TextMap about) {
   header.about = std::move(about);
   if (!setup.not_claimed.empty()) (*header.about)[not_claimed_key] = setup.not_claimed.text();
   header.id_registers = registers_of(setup.id);
+  if (!spec::parse_capabilities(setup.id).cohacc && setup.invalidations_known) {
+    (*header.about)[invalidations_key] = "told";
+  }
   state_profile(header, setup.profile);
   header.ram = trace::Ranges{{setup.window_pa, setup.window_bytes}};
   trace::Devices devices;

@@ -10,6 +10,9 @@ namespace iommucheck::oracle {
 
 /// The key in a header's `about` with what the driver does not claim (NotClaimed::text).
 inline constexpr const char* not_claimed_key = "not_claimed";
+/// In `about`: CacheInvalidate is among what is told. Without it loads of records are taken for
+/// fresh.
+inline constexpr const char* invalidations_key = "invalidations";
 
 /// And with the name of the backend over hardware that is no SMMUv3.
 inline constexpr const char* backend_key = "backend";

@@ -74,6 +74,10 @@ class OutputQueue {
   /// Up to 8 bytes at `pa` are loaded.
   void observe_load(u64 pa);
   void observe_load_barrier() { loads_.barrier(seen_); }
+  /// Lines with a part of [first, end) leave the CPU's caches.
+  void observe_invalidate(u64 first, u64 end) {
+    if (controls_.enables(kind_.enable)) loads_.invalidate(as_seen(), first, end);
+  }
 
  private:
   void check_cons(u64 value, bool known);

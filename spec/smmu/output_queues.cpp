@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/output_queues.h"
 
+#include "base/bits.h"
 #include "base/text.h"
 #include "spec/rules/protocol.h"
 
@@ -164,6 +165,15 @@ void OutputQueues::observe_load(u64 pa) {
   if (ground_.is_recording()) return;
   events_.observe_load(pa);
   requests_.observe_load(pa);
+}
+
+void OutputQueues::observe_invalidate(u64 pa, u64 bytes) {
+  constexpr unsigned line_lg2 = 6;  // as Memory cleans
+  if (bytes == 0) return;
+  const u64 first = align_down(pa, line_lg2);
+  const u64 end = align_down(pa + (bytes - 1), line_lg2) + pow2(line_lg2);
+  events_.observe_invalidate(first, end);
+  requests_.observe_invalidate(first, end);
 }
 
 void OutputQueues::observe_load_barrier() {

@@ -59,6 +59,7 @@ class OutputQueues {
   void page_queue_is_left() { requests_.check_left(); }
   void observe_load(u64 pa);
   void observe_load_barrier();
+  void observe_invalidate(u64 pa, u64 bytes);
 
  private:
   [[nodiscard]] bool prod_is_known() const {

@@ -22,6 +22,7 @@ void RecordLoads::begin(u64 position) {
   ground_.set(ordered_, position);
   ground_.set(loaded_, position);
   ground_.set(settled_, position);
+  for (Invalidated& lines : invalidated_) ground_.set(lines.end, u64{0});
   ground_.set(words_, 0);
   ground_.set(late_, position);
   ground_.set(late_end_, position);
@@ -30,6 +31,40 @@ void RecordLoads::begin(u64 position) {
 void RecordLoads::barrier(u64 seen) {
   ground_.set(ordered_, seen);
   ground_.set(settled_, loaded_);
+}
+
+void RecordLoads::invalidate(const SeenQueue& its, u64 first, u64 end) {
+  Invalidated lines{first, end, queue_bits(its.queue.lg2, its.seen)};
+  for (Invalidated& known : invalidated_) {
+    const bool touch = known.seen == lines.seen && known.first <= lines.end &&
+                       lines.first <= known.end && known.end != 0;
+    if (!touch) continue;
+    ground_.set(known.first, std::min(known.first, lines.first));
+    ground_.set(known.end, std::max(known.end, lines.end));
+    return;
+  }
+  remember(lines);
+}
+
+void RecordLoads::remember(const Invalidated& lines) {
+  for (std::size_t i = invalidated_.size(); --i != 0;) {
+    ground_.set(invalidated_[i].first, invalidated_[i - 1].first);
+    ground_.set(invalidated_[i].end, invalidated_[i - 1].end);
+    ground_.set(invalidated_[i].seen, invalidated_[i - 1].seen);
+  }
+  ground_.set(invalidated_[0].first, lines.first);
+  ground_.set(invalidated_[0].end, lines.end);
+  ground_.set(invalidated_[0].seen, lines.seen);
+}
+
+/// The record that is `ahead` of CONS.
+bool RecordLoads::is_fresh(const SeenQueue& its, u64 ahead) const {
+  const unsigned lg2 = its.queue.lg2;
+  const u64 place = its.queue.base + queue_index(lg2, its.cons + ahead) * its.record_bytes;
+  return std::ranges::any_of(invalidated_, [&](const Invalidated& lines) {
+    return ahead < records_until(lg2, lines.seen, its.cons) && place >= lines.first &&
+           place + its.record_bytes <= lines.end;
+  });
 }
 
 void RecordLoads::load(const SeenQueue& its, u64 pa) {
@@ -57,6 +92,15 @@ void RecordLoads::load(const SeenQueue& its, u64 pa) {
         "before");
   }
   const u64 position = queue_bits(lg2, its.cons + ahead);
+  const Frame* frame = ground_.caches().memory().find(pa);
+  const bool cached = frame != nullptr && ground_.caches().memory().needs_clean(*frame);
+  if (cached && !is_fresh(its, ahead)) {
+    blame(
+        "is loaded, and no dma_invalidate behind the read of PROD took its line from the caches "
+        "(IDR0.COHACC = 0): it may be what was there before");
+    const u64 place = its.queue.base + slot * its.record_bytes;  // told once
+    remember({place, place + its.record_bytes, queue_bits(lg2, its.seen)});
+  }
   if (ahead >= records_until(lg2, loaded_, its.cons)) {
     ground_.set(loaded_, queue_next(lg2, position));
     ground_.set(words_, word);
@@ -76,6 +120,10 @@ void RecordLoads::give_back(const SeenQueue& its, u64 value) {
                    std::string(its.name) + "_CONS = " + hex(value) + " gives back slot " +
                        std::to_string(queue_index(lg2, its.cons + settled)) +
                        ", and no barrier orders the loads of its record before that");
+  }
+  // What was invalidated for records up to there, at most, says nothing of later ones.
+  for (Invalidated& lines : invalidated_) {
+    if (records_until(lg2, lines.seen, its.cons) <= given) ground_.set(lines.end, u64{0});
   }
   ground_.set(late_, queue_bits(lg2, its.cons + std::min(given, loaded)));
   ground_.set(late_end_, queue_bits(lg2, value));

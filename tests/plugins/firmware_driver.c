@@ -374,7 +374,9 @@ static void look(void* self, u64 src) {
   prod = rd(p, EVENTQ_PROD);
   rmb(p);
   while ((prod ^ f->evcons) & m) {
-    (void)p->load64(p->ctx, f->ev + 32 * (f->evcons & (m >> 1)));
+    u64 record = f->ev + 32 * (f->evcons & (m >> 1));
+    if (!f->coherent && !UNCACHED) p->dma_invalidate(p->ctx, record, 32);
+    (void)p->load64(p->ctx, record);
     f->evcons = (f->evcons + 1) & m;
   }
   mb(p);

@@ -330,6 +330,63 @@ TEST_F(Loads, AfterTheSlotWasGivenBack) {
   EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER") << "the rest of it";
 }
 
+/// IDR0.COHACC = 0: a line may have been fetched at any time before PROD was read.
+TEST_F(Loads, FromCaches) {
+  m.caches().memory().set_coherent(false);
+  const auto record_is_shown = [&](unsigned count) {
+    fill(count);
+    return m.read(reg::eventq_prod);
+  };
+  record_is_shown(2);
+  m.smmu.observe_invalidate(place(0), 32);  // the line has both
+  barrier();
+  whole(0);
+  whole(1);
+  barrier();
+  m.write(reg::eventq_cons, 2);
+  EXPECT_EQ(m.broken(), "");
+  m.smmu.observe_invalidate(place(2), 64);
+  record_is_shown(2);
+  barrier();
+  whole(2);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER") << "invalidated before PROD was read";
+  m.smmu.observe_invalidate(place(3), 8);
+  whole(3);
+  EXPECT_EQ(m.broken(), "") << "the next one is told of by itself";
+}
+
+/// In any order, and around the end of the queue.
+TEST_F(Loads, FromLinesInvalidatedInPieces) {
+  m.caches().memory().set_coherent(false);
+  fill(3);
+  m.read(reg::eventq_prod);
+  m.write(reg::eventq_cons, 3);
+  fill(3);  // slots 3, 0 and 1
+  m.read(reg::eventq_prod);
+  m.smmu.observe_invalidate(place(0), 64);
+  m.smmu.observe_invalidate(place(3), 32);
+  barrier();
+  for (const unsigned slot : {3U, 0U, 1U}) whole(slot);
+  barrier();
+  m.write(reg::eventq_cons, 6);
+  EXPECT_EQ(m.broken(), "");
+  fill(4);
+  m.read(reg::eventq_prod);
+  barrier();
+  whole(3);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER") << "that was for the record before";
+}
+
+TEST_F(Loads, OfMemoryThatIsNotCached) {
+  m.caches().memory().set_coherent(false);
+  m.caches().memory().set_uncached(m.caches().memory().frame(DriverMachine::eventq));
+  fill(1);
+  m.read(reg::eventq_prod);
+  barrier();
+  whole(0);
+  EXPECT_EQ(m.broken(), "");
+}
+
 TEST_F(Loads, OfWhatIsNoRecordYet) {
   m.read(reg::eventq_prod);
   load(0);
