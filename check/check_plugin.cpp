@@ -12,6 +12,7 @@
 #include <bit>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "base/clock.h"
 #include "check/alone.h"
@@ -22,6 +23,7 @@
 #include "host/load.h"
 #include "host/untold_stores.h"
 #include "monitor/chronicle.h"
+#include "monitor/replay.h"
 #include "process/isolate.h"
 #include "report/event_text.h"
 #include "report/finding_kind_text.h"
@@ -233,6 +235,8 @@ class Supervisor {
   Recording record(const CheckOptions& here, std::span<const Sequence> cases, Rule rule);
   void name_trace(Violation& violation, const Recording& recording) const;
   void describe_death(Violation& violation, const Recording& recording) const;
+  void take_found_before(const Recording& recording, const Violation& death);
+  void add_found_before(Violation violation);
   std::vector<Sequence> with_others(const Sequence& last, u64 number, u64 count);
   std::vector<Sequence> fewest_others(const Sequence& last, u64 number,
                                       const std::function<bool(std::span<const Sequence>)>& shows);
@@ -266,6 +270,7 @@ class Supervisor {
   std::vector<u64> replaced_;  // keys of these findings, which the worker takes for told
   std::array<u64, CheckOptions::known_max> excused_{};  // beside those that the worker counts
   std::vector<Violation> findings_;
+  std::vector<Violation> before_;  // what the driver did until the death that is being told
   std::vector<GaveUp> gave_up_;
   std::optional<Error> error_;
   std::vector<std::string> environment_;
@@ -409,6 +414,38 @@ void Supervisor::describe_death(Violation& violation, const Recording& recording
                   trace->events.empty() ? std::string("none") : describe(trace->events.back())));
 }
 
+/// A call that breaks a rule and then never returns took with it what was found.
+void Supervisor::take_found_before(const Recording& recording, const Violation& death) {
+  if (!options_.backend.empty() || recording.path.empty()) return;
+  const auto trace = trace::read_trace(recording.path);
+  if (!trace) return;
+  for (Violation& one : replay_trace(*trace).findings) {
+    if (one.rule == death.rule) continue;
+    one.sequence = death.sequence;
+    one.machine = death.machine;
+    one.calls = death.calls;
+    one.remarks.push_back(fmt::format("the same sequence breaks {} then; the trace is that one's",
+                                      spec::rule_name(death.rule)));
+    before_.push_back(std::move(one));
+  }
+}
+
+void Supervisor::add_found_before(Violation violation) {
+  if (const auto entry = excuse_of(options_, violation)) {
+    ++report_.counter(slot_excused + *entry);
+    return;
+  }
+  ++broken(report_, violation.rule);
+  const u64 key = key_of(violation);
+  const std::vector<u64> told = told_by(report_);
+  if (std::ranges::find(options_.told, key) != options_.told.end() ||
+      std::ranges::find(told, key) != told.end()) {
+    return;
+  }
+  report_.add_finding(encode(violation));
+  ++report_.counter(slot_findings);
+}
+
 Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding,
                                          Sequence sequence) {
   const Rule rule = finding.rule;
@@ -462,9 +499,13 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding
         cases.size() - 1, cases.size() == 2 ? "" : "s"));
   }
   describe_death(violation, recording);
+  before_.clear();
+  if (again && cases.size() == 1) take_found_before(recording, violation);
   if (seen.address) {
-    std::string remark = remark_on_address(
-        *seen.address, Setup{}.window_pa, LockstepOptions{}.window_bytes, options_.identity_window);
+    const Machine machine = parse_machine(here.machine).value_or(default_machine());
+    std::string remark =
+        remark_on_address(*seen.address, table_memory(machine), LockstepOptions{}.window_bytes,
+                          options_.identity_window);
     if (!remark.empty()) violation.remarks.push_back(std::move(remark));
   }
   if (!seen.output.empty()) violation.remarks.push_back("it printed:\n" + seen.output);
@@ -655,9 +696,14 @@ bool Supervisor::died(const Outcome& outcome) {
     const std::vector<u64> told = told_by(report_);
     if (std::ranges::find(options_.told, key) == options_.told.end() &&
         std::ranges::find(told, key) == told.end()) {
-      report_.add_finding(
-          encode(violation_of_death(outcome, std::move(finding), std::move(sequence))));
+      const Violation death = violation_of_death(outcome, std::move(finding), std::move(sequence));
+      report_.add_finding(encode(death));
       ++report_.counter(slot_findings);
+      for (Violation& one : std::exchange(before_, {})) {
+        one.trace_path = death.trace_path;
+        one.again = death.again;
+        add_found_before(std::move(one));
+      }
     }
   }
   // A driver that never lives long would keep us here for ever.

@@ -173,7 +173,9 @@ void Merge::take_files(Expected<Part>& part) {
 void Merge::tell(Violation violation) {
   if (!violation.trace_path.empty()) {
     const std::string file = violation.trace_path;
-    renamed(violation, file, take_file(file));
+    auto taken = taken_.find(file);  // two findings may have one trace
+    if (taken == taken_.end()) taken = taken_.emplace(file, take_file(file)).first;
+    renamed(violation, file, taken->second);
   }
   if (options_.found) options_.found(violation);
   early_.push_back(std::move(violation));

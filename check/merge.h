@@ -2,6 +2,7 @@
 // Parts taken together in their order.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -62,6 +63,8 @@ class Merge {
 
   const CheckOptions& options_;
   std::string folder_;  // for traces, until it is known which are wanted; empty: none are written
+  std::map<std::string, Expected<std::string>>
+      taken_;  // traces of what was told, and where they are
   CheckResult result_;
   Tally tally_;
   u64 next_ = 0;

@@ -124,6 +124,18 @@ TEST_F(PluginTraces, WhoHasAFindingIsNotWaitedForMuchLonger) {
   EXPECT_LT(trace->events.size(), 100'000U);
 }
 
+/// What a call breaks before it dies is told beside that.
+TEST_F(PluginTraces, WhatIsBrokenBeforeADeathIsToldToo) {
+  CheckOptions options = options_of("breaks_and_dies");
+  options.findings_max = 3;
+  const auto result = run_check(options);
+  ASSERT_TRUE(result.has_value()) << result.error().message;
+  ASSERT_EQ(result->findings.size(), 2U);
+  EXPECT_EQ(result->findings[0].rule, rule::CRASH_NEVER);
+  EXPECT_EQ(result->findings[1].rule, rule::REGISTER_GUARDED);
+  EXPECT_EQ(result->findings[1].trace_path, result->findings[0].trace_path);
+}
+
 /// A trace has small numbers in the place of handles: 0, which is none, is 0 there too.
 TEST_F(PluginTraces, HandleZeroIsFoundInIts) {
   const auto result = run_check(options_of("handle_zero"));

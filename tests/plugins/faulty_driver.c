@@ -204,9 +204,12 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   p->dma_invalidate(p->ctx, d->streams, ~0ull);
 #elif defined(FAULT_fills)
   while (p->mmio_read32(p->ctx, CR0ACK) != 0xdead) p->fill64(p->ctx, d->ring, PAGE / 8, 0);
-#elif defined(FAULT_dawdles) /* a breach, and much to do behind it */
+#elif defined(FAULT_dawdles)         /* a breach, and much to do behind it */
   p->load64(p->ctx, d->streams + 4);
   for (long i = 0; i < 1000000; ++i) p->mmio_read32(p->ctx, CR0ACK);
+#elif defined(FAULT_breaks_and_dies) /* STRTAB_BASE_CFG while SMMUEN = 1 */
+  p->mmio_write32(p->ctx, 0x88, 0, 1);
+  __builtin_trap();
 #elif defined(FAULT_exit_pasid)
   p->mm_exit(p->ctx, 0, 1u << 20, 0);
 #elif defined(FAULT_fault_pasid)
