@@ -17,9 +17,17 @@ CaseSource::Place CaseSource::place_of(u64 number) const {
   return {static_cast<std::size_t>(first + within % size), within / size};
 }
 
+/// Of each machine's turn one; not where somebody wants short ones.
+bool CaseSource::is_long(u64 number) const {
+  constexpr u64 each = MachinePlan::sequences_each;
+  return options_->operations_max >= CheckOptions::operations_usual && number % each == each - 1;
+}
+
 void CaseSource::make(u64 number, Sequence& sequence) const {
   if (options_->of_given) {
     sequence = (*options_->given)[place_of(number).given].sequence;
+  } else if (is_long(number)) {
+    make_long_sequence(options_->seed, number, sequence);
   } else {
     make_sequence(options_->seed, number, options_->operations_max, sequence, kinds_);
   }

@@ -36,6 +36,7 @@ class CaseSource {
     u64 machine = 0;
   };
   [[nodiscard]] Place place_of(u64 number) const;
+  [[nodiscard]] bool is_long(u64 number) const;
 
   const CheckOptions* options_ = nullptr;
   u64 machines_ = 1;

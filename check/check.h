@@ -51,12 +51,13 @@ struct CheckOptions {
   std::string machine = "default";  ///< see MachinePlan::parse
   RunClaims claims;                 ///< what is not asked, beside what the driver says of itself
   u64 seed = 1;
-  u64 sequences = 0;          ///< 0: as many as the time allows
-  u64 first_sequence = 0;     ///< number of the first one: goes on where a run was stopped
-  double seconds = 0;         ///< 0: as long as the sequences take. Not both 0
-  u32 operations_max = 20;    ///< of one sequence, 1..fuzz::operations_max
-  std::string out_directory;  ///< for traces of findings; empty: none are written
-  u32 findings_max = 1;       ///< distinct ones, by rule and kind; then the run ends
+  u64 sequences = 0;       ///< 0: as many as the time allows
+  u64 first_sequence = 0;  ///< number of the first one: goes on where a run was stopped
+  double seconds = 0;      ///< 0: as long as the sequences take. Not both 0
+  static constexpr u32 operations_usual = 20;
+  u32 operations_max = operations_usual;  ///< of one sequence, 1..fuzz::operations_max
+  std::string out_directory;              ///< for traces of findings; empty: none are written
+  u32 findings_max = 1;                   ///< distinct ones, by rule and kind; then the run ends
   std::vector<u64> told;  ///< keys of findings (finding_kind.h): counted there, and not told again
   /// Findings that neither end the run nor fail it; those that have expired do.
   std::shared_ptr<const KnownFile> known;

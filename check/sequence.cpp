@@ -65,6 +65,32 @@ void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence,
   if (mix.has_time_outs()) add_hardware(seed, number, sequence);
 }
 
+void make_long_sequence(u64 seed, u64 number, Sequence& sequence) {
+  using fuzz::Operation;
+  using fuzz::OperationKind;
+  constexpr u64 is_long = u64{1} << 61;
+  SplitMix64 words = words_of(seed, number | is_long);
+  const auto device = static_cast<u16>(words.next() % 4);
+  const auto of_device = [&](OperationKind kind) {
+    return Operation{.kind = kind, .device = device, .domain = fuzz::domain_of_device};
+  };
+  sequence.ends = {};
+  sequence.shared = 0;
+  sequence.operations = {{.kind = OperationKind::domain_alloc},
+                         {.kind = OperationKind::attach, .device = device}};
+  while (sequence.operations.size() + 2 <= fuzz::operations_max) {
+    Operation map = of_device(OperationKind::map);
+    map.page = static_cast<u16>(words.next() % 32);
+    map.size = static_cast<u16>(fuzz::Size::k68);
+    map.pa = static_cast<u16>(fuzz::Pa::page);
+    Operation unmap = of_device(OperationKind::unmap);
+    unmap.aim = static_cast<u16>(fuzz::Aim::start);
+    unmap.size = static_cast<u16>(fuzz::Size::whole);
+    sequence.operations.push_back(normalised(map));
+    sequence.operations.push_back(normalised(unmap));
+  }
+}
+
 void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence) {
   SplitMix64 words = words_of(seed, number);
   const u64 shape = words.next();

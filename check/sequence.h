@@ -36,6 +36,9 @@ Lockstep::Ends ends_of(u64 random);
 /// others.
 void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence,
                    Mix::Kinds kinds = Mix::all);
+/// One that sends many commands: pages of one domain come and go, so that the indices of a command
+/// queue of 256 entries wrap around, whatever its driver makes of queues that are smaller.
+void make_long_sequence(u64 seed, u64 number, Sequence& sequence);
 /// Such a one of its own, with exactly so many operations; those of a shorter one begin a longer
 /// one.
 void make_sequence_of(u64 seed, u64 number, u32 operations, Sequence& sequence);
