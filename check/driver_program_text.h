@@ -63,8 +63,11 @@ static void differ(int kind, uint64_t a, uint64_t b) {
   exit(1);
 }
 
-/* Of a driver that stores through pointers nothing of that is seen. */
+static const struct iommucheck_hooks *hooks; /* of a driver that `iommucheck cc` built */
+
+/* Of a driver that stores through pointers nothing of that is seen but its registers. */
 static void pass_over(void) {
+  if (hooks != NULL) hooks->settle();
   while (plain && at < STEP_COUNT && steps[at].kind >= STORE && steps[at].kind <= BARRIER) ++at;
 }
 
@@ -352,13 +355,19 @@ int main(int argc, char **argv) {
             object == NULL && argc == 2 ? dlerror() : "one driver");
     return 2;
   }
-  plain = (drv->flags & IOMMUCHECK_DRIVER_SCAN) != 0 ||
-          dlsym(object, IOMMUCHECK_HOOKS_ENTRY_NAME) != NULL;
+  iommucheck_hooks_entry_fn hooks_entry;
+  symbol = dlsym(object, IOMMUCHECK_HOOKS_ENTRY_NAME);
+  memcpy(&hooks_entry, &symbol, sizeof hooks_entry);
+  if (hooks_entry != NULL) hooks = hooks_entry();
+  plain = (drv->flags & IOMMUCHECK_DRIVER_SCAN) != 0 || hooks != NULL;
   const int identity = (drv->flags & IOMMUCHECK_DRIVER_IDENTITY_MAPPED) != 0;
   window = mmap(identity ? (void *)(uintptr_t)WINDOW_PA : NULL, WINDOW_BYTES, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (window == MAP_FAILED || (identity && window != (void *)(uintptr_t)WINDOW_PA)) return 2;
   platform.window = window;
+  struct iommucheck_platform registers_alone = platform; /* a window of which it tells nothing */
+  registers_alone.window_size = 0;
+  if (hooks != NULL) hooks->begin(&registers_alone, &registers_alone);
   for (pass_over(); at < STEP_COUNT; pass_over()) {
     const struct step *s = &steps[at++];
     asked_from = at;

@@ -103,6 +103,36 @@ TEST_F(Export, AFindingOfADriverOfOurCompilerIsOneToo) {
   expect_a_program(buggy, right, "default");
 }
 
+/// Registers that it reaches through pointers are seen by the program, too.
+TEST_F(Export, AFindingOfADriverThatReachesRegistersByPointersIsOneToo) {
+  std::string text =
+      "#include <iommucheck/hooks.h>\n" + slurp(test::in_tree("examples/simple_driver.c"));
+  const std::string registers = "*(volatile u32*)((char*)iommucheck_registers() + ";
+  const std::pair<std::string, std::string> changes[] = {
+      {"IOMMUCHECK_DRIVER_SCAN", "0"},
+      {"d->p->mmio_write32(d->p->ctx, offset, value, IOMMUCHECK_MMIO_ORDERED);",
+       "d->p->barrier(d->p->ctx, IOMMUCHECK_DMA_MB);\n  " + registers + "offset) = value;"},
+      {"d->p->mmio_read32(d->p->ctx, CMDQ_CONS)", registers + "CMDQ_CONS)"}};
+  for (const auto& [from, to] : changes) {
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+      text.replace(at, from.size(), to);
+      ++found;
+    }
+    ASSERT_NE(found, 0U) << from;
+  }
+  write("registers.c", text);
+  const auto compiled = [&](const std::string& name, const std::string& flags) {
+    const Ran built = run("cc -O1 -g -w -shared" + include() + "-DPLAIN_STORES " + flags + " -o " +
+                          path(name) + " " + path("registers.c"));
+    EXPECT_EQ(built.status, 0) << built.err;
+    return path(name);
+  };
+  const std::string buggy = compiled("buggy.so", "-DFORGET_THE_INVALIDATION");
+  const std::string right = compiled("right.so", "");
+  expect_a_program(buggy, right, "default");
+}
+
 /// Which SMMU a register is of stands in its offset.
 TEST_F(Export, AFindingOfADriverOfTwoSmmusIsOneToo) {
   const std::string source = test::in_tree("tests/plugins/two_smmus_driver.c");
