@@ -78,6 +78,7 @@ struct Words {
   }
   void forget(u64 frame) {
     for (u64 i = frame * frame_words; i < (frame + 1) * frame_words; ++i) all[i] = {};
+    if (frame == 1) second_uncached = false;  // who has it next maps it otherwise
   }
   [[nodiscard]] std::vector<Content> visible(u64 i) const {
     std::vector<Content> found{all[i].newest};
