@@ -15,6 +15,7 @@ namespace iommucheck::oracle {
 namespace {
 
 namespace bits_of = spec::descriptor_bits;
+using spec::Arrival;
 using spec::Outcome;
 using spec::OutcomeKind;
 
@@ -29,17 +30,20 @@ void FlagRules::begin() {
   due_.clear();
   stored_.clear();
   asked_ = 0;
+  atschk_.reset();
+  atschk_changed_ = false;
 }
 
 void FlagRules::feed(const trace::Event& event) {
   if (caches_.capabilities().httu == 0) return;
   enabled_once_ |= (smmu_.cr0() & spec::cr0::smmuen) != 0;
+  if (enabled_once_) look_at_atschk();
   if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
     stored(align_down(store->pa, 3), (store->size + 7U) / 8);
   } else if (const auto* fill = std::get_if<trace::Fill>(&event.payload)) {
     stored(fill->pa, fill->words);
   } else if (const auto* dma = std::get_if<trace::Dma>(&event.payload)) {
-    if (dma->kind != trace::TransactionKind::translated) access(*dma);
+    dma->kind == trace::TransactionKind::translated ? translated(*dma) : access(*dma);
   } else if (const auto* request = std::get_if<trace::AtsRequest>(&event.payload)) {
     this->request(*request);
   }
@@ -55,20 +59,22 @@ void FlagRules::stored(u64 first, u64 words) {
 }
 
 /// By memory as it is, which may be another thing than what a cache says.
-spec::FlagUpdates FlagRules::walked(const spec::Access& access, bool by_ats) const {
+spec::FlagUpdates FlagRules::walked(const spec::Access& access, Arrival arrival) const {
   NewestWords memory{caches_.memory()};
   const spec::SmmuState state{.caps = caches_.capabilities(),
                               .streams = caches_.stream_table(),
                               .smmuen = true,
+                              .atschk = (smmu_.cr0() & spec::cr0::atschk) != 0,
                               .e2h = caches_.e2h()};
-  spec::FlagUpdates made = spec::flag_updates(memory, state, access, by_ats);
+  spec::FlagUpdates made = spec::flag_updates(memory, state, access, arrival);
   made.known &= !memory.unknown;
   return made;
 }
 
-spec::FlagUpdates FlagRules::updates(const spec::Access& access, bool by_ats) {
-  spec::FlagUpdates made = walked(access, by_ats);
+spec::FlagUpdates FlagRules::updates(const spec::Access& access, Arrival arrival) {
+  spec::FlagUpdates made = walked(access, arrival);
   both_ |= made.both;
+  open_ |= made.both && atschk_changed_;
   big_endian_ |= made.endi;
   if (made.both) {
     leaves_.insert(made.leaves.begin(), made.leaves.end());
@@ -82,12 +88,12 @@ spec::FlagUpdates FlagRules::updates(const spec::Access& access, bool by_ats) {
 void FlagRules::may_dirty_stage1(spec::Access access) {
   access.route = spec::Route::untranslated;
   access.type = spec::AccessType::write;
-  const Outcome refused = walked(access, false).outcome;
+  const Outcome refused = walked(access, Arrival::untranslated).outcome;
   const bool by_stage2 = refused.kind == OutcomeKind::fault && refused.stage2 &&
                          refused.input == spec::Stage2Input::transaction;
   if (!by_stage2) return;
   access.type = spec::AccessType::read;
-  const spec::FlagUpdates read = walked(access, false);
+  const spec::FlagUpdates read = walked(access, Arrival::untranslated);
   if (read.both && !read.leaves.empty()) may_be_dirty_.insert(read.leaves.front());
 }
 
@@ -125,7 +131,7 @@ bool FlagRules::is_enabled() {
 void FlagRules::access(const trace::Dma& dma) {
   if (!is_enabled()) return;
   const spec::Access access = access_in(dma);
-  const spec::FlagUpdates made = updates(access, false);
+  const spec::FlagUpdates made = updates(access, Arrival::untranslated);
   if (made.both && access.type == spec::AccessType::write) may_dirty_stage1(access);
   if (made.both || made.endi || !caches_.unsupported().empty()) {
     if (!is_unchanged(made)) {
@@ -157,6 +163,27 @@ void FlagRules::access(const trace::Dma& dma) {
   }
 }
 
+/// By split-stage ATS its address is translated by stage 2, which sets the flags of that page.
+void FlagRules::translated(const trace::Dma& dma) {
+  if (!is_enabled()) return;
+  spec::Access access = access_in(dma);
+  access.route = spec::Route::translated;
+  const spec::FlagUpdates made = updates(access, Arrival::translated);
+  if (!is_unchanged(made)) {
+    open_ |= both_;
+  } else if (made.outcome.kind == OutcomeKind::translation && dma.result == trace::DmaResult::ok &&
+             dma.pa.value_or(made.outcome.pa) == made.outcome.pa) {
+    settle(made);
+  }
+}
+
+/// By which split-stage ATS is on. It may be cached with an STE. IHI 0070 6.3.9 (ATSCHK).
+void FlagRules::look_at_atschk() {
+  const bool checks = (smmu_.cr0() & spec::cr0::atschk) != 0;
+  atschk_changed_ |= atschk_.value_or(checks) != checks;
+  atschk_ = checks;
+}
+
 /// What is granted is accessed, and what is granted to be written is dirty, as by an access. One
 /// that asks for no writing leaves clean what is clean. IHI 0070 3.13.7.1.
 void FlagRules::request(const trace::AtsRequest& request) {
@@ -169,7 +196,8 @@ void FlagRules::request(const trace::AtsRequest& request) {
   for (const bool writes : {false, true}) {
     if (writes && request.no_write.value_or(false)) break;
     access.type = writes ? spec::AccessType::write : spec::AccessType::read;
-    const spec::FlagUpdates made = updates(access, true);
+    const spec::FlagUpdates made = updates(access, Arrival::request);
+    if (made.may_be_dirty) may_be_dirty_.insert(*made.may_be_dirty);
     if (writes && made.both) {
       spec::Access written = access;
       written.privileged &= written.ssv;

@@ -44,9 +44,11 @@ class FlagRules {
   void stored(u64 first, u64 words);
   [[nodiscard]] bool is_enabled();
   void access(const trace::Dma& dma);
+  void translated(const trace::Dma& dma);
   void request(const trace::AtsRequest& request);
-  [[nodiscard]] spec::FlagUpdates walked(const spec::Access& access, bool by_ats) const;
-  [[nodiscard]] spec::FlagUpdates updates(const spec::Access& access, bool by_ats);
+  void look_at_atschk();
+  [[nodiscard]] spec::FlagUpdates walked(const spec::Access& access, spec::Arrival arrival) const;
+  [[nodiscard]] spec::FlagUpdates updates(const spec::Access& access, spec::Arrival arrival);
   void may_dirty_stage1(spec::Access access);
   [[nodiscard]] bool is_unchanged(const spec::FlagUpdates& made) const;
   void settle(const spec::FlagUpdates& made);
@@ -70,6 +72,8 @@ class FlagRules {
   std::map<u64, Due> due_;
   std::map<u64, u64> stored_;  // words that were written since, as the tester stored them
   u64 asked_ = 0;
+  std::optional<bool> atschk_;   // CR0.ATSCHK since SMMUEN was 1
+  bool atschk_changed_ = false;  // what was cached of it with an STE may count
 };
 
 }  // namespace iommucheck::oracle

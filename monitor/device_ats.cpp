@@ -12,7 +12,6 @@
 #include "spec/rules/protocol.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
-#include "spec/smmu/transaction.h"
 
 namespace iommucheck::oracle {
 
@@ -24,15 +23,7 @@ using spec::EventType;
 using spec::Outcome;
 using spec::OutcomeKind;
 namespace rule = spec::rule;
-using spec::SteKind;
 using trace::AtsResult;
-using StreamOption = spec::StreamOption;
-
-/// Met before STE.EATS is looked at.
-bool is_before_eats(EventType event) {
-  return event == EventType::c_bad_streamid || event == EventType::f_ste_fetch ||
-         event == EventType::c_bad_ste || event == EventType::f_cfg_conflict;
-}
 
 bool passes(const Outcome& outcome) {
   return outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass;
@@ -62,51 +53,17 @@ constexpr u64 ats_page_bytes = 4096;
 
 }  // namespace
 
-// ---- translated accesses, IHI 0070 3.9.1.3 ------------------------------------------------------
-
-/// False: it cannot be judged. While a change of SMMUEN is open it is met with either value.
-bool DeviceRules::translated_outcomes(const Access& access, std::vector<Outcome>& allowed) const {
-  const spec::AccessKind seen{access.type, access.privileged};
-  if (atschk_changed_) return false;
-  if (!smmu_.surely_enabled()) allowed.push_back(spec::disabled_translated(seen));
-  if (surely_disabled_) return true;
-  const auto passes_by = [&] {
-    spec::translated_passes(access.va, caches_.capabilities(),
-                            [&](const Outcome& way) { allowed.push_back(way); });
-  };
-  const bool checks = (smmu_.cr0() & spec::cr0::atschk) != 0;
-  if (!checks || !smmu_.surely_enabled()) passes_by();
-  if (!checks) return true;
-  std::vector<StreamOption> options;
-  if (plain(access).aborts) return false;
-  if (!caches_.fetches().stream_options(access.sid, access.ssid, access.ssv, options)) return false;
-  for (const StreamOption& option : options) {
-    // By split-stage ATS it is an intermediate address.
-    const bool split = option.contained && option.ats && option.no_ats;
-    if (option.any || split) {
-      allowed.assign(1, {.kind = OutcomeKind::any, .rule = option.rule});
-      return true;
-    }
-    if (is_before_eats(option.event)) {
-      allowed.push_back(spec::translated_error(spec::fault_outcome(option.event, option.rule, seen),
-                                               smmu_.rec_cfg_ats()));
-    } else if (option.kind == SteKind::abort) {
-      allowed.push_back({.kind = OutcomeKind::abort, .rule = rule::STE_ABORT});
-    } else {
-      const bool disabled = !access.ssv && option.event == EventType::f_stream_disabled;
-      if (option.ats && disabled) {  // S1DSS = 0: as refused_translated() has it
-        const Outcome refused = spec::fault_outcome(option.event, option.rule, seen);
-        allowed.push_back(spec::translated_error(refused, smmu_.rec_cfg_ats()));
-      } else if (option.ats) {
-        passes_by();
-      }
-      if (option.no_ats) {
-        allowed.push_back(spec::fault_outcome(EventType::f_transl_forbidden, rule::STE_EATS, seen));
-      }
-    }
-  }
-  return !allowed.empty();
+AtsAllowed DeviceRules::ats_allowed() const {
+  return {caches_,
+          smmu_,
+          nested_,
+          {absent_first_, absent_bytes_},
+          {.changed = changed_since_enabled_,
+           .disabled = surely_disabled_,
+           .atschk_changed = atschk_changed_}};
 }
+
+// ---- translated accesses, IHI 0070 3.9.1.3 ------------------------------------------------------
 
 void DeviceRules::translated(const trace::Dma& dma) {
   Access access = access_in(dma);
@@ -115,7 +72,7 @@ void DeviceRules::translated(const trace::Dma& dma) {
   ++before_;
   std::vector<Outcome> allowed;
   const char* missing = not_known(dma);
-  if (missing == nullptr && !translated_outcomes(access, allowed)) {
+  if (missing == nullptr && !ats_allowed().translated(access, allowed)) {
     missing = "what the SMMU may know of the stream of a translated access";
   }
   const bool any = std::ranges::any_of(allowed, is_any);
@@ -150,95 +107,15 @@ void DeviceRules::translated(const trace::Dma& dma) {
 
 // ---- translation requests, IHI 0070 3.9.1.2 -----------------------------------------------------
 
-/// By what is known of the stream, which `any` answer may be of; none: it cannot be judged. While a
-/// change of SMMUEN is open a request is met with either value.
-std::vector<DeviceRules::AtsAnswer> DeviceRules::ats_answers(const Access& access,
-                                                             bool& any) const {
-  std::vector<AtsAnswer> answers;
-  if (!smmu_.surely_enabled()) {
-    answers.push_back({AtsResult::unsupported, EventType::f_bad_ats_treq, rule::DISABLED_PASSES});
-  }
-  if (surely_disabled_) return answers;
-  if (!caches_.unsupported().empty() || plain(access).aborts) return {};
-  std::vector<StreamOption> options;
-  if (!caches_.fetches().stream_options(access.sid, access.ssid, access.ssv, options)) return {};
-  // Its record, where CR2.REC_CFG_ATS asks for one. Whether C_BAD_CD has one is left open.
-  const auto aborts = [&](const StreamOption& option) {
-    const bool named =
-        smmu_.rec_cfg_ats() && (option.event != EventType::c_bad_streamid || smmu_.recinvsid());
-    if (named) answers.push_back({AtsResult::completer_abort, option.event, option.rule});
-    if (named && option.event != EventType::c_bad_cd) return;
-    answers.push_back({AtsResult::completer_abort, EventType::none, option.rule});
-  };
-  for (const StreamOption& option : options) {
-    any |= option.any;
-    if (is_before_eats(option.event)) {
-      aborts(option);
-    } else if (option.kind == SteKind::abort) {
-      answers.push_back({AtsResult::unsupported, EventType::none, rule::STE_ABORT});
-    } else {
-      if (option.no_ats) {
-        answers.push_back({AtsResult::unsupported, EventType::f_bad_ats_treq, rule::STE_EATS});
-      }
-      if (option.ats && option.event == EventType::none) {
-        answers.push_back({AtsResult::success, EventType::none, rule::TRANSLATION_RESULT});
-      } else if (option.ats) {
-        aborts(option);
-      }
-    }
-  }
-  return answers;
-}
-
-/// The stream has, or may be thought to have, both stages.
-bool DeviceRules::is_contained(const Access& access) const {
-  std::vector<StreamOption> options;
-  if (!caches_.fetches().stream_options(access.sid, access.ssid, access.ssv, options)) return false;
-  return std::ranges::any_of(options, [](const StreamOption& one) { return one.contained; });
-}
-
-/// Under both stages a request is granted what an ordinary access meets. By split-stage ATS, where
-/// EATS counts only with ATSCHK = 1, the answer is an intermediate address, which is not followed.
-std::vector<Outcome> DeviceRules::granted_by_both(Access access) {
-  if ((smmu_.cr0() & spec::cr0::atschk) != 0) return {{.kind = OutcomeKind::any}};
-  access.route = spec::Route::untranslated;
-  std::vector<Outcome> found;
-  if (changed_since_enabled_ && nested_.follows(access)) {
-    caches_.nested().outcomes(access, [&](const Outcome& o) { found.push_back(o); });
-  } else if (const Plain memory = plain(access); !changed_since_enabled_ && memory.known) {
-    found.push_back(memory.outcome);
-  }
-  if (found.empty()) return {{.kind = OutcomeKind::any}};
-  for (Outcome& o : found) {
-    if (o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort) o.kind = OutcomeKind::denied;
-  }
-  return found;
-}
-
-/// What the SMMU may answer now, as the engine says it for an endpoint whose ATC is empty.
-std::vector<Outcome> DeviceRules::granted_now(Access access) {
-  if (is_contained(access)) return granted_by_both(access);
-  access.route = spec::Route::translated;
-  std::vector<Outcome> found;
-  caches_.set_ats(access.sid, true);
-  caches_.outcomes(access, [&](const Outcome& o) { found.push_back(o); });
-  caches_.set_ats(access.sid, false);
-  // What a translated access meets is not asked here.
-  std::erase_if(found, [](const Outcome& o) {
-    return o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort;
-  });
-  return found;
-}
-
 /// A record may come of it, where one of the reasons for the answer has one.
-void DeviceRules::push_records(const Access& access, const std::vector<AtsAnswer>& answers,
+void DeviceRules::push_records(const Access& access, const std::vector<AtsAllowed::Answer>& answers,
                                AtsResult result) {
   Open open{.access = access,
             .candidates = {},
             .merges = caches_.fetches().may_merge_events(access.sid),
             .which = before_ - 1,
             .features = {"translation request"}};
-  for (const AtsAnswer& answer : answers) {
+  for (const AtsAllowed::Answer& answer : answers) {
     if (answer.result != result) continue;
     if (answer.event == EventType::none) {
       open.candidates.push_back({.kind = OutcomeKind::abort, .rule = answer.rule});
@@ -266,7 +143,7 @@ void DeviceRules::ats_request(const trace::AtsRequest& request) {
   ++numbers_.accesses;
   ++before_;
   bool any = false;
-  const std::vector<AtsAnswer> answers = ats_answers(access, any);
+  const std::vector<AtsAllowed::Answer> answers = ats_allowed().answers(access, any);
   breadth_.push_back(any ? ~u32{0} : static_cast<u32>(answers.size()));
   if (any) {
     ++numbers_.any;
@@ -276,11 +153,11 @@ void DeviceRules::ats_request(const trace::AtsRequest& request) {
   if (answers.empty()) {
     undetermined("what the SMMU may know of the stream of a translation request");
   } else {
-    const auto its = [&](const AtsAnswer& one) { return one.result == request.result; };
-    for (const AtsAnswer& one : answers) ask(one.rule, answers.size() == 1);
+    const auto its = [&](const AtsAllowed::Answer& one) { return one.result == request.result; };
+    for (const AtsAllowed::Answer& one : answers) ask(one.rule, answers.size() == 1);
     ask(rule::DEVICE_OUTCOME, true);
     if (std::ranges::none_of(answers, its)) {
-      const AtsAnswer& first = answers.front();
+      const AtsAllowed::Answer& first = answers.front();
       find_of(before_ - 1, first.rule,
               fmt::format("a translation request is answered {} instead of {}",
                           name_of(request.result), name_of(first.result)),
@@ -308,7 +185,7 @@ void DeviceRules::judge_grant(const trace::AtsRequest& request, const Access& ac
 void DeviceRules::judge_right(const trace::AtsRequest& request, Access access, const Right& right) {
   if (!right.granted && !right.asked) return;
   access.type = right.type;
-  const std::vector<Outcome> now = granted_now(access);
+  const std::vector<Outcome> now = ats_allowed().granted(access);
   if (std::ranges::any_of(now, is_any)) {
     ++numbers_.any;
     return;
@@ -338,7 +215,8 @@ void DeviceRules::judge_right(const trace::AtsRequest& request, Access access, c
   }
 }
 
-/// Each page of the range that the answer covers leads where the answer says: its first and last.
+/// Each page of the range that the answer covers leads where the answer says: its first and last,
+/// and one in each half of a half that is not the request's, which a smaller range would not have.
 void DeviceRules::judge_extent(const trace::AtsRequest& request, const Access& access) {
   const u64 bytes = request.length.value_or(0);
   const u32 which = before_ - 1;
@@ -348,11 +226,15 @@ void DeviceRules::judge_extent(const trace::AtsRequest& request, const Access& a
     return;
   }
   const u64 first = request.iova & ~(bytes - 1);
-  for (const u64 at : {first, first + bytes - ats_page_bytes}) {
+  const u64 its = request.iova & ~(ats_page_bytes - 1);  // judged by its rights
+  std::vector<u64> pages{first, first + bytes - ats_page_bytes};
+  for (u64 half = ats_page_bytes; half < bytes; half *= 2) pages.push_back(its ^ half);
+  std::erase(pages, its);
+  for (const u64 at : pages) {
     Access one = access;
     one.va = at;
     one.type = request.rights->read ? AccessType::read : AccessType::write;
-    const std::vector<Outcome> now = granted_now(one);
+    const std::vector<Outcome> now = ats_allowed().granted(one);
     const u64 pa = *request.pa + (at - request.iova);
     const auto leads = [&](const Outcome& o) { return is_any(o) || (passes(o) && o.pa == pa); };
     if (now.empty() || std::ranges::any_of(now, leads)) continue;

@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "monitor/device_rules.h"
 #include "monitor/device_text.h"
+#include "monitor/table_reader.h"
 #include "spec/rules/translation.h"
 #include "spec/smmu/transaction.h"
 
@@ -27,33 +28,6 @@ const char* granule_name(spec::Granule granule) {
   }
   return "?";
 }
-
-/// Memory as it is now, and what of it was read.
-struct TableReader {
-  const spec::Memory& memory;
-  u64 absent_first = 0, absent_bytes = 0;
-  bool unknown = false, aborts = false;
-  spec::Ste<u64> ste{};
-  spec::Cd<u64> cd{};
-  unsigned ste_words = 0, cd_words = 0, descriptors = 0;
-  u64 last = 0;    ///< descriptor
-  u64 tables = 0;  ///< all descriptors before the last one, joined
-  std::optional<u64> read(spec::Structure kind, u64 pa) {
-    if (pa - absent_first < absent_bytes) {
-      aborts = true;
-      return std::nullopt;
-    }
-    const spec::Content content = memory.newest(pa);
-    unknown |= content.unknown;
-    if (kind == spec::Structure::ste) ste.dw[ste_words++] = content.value;
-    if (kind == spec::Structure::cd) cd.dw[cd_words++] = content.value;
-    if (kind == spec::Structure::descriptor) {
-      if (descriptors++ != 0) tables |= last;
-      last = content.value;
-    }
-    return content.value;
-  }
-};
 
 /// What of the descriptors forbids the access, from the leaf up; `tables`: those above it, joined.
 std::string why_not_permitted(u64 leaf, u64 tables, const Access& access) {
@@ -125,13 +99,13 @@ DeviceRules::Features DeviceRules::why_refused(const spec::Outcome& refusal, con
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.
 DeviceRules::Plain DeviceRules::plain(const Access& access) const {
   const spec::Capabilities& caps = caches_.capabilities();
-  TableReader reader{caches_.memory(), absent_first_, absent_bytes_};
+  TableReader reader{caches_.memory(), {absent_first_, absent_bytes_}};
   spec::SmmuState state{
       .caps = caps, .streams = caches_.stream_table(), .smmuen = true, .e2h = caches_.e2h()};
   Plain result;
   result.outcome = spec::untranslated_transaction(reader, state, access);
   if (result.outcome.kind == OutcomeKind::fault && result.outcome.rule == rule::S1_PERMISSION) {
-    TableReader again{caches_.memory(), absent_first_, absent_bytes_};
+    TableReader again{caches_.memory(), {absent_first_, absent_bytes_}};
     state.sets_af_of_refused = true;
     const spec::Outcome other = spec::untranslated_transaction(again, state, access);
     if (!other.same(result.outcome)) result.other = other;

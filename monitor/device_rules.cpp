@@ -118,7 +118,7 @@ void DeviceRules::register_write(u32 offset, u64 value) {
     if ((value & spec::cr0::smmuen) != 0) surely_disabled_ = false;
     const bool disables = (value & spec::cr0::smmuen) == 0 && smmu_.smmuen();
     if (disables && enabled_once_) nested_.before_disable(caches_);
-    atschk_changed_ |= smmu_.smmuen() && ((value ^ smmu_.cr0()) & spec::cr0::atschk) != 0;
+    atschk_changed_ |= enabled_once_ && ((value ^ smmu_.cr0()) & spec::cr0::atschk) != 0;
     if ((value & spec::cr0::smmuen) != 0 && !smmu_.smmuen()) {
       changed_since_enabled_ = enabled_once_;
       enabled_once_ = true;

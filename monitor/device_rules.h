@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "monitor/ats_allowed.h"
 #include "monitor/finding.h"
 #include "monitor/nested_probes.h"
 #include "monitor/record_matching.h"
@@ -138,23 +139,14 @@ class DeviceRules {
   /// What of that leaf forbids the access; empty: not the leaf alone.
   static Features why_refused(const spec::Outcome& refusal, const spec::Access& access);
   // device_ats.cpp
-  struct AtsAnswer {
-    trace::AtsResult result{};
-    spec::EventType event = spec::EventType::none;  ///< its record; none: it has none
-    spec::Rule rule{};
-  };
   struct Right {
     spec::AccessType type{};
     bool granted = false;
     bool asked = false;
   };
   void translated(const trace::Dma& dma);
-  bool translated_outcomes(const spec::Access& access, std::vector<spec::Outcome>& allowed) const;
-  [[nodiscard]] std::vector<AtsAnswer> ats_answers(const spec::Access& access, bool& any) const;
-  [[nodiscard]] bool is_contained(const spec::Access& access) const;
-  std::vector<spec::Outcome> granted_by_both(spec::Access access);
-  std::vector<spec::Outcome> granted_now(spec::Access access);
-  void push_records(const spec::Access& access, const std::vector<AtsAnswer>& answers,
+  [[nodiscard]] AtsAllowed ats_allowed() const;
+  void push_records(const spec::Access& access, const std::vector<AtsAllowed::Answer>& answers,
                     trace::AtsResult result);
   void judge_grant(const trace::AtsRequest& request, const spec::Access& access);
   void judge_right(const trace::AtsRequest& request, spec::Access access, const Right& right);

@@ -48,11 +48,11 @@ spec::Ste<u64> ste_with(const CaseBuilder& b, unsigned eats) {
 }
 
 /// Without translation there is nothing that EATS could let pass. IHI 0070 5.2 (EATS).
-void bypass_case(const DeviceIdentity& device, std::vector<Case>& cases) {
-  CaseBuilder b(device, "ats: EATS = 1 in an STE that bypasses, ATSCHK = 1");
+void bypass_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned eats) {
+  CaseBuilder b(device, fmt::format("ats: EATS = {} in an STE that bypasses, ATSCHK = 1", eats));
   b.asks(rule::STE_EATS);
   spec::Ste<u64> ste = spec::make_bypass_ste();
-  ste.dw[1] = with_bits(ste.dw[1], 29, 28, 1);
+  ste.dw[1] = with_bits(ste.dw[1], 29, 28, eats);
   b.ste(0, ste);
   b.enable(true);
   requests(b, b.data());
@@ -296,6 +296,155 @@ void stage2_requests(const DeviceIdentity& device, std::vector<Case>& cases, boo
   cases.push_back(b.take());
 }
 
+/// A guest whose devices get intermediate addresses: of pages that both stages let be written, that
+/// one of them does not, and that stage 2 does not map. IHI 0070 13.6.3.
+struct SplitGuest {
+  static constexpr u64 guarded = GuestTables::data_ipa + 0x4000;  ///< read-only by stage 2
+  static constexpr u64 nowhere = guarded + 0x1000;                ///< not mapped by stage 2
+
+  CaseBuilder b;
+  GuestTables guest;
+  spec::Ste<u64> ste;
+
+  SplitGuest(const DeviceIdentity& device, const std::string& name)
+      : b(device, "ats: split-stage, " + name), guest(b) {
+    b.asks(rule::STE_EATS);
+    guest.stage2.map(guarded, b.data(0x4000), Stage2Tables::all & ~Stage2Tables::may_write);
+    guest.leaf(GuestTables::va + 0x2000, guarded);
+    guest.leaf(GuestTables::va + 0x3000, nowhere);
+    b.cd_at(guest.cd_pa, guest.cd);
+    ste = guest.ste();
+    ste.dw[1] = with_bits(ste.dw[1], 29, 28, 2);
+  }
+  void enable(bool check) {
+    b.ste(0, ste);
+    b.enable(check);
+  }
+  void ask() {
+    for (const u64 page : {0U, 1U, 2U, 3U, 4U}) requests(b, GuestTables::va + 0x1000 * page);
+  }
+  /// As if an answer had given the address, which one may not have.
+  void send(u64 ipa) {
+    for (const bool write : {false, true}) b.access(ipa + 0x40, write, 0, by_answer);
+  }
+  void send_all() {
+    for (const u64 ipa : {GuestTables::data_ipa, GuestTables::data_ipa + 0x1000, guarded, nowhere,
+                          u64{1} << spec::ias_lg2(b.capabilities())}) {
+      send(ipa);
+    }
+    b.poll();
+  }
+};
+
+/// With translated accesses checked and not; ordinary ones are none of its business.
+void split_case(const DeviceIdentity& device, std::vector<Case>& cases, bool check) {
+  SplitGuest g(device, fmt::format("ATSCHK = {}", check ? 1 : 0));
+  g.enable(check);
+  g.ask();
+  g.b.poll();
+  if (check) {
+    g.send_all();
+  } else {
+    translated_both(g.b);
+    g.b.poll();
+  }
+  for (const u64 page : {0U, 1U, 2U, 3U}) g.b.both(GuestTables::va + 0x1000 * page);
+  g.b.poll();
+  cases.push_back(g.b.take());
+}
+
+/// What S1DSS lets past stage 1 is answered with the address itself. IHI 0070 13.6.5.
+void split_past_stage1(const DeviceIdentity& device, std::vector<Case>& cases, unsigned dss) {
+  SplitGuest g(device, fmt::format("requests without a PASID, S1DSS = {}", dss));
+  g.ste.dw[0] = with_bits(g.ste.dw[0], 63, 59, 1);
+  g.ste.dw[1] = with_bits(g.ste.dw[1], 1, 0, dss);
+  g.enable(true);
+  for (const u64 ipa : {GuestTables::data_ipa, SplitGuest::guarded, SplitGuest::nowhere,
+                        GuestTables::va, u64{1} << spec::ias_lg2(g.b.capabilities())}) {
+    requests(g.b, ipa);
+  }
+  if (device.sends_substreams) {
+    g.b.cd_at(g.guest.cd_pa + 64, g.guest.cd);
+    for (const u64 page : {0U, 1U, 2U, 3U}) {
+      requests(g.b, GuestTables::va + 0x1000 * page, {.substream = 1U});
+    }
+  }
+  g.send_all();
+  cases.push_back(g.b.take());
+}
+
+/// Overrides count for the request and for what is sent. IHI 0070 13.7.
+void split_overrides(const DeviceIdentity& device, std::vector<Case>& cases, u64 choice) {
+  SplitGuest g(device, fmt::format("PRIVCFG = {}, INSTCFG = {}", choice & 3, choice >> 2));
+  constexpr u64 not_executed = SplitGuest::guarded + 0x2000;
+  g.guest.stage2.map(not_executed, g.b.data(0x6000), Stage2Tables::all | Stage2Tables::xn << 1);
+  g.guest.leaf(GuestTables::va + 0x4000, not_executed);
+  g.ste.dw[1] = with_bits(g.ste.dw[1], 51, 48, choice);
+  g.enable(true);
+  g.ask();
+  g.send(not_executed);
+  g.send(SplitGuest::guarded);
+  g.b.poll();
+  cases.push_back(g.b.take());
+}
+
+/// S2R says whether what stage 2 refuses is recorded, for what is sent as for others.
+void split_unrecorded(const DeviceIdentity& device, std::vector<Case>& cases) {
+  SplitGuest g(device, "S2R = 0");
+  g.ste.dw[2] &= ~(u64{1} << 58);
+  g.enable(true);
+  g.ask();
+  g.send_all();
+  cases.push_back(g.b.take());
+}
+
+/// What a user's CD makes of a request is no answer: Completer Abort. IHI 0070 3.9.1.2.
+void bad_cd_of_user(const DeviceIdentity& device, std::vector<Case>& cases, unsigned eats,
+                    const Recording& recording) {
+  CaseBuilder b(device,
+                fmt::format("ats: a user's CD with V = 0, EATS = {}{}", eats, recording.name),
+                {.cr2 = recording.cr2});
+  b.asks(rule::STE_EATS);
+  GuestTables guest(b);
+  guest.cd.dw[0] &= ~(u64{1} << 31);
+  b.cd_at(guest.cd_pa, guest.cd);
+  spec::Ste<u64> ste = guest.ste();
+  ste.dw[1] = with_bits(ste.dw[1], 29, 28, eats);
+  b.ste(0, ste);
+  b.enable(true);
+  requests(b, GuestTables::va);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// Stage 2 changes: what a device holds leads elsewhere without an ATC_INV. And the other way
+/// round: what stage 1 no longer says is let pass. IHI 0070 13.6.3.
+void split_change_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  SplitGuest g(device, "each stage changes");
+  g.enable(true);
+  g.ask();
+  g.send(GuestTables::data_ipa);
+  const u64 second = g.guest.stage2.entry(GuestTables::data_ipa);
+  g.b.store(second, 0);
+  g.send(GuestTables::data_ipa);
+  g.b.command(spec::cmd_tlbi_s2_ipa(1, GuestTables::data_ipa, true));
+  g.b.sync();
+  g.send(GuestTables::data_ipa);  // what is cached of both stages together serves no IPA
+  g.b.command(spec::cmd_tlbi_nh_all(1));
+  g.b.sync();
+  requests(g.b, GuestTables::va);
+  g.guest.stage2.map(GuestTables::data_ipa, g.b.data(0x5000));
+  g.send(GuestTables::data_ipa);
+  requests(g.b, GuestTables::va);
+  g.b.store(g.guest.place(GuestTables::levels - 1, GuestTables::va), 0);
+  g.b.command(spec::cmd_tlbi_nh_all(1));
+  g.b.sync();
+  requests(g.b, GuestTables::va);
+  g.send(GuestTables::data_ipa);
+  g.b.poll();
+  cases.push_back(g.b.take());
+}
+
 CaseBuilder invalidations(const DeviceIdentity& device, const std::string& name) {
   CaseBuilder b(device, "ats: " + name);
   b.asks(rule::CMD_SYNC_COMPLETES);
@@ -392,7 +541,7 @@ void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!device.ats || !caps.ats) return;
   for (const bool check : {false, true}) {
     for (unsigned eats = 0; eats < 3; ++eats) eats_case(device, cases, eats, check);
-    if (check) bypass_case(device, cases);
+    for (unsigned eats = 1; eats < 3 && check; ++eats) bypass_case(device, cases, eats);
   }
   rights_case(device, cases);
   override_cases(device, cases);
@@ -409,6 +558,18 @@ void ats_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       if (s2s && !stalls) continue;
       stage2_requests(device, cases, false, s2s);
       if (caps.s1p) stage2_requests(device, cases, true, s2s);
+    }
+    if (caps.s1p) {
+      for (const bool check : {false, true}) split_case(device, cases, check);
+      for (unsigned dss = 0; dss < 3 && caps.ssidsize != 0; ++dss) {
+        split_past_stage1(device, cases, dss);
+      }
+      for (u64 choice = 1; choice < 16; ++choice) split_overrides(device, cases, choice);
+      split_unrecorded(device, cases);
+      split_change_case(device, cases);
+      for (const Recording& recording : recordings_of(caps)) {
+        for (unsigned eats = 1; eats < 3; ++eats) bad_cd_of_user(device, cases, eats, recording);
+      }
     }
   }
   invalidation_ranges(device, cases);

@@ -120,10 +120,46 @@ void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
     page_case(device, cases, level,
               {"TLBI_NH_VAA in the middle", by_address(Opcode::tlbi_nh_vaa, 0, middle, true)}, va,
               false);
+    for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa}) {
+      if (!caps.ril || level == spec::last_level) continue;
+      Command range = by_address(op, 1, middle, true);  // all of it inside of the block
+      range.tg = 1;
+      range.num = 1;
+      page_case(device, cases, level,
+                {fmt::format("{}, 2 granules in the middle", spec::opcode_name(op)), range}, va,
+                false);
+    }
     for (const Tlbi& tlbi : covering(caps, 1, va, level)) {
       if (tlbi.command.op == Opcode::tlbi_nh_asid) continue;
       page_case(device, cases, level, tlbi, va, true);
     }
+  }
+}
+
+/// An address with another top byte (TBI) is translated, and goes, by what is below. IHI 0070
+/// 3.4.1, 4.4.
+void tagged_leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (device.iova_end != 0) return;
+  constexpr u64 va = 0x5000, tagged = u64{0x5a} << 56 | va, tbi0 = u64{1} << 38;
+  for (const Tlbi& tlbi : covering(spec::parse_capabilities(device.id), 1, va, 3)) {
+    CaseBuilder b(device, "sequence: a leaf by an address with a tag, " + tlbi.name);
+    const u64 root = b.root(Granule::g4k, 25);
+    const u64 place = b.entry(root, Granule::g4k, 25, va, 3);
+    b.store(place, leaf_word(Granule::g4k, 3, b.data(), {}));
+    spec::Cd<u64> cd = b.plain_cd(root);
+    cd.dw[0] |= tbi0;
+    b.cd(0, cd);
+    b.ste(0, b.stage1_ste(0));
+    b.enable();
+    b.both(tagged);
+    b.store(place, 0);
+    b.access(tagged);  // old or new
+    b.command(tlbi.command);
+    b.sync();
+    b.both(tagged);
+    b.both(va);
+    b.poll();
+    cases.push_back(b.take());
   }
 }
 
@@ -464,12 +500,13 @@ void asid_zero_case(const DeviceIdentity& device, std::vector<Case>& cases, Opco
 void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned level,
                 const std::string& by, const std::vector<Command>& commands) {
   CaseBuilder b(device, fmt::format("sequence: a table at level {} goes, {}", level, by));
-  const u64 root = b.root(Granule::g4k, 25);
-  b.map(root, 0x1000, b.data());
-  b.map(root, 0x2000, b.data(0x1000));
-  b.translate(0, root);
+  const unsigned tsz = level == 0 ? 16 : 25;
+  const u64 root = b.root(Granule::g4k, tsz);
+  b.map(root, 0x1000, b.data(), spec::last_level, {}, Granule::g4k, tsz);
+  b.map(root, 0x2000, b.data(0x1000), spec::last_level, {}, Granule::g4k, tsz);
+  b.translate(0, root, tsz);
   b.access(0x1000);
-  b.store(b.entry(root, Granule::g4k, 25, 0x1000, level), 0);
+  b.store(b.entry(root, Granule::g4k, tsz, 0x1000, level), 0);
   b.access(0x2000);
   for (const Command& command : commands) b.command(command);
   b.sync();
@@ -499,7 +536,7 @@ void table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   refused_leaf_case(device, cases);
   asid_zero_case(device, cases, Opcode::tlbi_nh_asid);
   asid_zero_case(device, cases, Opcode::tlbi_nh_va);
-  for (const unsigned level : {1U, 2U}) {
+  for (const unsigned level : {0U, 1U, 2U}) {
     for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_asid, Opcode::tlbi_nh_vaa}) {
       std::vector<Command> commands{spec::cmd_tlbi_nh_asid(0, 1)};
       if (op != Opcode::tlbi_nh_asid) {
@@ -764,6 +801,7 @@ void stale_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   leaves(device, cases);
   leaves_of_a_vmid(device, cases);
+  tagged_leaves(device, cases);
   larger_leaves(device, cases);
   global_cases(device, cases);
   if (spec::parse_capabilities(device.id).ril) {

@@ -22,6 +22,7 @@ class RandomStage2 {
  public:
   RandomStage2(const DeviceIdentity& device, u64 seed, u64 number)
       : engine_(seed * 0xc2b2ae3d27d4eb4f + number),
+        ats_engine_(seed * 0x9fb21c651e98df25 + number),
         b_(device, fmt::format("random: seed {}, case {}, stage 2", seed, number),
            {.eventq_lg2 = 6}),
         nested_(b_.capabilities().s1p) {}
@@ -42,6 +43,7 @@ class RandomStage2 {
   struct Stream {
     unsigned guest = 0;
     bool nested = false;
+    u64 eats = 0;
   };
 
   u64 pick(u64 n) { return engine_() % n; }
@@ -68,13 +70,24 @@ class RandomStage2 {
       }
       b_.cd_at(guests_[g].cd_pa, guests_[g].cd);
     }
+    const bool checks = b_.device().ats && draw(2) == 0;
     for (unsigned e = 0; e < engines; ++e) {
       const Stream stream{static_cast<unsigned>(pick(guests)), nested_ && !chance(3)};
       streams_.push_back(stream);
       GuestTables& guest = guests_[stream.guest];
-      b_.ste(e, stream.nested ? guest.ste() : guest.stage2.alone());
+      b_.ste(e, with_ats(stream.nested ? guest.ste() : guest.stage2.alone(), streams_.back()));
     }
-    b_.enable();
+    b_.enable(checks);
+  }
+
+  /// By dice of their own, so that a case without ATS is what it was.
+  u64 draw(u64 n) { return ats_engine_() % n; }
+  spec::Ste<u64> with_ats(spec::Ste<u64> ste, Stream& stream) {
+    if (!b_.device().ats) return ste;
+    const bool split = stream.nested && !b_.capabilities().ns1ats;
+    stream.eats = draw(split ? 3 : 2);
+    ste.dw[1] = with_bits(ste.dw[1], 29, 28, stream.eats);
+    return ste;
   }
 
   void map_stage2(unsigned g, u64 page) {
@@ -90,6 +103,7 @@ class RandomStage2 {
   }
 
   void step() {
+    if (b_.device().ats && draw(3) == 0) ats_step();
     const auto g = static_cast<unsigned>(pick(guests_.size()));
     const u64 page = pick(pages);
     switch (pick(8)) {
@@ -167,7 +181,22 @@ class RandomStage2 {
     if (chance(6)) b_.poll();
   }
 
+  /// A request, or an access as if an answer had given its address.
+  void ats_step() {
+    const auto e = static_cast<unsigned>(draw(streams_.size()));
+    const Stream& stream = streams_[e];
+    const u64 page = draw(pages);
+    const bool write = draw(2) == 0;
+    if (draw(2) == 0) {
+      return b_.request((stream.nested ? va(page) : ipa(page)) + 8 * draw(4), write, e);
+    }
+    const u64 physical = b_.data(0x8000 * u64{stream.guest} + 0x1000 * draw(8));
+    b_.access((stream.eats == 2 ? ipa(page) : physical) + 8 * draw(4), write, e,
+              {.translated = true});
+  }
+
   std::mt19937_64 engine_;
+  std::mt19937_64 ats_engine_;
   CaseBuilder b_;
   bool nested_;
   bool far_vmids_ = false, same_asids_ = false;

@@ -390,6 +390,25 @@ void nested_global_leaf_cases(const DeviceIdentity& device, std::vector<Case>& c
   }
 }
 
+/// Beside a stream of stage 2 alone one with the same VMID and an ASID of 0: what the one has for
+/// an address is not the other's. IHI 0070 3.17.
+void asid_zero_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (device.sids.size() < 2) return;
+  for (const unsigned first : {0U, 1U}) {
+    CaseBuilder b(device, fmt::format("sequence: ASID 0 beside stage 2 alone, {} first",
+                                      first == 0 ? "both stages" : "one stage"));
+    GuestTables guest(b, 1, 0, 0);
+    guest.stage2.map(GuestTables::va, b.data(0x4000));
+    b.cd_at(guest.cd_pa, guest.cd);
+    b.ste(0, guest.ste());
+    b.ste(1, guest.stage2.alone());
+    b.enable();
+    for (const unsigned engine : {first, 1 - first, first}) b.both(GuestTables::va, engine);
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
 /// A block of stage 1 over pages of stage 2: its parts, which may be cached each by itself, all go
 /// by a TLBI of any address in it.
 void nested_part_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -512,6 +531,7 @@ void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
   nested_stage2_leaf_cases(device, cases);
   nested_stage1_leaf_cases(device, cases);
   nested_global_leaf_cases(device, cases);
+  asid_zero_cases(device, cases);
   nested_part_cases(device, cases);
   guests_case(device, cases);
   nested_wildcard_cases(device, cases);

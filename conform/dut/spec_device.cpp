@@ -463,6 +463,16 @@ u64 SpecDevice::value_at(u64 pa) const {
 
 Ticket SpecDevice::load(u64 pa) { return answer(value_at(pa)); }
 
+/// Of split-stage ATS: what caches hold of stage 2 may be as old as for any other access.
+spec::Outcome SpecDevice::outcome_by_stage2(const spec::Access& access, const spec::Outcome& now) {
+  if (!caches_.unsupported().empty()) return now;
+  std::vector<spec::Outcome> found;
+  const bool all = caches_.nested().collect_translated(access, found);
+  const auto is_any = [](const spec::Outcome& o) { return o.kind == spec::OutcomeKind::any; };
+  if (!all || found.empty() || std::ranges::any_of(found, is_any)) return now;
+  return found[choices_.choose(spec::ChoiceSite::outcome, static_cast<u32>(found.size()))];
+}
+
 /// Any that the engine of the caches allows.
 std::optional<spec::Outcome> SpecDevice::outcome_of(spec::Access& access) {
   if (access.route == spec::Route::translated) {
@@ -471,7 +481,9 @@ std::optional<spec::Outcome> SpecDevice::outcome_of(spec::Access& access) {
     spec::translated_passes(access.va, caches_.capabilities(),
                             [&](const spec::Outcome& way) { ways.push_back(way); });
     const spec::Outcome& granted = truncates_ ? ways.back() : ways.front();
-    return spec::translated_transaction(memory, state_now(), access, granted);
+    const spec::Outcome now = spec::translated_transaction(memory, state_now(), access, granted);
+    const bool by_stage2 = now.stage2 || now.kind == spec::OutcomeKind::translation;
+    return by_stage2 && !memory.aborted ? outcome_by_stage2(access, now) : now;
   }
   return chosen_outcome(caches_, state_now(), access, is_there, choices_);
 }
@@ -483,7 +495,9 @@ std::vector<spec::FlagUpdate> SpecDevice::updates_of(const spec::Access& access,
   const bool translated = outcome.kind == spec::OutcomeKind::translation;
   if (!translated || caches_.capabilities().httu == 0) return {};
   MemoryNow memory{caches_.memory(), is_there};
-  const spec::FlagUpdates made = spec::flag_updates(memory, state_now(), access);
+  const auto arrival = access.route == spec::Route::translated ? spec::Arrival::translated
+                                                               : spec::Arrival::untranslated;
+  const spec::FlagUpdates made = spec::flag_updates(memory, state_now(), access, arrival);
   if (!made.known) return {};
   const bool as_walked = made.outcome.kind == outcome.kind && made.outcome.pa == outcome.pa;
   if (as_walked && (made.both || made.outcome.same(outcome))) return made.all;
@@ -498,9 +512,14 @@ std::vector<spec::FlagUpdate> SpecDevice::updates_of(const spec::Access& access,
 void SpecDevice::write_flags(const spec::Access& granted) {
   if (caches_.capabilities().httu == 0) return;
   MemoryNow memory{caches_.memory(), is_there};
-  for (const spec::FlagUpdate& one : spec::flag_updates(memory, state_now(), granted, true).all) {
-    caches_.device_store(one.pa, one.to);
-  }
+  const spec::FlagUpdates made =
+      spec::flag_updates(memory, state_now(), granted, spec::Arrival::request);
+  for (const spec::FlagUpdate& one : made.all) caches_.device_store(one.pa, one.to);
+  const bool marks = made.may_be_dirty && !made.endi;
+  if (!marks || choices_.choose(spec::ChoiceSite::outcome, 2) == 0) return;
+  const u64 word = caches_.memory().newest(*made.may_be_dirty).value;
+  const u64 dirty = (word | spec::descriptor_bits::af) ^ spec::descriptor_bits::ap2;
+  caches_.device_store(*made.may_be_dirty, dirty);
 }
 
 /// Into the event queue; where no memory is the abort is told in its place. IHI 0070 7.2.2.
@@ -524,7 +543,9 @@ Ticket SpecDevice::dma(unsigned engine, u64 iova, bool write, DmaAttributes attr
   for (const spec::FlagUpdate& one : updates_of(access, *outcome)) {
     caches_.device_store(one.pa, one.to);
   }
-  caches_.fill_nested(access.sid, access.ssid, access.ssv, access.va);
+  if (access.route != spec::Route::translated) {
+    caches_.fill_nested(access.sid, access.ssid, access.ssv, access.va);
+  }
   return ticket;
 }
 

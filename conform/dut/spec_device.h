@@ -38,6 +38,7 @@ class SpecDevice : public DeviceUnderTest {
   [[nodiscard]] u64 value(Ticket ticket) const override { return answers_[ticket]; }
   [[nodiscard]] DmaSeen seen(Ticket ticket) const override { return seen_[answers_[ticket]]; }
   std::vector<Interrupt> take_interrupts() override { return std::exchange(interrupts_, {}); }
+  spec::Outcome outcome_by_stage2(const spec::Access& access, const spec::Outcome& now);
   Ticket ats_request(unsigned engine, u64 iova, bool write, DmaAttributes attributes) override;
   [[nodiscard]] AtsSeen answered(Ticket ticket) const override {
     return answered_[answers_[ticket]];

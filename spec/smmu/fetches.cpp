@@ -551,7 +551,8 @@ bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
     for (StreamOption& known : options) {
       if (known.kind != option.kind || known.event != option.event || known.any != option.any ||
           known.not_modelled != option.not_modelled || !known.looks_up_like(option) ||
-          known.skips_stage1 != option.skips_stage1 || !(known.input == option.input)) {
+          known.skips_stage1 != option.skips_stage1 || !(known.input == option.input) ||
+          known.split != option.split) {
         continue;
       }
       known.dies = std::max(known.dies, option.dies);
@@ -598,9 +599,9 @@ bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
     option.overrides = stream.overrides;
     option.input = stream.input;
     // Split-stage ATS is on where CR0.ATSCHK is 1.
-    const bool split = split_ats(ste.ste, caps_).value;
-    option.ats = split || full_ats(ste.ste, caps_).value;
-    option.no_ats = split || !option.ats;
+    option.split = stream.stage2 && answers_ipas(ste.ste, caps_, true);
+    option.ats = option.split || full_ats(ste.ste, caps_).value;
+    option.no_ats = option.split || !option.ats;
     if (contextptr_beyond(ste.ste, stream, caps_)) {
       StreamOption illegal = option;
       illegal.kind = SteKind::bad;

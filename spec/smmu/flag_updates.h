@@ -3,6 +3,7 @@
 // D8.5.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "spec/smmu/outcome.h"
@@ -17,6 +18,10 @@ struct FlagUpdate {
   friend bool operator==(const FlagUpdate&, const FlagUpdate&) = default;
 };
 
+/// How it arrives: as an ordinary access, as a request of ATS, or by what such a request was
+/// answered.
+enum class Arrival : u8 { untranslated, request, translated };
+
 /// What is known of an access and its walk.
 struct FlagUpdates {
   bool known = false;           ///< false: of what is open, or not described
@@ -29,6 +34,7 @@ struct FlagUpdates {
   /// writes through them. Those of stage 2 that map tables and CDs become dirty by speculation,
   /// too.
   std::vector<u64> leaves, leaves_of_tables;
+  std::optional<u64> may_be_dirty{};  ///< a leaf that the SMMU may make dirty already
 };
 
 }  // namespace iommucheck::spec

@@ -3,6 +3,7 @@
 // 0070 3.13; DDI 0487 D8.5.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -73,6 +74,20 @@ inline void add(std::vector<FlagUpdate>& all, const FlagUpdate& one) {
   all.push_back(one);
 }
 
+/// Of a request by split-stage ATS: the flags of the page that its answer leads to are set by the
+/// access that is sent, though the SMMU may set them already. IHI 0070 3.13.7.1.
+inline void leave_output(FlagUpdates& result, std::vector<Walk>& stage2) {
+  const auto is_output = [](const Walk& walk) { return walk.input == Stage2Input::transaction; };
+  const auto output = std::ranges::find_if(stage2, is_output);
+  if (output == stage2.end()) return;
+  if (!output->descriptors.empty()) {
+    const u64 leaf = output->descriptors.back().pa;
+    result.leaves.push_back(leaf);
+    if (output->dirties) result.may_be_dirty = leaf;
+  }
+  stage2.erase(output);
+}
+
 /// What the walk sets. AP[2] of stage 1 is the bit that S2AP[1] is of stage 2.
 inline void add(std::vector<FlagUpdate>& all, const Walk& walk, const Updates& updates) {
   const auto as_stored = [&](u64 bits) { return updates.endi ? __builtin_bswap64(bits) : bits; };
@@ -118,20 +133,29 @@ void add_all(FlagUpdates& result, const Recording<Source>& read, const SmmuState
 /// Where an update is due that the walk of the access makes, at each stage: Access flags of the
 /// table descriptors that it follows (HAFT) and of its leaf (HA), and the dirty state of a leaf
 /// that is writable-clean if it writes (HD); below stage 1 also of what maps its tables and CDs,
-/// and of a page into which such a flag is written. `by_ats`: of a request, whose type is what it
-/// is granted. IHI 0070 3.13.5, 3.13.7.1.
+/// and of a page into which such a flag is written. Of a request the type is what it is granted;
+/// a translated access has such a walk by split-stage ATS alone. IHI 0070 3.13.5, 3.13.7.1.
 template <WordSource Source>
 FlagUpdates flag_updates(Source& source, const SmmuState& smmu, const Access& access,
-                         bool by_ats = false) {
+                         Arrival arrival = Arrival::untranslated) {
   flag_updates_detail::Recording<Source> read{source};
   FlagUpdates result;
-  result.outcome = by_ats ? ats_request(read, smmu, access).granted
-                          : untranslated_transaction(read, smmu, access);
+  switch (arrival) {
+    case Arrival::untranslated:
+      result.outcome = untranslated_transaction(read, smmu, access);
+      break;
+    case Arrival::request: result.outcome = ats_request(read, smmu, access).granted; break;
+    case Arrival::translated:
+      result.outcome = translated_transaction(read, smmu, access, {.kind = OutcomeKind::bypass});
+      break;
+  }
   result.words = read.words;
   result.both = read.ste_words != 0 && read.ste.stage1().value && read.ste.stage2().value;
   result.endi = flag_updates_detail::is_big_endian(read, smmu);
   result.known = result.outcome.kind != OutcomeKind::any;
   if (!result.known || result.outcome.kind != OutcomeKind::translation) return result;
+  const bool split = read.ste_words != 0 && split_ats(read.ste, smmu.caps).value;
+  if (arrival == Arrival::request && split) flag_updates_detail::leave_output(result, read.stage2);
   flag_updates_detail::add_all(result, read, smmu);
   return result;
 }

@@ -83,7 +83,7 @@ bool NestedAccesses::reaches(u32 tag, u64 pa) const {
 
 // ---- all that a known user's access may meet ----------------------------------------------------
 
-bool NestedAccesses::collect(const Access& access, std::vector<Outcome>& found) const {
+bool NestedAccesses::collect(const Access& access, bool by_ats, std::vector<Outcome>& found) const {
   const StreamOptions& known = fetches_.ways_of(access.sid, access.ssid, access.ssv);
   if (!known.complete) return false;
   bool contained = false;
@@ -100,27 +100,60 @@ bool NestedAccesses::collect(const Access& access, std::vector<Outcome>& found) 
   if (contained && !fetches_.ste_options(access.sid, stes)) return false;
   for (const Fetches::SteOption& ste : stes) {
     const bool known_one = ste.is_read();
-    if (known_one && ste.decision.kind == SteKind::nested) through_both(access, ste, found);
+    if (known_one && ste.decision.kind == SteKind::nested) through_both(access, ste, by_ats, found);
   }
   const auto any = std::ranges::find(found, OutcomeKind::any, &Outcome::kind);
   if (any != found.end()) found = {Outcome{*any}};
   return lookups_.goes_on();
 }
 
+/// The address is what stage 1 made of another; whatever is known of that, stage 2 decides.
+bool NestedAccesses::collect_translated(const Access& access, std::vector<Outcome>& found) const {
+  Fetches::SteOptions stes;
+  if (!fetches_.ste_options(access.sid, stes)) return false;
+  Access plain = access;  // a PASID says nothing (IDR3.PASIDTT = 0)
+  plain.privileged = plain.ssv = false;
+  if (plain.type == AccessType::execute) plain.type = AccessType::read;
+  for (const Fetches::SteOption& its : stes) {
+    if (!its.is_read() || its.decision.kind != SteKind::nested) continue;
+    if (!answers_ipas(its.ste, caps_, controls_.atschk())) continue;
+    if (select_substream(its.ste, caps_, false, u64{0}).event() != EventType::none) continue;
+    Through through{
+        .access = plain, .ste = its.ste, .way = {.overrides = overrides_of(its.ste, caps_)}};
+    fetches_.add_stage2(access.sid, its, through.way);
+    if (through.way.any) return false;
+    // What is cached of both stages together is for addresses of stage 1.
+    through.way.contained = false;
+    Outcome passed = bypass_outcome(caps_, true, through.way.overrides,
+                                    input_overrides_of(its.ste, caps_), plain);
+    if (passed.kind == OutcomeKind::fault) {
+      add_distinct(found, passed);
+      continue;
+    }
+    passed.pa = access.va;
+    through_its_stage2(through, passed, found);
+  }
+  return lookups_.goes_on();
+}
+
 /// By each CD that memory says or that is told.
-void NestedAccesses::through_both(const Access& access, const Fetches::SteOption& its,
+void NestedAccesses::through_both(const Access& access, const Fetches::SteOption& its, bool by_ats,
                                   std::vector<Outcome>& found) const {
   const Ste<u64>& ste = its.ste;
   const StreamDecision stream = decide_stream(ste, caps_, access.ssv, u64{access.ssid});
   if (stream.event != EventType::none || stream.not_modelled != NotModelled::no) return;
-  StreamOption way{.overrides = stream.overrides};
-  fetches_.add_stage2(access.sid, its, way);
-  if (way.any) return;
+  Through through{.access = access,
+                  .ste = ste,
+                  .way = {.overrides = stream.overrides},
+                  .answers_ipa = by_ats && answers_ipas(ste, caps_, controls_.atschk())};
+  if (by_ats && !through.answers_ipa && !full_ats(ste, caps_)) return;
+  fetches_.add_stage2(access.sid, its, through.way);
+  if (through.way.any) return;
   if (!stream.cd) {
     Outcome passed = bypass_outcome(caps_, true, stream.overrides, stream.input, access);
     if (passed.kind == OutcomeKind::fault) return add_distinct(found, passed);
     passed.pa = access.va;
-    return through_its_stage2(access, way, passed, found);
+    return through_its_stage2(through, passed, found);
   }
   NewestMemory words{memory_};
   const AccessKind kind = effective_access({access.type, access.privileged}, stream.overrides);
@@ -132,7 +165,7 @@ void NestedAccesses::through_both(const Access& access, const Fetches::SteOption
     } else if (context.not_modelled != NotModelled::no) {
       add_distinct(found, unmodelled_outcome(context.not_modelled, rule::CD_AA64));
     } else {
-      through_its_stage1(access, ste, context, way, found);
+      through_its_stage1(through, context, found);
     }
   };
   told_cds_.for_each_of(access.sid, static_cast<u32>(*stream.cd), by);
@@ -146,20 +179,20 @@ void NestedAccesses::through_both(const Access& access, const Fetches::SteOption
 }
 
 /// The walk by memory as it is, and what is told to be cached.
-void NestedAccesses::through_its_stage1(const Access& access, const Ste<u64>& ste,
-                                        const ContextDecision& context, const StreamOption& way,
+void NestedAccesses::through_its_stage1(const Through& by, const ContextDecision& context,
                                         std::vector<Outcome>& found) const {
+  const Access& access = by.access;
   NewestMemory words{memory_};
-  const AccessKind kind = effective_access({access.type, access.privileged}, way.overrides);
+  const AccessKind kind = effective_access({access.type, access.privileged}, by.way.overrides);
   const auto goes_on = [&](const Outcome& passed) {
     if (passed.kind == OutcomeKind::fault) return add_distinct(found, passed);
-    through_its_stage2(access, way, passed, found);
+    through_its_stage2(by, passed, found);
   };
   // A leaf without the right may get its AF all the same, if stage 2 lets it be written.
   for (const bool eager : {false, true}) {
-    Users memory(words, ste, caps_, true, kind);
+    Users memory(words, by.ste, caps_, true, kind);
     if (eager) memory.set_af_of_refused();
-    const Outcome met = translate_stage1(memory, context, way.overrides, access, kind, false);
+    const Outcome met = translate_stage1(memory, context, by.way.overrides, access, kind, false);
     goes_on(met);
     if (met.kind != OutcomeKind::fault || met.rule != rule::S1_PERMISSION) break;
   }
@@ -211,15 +244,15 @@ void NestedAccesses::collect_told(const Tag<u64>& tag, u64 va,
 }
 
 /// `passed`: what stage 1 makes of the access, which is an intermediate address.
-void NestedAccesses::through_its_stage2(const Access& access, const StreamOption& way,
-                                        const Outcome& passed, std::vector<Outcome>& found) const {
-  Access at = access;
+void NestedAccesses::through_its_stage2(const Through& by, const Outcome& passed,
+                                        std::vector<Outcome>& found) const {
+  Access at = by.access;
   at.va = passed.pa;
   std::vector<Candidate> candidates;
-  lookups_.collect(way.tag, at.va, candidates);
+  lookups_.collect(by.way.tag, at.va, candidates);
   std::vector<Outcome> reached;
-  accesses_.outcomes_by(way, at, candidates, true, reached);
-  const Regime<u64>& regime = regimes_[way.regime - 1].regime;
+  accesses_.outcomes_by(by.way, at, candidates, true, reached);
+  const Regime<u64>& regime = regimes_[by.way.regime - 1].regime;
   for (Outcome& outcome : reached) {
     if (outcome.kind == OutcomeKind::translation) {
       const bool fwb = regime.fwb.value;
@@ -232,6 +265,7 @@ void NestedAccesses::through_its_stage2(const Access& access, const StreamOption
         outcome.origin = passed.origin;
         outcome.value = passed.value;
       }
+      if (by.answers_ipa) outcome.pa = passed.pa;
     }
     add_distinct(found, outcome);
   }

@@ -46,8 +46,18 @@ class NestedAccesses {
   /// All that may become of an untranslated access of a user who is known: outcomes(), but `within`
   /// is what stage 1 yields by memory as it is, or by what fill_nested() told and no command has
   /// removed. Adds the distinct ones. False: a bound was hit.
-  bool collect(const Access& access, std::vector<Outcome>& found) const;
-  /// The same, one after the other: visit(const Outcome&).
+  bool collect(const Access& access, std::vector<Outcome>& found) const {
+    return collect(access, false, found);
+  }
+  /// The same of a request by ATS, where that is answered: by split-stage ATS what passes has the
+  /// intermediate address that is sent then.
+  bool collect_answers(const Access& access, std::vector<Outcome>& found) const {
+    return collect(access, true, found);
+  }
+  /// What may become of an access that is sent so, by split-stage ATS: its address is an
+  /// intermediate one.
+  bool collect_translated(const Access& access, std::vector<Outcome>& found) const;
+  /// collect(), one after the other: visit(const Outcome&).
   template <class Visit>
   bool outcomes(const Access& access, Visit&& visit) const {
     std::vector<Outcome> found;
@@ -57,12 +67,20 @@ class NestedAccesses {
   }
 
  private:
+  /// An access, by which STE, and by which stage 2.
+  struct Through {
+    const Access& access;
+    const Ste<u64>& ste;
+    StreamOption way;
+    bool answers_ipa = false;  ///< it is a request, and answered by split-stage ATS
+  };
   [[nodiscard]] SmmuState state() const;
-  void through_both(const Access& access, const Fetches::SteOption& its,
+  bool collect(const Access& access, bool by_ats, std::vector<Outcome>& found) const;
+  void through_both(const Access& access, const Fetches::SteOption& its, bool by_ats,
                     std::vector<Outcome>& found) const;
-  void through_its_stage1(const Access& access, const Ste<u64>& ste, const ContextDecision& context,
-                          const StreamOption& way, std::vector<Outcome>& found) const;
-  void through_its_stage2(const Access& access, const StreamOption& way, const Outcome& passed,
+  void through_its_stage1(const Through& by, const ContextDecision& context,
+                          std::vector<Outcome>& found) const;
+  void through_its_stage2(const Through& by, const Outcome& passed,
                           std::vector<Outcome>& found) const;
   void collect_told(const Tag<u64>& tag, u64 va, std::vector<Candidate>& found) const;
 

@@ -180,6 +180,11 @@ constexpr Flag<W> split_ats(const Ste<W>& ste, const Capabilities& caps) {
   return Flag<W>(caps.ats) & equal(ste.eats(), W(2));
 }
 
+/// A legal STE answers requests by Split-stage ATS. IHI 0070 3.9.1.2, 5.2 (EATS).
+constexpr bool answers_ipas(const Ste<u64>& ste, const Capabilities& caps, bool atschk) {
+  return atschk && ste.stage1() && ste.stage2() && split_ats(ste, caps).value;
+}
+
 /// Bits of word `word` (0..7) that the decoding of this very STE looks at, and through it any
 /// access: two STEs that are equal under their masks behave alike. It asks no ID register, so it
 /// is the union over what devices may have.

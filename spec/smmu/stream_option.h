@@ -22,8 +22,9 @@ struct StreamOption {
   NotModelled not_modelled = NotModelled::no;
   bool disabled = false;  ///< no configuration: SMMUEN is 0, and GBPA makes it `kind`
   Group dies = immortal;
-  bool ats = false;           ///< through an STE that answers ATS requests (EATS = 1)
+  bool ats = false;           ///< through an STE that answers ATS requests
   bool no_ats = false;        ///< through one that does not
+  bool split = false;         ///< through one that does by split-stage ATS: both, by CR0.ATSCHK
   bool skips_stage1 = false;  ///< kind is bypass by S1DSS, not by the STE's Config
   /// kind is nested, regime and tag are of its stage 2: whatever its stage 1 yields, which is
   /// not looked at, is an address there.

@@ -86,10 +86,7 @@ std::optional<Outcome> refused_translated(const Ste<u64>& ste, const Capabilitie
   if (legal.kind == SteKind::bad) {
     return translated_error(fault_outcome(EventType::c_bad_ste, legal.rule), rec_cfg_ats);
   }
-  if (legal.kind == SteKind::nested && split_ats(ste, caps)) {
-    return Outcome{.kind = OutcomeKind::any, .rule = rule::STE_EATS};
-  }
-  if (!full_ats(ste, caps)) {
+  if (!full_ats(ste, caps) && !answers_ipas(ste, caps, true)) {
     const AccessKind seen{access.type, access.privileged};
     return fault_outcome(EventType::f_transl_forbidden, rule::STE_EATS, seen);
   }

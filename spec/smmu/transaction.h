@@ -6,6 +6,9 @@
 //   ats_request()                an ATS Translation Request, 3.9.1.2
 //   translated_transaction()     what a device sends by such an answer, 3.9.1.3
 //
+// By split-stage ATS (STE.EATS = 2) the answer is what stage 1 yields, with what both stages
+// permit, and stage 2 translates that when it is sent. 13.6.3, 13.6.5.
+//
 // Words come from a source that gives one value for each: over newest memory this is an SMMU
 // without caches. The engine (caches.h) asks the same of all words that an SMMU may see; what
 // decides about one STE, one CD, one descriptor is here or below, and the engine calls it. A
@@ -175,6 +178,8 @@ class Intermediate {
   /// AArch64.S1Translate). By default it does not.
   bool update_refused(u64 address) { return !sets_af_of_refused_ || update(address); }
   void set_af_of_refused() { sets_af_of_refused_ = true; }
+  /// Of what passes finish() yields the address that stage 2 was asked for.
+  void answer_ipa() { answers_ipa_ = true; }
 
   /// Stage 1 lets the transaction pass: `dirties`, its leaf becomes dirty. For sources that ask.
   void stage1_passed(bool dirties) {
@@ -204,6 +209,7 @@ class Intermediate {
     // What stage 1 says of it stays.
     if (passed.kind == OutcomeKind::translation) reached.attr = passed.attr;
     reached.dirty |= passed.dirty;
+    if (answers_ipa_) reached.pa = passed.pa;
     return reached;
   }
 
@@ -255,6 +261,7 @@ class Intermediate {
   AccessKind seen_;
   std::optional<Outcome> refused_{};
   bool sets_af_of_refused_ = false;
+  bool answers_ipa_ = false;
   u64 page_ = 0;
 };
 
@@ -337,6 +344,7 @@ Outcome through_ste(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
       effective_access(by_ats ? ats_access(incoming, access.ssv) : incoming, stream.overrides);
   Intermediate<Source> memory(source, ste, smmu.caps, stream.stage2, kind);
   if (smmu.sets_af_of_refused) memory.set_af_of_refused();
+  if (by_ats && split_ats(ste, smmu.caps)) memory.answer_ipa();
   if (!stream.cd) {
     const bool is_ipa = stream.skips_stage1 || stream.stage2;
     Outcome passed = bypass_outcome(smmu.caps, is_ipa, stream.overrides, stream.input, access);
@@ -380,17 +388,32 @@ AtsCompletion ats_request(Source& source, const SmmuState& smmu, const Access& a
   if (!ste) return ats_completion(ste.error(), smmu);
   const SteKind kind = decode_ste(*ste, smmu.caps).kind;
   if (kind == SteKind::abort) return unsupported(EventType::none);
-  // Split-stage ATS answers with an IPA, which is not described; with ATSCHK = 0 it is off.
-  if (kind == SteKind::nested && smmu.atschk && split_ats(*ste, smmu.caps)) {
-    return {.granted = {.kind = OutcomeKind::any, .rule = rule::STE_EATS}};
-  }
-  if (kind != SteKind::bad && !full_ats(*ste, smmu.caps)) {
+  const bool answers = full_ats(*ste, smmu.caps) || answers_ipas(*ste, smmu.caps, smmu.atschk);
+  if (kind != SteKind::bad && !answers) {
     return unsupported(EventType::f_bad_ats_treq);
   }
   return ats_completion(through_ste(source, smmu, *ste, access, true), smmu);
 }
 
-/// `granted` is what the device got for the address.
+/// A translated access of split-stage ATS: its address is an intermediate one, and no PASID of it
+/// says anything (IDR3.PASIDTT = 0). IHI 0070 3.9.1.3, 13.7.
+template <WordSource Source>
+Outcome translated_by_stage2(Source& source, const SmmuState& smmu, const Ste<u64>& ste,
+                             const Access& access) {
+  Access plain = access;
+  plain.privileged = plain.ssv = false;
+  if (plain.type == AccessType::execute) plain.type = AccessType::read;
+  const Overrides overrides = overrides_of(ste, smmu.caps);
+  const AccessKind kind = effective_access({plain.type, plain.privileged}, overrides);
+  Outcome passed =
+      bypass_outcome(smmu.caps, true, overrides, input_overrides_of(ste, smmu.caps), plain);
+  if (passed.kind != OutcomeKind::bypass) return passed;
+  passed.pa = access.va;
+  Intermediate<Source> memory(source, ste, smmu.caps, true, kind);
+  return memory.finish(passed, kind, false);
+}
+
+/// `granted` is what the device got for the address, and becomes of it by full ATS.
 template <WordSource Source>
 Outcome translated_transaction(Source& source, const SmmuState& smmu, const Access& access,
                                const Outcome& granted) {
@@ -399,7 +422,12 @@ Outcome translated_transaction(Source& source, const SmmuState& smmu, const Acce
   if (!smmu.atschk) return granted;
   const auto ste = find_ste(source, smmu.streams, access.sid);
   if (!ste) return translated_error(ste.error(), smmu.rec_cfg_ats);
-  return refused_translated(*ste, smmu.caps, access, smmu.rec_cfg_ats).value_or(granted);
+  const auto refused = refused_translated(*ste, smmu.caps, access, smmu.rec_cfg_ats);
+  if (refused || !split_ats(*ste, smmu.caps)) return refused.value_or(granted);
+  if (stage2_undescribed(*ste, smmu.caps)) {
+    return unmodelled_outcome(NotModelled::stage2, rule::STE_EATS);
+  }
+  return translated_by_stage2(source, smmu, *ste, access);
 }
 
 }  // namespace iommucheck::spec

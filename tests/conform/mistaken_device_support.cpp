@@ -178,6 +178,11 @@ bool MistakenDevice::translates_itself() const {
 }
 
 std::optional<spec::Outcome> MistakenDevice::outcome_of(spec::Access& access) {
+  if (mistake_.translated && access.route == spec::Route::translated) {
+    std::optional<spec::Outcome> outcome = SpecDevice::outcome_of(access);
+    if (outcome && state_now().smmuen) mistake_.translated(access, *outcome);
+    return outcome;
+  }
   const bool itself = translates_itself() || mistake_.tlb;
   if (!itself || access.route == spec::Route::translated || !state_now().smmuen) {
     return SpecDevice::outcome_of(access);
@@ -211,7 +216,8 @@ bool MistakenDevice::hits(const Entry& entry, u64 asid, u64 va) const {
   const TlbMistake& wrong = *mistake_.tlb;
   if (!entry.global && ((entry.asid ^ asid) & wrong.asid_bits) != 0) return false;
   const unsigned last = wrong.forgets_ttb ? 38 : 63;
-  return ((canonical(va) ^ entry.first) & mask(last, entry.bytes_lg2)) == 0;
+  const u64 at = wrong.keeps_tags ? va : canonical(va);
+  return ((at ^ entry.first) & mask(last, entry.bytes_lg2)) == 0;
 }
 
 /// Configuration is read each time; translations of whole walks are kept.
@@ -264,7 +270,8 @@ spec::Outcome MistakenDevice::through_tlb(const spec::Access& access) {
       fresh.bytes_lg2 += spec::contiguous_lg2(found->granule, found->level);
       fresh.leaf.output = align_down(fresh.leaf.output, fresh.bytes_lg2);
     }
-    fresh.first = align_down(canonical(access.va), fresh.bytes_lg2);
+    const u64 at = mistake_.tlb->keeps_tags ? access.va : canonical(access.va);
+    fresh.first = align_down(at, fresh.bytes_lg2);
     tlb_.push_back(fresh);
   }
   return plain();
@@ -292,6 +299,7 @@ bool MistakenDevice::covers(const spec::Command& command, const Entry& entry) co
   if (wrong.upper_half_stays && bit(entry.first, 55)) return false;
   const u64 begin = canonical(command.address);
   const u64 bytes = page * ((command.num + 1) << command.scale);
+  if (wrong.ranges_cover && command.tg != 0) return entry.first - begin < bytes;
   const bool by_first = (wrong.contiguous_first && entry.leaf.contiguous.value) ||
                         (wrong.blocks_by_first && entry.leaf.level < spec::last_level);
   return entry.first - begin < bytes ||

@@ -36,6 +36,8 @@ struct TlbMistake {
   bool upper_half_stays = false;  ///< addresses of TTB1 match no command
   bool forgets_ttb = false;       ///< TTB0 and TTB1 share their entries
   bool blocks_by_first = false;   ///< a block goes only with an address in its first page
+  bool keeps_tags = false;        ///< an entry is for the address with its top byte (TBI)
+  bool ranges_cover = false;      ///< what begins before a range stays
 };
 
 /// Each hook is there or not. What none changes is as the specification has it.
@@ -56,6 +58,8 @@ struct Mistake {
   std::function<void(Context&, spec::Access&, spec::Outcome&)>
       outcome{};  ///< as it ends and is recorded
   std::function<void(spec::Access&)> request{};
+  /// What says that it is translated, as it ends.
+  std::function<void(const spec::Access&, spec::Outcome&)> translated{};
   std::function<void(DmaSeen&)> seen{};
   std::function<void(trace::EventRecord&)> record{};
   std::function<void(spec::Command&)> command{};

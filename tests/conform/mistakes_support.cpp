@@ -429,6 +429,12 @@ std::vector<Mistake> of_tlb() {
   add("what TTB1 maps goes with no address", "4.4.1", rule::TLBI_TAGS, "sequence: a leaf of TTB1*",
       {.upper_half_stays = true});
   all.back().kinds = 4;
+  add("entries are for addresses with their tags", "3.4.1", rule::TLBI_TAGS,
+      "sequence: a leaf by an address with a tag*", {.keeps_tags = true});
+  all.back().kinds = 12;
+  add("a range inside of a block leaves it", "4.4.1.1", rule::TLBI_RANGE,
+      "sequence: a leaf at level 2*", {.ranges_cover = true});
+  all.back().kinds = 4;
   add("both halves share entries", "5.4", rule::TRANSLATION_RESULT, "sequence: a leaf of TTB1*",
       {.forgets_ttb = true});
   return all;
@@ -488,6 +494,70 @@ std::vector<Mistake> of_ats() {
                  .only = "ats: requests*",
                  .kinds = 5,
                  .request = [](spec::Access& a) { a.ssv = true; }});
+  return all;
+}
+
+// ---- split-stage ATS ----------------------------------------------------------------------------
+
+void with_split_ats(spec::Capabilities& caps) {
+  caps.ats = caps.s1p = caps.s2p = caps.gran4k = true;
+  caps.ns1ats = false;
+}
+
+std::vector<Mistake> of_split_ats() {
+  using spec::OutcomeKind;
+  std::vector<Mistake> all;
+  all.push_back({.name = "split-stage ATS answers with physical addresses",
+                 .section = "13.6.3",
+                 .rule = rule::STE_EATS,
+                 .only = "ats: split-stage*",
+                 .claims = with_split_ats,
+                 .fetch = [](MistakeContext& /*its*/, spec::Structure kind, u64 pa, u64 word) {
+                   const bool eats = kind == spec::Structure::ste && pa % 64 == 8;
+                   return eats && bits(word, 29, 28) == 2 ? with_bits(word, 29, 28, 1) : word;
+                 }});
+  all.push_back({.name = "split-stage ATS is on where ATSCHK = 0",
+                 .section = "3.9.1.2",
+                 .rule = rule::STE_EATS,
+                 .only = "ats: split-stage, ATSCHK*",
+                 .claims = with_split_ats,
+                 .state = [](spec::SmmuState& state) { state.atschk = true; }});
+  all.push_back({.name = "stage 2 is not asked for what split-stage ATS answered",
+                 .section = "3.9.1.3",
+                 .rule = rule::STE_EATS,
+                 .only = "ats: split-stage*",
+                 .kinds = 4,
+                 .claims = with_split_ats,
+                 .translated = [](const spec::Access& access, spec::Outcome& outcome) {
+                   const bool by_stage2 =
+                       outcome.stage2 || outcome.kind == OutcomeKind::translation;
+                   if (!by_stage2) return;
+                   outcome = {.kind = OutcomeKind::bypass, .pa = access.va};
+                 }});
+  all.push_back({.name = "faults of what split-stage ATS answered are not recorded",
+                 .section = "3.9.1.3",
+                 .rule = rule::EVENT_LOST,
+                 .only = "ats: split-stage*",
+                 .kinds = 4,
+                 .claims = with_split_ats,
+                 .translated = [](const spec::Access& /*access*/, spec::Outcome& outcome) {
+                   if (outcome.stage2) outcome = {.kind = OutcomeKind::abort};
+                 }});
+  all.push_back({.name = "what split-stage ATS answered marks no page of stage 2",
+                 .section = "3.13.7.1",
+                 .rule = rule::FLAG_UPDATES,
+                 .only = "flags: both stages, *, split-stage ATS*",
+                 .kinds = 4,
+                 .claims =
+                     [](spec::Capabilities& caps) {
+                       with_split_ats(caps);
+                       caps.httu = 2;
+                     },
+                 .flags =
+                     [](MistakeContext& /*its*/, const spec::Access& access,
+                        const spec::Outcome& /*outcome*/, std::vector<spec::FlagUpdate>& made) {
+                       if (access.route == spec::Route::translated) made.clear();
+                     }});
   return all;
 }
 
@@ -657,10 +727,11 @@ const std::vector<Mistake>& all_mistakes() {
   using namespace mistakes_support;
   static const std::vector<Mistake> all = [] {
     std::vector<Mistake> list;
-    for (auto part : {of_event_queue(), of_control(), of_command_errors(), of_invalidations(),
-                      of_prefetches(), of_configuration(), of_attributes(), of_events(),
-                      of_records(), of_tlb(), of_ats(), of_page_records(), of_page_overflows(),
-                      of_page_responses(), mistakes_of_stage2(), mistakes_of_flags()}) {
+    for (auto part :
+         {of_event_queue(), of_control(), of_command_errors(), of_invalidations(), of_prefetches(),
+          of_configuration(), of_attributes(), of_events(), of_records(), of_tlb(), of_ats(),
+          of_split_ats(), of_page_records(), of_page_overflows(), of_page_responses(),
+          mistakes_of_stage2(), mistakes_of_flags()}) {
       std::ranges::move(part, std::back_inserter(list));
     }
     return list;

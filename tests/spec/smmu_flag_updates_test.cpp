@@ -66,16 +66,16 @@ class FlagsOfBoth : public testing::Test {
     std::map<u64, u64>& words;
     std::optional<u64> read(Structure, u64 pa) { return words[pa]; }
   };
-  FlagUpdates updates(AccessType type, bool by_ats = false) {
+  FlagUpdates updates(AccessType type, Arrival arrival = Arrival::untranslated) {
     Source source{words_};
-    Access access{.sid = sid, .type = type, .va = va};
-    if (by_ats) access.route = Route::translated;
-    return flag_updates(source, state_, access, by_ats);
+    Access access{.sid = sid, .type = type, .va = arrival == Arrival::translated ? data : va};
+    if (arrival != Arrival::untranslated) access.route = Route::translated;
+    return flag_updates(source, state_, access, arrival);
   }
   /// What is written, by address.
-  std::map<u64, u64> written(AccessType type, bool by_ats = false) {
+  std::map<u64, u64> written(AccessType type, Arrival arrival = Arrival::untranslated) {
     std::map<u64, u64> all;
-    for (const FlagUpdate& one : updates(type, by_ats).all) {
+    for (const FlagUpdate& one : updates(type, arrival).all) {
       EXPECT_EQ(one.from, words_[one.pa]);
       EXPECT_TRUE(all.emplace(one.pa, one.to).second) << "a word stands twice";
     }
@@ -133,10 +133,30 @@ TEST_F(FlagsOfBoth, AFlagMakesThePageOfItsTableDirty) {
 
 TEST_F(FlagsOfBoth, ARequestWritesWhatTheRightThatItIsGrantedNeeds) {
   words_[leaf1] = (page1 & ~af) | dbm | write;
-  EXPECT_EQ(written(AccessType::read, true), (Words{{leaf1, page1 | dbm | write}}));
-  EXPECT_EQ(written(AccessType::write, true), (Words{{leaf1, page1 | dbm}}));
+  EXPECT_EQ(written(AccessType::read, Arrival::request), (Words{{leaf1, page1 | dbm | write}}));
+  EXPECT_EQ(written(AccessType::write, Arrival::request), (Words{{leaf1, page1 | dbm}}));
   words_[leaf1] = (page1 & ~af) | write;  // read-only
-  EXPECT_EQ(written(AccessType::write, true), Words{});
+  EXPECT_EQ(written(AccessType::write, Arrival::request), Words{});
+}
+
+/// Split-stage ATS: the request marks stage 1, and what is sent the page that it leads to, which
+/// the request may mark already. 3.13.7.1.
+TEST_F(FlagsOfBoth, WhatSplitStageAtsSendsMarksItsPage) {
+  state_.atschk = true;
+  words_[0x1000 + 64 * sid + 8] ^= u64{3} << 28;  // EATS = 2
+  words_[leaf1] = (page1 & ~af) | dbm | write;
+  const u64 clean = (words_[leaf2(data)] | dbm) & ~write & ~af;
+  words_[leaf2(data)] = clean;
+  EXPECT_EQ(written(AccessType::write, Arrival::request), (Words{{leaf1, page1 | dbm}}));
+  EXPECT_EQ(updates(AccessType::write, Arrival::request).may_be_dirty, leaf2(data));
+  EXPECT_EQ(updates(AccessType::read, Arrival::request).may_be_dirty, std::nullopt);
+  EXPECT_EQ(updates(AccessType::read, Arrival::request).leaves.front(), leaf2(data));
+  EXPECT_EQ(written(AccessType::read, Arrival::translated), (Words{{leaf2(data), clean | af}}));
+  EXPECT_EQ(written(AccessType::write, Arrival::translated),
+            (Words{{leaf2(data), clean | af | write}}));
+  state_.atschk = false;
+  EXPECT_EQ(written(AccessType::write, Arrival::request), Words{});
+  EXPECT_EQ(written(AccessType::write, Arrival::translated), Words{});
 }
 
 TEST_F(FlagsOfBoth, OfBigEndianTablesTheBytesAreTurned) {

@@ -349,18 +349,55 @@ TEST_F(Nested, FlagsOfTableDescriptorsAreWrittenToo) {
                leaf_of(tables));
 }
 
-/// Split-stage ATS is not described, and with ATSCHK = 0 it is off. 3.9.1.2, 5.2.
-TEST_F(Nested, SplitStageAts) {
+/// The answer is an intermediate address, with what both stages permit; with ATSCHK = 0 it is off.
+/// 3.9.1.2, 5.2 (EATS), 13.6.3.
+TEST_F(Nested, SplitStageAtsAnswersWithIpas) {
   state_.caps.ats = true;
   ste_.dw[1] |= u64{2} << 28;  // EATS
   EXPECT_EQ(request(access(va)).status, AtsStatus::unsupported_request);
   EXPECT_EQ(request(access(va)).event, EventType::f_bad_ats_treq);
   state_.atschk = true;
-  EXPECT_EQ(request(access(va)).granted.kind, OutcomeKind::any);
+  EXPECT_EQ(request(access(va)).granted.pa, data);
   EXPECT_EQ(request(access(va)).event, EventType::none);
-  Source source{words_};
-  const Outcome granted{.kind = OutcomeKind::translation, .pa = data};
-  EXPECT_EQ(translated_transaction(source, state_, access(data), granted).kind, OutcomeKind::any);
+  map(data, page & ~u64{0x80});
+  EXPECT_EQ(request(access(va)).granted.pa, data);
+  EXPECT_EQ(request(access(va, AccessType::write)).granted.kind, OutcomeKind::denied);
+  EXPECT_EQ(request(access(va, AccessType::write)).status, AtsStatus::success);
+  map(data, 0);
+  EXPECT_EQ(request(access(va)).granted.kind, OutcomeKind::denied);
+}
+
+/// It is sent, and stage 2 translates it; faults are recorded as those of other accesses. 3.9.1.3.
+TEST_F(Nested, SplitStageAtsSendsIpas) {
+  state_.caps.ats = state_.atschk = true;
+  ste_.dw[1] |= u64{2} << 28;
+  const auto sent = [&](u64 ipa, AccessType type = AccessType::read) {
+    put(0x1000 + 64 * sid, ste_.dw);
+    Source source{words_};
+    return translated_transaction(source, state_, access(ipa, type), {.kind = OutcomeKind::bypass});
+  };
+  EXPECT_EQ(sent(data + 8).pa, far + data + 8);
+  EXPECT_EQ(sent(data + 8).kind, OutcomeKind::translation);
+  map(data, page & ~u64{0x80});
+  EXPECT_EQ(sent(data).pa, far + data);
+  expect_fault(sent(data, AccessType::write), EventType::f_permission, Stage2Input::transaction,
+               data, leaf_of(data));
+  map(data, 0);
+  expect_fault(sent(data), EventType::f_translation, Stage2Input::transaction, data, leaf_of(data));
+  const Outcome beyond = sent(u64{1} << ias_lg2(state_.caps));
+  EXPECT_EQ(event_name(beyond.event), event_name(EventType::f_addr_size));
+  EXPECT_FALSE(beyond.stage2);
+}
+
+/// What S1DSS lets past stage 1 is answered with itself. 13.6.5.
+TEST_F(Nested, SplitStageAtsPastStage1) {
+  state_.caps.ats = state_.atschk = true;
+  ste_.dw[0] = with_bits(ste_.dw[0], 63, 59, 1);
+  ste_.dw[1] |= u64{2} << 28 | 1;
+  EXPECT_EQ(request(access(data)).granted.pa, data);
+  map(data, page & ~u64{0x80});
+  EXPECT_EQ(request(access(data)).granted.pa, data);
+  EXPECT_EQ(request(access(data, AccessType::write)).granted.kind, OutcomeKind::denied);
 }
 
 /// What ATS grants is what both stages grant; execution needs reading. 13.7.1.

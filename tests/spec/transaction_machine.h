@@ -277,7 +277,9 @@ Outcome whole_transaction(Source& source, const SmmuState& state, const Access& 
   const AtsCompletion completion = ats_request(source, state, access);
   const OutcomeKind kind = completion.granted.kind;
   if (kind == OutcomeKind::denied || kind == OutcomeKind::any) return completion.granted;
-  return translated_transaction(source, state, access, completion.granted);
+  Access sent = access;
+  sent.va = completion.granted.pa;
+  return translated_transaction(source, state, sent, completion.granted);
 }
 
 }  // namespace iommucheck::spec
