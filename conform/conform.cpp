@@ -143,7 +143,7 @@ class Conform {
   }
   bool stopped() {
     if (options_.stop && options_.stop()) result_.stopped = true;
-    if (dying_seconds_ >= dying_run_seconds) result_.stopped = true;
+    if (dying_seconds_ >= dying_run_seconds) result_.stopped = result_.kept_dying = true;
     return result_.stopped;
   }
   /// Whether random case number `n`, from 0, is run yet.
@@ -619,6 +619,7 @@ class Conform {
     result_.any = numbers.any;
     result_.undetermined = numbers.undetermined;
     result_.gave_up = tally_.gave_up;
+    counts_.all_directed = options_.only.empty() && !result_.stopped && result_.directed != 0;
     result_.rules = device_rule_counts(tally_, counts_, spec::parse_capabilities(identity_.id));
     if (known_.id) {
       result_.changed_registers = changed_registers(identity_.id, *known_.id);
@@ -766,7 +767,11 @@ RunEnd end_of(const ConformResult& result) {
   const auto is_new = [](const FoundDivergence& found) { return found.known_id.empty(); };
   if (!result.vanished.empty() || std::ranges::any_of(result.divergences, is_new)) end.found();
   if (result.stopped) {
-    end.undecided(fmt::format("stopped after {} cases", cases_of(result)));
+    std::string why = fmt::format("stopped after {} cases", cases_of(result));
+    if (result.kept_dying) {
+      why += fmt::format(": a device that dies was started anew for {} s", dying_run_seconds);
+    }
+    end.undecided(why);
   }
   if (!result.not_reproduced.empty()) {
     end.undecided(

@@ -91,6 +91,7 @@ struct ConformResult {
   std::string bound_at{};  ///< the first of them, and which bound
   double seconds = 0;
   bool stopped = false;
+  bool kept_dying = false;  ///< that is why
   std::vector<RuleCount> rules;
   std::vector<FoundDivergence> divergences;
   /// What was seen and did not show again in its case alone: device or harness is not

@@ -102,8 +102,9 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
   }
 }
 
-std::string_view not_exercised(Rule rule) {
+std::string_view not_exercised(Rule rule, bool all_directed) {
   if (const auto why = spec::not_modelled(rule); !why.empty()) return why;
+  if (!all_directed) return "not all directed cases were run";
   if (is_of_stage_2(rule)) return "no case of stage 2 has this field";
   switch (rule) {
     case rule::STE_FETCH:
@@ -164,7 +165,7 @@ std::vector<RuleCount> device_rule_counts(const JudgeTally& tally, const CaseCou
       count.why = cases.named[i] == asked ? "no case that asks for it could be judged whole"
                                           : "each time another outcome was allowed as well";
     } else if (count.verdict == RuleVerdict::not_exercised) {
-      count.why = not_exercised(info.rule);
+      count.why = not_exercised(info.rule, cases.all_directed);
     }
     counts.push_back(std::move(count));
   }

@@ -14,6 +14,7 @@ namespace iommucheck::oracle {
 /// By number of the rule, over a run.
 struct CaseCounts {
   u64 cases = 0;
+  bool all_directed = true;                     ///< those of the device were run to the last one
   std::array<u64, spec::rule_numbers> named{};  ///< cases that ask for it by name
   std::array<u64, spec::rule_numbers>
       decided{};  ///< of these, ones in which everything could be judged

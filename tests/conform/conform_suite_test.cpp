@@ -33,6 +33,16 @@ RuleCount count_of(const std::vector<RuleCount>& rules, Rule rule) {
 
 // ---- five verdicts ------------------------------------------------------------------------------
 
+/// Of some of the cases alone nothing is said of what the device cannot do.
+TEST(ConformVerdicts, WhoRanSomeCasesIsToldThat) {
+  const spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
+  CaseCounts counts;
+  const auto why = [&] { return count_of(device_rule_counts({}, counts, caps), rule::CD_TSZ).why; };
+  EXPECT_EQ(why(), "no case came to a point where it could have been broken");
+  counts.all_directed = false;
+  EXPECT_EQ(why(), "not all directed cases were run");
+}
+
 TEST(ConformVerdicts, ARuleHoldsOnlyWhereItsCaseWasJudgedWhole) {
   const spec::Capabilities caps = spec::parse_capabilities(spec_device_id());
   const auto i = spec::number_of(rule::CD_TSZ);
