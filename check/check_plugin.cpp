@@ -236,7 +236,9 @@ class Supervisor {
   void name_trace(Violation& violation, const Recording& recording) const;
   void describe_death(Violation& violation, const Recording& recording) const;
   void take_found_before(const Recording& recording, const Violation& death);
-  void add_found_before(Violation violation);
+  void add_found_before(const Violation& violation);
+  [[nodiscard]] bool is_told(const Finding& finding) const;
+  void tell(const Violation& violation);
   std::vector<Sequence> with_others(const Sequence& last, u64 number, u64 count);
   std::vector<Sequence> fewest_others(const Sequence& last, u64 number,
                                       const std::function<bool(std::span<const Sequence>)>& shows);
@@ -430,18 +432,24 @@ void Supervisor::take_found_before(const Recording& recording, const Violation& 
   }
 }
 
-void Supervisor::add_found_before(Violation violation) {
+void Supervisor::add_found_before(const Violation& violation) {
   if (const auto entry = excuse_of(options_, violation)) {
     ++report_.counter(slot_excused + *entry);
     return;
   }
   ++broken(report_, violation.rule);
-  const u64 key = key_of(violation);
+  if (!is_told(violation)) tell(violation);
+}
+
+/// Before this run, or by a worker of it.
+bool Supervisor::is_told(const Finding& finding) const {
+  const u64 key = key_of(finding);
   const std::vector<u64> told = told_by(report_);
-  if (std::ranges::find(options_.told, key) != options_.told.end() ||
-      std::ranges::find(told, key) != told.end()) {
-    return;
-  }
+  return std::ranges::find(options_.told, key) != options_.told.end() ||
+         std::ranges::find(told, key) != told.end();
+}
+
+void Supervisor::tell(const Violation& violation) {
   report_.add_finding(encode(violation));
   ++report_.counter(slot_findings);
 }
@@ -692,17 +700,13 @@ bool Supervisor::died(const Outcome& outcome) {
     if (phase == Campaign::Phase::running) leave_without_verdict(sequence, running.number);
   } else {
     ++broken(report_, rule);
-    const u64 key = key_of(finding);
-    const std::vector<u64> told = told_by(report_);
-    if (std::ranges::find(options_.told, key) == options_.told.end() &&
-        std::ranges::find(told, key) == told.end()) {
+    if (!is_told(finding)) {
       const Violation death = violation_of_death(outcome, std::move(finding), std::move(sequence));
-      report_.add_finding(encode(death));
-      ++report_.counter(slot_findings);
+      tell(death);
       for (Violation& one : std::exchange(before_, {})) {
         one.trace_path = death.trace_path;
         one.again = death.again;
-        add_found_before(std::move(one));
+        add_found_before(one);
       }
     }
   }

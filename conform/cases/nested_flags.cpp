@@ -175,34 +175,25 @@ void block_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned
   cases.push_back(b.take());
 }
 
-/// Both stages: what is granted is accessed, and dirty where writing is granted.
+/// Both stages: what is granted is accessed, and dirty where writing is granted. By split-stage ATS
+/// the page of stage 2 is marked by the access that is sent, if the request has not done it. IHI
+/// 0070 3.13.7.1.
 void nested_requests(const DeviceIdentity& device, std::vector<Case>& cases, unsigned one,
-                     unsigned two, bool writes) {
-  FlaggedGuest f(device,
-                 fmt::format("both stages, {} over {}, requests of ATS for {}", level_names[one],
-                             level_names[two], writes ? "writing" : "reading"));
+                     unsigned two, bool split, bool writes) {
+  FlaggedGuest f(
+      device,
+      fmt::format("both stages, {} over {}, {} for {}", level_names[one], level_names[two],
+                  split ? "split-stage ATS" : "requests of ATS", writes ? "writing" : "reading"));
   f.map_tables({});
-  f.enable(one, two, 1);
+  f.enable(one, two, split ? 2 : 1);
   for (u64 i = 0; i < page_count; ++i) f.b.request(FlaggedGuest::at(i), writes);
   look_behind_sync(f.b, f.places);
-  cases.push_back(f.b.take());
-}
-
-/// By split-stage ATS: the page of stage 2 is marked by the access that is sent, if the request has
-/// not done it. IHI 0070 3.13.7.1.
-void split_requests(const DeviceIdentity& device, std::vector<Case>& cases, unsigned one,
-                    unsigned two, bool writes) {
-  FlaggedGuest f(device,
-                 fmt::format("both stages, {} over {}, split-stage ATS for {}", level_names[one],
-                             level_names[two], writes ? "writing" : "reading"));
-  f.map_tables({});
-  f.enable(one, two, 2);
-  for (u64 i = 0; i < page_count; ++i) f.b.request(FlaggedGuest::at(i), writes);
-  look_behind_sync(f.b, f.places);
-  for (u64 i = 0; i < page_count; ++i) {
-    f.b.access(GuestTables::data_ipa + 0x1000 * i + 4, writes, 0, {.translated = true});
+  if (split) {
+    for (u64 i = 0; i < page_count; ++i) {
+      f.b.access(GuestTables::data_ipa + 0x1000 * i + 4, writes, 0, {.translated = true});
+    }
+    look_behind_sync(f.b, f.places);
   }
-  look_behind_sync(f.b, f.places);
   cases.push_back(f.b.take());
 }
 
@@ -256,8 +247,8 @@ void nested_flag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       for (const bool writes : {false, true}) {
         pair_case(device, cases, one, two, writes);
         if (!requests) continue;
-        nested_requests(device, cases, one, two, writes);
-        if (!caps.ns1ats) split_requests(device, cases, one, two, writes);
+        nested_requests(device, cases, one, two, false, writes);
+        if (!caps.ns1ats) nested_requests(device, cases, one, two, true, writes);
       }
       if (one != 0) forbidden_case(device, cases, one, two);
       block_case(device, cases, one, two);
