@@ -229,7 +229,7 @@ Expected<void> read_arguments(const iommucheck_arguments& head, trace::CallArgum
   }
   StructReader reader(&head + 1, head.size - trace::c_arguments_head_bytes, head.known,
                       trace::info(call).name);
-  std::visit([&](auto& arguments) { for_each_field(arguments, reader); }, call);
+  trace::visit([&](auto& arguments) { for_each_field(arguments, reader); }, call);
   reader.end();
   if (!reader.good()) return refuse(reader.take_error());
   return {};
@@ -253,7 +253,7 @@ Expected<trace::Event> read_struct(const iommucheck_event& head) {
   event.payload.make(head.kind);
   StructReader reader(&head + 1, head.size - trace::c_head_bytes,
                       head.known & ~trace::c_known_origin, trace::info(kind).name);
-  std::visit([&](auto& payload) { for_each_field(payload, reader); }, event.payload);
+  trace::visit([&](auto& payload) { for_each_field(payload, reader); }, event.payload);
   reader.end();
   if (!reader.good()) return refuse(reader.take_error());
   if (auto* call = std::get_if<trace::Call>(&event.payload)) {

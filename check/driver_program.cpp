@@ -192,8 +192,8 @@ class Writer {
         std::holds_alternative<trace::Release>(event.payload)) {
       return cannot("a process is bound, whose address space is not in the trace");
     }
-    std::visit([&](const auto& payload) { take(payload, event.agent == driver_agent); },
-               event.payload);
+    trace::visit([&](const auto& payload) { take(payload, event.agent == driver_agent); },
+                 event.payload);
     return {};
   }
 

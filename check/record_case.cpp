@@ -17,7 +17,7 @@ namespace {
 
 /// Of any event that has one.
 std::optional<u64> instruction_of(const trace::Event& event) {
-  return std::visit(
+  return trace::visit(
       []<class Payload>(const Payload& payload) -> std::optional<u64> {
         if constexpr (requires { payload.pc; }) return payload.pc;
         return std::nullopt;

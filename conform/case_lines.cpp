@@ -69,7 +69,7 @@ class Lines {
   explicit Lines(const QueueLayout& queues) : queues_(queues) {}
 
   void add(const trace::Event& event) {
-    std::visit([this](const auto& payload) { take(payload); }, event.payload);
+    trace::visit([this](const auto& payload) { take(payload); }, event.payload);
   }
   std::vector<CaseLine> all() { return std::move(all_); }
 

@@ -76,7 +76,7 @@ u64 CallSite::instruction() const {
 
 trace::Event placed(trace::Event event, u64 instruction) {
   if (instruction == 0 || event.agent != AgentId::cpu0) return event;
-  std::visit(
+  trace::visit(
       [instruction]<class Payload>(Payload& payload) {
         if constexpr (requires { payload.swept; }) {
           if (payload.swept) return;

@@ -334,7 +334,7 @@ Expected<TracedCall> from_trace(const trace::CallArguments& arguments) {
   if (!info.built || !spec::sva::call_is_built(traced.call.kind)) {
     return fail(ErrorCode::unsupported, "the call " + std::string(info.name) + " is not built");
   }
-  std::visit(CallReader{traced}, arguments);
+  trace::visit(CallReader{traced}, arguments);
   return traced;
 }
 

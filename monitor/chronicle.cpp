@@ -35,7 +35,7 @@ Bytes read_for(const spec::Cause& cause) {
 }
 
 bool stores_into(const trace::Event& event, const Bytes& bytes) {
-  return std::visit(
+  return trace::visit(
       [&]<class Payload>(const Payload& payload) {
         if constexpr (std::is_same_v<Payload, trace::Fill>) {
           return bytes.meets(payload.pa, payload.words * sizeof(u64));
@@ -65,7 +65,7 @@ bool is_phase(const trace::Event& event, trace::DriverLife life) {
 
 /// What belongs to the story of a case: the calls, and what others do between them.
 bool belongs_to_story(const trace::Event& event) {
-  return std::visit(
+  return trace::visit(
       []<class Payload>(const Payload& payload) {
         if constexpr (std::is_same_v<Payload, trace::DriverPhase>) {
           return payload.phase == trace::DriverLife::stopping;

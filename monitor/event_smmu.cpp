@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "monitor/event_smmu.h"
 
-#include <variant>
-
 #include "trace/agent.h"
 
 namespace iommucheck::oracle {
 
 std::optional<u32> named_smmu(const trace::Event& event) {
-  return std::visit(
+  return trace::visit(
       [](const auto& payload) -> std::optional<u32> {
         if constexpr (requires { payload.iommu.has_value(); }) {
           return payload.iommu;
@@ -30,7 +28,7 @@ void name_smmu(trace::Event& event, u32 number) {
   if (trace::agent_kind(event.agent) == trace::AgentKind::smmu) {
     event.agent = trace::smmu_agent(static_cast<u16>(number));
   }
-  std::visit(
+  trace::visit(
       [&](auto& payload) {
         if constexpr (requires { payload.iommu.has_value(); }) {
           payload.iommu = number == 0 ? std::nullopt : std::optional(number);

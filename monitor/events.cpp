@@ -643,7 +643,7 @@ void TraceFeeder::feed(const trace::Event& event) {
   }
   const bool by_another = trace::agent_kind(event.agent) == trace::AgentKind::smmu &&
                           trace::agent_number(event.agent) != 0;
-  const bool of_another = std::visit(
+  const bool of_another = trace::visit(
       [&](const auto& payload) {
         if constexpr (requires { payload.iommu.has_value(); }) {
           return payload.iommu.value_or(by_another ? 1 : 0) != 0;
@@ -663,7 +663,7 @@ void TraceFeeder::feed(const trace::Event& event) {
     if (!more || event.agent != fed_.swept_by) take_swept();
   }
   Feeder feeder(*this, event.agent);
-  std::visit(feeder, event.payload);
+  trace::visit(feeder, event.payload);
   if (!fed_.in_flight.empty()) look_at_in_flight(event);
   if (!facts && !fed_.reused.empty()) feeder.judge_reused();
 }

@@ -73,6 +73,20 @@ using CallVariant = CallAlternatives<void
 using CallArguments = Sealed<CallVariant>;
 extern template class Sealed<CallVariant>;
 
+/// What `visitor` returns for the arguments of that call.
+template <class Visitor, class Arguments>
+  requires std::same_as<std::remove_const_t<Arguments>, CallArguments>
+decltype(auto) visit(Visitor&& visitor, Arguments& arguments) {
+  switch (static_cast<CallName>(arguments.index())) {
+#define CALL(name, Struct, ...) \
+  case CallName::name: return visitor(*std::get_if<calls::Struct>(&arguments));
+#include "base/calls.def"
+#undef CALL
+    case CallName::count: break;
+  }
+  __builtin_unreachable();
+}
+
 constexpr const CallInfo& info(CallName call) { return call_table[static_cast<std::size_t>(call)]; }
 inline const CallInfo& info(const CallArguments& arguments) {
   return call_table[arguments.index()];

@@ -186,7 +186,7 @@ Result related(const T& e) {
 std::optional<FieldError> check(const Event& event) {
   if (!agent_exists(event.agent)) return FieldError{"agent", "there is no such agent"};
   if (auto error = check_members(members(event.payload))) return error;
-  return std::visit([](const auto& payload) { return related(payload); }, event.payload);
+  return trace::visit([](const auto& payload) { return related(payload); }, event.payload);
 }
 
 std::optional<FieldError> check(const Header& header) {

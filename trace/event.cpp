@@ -18,6 +18,10 @@ template <class Variant>
 Sealed<Variant>& Sealed<Variant>::operator=(Sealed&&) noexcept = default;
 template <class Variant>
 Sealed<Variant>::~Sealed() = default;
+template <class Variant>
+template <class T>
+  requires is_alternative<T, Variant>
+Sealed<Variant>::Sealed(T value) : Variant(std::in_place_type<T>, std::move(value)) {}
 
 template <class Variant>
 bool Sealed<Variant>::operator==(const Sealed& other) const {
@@ -33,5 +37,11 @@ void Sealed<Variant>::make(std::size_t index) {
 
 template class Sealed<CallVariant>;
 template class Sealed<PayloadVariant>;
+#define CALL(name, Struct, ...) template Sealed<CallVariant>::Sealed(calls::Struct);
+#include "base/calls.def"
+#undef CALL
+#define TRACE_EVENT(Name, ...) template Sealed<PayloadVariant>::Sealed(Name);
+#include "trace/events.def"
+#undef TRACE_EVENT
 
 }  // namespace iommucheck::trace

@@ -60,6 +60,20 @@ using PayloadVariant = EventAlternatives<void
 using Payload = Sealed<PayloadVariant>;
 extern template class Sealed<PayloadVariant>;
 
+/// What `visitor` returns for that event.
+template <class Visitor, class Its>
+  requires std::same_as<std::remove_const_t<Its>, Payload>
+decltype(auto) visit(Visitor&& visitor, Its& payload) {
+  switch (static_cast<EventKind>(payload.index())) {
+#define TRACE_EVENT(Name, ...) \
+  case EventKind::Name: return visitor(*std::get_if<Name>(&payload));
+#include "trace/events.def"
+#undef TRACE_EVENT
+    case EventKind::count: break;
+  }
+  __builtin_unreachable();
+}
+
 struct Event {
   AgentId agent{};
   Payload payload{};

@@ -79,11 +79,11 @@ std::span<const FieldEntry> fields_of(CallName call) {
 
 ConstMembers members(const Payload& payload) {
   return {fields_of_events[payload.index()],
-          std::visit([](const auto& value) { return address(value); }, payload)};
+          trace::visit([](const auto& value) { return address(value); }, payload)};
 }
 ConstMembers members(const CallArguments& call) {
   return {fields_of_calls[call.index()],
-          std::visit([](const auto& value) { return address(value); }, call)};
+          trace::visit([](const auto& value) { return address(value); }, call)};
 }
 #define TRACE_STRUCT(Struct, text, ...) \
   ConstMembers members(const Struct& value) { return {fields<Struct>, address(value)}; }

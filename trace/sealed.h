@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A std::variant whose copies, moves, comparison and end are compiled once, in
-// trace/event.cpp. With sixty alternatives they are large, and every file that holds an
-// event would make its own.
+// A std::variant that is made, copied, moved, compared and ended in trace/event.cpp alone. With
+// sixty alternatives each of these is large, and every file that holds an event would make its own.
+// For the same reason it is visited by visit() of call.h and event.h, which are switches.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +30,7 @@ class Sealed : public Variant {
   ~Sealed();
   template <class T>
     requires is_alternative<T, Variant>
-  Sealed(T value) : Variant(std::in_place_type<T>, std::move(value)) {}
+  Sealed(T value);
 
   bool operator==(const Sealed& other) const;
   /// Becomes alternative number `index`, with all its members at their defaults.

@@ -228,12 +228,12 @@ struct Garbage {
       make_arguments(draw);
       point(members, name + 1, arguments.data(), draw);
     }
-    std::visit([&](auto& payload) { for_each_field(payload, walk); }, event.payload);
+    trace::visit([&](auto& payload) { for_each_field(payload, walk); }, event.payload);
     if (call == nullptr || members[name] == trace::call_count) return;
     *call = kinds.call(static_cast<trace::CallName>(members[name]));
     at = sizeof(iommucheck_arguments) / 8;
     to = &arguments;
-    std::visit([&](auto& its) { for_each_field(its, walk); }, call->call);
+    trace::visit([&](auto& its) { for_each_field(its, walk); }, call->call);
   }
   void make_arguments(trace::Draw& draw) {
     arguments.resize(2 + 12);

@@ -87,14 +87,14 @@ EventStruct::EventStruct(const trace::Event& event) {
   if (const auto* call = std::get_if<trace::Call>(&event.payload)) {
     arguments_.resize(sizeof(iommucheck_arguments) / 8);
     StructWriter writer{.out = *this, .members = arguments_};
-    std::visit([&](const auto& arguments) { for_each_field(arguments, writer); }, call->call);
+    trace::visit([&](const auto& arguments) { for_each_field(arguments, writer); }, call->call);
     const iommucheck_arguments head{.size = static_cast<u32>(8 * arguments_.size()),
                                     .abi = IOMMUCHECK_MONITOR_ABI,
                                     .known = writer.known};
     std::memcpy(arguments_.data(), &head, sizeof head);
   }
   StructWriter writer{.out = *this, .members = members_};
-  std::visit([&](const auto& payload) { for_each_field(payload, writer); }, event.payload);
+  trace::visit([&](const auto& payload) { for_each_field(payload, writer); }, event.payload);
   iommucheck_event head{};
   head.size = static_cast<u32>(8 * members_.size());
   head.abi = IOMMUCHECK_MONITOR_ABI;

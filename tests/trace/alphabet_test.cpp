@@ -91,12 +91,13 @@ TEST(Alphabet, MembersAreTheFields) {
   EventMaker maker(1);
   for (const EventInfo& info : event_table) {
     const Payload event = maker.event(info.kind).payload;
-    EXPECT_EQ(std::visit([](const auto& its) { return places(its); }, event),
+    EXPECT_EQ(trace::visit([](const auto& its) { return places(its); }, event),
               places(members(event)));
   }
   for (const CallInfo& info : call_table) {
     const CallArguments call = maker.call(info.call).call;
-    EXPECT_EQ(std::visit([](const auto& its) { return places(its); }, call), places(members(call)));
+    EXPECT_EQ(trace::visit([](const auto& its) { return places(its); }, call),
+              places(members(call)));
   }
   const Header header = maker.header();
   EXPECT_EQ(places(header), places(members(header)));

@@ -17,7 +17,7 @@ class Filler {
     fill(event.agent);
     event.payload.make(static_cast<std::size_t>(kind));
     fill_members(members(event.payload));
-    std::visit([&](auto& payload) { repair(payload); }, event.payload);
+    trace::visit([&](auto& payload) { repair(payload); }, event.payload);
     fill(event.origin);
     return event;
   }
