@@ -4,7 +4,7 @@
 namespace iommucheck::spec::sva {
 
 bool is_of_kind(const InterfaceState& s, u32 domain, DomainKind kind) {
-  return s.spaces[domain].kind == static_cast<u32>(kind);
+  return domain != 0 && s.spaces[domain].kind == static_cast<u32>(kind);
 }
 
 u32 find_attachment(const InterfaceState& s, u32 device, u32 number) {

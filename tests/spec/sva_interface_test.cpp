@@ -134,6 +134,22 @@ class SvaInterface : public testing::Test {
   Interface state{trail, configuration()};
 };
 
+// Before there is any domain: sva_alloc_pasid asked what kind the device's had.
+TEST_F(SvaInterface, any_call_may_come_first) {
+  for (u32 i = 0; i < call_count(); ++i) {
+    const auto kind = static_cast<CallKind>(i);
+    if (!call_is_built(kind)) continue;
+    for (const u32 device : {0U, 4U}) {
+      Trail its;
+      Interface fresh{its, configuration()};
+      const Call call{.kind = kind, .domain = d, .device = device, .pasid = 1};
+      const Ticket ticket = fresh.begin_call(call);
+      EXPECT_FALSE(fresh.end_call(ticket, call, {.status = Status::ebusy}, {}).ok)
+          << call_text(call);
+    }
+  }
+}
+
 // domains.scenario, DOM-01: a map reaches exactly the page asked for, nothing beside it.
 TEST_F(SvaInterface, a_map_reaches_exactly_its_page) {
   paging(d);
