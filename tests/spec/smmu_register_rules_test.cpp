@@ -282,5 +282,23 @@ TEST(RegisterFields, GbpaAbortsUntilSmmuenIsAcknowledged) {
   EXPECT_EQ(m.at(0x1000), "0");
 }
 
+/// SMMUEN = 1 again before 0 was acknowledged, with another table: what was read of the first one
+/// is not what the second one has.
+TEST(RegisterRules, ATableThatComesBeforeZeroIsAcknowledged) {
+  DriverMachine m;
+  m.boot();
+  constexpr u64 other = 0x700000;
+  m.caches().memory().assume_zero(other);
+  const Access access{.sid = 1, .va = 0x5000};
+  bool any = false;
+  m.caches().outcomes(access, [&](const Outcome&) { any = true; });
+  EXPECT_TRUE(any);
+  m.write(reg::cr0, cr0::cmdqen | cr0::eventqen);
+  m.write(reg::strtab_base, other, 8);
+  m.write(reg::cr0, cr0::cmdqen | cr0::eventqen | cr0::smmuen);
+  m.memory.step();
+  EXPECT_EQ(m.caches().consistent(), "");
+}
+
 }  // namespace
 }  // namespace iommucheck::spec::smmu_register_rules_test
