@@ -271,6 +271,14 @@ void Memory::empty_list() {
   if (cleaned_ != 0) trail_.set(cleaned_, 0);
 }
 
+bool Memory::is_dirty(u64 pa) const {
+  if (!is_pending(pa)) return false;
+  for (u32 i = newest_pending(pa); i != 0; i = pending_[i - 1].older) {
+    if (pending_[i - 1].needs_clean != 0) return true;
+  }
+  return false;
+}
+
 u32 Memory::newest_pending(u64 pa) const {
   const Frame* where = find(pa);
   u32 i = where == nullptr ? 0 : static_cast<u32>(where->stores);

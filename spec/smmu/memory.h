@@ -229,6 +229,8 @@ class Memory {
   /// Indices of the pending stores that are in a frame, in the order of the list.
   [[nodiscard]] std::vector<u32> pending_in(const Frame& frame) const;
   [[nodiscard]] bool is_pending(u64 pa) const;
+  /// A store to the word may be in a cache only, and be written back at any time.
+  [[nodiscard]] bool is_dirty(u64 pa) const;
   /// Each of the words `i` to i + count - 1, of one aligned group of 64, has one version only.
   [[nodiscard]] bool is_settled(const Frame& frame, unsigned i, unsigned count) const {
     const u64 several = frame.pending[i / 64] | frame.updated[i / 64];

@@ -8,6 +8,12 @@
 
 namespace iommucheck::spec {
 
+namespace {
+
+constexpr unsigned page_lg2 = 12;  // of Memory's frames
+
+}  // namespace
+
 void OutputQueue::advance() {
   ground_.set(prod_, (prod_ & queue_overflow_flag) | queue_next(geometry().lg2, prod_ & 0xfffff));
 }
@@ -54,10 +60,51 @@ void OutputQueue::check_cons(u64 value, bool known) {
                                              " is not between its last value and PROD");
 }
 
+/// [first, end) is the SMMU's `from_here_on`. What the driver stored there and its CPU's caches may
+/// still hold can be written back over a record. IHI 0070 3.5.2, 6.3.1 (COHACC).
+void OutputQueue::check_lines(u64 first, u64 end, std::string_view from_here_on) {
+  if (ground_.is_recording() || ground_.capabilities().cohacc) return;
+  const Memory& memory = ground_.caches().memory();
+  ground_.count(rule::QUEUE_RECORD_ORDER);
+  for (u64 page = first; page < end; page = align_down(page, page_lg2) + pow2(page_lg2)) {
+    const Frame* frame = memory.find(page);
+    if (frame == nullptr || !frame->any_pending()) continue;
+    const u64 page_end = std::min(end, align_down(page, page_lg2) + pow2(page_lg2));
+    for (u64 pa = page; pa < page_end; pa += sizeof(u64)) {
+      if (!memory.is_dirty(pa)) continue;
+      ground_.report(rule::QUEUE_RECORD_ORDER,
+                     "what the driver stored at " + hex(pa) + " of the " + std::string(kind_.name) +
+                         " is not cleaned from the caches (IDR0.COHACC = 0) " +
+                         std::string(from_here_on) +
+                         ": it may be written back over a record there");
+      return;
+    }
+  }
+}
+
+void OutputQueue::observe_invalidate(u64 first, u64 end, AgentId by) {
+  const QueueGeometry ring = geometry();
+  const u64 ring_end = ring.base + (u64{kind_.record_bytes} << ring.lg2);
+  const u64 from = std::max(first, ring.base), to = std::min(end, ring_end);
+  if (base_ != 0 && from < to) ground_.caches().memory().clean(from, to - from, by);
+  if (controls_.enables(kind_.enable)) loads_.invalidate(as_seen(), first, end);
+}
+
+void OutputQueue::enabled() {
+  const QueueGeometry ring = geometry();
+  check_lines(ring.base, ring.base + (u64{kind_.record_bytes} << ring.lg2), "when it is enabled");
+}
+
 void OutputQueue::write_cons(u64 value, bool known) {
   value &= queue_overflow_flag | 0xfffff;
   if (controls_.enables(kind_.enable)) {
     check_cons(value, known);
+    const QueueGeometry ring = geometry();
+    const u64 given = queue_used(ring.lg2, value, cons_);
+    for (u64 i = 0; i < given && given <= pow2(ring.lg2); ++i) {
+      const u64 slot = ring.base + queue_index(ring.lg2, cons_ + i) * kind_.record_bytes;
+      check_lines(slot, slot + kind_.record_bytes, "when CONS gives its slot back");
+    }
     loads_.give_back(as_seen(), value);
   } else {
     loads_.begin(value);

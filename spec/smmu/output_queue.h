@@ -52,6 +52,8 @@ class OutputQueue {
   void toggle_overflow() { ground_.set(prod_, prod_ ^ queue_overflow_flag); }
 
   // ---- the driver's side ------------------------------------------------------------------------
+  /// Its enable in CR0 is 1 from here on.
+  void enabled();
   /// The memory is somebody else's from now on. `records`: something may still be recorded.
   void given_back(u64 pa, u64 bytes, bool records);
   /// PROD was written, before the queue is enabled.
@@ -74,13 +76,13 @@ class OutputQueue {
   /// Up to 8 bytes at `pa` are loaded.
   void observe_load(u64 pa);
   void observe_load_barrier() { loads_.barrier(seen_); }
-  /// Lines with a part of [first, end) leave the CPU's caches.
-  void observe_invalidate(u64 first, u64 end) {
-    if (controls_.enables(kind_.enable)) loads_.invalidate(as_seen(), first, end);
-  }
+  /// Lines with a part of [first, end) leave the CPU's caches; nothing of the queue in them is
+  /// written back any more.
+  void observe_invalidate(u64 first, u64 end, AgentId by);
 
  private:
   void check_cons(u64 value, bool known);
+  void check_lines(u64 first, u64 end, std::string_view from_here_on);
   [[nodiscard]] SeenQueue as_seen() const {
     return {geometry(), kind_.record_bytes, cons_, seen_, kind_.name};
   }

@@ -46,6 +46,11 @@ void OutputQueues::given_back(u64 pa, u64 bytes) {
   requests_.given_back(pa, bytes, requests);
 }
 
+void OutputQueues::enabled(u64 fields) {
+  if ((fields & cr0::eventqen) != 0) events_.enabled();
+  if ((fields & cr0::priqen) != 0) requests_.enabled();
+}
+
 void OutputQueues::write_eventq_cons(u64 value) {
   events_.write_cons(value, prod_is_known());
   note_left();
@@ -167,13 +172,13 @@ void OutputQueues::observe_load(u64 pa) {
   requests_.observe_load(pa);
 }
 
-void OutputQueues::observe_invalidate(u64 pa, u64 bytes) {
+void OutputQueues::observe_invalidate(u64 pa, u64 bytes, AgentId by) {
   constexpr unsigned line_lg2 = 6;  // as Memory cleans
   if (bytes == 0) return;
   const u64 first = align_down(pa, line_lg2);
   const u64 end = align_down(pa + (bytes - 1), line_lg2) + pow2(line_lg2);
-  events_.observe_invalidate(first, end);
-  requests_.observe_invalidate(first, end);
+  events_.observe_invalidate(first, end, by);
+  requests_.observe_invalidate(first, end, by);
 }
 
 void OutputQueues::observe_load_barrier() {

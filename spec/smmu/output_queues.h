@@ -32,6 +32,8 @@ class OutputQueues {
   /// As a device: the driver reads it there.
   void note_read(u32 offset, u64 value);
 
+  /// Fields of CR0 became 1.
+  void enabled(u64 fields);
   /// The driver gives the memory back.
   void given_back(u64 pa, u64 bytes);
 
@@ -59,7 +61,7 @@ class OutputQueues {
   void page_queue_is_left() { requests_.check_left(); }
   void observe_load(u64 pa);
   void observe_load_barrier();
-  void observe_invalidate(u64 pa, u64 bytes);
+  void observe_invalidate(u64 pa, u64 bytes, AgentId by);
 
  private:
   [[nodiscard]] bool prod_is_known() const {

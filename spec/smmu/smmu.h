@@ -211,7 +211,9 @@ class Smmu {
   /// A barrier that orders its loads before later ones, and before later stores.
   void observe_load_barrier() { outputs_.observe_load_barrier(); }
   /// Lines that have a part of [pa, pa + bytes) leave the driver's CPU's caches.
-  void observe_invalidate(u64 pa, u64 bytes) { outputs_.observe_invalidate(pa, bytes); }
+  void observe_invalidate(u64 pa, u64 bytes, AgentId by) {
+    outputs_.observe_invalidate(pa, bytes, by);
+  }
   /// Counts acknowledgements and consumed commands that the driver saw.
   [[nodiscard]] u64 progress_made() const { return progress_.made(); }
   /// A command error is active; and what is asked of CR0ACK and CMDQ_CONS in the end.

@@ -338,19 +338,19 @@ TEST_F(Loads, FromCaches) {
     return m.read(reg::eventq_prod);
   };
   record_is_shown(2);
-  m.smmu.observe_invalidate(place(0), 32);  // the line has both
+  m.smmu.observe_invalidate(place(0), 32, AgentId::cpu0);  // the line has both
   barrier();
   whole(0);
   whole(1);
   barrier();
   m.write(reg::eventq_cons, 2);
   EXPECT_EQ(m.broken(), "");
-  m.smmu.observe_invalidate(place(2), 64);
+  m.smmu.observe_invalidate(place(2), 64, AgentId::cpu0);
   record_is_shown(2);
   barrier();
   whole(2);
   EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER") << "invalidated before PROD was read";
-  m.smmu.observe_invalidate(place(3), 8);
+  m.smmu.observe_invalidate(place(3), 8, AgentId::cpu0);
   whole(3);
   EXPECT_EQ(m.broken(), "") << "the next one is told of by itself";
 }
@@ -363,8 +363,8 @@ TEST_F(Loads, FromLinesInvalidatedInPieces) {
   m.write(reg::eventq_cons, 3);
   fill(3);  // slots 3, 0 and 1
   m.read(reg::eventq_prod);
-  m.smmu.observe_invalidate(place(0), 64);
-  m.smmu.observe_invalidate(place(3), 32);
+  m.smmu.observe_invalidate(place(0), 64, AgentId::cpu0);
+  m.smmu.observe_invalidate(place(3), 32, AgentId::cpu0);
   barrier();
   for (const unsigned slot : {3U, 0U, 1U}) whole(slot);
   barrier();
@@ -385,6 +385,71 @@ TEST_F(Loads, OfMemoryThatIsNotCached) {
   barrier();
   whole(0);
   EXPECT_EQ(m.broken(), "");
+}
+
+/// IDR0.COHACC = 0: a line that is dirty yet is written back over the record there.
+struct DirtyLines : ::testing::Test {
+  DriverMachine m{[] {
+    Capabilities caps = full_capabilities();
+    caps.cohacc = false;
+    return caps;
+  }()};
+
+  void store(unsigned slot) {
+    m.memory.step();
+    m.caches().store(AgentId::cpu0, Loads::place(slot, 1), 1);
+  }
+  void clean(unsigned slot) { m.caches().clean(AgentId::cpu0, Loads::place(slot), 64); }
+  void barrier() { m.caches().barrier(AgentId::cpu0); }
+  void enable() {
+    m.set_up_queues();
+    m.cr0(cr0::cmdqen | cr0::eventqen);
+  }
+};
+
+TEST_F(DirtyLines, OfTheQueueThatIsEnabled) {
+  store(3);
+  barrier();
+  enable();
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER");
+}
+
+TEST_F(DirtyLines, ThatAreCleaned) {
+  store(3);
+  clean(3);
+  barrier();
+  enable();
+  EXPECT_EQ(m.broken(), "");
+}
+
+/// Before the queue is enabled, as a driver does that has loaded from it.
+TEST_F(DirtyLines, ThatAreInvalidated) {
+  m.set_up_queues();
+  store(3);
+  m.smmu.observe_invalidate(Loads::place(0), 128, AgentId::cpu0);
+  barrier();
+  m.cr0(cr0::cmdqen | cr0::eventqen);
+  EXPECT_EQ(m.broken(), "");
+}
+
+TEST_F(DirtyLines, OfMemoryThatIsNotCached) {
+  m.caches().memory().set_uncached(m.caches().memory().frame(DriverMachine::eventq));
+  store(3);
+  barrier();
+  enable();
+  EXPECT_EQ(m.broken(), "");
+}
+
+TEST_F(DirtyLines, OfSlotsThatAreGivenBack) {
+  enable();
+  m.smmu.record_event(a_record());
+  m.smmu.record_event(a_record());
+  store(1);
+  m.smmu.observe_load_barrier();
+  m.write(reg::eventq_cons, 1);
+  EXPECT_EQ(m.broken(), "") << "the slot is the driver's yet";
+  m.write(reg::eventq_cons, 2);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER");
 }
 
 TEST_F(Loads, OfWhatIsNoRecordYet) {
