@@ -123,13 +123,14 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   RuleTally rules = tally.rules;
   rules.add_calls(tally.calls);
   std::vector<spec::Capabilities> capabilities;
-  std::vector<Machine> met;
+  std::vector<Machine> planned, met;
   result.not_claimed = tally.met_by().not_claimed;
   result.shown = NotClaimed::of_bits(tally.shown);
   result.uses_secure_registers = tally.has(Tally::uses_secure_registers);
   if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
     for (u32 i = 0; i < plan->machines().size(); ++i) {
       const Machine machine = plan->met(i, tally.met_by());
+      planned.push_back(machine);
       const bool refused = bit(tally.refused, i);
       if (!refused) {
         capabilities.push_back(machine.caps);
@@ -143,6 +144,7 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
       result.machines.back().instead = machine_text(met.back());
     }
   }
+  result.not_met = traits_not_met(planned, met);
   result.rules = rule_counts(rules, capabilities);
   tell_missing_calls(result.rules, tally.abilities);
   const bool other_hardware = !options.backend.empty();

@@ -120,6 +120,7 @@ struct CorpusResult {
 struct CheckResult {
   std::string driver_name;
   std::vector<MachineUsed> machines;
+  std::vector<std::string> not_met;  ///< what only machines have that the driver refused, in words
   u64 seed = 0;
   u64 sequences = 0, calls = 0, calls_succeeded = 0;
   u64 given = 0;            ///< of these sequences

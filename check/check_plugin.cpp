@@ -691,7 +691,9 @@ bool Supervisor::died(const Outcome& outcome) {
   Finding finding = its_finding(rule, {});
   finding.kind = kind_of_end(outcome, doing_of(sequence));
   const auto entry = excuse_of(options_, finding);
-  const bool later = !entry && hang && running.running && ends_later(sequence, running.number);
+  // Of a kind that was told already it is known that it does not end.
+  const bool in_doubt = !entry && hang && running.running && !is_told(finding);
+  const bool later = in_doubt && ends_later(sequence, running.number);
   if (entry) {
     ++report_.counter(slot_excused + *entry);
     ++report_.counter(slot_cut_short);

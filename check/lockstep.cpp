@@ -455,7 +455,16 @@ void Lockstep::perform(const fuzz::Operation& operation) {
   if (operation.kind == OperationKind::dirty) return dirty_.perform_dirty(operation);
   const bool is_private =
       operation.kind == OperationKind::sva_alloc || operation.kind == OperationKind::sva_free;
-  return is_private ? sva_.perform_private(operation) : spaces_.perform_on_space(operation);
+  if (is_private) return sva_.perform_private(operation);
+  const Status status = spaces_.perform_on_space(operation);
+  // A driver may have domains at PASIDs alone.
+  if (operation.kind == OperationKind::attach && status == Status::not_built &&
+      monitor_.findings().empty()) {
+    fuzz::Operation at_a_pasid = operation;
+    at_a_pasid.kind = OperationKind::attach_pasid;
+    at_a_pasid.variant = static_cast<u16>(fuzz::AttachPasid::attach);
+    tables_.perform_attach_pasid(at_a_pasid);
+  }
 }
 
 void Lockstep::perform_sva(const fuzz::Operation& operation) {

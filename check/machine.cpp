@@ -1012,6 +1012,49 @@ u32 MachinePlan::index_of(u64 sequence, u64 refused) const {
   return static_cast<u32>(wanted);
 }
 
+std::vector<std::string> traits_not_met(std::span<const Machine> planned,
+                                        std::span<const Machine> met) {
+  struct Named {
+    const char* name;
+    bool (*is_of)(const Machine&);
+  };
+  constexpr unsigned few_commands = 4, few_events = 3, narrow = 44;
+  static constexpr Named all[] = {
+      {"COHACC = 0", [](const Machine& m) { return !m.caps.cohacc; }},
+      {"COHACC = 1", [](const Machine& m) { return m.caps.cohacc; }},
+      {"RIL = 0", [](const Machine& m) { return !m.caps.ril; }},
+      {"RIL = 1", [](const Machine& m) { return m.caps.ril; }},
+      {"CD2L = 0", [](const Machine& m) { return !m.caps.cd2l; }},
+      {"ST_LEVEL = 0", [](const Machine& m) { return !m.caps.two_level_stream_table; }},
+      {"ST_LEVEL = 1", [](const Machine& m) { return m.caps.two_level_stream_table; }},
+      {"ASIDs of 8 bits", [](const Machine& m) { return !m.caps.asid16; }},
+      {"ATS = 0", [](const Machine& m) { return !m.caps.ats; }},
+      {"ATS = 1", [](const Machine& m) { return m.caps.ats; }},
+      {"stalls", [](const Machine& m) { return m.caps.stall_model != spec::StallModel::never; }},
+      {"no stalls", [](const Machine& m) { return m.caps.stall_model == spec::StallModel::never; }},
+      {"a command queue of at most 16",
+       [](const Machine& m) { return m.caps.cmdqs <= few_commands; }},
+      {"an event queue of at most 8",
+       [](const Machine& m) { return m.caps.eventqs <= few_events; }},
+      {"addresses of less than 44 bits", [](const Machine& m) { return m.caps.oas_lg2 < narrow; }},
+      {"table memory far up", [](const Machine& m) { return m.high_memory; }},
+      {"stage 2", [](const Machine& m) { return m.caps.s2p; }},
+      {"HTTU", [](const Machine& m) { return m.caps.httu != 0; }},
+      {"a device with several StreamIDs",
+       [](const Machine& m) {
+         return std::ranges::any_of(m.devices,
+                                    [](const DeviceSetup& d) { return d.stream_ids.size() > 1; });
+       }},
+      {"an SMMU that somebody left on", [](const Machine& m) { return m.dirty; }}};
+  std::vector<std::string> names;
+  for (const Named& one : all) {
+    if (std::ranges::any_of(planned, one.is_of) && std::ranges::none_of(met, one.is_of)) {
+      names.emplace_back(one.name);
+    }
+  }
+  return names;
+}
+
 CallersMemory callers_memory(const Capabilities& caps) {
   constexpr u64 gib = u64{1} << 30;
   // The driver's window and the processes' tables are at 2 GiB, or above all this (table_memory).

@@ -111,6 +111,11 @@ class MachinePlan {
   bool smmus_are_drawn_ = false;
 };
 
+/// What some of `planned` have that a driver may be wrong at, and none of `met`, in words: "COHACC
+/// = 0".
+std::vector<std::string> traits_not_met(std::span<const Machine> planned,
+                                        std::span<const Machine> met);
+
 /// Where callers of map have memory: regions of 1 GiB, far apart where there is room.
 struct CallersMemory {
   u64 base = 0;

@@ -419,18 +419,18 @@ void SpaceOps::perform_map_sg(Call& call) {
   }
 }
 
-void SpaceOps::perform_on_space(const fuzz::Operation& operation) {
+Status SpaceOps::perform_on_space(const fuzz::Operation& operation) {
   const std::size_t index = pick_space(operation);
   Space& space = case_.spaces[index];
   const bool of_domains = operation.kind == OperationKind::domain_free ||
                           operation.kind == OperationKind::attach ||
                           operation.kind == OperationKind::detach;
-  if (of_domains && (space.io_mm || space.task)) return;
+  if (of_domains && (space.io_mm || space.task)) return Status::ok;
   // What is missing of a task's calls.
   const bool of_tasks =
       operation.kind == OperationKind::map || operation.kind == OperationKind::map_sg ||
       operation.kind == OperationKind::unmap || operation.kind == OperationKind::unmap_fast;
-  if (space.task && !of_tasks) return;
+  if (space.task && !of_tasks) return Status::ok;
   const fuzz::Target target = fuzz::resolve(operation, space_of(space));
   Call call{.kind = call_of(operation.kind, space.io_mm, space.task)};
   handle_in(call, space) = space.handle;
@@ -443,12 +443,16 @@ void SpaceOps::perform_on_space(const fuzz::Operation& operation) {
     call.pa = target.pa;
     call.prot = fuzz::prot_flags(operation);
   }
-  if (operation.kind == OperationKind::map_sg && !space.task) return perform_map_sg(call);
+  if (operation.kind == OperationKind::map_sg && !space.task) {
+    perform_map_sg(call);
+    return Status::ok;
+  }
   if (call.kind == CallKind::unmap_fast && !host_.has(call.kind)) call.kind = CallKind::unmap;
   prepare_walkers(call);
-  if (!may_call(call)) return;
+  if (!may_call(call)) return Status::ok;
   const Observed observed = make_call(call);
   note_result(index, call, observed);
+  return observed.status;
 }
 
 void SpaceOps::note_result(std::size_t index, const Call& call, const Observed& observed) {

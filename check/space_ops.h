@@ -12,7 +12,8 @@ class SpaceOps final : public CaseOps {
 
   void perform_alloc(const fuzz::Operation& operation);
   void perform_access(const fuzz::Operation& operation);
-  void perform_on_space(const fuzz::Operation& operation);
+  /// What its call returned; ok where there was none.
+  spec::sva::Status perform_on_space(const fuzz::Operation& operation);
 
   void note_domain(const spec::sva::Observed& observed);
   void note_result(std::size_t index, const spec::sva::Call& call,

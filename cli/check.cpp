@@ -216,6 +216,10 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
     fmt::print("machine {} was not tried: the driver says that it is not for it{}{}\n", i + 1,
                machine.instead.empty() ? "" : "; in its place ", machine.instead);
   }
+  if (!result.not_met.empty()) {
+    fmt::print("not judged: the driver refused each machine with {}\n",
+               fmt::join(result.not_met, ", each with "));
+  }
   const u64 share = result.calls == 0 ? 0 : result.calls_succeeded * 100 / result.calls;
   fmt::print("{} accesses judged; {}% of the calls succeeded; {:.1f} s, {} sequences/s\n",
              grouped(result.accesses_judged), share, result.seconds,

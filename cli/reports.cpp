@@ -61,6 +61,7 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.property("cut_short", result.cut_short);
   report.property("not_claimed", result.not_claimed.text());
   report.property("not_built", result.not_built);
+  report.property("not_met", fmt::format("{}", fmt::join(result.not_met, ", ")));
   report.rules = result.rules;
   report.findings = result.findings;
   for (const oracle::KnownSeen& known : result.known) {

@@ -463,6 +463,8 @@ TEST(Machine, ADriverMayRefuseOne) {
     }
   }
   EXPECT_GT(refused, 0U);
+  EXPECT_THAT(result.not_met, testing::Contains("COHACC = 0"));
+  EXPECT_THAT(result.not_met, testing::Not(testing::Contains("COHACC = 1")));
   options.machine = "cohacc=0";
   const auto alone = oracle::run_check(options);
   ASSERT_FALSE(alone.has_value());
