@@ -53,7 +53,8 @@ std::string step_text(const Step& step) {
     case StepKind::command: {
       spec::Capabilities caps;
       caps.ril = true;
-      return "command " + spec::describe(spec::decode_command<u64>(step.a, step.b, caps));
+      return "command " + spec::describe(spec::decode_command<u64>(step.a, step.b, caps)) +
+             (step.c == 0 ? "" : ", published with the next");
     }
     case StepKind::sync: return "CMD_SYNC, until it is consumed";
     case StepKind::access:

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "spec/rules.h"
+
 namespace iommucheck::oracle {
 
 Expected<std::vector<CauseGroup>> causes_of(std::span<const ShownFinding> findings,
@@ -11,7 +13,10 @@ Expected<std::vector<CauseGroup>> causes_of(std::span<const ShownFinding> findin
   constexpr std::size_t findings_most = 64;
   std::vector<std::vector<std::size_t>> right(intervention_count());
   for (std::size_t i = 0; i < std::min(findings.size(), findings_most); ++i) {
+    const bool of_commands =
+        spec::rule_info(findings[i].found->rule).family == spec::Family::command;
     for (std::size_t number = 0; number < right.size(); ++number) {
+      if (of_commands && takes_commands_out(number)) continue;
       const auto changed = intervene(number, *findings[i].what, device);
       if (!changed) continue;
       const auto still = shows(*changed, *findings[i].found);

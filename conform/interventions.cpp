@@ -265,6 +265,7 @@ bool apply(const Tags& its, Case& what, const std::map<u64, WordKind>& kinds) {
 // ---- more steps ---------------------------------------------------------------------------------
 
 enum class More : u8 {
+  published_apart,
   sync_behind,
   poll_behind,
   tlbi_all,
@@ -281,6 +282,7 @@ struct MoreSteps {
   More what;
 };
 constexpr MoreSteps more_steps[] = {
+    {"each command is published by itself", More::published_apart},
     {"a CMD_SYNC behind each command", More::sync_behind},
     {"the event queue is read behind each access", More::poll_behind},
     {"everything is invalidated in the place of each TLBI", More::tlbi_all},
@@ -315,15 +317,16 @@ class Rewriter {
   static bool is_access(const Step& step) {
     return step.kind == StepKind::access || step.kind == StepKind::request;
   }
-  void add(const spec::Command& command) {
+  /// `published`: Step::c of a command.
+  void add(const spec::Command& command, u64 published = 0) {
     const spec::CommandWords words = spec::encode_command(command);
-    result_.steps.push_back({StepKind::command, words.dw0, words.dw1});
+    result_.steps.push_back({StepKind::command, words.dw0, words.dw1, published});
     any_ = true;
   }
   void sync() { result_.steps.push_back({StepKind::sync}); }
-  void all_tlbs() {
-    add(spec::cmd_tlbi_nsnh_all());
-    if (caps_.hyp) add({.op = Opcode::tlbi_el2_all});
+  void all_tlbs(u64 published = 0) {
+    add(spec::cmd_tlbi_nsnh_all(), published);
+    if (caps_.hyp) add({.op = Opcode::tlbi_el2_all}, published);
   }
   void cr0(u64 value) {
     result_.steps.push_back({StepKind::write, reg::cr0, value, 4});
@@ -356,11 +359,15 @@ class Rewriter {
       before(step, more);
     }
     const bool command = free && step.kind == StepKind::command;
-    if (command && more == More::tlbi_all && spec::is_tlbi(op_of(step))) return all_tlbs();
+    if (command && more == More::tlbi_all && spec::is_tlbi(op_of(step))) return all_tlbs(step.c);
     if (command && more == More::cfgi_all && spec::is_cfgi(op_of(step))) {
-      return add(spec::cmd_cfgi_all());
+      return add(spec::cmd_cfgi_all(), step.c);
     }
     result_.steps.push_back(step);
+    if (command && more == More::published_apart && step.c != 0) {
+      result_.steps.back().c = 0;
+      any_ = true;
+    }
     if (command && more == More::sync_behind && op_of(step) != Opcode::sync) {
       sync();
       any_ = true;
@@ -395,6 +402,14 @@ std::size_t plain_interventions() {
 }
 
 std::size_t intervention_count() { return plain_interventions() + std::size(part_fields); }
+
+bool takes_commands_out(std::size_t number) {
+  const std::size_t before = std::size(word_fields) + std::size(registers) +
+                             std::size(command_fields) + std::size(access_bits) + std::size(tags);
+  if (number < before || number >= plain_interventions()) return false;
+  const More what = more_steps[number - before].what;
+  return what == More::tlbi_all || what == More::cfgi_all;
+}
 
 std::string intervention_name(std::size_t number) {
   if (within(number, word_fields)) return word_fields[number].name;

@@ -14,6 +14,8 @@ namespace iommucheck::oracle {
 std::size_t intervention_count();
 /// Those from here on say which part of the SMMU it is about, for what no other makes right.
 std::size_t plain_interventions();
+/// Other commands come in the place of some: of what the device makes of these it says nothing.
+bool takes_commands_out(std::size_t number);
 /// "CD.WXN = 0", "a CMD_CFGI_ALL before each access".
 std::string intervention_name(std::size_t number);
 

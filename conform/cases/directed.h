@@ -2,6 +2,7 @@
 // Cases: directed ones for each rule that engines can reach, and random ones.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "conform/case.h"
@@ -18,6 +19,12 @@ Case random_case(const DeviceIdentity& device, u64 seed, u64 number);
 /// Of devices with stage 2 one random case in four is of it, alone and under stage 1.
 bool is_stage2_case(const DeviceIdentity& device, u64 number);
 Case random_stage2_case(const DeviceIdentity& device, u64 seed, u64 number);
+
+/// The case with each run of commands published by one write of CMDQ_PROD, with the CMD_SYNC behind
+/// it; absent where none of its commands is followed by another one.
+std::optional<Case> published_together(const Case& what);
+/// So, of what is already in `cases`, some that send each command.
+void batch_cases(std::vector<Case>& cases);
 
 // In parts, one file each.
 void stream_table_cases(const DeviceIdentity& device, std::vector<Case>& cases);

@@ -339,6 +339,30 @@ void many_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// More pages than a small cache holds, by one command.
+void many_pages_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr u64 pages = 80;
+  for (const Tlbi& tlbi : covering(spec::parse_capabilities(device.id), 1, 0, 3)) {
+    const Command& command = tlbi.command;
+    const bool by_address = spec::is_tlbi_by_address(command.op);
+    if (by_address && (command.scale < 3 || command.ttl != 0)) continue;
+    CaseBuilder b(device, fmt::format("sequence: {} pages go, {}", pages, tlbi.name));
+    const u64 root = b.root(Granule::g4k, 25);
+    for (u64 i = 0; i < pages; ++i) b.map(root, 0x1000 * i, b.data(0x1000 * (i % 8)));
+    b.translate(0, root);
+    for (u64 i = 0; i < pages; ++i) b.access(0x1000 * i);
+    for (u64 i = 0; i < pages; ++i) b.store(b.entry(root, Granule::g4k, 25, 0x1000 * i, 3), 0);
+    b.command(command);
+    b.sync();
+    for (u64 i = 0; i < pages; ++i) {
+      b.access(0x1000 * i);
+      if (i % 8 == 7) b.poll();
+    }
+    b.poll();
+    cases.push_back(b.take());
+  }
+}
+
 /// Stage 1 alone is tagged by the STE's VMID too, where there is stage 2. IHI 0070 3.17, 5.2
 /// (S2VMID).
 void vmid_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -809,6 +833,7 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
     larger_ranges(device, cases);
   }
   many_cases(device, cases);
+  many_pages_cases(device, cases);
   vmid_cases(device, cases);
   contiguous_invalidations(device, cases);
   other_tags(device, cases);

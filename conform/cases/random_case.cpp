@@ -30,6 +30,7 @@ class RandomCase {
         page_engine_(seed * 0xe7037ed1a0b428db + number),
         flag_engine_(seed * 0xa0761d6478bd642f + number),
         shape_engine_(seed * 0x589965cc75374cc3 + number),
+        first_engine_(std::mt19937_64(seed * 0xbf58476d1ce4e5b9 + number)() % device.sids.size()),
         builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)),
         extras_(builder_, extra_engine_) {}
 
@@ -84,6 +85,11 @@ class RandomCase {
 
   u64 pick(u64 n) { return engine_() % n; }
   bool chance(u64 n) { return pick(n) == 0; }
+  /// Of all that the device has, which one sends for the stream.
+  [[nodiscard]] unsigned engine(unsigned stream) const {
+    return static_cast<unsigned>((first_engine_ + stream) % builder_.device().sids.size());
+  }
+  [[nodiscard]] u32 stream_id(unsigned stream) const { return builder_.sid(engine(stream)); }
   CaseOptions options(const DeviceIdentity& device) {
     CaseOptions result;
     result.two_level =
@@ -133,7 +139,7 @@ class RandomCase {
       const auto s = static_cast<unsigned>(pick(spaces));
       streams_.push_back(stream());
       builder_.cd_at(streams_[e].cds, wild(cd_of(s)));
-      builder_.ste(e, streams_[e].ste);
+      builder_.ste(engine(e), streams_[e].ste);
     }
     atschk_ = builder_.device().ats && ats_engine_() % 2 == 0;
     builder_.enable(atschk_);
@@ -409,7 +415,7 @@ class RandomCase {
     const u64 place = va;
     if (device.iova_end == 0 && chance(16)) va ^= pick(256) << 56;  // a tag in the top byte
     va += 4 * pick(64);
-    builder_.access(va, chance(2) && leads_to_data(e, place), e, attributes);
+    builder_.access(va, chance(2) && leads_to_data(e, place), engine(e), attributes);
   }
   /// Whether some accesses of it do: by Config or by S1DSS.
   bool passes_untranslated(unsigned e) const {
@@ -427,6 +433,14 @@ class RandomCase {
       return page.level != 3 && align_down(page.va, block_lg2()) == align_down(va, block_lg2()) &&
              (va - builder_.data()) % pow2(block_lg2()) >= builder_.device().data_bytes;
     });
+  }
+
+  /// Whichever engine sends it, to the first pages.
+  [[nodiscard]] bool all_lead_to_data() const {
+    for (unsigned e = 0; e < engines_; ++e) {
+      if (!leads_to_data(e, 0)) return false;
+    }
+    return true;
   }
 
   Command cover(const Page& page) {
@@ -479,7 +493,7 @@ class RandomCase {
 
   void change_stream() {
     const auto e = static_cast<unsigned>(pick(engines_));
-    const u64 place = builder_.ste_place(builder_.sid(e));
+    const u64 place = builder_.ste_place(stream_id(e));
     spec::Ste<u64> next = streams_[e].ste;
     const u64 kind = pick(4);
     if (kind == 0) next = spec::make_abort_ste();
@@ -488,7 +502,7 @@ class RandomCase {
     builder_.store(place,
                    kind < 2 ? (next.dw[0] | (builder_.word(place) & ~mask(3, 0))) : next.dw[0]);
     if (chance(4)) return;
-    const u32 sid = builder_.sid(e);
+    const u32 sid = stream_id(e);
     builder_.command(chance(3)   ? spec::cmd_cfgi_all()
                      : chance(2) ? spec::cmd_cfgi_ste(sid, chance(2))
                                  : spec::cmd_cfgi_ste_range(sid, static_cast<unsigned>(pick(8))));
@@ -498,7 +512,7 @@ class RandomCase {
   /// Another space for an engine or a substream of it: through an invalid CD.
   void change_cd() {
     const auto e = static_cast<unsigned>(pick(engines_));
-    const u32 sid = builder_.sid(e);
+    const u32 sid = stream_id(e);
     const auto number = static_cast<u32>(pick(pow2(streams_[e].lg2)));
     const u64 first = streams_[e].cds + 64 * u64{number};
     const auto cfgi = [&] {
@@ -529,10 +543,10 @@ class RandomCase {
     if (!pages_.empty() && draw(6) != 0) va = pages_[draw(pages_.size())].va;
     switch (draw(4)) {
       case 0:
-        return builder_.access(builder_.data(4 * draw(4096)), draw(2) == 0, e,
+        return builder_.access(builder_.data(4 * draw(4096)), draw(2) == 0, engine(e),
                                {.translated = true});
       case 1: {
-        Command command = atc_inv(builder_.sid(e), va, static_cast<unsigned>(draw(53)));
+        Command command = atc_inv(stream_id(e), va, static_cast<unsigned>(draw(53)));
         command.ssv = builder_.capabilities().ssidsize != 0 && draw(3) == 0;
         if (command.ssv) command.ssid = draw(4);
         if (command.ssv) command.global = draw(4) == 0;
@@ -546,7 +560,7 @@ class RandomCase {
           attributes.substream = static_cast<u32>(draw(pow2(streams_[e].lg2) + 1));
           attributes.privileged = draw(4) == 0;
         }
-        builder_.request(va + 4 * draw(64), draw(2) == 0, e, attributes);
+        builder_.request(va + 4 * draw(64), draw(2) == 0, engine(e), attributes);
       }
     }
   }
@@ -561,7 +575,7 @@ class RandomCase {
     switch (draw(8)) {
       case 0: return builder_.page_poll(draw(4) == 0);
       case 1:
-        builder_.command(pri_resp(builder_.sid(e), index, static_cast<unsigned>(draw(3)), ssid));
+        builder_.command(pri_resp(stream_id(e), index, static_cast<unsigned>(draw(3)), ssid));
         if (draw(2) == 0) builder_.sync();
         return;
       default: break;
@@ -573,7 +587,7 @@ class RandomCase {
       request.write = draw(3) == 0;
       request.execute = draw(4) == 0;
       request.privileged = draw(4) == 0;
-      builder_.page_request(request, e);
+      builder_.page_request(request, engine(e));
     }
     if (draw(3) == 0) builder_.page_poll();
   }
@@ -581,7 +595,7 @@ class RandomCase {
   void step() {
     if (builder_.device().ats && ats_engine_() % 6 == 0) ats_step();
     if (builder_.device().pri && page_engine_() % 6 == 0) page_step();
-    if (extras_.due()) extras_.step(leads_to_data(0, 0));
+    if (extras_.due()) extras_.step(all_lead_to_data());
     switch (pick(12)) {
       case 0:
       case 1:
@@ -633,6 +647,7 @@ class RandomCase {
   std::mt19937_64 page_engine_;   // likewise
   std::mt19937_64 flag_engine_;   // likewise
   std::mt19937_64 shape_engine_;  // likewise
+  std::size_t first_engine_;
   Granule granule_ = Granule::g4k;
   Flavour updates_;
   bool two_level_ = false;  // before the builder, which is told of it
@@ -653,8 +668,10 @@ class RandomCase {
 }  // namespace
 
 Case random_case(const DeviceIdentity& device, u64 seed, u64 number) {
-  if (is_stage2_case(device, number)) return random_stage2_case(device, seed, number);
-  return RandomCase(device, seed, number).make();
+  Case made = is_stage2_case(device, number) ? random_stage2_case(device, seed, number)
+                                             : RandomCase(device, seed, number).make();
+  if (std::mt19937_64(seed * 0x94d049bb133111eb + number)() % 2 == 0) return made;
+  return published_together(made).value_or(made);
 }
 
 }  // namespace iommucheck::oracle

@@ -23,6 +23,7 @@ class RandomStage2 {
   RandomStage2(const DeviceIdentity& device, u64 seed, u64 number)
       : engine_(seed * 0xc2b2ae3d27d4eb4f + number),
         ats_engine_(seed * 0x9fb21c651e98df25 + number),
+        first_engine_(std::mt19937_64(seed * 0xbf58476d1ce4e5b9 + number)() % device.sids.size()),
         b_(device, fmt::format("random: seed {}, case {}, stage 2", seed, number),
            {.eventq_lg2 = 6}),
         nested_(b_.capabilities().s1p) {}
@@ -48,6 +49,10 @@ class RandomStage2 {
 
   u64 pick(u64 n) { return engine_() % n; }
   bool chance(u64 n) { return pick(n) == 0; }
+  /// Of all that the device has, which one sends for the stream.
+  [[nodiscard]] unsigned engine(unsigned stream) const {
+    return static_cast<unsigned>((first_engine_ + stream) % b_.device().sids.size());
+  }
 
   u16 vmid(unsigned guest) const {
     const unsigned apart = b_.capabilities().vmid16 ? 0x100 : 0x80;
@@ -75,7 +80,8 @@ class RandomStage2 {
       const Stream stream{static_cast<unsigned>(pick(guests)), nested_ && !chance(3)};
       streams_.push_back(stream);
       GuestTables& guest = guests_[stream.guest];
-      b_.ste(e, with_ats(stream.nested ? guest.ste() : guest.stage2.alone(), streams_.back()));
+      b_.ste(engine(e),
+             with_ats(stream.nested ? guest.ste() : guest.stage2.alone(), streams_.back()));
     }
     b_.enable(checks);
   }
@@ -136,7 +142,7 @@ class RandomStage2 {
     b_.store(guests_[g].cd_pa, b_.word(guests_[g].cd_pa) ^ u64{1} << 31);
     if (chance(2)) return;
     for (unsigned e = 0; e < streams_.size(); ++e) {
-      if (streams_[e].guest == g) b_.command(spec::cmd_cfgi_cd_all(b_.sid(e)));
+      if (streams_[e].guest == g) b_.command(spec::cmd_cfgi_cd_all(b_.sid(engine(e))));
     }
     b_.sync();
   }
@@ -177,7 +183,7 @@ class RandomStage2 {
   void access() {
     const auto e = static_cast<unsigned>(pick(streams_.size()));
     const u64 page = pick(pages);
-    b_.access((streams_[e].nested ? va(page) : ipa(page)) + 8 * pick(4), chance(2), e);
+    b_.access((streams_[e].nested ? va(page) : ipa(page)) + 8 * pick(4), chance(2), engine(e));
     if (chance(6)) b_.poll();
   }
 
@@ -188,15 +194,16 @@ class RandomStage2 {
     const u64 page = draw(pages);
     const bool write = draw(2) == 0;
     if (draw(2) == 0) {
-      return b_.request((stream.nested ? va(page) : ipa(page)) + 8 * draw(4), write, e);
+      return b_.request((stream.nested ? va(page) : ipa(page)) + 8 * draw(4), write, engine(e));
     }
     const u64 physical = b_.data(0x8000 * u64{stream.guest} + 0x1000 * draw(8));
-    b_.access((stream.eats == 2 ? ipa(page) : physical) + 8 * draw(4), write, e,
+    b_.access((stream.eats == 2 ? ipa(page) : physical) + 8 * draw(4), write, engine(e),
               {.translated = true});
   }
 
   std::mt19937_64 engine_;
   std::mt19937_64 ats_engine_;
+  std::size_t first_engine_;
   CaseBuilder b_;
   bool nested_;
   bool far_vmids_ = false, same_asids_ = false;

@@ -45,7 +45,8 @@ void t0sz_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule g
     const u64 root = b.root(granule, legal ? tsz : 25);
     if (legal) {
       const u64 end = pow2(64 - tsz);
-      b.map(root, page, b.data(page * e), 3, {}, granule, tsz);
+      // Of the first page too: what is beyond the end might be taken for it.
+      for (const u64 at : {u64{0}, page}) b.map(root, at, b.data(page * e), 3, {}, granule, tsz);
       b.map(root, end - page, b.data(page * e), 3, {}, granule, tsz);
     }
     spec::Cd<u64> cd = b.plain_cd(root, tsz, 1 + e);
@@ -79,7 +80,7 @@ void s2t0sz_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule
     spec::Stage2SteFields fields;
     if (legal) {
       Stage2Tables tables(b, shape, 1 + e);
-      tables.map(page, b.data(page * e));
+      for (const u64 at : {u64{0}, page}) tables.map(at, b.data(page * e));
       tables.map(tables.end() - page, b.data(page * e));
       fields = tables.fields();
     } else {

@@ -376,6 +376,16 @@ void nested_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases)
       guest.add_to(cases, ste);
     }
   }
+  // The Access flag of one stage is not the other's to ignore. IHI 0070 5.2 (S2AFFD), 5.4 (AFFD).
+  Guest affd(device, "AF = 0 at stage 2, AFFD = 1");
+  affd.stage2.map(Guest::data_ipa, affd.b.data(), Tables::all & ~Tables::af);
+  affd.cd.dw[0] |= u64{1} << 35;
+  affd.add_to(cases);
+  Guest s2affd(device, "AF = 0 at stage 1, S2AFFD = 1");
+  s2affd.leaf(Guest::va, Guest::data_ipa, {.af = false});
+  spec::Ste<u64> with_s2affd = s2affd.ste();
+  with_s2affd.dw[2] |= u64{1} << 53;
+  s2affd.add_to(cases, with_s2affd);
   if (!device.sends_instructions) return;
   // Privileged accesses stay privileged at stage 2. DDI 0487 D8.4 (XNX).
   for (const u64 xn : {0U, 1U, 2U, 3U}) {

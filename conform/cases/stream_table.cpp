@@ -170,6 +170,21 @@ void alignment_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     cases.push_back(b.take());
   }
   if (!spec::parse_capabilities(device.id).two_level_stream_table) return;
+  // 16 L1STDs are 2^7 bytes, and 64 of them 2^9.
+  for (const auto& [log2size, bit] : {std::pair{10U, 6U}, {12U, 6U}, {12U, 8U}}) {
+    CaseBuilder l(device,
+                  fmt::format("stream table: two levels, 2^{} STEs, bit {} of STRTAB_BASE is set",
+                              log2size, bit),
+                  {.log2size = log2size, .two_level = true, .split = 6});
+    l.asks(spec::rule::STREAM_TABLE_FORMAT);
+    l.store(device.structures_pa, l.memory(64 << 6, 64 << 6) | 7);
+    l.ste(0, spec::make_bypass_ste());
+    l.write(reg::strtab_base, device.structures_pa | u64{1} << bit, 8);
+    l.enable();
+    l.both(l.data(0x40));
+    l.poll();
+    cases.push_back(l.take());
+  }
   CaseBuilder b(device, "stream table: two levels, bit 6 of L2Ptr is set",
                 {.log2size = 10, .two_level = true, .split = 6});
   b.asks(spec::rule::L1STD_SPAN);

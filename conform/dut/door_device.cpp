@@ -234,8 +234,15 @@ Expected<void> DoorDevice::read_id_registers() {
   if (identity_.id.idr[0] == 0) {
     return fail(ErrorCode::bad_input, options_.device + ": no SMMUv3: IDR0 reads as 0");
   }
+  const spec::Capabilities caps = spec::parse_capabilities(identity_.id);
+  for (std::size_t i = 0; i < identity_.sids.size(); ++i) {
+    if (identity_.id.idr[1] == 0 || identity_.sids[i] >> caps.sidsize == 0) continue;
+    return fail(ErrorCode::bad_input,
+                fmt::format("{}: engine {} has StreamID {:#x}, and IDR1.SIDSIZE is {}",
+                            options_.device, i, identity_.sids[i], caps.sidsize));
+  }
   // Without IDR0.PRI there is no queue for what its engines could send.
-  identity_.pri = identity_.pri && spec::parse_capabilities(identity_.id).pri;
+  identity_.pri = identity_.pri && caps.pri;
   return {};
 }
 

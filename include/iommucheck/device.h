@@ -257,8 +257,9 @@ struct iommucheck_dut_info {
   uint32_t abi;
   uint32_t flags; /* IOMMUCHECK_DUT_*; a bit that this version does not know is refused        */
   uint32_t sid_count; /* 2 to IOMMUCHECK_DUT_SIDS_MAX: StreamIDs that its engines have */
-  uint32_t sids[16];  /* distinct, and below SID_END; the first two, and with DELEGATES all, below
-                         64. What leads to the second entry of a first level shows from 64 on      */
+  uint32_t sids[16];  /* distinct, below SID_END, and of IDR1.SIDSIZE bits; the first two, and with
+                         DELEGATES all, below 64. What leads to the second entry of a first level
+                         shows from 64 on      */
   char name[32];    /* of letters, digits and "._+-", not beginning with '.'; ends with NUL.     */
   char release[32]; /* likewise: "1.0". Both name the file of known divergences                  */
   uint64_t mmio_bytes; /* size of the register frame: 0x20000 at least */

@@ -10,9 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "base/bits.h"
 #include "conform/case_words.h"
 #include "conform/cases/directed.h"
 #include "conform/dut/spec_device.h"
+#include "spec/rules/commands.h"
+#include "spec/rules/translation.h"
 #include "spec/smmu/command.h"
 
 namespace iommucheck::oracle::causes_test {
@@ -130,14 +133,37 @@ TEST(Interventions, TheUpperHalfIsLeftOut) {
   EXPECT_FALSE(intervene(number, *changed, device));
 }
 
+TEST(Interventions, CommandsArePublishedApart) {
+  const DeviceIdentity device = everything();
+  CaseBuilder b(device, "a case");
+  b.command(spec::cmd_cfgi_all());
+  b.command(spec::cmd_tlbi_nh_all(0));
+  b.sync();
+  const auto together = published_together(b.take());
+  ASSERT_TRUE(together);
+  const auto of_batches = [](const Case& what) {
+    return std::ranges::count_if(
+        what.steps, [](const Step& step) { return step.kind == StepKind::command && step.c != 0; });
+  };
+  EXPECT_EQ(of_batches(*together), 2);
+  const auto apart = intervene(number_of("each command is published by itself"), *together, device);
+  ASSERT_TRUE(apart);
+  EXPECT_EQ(of_batches(*apart), 0);
+  EXPECT_EQ(apart->steps.size(), together->steps.size());
+  const auto all = intervene(number_of("everything is invalidated in the place of each TLBI"),
+                             *together, device);
+  ASSERT_TRUE(all);
+  EXPECT_GE(of_batches(*all), 2) << "they still are";
+}
+
 // ---- groups -------------------------------------------------------------------------------------
 
 struct Told {
   std::vector<Case> cases;
   std::vector<Divergence> findings;
-  void add(Case what, std::string kind) {
+  void add(Case what, std::string kind, spec::Rule rule = spec::rule::TRANSLATION_RESULT) {
     cases.push_back(std::move(what));
-    findings.push_back({.kind = std::move(kind), .text = {}});
+    findings.push_back({.rule = rule, .kind = std::move(kind), .text = {}});
   }
   [[nodiscard]] std::vector<ShownFinding> all() const {
     std::vector<ShownFinding> shown;
@@ -230,6 +256,30 @@ TEST(Causes, APartIsNamedForWhatNothingElseMakesRight) {
   ASSERT_EQ(groups->size(), 2U);
   EXPECT_EQ(intervention_name((*groups)[0].intervention), "STE.S2PTW = 0");
   EXPECT_EQ(intervention_name((*groups)[1].intervention), "no stage 2");
+}
+
+/// A command that is refused is not right because another one takes its place.
+TEST(Causes, WhatTakesACommandOutSaysNothingOfIt) {
+  const DeviceIdentity device = everything();
+  CaseBuilder b(device, "a case");
+  b.command(spec::cmd_tlbi_nh_va(0, 1, 0x1000));
+  b.sync();
+  b.access(0x1000);
+  const Case what = b.take();
+  Told told;
+  told.add(what, "what it leaves", spec::rule::TLBI_TAGS);
+  told.add(what, "it is refused", spec::rule::COMMAND_LEGAL);
+  const auto groups = causes_of(told.all(), device, [](const Case& its, const Divergence&) {
+    return Expected<bool>(std::ranges::any_of(its.steps, [](const Step& step) {
+      return step.kind == StepKind::command &&
+             bits(step.a, 7, 0) == static_cast<u64>(spec::Opcode::tlbi_nh_va);
+    }));
+  });
+  ASSERT_TRUE(groups);
+  ASSERT_EQ(groups->size(), 1U);
+  EXPECT_EQ(intervention_name(groups->front().intervention),
+            "everything is invalidated in the place of each TLBI");
+  EXPECT_EQ(groups->front().members, std::vector<std::size_t>{0});
 }
 
 TEST(Causes, WhatNothingMakesRightIsInNoGroup) {

@@ -405,6 +405,7 @@ TEST(DeviceDoor, WhatADeviceSaysOfItselfIsLookedAt) {
       {"equal streams", "not distinct"},
       {"far streams", "not below 1024"},
       {"first stream is far", "64 as the StreamID of engine 1, which has to be below 64"},
+      {"beyond SIDSIZE", "engine 3 has StreamID 0x3e8, and IDR1.SIDSIZE is"},
       {"unknown flag", "flags 0x8083, of which this program knows"},
       {"holds memory without pa", "HOLDS_MEMORY without GIVES_PA"},
       {"name is a path", "a name or release"},

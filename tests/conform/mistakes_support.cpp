@@ -423,6 +423,7 @@ std::vector<Mistake> of_tlb() {
       "sequence: a contiguous*", {.contiguous_first = true});
   add("a block goes with its first page alone", "4.4.1", rule::TLBI_TAGS,
       "sequence: a leaf at level 2*", {.blocks_by_first = true});
+  all.back().kinds = 4;  // by each of the two commands, and by a range of it
   add("who hits has the rights of who filled", "3.17, DDI 0487 D8.4", rule::S1_PERMISSION,
       "attributes: *leaf", {.rights_of_fill = true});
   all.back().kinds = 3;

@@ -23,6 +23,7 @@ static void* twin_open(const struct iommucheck_dut_host* host, struct iommucheck
   if (is("equal streams")) info->sids[1] = info->sids[0];
   if (is("first stream is far")) info->sids[1] = 64;
   if (is("far streams")) info->sids[3] = 1024;
+  if (is("beyond SIDSIZE")) info->sids[3] = 1000;
   if (is("unknown flag")) info->flags |= 0x8000;
   if (is("holds memory without pa")) info->flags = IOMMUCHECK_DUT_HOLDS_MEMORY;
   if (is("name is a path")) strcpy(info->name, "../x");

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Commands that one write of CMDQ_PROD publishes together, as drivers do: a CMD_SYNC is complete
+// when what stands before it is, whenever it became visible. IHI 0070 3.5.1, 4.7.
+#include <algorithm>
+#include <iterator>
+#include <map>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+constexpr std::size_t cases_of_a_command = 4;
+
+bool is_command(const Step& step) { return step.kind == StepKind::command; }
+bool is_access(const Step& step) {
+  return step.kind == StepKind::access || step.kind == StepKind::request;
+}
+
+/// Those that a CMD_SYNC ends, and behind which something is translated.
+std::vector<u64> opcodes_in_batches(const Case& what) {
+  std::vector<u64> opcodes;
+  bool translated = false;
+  for (std::size_t i = what.steps.size(); i-- > what.fixed;) {
+    const Step& step = what.steps[i];
+    translated |= is_access(step);
+    const bool ended = i + 1 < what.steps.size() && what.steps[i + 1].kind == StepKind::sync;
+    if (is_command(step) && ended && translated) opcodes.push_back(bits(step.a, 7, 0));
+  }
+  return opcodes;
+}
+
+}  // namespace
+
+std::optional<Case> published_together(const Case& what) {
+  Case made = what;
+  bool any = false;
+  for (std::size_t i = made.fixed; i + 1 < made.steps.size(); ++i) {
+    Step& step = made.steps[i];
+    const Step& next = made.steps[i + 1];
+    if (!is_command(step) || (next.kind != StepKind::sync && !is_command(next))) continue;
+    step.c = 1;
+    any = true;
+  }
+  if (!any) return std::nullopt;
+  return made;
+}
+
+void batch_cases(std::vector<Case>& cases) {
+  std::map<u64, std::size_t> taken;
+  std::vector<Case> made;
+  for (const Case& one : cases) {
+    bool wanted = false;
+    for (const u64 opcode : opcodes_in_batches(one)) {
+      wanted |= taken[opcode] < cases_of_a_command;
+    }
+    if (!wanted) continue;
+    auto together = published_together(one);
+    if (!together) continue;
+    for (const u64 opcode : opcodes_in_batches(one)) ++taken[opcode];
+    together->name += ", published together";
+    made.push_back(std::move(*together));
+  }
+  std::ranges::move(made, std::back_inserter(cases));
+}
+
+}  // namespace iommucheck::oracle
