@@ -91,7 +91,7 @@ void MemoryEvents::load(AgentId by, u64 pa, unsigned size, u64 value, bool order
   if (setup_.device_is_judged || hardware_) return;
   if (pa % 8 + size <= 8) smmu_.observe_message(pa, size, value);
   // Of a trace that does not tell them nothing is known of any line.
-  if (!setup_.invalidations_known) smmu_.observe_invalidate(pa, 8, by);
+  if (!setup_.invalidations_known) smmu_.observe_invalidate(pa, 8);
   if (setup_.barriers_known) smmu_.observe_load(pa);
   gather();
 }
@@ -174,7 +174,7 @@ void MemoryEvents::cache_invalidate(AgentId by, u64 pa, u64 bytes) {
   if (coherent) {
     note_cleaned();
   } else if (by != trace::environment_agent) {
-    smmu_.observe_invalidate(pa, bytes, by);
+    smmu_.observe_invalidate(pa, bytes);
   }
 }
 

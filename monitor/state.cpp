@@ -73,6 +73,7 @@ MonitorState::MonitorState(const Setup& setup)
     caches_.memory().reserve(setup.window_pa, setup.window_bytes, setup.window_memory);
   }
   if (setup.commands_in_events) smmu_.commands_come_from_events();
+  if (!setup.invalidations_known) smmu_.invalidations_are_not_told();
   if (setup.device_is_judged && setup.seen_bytes != 0) {
     smmu_.memory_is(setup.seen_pa, setup.seen_bytes);
   }

@@ -32,7 +32,7 @@ class RandomCase {
         shape_engine_(seed * 0x589965cc75374cc3 + number),
         first_engine_(std::mt19937_64(seed * 0xbf58476d1ce4e5b9 + number)() % device.sids.size()),
         builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)),
-        extras_(builder_, extra_engine_) {}
+        extras_(builder_, extra_engine_, static_cast<unsigned>(first_engine_)) {}
 
   Case make() {
     configure();

@@ -14,26 +14,29 @@ constexpr u64 span_of_64 = 7;
 }  // namespace
 
 void RandomExtras::first_level() {
+  const auto first_level_place = [&](u32 sid) {
+    return builder_.device().structures_pa + 8 * (u64{sid} >> 6);
+  };
+  place_ = first_level_place(builder_.sid(sender_));
   array_ = builder_.memory(64 * 64, 64 * 64);
-  builder_.store(builder_.device().structures_pa, array_ | span_of_64);
+  builder_.store(place_, array_ | span_of_64);
   for (const u32 sid : builder_.device().sids) {
-    const u64 place = builder_.device().structures_pa + 8 * (u64{sid} >> 6);
+    const u64 place = first_level_place(sid);
     if (builder_.word(place) == 0) builder_.store(place, builder_.memory(4096) | span_of_64);
   }
 }
 
 /// An array that goes, and comes back. Other Spans are for directed cases.
 void RandomExtras::change_first_level() {
-  const u64 place = builder_.device().structures_pa;
   const auto invalidate = [&] {
     builder_.command(chance(2) ? spec::cmd_cfgi_all()
-                               : spec::cmd_cfgi_ste_range(0, 6));  // of all 64 StreamIDs
+                               : spec::cmd_cfgi_ste_range(builder_.sid(sender_), 6));
     builder_.sync();
   };
-  builder_.store(place, array_);
+  builder_.store(place_, array_);
   invalidate();
-  builder_.access(0x1000 * pick(4), chance(2), static_cast<unsigned>(pick(2)));
-  builder_.store(place, array_ | span_of_64);
+  builder_.access(0x1000 * pick(4), chance(2), sender_);
+  builder_.store(place_, array_ | span_of_64);
   invalidate();
 }
 
@@ -95,7 +98,7 @@ void RandomExtras::illegal_command(bool may_write) {
   if (chance(4)) low = spec::encode_command(spec::cmd_cfgi_all()).dw0 | u64{1} << 10;  // SSec
   builder_.command_words(low, 0);
   if (chance(2)) builder_.command(spec::cmd_tlbi_nsnh_all());
-  if (chance(2)) builder_.access(0x1000 * pick(4), chance(2) && may_write);
+  if (chance(2)) builder_.access(0x1000 * pick(4), chance(2) && may_write, sender_);
   constexpr u64 page = 4096;
   switch (pick(4)) {
     case 0: return builder_.mend(spec::cmd_tlbi_nsnh_all());

@@ -11,12 +11,13 @@ namespace iommucheck::oracle {
 
 class RandomExtras {
  public:
-  RandomExtras(CaseBuilder& builder, std::mt19937_64& engine)
-      : builder_(builder), engine_(engine) {}
+  /// `sender`: the engine that the case begins with.
+  RandomExtras(CaseBuilder& builder, std::mt19937_64& engine, unsigned sender)
+      : builder_(builder), engine_(engine), sender_(sender) {}
 
   /// Whether there is one before the next step.
   bool due() { return chance(13); }
-  /// One step, or a few that belong together. `may_write`: engine 0, to low addresses.
+  /// One step, or a few that belong together. `may_write`: to low addresses.
   void step(bool may_write);
   /// With a stream table of two levels: the L1STD of all StreamIDs of the device, with an array of
   /// its own.
@@ -35,7 +36,8 @@ class RandomExtras {
 
   CaseBuilder& builder_;
   std::mt19937_64& engine_;
-  u64 array_ = 0;  // of the first 64 STEs, where the stream table has two levels
+  unsigned sender_;
+  u64 place_ = 0, array_ = 0;  // of the sender's 64 STEs, where the stream table has two levels
 };
 
 }  // namespace iommucheck::oracle

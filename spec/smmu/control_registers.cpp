@@ -48,6 +48,9 @@ u64 ControlRegisters::write_cr0(u64 value) {
   ground_.set(cr0_, value);
   if ((changed & cr0::smmuen) != 0) {
     if ((value & cr0::smmuen) != 0) {
+      // What is cached stays; what is fetched is of the table as it is now, also where 0 was never
+      // acknowledged.
+      caches.acknowledge_smmuen();
       caches.set_stream_table(stream_table_of(strtab_base_, static_cast<u32>(strtab_base_cfg_),
                                               ground_.capabilities()));
       caches.set_e2h((cr2_ & cr2::e2h) != 0);

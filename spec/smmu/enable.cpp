@@ -31,12 +31,7 @@ void Caches::write_smmuen(bool enable) {
   if (!enable) fail_atc_invs();
   controls_.write_smmuen(enable);
   changes_.mark_all_streams();
-  if (!enable) return;
-  if (controls_.enabled()) {
-    // 0 was never acknowledged, and the table may be another one since.
-    configuration_.begin();
-    return;
-  }
+  if (!enable || controls_.enabled()) return;
   controls_.enable(true);
   findings_.count(rule::UNKNOWN_AFTER_RESET);
   configuration_.begin();

@@ -60,10 +60,20 @@ void OutputQueue::check_cons(u64 value, bool known) {
                                              " is not between its last value and PROD");
 }
 
+/// A store of the driver to the word may be in its CPU's caches only.
+bool OutputQueue::may_be_written_back(u64 pa) const {
+  const Memory& memory = ground_.caches().memory();
+  if (!memory.is_dirty(pa)) return false;
+  const u64 stored_at = memory.pending_since(pa).value_or(0);
+  return std::ranges::none_of(invalidated_, [&](const Invalidated& lines) {
+    return pa >= lines.first && pa < lines.end && lines.at > stored_at;
+  });
+}
+
 /// [first, end) is the SMMU's `from_here_on`. What the driver stored there and its CPU's caches may
-/// still hold can be written back over a record. IHI 0070 3.5.2, 6.3.1 (COHACC).
-void OutputQueue::check_lines(u64 first, u64 end, std::string_view from_here_on) {
-  if (ground_.is_recording() || ground_.capabilities().cohacc) return;
+/// still hold can be written back over a record. IHI 0070 3.5.2, 6.3.1 (COHACC). False: so it is.
+bool OutputQueue::check_lines(u64 first, u64 end, std::string_view from_here_on) {
+  if (ground_.is_recording() || ground_.capabilities().cohacc || !invalidations_told_) return true;
   const Memory& memory = ground_.caches().memory();
   ground_.count(rule::QUEUE_RECORD_ORDER);
   for (u64 page = first; page < end; page = align_down(page, page_lg2) + pow2(page_lg2)) {
@@ -71,22 +81,31 @@ void OutputQueue::check_lines(u64 first, u64 end, std::string_view from_here_on)
     if (frame == nullptr || !frame->any_pending()) continue;
     const u64 page_end = std::min(end, align_down(page, page_lg2) + pow2(page_lg2));
     for (u64 pa = page; pa < page_end; pa += sizeof(u64)) {
-      if (!memory.is_dirty(pa)) continue;
+      if (!may_be_written_back(pa)) continue;
       ground_.report(rule::QUEUE_RECORD_ORDER,
                      "what the driver stored at " + hex(pa) + " of the " + std::string(kind_.name) +
                          " is not cleaned from the caches (IDR0.COHACC = 0) " +
                          std::string(from_here_on) +
                          ": it may be written back over a record there");
-      return;
+      return false;
     }
   }
+  return true;
 }
 
-void OutputQueue::observe_invalidate(u64 first, u64 end, AgentId by) {
-  const QueueGeometry ring = geometry();
-  const u64 ring_end = ring.base + (u64{kind_.record_bytes} << ring.lg2);
-  const u64 from = std::max(first, ring.base), to = std::min(end, ring_end);
-  if (base_ != 0 && from < to) ground_.caches().memory().clean(from, to - from, by);
+void OutputQueue::observe_invalidate(u64 first, u64 end) {
+  const u64 now = ground_.caches().now();
+  Invalidated& last = invalidated_.at(invalidations_ % invalidated_.size());
+  if (last.end == first) {
+    ground_.set(last.end, end);
+    ground_.set(last.at, now);
+  } else {
+    ground_.set(invalidations_, invalidations_ + 1);
+    Invalidated& next = invalidated_.at(invalidations_ % invalidated_.size());
+    ground_.set(next.first, first);
+    ground_.set(next.end, end);
+    ground_.set(next.at, now);
+  }
   if (controls_.enables(kind_.enable)) loads_.invalidate(as_seen(), first, end);
 }
 
@@ -103,7 +122,7 @@ void OutputQueue::write_cons(u64 value, bool known) {
     const u64 given = queue_used(ring.lg2, value, cons_);
     for (u64 i = 0; i < given && given <= pow2(ring.lg2); ++i) {
       const u64 slot = ring.base + queue_index(ring.lg2, cons_ + i) * kind_.record_bytes;
-      check_lines(slot, slot + kind_.record_bytes, "when CONS gives its slot back");
+      if (!check_lines(slot, slot + kind_.record_bytes, "when CONS gives its slot back")) break;
     }
     loads_.give_back(as_seen(), value);
   } else {

@@ -5,6 +5,8 @@
 // 6.3.29, 6.3.33, 7.4.
 #pragma once
 
+#include <array>
+
 #include "spec/smmu/control_registers.h"
 #include "spec/smmu/record_loads.h"
 
@@ -76,13 +78,16 @@ class OutputQueue {
   /// Up to 8 bytes at `pa` are loaded.
   void observe_load(u64 pa);
   void observe_load_barrier() { loads_.barrier(seen_); }
-  /// Lines with a part of [first, end) leave the CPU's caches; nothing of the queue in them is
-  /// written back any more.
-  void observe_invalidate(u64 first, u64 end, AgentId by);
+  /// Lines with a part of [first, end) leave the CPU's caches: nothing in them is written back any
+  /// more, whichever memory the queue gets.
+  void observe_invalidate(u64 first, u64 end);
+  /// It is not known when they do.
+  void invalidations_are_not_told() { invalidations_told_ = false; }
 
  private:
   void check_cons(u64 value, bool known);
-  void check_lines(u64 first, u64 end, std::string_view from_here_on);
+  bool check_lines(u64 first, u64 end, std::string_view from_here_on);
+  [[nodiscard]] bool may_be_written_back(u64 pa) const;
   [[nodiscard]] SeenQueue as_seen() const {
     return {geometry(), kind_.record_bytes, cons_, seen_, kind_.name};
   }
@@ -94,6 +99,13 @@ class OutputQueue {
   u64 seen_ = 0;     // PROD as the driver last read or wrote it
   u64 drained_ = 0;  // the driver saw an overflow, and emptied the queue without a word
   RecordLoads loads_;
+  /// What left the caches last, and when; as one, what follows each other.
+  struct Invalidated {
+    u64 first = 0, end = 0, at = 0;
+  };
+  std::array<Invalidated, 8> invalidated_{};
+  u64 invalidations_ = 0;
+  bool invalidations_told_ = true;
 };
 
 }  // namespace iommucheck::spec

@@ -46,9 +46,16 @@ void OutputQueues::given_back(u64 pa, u64 bytes) {
   requests_.given_back(pa, bytes, requests);
 }
 
+/// With SMMUEN = 0 there are events, and PRIQEN counts as 0. 6.3.9.5, 6.3.9.6.
 void OutputQueues::enabled(u64 fields) {
+  constexpr u32 both = cr0::smmuen | cr0::priqen;
   if ((fields & cr0::eventqen) != 0) events_.enabled();
-  if ((fields & cr0::priqen) != 0) requests_.enabled();
+  if ((fields & both) != 0 && (controls_.cr0() & both) == both) requests_.enabled();
+}
+
+void OutputQueues::invalidations_are_not_told() {
+  events_.invalidations_are_not_told();
+  requests_.invalidations_are_not_told();
 }
 
 void OutputQueues::write_eventq_cons(u64 value) {
@@ -172,13 +179,13 @@ void OutputQueues::observe_load(u64 pa) {
   requests_.observe_load(pa);
 }
 
-void OutputQueues::observe_invalidate(u64 pa, u64 bytes, AgentId by) {
+void OutputQueues::observe_invalidate(u64 pa, u64 bytes) {
   constexpr unsigned line_lg2 = 6;  // as Memory cleans
   if (bytes == 0) return;
   const u64 first = align_down(pa, line_lg2);
   const u64 end = align_down(pa + (bytes - 1), line_lg2) + pow2(line_lg2);
-  events_.observe_invalidate(first, end, by);
-  requests_.observe_invalidate(first, end, by);
+  events_.observe_invalidate(first, end);
+  requests_.observe_invalidate(first, end);
 }
 
 void OutputQueues::observe_load_barrier() {

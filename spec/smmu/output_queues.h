@@ -32,7 +32,7 @@ class OutputQueues {
   /// As a device: the driver reads it there.
   void note_read(u32 offset, u64 value);
 
-  /// Fields of CR0 became 1.
+  /// `fields` of CR0 became 1.
   void enabled(u64 fields);
   /// The driver gives the memory back.
   void given_back(u64 pa, u64 bytes);
@@ -61,7 +61,8 @@ class OutputQueues {
   void page_queue_is_left() { requests_.check_left(); }
   void observe_load(u64 pa);
   void observe_load_barrier();
-  void observe_invalidate(u64 pa, u64 bytes, AgentId by);
+  void observe_invalidate(u64 pa, u64 bytes);
+  void invalidations_are_not_told();
 
  private:
   [[nodiscard]] bool prod_is_known() const {

@@ -211,9 +211,9 @@ class Smmu {
   /// A barrier that orders its loads before later ones, and before later stores.
   void observe_load_barrier() { outputs_.observe_load_barrier(); }
   /// Lines that have a part of [pa, pa + bytes) leave the driver's CPU's caches.
-  void observe_invalidate(u64 pa, u64 bytes, AgentId by) {
-    outputs_.observe_invalidate(pa, bytes, by);
-  }
+  void observe_invalidate(u64 pa, u64 bytes) { outputs_.observe_invalidate(pa, bytes); }
+  /// Of a trace that does not tell them nothing is known of any line.
+  void invalidations_are_not_told() { outputs_.invalidations_are_not_told(); }
   /// Counts acknowledgements and consumed commands that the driver saw.
   [[nodiscard]] u64 progress_made() const { return progress_.made(); }
   /// A command error is active; and what is asked of CR0ACK and CMDQ_CONS in the end.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Event and PRI queue, overflow, and stalled accesses. IHI 0070 3.5.1, 3.12.2, 4.7.2, 7.2 to 7.4.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "smmu_device_support.h"
@@ -338,19 +339,19 @@ TEST_F(Loads, FromCaches) {
     return m.read(reg::eventq_prod);
   };
   record_is_shown(2);
-  m.smmu.observe_invalidate(place(0), 32, AgentId::cpu0);  // the line has both
+  m.smmu.observe_invalidate(place(0), 32);  // the line has both
   barrier();
   whole(0);
   whole(1);
   barrier();
   m.write(reg::eventq_cons, 2);
   EXPECT_EQ(m.broken(), "");
-  m.smmu.observe_invalidate(place(2), 64, AgentId::cpu0);
+  m.smmu.observe_invalidate(place(2), 64);
   record_is_shown(2);
   barrier();
   whole(2);
   EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER") << "invalidated before PROD was read";
-  m.smmu.observe_invalidate(place(3), 8, AgentId::cpu0);
+  m.smmu.observe_invalidate(place(3), 8);
   whole(3);
   EXPECT_EQ(m.broken(), "") << "the next one is told of by itself";
 }
@@ -363,8 +364,8 @@ TEST_F(Loads, FromLinesInvalidatedInPieces) {
   m.write(reg::eventq_cons, 3);
   fill(3);  // slots 3, 0 and 1
   m.read(reg::eventq_prod);
-  m.smmu.observe_invalidate(place(0), 64, AgentId::cpu0);
-  m.smmu.observe_invalidate(place(3), 32, AgentId::cpu0);
+  m.smmu.observe_invalidate(place(0), 64);
+  m.smmu.observe_invalidate(place(3), 32);
   barrier();
   for (const unsigned slot : {3U, 0U, 1U}) whole(slot);
   barrier();
@@ -392,6 +393,8 @@ struct DirtyLines : ::testing::Test {
   DriverMachine m{[] {
     Capabilities caps = full_capabilities();
     caps.cohacc = false;
+    caps.pri = true;
+    caps.priqs = 4;
     return caps;
   }()};
 
@@ -422,14 +425,45 @@ TEST_F(DirtyLines, ThatAreCleaned) {
   EXPECT_EQ(m.broken(), "");
 }
 
-/// Before the queue is enabled, as a driver does that has loaded from it.
+/// Before the queue is enabled, as a driver does that has loaded from it; before its base is known,
+/// line by line, and not what is stored later.
 TEST_F(DirtyLines, ThatAreInvalidated) {
-  m.set_up_queues();
+  store(0);
   store(3);
-  m.smmu.observe_invalidate(Loads::place(0), 128, AgentId::cpu0);
+  for (const u64 line : {0U, 64U}) {
+    m.memory.step();
+    m.smmu.observe_invalidate(DriverMachine::eventq + line, 64);
+  }
   barrier();
-  m.cr0(cr0::cmdqen | cr0::eventqen);
+  enable();
   EXPECT_EQ(m.broken(), "");
+  m.cr0(cr0::cmdqen);
+  store(3);
+  m.cr0(cr0::cmdqen | cr0::eventqen);
+  EXPECT_EQ(m.broken(), "QUEUE_RECORD_ORDER");
+}
+
+TEST_F(DirtyLines, OfATraceThatTellsNoInvalidations) {
+  m.smmu.invalidations_are_not_told();
+  store(3);
+  enable();
+  EXPECT_EQ(m.broken(), "");
+}
+
+/// With SMMUEN = 0 nothing is recorded there.
+TEST_F(DirtyLines, OfPageRequests) {
+  m.memory.step();
+  m.caches().store(AgentId::cpu0, DriverMachine::priq + 8, 1);
+  m.set_up_queues();
+  m.write(reg::strtab_base, SmallMachine::strtab, 8);
+  m.write(reg::strtab_base_cfg, 4);
+  m.write(reg::priq_base, DriverMachine::priq | DriverMachine::priq_lg2, 8);
+  m.write(reg::priq_prod, 0);
+  m.write(reg::priq_cons, 0);
+  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen);
+  EXPECT_EQ(m.broken(), "");
+  m.cr0(cr0::cmdqen | cr0::eventqen | cr0::priqen | cr0::smmuen);
+  EXPECT_THAT(m.broken(), testing::HasSubstr("QUEUE_RECORD_ORDER"));
 }
 
 TEST_F(DirtyLines, OfMemoryThatIsNotCached) {
