@@ -13,7 +13,6 @@ namespace iommucheck::oracle {
 
 namespace {
 
-bool is_access(StepKind kind) { return kind == StepKind::access || kind == StepKind::request; }
 bool changes_memory(StepKind kind) { return kind == StepKind::store || kind == StepKind::fill; }
 
 }  // namespace

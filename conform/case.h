@@ -37,6 +37,10 @@ enum class StepKind : u8 {
   await,         ///< a: register, b: value, c: bytes; read until it has that
   barrier,       ///< stores before it are visible before those behind it
 };
+/// Something is translated for a device.
+constexpr bool is_access(StepKind kind) {
+  return kind == StepKind::access || kind == StepKind::request;
+}
 /// Of Step::b of a page request, above its PRG index.
 inline constexpr u64 page_index = 0x1ff, page_last = 0x1000, page_write = 0x2000,
                      page_read = 0x4000, page_execute = 0x8000, page_privileged = 0x10000;

@@ -301,7 +301,8 @@ class Rewriter {
       : what_(what), device_(device), caps_(spec::parse_capabilities(device.id)) {}
 
   std::optional<Case> apply(More more) {
-    const auto last = std::find_if(what_.steps.rbegin(), what_.steps.rend(), is_access);
+    const auto last = std::find_if(what_.steps.rbegin(), what_.steps.rend(),
+                                   [](const Step& step) { return is_access(step.kind); });
     if (last != what_.steps.rend()) engine_ = last->c & step_engine;
     result_ = what_;
     result_.steps.clear();
@@ -314,9 +315,6 @@ class Rewriter {
   }
 
  private:
-  static bool is_access(const Step& step) {
-    return step.kind == StepKind::access || step.kind == StepKind::request;
-  }
   /// `published`: Step::c of a command.
   void add(const spec::Command& command, u64 published = 0) {
     const spec::CommandWords words = spec::encode_command(command);
@@ -350,7 +348,7 @@ class Rewriter {
   }
   void one(const Step& step, More more, bool free) {
     if (step.kind == StepKind::write && step.a == reg::cr0) cr0_ = step.b;
-    if (free && is_access(step)) {
+    if (free && is_access(step.kind)) {
       const bool other = more == More::one_engine && (step.c & step_engine) != engine_;
       if (other || (more == More::lower_half && bit(step.a, 55))) {
         any_ = true;
@@ -372,7 +370,7 @@ class Rewriter {
       sync();
       any_ = true;
     }
-    if (free && is_access(step) && more == More::poll_behind) {
+    if (free && is_access(step.kind) && more == More::poll_behind) {
       result_.steps.push_back({StepKind::poll});
       any_ = true;
     }

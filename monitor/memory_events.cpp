@@ -90,8 +90,6 @@ void MemoryEvents::load(AgentId by, u64 pa, unsigned size, u64 value, bool order
   // Whoever tries a device is no driver: what it loads is what the device put there last.
   if (setup_.device_is_judged || hardware_) return;
   if (pa % 8 + size <= 8) smmu_.observe_message(pa, size, value);
-  // Of a trace that does not tell them nothing is known of any line.
-  if (!setup_.invalidations_known) smmu_.observe_invalidate(pa, 8);
   if (setup_.barriers_known) smmu_.observe_load(pa);
   gather();
 }

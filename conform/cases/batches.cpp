@@ -15,9 +15,6 @@ namespace {
 constexpr std::size_t cases_of_a_command = 4;
 
 bool is_command(const Step& step) { return step.kind == StepKind::command; }
-bool is_access(const Step& step) {
-  return step.kind == StepKind::access || step.kind == StepKind::request;
-}
 
 /// Those that a CMD_SYNC ends, and behind which something is translated.
 std::vector<u64> opcodes_in_batches(const Case& what) {
@@ -25,7 +22,7 @@ std::vector<u64> opcodes_in_batches(const Case& what) {
   bool translated = false;
   for (std::size_t i = what.steps.size(); i-- > what.fixed;) {
     const Step& step = what.steps[i];
-    translated |= is_access(step);
+    translated |= is_access(step.kind);
     const bool ended = i + 1 < what.steps.size() && what.steps[i + 1].kind == StepKind::sync;
     if (is_command(step) && ended && translated) opcodes.push_back(bits(step.a, 7, 0));
   }
@@ -52,14 +49,13 @@ void batch_cases(std::vector<Case>& cases) {
   std::map<u64, std::size_t> taken;
   std::vector<Case> made;
   for (const Case& one : cases) {
-    bool wanted = false;
-    for (const u64 opcode : opcodes_in_batches(one)) {
-      wanted |= taken[opcode] < cases_of_a_command;
-    }
+    const std::vector<u64> opcodes = opcodes_in_batches(one);
+    const bool wanted = std::ranges::any_of(
+        opcodes, [&](u64 opcode) { return taken[opcode] < cases_of_a_command; });
     if (!wanted) continue;
     auto together = published_together(one);
     if (!together) continue;
-    for (const u64 opcode : opcodes_in_batches(one)) ++taken[opcode];
+    for (const u64 opcode : opcodes) ++taken[opcode];
     together->name += ", published together";
     made.push_back(std::move(*together));
   }

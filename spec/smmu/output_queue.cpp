@@ -73,7 +73,6 @@ bool OutputQueue::may_be_written_back(u64 pa) const {
 /// [first, end) is the SMMU's `from_here_on`. What the driver stored there and its CPU's caches may
 /// still hold can be written back over a record. IHI 0070 3.5.2, 6.3.1 (COHACC). False: so it is.
 bool OutputQueue::check_lines(u64 first, u64 end, std::string_view from_here_on) {
-  if (ground_.is_recording() || ground_.capabilities().cohacc || !invalidations_told_) return true;
   const Memory& memory = ground_.caches().memory();
   ground_.count(rule::QUEUE_RECORD_ORDER);
   for (u64 page = first; page < end; page = align_down(page, page_lg2) + pow2(page_lg2)) {
@@ -93,6 +92,16 @@ bool OutputQueue::check_lines(u64 first, u64 end, std::string_view from_here_on)
   return true;
 }
 
+/// CONS is about to be `value`.
+void OutputQueue::check_slots(u64 value) {
+  const QueueGeometry ring = geometry();
+  const u64 given = queue_used(ring.lg2, value, cons_);
+  for (u64 i = 0; i < given && given <= pow2(ring.lg2); ++i) {
+    const u64 slot = ring.base + queue_index(ring.lg2, cons_ + i) * kind_.record_bytes;
+    if (!check_lines(slot, slot + kind_.record_bytes, "when CONS gives its slot back")) return;
+  }
+}
+
 void OutputQueue::observe_invalidate(u64 first, u64 end) {
   const u64 now = ground_.caches().now();
   Invalidated& last = invalidated_.at(invalidations_ % invalidated_.size());
@@ -110,6 +119,7 @@ void OutputQueue::observe_invalidate(u64 first, u64 end) {
 }
 
 void OutputQueue::enabled() {
+  if (!judges_lines()) return;
   const QueueGeometry ring = geometry();
   check_lines(ring.base, ring.base + (u64{kind_.record_bytes} << ring.lg2), "when it is enabled");
 }
@@ -118,12 +128,7 @@ void OutputQueue::write_cons(u64 value, bool known) {
   value &= queue_overflow_flag | 0xfffff;
   if (controls_.enables(kind_.enable)) {
     check_cons(value, known);
-    const QueueGeometry ring = geometry();
-    const u64 given = queue_used(ring.lg2, value, cons_);
-    for (u64 i = 0; i < given && given <= pow2(ring.lg2); ++i) {
-      const u64 slot = ring.base + queue_index(ring.lg2, cons_ + i) * kind_.record_bytes;
-      if (!check_lines(slot, slot + kind_.record_bytes, "when CONS gives its slot back")) break;
-    }
+    if (judges_lines()) check_slots(value);
     loads_.give_back(as_seen(), value);
   } else {
     loads_.begin(value);

@@ -86,10 +86,15 @@ class OutputQueue {
 
  private:
   void check_cons(u64 value, bool known);
+  /// What the CPU's caches hold of the queue counts, and is known.
+  [[nodiscard]] bool judges_lines() const {
+    return !ground_.is_recording() && !ground_.capabilities().cohacc && invalidations_told_;
+  }
   bool check_lines(u64 first, u64 end, std::string_view from_here_on);
+  void check_slots(u64 value);
   [[nodiscard]] bool may_be_written_back(u64 pa) const;
   [[nodiscard]] SeenQueue as_seen() const {
-    return {geometry(), kind_.record_bytes, cons_, seen_, kind_.name};
+    return {geometry(), kind_.record_bytes, cons_, seen_, invalidations_told_, kind_.name};
   }
 
   Ground& ground_;

@@ -23,7 +23,8 @@ struct SeenQueue {
   QueueGeometry queue;
   unsigned record_bytes = 0;
   u64 cons = 0;
-  u64 seen = 0;  ///< PROD as the driver last read or wrote it
+  u64 seen = 0;                    ///< PROD as the driver last read or wrote it
+  bool invalidations_told = true;  ///< else nothing is known of any line
   std::string_view name;
 };
 
