@@ -87,15 +87,7 @@ spec::sva::Observed Caller::make_call(const Call& call) {
   }
   if (call_hook_) call_hook_(call, progress.observed, progress.waits);
   const Status status = progress.waits ? Status::ok : progress.observed.status;
-  const auto kind = static_cast<std::size_t>(call.kind);
-  const bool not_built = status == Status::not_built;
-  // What is refused for its arguments shows nothing of what is built.
-  if (not_built || status == Status::ok) ++answered_.asked[kind];
-  if (not_built) ++answered_.not_built[kind];
-  if (call.kind == CallKind::domain_alloc && spec::sva::is_mapped_by_driver(call.domain_kind)) {
-    ++answered_.domains_asked;
-    if (status == Status::ok) ++answered_.domains_made;
-  }
+  note_answer(call, status);
   // Who waits for a handler gives its result to nobody: what is left is seen from the state.
   if (progress.waits) return {.status = Status::not_built};
   const spec::sva::Observed& observed = progress.observed;
@@ -104,6 +96,29 @@ spec::sva::Observed Caller::make_call(const Call& call) {
                             call.kind == CallKind::sva_unmap_fast;
   if (observed.status == Status::ok && (!counts_bytes || observed.value != 0)) ++calls_succeeded_;
   return observed;
+}
+
+void Caller::note_answer(const Call& call, Status status) {
+  const bool not_built = status == Status::not_built;
+  const bool ran_out = status == Status::enomem || status == Status::etimedout;
+  const bool declined =
+      status != Status::ok && !not_built && !ran_out && monitor_.could_have_been_done();
+  const auto note = [&](std::size_t what) {
+    // What is refused for its arguments shows nothing of what is built.
+    if (not_built || status == Status::ok) ++answered_.asked[what];
+    if (not_built) ++answered_.not_built[what];
+    if (declined) ++answered_.declined[what];
+  };
+  note(CallTally::of(call.kind));
+  if (call.kind != CallKind::domain_alloc) return;
+  const auto kind = static_cast<spec::sva::DomainKind>(call.domain_kind);
+  const bool translates = monitor_.interface().translates_by_users_table(call);
+  const bool nested = kind == spec::sva::DomainKind::nested;
+  const std::size_t its = nested && translates ? CallTally::nested_stage1 : CallTally::of(kind);
+  if (its < CallTally::size) note(its);
+  if (!spec::sva::is_mapped_by_driver(call.domain_kind)) return;
+  ++answered_.domains_asked;
+  if (status == Status::ok) ++answered_.domains_made;
 }
 
 u32 Caller::device_of(const fuzz::Operation& operation) const {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "check/claims.h"
+#include "check/call_tally.h"
 #include "check/lockstep_case.h"
 #include "check/novelty.h"
 #include "check/passed_over.h"
@@ -57,6 +57,7 @@ class Caller {
   void on_call(CallHook hook) { call_hook_ = std::move(hook); }
 
  private:
+  void note_answer(const spec::sva::Call& call, spec::sva::Status status);
   using Space = LockstepCase::Space;
   [[nodiscard]] const NotClaimed& not_claimed() const { return monitor_.setup().not_claimed; }
   [[nodiscard]] bool keeps_ranges(const spec::sva::Call& call) const;

@@ -61,12 +61,8 @@ void add_difference(Tally& tally, const Tally& now, const Tally& before) {
     tally.rules.discriminating[i] += now.rules.discriminating[i] - before.rules.discriminating[i];
     tally.rules.order_unknown[i] += now.rules.order_unknown[i] - before.rules.order_unknown[i];
   }
-  for (std::size_t i = 0; i < CallTally::size; ++i) {
-    tally.answered.asked[i] += now.answered.asked[i] - before.answered.asked[i];
-    tally.answered.not_built[i] += now.answered.not_built[i] - before.answered.not_built[i];
-  }
-  tally.answered.domains_asked += now.answered.domains_asked - before.answered.domains_asked;
-  tally.answered.domains_made += now.answered.domains_made - before.answered.domains_made;
+  tally.answered.add(now.answered);
+  tally.answered.take(before.answered);
 }
 
 /// Whether `replay` of the trace finds the rule broken, with nothing told but the events.
@@ -155,12 +151,16 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   result.unmodelled = tally.unmodelled;
   result.not_looked_at = not_looked_at(tally.answered, tally.abilities, result.not_claimed);
   result.not_built = not_built_text(tally.answered);
+  const bool stage2 = other_hardware || std::ranges::any_of(capabilities, &spec::Capabilities::s2p);
+  result.declined = always_declined(tally.answered, tally.abilities, stage2);
+  result.not_possible = never_possible(tally.answered, tally.abilities);
   const bool no_domain = tally.answered.domains_asked != 0 && tally.answered.domains_made == 0;
   result.scope = scope_text(tally.abilities, met, result.not_claimed,
                             tally.stage2 != 0 ? "stage 2 not judged"
                             : no_domain       ? "no domain"
                             : other_hardware  ? "the edges of what was named"
-                                              : judged_stages(rules));
+                                              : judged_stages(rules),
+                            seen_at_work(tally.answered));
   if (!options.known) return;
   for (std::size_t i = 0; i < options.known->entries.size(); ++i) {
     const KnownFinding& entry = options.known->entries[i];

@@ -146,6 +146,8 @@ struct CheckResult {
   bool uses_secure_registers = false;  ///< in its boot: they are not there, and not judged
   std::vector<std::string> not_looked_at;  ///< what the driver claims and nobody saw, in words
   std::string not_built;                   ///< the calls that were so now and then, in words
+  std::vector<std::string> declined;       ///< what the driver always refused, in words
+  std::vector<std::string> not_possible;   ///< the calls that never could have been done
   std::vector<std::string> environment;    ///< what the machine kept from being looked at, in words
 };
 

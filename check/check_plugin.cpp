@@ -54,7 +54,7 @@ enum Slot : std::size_t {
   slot_excused = slot_rules + 4 * RuleTally::size,
   slot_answered = slot_excused + CheckOptions::known_max,
 };
-static_assert(slot_answered + 2 * CallTally::size <= SharedReport::counters_max);
+static_assert(slot_answered + 3 * CallTally::size <= SharedReport::counters_max);
 
 /// visit(number) for each of the tally's single numbers.
 template <class OfTally, class Visit>
@@ -77,8 +77,10 @@ void put_tally(SharedReport& report, const Tally& tally) {
     for (const u64 number : *counts) report.counter(slot++) = number;
   }
   for (const u64 number : tally.excused) report.counter(slot++) = number;
-  for (const u64 number : tally.answered.asked) report.counter(slot++) = number;
-  for (const u64 number : tally.answered.not_built) report.counter(slot++) = number;
+  for (const auto* counts :
+       {&tally.answered.asked, &tally.answered.not_built, &tally.answered.declined}) {
+    for (const u64 number : *counts) report.counter(slot++) = number;
+  }
 }
 
 Tally get_tally(SharedReport& report) {
@@ -91,8 +93,10 @@ Tally get_tally(SharedReport& report) {
     for (u64& number : *counts) number = report.counter(slot++);
   }
   for (u64& number : tally.excused) number = report.counter(slot++);
-  for (u64& number : tally.answered.asked) number = report.counter(slot++);
-  for (u64& number : tally.answered.not_built) number = report.counter(slot++);
+  for (auto* counts :
+       {&tally.answered.asked, &tally.answered.not_built, &tally.answered.declined}) {
+    for (u64& number : *counts) number = report.counter(slot++);
+  }
   return tally;
 }
 

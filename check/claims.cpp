@@ -182,49 +182,9 @@ std::vector<std::string> not_claimed_lines(NotClaimed not_claimed, NotClaimed sh
   return lines;
 }
 
-std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities,
-                                       NotClaimed not_claimed) {
-  std::vector<std::string> why;
-  const bool says_so = not_claimed.has(Claim::structures) || not_claimed.has(Claim::domains);
-  const bool has_domains = (abilities & bit_of(CallKind::domain_alloc)) != 0;
-  if (has_domains && (abilities & bit_of(CallKind::attach)) == 0 && !says_so) {
-    why.emplace_back(
-        "the driver has domain_alloc and no attach: no access was translated (a driver of tables "
-        "or of the SMMU alone says so: TABLES_ONLY, BRING_UP_ONLY)");
-  }
-  const bool none = answered.domains_asked != 0 && answered.domains_made == 0;
-  if (none && (abilities & (bit_of(CallKind::attach) | bit_of(CallKind::map))) != 0) {
-    why.push_back(fmt::format(
-        "no domain was made: each of {} calls of domain_alloc for one that maps was refused, and "
-        "nothing behind them was looked at",
-        answered.domains_asked));
-  }
-  for (u32 i = 0; i < spec::sva::call_count(); ++i) {
-    const auto kind = static_cast<CallKind>(i);
-    if (none && kind == CallKind::domain_alloc) continue;
-    if (answered.asked[i] == 0 || answered.asked[i] != answered.not_built[i]) continue;
-    why.push_back(fmt::format(
-        "each of {} calls of {} that were not refused was answered with NOT_BUILT (the operation "
-        "is NULL where it is not built)",
-        answered.asked[i], spec::sva::call_name(kind)));
-  }
-  return why;
-}
-
-std::string not_built_text(const CallTally& answered) {
-  std::string text;
-  for (u32 i = 0; i < spec::sva::call_count(); ++i) {
-    const auto kind = static_cast<CallKind>(i);
-    const u64 some = answered.not_built[i];
-    if (some == 0 || some == answered.asked[i] || kind == CallKind::domain_alloc) continue;
-    text += fmt::format("{}{} of {} calls of {}", text.empty() ? "" : ", ", some, answered.asked[i],
-                        spec::sva::call_name(kind));
-  }
-  return text;
-}
-
 std::string scope_text(Abilities abilities, std::span<const Machine> machines,
-                       NotClaimed not_claimed, std::string_view judged) {
+                       NotClaimed not_claimed, std::string_view judged,
+                       std::span<const std::string> seen) {
   const auto any = [&](auto has) {
     return std::ranges::any_of(machines, [&](const Machine& machine) {
       return std::ranges::any_of(machine.devices,
@@ -243,6 +203,7 @@ std::string scope_text(Abilities abilities, std::span<const Machine> machines,
       any([](const Machine& /*machine*/, const auto& device) { return device.stall; });
   const bool exit = processes && (abilities & has_mm_release) != 0;
   std::string less;
+  for (const std::string& what : seen) less += ", " + what;
   for (const ClaimInfo& info : all_claims()) {
     if (not_claimed.has(info.claim)) less += fmt::format(", {}", info.scope);
   }

@@ -3,7 +3,6 @@
 // driver without the calls that they are about, and in words what was judged.
 #pragma once
 
-#include <array>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,24 +27,6 @@ constexpr Abilities has_mm_release = u64{1} << 62;
 constexpr Abilities has_shutdown = u64{1} << 61;
 
 Abilities abilities_of(const DriverHost& host);
-
-/// How calls were answered, by their kind.
-struct CallTally {
-  static constexpr std::size_t size = 64;
-  std::array<u64, size> asked{};      ///< and done, or not built: a refusal shows neither
-  std::array<u64, size> not_built{};  ///< of these
-  u64 domains_asked = 0;              ///< that map
-  u64 domains_made = 0;
-};
-
-/// What of the driver was not looked at though it claims it: a call that it has and always answers
-/// with NOT_BUILT; no domain at all; domains that no device can be on.
-std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities,
-                                       NotClaimed not_claimed);
-
-/// The calls of which some were answered with NOT_BUILT and some were not: "1999 of 2627 calls of
-/// map". That a kind of domain is not built is no such call. Empty: none.
-std::string not_built_text(const CallTally& answered);
 
 /// A rule that was not exercised since the driver lacks every call that it is about is not claimed:
 /// "the driver has no bind_device". One that it could have come to stays what it is.
@@ -73,8 +54,9 @@ void tell_not_claimed(std::vector<RuleCount>& rules, NotClaimed not_claimed);
 std::vector<std::string> not_claimed_lines(NotClaimed not_claimed, NotClaimed shown = {});
 
 /// "stage 1, PASIDs, ATS, stalls": what the machines had and the driver could use, or "no PASID";
-/// and what is not claimed. `judged`: which translation was.
+/// what else was `seen` at work, and what is not claimed. `judged`: which translation was.
 std::string scope_text(Abilities abilities, std::span<const Machine> machines,
-                       NotClaimed not_claimed = {}, std::string_view judged = "stage 1");
+                       NotClaimed not_claimed = {}, std::string_view judged = "stage 1",
+                       std::span<const std::string> seen = {});
 
 }  // namespace iommucheck::oracle

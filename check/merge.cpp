@@ -33,12 +33,7 @@ void add(Tally& sum, const Tally& part) {
   sum.unmodelled += part.unmodelled;
   sum.stage2 += part.stage2;
   sum.cut_short += part.cut_short;
-  for (std::size_t i = 0; i < CallTally::size; ++i) {
-    sum.answered.asked[i] += part.answered.asked[i];
-    sum.answered.not_built[i] += part.answered.not_built[i];
-  }
-  sum.answered.domains_asked += part.answered.domains_asked;
-  sum.answered.domains_made += part.answered.domains_made;
+  sum.answered.add(part.answered);
   sum.rules.add(part.rules);
   for (std::size_t i = 0; i < sum.excused.size(); ++i) sum.excused[i] += part.excused[i];
 }

@@ -17,7 +17,7 @@ namespace {
 
 // ---- a part as bytes ----------------------------------------------------------------------------
 
-class Writer {
+class PartWriter {
  public:
   void number(u64 value) { text_.append(reinterpret_cast<const char*>(&value), sizeof value); }
   void text(std::string_view value) {
@@ -30,9 +30,9 @@ class Writer {
   std::string text_;
 };
 
-class Reader {
+class PartReader {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  explicit PartReader(std::string_view text) : text_(text) {}
   u64 number() {
     u64 value = 0;
     if (text_.size() < sizeof value) return failed();
@@ -68,7 +68,7 @@ constexpr u64 is_error = 0, is_part = 1;
 }  // namespace
 
 std::string encode(const Expected<Part>& part) {
-  Writer out;
+  PartWriter out;
   if (!part) {
     out.number(is_error);
     out.number(static_cast<u64>(part.error().code));
@@ -97,7 +97,7 @@ Expected<Part> decode_part(std::string_view bytes) {
   const auto damaged = [] {
     return fail(ErrorCode::environment, "what a process of the run left cannot be read");
   };
-  Reader in(bytes);
+  PartReader in(bytes);
   if (in.number() == is_error) {
     const u64 code = in.number();
     std::string message = in.text();

@@ -194,6 +194,9 @@ void print_causes(const oracle::CheckResult& result) {
   }
 }
 
+/// In fewer it is chance which calls come to where they can be done.
+constexpr u64 many_sequences = 2000;
+
 /// The findings were printed when they were found.
 void print_text(const CheckCommand& options, const oracle::CheckResult& result,
                 const oracle::RunEnd& end) {
@@ -204,6 +207,14 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
   }
   if (!result.not_built.empty()) {
     fmt::print("not judged: {} were answered with NOT_BUILT\n", result.not_built);
+  }
+  if (!result.declined.empty()) {
+    fmt::print("not judged: refused each time, as a driver may that has not got it: {}\n",
+               fmt::join(result.declined, ", "));
+  }
+  if (!result.not_possible.empty() && result.sequences >= many_sequences) {
+    fmt::print("not judged: never came to where it could be done: {}\n",
+               fmt::join(result.not_possible, ", "));
   }
   if (result.uses_secure_registers) {
     fmt::print(

@@ -61,6 +61,8 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.property("cut_short", result.cut_short);
   report.property("not_claimed", result.not_claimed.text());
   report.property("not_built", result.not_built);
+  report.property("declined", fmt::format("{}", fmt::join(result.declined, ", ")));
+  report.property("not_possible", fmt::format("{}", fmt::join(result.not_possible, ", ")));
   report.property("not_met", fmt::format("{}", fmt::join(result.not_met, ", ")));
   report.rules = result.rules;
   report.findings = result.findings;

@@ -269,6 +269,7 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
     }
   }
   spec::sva::Verdict verdict = interface_.end_call(current().ticket, call, observed, around);
+  case_.calls.could_be_done = verdict.could_be_done && !verdict.blames_caller;
   const bool worked = verdict.takes_effect() && observed.status == Status::ok;
   if (worked) check_ended_faults();
   has_returned();

@@ -17,6 +17,8 @@ class CallEvents : public DeviceAccesses {
   void call_resumes(u64 id);
   /// The call that runs returns.
   void call_returns(const spec::sva::Observed& observed, spec::sva::Circumstances around);
+  /// The last one that returned: whatever it said, the interface let it be done.
+  [[nodiscard]] bool could_have_been_done() const { return case_.calls.could_be_done; }
   void allocation_fails();
   /// The driver's backend calls a hook. `failed`: by that error; ENOMEM and `made_nothing`:
   /// mm_alloc made nothing and said no error.

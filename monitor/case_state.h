@@ -22,6 +22,7 @@ struct CaseState {
     CallNumbers numbers;
     /// What the caller did has left the driver's state open: nothing more is judged.
     bool stands_aside = false;
+    bool could_be_done = false;  ///< the last one that returned: ok was permitted
     std::vector<Finding> blamed_on_caller;
     Touched touched;
   };

@@ -189,9 +189,8 @@ bool gives_object(CallKind kind) {
 }
 
 /// The result against the set.
-Verdict check(const InterfaceState& s, const Call& call, const Observed& observed,
-              Circumstances around, const Pending* begun) {
-  const Permitted set = answers(s, call, around, begun);
+Verdict check_answer(const InterfaceState& s, const Call& call, const Observed& observed,
+                     Circumstances around, const Pending* begun, const Permitted& set) {
   std::string why;
   std::optional<u64> unmarked;
   if (!set.permits(observed)) {
@@ -239,6 +238,14 @@ Verdict check(const InterfaceState& s, const Call& call, const Observed& observe
           .message = call_text(call) + " returned " + got + "; " + why,
           .why = why,
           .unmarked = unmarked};
+}
+
+Verdict check(const InterfaceState& s, const Call& call, const Observed& observed,
+              Circumstances around, const Pending* begun) {
+  const Permitted set = answers(s, call, around, begun);
+  Verdict verdict = check_answer(s, call, observed, around, begun, set);
+  verdict.could_be_done = set.has(Status::ok);
+  return verdict;
 }
 
 }  // namespace

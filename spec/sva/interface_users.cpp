@@ -32,6 +32,12 @@ bool InterfaceUsers::has_users(u64 handle) const {
   return index != 0 && has_nested(state(), index);
 }
 
+bool InterfaceUsers::translates_by_users_table(const Call& call) const {
+  if (state().user_format == nullptr || !is_nested(call.domain_kind)) return false;
+  const auto route = state().user_format->route(call.structure);
+  return route && route->kind == UserRoute::Kind::stage1;
+}
+
 u32 InterfaceUsers::pasid_bits_of_user(u64 handle) const {
   const u32 index = state().find(handle);
   if (index == 0 || !is_nested(state().spaces[index]) || state().user_format == nullptr) return 0;

@@ -43,6 +43,9 @@ class InterfaceUsers : protected InterfacePart {
   [[nodiscard]] bool is_stage2(u64 handle) const { return state().find_stage2(handle) != 0; }
   /// A stage 2 domain over which there is a user's.
   [[nodiscard]] bool has_users(u64 handle) const;
+  /// Whether the domain that the call asks for is nested, and a table of the user's translates in
+  /// it.
+  [[nodiscard]] bool translates_by_users_table(const Call& call) const;
   /// Handle of the parent of a user's domain; 0: it is none.
   [[nodiscard]] u64 parent_of(u64 handle) const;
   /// Width of the PASIDs that its structure has entries for; 0: none, or it is no user's domain.

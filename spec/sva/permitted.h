@@ -104,6 +104,7 @@ struct Verdict {
   /// Wrong by the turn of a number alone, which is given all the same: what follows is judged by
   /// what the driver has done.
   bool is_given = false;
+  bool could_be_done = false;  ///< ok is permitted, whatever the call said
   [[nodiscard]] bool takes_effect() const { return ok || is_given; }
 };
 

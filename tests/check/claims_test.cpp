@@ -76,22 +76,6 @@ TEST(Claims, TheScopeIsWhatBothSidesHave) {
             "stage 1, no PASID, no ATS, no stalls");
 }
 
-TEST(Claims, CallsThatAreNotBuiltNowAndThenAreTold) {
-  oracle::CallTally tally;
-  const auto answered = [&](spec::sva::CallKind kind, u64 not_built, u64 asked) {
-    tally.not_built[static_cast<std::size_t>(kind)] = not_built;
-    tally.asked[static_cast<std::size_t>(kind)] = asked;
-  };
-  answered(spec::sva::CallKind::unmap, 0, 9);
-  answered(spec::sva::CallKind::attach, 4, 4);        // a reason for no verdict
-  answered(spec::sva::CallKind::domain_alloc, 1, 9);  // a kind of domain
-  EXPECT_EQ(oracle::not_built_text(tally), "");
-  answered(spec::sva::CallKind::map, 1999, 2627);
-  EXPECT_EQ(oracle::not_built_text(tally), "1999 of 2627 calls of map");
-  answered(spec::sva::CallKind::unmap, 1, 9);
-  EXPECT_EQ(oracle::not_built_text(tally), "1999 of 2627 calls of map, 1 of 9 calls of unmap");
-}
-
 TEST(Claims, DomainsThatNoDeviceCanBeOnAreNoVerdict) {
   iommucheck_driver driver = *impl::builtin_driver();
   const auto why = [&](std::initializer_list<oracle::Claim> not_claimed) {
