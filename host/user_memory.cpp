@@ -68,7 +68,7 @@ u64 UserMemory::add_user(u64 parent) {
   const u64 pa = next_pa_;
   next_pa_ += bytes;
   users_[parent] = pa;
-  if (words_.empties_pages()) sink_.clear(pa, bytes);
+  empty_pages(pa, next_ - first_ipa);
   for (u64 i = 0; i < image_.size(); ++i) {
     if (image_[i] != 0) sink_.store(pa + 8 * i, image_[i]);
   }
@@ -86,7 +86,13 @@ u64 UserMemory::new_pages(u64 count) {
   const u64 at = next_;
   next_ += count * page_bytes;
   image_.resize((next_ - first_ipa) / 8);
+  for (const auto& [parent, pa] : users_) empty_pages(pa + (at - first_ipa), next_ - at);
   return at;
+}
+
+/// What a user puts words into has none before, where hardware takes what is not 0 for one.
+void UserMemory::empty_pages(u64 pa, u64 size) {
+  if (size != 0 && words_.empties_pages()) sink_.clear(pa, size);
 }
 
 void UserMemory::write(u64 ipa, u64 value) {

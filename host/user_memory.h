@@ -81,6 +81,7 @@ class UserMemory {
 
  private:
   u64 new_pages(u64 count);
+  void empty_pages(u64 pa, u64 size);
   [[nodiscard]] u64 entry_bytes() const;
   bool set_words_of_entry(u64 at, spec::sva::UserEntry content);
   [[nodiscard]] u64 leaf(u64 va, u64 ipa, u32 prot) const;
