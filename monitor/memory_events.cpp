@@ -160,17 +160,16 @@ void MemoryEvents::handoff(AgentId from, AgentId to) {
 void MemoryEvents::clean(AgentId by, u64 pa, u64 bytes) {
   tick();
   emit(by, trace::CacheClean{.pa = pa, .length = bytes});
-  if (by != trace::environment_agent && !cleans()) note_cleaned();
+  if (caches_.capabilities().cohacc) caches_.memory().note_cleaned(pa, bytes);
   caches_.clean(by, pa, bytes);
 }
 
 void MemoryEvents::cache_invalidate(AgentId by, u64 pa, u64 bytes) {
   const bool coherent = caches_.capabilities().cohacc;
-  if (coherent && cleans()) return;  // known of it already
   tick();
   emit(by, trace::CacheInvalidate{.pa = pa, .length = bytes});
   if (coherent) {
-    note_cleaned();
+    caches_.memory().note_cleaned(pa, bytes);
   } else if (by != trace::environment_agent) {
     smmu_.observe_invalidate(pa, bytes);
   }
@@ -187,8 +186,6 @@ void MemoryEvents::alloc(AgentId by, u64 pa, u64 bytes, bool cacheable) {
     caches_.recycle(page, false);
     if (!cacheable) memory.set_uncached(memory.frame(page));
   }
-  // Nobody asks accesses of the SMMU to look into caches that what is stored is not in.
-  if (!cacheable && by != trace::environment_agent && !cleans()) note_cleaned();
   gather();
 }
 

@@ -7,6 +7,7 @@
 #include "spec/rules/promises.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
+#include "spec/smmu/readings.h"
 #include "spec/smmu/stage_walk.h"
 #include "spec/smmu/transaction.h"
 
@@ -169,26 +170,23 @@ void Accesses::add_met(const Access& access, const StreamOption& option, bool by
       add_fault(*fault, &c);
       continue;
     }
-    const Regime<u64>& filled_by = regimes_.of(c.space);
-    const AccessResult<u64> result =
-        by_ats ? check_ats_access(c.leaf, incoming, access.ssv, option.overrides, filled_by)
-               : check_rights(c.leaf, kind, filled_by);
-    if (result.fault) {
-      add_fault(*result.fault, &c);
-      continue;
-    }
-    if (result.sets_dirty && !may_mark_dirty(c)) continue;
-    add(found,
-        {.kind = OutcomeKind::translation,
-         .pa = c.leaf.output + (va - c.va),
-         .attr = c.leaf.attr,
-         .memory = stage2 ? through_stage2(attributes_of_input(option.input), memattr_of(c.value),
-                                           c.leaf.sh, filled_by.fwb.value)
-                          : attributes_of_mair(c.leaf.attr, c.leaf.sh),
-         .dirty = result.sets_dirty.value,
-         .item = c.item,
-         .origin = c.origin,
-         .value = c.value});
+    for_each_reading(c, regimes_.of(c.space), r, [&](const Leaf<u64>& leaf, const Regime<u64>& by) {
+      const AccessResult<u64> result =
+          by_ats ? check_ats_access(leaf, incoming, access.ssv, option.overrides, by)
+                 : check_rights(leaf, kind, by);
+      if (result.fault) return add_fault(*result.fault, &c);
+      if (result.sets_dirty && !may_mark_dirty(c)) return;
+      add(found, {.kind = OutcomeKind::translation,
+                  .pa = leaf.output + (va - c.va),
+                  .attr = leaf.attr,
+                  .memory = stage2 ? through_stage2(attributes_of_input(option.input),
+                                                    memattr_of(c.value), leaf.sh, by.fwb.value)
+                                   : attributes_of_mair(leaf.attr, leaf.sh),
+                  .dirty = result.sets_dirty.value,
+                  .item = c.item,
+                  .origin = c.origin,
+                  .value = c.value});
+    });
   }
 }
 

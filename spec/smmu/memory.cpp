@@ -247,6 +247,29 @@ void Memory::clean(u64 pa, u64 bytes, AgentId by) {
   }
 }
 
+void Memory::note_cleaned(u64 pa, u64 bytes) {
+  constexpr u64 line_bytes = 64;
+  for (u64 line = align_down(pa, 6); line < pa + bytes; line += line_bytes) {
+    Frame& where = frame(line);
+    const u64 noted = where.cleaned | (u64{1} << bits(line, 11, 6));
+    if (noted != where.cleaned) trail_.set(where.cleaned, noted);
+  }
+}
+
+bool Memory::left_caches(u64 pa) const {
+  const Frame* where = find(pa);
+  if (where == nullptr) return false;
+  return where->uncached != 0 || bit(where->cleaned, static_cast<unsigned>(bits(pa, 11, 6)));
+}
+
+bool Memory::hides(u64 pa, u64 bytes) const {
+  for (u64 word = align_down(pa, 3); word < pa + bytes; word += sizeof(u64)) {
+    const Content now = newest(word);
+    if (!now.unknown && now.value != 0 && !left_caches(word)) return true;
+  }
+  return false;
+}
+
 void Memory::push_pending(PendingStore entry) {
   Frame& where = frame(entry.pa);
   entry.before = static_cast<u32>(where.stores);
@@ -344,6 +367,7 @@ bool Memory::fill_at_once(Frame& frame, unsigned index, u64 count, u64 value, Ag
 void Memory::forget(Frame& frame) {
   note_change(frame);
   if (frame.uncached != 0) trail_.set(frame.uncached, 0);
+  if (frame.cleaned != 0) trail_.set(frame.cleaned, 0);
   trail_.save(frame.words, frame_words);
   trail_.save(frame.unknown.data(), static_cast<u32>(frame.unknown.size()));
   frame.unknown.fill(~u64{0});

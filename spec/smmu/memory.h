@@ -53,6 +53,7 @@ struct Frame {
   u64 config = 0;      ///< number of configuration regions that overlap it
   u64 contiguous = 0;  ///< 1: a leaf with the contiguous hint was ever stored here
   u64 uncached = 0;    ///< 1: who stores here does so around the CPUs' caches
+  u64 cleaned = 0;  ///< bit n: line n of it has left those once; where somebody asks (see hides())
   // Scratch of a search that visits a frame once (paths.h); no part of the state.
   mutable u64 search = 0;  ///< the last one that came here
   mutable u64 place = 0;   ///< in its list
@@ -207,6 +208,13 @@ class Memory {
   void handoff(AgentId from, AgentId to);
   void clean_line(u64 pa, AgentId by);
   void clean(u64 pa, u64 bytes, AgentId by);
+  /// Lines leave the CPUs' caches. Of coherent accesses nobody needs to know it.
+  void note_cleaned(u64 pa, u64 bytes);
+  /// The line has left them once, or who stores there does so around them.
+  [[nodiscard]] bool left_caches(u64 pa) const;
+  /// Some word of [pa, pa + bytes) that is not 0 is in a line that never left the CPUs' caches: an
+  /// access that does not look into these may find what was there before.
+  [[nodiscard]] bool hides(u64 pa, u64 bytes) const;
 
   /// Makes visible what a barrier of `by` covers. First `vanish(frame, index, Content, at)` is
   /// called for each version that stops being visible, while all are still there; then they go.

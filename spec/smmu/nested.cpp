@@ -6,6 +6,7 @@
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
 #include "spec/smmu/flag_walks.h"
+#include "spec/smmu/readings.h"
 #include "spec/smmu/transaction.h"
 
 namespace iommucheck::spec {
@@ -202,24 +203,26 @@ void NestedAccesses::through_its_stage1(const Through& by, const ContextDecision
   for (const Candidate& c : cached) {
     const Regime<u64>& filled_by = regimes_.of(c.space);
     if (!lookups_.is_found_at(regime, c, access.va)) continue;
-    AccessResult<u64> result = check_access(c.leaf, kind, filled_by);
-    // As Accesses::under() has it: by the half through which it was filled.
-    if (const auto refused = check_e0pd(filled_by, c.space.half, kind)) result.fault = refused;
-    const bool marks = !result.fault && result.sets_dirty.value;
-    if (marks && !may_mark_dirty(memory_, c)) continue;
-    Outcome passed{.kind = OutcomeKind::translation, .rule = rule::TRANSLATION_RESULT};
-    if (result.fault) {
-      passed = fault_outcome(result.fault->event, result.fault->rule, kind, context.reaction);
-    } else {
-      passed.pa = c.leaf.output + (Lookups::looked_up(regime, access.va) - c.va);
-      passed.attr = c.leaf.attr;
-      passed.memory = attributes_of_mair(c.leaf.attr, c.leaf.sh);
-      passed.dirty = result.sets_dirty.value;
-    }
-    passed.item = c.item;
-    passed.origin = c.origin;
-    passed.value = c.value;
-    goes_on(passed);
+    for_each_reading(c, filled_by, regime, [&](const Leaf<u64>& leaf, const Regime<u64>& read_by) {
+      AccessResult<u64> result = check_access(leaf, kind, read_by);
+      // As Accesses::under() has it: by the half through which it was filled.
+      if (const auto refused = check_e0pd(filled_by, c.space.half, kind)) result.fault = refused;
+      const bool marks = !result.fault && result.sets_dirty.value;
+      if (marks && !may_mark_dirty(memory_, c)) return;
+      Outcome passed{.kind = OutcomeKind::translation, .rule = rule::TRANSLATION_RESULT};
+      if (result.fault) {
+        passed = fault_outcome(result.fault->event, result.fault->rule, kind, context.reaction);
+      } else {
+        passed.pa = leaf.output + (Lookups::looked_up(regime, access.va) - c.va);
+        passed.attr = leaf.attr;
+        passed.memory = attributes_of_mair(leaf.attr, leaf.sh);
+        passed.dirty = result.sets_dirty.value;
+      }
+      passed.item = c.item;
+      passed.origin = c.origin;
+      passed.value = c.value;
+      goes_on(passed);
+    });
   }
 }
 

@@ -265,6 +265,7 @@ class Smmu {
   void fail_sync(u64 n, u64 times = 1) { stops_.fail_sync(n, times); }
   /// Commands that the queue has room for.
   [[nodiscard]] u64 command_slots() const { return pow2(commands_.geometry().lg2); }
+  [[nodiscard]] QueueGeometry command_ring() const { return commands_.geometry(); }
 
  private:
   // smmu.cpp

@@ -328,6 +328,33 @@ TEST(CachesStructures, ACdBeyondS1CDMaxIsNotFetched) {
   }
 }
 
+/// A CD is replaced, and what its TLB entries were filled with is not invalidated: what may be
+/// cached in them need not be. IHI 0070 5.4.1.
+TEST(CachesStructures, WhatATlbMayHaveOfACdItNeedNotHave) {
+  constexpr u64 pan = mask(40, 40);
+  const Access access{.sid = 1, .privileged = true, .va = 0x1000};
+  for (const bool before : {false, true}) {
+    SmallMachine m(device());
+    const auto word = [&](bool never) {
+      return SmallMachine::plain_cd().dw[0] | (never ? pan : 0);
+    };
+    m.ste(1, stage1(0));
+    m.cd(0, SmallMachine::plain_cd());
+    m.put(SmallMachine::cds, word(before));
+    m.enable();
+    EXPECT_EQ(m.text(access), before ? "F_PERMISSION" : "0");
+    m.store(SmallMachine::leaves + 8, 0);
+    m.store(SmallMachine::cds, word(!before));
+    Command cfgi;
+    cfgi.op = Opcode::cfgi_cd;
+    cfgi.sid = 1;
+    m.run(cfgi);
+    EXPECT_EQ(m.text(access), "0 F_PERMISSION F_TRANSLATION") << "PAN was " << before;
+    m.run(cmd_tlbi_nh_asid(0, 5));
+    EXPECT_EQ(m.text(access), "F_TRANSLATION");
+  }
+}
+
 /// A word that memory has again is cached like others, and nobody is told of it.
 TEST(CachesStructures, AWordThatMemoryHasAgainIsNotStale) {
   SmallMachine m(device());
