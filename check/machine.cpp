@@ -720,6 +720,30 @@ void draw_wide_stream(std::span<Machine> machines, std::string_view changes, u64
   one.devices[draw.below(static_cast<u32>(one.devices.size()))].stream_ids.back() |= 1U << cut;
 }
 
+/// A table sized by the logarithm of one StreamID less has no place for a highest one that is a
+/// power of two: one machine has such a one, where there is room.
+void draw_round_stream(std::span<Machine> machines, std::string_view changes, u64 seed) {
+  constexpr u32 least = 64, most_of_one_level = 1024, most = 1U << 16;
+  if (names_one_of(changes, {"devices"})) return;
+  const auto highest = [](Machine& machine) {
+    u32* found = &machine.devices.front().stream_ids.front();
+    for (DeviceSetup& device : machine.devices) {
+      for (u32& sid : device.stream_ids) found = sid > *found ? &sid : found;
+    }
+    return found;
+  };
+  std::vector<Machine*> can;
+  for (Machine& machine : machines) {
+    const u64 round = std::bit_ceil(std::max(u64{*highest(machine)}, u64{least}));
+    const u64 room = machine.caps.two_level_stream_table ? most : most_of_one_level;
+    if (round <= room && round >> machine.caps.sidsize == 0) can.push_back(&machine);
+  }
+  if (can.empty()) return;
+  Draw draw(seed ^ 0x524f'554e);
+  u32& sid = *highest(*can[draw.below(static_cast<u32>(can.size()))]);
+  sid = std::bit_ceil(std::max(sid, least));
+}
+
 /// Traits meet on one machine (covering_columns), their values where the dice have it so. Each
 /// two extremes, too, in every other plan. By a draw of its own, as those below.
 void meet_extremes(std::span<Machine> machines, std::span<const Traits> traits,
@@ -962,6 +986,7 @@ Expected<MachinePlan> MachinePlan::parse(std::string_view text, u64 seed) {
   for (u32 i = 1; i <= drawn_count; ++i) draw_the_rest(plan.machines_[i], changes, seed + i);
   draw_granules(std::span(plan.machines_).subspan(1), changes, seed);
   draw_wide_stream(std::span(plan.machines_).subspan(1), changes, seed);
+  draw_round_stream(std::span(plan.machines_).subspan(1), changes, seed);
   // By a draw of their own: who refuses nothing meets what it would without them.
   Draw further(seed ^ 0x5354'4249);
   for (u32 rank = 1; rank <= stand_ins; ++rank) {

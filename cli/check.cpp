@@ -181,6 +181,17 @@ void print_machines(const oracle::CheckOptions& settings, bool verbose) {
   }
 }
 
+/// As the driver met those of which it leaves something out: groups, what somebody left on.
+void print_machines_met(const oracle::CheckOptions& settings, const oracle::CheckResult& result) {
+  const auto plan = oracle::MachinePlan::parse(settings.machine, settings.seed);
+  if (!plan || plan->machines().size() != result.machines.size()) return;
+  for (std::size_t i = 0; i < result.machines.size(); ++i) {
+    const std::string& met = result.machines[i].text;
+    if (met == oracle::machine_text(plan->machines()[i])) continue;
+    fmt::print("machine {} was met as: {}\n", i + 1, met);
+  }
+}
+
 /// A line for each, where they do not fit a page together.
 void print_causes(const oracle::CheckResult& result) {
   if (result.findings.size() < 2) return;
@@ -336,6 +347,7 @@ int run_check(const CheckCommand& options) {
   report.object = object_of(options.backend.empty() ? options.driver : options.backend);
   if (options.format == Format::text) {
     for (const std::string& line : seen_of_driver) fmt::print("{}\n", line);
+    if (options.verbose) print_machines_met(settings, *result);
     print_text(options, *result, end);
   } else {
     print_document(report, options.format);

@@ -32,7 +32,7 @@ static int take_off(const struct iommucheck_device* device, iommucheck_handle ma
                     const struct lpae_tables* tables);
 
 /* First in init. The processors have 40 bits, or what the SMMU has if that is less; without stage
- * 2: ENODEV. */
+ * 2, or with memory for tables beyond those bits: ENODEV. */
 static int host_begin(const struct iommucheck_platform* p, const struct iommucheck_config* config,
                       void** self) {
   static const unsigned char bits[8] = {32, 36, 40, 40, 40, 40, 40, 40};
@@ -40,7 +40,12 @@ static int host_begin(const struct iommucheck_platform* p, const struct iommuche
   host.config = config;
   host.bits = bits[shim_read32(0x14) & 7]; /* IDR5.OAS */
   *self = &host;
-  return (shim_read32(0) & 1) != 0 ? 0 : -IOMMUCHECK_ENODEV; /* IDR0.S2P */
+  if ((shim_read32(0) & 1) == 0) return -IOMMUCHECK_ENODEV; /* IDR0.S2P */
+  struct lpae_tables probe;
+  if (lpae_begin(&probe, 2, host.bits, host.bits) != 0) return -IOMMUCHECK_ENOMEM;
+  const int beyond = shim_pa(probe.root) >> host.bits != 0;
+  lpae_end(&probe);
+  return beyond ? -IOMMUCHECK_ENODEV : 0;
 }
 
 static struct lpae_tables* host_find(iommucheck_handle handle) {
