@@ -51,5 +51,11 @@ template <class... What>
 std::string explained(const CachesView& of, const What&... what) {
   return cause_text(cause_of(of, what...), of.findings.namer());
 }
+/// Of a fault that a rule alone decides the rule is what does not hold.
+inline std::string explained(const CachesView& of, const Outcome& outcome) {
+  const Cause cause = cause_of(of, outcome);
+  const bool broken = cause.kind == Cause::Kind::rule && outcome.kind == OutcomeKind::fault;
+  return (broken ? "does not hold: " : "") + cause_text(cause, of.findings.namer());
+}
 
 }  // namespace iommucheck::spec
