@@ -123,6 +123,9 @@ void fill(CheckResult& result, const Tally& tally, const CheckOptions& options) 
   result.not_claimed = tally.met_by().not_claimed;
   result.shown = NotClaimed::of_bits(tally.shown);
   result.uses_secure_registers = tally.has(Tally::uses_secure_registers);
+  for (const auto name : spec::read_only_names(tally.traits >> Tally::read_only_written)) {
+    result.read_only_written.emplace_back(name);
+  }
   if (const auto plan = MachinePlan::parse(options.machine, options.seed)) {
     for (u32 i = 0; i < plan->machines().size(); ++i) {
       const Machine machine = plan->met(i, tally.met_by());
@@ -330,7 +333,8 @@ Expected<void> Campaign::boot_on_it() {
   tally_.shown = shown_.bits();
   tally_.traits = u64{takes_over()} << Tally::takes_over |
                   u64{drives_each()} << Tally::drives_each |
-                  u64{lockstep_->uses_secure_registers()} << Tally::uses_secure_registers;
+                  u64{lockstep_->uses_secure_registers()} << Tally::uses_secure_registers |
+                  lockstep_->read_only_written() << Tally::read_only_written;
   lockstep_->on_operation(settings_.on_operation, settings_.context);
   lockstep_->set_seen(settings_.seen);
   const u64 outcomes = tally_.outcomes;

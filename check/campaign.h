@@ -24,7 +24,8 @@
 namespace iommucheck::oracle {
 
 struct Tally {
-  enum Trait : unsigned { takes_over, drives_each, uses_secure_registers };
+  /// From read_only_written on a bit for each register that is only read (registers.h).
+  enum Trait : unsigned { takes_over, drives_each, uses_secure_registers, read_only_written };
   [[nodiscard]] bool has(Trait trait) const { return bit(traits, trait); }
   [[nodiscard]] MetBy met_by() const {
     return {.not_claimed = NotClaimed::of_bits(not_claimed),

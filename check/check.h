@@ -144,11 +144,12 @@ struct CheckResult {
   u64 cut_short = 0;                   ///< sequences, by what is known: nothing goes on behind it
   u64 unmodelled = 0;                  ///< of these for the other
   bool uses_secure_registers = false;  ///< in its boot: they are not there, and not judged
-  std::vector<std::string> not_looked_at;  ///< what the driver claims and nobody saw, in words
-  std::string not_built;                   ///< the calls that were so now and then, in words
-  std::vector<std::string> declined;       ///< what the driver always refused, in words
-  std::vector<std::string> not_possible;   ///< the calls that never could have been done
-  std::vector<std::string> environment;    ///< what the machine kept from being looked at, in words
+  std::vector<std::string> read_only_written;  ///< registers, in its boot: nothing comes of it
+  std::vector<std::string> not_looked_at;      ///< what the driver claims and nobody saw, in words
+  std::string not_built;                       ///< the calls that were so now and then, in words
+  std::vector<std::string> declined;           ///< what the driver always refused, in words
+  std::vector<std::string> not_possible;       ///< the calls that never could have been done
+  std::vector<std::string> environment;  ///< what the machine kept from being looked at, in words
 };
 
 /// Errors: bad_input for options or a plug-in that cannot be used, environment for files.

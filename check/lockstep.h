@@ -74,6 +74,7 @@ class Lockstep {
   /// What the driver offers (claims.h).
   [[nodiscard]] u64 abilities() const;
   [[nodiscard]] bool uses_secure_registers() const { return host_.uses_secure_registers(); }
+  [[nodiscard]] u64 read_only_written() const { return host_.read_only_written(); }
   [[nodiscard]] NotClaimed not_claimed() const { return monitor_.setup().not_claimed; }
   /// Called before each operation; for progress and crash reports. May be null.
   void on_operation(void (*hook)(void*, u32), void* context) {

@@ -232,6 +232,11 @@ void print_text(const CheckCommand& options, const oracle::CheckResult& result,
         "not judged: what the driver does with Secure registers (offsets 0x8000 to 0xbfff): this "
         "SMMU has no Secure state, so they read as 0 and keep nothing (IHI 0070 3.10)\n");
   }
+  if (!result.read_only_written.empty()) {
+    fmt::print("the driver writes to {}, which {} only read: nothing comes of it\n",
+               fmt::join(result.read_only_written, ", "),
+               result.read_only_written.size() == 1 ? "is" : "are");
+  }
   for (std::size_t i = 0; i < result.machines.size(); ++i) {
     const oracle::MachineUsed& machine = result.machines[i];
     if (!machine.refused) continue;

@@ -63,6 +63,8 @@ Report report_of(const oracle::CheckResult& result, const oracle::RunEnd& end) {
   report.property("not_built", result.not_built);
   report.property("declined", fmt::format("{}", fmt::join(result.declined, ", ")));
   report.property("not_possible", fmt::format("{}", fmt::join(result.not_possible, ", ")));
+  report.property("read_only_written",
+                  fmt::format("{}", fmt::join(result.read_only_written, ", ")));
   report.property("not_met", fmt::format("{}", fmt::join(result.not_met, ", ")));
   report.rules = result.rules;
   report.findings = result.findings;

@@ -99,6 +99,12 @@ bool DriverHost::beyond(u64 offset) {
   return true;
 }
 
+void DriverHost::note_write(u64 offset) {
+  if (monitor_.hardware() == nullptr) {
+    read_only_written_ |= spec::read_only_register(static_cast<u32>(offset));
+  }
+}
+
 /// To stderr: a worker's supervisor keeps the end of it for the report, whatever becomes of the
 /// worker.
 void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
@@ -252,6 +258,7 @@ void DriverHost::bind_platform() {
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
+    host.note_write(offset);
     if (host.monitor_.hardware() == nullptr) host.exposes(static_cast<u32>(offset));
     host.has_written_ = true;
     const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
@@ -261,6 +268,7 @@ void DriverHost::bind_platform() {
   p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.beyond(offset)) return;
+    host.note_write(offset);
     host.has_written_ = true;
     const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
     host.monitor_.mmio_write(AgentId::cpu0, offset, 8, value,

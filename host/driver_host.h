@@ -63,6 +63,9 @@ class DriverHost {
   void count_stores(StoreCount* count) { store_count_ = count; }
   /// It has read or written a register of the Secure state, which is not there (IHI 0070 3.10).
   [[nodiscard]] bool uses_secure_registers() const { return uses_secure_registers_; }
+  /// Registers that are only read (spec::read_only_register()), and were written: nothing comes of
+  /// it.
+  [[nodiscard]] u64 read_only_written() const { return read_only_written_; }
   /// Called with each thing that the driver asks of its platform, for signs of life, until it has
   /// asked for more than a call may. Before boot().
   void on_step(void (*hook)(void*), void* context) {
@@ -215,7 +218,9 @@ class DriverHost {
   [[nodiscard]] u64 read_memory(u64 pa, u32 bytes) const;
   void bind_sized_accesses();
   bool beyond(u64 offset);
+  void note_write(u64 offset);
   bool uses_secure_registers_ = false;
+  u64 read_only_written_ = 0;
   void enter() {
     tells_loads_ = false;
     if (scan_) scan_->enter();

@@ -144,6 +144,27 @@ std::optional<RegisterInfo> register_at(u32 offset) {
   return std::nullopt;
 }
 
+u64 read_only_register(u32 offset) {
+  if (offset > reg::gerror) return 0;  // the last of them
+  unsigned number_of_it = 0;
+  for (const RegisterInfo& r : registers) {
+    if (r.access != RegisterAccess::read_only) continue;
+    if (offset >= r.offset && offset < r.offset + r.bytes) return u64{1} << number_of_it;
+    ++number_of_it;
+  }
+  return 0;
+}
+
+std::vector<std::string_view> read_only_names(u64 numbers) {
+  std::vector<std::string_view> names;
+  for (const RegisterInfo& r : registers) {
+    if (r.access == RegisterAccess::read_only && (read_only_register(r.offset) & numbers) != 0) {
+      names.push_back(r.name);
+    }
+  }
+  return names;
+}
+
 Capabilities parse_capabilities(const IdRegisters& id) {
   Capabilities c;
   c.minor = number(id.aidr, 3, 0);

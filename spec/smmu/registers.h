@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/bits.h"
 
@@ -64,6 +65,9 @@ struct RegisterInfo {
 
 /// The register that contains the byte at `offset`, or nothing (RES0, implementation defined).
 std::optional<RegisterInfo> register_at(u32 offset);
+/// Those that are only read: bit n of `numbers` is the n-th, in the order of their offsets.
+u64 read_only_register(u32 offset);  ///< its bit; 0: it is none
+std::vector<std::string_view> read_only_names(u64 numbers);
 
 namespace cr0 {
 inline constexpr u32 smmuen = 1 << 0, priqen = 1 << 1, eventqen = 1 << 2, cmdqen = 1 << 3,

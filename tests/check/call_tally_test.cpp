@@ -67,6 +67,14 @@ int refuses_users_tables(void* self, const iommucheck_domain_params* params,
   return impl::builtin_driver()->domain_alloc(self, params, domain);
 }
 
+const iommucheck_platform* platform_of_test = nullptr;
+
+std::unique_ptr<oracle::Lockstep> booted(const iommucheck_driver& driver) {
+  auto lockstep = std::make_unique<oracle::Lockstep>(driver, oracle::LockstepOptions{});
+  EXPECT_EQ(lockstep->boot(), "");
+  return lockstep;
+}
+
 CallTally answers_of(const iommucheck_driver& driver) {
   oracle::LockstepOptions options;
   options.machine = *oracle::parse_machine("s2p=1,httu=2");
@@ -87,6 +95,24 @@ TEST(CallTally, ADriverWithoutUsersTablesIsNoNestingDriver) {
   driver.domain_alloc = refuses_users_tables;
   EXPECT_THAT(oracle::always_declined(answers_of(driver), all_calls),
               ElementsAre(HasSubstr("domain_alloc of a nested domain with the user's table (")));
+}
+
+/// CR2's value at the place of IDR0, as a driver was seen to have it.
+int writes_to_idr0(void* self) {
+  platform_of_test->mmio_write32(platform_of_test->ctx, 0, 2, IOMMUCHECK_MMIO_ORDERED);
+  return impl::builtin_driver()->reset(self);
+}
+
+TEST(CallTally, AWriteToWhatIsOnlyReadIsTold) {
+  iommucheck_driver driver = *impl::builtin_driver();
+  EXPECT_EQ(booted(driver)->read_only_written(), 0U);
+  driver.init = [](const iommucheck_platform* its, const iommucheck_config* config,
+                   void** self) -> int {
+    platform_of_test = its;
+    return impl::builtin_driver()->init(its, config, self);
+  };
+  driver.reset = writes_to_idr0;
+  EXPECT_THAT(spec::read_only_names(booted(driver)->read_only_written()), ElementsAre("IDR0"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/registers.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/spec/smmu_fixture.h"
@@ -35,6 +36,17 @@ TEST(Registers, CapabilitiesOfHandMadeWords) {
   EXPECT_TRUE(c.gran4k && !c.gran16k && c.gran64k);
   EXPECT_EQ(c.vax, 1u);
   EXPECT_EQ(c.minor, 2u);
+}
+
+TEST(Registers, ThoseThatAreOnlyReadHaveNumbers) {
+  using testing::ElementsAre;
+  const u64 some = read_only_register(reg::idr0) | read_only_register(reg::cr0ack + 2) |
+                   read_only_register(reg::gerror);
+  EXPECT_THAT(read_only_names(some), ElementsAre("IDR0", "CR0ACK", "GERROR"));
+  for (const u32 offset : {reg::cr0, reg::cr2, reg::gerrorn, reg::cmdq_prod, reg::eventq_cons}) {
+    EXPECT_EQ(read_only_register(offset), 0U) << std::hex << offset;
+  }
+  EXPECT_EQ(read_only_names(~u64{0}).size(), 12U);
 }
 
 TEST(Registers, GarbageIsBounded) {
