@@ -3,7 +3,8 @@
  * Translation tables as a kernel's memory manager makes them for its processors, and lends them to
  * a driver of an SMMU: 4 KiB granule, from level 1 on, at stage 2 with up to 16 tables side by side
  * (so up to 43 bits; 39 at stage 1). Where a driver has no tables of its own these stand in for its
- * kernel's; they are not under test. Plain stores; include it once, in the glue.
+ * kernel's; they are not under test. Plain stores, cleaned where IDR0.COHACC = 0; include it once,
+ * in the glue.
  */
 #ifndef IOMMUCHECK_LPAE_TABLES_H
 #define IOMMUCHECK_LPAE_TABLES_H
@@ -20,6 +21,7 @@ enum { LPAE_PAGE = 4096, LPAE_ENTRIES = 512 };
 struct lpae_tables {
   volatile uint64_t* root; /* of level 1 */
   int stage1;
+  int coherent;  /* IDR0.COHACC */
   unsigned bits; /* of an input address */
   unsigned output_bits;
 };
@@ -28,15 +30,22 @@ static inline size_t lpae_root_bytes(unsigned bits) {
   return bits <= 39 ? LPAE_PAGE : (size_t)LPAE_PAGE << (bits - 39);
 }
 
+static inline void lpae_clean(const struct lpae_tables* tables, const volatile void* at,
+                              size_t bytes) {
+  if (!tables->coherent) shim_clean(at, bytes);
+}
+
 /* 0, or -IOMMUCHECK_ENOMEM. */
 static inline int lpae_begin(struct lpae_tables* tables, int stage, unsigned bits,
                              unsigned output_bits) {
   tables->stage1 = stage == 1;
+  tables->coherent = (shim_read32(0) >> 4 & 1) != 0;
   tables->bits = bits;
   tables->output_bits = output_bits;
-  tables->root = shim_dma_alloc(lpae_root_bytes(bits), lpae_root_bytes(bits), 1, NULL);
+  tables->root =
+      (volatile uint64_t*)shim_dma_alloc(lpae_root_bytes(bits), lpae_root_bytes(bits), 1, NULL);
   if (tables->root == NULL) return -IOMMUCHECK_ENOMEM;
-  shim_clean(tables->root, lpae_root_bytes(bits));
+  lpae_clean(tables, tables->root, lpae_root_bytes(bits));
   shim_barrier(IOMMUCHECK_DMA_WMB);
   return 0;
 }
@@ -44,7 +53,7 @@ static inline int lpae_begin(struct lpae_tables* tables, int stage, unsigned bit
 static inline void lpae_free_below(volatile uint64_t* table, size_t entries, int levels) {
   for (size_t i = 0; i < entries; ++i) {
     if ((table[i] & 1) == 0 || levels == 0) continue;
-    volatile uint64_t* below = shim_va(table[i] & LPAE_ADDRESS);
+    volatile uint64_t* below = (volatile uint64_t*)shim_va(table[i] & LPAE_ADDRESS);
     lpae_free_below(below, LPAE_ENTRIES, levels - 1);
     shim_dma_free((void*)(uintptr_t)below);
   }
@@ -65,10 +74,10 @@ static inline volatile uint64_t* lpae_slot(const struct lpae_tables* tables, uin
     if ((*slot & 1) == 0) {
       uint64_t pa = 0;
       if (!make || shim_dma_alloc(LPAE_PAGE, 0, 1, &pa) == NULL) return NULL;
-      shim_clean(shim_va(pa), LPAE_PAGE);
+      lpae_clean(tables, shim_va(pa), LPAE_PAGE);
       shim_barrier(IOMMUCHECK_DMA_WMB); /* its zeros before the link */
       *slot = pa | LPAE_TABLE;
-      shim_clean(slot, 8);
+      lpae_clean(tables, slot, 8);
     }
     slot = (volatile uint64_t*)shim_va(*slot & LPAE_ADDRESS) + (ipa >> shift) % LPAE_ENTRIES;
   }
@@ -111,7 +120,7 @@ static inline int lpae_map(const struct lpae_tables* tables, uint64_t ipa, uint6
   for (at = 0; at < bytes; at += LPAE_PAGE) {
     volatile uint64_t* slot = lpae_slot(tables, ipa + at, 0);
     *slot = (pa + at) | leaf;
-    shim_clean(slot, 8);
+    lpae_clean(tables, slot, 8);
   }
   shim_barrier(IOMMUCHECK_DMA_WMB);
   return 0;

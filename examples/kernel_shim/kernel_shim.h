@@ -22,6 +22,13 @@
 
 #include "iommucheck/driver.h"
 
+#ifdef __cplusplus
+#define SHIM_NORETURN [[noreturn]]
+extern "C" {
+#else
+#define SHIM_NORETURN _Noreturn
+#endif
+
 /* ---- life ---- */
 
 /* Allocations of DMA memory may sleep, so they never fail (M_WAITOK, GFP_KERNEL | __GFP_NOFAIL):
@@ -127,6 +134,10 @@ void shim_unlock(struct shim_lock* lock);
 void shim_log(int level, const char* format, ...);
 void shim_vlog(int level, const char* format, va_list arguments);
 /* panic, BUG, KASSERT that fails: logged, then the driver crashes (CRASH_NEVER). */
-_Noreturn void shim_panic(const char* format, ...);
+SHIM_NORETURN void shim_panic(const char* format, ...);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
