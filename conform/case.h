@@ -162,6 +162,10 @@ class CaseBuilder {
   u64 tables(u64 bytes, u64 align = 4096);
   /// Bytes that memory() has given.
   [[nodiscard]] u64 used() const { return next_ - device_.structures_pa; }
+  /// Of a command, by how many were sent before it.
+  [[nodiscard]] u64 command_slot(u64 number) const {
+    return case_.queues.cmdq + 16 * (number & mask(case_.queues.cmdq_lg2, 0) >> 1);
+  }
   [[nodiscard]] u64 ste_place(u32 sid) const;
   [[nodiscard]] u64 cd_place(unsigned engine) const;
   void ste(unsigned engine, const spec::Ste<u64>& ste);

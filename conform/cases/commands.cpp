@@ -187,6 +187,38 @@ void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(n.take());
 }
 
+/// While the error is active nothing is consumed, though the command is mended and CMDQ_PROD is
+/// written again: only GERRORN lets the queue go on. IHI 0070 7.1.
+void unacknowledged_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr u64 bad = 3;  // bring-up sent so many
+  for (const bool with_more : {false, true}) {
+    CaseBuilder b(device,
+                  fmt::format("command queue: mended, CMDQ_PROD is written before GERRORN{}",
+                              with_more ? ", with another command" : ""));
+    b.asks(spec::rule::COMMAND_ERROR_STOPS);
+    b.command_words(0xff, 0);
+    b.command(spec::cmd_tlbi_nsnh_all());
+    const auto look = [&] {
+      for (unsigned i = 0; i < 10; ++i) b.read(reg::cmdq_cons);
+      for (unsigned i = 0; i < reads_max; ++i) b.read(reg::gerror);
+    };
+    look();
+    const spec::CommandWords instead = spec::encode_command(spec::cmd_tlbi_nsnh_all());
+    b.store(b.command_slot(bad), instead.dw0);
+    b.store(b.command_slot(bad) + 8, instead.dw1);
+    if (with_more) {
+      b.command(spec::cmd_cfgi_all());
+    } else {
+      b.write(reg::cmdq_prod, bad + 2);
+    }
+    look();
+    b.mend(spec::cmd_tlbi_nsnh_all());
+    b.sync();
+    look();
+    cases.push_back(b.take());
+  }
+}
+
 /// The queue is off and on again: it goes on where CMDQ_CONS is, without another write of
 /// CMDQ_PROD, and an error that was not acknowledged stays. IHI 0070 6.3.9.3, 6.3.28, 7.1.
 void restart_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -332,6 +364,7 @@ void command_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   opcode_cases(device, cases);
   operand_cases(device, cases);
   error_cases(device, cases);
+  unacknowledged_cases(device, cases);
   restart_cases(device, cases);
   no_message_cases(device, cases);
   register_cases(device, cases);

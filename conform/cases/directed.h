@@ -70,6 +70,11 @@ void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void queue_place_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Granules of one stage with those of the other, and start levels of stage 2 with each size.
 void shape_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Bits of the addresses of first tables that are below their alignment, or beyond the output size.
+void table_base_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// What was ended or answered does nothing more, and what waits for room is told when there is
+/// room.
+void stall_end_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
 /// Each value of the fields of STEs and CDs, in each kind of configuration.
 void each_value_cases(const DeviceIdentity& device, std::vector<Case>& cases);

@@ -269,6 +269,44 @@ void apart_case(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h
   cases.push_back(b.take());
 }
 
+/// CMD_TLBI_EL2_ALL removes what is of EL2 whether it has an ASID or not, and whichever of both
+/// CR2.E2H says when it is sent. IHI 0070 4.4.2.7, 6.3.12.3.
+void other_world_case(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h,
+                      bool global) {
+  CaseBuilder b(
+      device,
+      el2_title(e2h, fmt::format("EL2_ALL is sent with the other E2H{}", global ? ", nG = 0" : "")),
+      el2_options(e2h));
+  const u64 root = b.root(Granule::g4k, el2_tsz);
+  LeafBits bits;
+  bits.ng = !global;
+  for (u64 i = 0; i < 2; ++i) b.map(root, el2_page * (1 + i), b.data(0x1000 * i), 3, bits);
+  el2_stream(b, 0, root, 1);
+  b.enable();
+  const auto use = [&] {
+    b.both(el2_page);
+    b.both(2 * el2_page);
+    b.poll();
+  };
+  const auto switch_to = [&](bool next) {
+    b.disable();
+    b.write(spec::reg::cr2, el2_options(next).cr2);
+    // What is cached of STEs has their StreamWorld.
+    b.command(spec::cmd_cfgi_all());
+    b.sync();
+    b.enable();
+  };
+  use();
+  b.store(b.entry(root, Granule::g4k, el2_tsz, el2_page, 3), 0);
+  b.map(root, 2 * el2_page, b.data(0x2000), 3, bits);
+  switch_to(!e2h);
+  b.command(spec::cmd_tlbi_el2_all());
+  b.sync();
+  switch_to(e2h);
+  use();
+  cases.push_back(b.take());
+}
+
 }  // namespace
 
 void el2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -284,6 +322,7 @@ void el2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     }
     sequences(device, cases, e2h);
     apart_case(device, cases, e2h);
+    for (const bool global : {false, true}) other_world_case(device, cases, e2h, global);
   }
 }
 

@@ -252,6 +252,19 @@ void gbpa_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     u.both(u.data(0x10));
   }
   cases.push_back(u.take());
+  // Each field by itself, from both states of it; what is in effect is what was updated.
+  CaseBuilder f(device, "registers: each field of GBPA is written without Update");
+  for (const u64 before : {use_incoming, u64{0xf'3f1f}}) {
+    for (const u64 field : {u64{0xf}, u64{0x10}, u64{0xf00}, u64{0x3000}, u64{0x3'0000},
+                            u64{0xc'0000}, u64{spec::gbpa::abort}}) {
+      f.write(reg::gbpa, before | spec::gbpa::update);
+      read(f);
+      f.write(reg::gbpa, before ^ field);
+      f.read(reg::gbpa);
+      f.both(f.data(0x10));
+    }
+  }
+  cases.push_back(f.take());
 }
 
 /// Where commands begin is the driver's to say while the queue is off: with CMDQ_CONS = CMDQ_PROD

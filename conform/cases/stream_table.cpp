@@ -220,6 +220,34 @@ void two_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
   cases.push_back(b.take());
 }
 
+/// Values of SPLIT that are reserved behave as 6: of each engine the L1STD is the one of its upper
+/// bits, and a Span that only a larger SPLIT lets be is invalid. IHI 0070 5.1, 6.3.25 (SPLIT).
+void reserved_split_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr unsigned behaves_as = 6;
+  // 2^12 StreamIDs, so that with each SPLIT there are several L1STDs; or as many as there are.
+  const unsigned log2size =
+      std::max(log2size_of(device), std::min(12U, spec::parse_capabilities(device.id).sidsize));
+  if (log2size > 15) return;  // of a first level of a page
+  for (const unsigned split : {0U, 1U, 5U, 7U, 9U, 11U, 12U, 16U, 31U}) {
+    for (const u64 span : {u64{behaves_as + 1}, u64{behaves_as + 2}}) {
+      CaseBuilder b(device,
+                    fmt::format("stream table: two levels, SPLIT {}, which is reserved, Span {}",
+                                split, span),
+                    {.log2size = log2size, .two_level = true, .split = split});
+      for (unsigned e = 0; e < device.sids.size(); ++e) {
+        const u64 first = device.structures_pa + 8 * (u64{b.sid(e)} >> behaves_as);
+        // As large as Span says, so that whoever believes it finds an STE that is not valid.
+        if (b.word(first) == 0) b.store(first, b.memory(u64{64} << (span - 1), 64 << 8) | span);
+        b.ste(e, spec::make_bypass_ste());
+      }
+      b.enable();
+      for (unsigned e = 0; e < device.sids.size(); ++e) b.both(b.data(0x100 * e), e);
+      b.poll();
+      cases.push_back(b.take());
+    }
+  }
+}
+
 /// A table of two levels that ends just before a StreamID, or just behind it. IHI 0070 5.1, 6.3.25.
 void edge_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned engine,
                unsigned log2size, u64 span) {
@@ -292,6 +320,7 @@ void two_level_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   two_level_case(device, cases, 6, 8, true);   // beyond SPLIT + 1
   two_level_case(device, cases, 6, 12, true);  // reserved
   two_level_case(device, cases, 8, 31, true);
+  reserved_split_cases(device, cases);
   edge_cases(device, cases);
   l1std_case(device, cases, "", spec::cmd_cfgi_ste(device.sids[0], false));
   l1std_case(device, cases, ", CFGI_STE_RANGE", spec::cmd_cfgi_ste_range(device.sids[0], 6));

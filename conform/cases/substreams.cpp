@@ -177,10 +177,13 @@ void invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases, c
 
 /// What an L1CD leads to is another table, and then nothing: what is cached of it and of the CDs
 /// behind it goes by each command that covers both. IHI 0070 4.3, 5.3.1.
-void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, const char* name,
-                      const std::vector<spec::Command>& cfgi) {
-  constexpr u64 table_bytes = u64{64} << 6;
-  CaseBuilder b(device, fmt::format("substreams: an L1CD changes, {}", name));
+void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned format,
+                      const char* name, const std::vector<spec::Command>& cfgi) {
+  const unsigned leaf_bits = format == 1 ? 6 : 10;
+  const u64 table_bytes = u64{64} << leaf_bits;
+  const u32 second = u32{1} << leaf_bits;  // the first SubstreamID of the second table
+  CaseBuilder b(device, fmt::format("substreams: an L1CD changes, {}{}", name,
+                                    format == 1 ? "" : ", S1Fmt = 2"));
   const u64 top = b.memory(64, 64);
   const std::array<u64, 3> tables = {b.memory(table_bytes, table_bytes),
                                      b.memory(table_bytes, table_bytes),
@@ -188,10 +191,10 @@ void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, co
   for (unsigned i = 0; i < 6; ++i) b.cd_at(tables[i / 2] + u64{64} * (1 + i % 2), own_cd(b, i));
   b.store(top, tables[0] | 1);
   b.store(top + 8, tables[1] | 1);
-  b.ste(0, substream_ste(top, 7, 1, 2));
+  b.ste(0, substream_ste(top, leaf_bits + 1, format, 2));
   b.enable();
   const auto use_all = [&] {
-    for (const u32 ssid : {1U, 2U, 65U, 66U}) accesses(b, ssid);
+    for (const u32 ssid : {1U, 2U, second + 1, second + 2}) accesses(b, ssid);
     b.poll();
   };
   use_all();
@@ -202,6 +205,18 @@ void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, co
     use_all();
   }
   cases.push_back(b.take());
+}
+
+/// Of tables of the second level of that many bits.
+void first_level_cases_of(const DeviceIdentity& device, std::vector<Case>& cases, unsigned format) {
+  const u32 sid = device.sids[0], second = u32{1} << (format == 1 ? 6 : 10);
+  first_level_case(
+      device, cases, format, "CMD_CFGI_CD with Leaf = 0",
+      {spec::cmd_cfgi_cd(sid, second + 1, false), spec::cmd_cfgi_cd(sid, second + 2, false)});
+  first_level_case(device, cases, format, "CMD_CFGI_CD_ALL", {spec::cmd_cfgi_cd_all(sid)});
+  first_level_case(device, cases, format, "CMD_CFGI_STE", {spec::cmd_cfgi_ste(sid, true)});
+  first_level_case(device, cases, format, "CMD_CFGI_STE_RANGE", {spec::cmd_cfgi_ste_range(sid, 3)});
+  first_level_case(device, cases, format, "CMD_CFGI_ALL", {spec::cmd_cfgi_all()});
 }
 
 /// A page of one of several address spaces of a stream goes: by its ASID, and by what names none.
@@ -317,13 +332,9 @@ void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   page_case(device, cases, "TLBI_NH_ASID", spec::cmd_tlbi_nh_asid(0, 3));
   page_case(device, cases, "TLBI_NH_ALL", spec::cmd_tlbi_nh_all(0));
   page_case(device, cases, "TLBI_NSNH_ALL", spec::cmd_tlbi_nsnh_all());
-  if (!caps.cd2l || caps.ssidsize < 7) return;
-  first_level_case(device, cases, "CMD_CFGI_CD with Leaf = 0",
-                   {spec::cmd_cfgi_cd(sid, 65, false), spec::cmd_cfgi_cd(sid, 66, false)});
-  first_level_case(device, cases, "CMD_CFGI_CD_ALL", {spec::cmd_cfgi_cd_all(sid)});
-  first_level_case(device, cases, "CMD_CFGI_STE", {spec::cmd_cfgi_ste(sid, true)});
-  first_level_case(device, cases, "CMD_CFGI_STE_RANGE", {spec::cmd_cfgi_ste_range(sid, 3)});
-  first_level_case(device, cases, "CMD_CFGI_ALL", {spec::cmd_cfgi_all()});
+  if (!caps.cd2l) return;
+  if (caps.ssidsize >= 7) first_level_cases_of(device, cases, 1);
+  if (caps.ssidsize >= 11) first_level_cases_of(device, cases, 2);
 }
 
 }  // namespace iommucheck::oracle

@@ -256,6 +256,30 @@ void stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   g.poll();
   cases.push_back(g.take());
 
+  // Of the other ASID set it is another's, whatever the ASIDs are. IHI 0070 3.17.1.
+  for (const unsigned second_asid : {1U, 2U}) {
+    CaseBuilder a(device,
+                  fmt::format("walk: global pages of two ASETs, ASIDs 1 and {}", second_asid));
+    for (unsigned e = 0; e < 2; ++e) {
+      roots[e] = a.root(Granule::g4k, 25);
+      a.map(roots[e], 0x1000, a.data(0x1000 * e), 3, global);
+      if (e == 0) a.map(roots[e], 0x2000, a.data(0x2000), 3, global);
+      spec::Cd<u64> cd = a.plain_cd(roots[e], 25, e == 0 ? 1 : second_asid);
+      cd.dw[0] = with_bits(cd.dw[0], 47, 47, e);
+      a.cd(e, cd);
+      a.ste(e, a.stage1_ste(e));
+    }
+    a.enable();
+    for (unsigned round = 0; round < 2; ++round) {
+      for (unsigned e = 0; e < 2; ++e) {
+        a.both(0x1000, e);
+        a.both(0x2000, e);
+      }
+    }
+    a.poll();
+    cases.push_back(a.take());
+  }
+
   CaseBuilder t(device, "walk: TBI0 ignores the top byte");
   const u64 small = t.root(Granule::g4k, 25);
   t.map(small, 0x1000, t.data());
@@ -334,7 +358,9 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   stage2_sequences(device, cases);
   el2_cases(device, cases);
   size_cases(device, cases);
+  table_base_cases(device, cases);
   stall_cases(device, cases);
+  stall_end_cases(device, cases);
   ats_cases(device, cases);
   page_request_cases(device, cases);
   external_abort_cases(device, cases);

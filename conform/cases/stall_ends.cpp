@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// What stalled and is ended does nothing more: by CMD_RESUME with each action that terminates, by
+// CMD_STALL_TERM, by SMMUEN = 0. What met a full event queue is told when there is room. IHI 0070
+// 3.12.2, 4.7.1, 4.7.2, 6.3.9.
+#include <fmt/format.h>
+
+#include "base/bits.h"
+#include "conform/cases/directed.h"
+#include "spec/rules/records.h"
+
+namespace iommucheck::oracle {
+
+namespace {
+
+using spec::Granule;
+
+/// STAGs that SMMUs are likely to give; others name nothing.
+constexpr u64 likely_stags = 32;
+constexpr unsigned looks_in_finite_time = 4;
+
+/// Stream 0 has CD.S = 1 and nothing mapped; what stream 1 sends is a configuration error.
+CaseBuilder one_stalling(const DeviceIdentity& device, const std::string& name,
+                         const CaseOptions& options = {}) {
+  CaseBuilder b(device, "stalls end: " + name, options);
+  spec::Cd<u64> cd = b.plain_cd(b.root(Granule::g4k, 25));
+  cd.dw[0] |= u64{1} << 44;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  return b;
+}
+
+/// Three, each of its own page: none of them stands for another.
+void stall_three(CaseBuilder& b, u64 first) {
+  for (u64 i = 0; i < 3; ++i) {
+    b.access(first + 0x1000 * i, i == 1);
+    b.poll();
+  }
+  b.poll();
+}
+
+void look_often(CaseBuilder& b) {
+  for (unsigned i = 0; i < looks_in_finite_time; ++i) b.poll();
+}
+
+/// CMD_RESUME of stream 0 for all that it may have. What is named in vain is not there.
+void resume_all(CaseBuilder& b, bool retries, bool aborts) {
+  for (u64 stag = 0; stag < likely_stags; ++stag) {
+    spec::Command resume;
+    resume.op = spec::Opcode::resume;
+    resume.sid = b.sid(0);
+    resume.stag = stag;
+    resume.ac = retries;
+    resume.ab = aborts;
+    b.command(resume);
+  }
+  b.sync();
+}
+
+/// Ac = 0 terminates, whatever Ab says of how: nothing is tried again, so that no record follows
+/// although the fault is there still. 4.7.1.
+void terminate_case(const DeviceIdentity& device, std::vector<Case>& cases, bool aborts) {
+  CaseBuilder b = one_stalling(device, fmt::format("CMD_RESUME, Ac = 0, Ab = {}", aborts ? 1 : 0));
+  for (u64 round = 0; round < 2; ++round) {
+    stall_three(b, 0x1000 + 0x10000 * round);
+    resume_all(b, false, aborts);
+    look_often(b);
+  }
+  cases.push_back(b.take());
+}
+
+/// All of the stream end, not the first of them alone: with their STAGs nothing is tried again. The
+/// stream is configured to terminate meanwhile, as 4.7.2 demands.
+void stall_term_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b = one_stalling(device, "CMD_STALL_TERM ends all of its stream");
+  const auto put = [&](const spec::Ste<u64>& ste) {
+    b.ste(0, ste);
+    b.command(spec::cmd_cfgi_ste(b.sid(0), true));
+    b.sync();
+  };
+  stall_three(b, 0x1000);
+  put(spec::make_abort_ste());
+  spec::Command term;
+  term.op = spec::Opcode::stall_term;
+  term.sid = b.sid(0);
+  b.command(term);
+  b.sync();
+  look_often(b);
+  put(b.stage1_ste(0));
+  resume_all(b, true, false);
+  look_often(b);
+  cases.push_back(b.take());
+}
+
+/// So does SMMUEN = 0, as CR0ACK shows.
+void disable_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b = one_stalling(device, "SMMUEN = 0 ends all");
+  stall_three(b, 0x1000);
+  b.disable();
+  for (unsigned i = 0; i < 4; ++i) b.read(spec::reg::cr0ack);
+  look_often(b);
+  b.enable();
+  resume_all(b, true, false);
+  look_often(b);
+  cases.push_back(b.take());
+}
+
+/// Records of stream 1 fill the queue, and the first access that stalls finds no room. When the
+/// driver has made room it is tried again as if it had just come, and told. 3.12.2.
+void room_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned eventq_lg2) {
+  CaseBuilder b = one_stalling(device, fmt::format("a queue of {} is full", 1U << eventq_lg2),
+                               {.eventq_lg2 = eventq_lg2});
+  b.asks(spec::rule::EVENT_LOST);
+  for (u64 round = 0; round < 2; ++round) {
+    for (u64 i = 0; i < pow2(eventq_lg2); ++i) b.access(0x1000 * i, i % 2 == 1, 1);
+    b.access(0x1000 + 0x10000 * round);
+    look_often(b);
+    look_often(b);
+    b.disable();  // it waits no longer
+    b.enable();
+  }
+  cases.push_back(b.take());
+}
+
+}  // namespace
+
+void stall_end_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
+  if (caps.stall_model == spec::StallModel::never || !caps.s1p || !caps.gran4k) return;
+  for (const bool aborts : {false, true}) terminate_case(device, cases, aborts);
+  for (const unsigned lg2 : {0U, 1U, 2U}) room_case(device, cases, lg2);
+  // Others end what they were told to whenever they come to it, and are not to be asked meanwhile.
+  if (!device.prompt) return;
+  stall_term_case(device, cases);
+  disable_case(device, cases);
+}
+
+}  // namespace iommucheck::oracle
