@@ -86,8 +86,12 @@ void DeviceRules::push_open(Open open) {
         surely_records(open) && surely >= slots && !merges(open) && !smmu_.event_overflow_open();
     open.overflows_before = overflows_;
   }
+  if (may_record(open)) {
+    for (Open& other : open_) other.met_full = false;
+  }
   if (open.stalled) {
     open.alone = waiting_.empty() && !open.any && !stalls_ending_;
+    open.met_full = open.alone && open.only_stalls && !open.has_room;
     waiting_.push_back({.sid = open.access.sid, .stag = {}, .which = open.which});
   }
   open_.push_back(std::move(open));
@@ -503,12 +507,27 @@ void DeviceRules::missing(const Open& open) {
   found_.back().which = open.which;
 }
 
+/// What stalled and met a full queue is tried again when the queue is writable, and told: there is
+/// room behind this look, whatever others of before may still take. IHI 0070 3.12.2.
+bool DeviceRules::finds_room(const Open& open) const {
+  if (!open.met_full || !open.alone || open.which >= shown_at_) return false;
+  const auto others = std::ranges::count_if(
+      open_, [&](const Open& other) { return other.which != open.which && may_record(other); });
+  return smmu_.records_events() && static_cast<u64>(others) < smmu_.event_slots();
+}
+
 /// The driver has read all records that EVENTQ_PROD showed.
 void DeviceRules::queue_looked_at() {
   if (forgotten_ != 0) --forgotten_;
   for (std::size_t i = open_.size(); i-- != 0;) {
+    if (finds_room(open_[i])) {
+      open_[i].met_full = false;
+      open_[i].has_room = true;
+      open_[i].looks = 0;
+      continue;
+    }
     // One that waits for room, or behind as many as the SMMU can name, is recorded whenever.
-    if (open_[i].stalled && !open_[i].alone) continue;
+    if (open_[i].stalled && (!open_[i].alone || !open_[i].has_room)) continue;
     if (open_[i].which >= shown_at_ || ++open_[i].looks < looks_max) continue;
     const Open open = std::move(open_[i]);
     open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(i));

@@ -373,6 +373,7 @@ void DeviceRules::judge_terminated(const Access& access, const trace::Dma& dma,
   for (const Outcome& o : allowed) {
     if (o.kind == OutcomeKind::fault || o.kind == OutcomeKind::abort) open.candidates.push_back(o);
   }
+  open.only_stalls = std::ranges::all_of(allowed, [](const Outcome& o) { return o.stalled(); });
   if (!keep_fitting(open.candidates, open.stalled)) {
     const Outcome& first = open.candidates.front();
     find_of(open.which, rule::DEVICE_OUTCOME,

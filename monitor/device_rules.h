@@ -95,7 +95,9 @@ class DeviceRules {
     bool wrong = false;       ///< it should not have been terminated; `rule`, `features` say why
     bool translates = false;  ///< by what memory says, whatever a cache may still say
     bool stalled = false;
-    bool alone = false;      ///< it stalled, and surely nothing else waited; nothing changed since
+    bool alone = false;  ///< it stalled, and surely nothing else waited; nothing changed since
+    bool only_stalls = false;  ///< whatever a cache may have, it faults and waits
+    bool met_full = false;   ///< it may have found no room, and nothing that may take it came since
     bool has_room = true;    ///< a record of it surely finds a place in the queue
     bool overflows = false;  ///< it surely finds none, and OVFLG toggles
     u64 overflows_before = 0;
@@ -178,6 +180,7 @@ class DeviceRules {
   void nobodys(const SeenRecord& record);
   [[nodiscard]] RecordClaim claim_of(const Open& open) const;
   void queue_looked_at();
+  [[nodiscard]] bool finds_room(const Open& open) const;
   void overflow_seen(bool flag);
   void missing(const Open& open);
   [[nodiscard]] bool merges(const Open& open) const;

@@ -177,13 +177,10 @@ void invalidation_case(const DeviceIdentity& device, std::vector<Case>& cases, c
 
 /// What an L1CD leads to is another table, and then nothing: what is cached of it and of the CDs
 /// behind it goes by each command that covers both. IHI 0070 4.3, 5.3.1.
-void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned format,
-                      const char* name, const std::vector<spec::Command>& cfgi) {
-  const unsigned leaf_bits = format == 1 ? 6 : 10;
-  const u64 table_bytes = u64{64} << leaf_bits;
-  const u32 second = u32{1} << leaf_bits;  // the first SubstreamID of the second table
-  CaseBuilder b(device, fmt::format("substreams: an L1CD changes, {}{}", name,
-                                    format == 1 ? "" : ", S1Fmt = 2"));
+void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, const char* name,
+                      const std::vector<spec::Command>& cfgi) {
+  constexpr u64 table_bytes = u64{64} << 6;
+  CaseBuilder b(device, fmt::format("substreams: an L1CD changes, {}", name));
   const u64 top = b.memory(64, 64);
   const std::array<u64, 3> tables = {b.memory(table_bytes, table_bytes),
                                      b.memory(table_bytes, table_bytes),
@@ -191,10 +188,10 @@ void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, un
   for (unsigned i = 0; i < 6; ++i) b.cd_at(tables[i / 2] + u64{64} * (1 + i % 2), own_cd(b, i));
   b.store(top, tables[0] | 1);
   b.store(top + 8, tables[1] | 1);
-  b.ste(0, substream_ste(top, leaf_bits + 1, format, 2));
+  b.ste(0, substream_ste(top, 7, 1, 2));
   b.enable();
   const auto use_all = [&] {
-    for (const u32 ssid : {1U, 2U, second + 1, second + 2}) accesses(b, ssid);
+    for (const u32 ssid : {1U, 2U, 65U, 66U}) accesses(b, ssid);
     b.poll();
   };
   use_all();
@@ -207,16 +204,31 @@ void first_level_case(const DeviceIdentity& device, std::vector<Case>& cases, un
   cases.push_back(b.take());
 }
 
-/// Of tables of the second level of that many bits.
-void first_level_cases_of(const DeviceIdentity& device, std::vector<Case>& cases, unsigned format) {
-  const u32 sid = device.sids[0], second = u32{1} << (format == 1 ? 6 : 10);
-  first_level_case(
-      device, cases, format, "CMD_CFGI_CD with Leaf = 0",
-      {spec::cmd_cfgi_cd(sid, second + 1, false), spec::cmd_cfgi_cd(sid, second + 2, false)});
-  first_level_case(device, cases, format, "CMD_CFGI_CD_ALL", {spec::cmd_cfgi_cd_all(sid)});
-  first_level_case(device, cases, format, "CMD_CFGI_STE", {spec::cmd_cfgi_ste(sid, true)});
-  first_level_case(device, cases, format, "CMD_CFGI_STE_RANGE", {spec::cmd_cfgi_ste_range(sid, 3)});
-  first_level_case(device, cases, format, "CMD_CFGI_ALL", {spec::cmd_cfgi_all()});
+/// The same where an L1CD has 1024 SubstreamIDs (S1Fmt = 2): that of a SubstreamID beyond 64 is the
+/// first one. IHI 0070 4.3.3, 5.2 (S1Fmt). With few of them, since each may be cached.
+void wide_first_level_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  constexpr unsigned leaf_bits = 10, max = 7;
+  constexpr u64 align = u64{64} << leaf_bits, bytes = u64{64} << max;
+  CaseBuilder b(device, "substreams: an L1CD of 1024 changes, CMD_CFGI_CD with Leaf = 0");
+  const u64 top = b.memory(64, 64);
+  const std::array<u64, 2> tables = {b.memory(bytes, align), b.memory(bytes, align)};
+  constexpr std::array<u32, 2> numbers = {65, 127};
+  for (unsigned i = 0; i < 4; ++i) b.cd_at(tables[i / 2] + 64 * u64{numbers[i % 2]}, own_cd(b, i));
+  b.store(top, tables[0] | 1);
+  b.ste(0, substream_ste(top, max, 2, 2));
+  b.enable();
+  const auto use_all = [&] {
+    for (const u32 ssid : numbers) accesses(b, ssid);
+    b.poll();
+  };
+  use_all();
+  for (const u64 next : {tables[1] | 1, u64{0}}) {
+    b.store(top, next);
+    for (const u32 ssid : numbers) b.command(spec::cmd_cfgi_cd(b.sid(0), ssid, false));
+    b.sync();
+    use_all();
+  }
+  cases.push_back(b.take());
 }
 
 /// A page of one of several address spaces of a stream goes: by its ASID, and by what names none.
@@ -332,9 +344,14 @@ void substream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   page_case(device, cases, "TLBI_NH_ASID", spec::cmd_tlbi_nh_asid(0, 3));
   page_case(device, cases, "TLBI_NH_ALL", spec::cmd_tlbi_nh_all(0));
   page_case(device, cases, "TLBI_NSNH_ALL", spec::cmd_tlbi_nsnh_all());
-  if (!caps.cd2l) return;
-  if (caps.ssidsize >= 7) first_level_cases_of(device, cases, 1);
-  if (caps.ssidsize >= 11) first_level_cases_of(device, cases, 2);
+  if (!caps.cd2l || caps.ssidsize < 7) return;
+  wide_first_level_case(device, cases);
+  first_level_case(device, cases, "CMD_CFGI_CD with Leaf = 0",
+                   {spec::cmd_cfgi_cd(sid, 65, false), spec::cmd_cfgi_cd(sid, 66, false)});
+  first_level_case(device, cases, "CMD_CFGI_CD_ALL", {spec::cmd_cfgi_cd_all(sid)});
+  first_level_case(device, cases, "CMD_CFGI_STE", {spec::cmd_cfgi_ste(sid, true)});
+  first_level_case(device, cases, "CMD_CFGI_STE_RANGE", {spec::cmd_cfgi_ste_range(sid, 3)});
+  first_level_case(device, cases, "CMD_CFGI_ALL", {spec::cmd_cfgi_all()});
 }
 
 }  // namespace iommucheck::oracle
