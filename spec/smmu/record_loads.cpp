@@ -93,8 +93,8 @@ void RecordLoads::load(const SeenQueue& its, u64 pa) {
   }
   const u64 position = queue_bits(lg2, its.cons + ahead);
   const Frame* frame = ground_.caches().memory().find(pa);
-  const bool cached = its.invalidations_told && frame != nullptr &&
-                      ground_.caches().memory().needs_clean(*frame);
+  const bool cached =
+      its.invalidations_told && frame != nullptr && ground_.caches().memory().needs_clean(*frame);
   if (cached && !is_fresh(its, ahead)) {
     blame(
         "is loaded, and no dma_invalidate behind the read of PROD took its line from the caches "
