@@ -134,6 +134,7 @@ Expected<void> SpecDevice::reset() {
   refused_.reset();
   invalidations_.clear();
   awaited_.clear();
+  unrecorded_.clear();
   next_tag_ = 0;
   responses_.clear();
   messages_ = {};
@@ -163,13 +164,17 @@ void SpecDevice::mmio_write(u32 at, unsigned size, u64 value) {
       break;
     case reg::cr0:
       if (identity_.ats && !read_commands && reads_commands()) expose_commands();
+      if ((value & spec::cr0::smmuen) == 0) unrecorded_.clear();
       break;
     case reg::irq_ctrl:
       irq_ctrl_ = value;
       irq_ctrlack_ &= value;
       break;
     case reg::eventq_base: eventq_base_ = value; break;
-    case reg::eventq_cons: events_.cons = value & 0xfffff; break;
+    case reg::eventq_cons:
+      events_.cons = value & 0xfffff;
+      try_again();
+      break;
     case reg::priq_cons: pages_.cons = value & 0xfffff; break;
     case reg::cmdq_base:
       cmdq_base_ = value;
@@ -522,10 +527,24 @@ void SpecDevice::write_flags(const spec::Access& granted) {
   caches_.device_store(*made.may_be_dirty, dirty);
 }
 
+/// As though it had just arrived, when the queue is writable. What meets another thing now has
+/// passed meanwhile, or is terminated, by itself. IHI 0070 3.12.2, 3.12.2.2.
+void SpecDevice::try_again() {
+  if (unrecorded_.empty() || !smmu_.records_events()) return;
+  for (const Unrecorded& one : std::exchange(unrecorded_, {})) {
+    spec::Access access = one.access;
+    const std::optional<spec::Outcome> outcome = outcome_of(access);
+    if (!outcome || !outcome->stalled() || outcome->event != one.event) continue;
+    record(one.access, *outcome);
+  }
+}
+
 /// Into the event queue; where no memory is the abort is told in its place. IHI 0070 7.2.2.
 void SpecDevice::record(const spec::Access& access, const spec::Outcome& outcome) {
   if (is_there(eventq_base_ & mask(51, 5))) {
-    (void)smmu_.record(access, outcome);
+    const auto recorded = smmu_.record(access, outcome);
+    const bool waits = recorded && recorded->delivery == spec::Delivery::waits;
+    if (waits && outcome.stalled()) unrecorded_.push_back({access, outcome.event});
   } else if (spec::has_record(access, outcome, smmu_.recinvsid()) && smmu_.records_events()) {
     raise(spec::gerror::eventq_abt_err);
   }

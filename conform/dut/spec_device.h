@@ -76,6 +76,7 @@ class SpecDevice : public DeviceUnderTest {
   [[nodiscard]] u64 command_slot(u64 index) const;
   [[nodiscard]] bool holds_commands() const;
   void record(const spec::Access& access, const spec::Outcome& outcome);
+  void try_again();
   [[nodiscard]] bool reads_commands() const;
   void begin_commands(u64 cons);
   void expose_commands();
@@ -123,6 +124,12 @@ class SpecDevice : public DeviceUnderTest {
   std::vector<AtcInvalidation> invalidations_;  // sent, and not taken yet
   std::vector<u32> awaited_;                    // their tags, until the endpoints answer
   u32 next_tag_ = 0;
+  /// What stalls and found no room for its record, with what it met.
+  struct Unrecorded {
+    spec::Access access;
+    spec::EventType event{};
+  };
+  std::vector<Unrecorded> unrecorded_;
   std::vector<spec::PageResponse> responses_;  // sent, and not taken yet
   // Addresses and data, of the event queue, of global errors and of the PRI queue.
   std::array<u64, 6> messages_{};
