@@ -212,9 +212,10 @@ u64 canonical(u64 va) { return bit(va, 55) ? va | mask(63, 56) : va & mask(55, 0
 
 }  // namespace
 
-bool MistakenDevice::hits(const Entry& entry, u64 asid, u64 va) const {
+bool MistakenDevice::hits(const Entry& entry, const spec::Regime<u64>& regime, u64 va) const {
   const TlbMistake& wrong = *mistake_.tlb;
-  if (!entry.global && ((entry.asid ^ asid) & wrong.asid_bits) != 0) return false;
+  const bool same_asid = ((entry.asid ^ regime.asid) & wrong.asid_bits) == 0;
+  if (entry.global ? entry.aset != regime.aset.value : !same_asid) return false;
   const unsigned last = wrong.forgets_ttb ? 38 : 63;
   const u64 at = wrong.keeps_tags ? va : canonical(va);
   return ((at ^ entry.first) & mask(last, entry.bytes_lg2)) == 0;
@@ -241,8 +242,8 @@ spec::Outcome MistakenDevice::through_tlb(const spec::Access& access) {
   const spec::AccessKind kind =
       spec::effective_access({access.type, access.privileged}, stream.overrides);
   if (spec::check_input(regime, half, access.va, kind)) return plain();
-  const auto entry = std::ranges::find_if(
-      tlb_, [&](const Entry& one) { return hits(one, regime.asid, access.va); });
+  const auto entry =
+      std::ranges::find_if(tlb_, [&](const Entry& one) { return hits(one, regime, access.va); });
   if (entry != tlb_.end()) {
     const spec::AccessResult<u64> result = spec::check_access(entry->leaf, kind, regime);
     if (result.fault && !mistake_.tlb->rights_of_fill) {
@@ -263,6 +264,7 @@ spec::Outcome MistakenDevice::through_tlb(const spec::Access& access) {
   if (found) {
     Entry fresh{.asid = regime.asid,
                 .global = !found->ng.value,
+                .aset = regime.aset.value,
                 .first = 0,
                 .bytes_lg2 = found->extent_lg2,
                 .leaf = *found};

@@ -104,7 +104,8 @@ class MistakenDevice final : public SpecDevice {
   struct Entry {
     u64 asid = 0;
     bool global = false;
-    u64 first = 0;  ///< address, without a tag
+    bool aset = false;  ///< which tells global ones apart: IHI 0070 3.17.1
+    u64 first = 0;      ///< address, without a tag
     unsigned bytes_lg2 = 12;
     spec::Leaf<u64> leaf;
   };
@@ -113,7 +114,7 @@ class MistakenDevice final : public SpecDevice {
   [[nodiscard]] bool translates_itself() const;
   // TLB
   spec::Outcome through_tlb(const spec::Access& access);
-  [[nodiscard]] bool hits(const Entry& entry, u64 asid, u64 va) const;
+  [[nodiscard]] bool hits(const Entry& entry, const spec::Regime<u64>& regime, u64 va) const;
   void take_commands();
   void invalidate(const spec::Command& command);
   [[nodiscard]] bool covers(const spec::Command& command, const Entry& entry) const;
