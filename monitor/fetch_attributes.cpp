@@ -120,7 +120,6 @@ bool FetchAttributes::check_attributes(u32 sid, spec::sva::Substream at) {
   if (!judged || stream.event != spec::EventType::none) return true;
   Where where{.sid = sid, .device = interface_.device_of(sid)};
   if (at.present) where.pasid = at.number;
-  const std::string walks = "walks of " + where_text(where);
   if (stream.stage2) {
     const FetchedWith its{ste->s2ir0(), ste->s2or0(), ste->s2sh0()};
     count(spec::rule::WILD_WALK);
@@ -128,7 +127,8 @@ bool FetchAttributes::check_attributes(u32 sid, spec::sva::Substream at) {
     const u64 entries_lg2 = spec::start_entries_lg2(stage2.tg, stage2.start, stage2.t0sz);
     const u64 table = spec::stage2_start_table(stage2);
     if (its.coherent() || !caches_.memory().hides(table, u64{8} << entries_lg2)) return true;
-    blame_attributes(spec::rule::WILD_WALK, walks, "STE.S2IR0, S2OR0, S2SH0", its, where);
+    blame_attributes(spec::rule::WILD_WALK, "walks of " + where_text(where),
+                     "STE.S2IR0, S2OR0, S2SH0", its, where);
     return false;
   }
   if (!stream.cd) return true;
@@ -151,7 +151,7 @@ bool FetchAttributes::check_attributes(u32 sid, spec::sva::Substream at) {
     count(spec::rule::WILD_WALK);
     if (its.coherent() || !hides_table(context.regime, half)) continue;
     const char* fields = half == 0 ? "CD.IR0, OR0, SH0" : "CD.IR1, OR1, SH1";
-    blame_attributes(spec::rule::WILD_WALK, walks, fields, its, where);
+    blame_attributes(spec::rule::WILD_WALK, "walks of " + where_text(where), fields, its, where);
     return false;
   }
   return true;
