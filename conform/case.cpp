@@ -93,6 +93,9 @@ std::string step_text(const Step& step) {
       const auto info = spec::register_at(static_cast<u32>(step.a));
       return fmt::format("wait until {} is {:#x}", info ? info->name : "?", step.b);
     }
+    case StepKind::resume:
+      return fmt::format("CMD_RESUME of each stall that was recorded, Ac = {}, Ab = {}", step.a,
+                         step.b);
     case StepKind::mend: {
       spec::Capabilities caps;
       caps.ril = true;
@@ -281,6 +284,8 @@ void CaseBuilder::both(u64 iova, unsigned engine) {
 }
 void CaseBuilder::poll(bool keeps_overflow) { step(StepKind::poll, keeps_overflow ? 1 : 0); }
 void CaseBuilder::save() { step(StepKind::save); }
+void CaseBuilder::resume(bool ac, bool ab) { step(StepKind::resume, ac ? 1 : 0, ab ? 1 : 0); }
+
 void CaseBuilder::mend(const spec::Command& instead) {
   const spec::CommandWords words = spec::encode_command(instead);
   step(StepKind::mend, words.dw0, words.dw1);

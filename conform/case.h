@@ -16,21 +16,22 @@
 namespace iommucheck::oracle {
 
 enum class StepKind : u8 {
-  store,         ///< a: address, b: value
-  fill,          ///< a: address, b: words, c: value
-  write,         ///< a: register, b: value, c: bytes
-  read,          ///< a: register, c: bytes
-  command,       ///< a, b: its words; the store of the slot, and unless c is 1 (it is not the last
-                 ///< of its batch) the write of CMDQ_PROD
-  sync,          ///< CMD_SYNC, and CMDQ_CONS until it is past it
-  access,        ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
-  poll,          ///< EVENTQ_PROD, the records, EVENTQ_CONS; a: 1, OVACKFLG stays as it is
-  save,          ///< the device is saved and goes on from what was saved
-  look,          ///< a: address of a word of memory that is read
-  request,       ///< as access: a translation request of ATS; b: 1 if it asks for writing
-  answer,        ///< an endpoint does the oldest invalidation that it was sent, if there is one
-  silence,       ///< endpoints do none of those that they were sent, and their time is over
-  mend,          ///< where a command error is active: a, b take its place, and GERRORN follows
+  store,    ///< a: address, b: value
+  fill,     ///< a: address, b: words, c: value
+  write,    ///< a: register, b: value, c: bytes
+  read,     ///< a: register, c: bytes
+  command,  ///< a, b: its words; the store of the slot, and unless c is 1 (it is not the last
+            ///< of its batch) the write of CMDQ_PROD
+  sync,     ///< CMD_SYNC, and CMDQ_CONS until it is past it
+  access,   ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
+  poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS; a: 1, OVACKFLG stays as it is
+  save,     ///< the device is saved and goes on from what was saved
+  look,     ///< a: address of a word of memory that is read
+  request,  ///< as access: a translation request of ATS; b: 1 if it asks for writing
+  answer,   ///< an endpoint does the oldest invalidation that it was sent, if there is one
+  silence,  ///< endpoints do none of those that they were sent, and their time is over
+  resume,   ///< CMD_RESUME for each stall of which a record was read, with its STAG; a: Ac, b: Ab
+  mend,     ///< where a command error is active: a, b take its place, and GERRORN follows
   page_request,  ///< a: page address, b: PRG index and page_* bits, c: engine and SubstreamID
   page_poll,     ///< PRIQ_PROD, the records, PRIQ_CONS; a: 1, OVACKFLG stays as it is
   drain,         ///< CMDQ_CONS, until no more than `a` commands are before it
@@ -145,6 +146,9 @@ class CaseBuilder {
   void all_accesses(u64 iova);               ///< each that engine 0 can send without a SubstreamID
   void poll(bool keeps_overflow = false);
   void save();
+  /// What is known to wait is tried again, or terminated; `aborts`: as Ab says. CMD_SYNC is not
+  /// part.
+  void resume(bool ac, bool ab = false);
   void mend(const spec::Command& instead = spec::cmd_sync());
   void request(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
   void answer();

@@ -22,7 +22,7 @@ using spec::OutcomeKind;
 }  // namespace
 
 void FlagRules::begin() {
-  enabled_once_ = open_ = requested_ = both_ = big_endian_ = false;
+  enabled_once_ = waits_to_write_ = open_ = requested_ = both_ = big_endian_ = false;
   changed_.clear();
   leaves_.clear();
   leaves_of_tables_.clear();
@@ -55,6 +55,7 @@ void FlagRules::stored(u64 first, u64 words) {
   due_.erase(due_.lower_bound(first), due_.lower_bound(end));
   stored_.erase(stored_.lower_bound(first), stored_.lower_bound(end));
   if (!enabled_once_) return;
+  open_ |= waits_to_write_;  // it may be tried again, and pass
   for (u64 pa = first; pa != end; pa += 8) changed_.insert(pa);
 }
 
@@ -131,6 +132,8 @@ bool FlagRules::is_enabled() {
 void FlagRules::access(const trace::Dma& dma) {
   if (!is_enabled()) return;
   const spec::Access access = access_in(dma);
+  waits_to_write_ |=
+      dma.result == trace::DmaResult::stall && access.type == spec::AccessType::write;
   const spec::FlagUpdates made = updates(access, Arrival::untranslated);
   if (made.both && access.type == spec::AccessType::write) may_dirty_stage1(access);
   if (made.both || made.endi || !caches_.unsupported().empty()) {

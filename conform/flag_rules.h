@@ -61,6 +61,7 @@ class FlagRules {
   spec::Caches& caches_;
   const spec::Smmu& smmu_;
   bool enabled_once_ = false;
+  bool waits_to_write_ = false;
   bool open_ = false;        // what was written is not followed any more
   bool requested_ = false;   // nor which Access flags, of what was asked for by ATS
   bool both_ = false;        // nor of both stages, and which pages that map tables are dirty

@@ -10,6 +10,7 @@
 #include "conform/held_memory.h"
 #include "monitor/trace_setup.h"
 #include "spec/smmu/event_record.h"
+#include "spec/smmu/event_rules.h"
 #include "spec/smmu/queue.h"
 #include "trace/agent.h"
 
@@ -112,6 +113,7 @@ class Runner {
       case StepKind::silence: return silence();
       case StepKind::poll: return poll(step.a != 0);
       case StepKind::mend: return mend(step.a, step.b);
+      case StepKind::resume: return resume(step.a != 0, step.b != 0);
       case StepKind::page_request: return page_request(step);
       case StepKind::page_poll: return page_poll(step.a != 0);
       case StepKind::save:
@@ -223,6 +225,20 @@ class Runner {
     const u64 slot = case_.queues.cmdq + 16 * index;
     store(slot, low);
     store(slot + 8, high);
+  }
+  /// Only what a record has shown may be named, and once. IHI 0070 4.7.1.
+  bool resume(bool ac, bool ab) {
+    for (const auto& [sid, stag] : std::exchange(stalled_, {})) {
+      spec::Command command;
+      command.op = spec::Opcode::resume;
+      command.sid = sid;
+      command.stag = stag;
+      command.ac = ac;
+      command.ab = ab;
+      const spec::CommandWords words = spec::encode_command(command);
+      if (!this->command(words.dw0, words.dw1)) return false;
+    }
+    return true;
   }
   /// As a driver does: the queue goes on without another write of CMDQ_PROD. IHI 0070 7.1.
   bool mend(u64 low, u64 high) {
@@ -501,6 +517,9 @@ class Runner {
       trace::EventRecord record;
       for (std::size_t k = 0; k < 4; ++k) record[k] = device_.value(words[i + k]);
       event(trace::smmu_agent(), trace::EventRecorded{.record = record});
+      if (const auto stag = spec::stall_in(record)) {
+        stalled_.emplace_back(spec::event_sid(record), *stag);
+      }
     }
     acknowledge(prod, keeps_overflow);
     return true;
@@ -610,7 +629,8 @@ class Runner {
   HeldMemory held_;
   std::map<u64, u64> record_words_;  // of the event queue, as they were read last
   std::vector<Waiting> waiting_;
-  std::deque<AtcInvalidation> sent_;  // to endpoints, which have not answered yet
+  std::vector<std::pair<u32, u16>> stalled_;  // StreamID and STAG of records, not resumed yet
+  std::deque<AtcInvalidation> sent_;          // to endpoints, which have not answered yet
   std::size_t step_ = 0;
   u64 exposed_ = 0;  // what was written to CMDQ_PROD last
   u64 prod_ = 0, cons_ = 0, event_cons_ = 0, overflow_ = 0, cr0_ = 0, irq_ctrl_ = 0;

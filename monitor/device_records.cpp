@@ -58,9 +58,9 @@ bool DeviceRules::may_overflow(const Open& open) const {
 
 /// The record of a stall may wait, and one of its page may stand for it: IHI 0070 3.12.2, 7.2.1.
 bool DeviceRules::surely_records(const Open& open) const {
-  return !open.any && !open.wrong && std::ranges::all_of(open.candidates, [&](const Outcome& o) {
-    return records(open, o) && !o.stalled();
-  });
+  return !open.any && !open.wrong && !open.passes &&
+         std::ranges::all_of(open.candidates,
+                             [&](const Outcome& o) { return records(open, o) && !o.stalled(); });
 }
 
 // ---- room in the queue --------------------------------------------------------------------------
@@ -73,7 +73,7 @@ void DeviceRules::push_open(Open open) {
   for (const Open& other : open_) {
     if (!may_record(other)) continue;
     ++perhaps;
-    if (surely_records(other) && other.has_room && !merges(other)) ++surely;
+    if (surely_records(other) && other.has_room && !other.may_be_merged()) ++surely;
   }
   const u64 slots = smmu_.event_slots();
   open.has_room = smmu_.records_events() && perhaps < slots && forgotten_ == 0;
@@ -82,17 +82,17 @@ void DeviceRules::push_open(Open open) {
     const auto may = [&](const Open& other) { return may_overflow(other); };
     // Records have no order among themselves: that of an earlier access may come last.
     overflow_possible_ |= may_overflow(open) || std::ranges::any_of(open_, may);
-    open.overflows =
-        surely_records(open) && surely >= slots && !merges(open) && !smmu_.event_overflow_open();
+    open.overflows = surely_records(open) && surely >= slots && !open.may_be_merged() &&
+                     !smmu_.event_overflow_open();
     open.overflows_before = overflows_;
   }
   if (may_record(open)) {
     for (Open& other : open_) other.met_full = false;
   }
-  if (open.stalled) {
-    open.alone = waiting_.empty() && !open.any && !stalls_ending_;
+  if (open.stalled && !open.again) {
+    open.alone = stalls_.none() && !open.any;
     open.met_full = open.alone && open.only_stalls && !open.has_room;
-    waiting_.push_back({.sid = open.access.sid, .stag = {}, .which = open.which});
+    stalls_.begins(open.access, open.which);
   }
   open_.push_back(std::move(open));
 }
@@ -156,26 +156,19 @@ void DeviceRules::record(const trace::EventRecord& words) {
   if (shown) queue_looked_at();
 }
 
-/// What waits is named by its StreamID and STAG: two at a time are not called the same. Records of
-/// which it may be that theirs was let go meanwhile say nothing. IHI 0070 3.12.2.
+/// What waits is named by its StreamID and STAG: two at a time are not called the same. IHI 0070
+/// 3.12.2.
 void DeviceRules::check_stag(u32 which, const trace::EventRecord& words) {
-  for (Waiting& one : waiting_) {
-    if (one.which == which) one.stag = bits(words[1], 15, 0);
-  }
-  if (which < stalls_from_ || stalls_ending_) return;
-  const u64 sid = bits(words[0], 63, 32), stag = bits(words[1], 15, 0);
-  if (stags_.emplace(sid, stag).second) return;
+  if (stalls_.names(which, words)) return;
   find(rule::EVENT_RECORD, "two stalls with one STAG",
        fmt::format("a transaction of StreamID {:#x} stalls with the STAG {:#x}, and the one before "
                    "with that STAG waits still: no CMD_RESUME can name one of them",
-                   sid, stag));
+                   spec::event_sid(words), bits(words[1], 15, 0)));
 }
 
-/// SMMUEN = 0 ends all, and a queue that goes on may do what it was told long ago.
 void DeviceRules::stalls_may_end() {
-  stags_.clear();
-  stalls_from_ = before_;
-  for (Waiting& one : waiting_) one.ending = false;  // the command may be dropped
+  stalls_.all_may_end(before_);
+  for (Open& open : open_) open.resumed = true;  // so that it is not waited for
   stalls_change();
 }
 
@@ -184,43 +177,57 @@ void DeviceRules::stalls_change() {
   for (Open& open : open_) open.alone = false;
 }
 
-/// CMD_STALL_TERM ends what a stream has waiting for certain where new accesses end, too.
-void DeviceRules::ends_stream(u64 sid) {
-  std::erase_if(stags_, [&](const auto& stall) { return stall.first == sid; });
-  bool ends = true;
-  const spec::Access any{.sid = static_cast<u32>(sid)};
-  ends &= caches_.outcomes(any, [&](const Outcome& o) { ends &= o.kind == OutcomeKind::abort; });
-  for (Waiting& one : waiting_) one.ending |= ends && one.sid == sid;
+/// What an access that waits may meet as things are. The SMMU may try it again at any time, and the
+/// record that is not there yet is of what it meets last. IHI 0070 3.12.2.2, 7.2.1.
+void DeviceRules::meets(Open& open) const {
+  if (open.any) return;
+  const Allowed now = allowed_now(open.access);
+  open.any = !now.judged || now.outcomes.empty();
+  for (const Outcome& o : now.outcomes) {
+    open.any |= o.kind == OutcomeKind::any;
+    const bool passes = o.kind == OutcomeKind::translation || o.kind == OutcomeKind::bypass;
+    open.passes |= open.again && passes;
+    const auto is_same = [&](const Outcome& known) { return known.same(o); };
+    if (!passes && std::ranges::none_of(open.candidates, is_same)) open.candidates.push_back(o);
+  }
 }
 
-/// CMDQ_PROD is written: CMD_RESUME ends the one that it names, CMD_STALL_TERM those of a stream,
-/// at any time until they are consumed. IHI 0070 4.7.1, 4.7.2.
-void DeviceRules::stalls_end_by_commands() {
-  const std::set<u64> slots = std::exchange(slots_, {});
-  bool ends = slots.empty();  // commands of before: nobody has looked at them
-  if (ends) stags_.clear();
-  for (const u64 slot : slots) {
-    const spec::Content low = caches_.memory().newest(slot);
-    const spec::Content high = caches_.memory().newest(slot + 8);
-    const spec::Command command =
-        spec::decode_command(low.value, high.value, caches_.capabilities());
-    if (low.unknown || high.unknown) {
-      stags_.clear();
-      ends = true;
-    } else if (command.op == spec::Opcode::resume) {
-      stags_.erase({command.sid, command.stag});
-      for (Waiting& one : waiting_) {
-        const bool named = one.sid == command.sid && one.stag == command.stag;
-        one.ending |= named && !command.ac && !command.ssec;
-      }
-      ends = true;
-    } else if (command.op == spec::Opcode::stall_term) {
-      if (!command.ssec) ends_stream(command.sid);
-      ends = true;
-    }
+/// Before anything changes, and when records are looked at: so that all that was there between is
+/// known.
+void DeviceRules::stalled_meet() {
+  for (Open& open : open_) {
+    if (open.stalled) meets(open);
   }
-  stalls_ending_ |= ends;
-  if (ends) stalls_change();
+}
+
+/// As though it had just arrived: it may have a record of its own.
+void DeviceRules::try_again(const WaitingStalls::Again& one) {
+  for (Open& open : open_) open.any |= !one.surely && open.which == one.which;
+  Open open{.access = one.access,
+            .candidates = {},
+            .any = !one.surely,
+            .stalled = true,
+            .again = true,
+            .merges = caches_.fetches().may_merge_events(one.access.sid),
+            .which = one.which,
+            .features = {}};
+  meets(open);
+  push_open(std::move(open));
+}
+
+void DeviceRules::stalls_end_by_commands() {
+  const WaitingStalls::Published published = stalls_.commands_published();
+  if (published.ends) stalls_change();
+  for (const WaitingStalls::Again& one : published.again) try_again(one);
+}
+
+/// What is to be tried again is so in finite time, and told if it faults while nothing else waits.
+void DeviceRules::commands_consumed() {
+  if (!stalls_.commands_consumed(before_)) return;
+  for (Open& open : open_) {
+    if (!open.again || std::exchange(open.resumed, true)) continue;
+    open.alone = !open.any && stalls_.is_alone(open.which);
+  }
 }
 
 RecordClaim DeviceRules::claim_of(const Open& open) const {
@@ -231,6 +238,7 @@ RecordClaim DeviceRules::claim_of(const Open& open) const {
     if (records(open, o)) claim.permitted.push_back({o.event, spec::fields_of(open.access, o)});
   }
   claim.any_type = open.any;
+  claim.any_stall = open.any && open.stalled;
   claim.wrong = open.wrong;
   claim.surely = surely_records(open) && open.has_room;
   claim.since = open.which;
@@ -240,6 +248,7 @@ RecordClaim DeviceRules::claim_of(const Open& open) const {
 /// All records of a look together; and with those of the looks before, if they do not fit alone.
 void DeviceRules::assign_records() {
   if (batch_.empty()) return;
+  stalled_meet();
   std::vector<Open> accesses = std::exchange(open_, {});
   std::vector<SeenRecord> records = std::exchange(batch_, {});
   std::vector<std::optional<std::size_t>> assigned;
@@ -307,6 +316,7 @@ void DeviceRules::nobodys(const SeenRecord& record) {
 /// The access has that record. `fresh`: it was not counted before.
 void DeviceRules::settle(const SeenRecord& record, const Open& open, bool fresh) {
   const RecordClaim claim = claim_of(open);
+  if (fresh && open.stalled) stalls_.recorded(open.which, record.words);
   if (open.any) {
     settled_.push_back({record, open});
     return;
@@ -406,6 +416,11 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
     find_of(open.which, open.rule, terminated, text + ": it is to pass");
     return;
   }
+  if (open.candidates.empty()) {
+    find_of(open.which, rule::TRANSLATION_RESULT, terminated,
+            text + ", tried again by CMD_RESUME: it is to pass");
+    return;
+  }
   // It has looked at what memory has now, and a cache that still refuses is no reason for that.
   if (open.translates && (refuses || is_of_the_walk(type))) {
     find_of(open.which, rule::TRANSLATION_RESULT, terminated,
@@ -462,10 +477,9 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
 
 // ---- records that do not come -------------------------------------------------------------------
 
-/// Its record may stand for several accesses, or another's for it.
-bool DeviceRules::merges(const Open& open) const {
-  return std::ranges::any_of(open.candidates, [&](const Outcome& o) {
-    return o.kind == OutcomeKind::fault && spec::may_be_merged(o.event, open.merges);
+bool DeviceRules::Open::may_be_merged() const {
+  return std::ranges::any_of(candidates, [&](const Outcome& o) {
+    return o.kind == OutcomeKind::fault && spec::may_be_merged(o.event, merges);
   });
 }
 
@@ -493,15 +507,20 @@ void DeviceRules::missing(const Open& open) {
     return;
   }
   // What stalls while nothing else does is told, and no other record stands for it. 3.12.2.
-  const bool told = open.alone && std::ranges::all_of(open.candidates, [&](const Outcome& o) {
-                      return records(open, o) && o.stalled();
-                    });
+  const bool told =
+      open.alone && !open.passes && std::ranges::all_of(open.candidates, [&](const Outcome& o) {
+        return records(open, o) && o.stalled();
+      });
   if (!told && (!surely_records(open) || is_merged(open))) return;
   if (!open.has_room) return;
   ask(rule::EVENT_LOST, true);
+  const char* const again = open.again ? " of what CMD_RESUME tries again" : "";
   find(rule::EVENT_LOST,
-       {.what = "no " + outcome_name(open.candidates.front()), .features = open.features},
-       access_text(open.access) + (open.stalled ? " waits" : " is terminated") +
+       {.what = "no " + outcome_name(open.candidates.front()) + again, .features = open.features},
+       access_text(open.access) +
+           (open.again     ? " is tried again by CMD_RESUME"
+            : open.stalled ? " waits"
+                           : " is terminated") +
            ", and its record (" + outcome_name(open.candidates.front()) + ") was not seen within " +
            std::to_string(looks_max) + " looks at the event queue");
   found_.back().which = open.which;
@@ -528,6 +547,7 @@ void DeviceRules::queue_looked_at() {
     }
     // One that waits for room, or behind as many as the SMMU can name, is recorded whenever.
     if (open_[i].stalled && (!open_[i].alone || !open_[i].has_room)) continue;
+    if (open_[i].again && !open_[i].resumed) continue;
     if (open_[i].which >= shown_at_ || ++open_[i].looks < looks_max) continue;
     const Open open = std::move(open_[i]);
     open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(i));

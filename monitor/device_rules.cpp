@@ -36,7 +36,7 @@ constexpr unsigned polls_max = 8;
 }  // namespace
 
 DeviceRules::DeviceRules(spec::Caches& caches, spec::Smmu& smmu, u64 first, u64 bytes)
-    : caches_(caches), smmu_(smmu), seen_first_(first), seen_bytes_(bytes) {
+    : caches_(caches), smmu_(smmu), stalls_(caches), seen_first_(first), seen_bytes_(bytes) {
   if (caches_.profile().gbpa_reset == spec::GbpaReset::open) {
     caches_.write_gbpa_abort(true);  // what it resets to is IMPLEMENTATION DEFINED
   }
@@ -85,11 +85,8 @@ void DeviceRules::begin_case() {
   named_.clear();
   breadth_.clear();
   came_.clear();
-  stags_.clear();
-  waiting_.clear();
-  slots_.clear();
-  stalls_ending_ = false;
-  before_ = stalls_from_ = 0;
+  stalls_.begin_case();
+  before_ = 0;
   new_records_ = shown_at_ = overflows_ = lost_ = 0;
   forgotten_ = 0;
   overflow_possible_ = met_full_queue_ = false;
@@ -104,15 +101,17 @@ void DeviceRules::begin_case() {
 void DeviceRules::stored(u64 pa, u64 words) {
   u64 commands = 0;
   for (; commands < words && smmu_.is_command_slot(pa + 8 * commands); ++commands) {
-    slots_.insert(align_down(pa + 8 * commands, 4));
+    stalls_.command_stored(align_down(pa + 8 * commands, 4));
   }
   if (commands == words) return;  // judged where they are exposed
+  stalled_meet();
   stalls_change();
   changed_since_enabled_ = enabled_once_;
   if (enabled_once_) nested_.before_store(caches_, pa, words);
 }
 
 void DeviceRules::register_write(u32 offset, u64 value) {
+  stalled_meet();
   if (offset == reg::cr0) {
     waits_cr0_ = 0;
     if ((value & spec::cr0::smmuen) != 0) surely_disabled_ = false;
@@ -192,33 +191,38 @@ const char* DeviceRules::not_known(const trace::Dma& dma) {
   return nullptr;
 }
 
+/// What the engine does not look at is judged where nothing can be cached but memory, or what it
+/// is told.
+DeviceRules::Allowed DeviceRules::allowed_now(const Access& access) const {
+  Allowed now;
+  const auto collect = [&](const Outcome& o) { now.outcomes.push_back(o); };
+  now.judged = caches_.outcomes(access, collect);
+  const bool translating = smmu_.surely_enabled();
+  if (translating) now.memory = plain(access);
+  const bool within = std::ranges::any_of(
+      now.outcomes, [](const Outcome& o) { return o.kind == OutcomeKind::within; });
+  const bool modelled = caches_.unsupported().empty();
+  if (within && modelled && changed_since_enabled_ && nested_.follows(access)) {
+    now.outcomes.clear();
+    now.judged = caches_.nested().outcomes(access, collect);
+  } else if (within || !modelled) {
+    now.judged = translating && now.memory.known && !changed_since_enabled_;
+    now.outcomes = now.memory.outcomes();
+  }
+  // Nor does it know of memory that is not there.
+  if (now.memory.aborts) {
+    now.judged = now.memory.known && !changed_since_enabled_;
+    now.outcomes = now.memory.outcomes();
+  }
+  return now;
+}
+
 void DeviceRules::access(const trace::Dma& dma) {
   if (dma.kind == trace::TransactionKind::translated) return translated(dma);
   const Access access = access_in(dma);
   ++numbers_.accesses;
   ++before_;
-  std::vector<Outcome> allowed;
-  bool judged = caches_.outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
-  Plain memory;
-  const bool translating = smmu_.surely_enabled();
-  if (translating) memory = plain(access);
-  // What the engine does not look at is judged where nothing can be cached but memory, or what it
-  // is told.
-  const bool within =
-      std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::within; });
-  const bool modelled = caches_.unsupported().empty();
-  if (within && modelled && changed_since_enabled_ && nested_.follows(access)) {
-    allowed.clear();
-    judged = caches_.nested().outcomes(access, [&](const Outcome& o) { allowed.push_back(o); });
-  } else if (within || !modelled) {
-    judged = translating && memory.known && !changed_since_enabled_;
-    allowed = memory.outcomes();
-  }
-  // Nor does it know of memory that is not there.
-  if (memory.aborts) {
-    judged = memory.known && !changed_since_enabled_;
-    allowed = memory.outcomes();
-  }
+  auto [allowed, judged, memory] = allowed_now(access);
   const bool any =
       std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::any; });
   breadth_.push_back(any ? ~u32{0} : static_cast<u32>(allowed.size()));
@@ -417,7 +421,7 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
   if (offset == reg::cr0ack && value != smmu_.cr0()) late(waits_cr0_, "CR0ACK");
   if (offset == reg::cr0ack && !smmu_.smmuen() && (value & spec::cr0::smmuen) == 0) {
     surely_disabled_ = true;
-    waiting_.clear();
+    stalls_.all_ended();
   }
   if (offset == reg::gbpa && (value & spec::gbpa::update) != 0) late(waits_gbpa_, "GBPA.Update");
   if (offset == reg::cmdq_cons) {
@@ -426,11 +430,7 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
     if (value != last_cons_) waits_cons_ = 0;
     last_cons_ = value;
     const bool there = (value & 0xfffff) == smmu_.commands_end();
-    if (there && stalls_ending_ && !smmu_.stopped_by_error()) {
-      stalls_ending_ = false;
-      stalls_from_ = before_;
-      std::erase_if(waiting_, [](const Waiting& one) { return one.ending; });
-    }
+    if (there && !smmu_.stopped_by_error()) commands_consumed();
     if (!there && (smmu_.cr0() & spec::cr0::cmdqen) != 0) late(waits_cons_, "CMDQ_CONS");
     if (there) ask(rule::REGISTER_PROGRESS, true);
     error_shown_ =

@@ -15,6 +15,7 @@
 #include "monitor/finding.h"
 #include "monitor/nested_probes.h"
 #include "monitor/record_matching.h"
+#include "monitor/waiting_stalls.h"
 #include "spec/smmu/smmu.h"
 #include "trace/event.h"
 
@@ -97,6 +98,9 @@ class DeviceRules {
     bool stalled = false;
     bool alone = false;  ///< it stalled, and surely nothing else waited; nothing changed since
     bool only_stalls = false;  ///< whatever a cache may have, it faults and waits
+    bool again = false;    ///< it waited, and CMD_RESUME has it tried again: as if it had just come
+    bool resumed = false;  ///< that command is consumed
+    bool passes = false;   ///< of one that is tried again: it may pass now
     bool met_full = false;   ///< it may have found no room, and nothing that may take it came since
     bool has_room = true;    ///< a record of it surely finds a place in the queue
     bool overflows = false;  ///< it surely finds none, and OVFLG toggles
@@ -106,18 +110,13 @@ class DeviceRules {
     u32 which = 0;        ///< how many accesses came before it
     spec::Rule rule{};
     Features features{};
+    /// Its record may stand for several accesses, or another's for it.
+    [[nodiscard]] bool may_be_merged() const;
   };
   /// A record and its access, that fit: another record may show that they belong to others.
   struct Settled {
     SeenRecord record;
     Open open;
-  };
-  /// What may wait for a command.
-  struct Waiting {
-    u64 sid = 0;
-    std::optional<u64> stag;  ///< as its record said
-    u32 which = 0;
-    bool ending = false;  ///< by a command that may not be consumed yet
   };
   struct Plain {
     bool known = false;
@@ -133,7 +132,14 @@ class DeviceRules {
     }
   };
 
+  struct Allowed {
+    std::vector<spec::Outcome> outcomes;
+    bool judged = false;  ///< they are all that may happen
+    Plain memory;
+  };
+
   [[nodiscard]] Plain plain(const spec::Access& access) const;
+  [[nodiscard]] Allowed allowed_now(const spec::Access& access) const;
   /// The refusal of a leaf that leads to where the access went, if one is allowed: that is what it
   /// passed over, whichever others caches allow besides. nullptr: none is.
   static const spec::Outcome* refused_at(const std::vector<spec::Outcome>& allowed,
@@ -174,7 +180,10 @@ class DeviceRules {
   void check_stag(u32 which, const trace::EventRecord& words);
   void stalls_may_end();
   void stalls_end_by_commands();
-  void ends_stream(u64 sid);
+  void meets(Open& open) const;
+  void stalled_meet();
+  void try_again(const WaitingStalls::Again& one);
+  void commands_consumed();
   void stalls_change();
   void settle(const SeenRecord& record, const Open& open, bool fresh);
   void nobodys(const SeenRecord& record);
@@ -183,7 +192,6 @@ class DeviceRules {
   [[nodiscard]] bool finds_room(const Open& open) const;
   void overflow_seen(bool flag);
   void missing(const Open& open);
-  [[nodiscard]] bool merges(const Open& open) const;
   [[nodiscard]] bool is_merged(const Open& open) const;
   void mismatch(const Open& open, const trace::EventRecord& words);
   void wrong_fields(const Open& open, const trace::EventRecord& words,
@@ -203,6 +211,7 @@ class DeviceRules {
 
   spec::Caches& caches_;
   spec::Smmu& smmu_;
+  WaitingStalls stalls_;
   u64 seen_first_, seen_bytes_;
   u64 absent_first_ = 0, absent_bytes_ = 0;
   std::vector<Finding> found_;
@@ -216,19 +225,14 @@ class DeviceRules {
   Numbers numbers_;
   std::vector<u32> breadth_;
   std::vector<trace::EventRecord> came_;  // records of the case
-  std::set<std::pair<u64, u64>> stags_;   // StreamID and STAG of what surely waits still
-  std::vector<Waiting> waiting_;
-  std::set<u64> slots_;         // of the command queue that were written since CMDQ_PROD was
-  bool stalls_ending_ = false;  // by commands that may not be consumed yet
-  u32 stalls_from_ = 0;  // accesses before it may have been let go by a command, or SMMUEN = 0
-  u32 before_ = 0;       // accesses before the one that is judged
-  u64 new_records_ = 0;  // that EVENTQ_PROD showed and record() did not bring yet
-  u64 shown_at_ = 0;     // accesses that there were when it showed them
-  bool overflow_possible_ = false;  // since the last look a record may have met a full queue
-  bool met_full_queue_ = false;     // at some time in the case
-  u64 overflows_ = 0;               // how often OVFLG was seen to toggle
-  u64 lost_ = 0;                    // of open_, so many at least have lost their record by that
-  unsigned forgotten_ = 0;          // looks until records of forgotten accesses have come
+  u32 before_ = 0;                        // accesses before the one that is judged
+  u64 new_records_ = 0;                   // that EVENTQ_PROD showed and record() did not bring yet
+  u64 shown_at_ = 0;                      // accesses that there were when it showed them
+  bool overflow_possible_ = false;        // since the last look a record may have met a full queue
+  bool met_full_queue_ = false;           // at some time in the case
+  u64 overflows_ = 0;                     // how often OVFLG was seen to toggle
+  u64 lost_ = 0;            // of open_, so many at least have lost their record by that
+  unsigned forgotten_ = 0;  // looks until records of forgotten accesses have come
   bool changed_since_enabled_ = false;
   bool enabled_once_ = false;
   bool surely_disabled_ = true;  // SMMUEN = 0, and CR0ACK has shown it

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "monitor/assignment.h"
+#include "spec/smmu/event_rules.h"
 
 namespace iommucheck::oracle {
 
@@ -47,7 +48,9 @@ std::vector<spec::FieldDifference> RecordMatching::wrong_fields(const RecordClai
     if (!least || wrong.size() < least->size()) least = std::move(wrong);
   }
   if (least) return *least;
-  return spec::differences(spec::record_of(type, claim.fields), words);
+  spec::EventFields fields = claim.fields;
+  if (claim.any_stall) fields.stall = spec::stall_in(words).has_value();
+  return spec::differences(spec::record_of(type, fields), words);
 }
 
 bool RecordMatching::unreliable(std::string_view field) const {

@@ -26,6 +26,7 @@ struct RecordClaim {
   std::vector<Permitted> permitted;  ///< it may be one of these
   spec::EventFields fields;          ///< of a record of any other type
   bool any_type = false;             ///< what it meets is not restricted
+  bool any_stall = false;            ///< nor whether it waits then
   bool surely = false;               ///< it has a record, and nothing allows it to have none
   bool wrong = false;                ///< it should have passed: some record says why it did not
   u64 since = 0;                     ///< how many accesses came before it

@@ -73,16 +73,34 @@ void end_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+enum class Ending : u8 { stall_term, disabled, terminated, tried_again };
+
+const char* ending_name(Ending ending) {
+  switch (ending) {
+    case Ending::stall_term: return "CMD_STALL_TERM";
+    case Ending::disabled: return "SMMUEN = 0";
+    case Ending::terminated: return "CMD_RESUME, Ac = 0,";
+    case Ending::tried_again: return "CMD_RESUME, Ac = 1,";
+  }
+  return "?";
+}
+
 /// As often as the SMMU has names, and once more: each is told, since nothing else waits.
-void names_free_case(const DeviceIdentity& device, std::vector<Case>& cases, bool by_command) {
+void names_free_case(const DeviceIdentity& device, std::vector<Case>& cases, Ending ending) {
   const unsigned names = spec::parse_capabilities(device.id).stall_max;
   constexpr unsigned most = 64;
   if (names > most) return;
-  CaseBuilder b =
-      stalling(device, by_command ? "CMD_STALL_TERM frees names" : "SMMUEN = 0 frees names");
+  CaseBuilder b = stalling(device, fmt::format("{} frees names", ending_name(ending)));
   const spec::Ste<u64> translates = b.stage1_ste(0);
   spec::Ste<u64> ends{};
   ends.dw[0] = 1;
+  const auto end_all = [&] {
+    spec::Command term;
+    term.op = spec::Opcode::stall_term;
+    term.sid = b.sid(0);
+    b.command(term);
+    b.sync();
+  };
   const auto put = [&](const spec::Ste<u64>& ste) {
     b.ste(0, ste);
     spec::Command cfgi;
@@ -92,19 +110,23 @@ void names_free_case(const DeviceIdentity& device, std::vector<Case>& cases, boo
     b.sync();
   };
   for (unsigned i = 0; i <= names; ++i) {
-    b.access(0x1000);
+    if (i == 0 || ending != Ending::tried_again) b.access(0x1000);
     for (unsigned look = 0; look < 3; ++look) b.poll();
-    if (by_command) {
-      put(ends);
-      spec::Command term;
-      term.op = spec::Opcode::stall_term;
-      term.sid = b.sid(0);
-      b.command(term);
-      b.sync();
-      put(translates);
-    } else {
-      b.disable();
-      b.enable();
+    switch (ending) {
+      case Ending::stall_term:
+        put(ends);
+        end_all();
+        put(translates);
+        break;
+      case Ending::disabled:
+        b.disable();
+        b.enable();
+        break;
+      case Ending::terminated:
+      case Ending::tried_again:
+        b.resume(ending == Ending::tried_again);
+        b.sync();
+        break;
     }
   }
   cases.push_back(b.take());
@@ -162,7 +184,10 @@ void stall_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   full_queue_case(device, cases);
   end_cases(device, cases);
   other_stream_cases(device, cases);
-  for (const bool by_command : {true, false}) names_free_case(device, cases, by_command);
+  for (const Ending ending :
+       {Ending::stall_term, Ending::disabled, Ending::terminated, Ending::tried_again}) {
+    names_free_case(device, cases, ending);
+  }
 }
 
 }  // namespace iommucheck::oracle

@@ -135,6 +135,8 @@ Expected<void> SpecDevice::reset() {
   invalidations_.clear();
   awaited_.clear();
   unrecorded_.clear();
+  stalled_.clear();
+  smmu_.resumed().clear();
   next_tag_ = 0;
   responses_.clear();
   messages_ = {};
@@ -164,7 +166,10 @@ void SpecDevice::mmio_write(u32 at, unsigned size, u64 value) {
       break;
     case reg::cr0:
       if (identity_.ats && !read_commands && reads_commands()) expose_commands();
-      if ((value & spec::cr0::smmuen) == 0) unrecorded_.clear();
+      if ((value & spec::cr0::smmuen) == 0) {
+        unrecorded_.clear();
+        stalled_.clear();
+      }
       break;
     case reg::irq_ctrl:
       irq_ctrl_ = value;
@@ -190,6 +195,7 @@ void SpecDevice::mmio_write(u32 at, unsigned size, u64 value) {
     case reg::priq_irq_cfg2: last_only_ = bit(value, 31); break;
     default: break;
   }
+  resume();
 }
 
 // ---- ATS, IHI 0070 3.9.1, 4.5.1 -----------------------------------------------------------------
@@ -442,6 +448,7 @@ Ticket SpecDevice::mmio_read(u32 at, unsigned size) {
   u64 value = place ? smmu_.read(offset, size, choices_) : 0;
   if (offset == reg::cmdq_prod && holds_commands()) value = cmdq_prod_;
   const Ticket ticket = answer(value);
+  resume();
   caches_.forget_findings();
   interrupts_after(offset, value);
   return ticket;
@@ -527,15 +534,26 @@ void SpecDevice::write_flags(const spec::Access& granted) {
   caches_.device_store(*made.may_be_dirty, dirty);
 }
 
-/// As though it had just arrived, when the queue is writable. What meets another thing now has
-/// passed meanwhile, or is terminated, by itself. IHI 0070 3.12.2, 3.12.2.2.
+/// As though it had just arrived, when the queue is writable. IHI 0070 3.12.2, 7.2.1.
 void SpecDevice::try_again() {
   if (unrecorded_.empty() || !smmu_.records_events()) return;
-  for (const Unrecorded& one : std::exchange(unrecorded_, {})) {
-    spec::Access access = one.access;
-    const std::optional<spec::Outcome> outcome = outcome_of(access);
-    if (!outcome || !outcome->stalled() || outcome->event != one.event) continue;
-    record(one.access, *outcome);
+  for (spec::Access& access : std::exchange(unrecorded_, {})) {
+    if (const auto outcome = outcome_of(access)) record(access, *outcome);
+  }
+}
+
+/// What commands have ended: what is tried again is as though it had just arrived. IHI 0070 4.7.1.
+void SpecDevice::resume() {
+  for (const spec::Smmu::Resumed& one : std::exchange(smmu_.resumed(), {})) {
+    const auto named = [&](const Stalled& stalled) {
+      return stalled.access.sid == one.sid && stalled.stag == one.stag;
+    };
+    const auto at = std::ranges::find_if(stalled_, named);
+    if (at == stalled_.end()) continue;
+    spec::Access access = at->access;
+    stalled_.erase(at);
+    if (!one.again) continue;
+    if (const auto outcome = outcome_of(access)) record(access, *outcome);
   }
 }
 
@@ -543,8 +561,11 @@ void SpecDevice::try_again() {
 void SpecDevice::record(const spec::Access& access, const spec::Outcome& outcome) {
   if (is_there(eventq_base_ & mask(51, 5))) {
     const auto recorded = smmu_.record(access, outcome);
-    const bool waits = recorded && recorded->delivery == spec::Delivery::waits;
-    if (waits && outcome.stalled()) unrecorded_.push_back({access, outcome.event});
+    if (!recorded || !outcome.stalled()) return;
+    if (recorded->delivery == spec::Delivery::waits) unrecorded_.push_back(access);
+    if (const auto stag = spec::stall_in(recorded->record.dw); stag && recorded->stalls) {
+      stalled_.push_back({*stag, access});
+    }
   } else if (spec::has_record(access, outcome, smmu_.recinvsid()) && smmu_.records_events()) {
     raise(spec::gerror::eventq_abt_err);
   }

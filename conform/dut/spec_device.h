@@ -77,6 +77,7 @@ class SpecDevice : public DeviceUnderTest {
   [[nodiscard]] bool holds_commands() const;
   void record(const spec::Access& access, const spec::Outcome& outcome);
   void try_again();
+  void resume();
   [[nodiscard]] bool reads_commands() const;
   void begin_commands(u64 cons);
   void expose_commands();
@@ -124,12 +125,12 @@ class SpecDevice : public DeviceUnderTest {
   std::vector<AtcInvalidation> invalidations_;  // sent, and not taken yet
   std::vector<u32> awaited_;                    // their tags, until the endpoints answer
   u32 next_tag_ = 0;
-  /// What stalls and found no room for its record, with what it met.
-  struct Unrecorded {
+  std::vector<spec::Access> unrecorded_;  // they stall, and found no room for their record
+  struct Stalled {
+    u32 stag = 0;
     spec::Access access;
-    spec::EventType event{};
   };
-  std::vector<Unrecorded> unrecorded_;
+  std::vector<Stalled> stalled_;               // recorded, until a command ends them
   std::vector<spec::PageResponse> responses_;  // sent, and not taken yet
   // Addresses and data, of the event queue, of global errors and of the PRI queue.
   std::array<u64, 6> messages_{};

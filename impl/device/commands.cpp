@@ -302,6 +302,17 @@ void Smmu::atc_time_out() {
   run_commands(work_at_once);
 }
 
+namespace {
+
+/// By Ac and Ab. 4.7.1.
+StallEnd resume_action(u64 low, const Features& f) {
+  if (bit(low, 12)) return StallEnd::retry;
+  if (bit(low, 13) || f.term_model) return StallEnd::abort;
+  return StallEnd::raz_wi;
+}
+
+}  // namespace
+
 void Smmu::end_stalls(u64 low, u64 high) {
   const auto sid = static_cast<u32>(low >> 32);
   const std::lock_guard outputs(outputs_);
@@ -309,10 +320,7 @@ void Smmu::end_stalls(u64 low, u64 high) {
     const u64 stag = bits(high, 15, 0);
     if (stag >= stalls_most || r_.stalls[stag].used == 0 || r_.stalls[stag].sid != sid) return;
     r_.stalls[stag] = {};
-    const StallEnd how = bit(low, 12)                           ? StallEnd::retry
-                         : bit(low, 13) || features_.term_model ? StallEnd::abort
-                                                                : StallEnd::raz_wi;
-    return host_.stall_ended(sid, static_cast<u16>(stag), how);
+    return host_.stall_ended(sid, static_cast<u16>(stag), resume_action(low, features_));
   }
   for (std::size_t i = 0; i < stalls_most; ++i) {
     if (r_.stalls[i].used == 0 || r_.stalls[i].sid != sid) continue;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "impl/device/door.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "impl/device/smmu.h"
 
@@ -59,6 +61,7 @@ class DoorDevice final : public Memory, public Host {
   void reset() {
     smmu_->reset();
     waiting_ = 0;
+    stalled_ = {};
   }
   void run(iommucheck_dut_op& op);
   [[nodiscard]] u32 flags() const;
@@ -91,6 +94,13 @@ class DoorDevice final : public Memory, public Host {
     host_.page_response(host_.ctx, r.sid, r.ssv ? IOMMUCHECK_DUT_HAS_SUBSTREAM : 0U, r.ssid,
                         r.prg_index, r.code);
   }
+  void stall_ended(u32 sid, u16 stag, StallEnd how) noexcept override {
+    for (Stalled& one : stalled_) {
+      if (!one.used || one.access.sid != sid || one.stag != stag) continue;
+      one.used = false;
+      if (how == StallEnd::retry) hold(one.access);
+    }
+  }
 
  private:
   /// Small ones, so that cases meet replacement.
@@ -101,13 +111,24 @@ class DoorDevice final : public Memory, public Host {
   void dma(iommucheck_dut_op& op);
   void request(iommucheck_dut_op& op);
   void page_request(const iommucheck_dut_op& op);
+  Answer send(const Access& access);
   void send_again();
+  void hold(const Access& access) {
+    if (waiting_ < waiting_most) held_[waiting_++] = access;
+  }
 
-  static constexpr std::size_t waiting_most = 64;
+  static constexpr std::size_t waiting_most = 64, stalled_most = 256;
   iommucheck_dut_host host_;
   std::unique_ptr<Smmu> smmu_;
   std::unique_ptr<Port> port_;
-  /// Accesses whose stall waits for room: they are sent again when a register is written.
+  struct Stalled {
+    Access access;
+    u16 stag = 0;
+    bool used = false;
+  };
+  std::array<Stalled, stalled_most> stalled_{};
+  /// Accesses whose stall waits for room, or that CMD_RESUME has tried again: they are sent when a
+  /// register is written.
   std::array<Access, waiting_most> held_{};
   std::size_t waiting_ = 0;
 };
@@ -131,22 +152,29 @@ void DoorDevice::dma(iommucheck_dut_op& op) {
                                                                                      : Type::read,
                       .privileged = (op.attributes & IOMMUCHECK_DUT_IS_PRIVILEGED) != 0,
                       .translated = (op.attributes & IOMMUCHECK_DUT_IS_TRANSLATED) != 0};
-  const Answer answer = port_->access(access);
+  const Answer answer = send(access);
   op.status = answer.end == End::passed                                ? IOMMUCHECK_DUT_DONE
               : answer.end == End::stalled || answer.end == End::waits ? IOMMUCHECK_DUT_STALLED
                                                                        : IOMMUCHECK_DUT_TERMINATED;
   op.pa = answer.end == End::passed ? answer.pa : 0;
-  if (answer.end == End::waits && waiting_ < waiting_most) held_[waiting_++] = access;
+}
+
+/// One that stalls is known by its STAG until that ends.
+Answer DoorDevice::send(const Access& access) {
+  const Answer answer = port_->access(access);
+  if (answer.end == End::waits) hold(access);
+  if (answer.end == End::stalled) {
+    const auto free = std::ranges::find(stalled_, false, &Stalled::used);
+    if (free != stalled_.end()) *free = {access, answer.stag, true};
+  }
+  return answer;
 }
 
 /// Those that still find no room stay.
 void DoorDevice::send_again() {
   const std::size_t count = waiting_;
   waiting_ = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Access access = held_[i];
-    if (port_->access(access).end == End::waits) held_[waiting_++] = access;
-  }
+  for (std::size_t i = 0; i < count; ++i) (void)send(std::exchange(held_[i], {}));
 }
 
 void DoorDevice::request(iommucheck_dut_op& op) {
