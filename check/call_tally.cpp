@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -46,27 +49,21 @@ std::vector<std::size_t> never_done(const CallTally& answered, Abilities abiliti
   return never;
 }
 
+/// Each number of `to` with that of `other`.
+template <class Operation>
+void combine(CallTally& to, const CallTally& other, Operation with) {
+  for (auto numbers : {&CallTally::asked, &CallTally::not_built, &CallTally::declined}) {
+    std::ranges::transform(to.*numbers, other.*numbers, (to.*numbers).begin(), with);
+  }
+  to.domains_asked = with(to.domains_asked, other.domains_asked);
+  to.domains_made = with(to.domains_made, other.domains_made);
+}
+
 }  // namespace
 
-void CallTally::add(const CallTally& other) {
-  for (std::size_t i = 0; i < size; ++i) {
-    asked[i] += other.asked[i];
-    not_built[i] += other.not_built[i];
-    declined[i] += other.declined[i];
-  }
-  domains_asked += other.domains_asked;
-  domains_made += other.domains_made;
-}
+void CallTally::add(const CallTally& other) { combine(*this, other, std::plus<u64>()); }
 
-void CallTally::take(const CallTally& before) {
-  for (std::size_t i = 0; i < size; ++i) {
-    asked[i] -= before.asked[i];
-    not_built[i] -= before.not_built[i];
-    declined[i] -= before.declined[i];
-  }
-  domains_asked -= before.domains_asked;
-  domains_made -= before.domains_made;
-}
+void CallTally::take(const CallTally& before) { combine(*this, before, std::minus<u64>()); }
 
 std::vector<std::string> not_looked_at(const CallTally& answered, Abilities abilities,
                                        NotClaimed not_claimed) {
