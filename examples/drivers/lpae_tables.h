@@ -27,7 +27,7 @@ struct lpae_tables {
 };
 
 static inline size_t lpae_root_bytes(unsigned bits) {
-  return bits <= 39 ? LPAE_PAGE : (size_t)LPAE_PAGE << (bits - 39);
+  return bits <= 39 ? (size_t)LPAE_PAGE : (size_t)LPAE_PAGE << (bits - 39);
 }
 
 static inline void lpae_clean(const struct lpae_tables* tables, const volatile void* at,
