@@ -167,7 +167,7 @@ CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const C
   options_.cmdq_lg2 = std::min(options.cmdq_lg2, caps_.cmdqs);
   options_.eventq_lg2 = std::min(options.eventq_lg2, caps_.eventqs);
   options_.priq_lg2 = std::min(options.priq_lg2, caps_.priqs);
-  polls_often_ = options_.eventq_lg2 < options.eventq_lg2;
+  polls_often_ = options_.eventq_lg2 < options.eventq_lg2 || ends_stalls();
   case_.name = std::move(name);
   next_ = device.structures_pa;
   bring_up();
@@ -282,7 +282,10 @@ void CaseBuilder::both(u64 iova, unsigned engine) {
   access(iova, false, engine);
   access(iova, true, engine);
 }
-void CaseBuilder::poll(bool keeps_overflow) { step(StepKind::poll, keeps_overflow ? 1 : 0); }
+void CaseBuilder::poll(bool keeps_overflow) {
+  step(StepKind::poll, keeps_overflow ? 1 : 0);
+  if (ends_stalls()) resume(false);
+}
 void CaseBuilder::save() { step(StepKind::save); }
 void CaseBuilder::resume(bool ac, bool ab) { step(StepKind::resume, ac ? 1 : 0, ab ? 1 : 0); }
 
@@ -365,6 +368,7 @@ spec::Cd<u64> CaseBuilder::plain_cd(u64 ttb0, unsigned tsz, unsigned asid) const
   fields.t0sz = tsz;
   fields.asid = asid;
   fields.ips = spec::address_size_encoding(caps_.oas_lg2);
+  fields.s = always_stalls();
   spec::Cd<u64> cd = spec::make_cd(fields);
   if (big_endian()) cd.dw[0] |= u64{1} << 15;  // ENDI
   return cd;

@@ -16,22 +16,23 @@
 namespace iommucheck::oracle {
 
 enum class StepKind : u8 {
-  store,    ///< a: address, b: value
-  fill,     ///< a: address, b: words, c: value
-  write,    ///< a: register, b: value, c: bytes
-  read,     ///< a: register, c: bytes
-  command,  ///< a, b: its words; the store of the slot, and unless c is 1 (it is not the last
-            ///< of its batch) the write of CMDQ_PROD
-  sync,     ///< CMD_SYNC, and CMDQ_CONS until it is past it
-  access,   ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
-  poll,     ///< EVENTQ_PROD, the records, EVENTQ_CONS; a: 1, OVACKFLG stays as it is
-  save,     ///< the device is saved and goes on from what was saved
-  look,     ///< a: address of a word of memory that is read
-  request,  ///< as access: a translation request of ATS; b: 1 if it asks for writing
-  answer,   ///< an endpoint does the oldest invalidation that it was sent, if there is one
-  silence,  ///< endpoints do none of those that they were sent, and their time is over
-  resume,   ///< CMD_RESUME for each stall of which a record was read, with its STAG; a: Ac, b: Ab
-  mend,     ///< where a command error is active: a, b take its place, and GERRORN follows
+  store,         ///< a: address, b: value
+  fill,          ///< a: address, b: words, c: value
+  write,         ///< a: register, b: value, c: bytes
+  read,          ///< a: register, c: bytes
+  command,       ///< a, b: its words; the store of the slot, and unless c is 1 (it is not the last
+                 ///< of its batch) the write of CMDQ_PROD
+  sync,          ///< CMD_SYNC, and CMDQ_CONS until it is past it
+  access,        ///< a: input address, b: 1 for a write, c: engine, step_* bits and SubstreamID
+  poll,          ///< EVENTQ_PROD, the records, EVENTQ_CONS; a: 1, OVACKFLG stays as it is
+  save,          ///< the device is saved and goes on from what was saved
+  look,          ///< a: address of a word of memory that is read
+  request,       ///< as access: a translation request of ATS; b: 1 if it asks for writing
+  answer,        ///< an endpoint does the oldest invalidation that it was sent, if there is one
+  silence,       ///< endpoints do none of those that they were sent, and their time is over
+  resume,        ///< CMD_RESUME for each stall of which a record was read, with its STAG, and sync
+                 ///< where there is one; a: Ac, b: Ab
+  mend,          ///< where a command error is active: a, b take its place, and GERRORN follows
   page_request,  ///< a: page address, b: PRG index and page_* bits, c: engine and SubstreamID
   page_poll,     ///< PRIQ_PROD, the records, PRIQ_CONS; a: 1, OVACKFLG stays as it is
   drain,         ///< CMDQ_CONS, until no more than `a` commands are before it
@@ -102,6 +103,9 @@ struct CaseOptions {
   /// nothing is written at first; and its indices begin two before its end, with their wrap bits.
   bool cmdq_huge = false, eventq_huge = false;
   bool priq_huge = false;  ///< the same, from its beginning
+  /// It is about what waits. Other cases of devices on which every fault waits (IDR0.STALL_MODEL =
+  /// 0b10) terminate that as soon as it is told.
+  bool about_stalls = false;
 };
 
 /// What a leaf says; the rest of the descriptor is the level's.
@@ -132,6 +136,8 @@ class CaseBuilder {
   [[nodiscard]] const DeviceIdentity& device() const { return device_; }
   [[nodiscard]] const spec::Capabilities& capabilities() const { return caps_; }
   [[nodiscard]] u64 data(u64 offset = 0) const { return device_.data_pa + offset; }
+  /// No CD and no stage 2 is legal by which faults do not wait.
+  [[nodiscard]] bool always_stalls() const { return caps_.stall_model == spec::StallModel::always; }
   [[nodiscard]] u32 sid(unsigned engine) const { return device_.sids[engine]; }
 
   // Steps.
@@ -146,8 +152,7 @@ class CaseBuilder {
   void all_accesses(u64 iova);               ///< each that engine 0 can send without a SubstreamID
   void poll(bool keeps_overflow = false);
   void save();
-  /// What is known to wait is tried again, or terminated; `aborts`: as Ab says. CMD_SYNC is not
-  /// part.
+  /// What is known to wait is tried again (Ac), or terminated as Ab says.
   void resume(bool ac, bool ab = false);
   void mend(const spec::Command& instead = spec::cmd_sync());
   void request(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
@@ -207,6 +212,7 @@ class CaseBuilder {
   void address_messages(u64 enabled);
 
   [[nodiscard]] u32 stream_table_cfg() const;
+  [[nodiscard]] bool ends_stalls() const { return always_stalls() && !options_.about_stalls; }
   [[nodiscard]] bool big_endian() const { return caps_.ttendian == 3; }
 
   DeviceIdentity device_;

@@ -228,6 +228,7 @@ class Runner {
   }
   /// Only what a record has shown may be named, and once. IHI 0070 4.7.1.
   bool resume(bool ac, bool ab) {
+    if (stalled_.empty()) return true;
     for (const auto& [sid, stag] : std::exchange(stalled_, {})) {
       spec::Command command;
       command.op = spec::Opcode::resume;
@@ -238,7 +239,7 @@ class Runner {
       const spec::CommandWords words = spec::encode_command(command);
       if (!this->command(words.dw0, words.dw1)) return false;
     }
-    return true;
+    return sync();
   }
   /// As a driver does: the queue goes on without another write of CMDQ_PROD. IHI 0070 7.1.
   bool mend(u64 low, u64 high) {

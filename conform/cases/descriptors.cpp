@@ -50,6 +50,7 @@ void cd_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   one("AA64 = 0", 0, 41, 41, 0);
   one("HD = 1", 0, 42, 42, 1);
   one("HA = 1", 0, 43, 43, 1);
+  one("S = 0", 0, 44, 44, 0);
   one("S = 1", 0, 44, 44, 1);
   if (caps.stall_model == spec::StallModel::both) {
     with_cd(device, cases, "S = 1 under S1STALLD = 1", [](spec::Cd<u64>& cd, CaseBuilder& b) {

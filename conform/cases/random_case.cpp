@@ -30,6 +30,7 @@ class RandomCase {
         page_engine_(seed * 0xe7037ed1a0b428db + number),
         flag_engine_(seed * 0xa0761d6478bd642f + number),
         shape_engine_(seed * 0x589965cc75374cc3 + number),
+        stall_engine_(seed * 0x1d8e4e27c47d124f + number),
         first_engine_(std::mt19937_64(seed * 0xbf58476d1ce4e5b9 + number)() % device.sids.size()),
         builder_(device, fmt::format("random: seed {}, case {}", seed, number), options(device)),
         extras_(builder_, extra_engine_, static_cast<unsigned>(first_engine_)) {}
@@ -111,6 +112,8 @@ class RandomCase {
     // Global pages are the same for every ASID: only where there is one table.
     globals_ = chance(4);
     draw_updates();
+    stalls_ =
+        builder_.capabilities().stall_model == spec::StallModel::both && stall_engine_() % 4 == 0;
     // ASIDs that are the same but for their upper half.
     if (builder_.capabilities().asid16 && extra_engine_() % 3 == 0) asid_step_ = 0x100;
     for (unsigned s = 0; s < spaces; ++s) {
@@ -131,6 +134,7 @@ class RandomCase {
       }
       space.asid = 1 + s * asid_step_;
       space.flavour = cd_flavour();
+      if (stalls_ && stall_engine_() % 2 == 0) space.flavour.dw0 |= u64{1} << 44;
       spaces_.push_back(space);
       if (!globals_ || s == 0) add_pages(s);
     }
@@ -592,9 +596,16 @@ class RandomCase {
     if (draw(3) == 0) builder_.page_poll();
   }
 
+  /// What was told and waits: one time in two it is tried again, as things are now.
+  void answer_stalls() {
+    builder_.poll();
+    builder_.resume(stall_engine_() % 2 == 0, stall_engine_() % 2 == 0);
+  }
+
   void step() {
     if (builder_.device().ats && ats_engine_() % 6 == 0) ats_step();
     if (builder_.device().pri && page_engine_() % 6 == 0) page_step();
+    if (stalls_ && stall_engine_() % 6 == 0) answer_stalls();
     if (extras_.due()) extras_.step(all_lead_to_data());
     switch (pick(12)) {
       case 0:
@@ -647,6 +658,7 @@ class RandomCase {
   std::mt19937_64 page_engine_;   // likewise
   std::mt19937_64 flag_engine_;   // likewise
   std::mt19937_64 shape_engine_;  // likewise
+  std::mt19937_64 stall_engine_;  // likewise
   std::size_t first_engine_;
   Granule granule_ = Granule::g4k;
   Flavour updates_;
@@ -663,6 +675,7 @@ class RandomCase {
   unsigned asid_step_ = 1;  // from one space's ASID to the next
   bool globals_ = false;
   bool atschk_ = false;
+  bool stalls_ = false;  // CD.S = 1 in some spaces
 };
 
 }  // namespace

@@ -89,7 +89,8 @@ void s2t0sz_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule
                 .s2sl0 = sl0,
                 .s2tg = static_cast<unsigned>(tg0_of(granule)),
                 .s2ps = static_cast<unsigned>(spec::address_size_encoding(caps.oas_lg2)),
-                .s2vmid = 1 + e};
+                .s2vmid = 1 + e,
+                .s2s = b.always_stalls()};
     }
     b.ste(e, spec::with_stage2(spec::make_bypass_ste(), fields));
     asked.push_back(e);

@@ -459,10 +459,11 @@ void nested_block_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
 /// What stalls and what is recorded is the CD's to say of faults of stage 1, and the STE's of those
 /// of stage 2, that of the CD's fetch too. IHI 0070 3.12, 5.5.
 void reaction_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
-  const bool stalls = spec::parse_capabilities(device.id).stall_model == spec::StallModel::both;
+  const auto model = spec::parse_capabilities(device.id).stall_model;
+  const u64 only = model == spec::StallModel::always ? 1 : 0;
   for (u64 choice = 0; choice < 16; ++choice) {
     const u64 s = bit(choice, 0), r = bit(choice, 1), s2s = bit(choice, 2), s2r = bit(choice, 3);
-    if (!stalls && (s | s2s) != 0) continue;
+    if (model != spec::StallModel::both && (s != only || s2s != only)) continue;
     const std::string name =
         fmt::format("CD.S = {}, CD.R = {}, S2S = {}, S2R = {}", s, r, s2s, s2r);
     for (const char* lacks : {"", ", the CD is not mapped", ", a table is not mapped"}) {

@@ -48,7 +48,8 @@ spec::Stage2SteFields Stage2Tables::fields() const {
           .s2sl0 = shape_.sl0,
           .s2tg = static_cast<unsigned>(tg0_of(shape_.granule)),
           .s2ps = static_cast<unsigned>(spec::address_size_encoding(b_->capabilities().oas_lg2)),
-          .s2vmid = vmid_};
+          .s2vmid = vmid_,
+          .s2s = b_->always_stalls()};
 }
 
 // ---- a guest ------------------------------------------------------------------------------------

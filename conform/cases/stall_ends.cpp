@@ -20,7 +20,8 @@ constexpr unsigned looks_in_finite_time = 4;
 
 /// Stream 0 has CD.S = 1 and nothing mapped; what stream 1 sends is a configuration error.
 CaseBuilder one_stalling(const DeviceIdentity& device, const std::string& name,
-                         const CaseOptions& options = {}) {
+                         CaseOptions options = {}) {
+  options.about_stalls = true;
   CaseBuilder b(device, "stalls end: " + name, options);
   spec::Cd<u64> cd = b.plain_cd(b.root(Granule::g4k, 25));
   cd.dw[0] |= u64{1} << 44;
@@ -43,19 +44,13 @@ void look_often(CaseBuilder& b) {
   for (unsigned i = 0; i < looks_in_finite_time; ++i) b.poll();
 }
 
-/// What is named in vain is not there.
-void resume_all(CaseBuilder& b, bool ac, bool ab = false) {
-  b.resume(ac, ab);
-  b.sync();
-}
-
 /// Ac = 0 terminates, whatever Ab says of how: nothing is tried again, so that no record follows
 /// although the fault is there still. 4.7.1.
 void terminate_case(const DeviceIdentity& device, std::vector<Case>& cases, bool aborts) {
   CaseBuilder b = one_stalling(device, fmt::format("CMD_RESUME, Ac = 0, Ab = {}", aborts ? 1 : 0));
   for (u64 round = 0; round < 2; ++round) {
     stall_three(b, 0x1000 + 0x10000 * round);
-    resume_all(b, false, aborts);
+    b.resume(false, aborts);
     look_often(b);
   }
   cases.push_back(b.take());
@@ -79,7 +74,7 @@ void stall_term_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.sync();
   look_often(b);
   put(b.stage1_ste(0));
-  resume_all(b, true);
+  b.resume(true);
   look_often(b);
   cases.push_back(b.take());
 }
@@ -92,7 +87,7 @@ void disable_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (unsigned i = 0; i < 4; ++i) b.read(spec::reg::cr0ack);
   look_often(b);
   b.enable();
-  resume_all(b, true);
+  b.resume(true);
   look_often(b);
   cases.push_back(b.take());
 }
@@ -108,10 +103,10 @@ void again_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 wait
   }
   for (u64 round = 0; round < 3; ++round) {
     b.poll();
-    resume_all(b, true);
+    b.resume(true);
     look_often(b);
   }
-  resume_all(b, false);
+  b.resume(false);
   look_often(b);
   cases.push_back(b.take());
 }
@@ -137,7 +132,7 @@ void changed_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
         Way{"not mapped, then AF = 0", std::nullopt, not_accessed},
         Way{"read-only, then not mapped", read_only, std::nullopt},
         Way{"AF = 0, then mapped", not_accessed, LeafBits{}}}) {
-    CaseBuilder b(device, fmt::format("stalls end: tried again, {}", name));
+    CaseBuilder b(device, fmt::format("stalls end: tried again, {}", name), {.about_stalls = true});
     const u64 root = b.root(Granule::g4k, 25);
     b.map(root, va, b.data(), 3, before.value_or(LeafBits{.valid = false}));
     spec::Cd<u64> cd = b.plain_cd(root);
@@ -149,11 +144,11 @@ void changed_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       b.access(va, true);
       look_often(b);
       put_leaf(b, root, after);
-      resume_all(b, true);
+      b.resume(true);
       look_often(b);
       b.both(va);
       look_often(b);
-      resume_all(b, false);
+      b.resume(false);
       look_often(b);
       put_leaf(b, root, before);
     }
@@ -178,7 +173,7 @@ void configured_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     }
     b.command(spec::cmd_cfgi_all());
     b.sync();
-    resume_all(b, true);
+    b.resume(true);
     look_often(b);
     b.access(0x1000);
     look_often(b);

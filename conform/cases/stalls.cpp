@@ -14,7 +14,8 @@ using spec::Granule;
 
 /// Two streams with CD.S = 1 and nothing mapped.
 CaseBuilder stalling(const DeviceIdentity& device, const std::string& name,
-                     const CaseOptions& options = {}) {
+                     CaseOptions options = {}) {
+  options.about_stalls = true;
   CaseBuilder b(device, "stalls: " + name, options);
   for (unsigned e = 0; e < 2; ++e) {
     spec::Cd<u64> cd = b.plain_cd(b.root(Granule::g4k, 25), 25, 1 + e);
@@ -123,10 +124,7 @@ void names_free_case(const DeviceIdentity& device, std::vector<Case>& cases, End
         b.enable();
         break;
       case Ending::terminated:
-      case Ending::tried_again:
-        b.resume(ending == Ending::tried_again);
-        b.sync();
-        break;
+      case Ending::tried_again: b.resume(ending == Ending::tried_again); break;
     }
   }
   cases.push_back(b.take());

@@ -91,7 +91,7 @@ Ste<u64> with_stage2(Ste<u64> ste, const Stage2SteFields& f) {
   ste.dw[0] |= u64{1} << 2;  // Config[1]
   ste.dw[2] = u64{f.s2vmid} | (u64{f.s2t0sz} << 32) | (u64{f.s2sl0} << 38) | (u64{1} << 40) |
               (u64{1} << 42) | (u64{3} << 44) | (u64{f.s2tg} << 46) | (u64{f.s2ps} << 48) |
-              (u64{1} << 51) | (u64{f.s2r ? 1U : 0U} << 58);
+              (u64{1} << 51) | (u64{f.s2s ? 1U : 0U} << 57) | (u64{f.s2r ? 1U : 0U} << 58);
   ste.dw[3] = f.s2ttb & mask(51, 4);
   return ste;
 }

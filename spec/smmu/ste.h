@@ -207,7 +207,7 @@ Ste<u64> make_stage1_ste(const Stage1SteFields& fields);
 struct Stage2SteFields {
   u64 s2ttb = 0;
   unsigned s2t0sz = 25, s2sl0 = 1, s2tg = 0, s2ps = 0, s2vmid = 0;
-  bool s2r = true;
+  bool s2r = true, s2s = false;
 };
 /// `ste`, which bypasses or has stage 1, with stage 2 as well: VMSAv8-64, little-endian.
 Ste<u64> with_stage2(Ste<u64> ste, const Stage2SteFields& fields);

@@ -292,6 +292,10 @@ std::vector<Mistake> of_configuration() {
                          [](Context&, Structure kind, u64, u64 word) {
                            return kind == Structure::descriptor ? word & ~mask(60, 59) : word;
                          }));
+  // Where no CD is legal by which faults do not wait, all is asked by ones that do.
+  all.push_back(all.back());
+  all.back().name = "the same, where every fault waits";
+  all.back().claims = [](spec::Capabilities& caps) { caps.stall_model = spec::StallModel::always; };
   return all;
 }
 
