@@ -10,6 +10,7 @@
 #include "spec/rules/records.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
+#include "spec/smmu/version_choices.h"
 
 namespace iommucheck::oracle {
 
@@ -45,6 +46,7 @@ bool is_of_stage_2(Rule rule) {
 }
 
 constexpr const char* no_substreams = "IDR1.SSIDSIZE = 0: no SubstreamIDs";
+constexpr const char* left_open = "AIDR says SMMUv3.0, which may do otherwise";
 
 /// Why the rule asks nothing of a device with such ID registers; null if it does.
 const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
@@ -53,6 +55,11 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
   switch (rule) {
     case rule::STE_CONFIG_STAGE1: return unless(!caps.s1p, "IDR0.S1P = 1: stage 1 is there");
     case rule::STE_CONFIG_STAGE2: return unless(!caps.s2p, "IDR0.S2P = 1: stage 2 is there");
+    case rule::STE_S1CONTEXTPTR:
+    case rule::CD_TSZ:
+    case rule::CD_TTB:
+    case rule::STE_S2T0SZ:
+    case rule::STE_S2TTB: return unless(!spec::is_left_open(rule, caps), left_open);
     case rule::STE_EATS: return unless(caps.ats, "IDR0.ATS = 0: EATS is ignored");
     case rule::STE_STRW: return unless(caps.hyp, "IDR0.Hyp = 0: STRW is ignored");
     case rule::STE_S1FMT:
@@ -64,8 +71,10 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
     case rule::SSID_ZERO_RESERVED:
     case rule::SSID_REQUIRED: return unless(caps.ssidsize != 0, no_substreams);
     case rule::S1_BYPASS_SIZE: return unless(caps.ssidsize != 0 || caps.s2p, no_substreams);
-    case rule::L1CD_VALID:
     case rule::L1CD_L2PTR:
+      if (spec::is_left_open(rule::L1CD_L2PTR, caps)) return left_open;
+      [[fallthrough]];
+    case rule::L1CD_VALID:
       if (caps.ssidsize == 0) return no_substreams;
       return unless(caps.cd2l, "IDR0.CD2L = 0: no two-level CD tables");
     case rule::STREAM_TABLE_FORMAT:

@@ -76,6 +76,7 @@ void DeviceRules::push_open(Open open) {
     if (surely_records(other) && other.has_room && !other.may_be_merged()) ++surely;
   }
   const u64 slots = smmu_.event_slots();
+  open.pushed = pushed_++;
   open.has_room = smmu_.records_events() && perhaps < slots && forgotten_ == 0;
   if (may_record(open) && smmu_.records_events() && !open.has_room) {
     met_full_queue_ = true;
@@ -316,6 +317,7 @@ void DeviceRules::nobodys(const SeenRecord& record) {
 /// The access has that record. `fresh`: it was not counted before.
 void DeviceRules::settle(const SeenRecord& record, const Open& open, bool fresh) {
   const RecordClaim claim = claim_of(open);
+  if (fresh && !open.has_room) took_room_.push_back(open.pushed);
   if (fresh && open.stalled) stalls_.recorded(open.which, record.words);
   if (open.any) {
     settled_.push_back({record, open});
@@ -513,6 +515,12 @@ void DeviceRules::missing(const Open& open) {
       });
   if (!told && (!surely_records(open) || is_merged(open))) return;
   if (!open.has_room) return;
+  // Records have no order: one of a later access may have taken the place. IHI 0070 7.2, 7.4.
+  const auto later = [&](u32 other) { return other > open.pushed; };
+  if (const auto its = std::ranges::find_if(took_room_, later); its != took_room_.end()) {
+    took_room_.erase(its);
+    return;
+  }
   ask(rule::EVENT_LOST, true);
   const char* const again = open.again ? " of what CMD_RESUME tries again" : "";
   find(rule::EVENT_LOST,
@@ -554,6 +562,9 @@ void DeviceRules::queue_looked_at() {
     if (lost_ != 0 && may_overflow(open)) --lost_;
     missing(open);
   }
+  std::erase_if(took_room_, [&](u32 other) {
+    return std::ranges::none_of(open_, [&](const Open& open) { return open.pushed < other; });
+  });
 }
 
 void DeviceRules::finish() {

@@ -17,6 +17,7 @@
 #include "spec/rules/translation.h"
 #include "spec/smmu/causes.h"
 #include "spec/smmu/event_record.h"
+#include "spec/smmu/version_choices.h"
 
 namespace iommucheck::oracle {
 
@@ -86,7 +87,8 @@ void DeviceRules::begin_case() {
   breadth_.clear();
   came_.clear();
   stalls_.begin_case();
-  before_ = 0;
+  before_ = pushed_ = 0;
+  took_room_.clear();
   new_records_ = shown_at_ = overflows_ = lost_ = 0;
   forgotten_ = 0;
   overflow_possible_ = met_full_queue_ = false;
@@ -214,6 +216,19 @@ DeviceRules::Allowed DeviceRules::allowed_now(const Access& access) const {
     now.judged = now.memory.known && !changed_since_enabled_;
     now.outcomes = now.memory.outcomes();
   }
+  // The engine's rule for what is out of range stands for several; memory alone says which.
+  const Outcome& m = now.memory.outcome;
+  for (Outcome& o : now.outcomes) {
+    const bool its = o.kind == OutcomeKind::fault && m.kind == o.kind && m.event == o.event;
+    if (now.memory.known && its) o.rule = m.rule;
+  }
+  const auto is_open = [&](const Outcome& o) {
+    return o.kind == OutcomeKind::fault && spec::is_left_open(o.rule, caches_.capabilities());
+  };
+  const auto open = std::ranges::find_if(now.outcomes, is_open);
+  if (open != now.outcomes.end()) {
+    now.outcomes = {Outcome{.kind = OutcomeKind::any, .rule = open->rule}};
+  }
   return now;
 }
 
@@ -249,13 +264,6 @@ void DeviceRules::access(const trace::Dma& dma) {
   if (missing != nullptr || any) {
     push_anything(access, dma);
     return;
-  }
-  // The engine's rule for a stream out of range stands for several; memory alone says which.
-  for (Outcome& o : allowed) {
-    if (memory.known && o.kind == OutcomeKind::fault && memory.outcome.kind == o.kind &&
-        memory.outcome.event == o.event) {
-      o.rule = memory.outcome.rule;
-    }
   }
   ask_rules(allowed);
   ask(rule::DEVICE_OUTCOME, true);

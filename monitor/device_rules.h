@@ -105,6 +105,7 @@ class DeviceRules {
     bool has_room = true;    ///< a record of it surely finds a place in the queue
     bool overflows = false;  ///< it surely finds none, and OVFLG toggles
     u64 overflows_before = 0;
+    u32 pushed = 0;       ///< how many of them there were before it
     bool merges = false;  ///< an STE that the stream may use lets events be merged (MEV)
     unsigned looks = 0;   ///< how often the queue was seen without it
     u32 which = 0;        ///< how many accesses came before it
@@ -218,7 +219,9 @@ class DeviceRules {
   std::vector<std::string> missing_;
   std::vector<Open> open_;
   std::vector<SeenRecord> batch_;  // records of this look, until the last of them has come
-  std::vector<Settled> settled_;   // of the looks before, the latest ones
+  std::vector<u32> took_room_;     // Open::pushed of those that found a place though none was sure
+  u32 pushed_ = 0;
+  std::vector<Settled> settled_;  // of the looks before, the latest ones
   RecordMatching matching_;
   NestedProbes nested_;
   std::set<std::string> named_;  // fields of records that were found wrong in this case
