@@ -79,6 +79,7 @@ void DriverHost::bind_sized_accesses() {
       return ~expected;
     }
     host.exposes(before_atomic);
+    host.monitor_.atomic_meets(align_down(pa, 3));
     const u64 old = host.read_memory(pa, bytes);
     const auto value = stored_by(op, old, operand, low_bytes(expected, bytes));
     const bool ordered = (flags & IOMMUCHECK_ORDERED) != 0;

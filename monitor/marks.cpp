@@ -144,6 +144,16 @@ void Marks::store_mark(const Mark& mark) {
   gather();
 }
 
+void Marks::atomic_meets(u64 pa) {
+  for (const Mark& mark : std::exchange(case_.marks, {})) {
+    if (mark.pa == pa) {
+      store_mark(mark);
+    } else {
+      case_.marks.push_back(mark);
+    }
+  }
+}
+
 void Marks::settle_marks() {
   for (const Mark& mark : std::exchange(case_.marks, {})) store_mark(mark);
 }

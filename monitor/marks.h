@@ -18,6 +18,9 @@ class Marks : public Waits {
   /// The driver waits for the interrupt of a CMD_SYNC: the queue makes progress. True: one comes
   /// now, and whoever tells the driver says irq().
   bool look_for_interrupt(spec::Choices& choices);
+  /// A CPU is about to change the word by one atomic operation. Hardware does so, too: what an
+  /// access that has ended was to set there is set, whether a CMD_SYNC has made it visible or not.
+  void atomic_meets(u64 pa);
   /// The messages of what CMDQ_CONS has just shown to be consumed.
   Messages write_messages(spec::Choices& choices);
 
