@@ -48,8 +48,9 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
   const u32 of_rid = s.devices[call.device].domain;
   if (of_rid == 0) set.add(Reason::the_rid_is_not_attached);
   if (!s.routes_users && is_behind_stage2(s, of_rid)) {
-    set.add(is_nested(s.spaces[of_rid]) ? Reason::the_user_has_the_pasid_table
-                                        : Reason::no_pasids_beside_stage_2);
+    // Of a user's one CD either may be said.
+    if (is_nested(s.spaces[of_rid])) set.add(Reason::the_user_has_the_pasid_table);
+    if (!has_users_pasid_table(s, of_rid)) set.add(Reason::no_pasids_beside_stage_2);
   }
   if (!set.empty()) return set;
   const u32 at = find_attachment(s, call.device, s.find_number(call.pasid));

@@ -95,15 +95,21 @@ std::optional<u32> device_named(const InterfaceState& s, u32 parent, const UserC
   return found;
 }
 
-/// Of a device that is on the parent itself nobody says whether it is the user's.
-bool may_be_the_users(const InterfaceState& s, u32 parent, const UserCommand& command) {
+/// The user has that number, of a device that is on no domain of it now.
+struct Elsewhere {
   bool found = false;
+  bool on_parent = false;  ///< nobody says whether such a device is the user's
+};
+Elsewhere elsewhere(const InterfaceState& s, u32 parent, const UserCommand& command) {
+  Elsewhere result;
+  if (!command.stream || device_named(s, parent, command)) return result;
   for_each_number(s, [&](u32 i) {
     const VirtualDevice& its = s.virtual_devices[i];
-    const bool named = its.parent == parent && its.number == command.stream;
-    found |= named && s.devices[its.device].domain == parent;
+    if (its.parent != parent || its.number != command.stream) return;
+    result.found = true;
+    result.on_parent |= s.devices[its.device].domain == parent;
   });
-  return found;
+  return result;
 }
 
 enum class MayGive : u8 { no, yes, perhaps };
@@ -112,7 +118,7 @@ enum class MayGive : u8 { no, yes, perhaps };
 MayGive may_give(const InterfaceState& s, u32 parent, const UserCommand& command) {
   if (command.kind == UserCommand::Kind::forbidden) return MayGive::no;
   if (command.stream && !device_named(s, parent, command)) {
-    return may_be_the_users(s, parent, command) ? MayGive::perhaps : MayGive::no;
+    return elsewhere(s, parent, command).on_parent ? MayGive::perhaps : MayGive::no;
   }
   return command.may_be_refused ? MayGive::perhaps : MayGive::yes;
 }
@@ -131,7 +137,12 @@ Permitted permitted_cache_invalidate(const InterfaceState& s, const Call& call,
   }
   u64 done = 0;
   for (const CommandWords& words : call.commands) {
-    const MayGive may = may_give(s, parent, s.user_format->command(words));
+    const UserCommand command = s.user_format->command(words);
+    const MayGive may = may_give(s, parent, command);
+    if (may != MayGive::yes && elsewhere(s, parent, command).found) {
+      set.add(Reason::the_device_left_the_user, ValueRule::one_of);
+      set.add_value_of(Status::einval, done, "those before it");
+    }
     if (may != MayGive::yes) {
       set.add(Reason::no_command_of_a_users, ValueRule::one_of);
       set.add_value_of(Status::eio, done, "those before it");
