@@ -127,6 +127,11 @@ u64 UserOps::users_domain(u64 parent, const fuzz::Operation& operation) {
                                             : users_->tables[(how >> 16) % users_->tables.size()]);
   // EATS: those of its devices that can ask for translations may.
   if (has_entries && (how >> 40 & 1) != 0) call.structure[1] |= u64{1} << 28;
+  // A user that has not come up yet, or has shut down: its IOMMU passes all, or nothing.
+  if ((how >> 4 & 7) == 2 && has_entries) {
+    call.domain_kind = static_cast<u32>(DomainKind::nested);
+    call.structure = memory.words().route_without_tables((how >> 8 & 1) != 0);
+  }
   if ((how >> 4 & 15) == 0) call.structure[how >> 8 & 1] ^= u64{1} << (how >> 9 & 63);
   if ((how >> 4 & 3) == 1 && has_entries) change_choice(call.structure, how >> 8);
   if (!may_call(call)) return 0;
@@ -163,16 +168,23 @@ void UserOps::user_writes(u64 parent, u64 domain, const fuzz::Operation& operati
     if (keeps_rules) user_forgets(parent, domain, {.entry = number}, how >> 42);
     return;
   }
-  const u64 va = operation.page % 16 * UserMemory::page_bytes;
-  if (std::ranges::find(users_->pages, va) == users_->pages.end()) users_->pages.push_back(va);
-  if ((how >> 3 & 3) == 0) {
-    memory.unmap(root, va);
-  } else {
-    const u64 ipa = first_output + u64{operation.pa_page} * UserMemory::page_bytes;
-    const u32 rights = spec::sva::prot_read | ((how >> 5 & 1) != 0 ? spec::sva::prot_write : 0);
-    memory.map(root, va, ipa, rights);
+  constexpr u64 page_bytes = UserMemory::page_bytes, users_pages = 16;
+  const u64 first = operation.page % users_pages;
+  const u64 more = (how >> 60 & 3) == 0 ? 1 + (how >> 62 & 3) : 0;
+  const UsersChange change{
+      .root = root, .va = first * page_bytes, .pages = std::min(1 + more, users_pages - first)};
+  for (u64 i = 0; i < change.pages; ++i) {
+    const u64 va = change.va + i * page_bytes;
+    if (std::ranges::find(users_->pages, va) == users_->pages.end()) users_->pages.push_back(va);
+    if ((how >> 3 & 3) == 0) {
+      memory.unmap(root, va);
+    } else {
+      const u64 ipa = first_output + (u64{operation.pa_page} + i) * page_bytes;
+      const u32 rights = spec::sva::prot_read | ((how >> 5 & 1) != 0 ? spec::sva::prot_write : 0);
+      memory.map(root, va, ipa, rights);
+    }
   }
-  if (keeps_rules) user_forgets(parent, domain, {.root = root, .va = va}, how >> 42);
+  if (keeps_rules) user_forgets(parent, domain, change, how >> 42);
 }
 
 void UserOps::user_commands(u64 domain, const fuzz::Operation& operation) {

@@ -37,11 +37,12 @@ class UserOps final : public CaseOps {
   [[nodiscard]] bool has_room_for_user() const;
   u64 make_parent();
   void user_writes(u64 parent, u64 domain, const fuzz::Operation& operation);
-  /// What a user has changed: an entry of its PASID table, or a page.
+  /// What a user has changed: an entry of its PASID table, or pages from `va` on.
   struct UsersChange {
     std::optional<u64> entry = std::nullopt;
     u64 root = 0;
     u64 va = 0;
+    u64 pages = 1;
   };
   void user_forgets(u64 parent, u64 domain, const UsersChange& change, u64 how);
   void user_commands(u64 domain, const fuzz::Operation& operation);

@@ -24,7 +24,11 @@ void UserOps::user_forgets(u64 parent, u64 domain, const UsersChange& change, u6
   const spec::sva::Interface& interface = monitor_.interface();
   const UserWords& words = users_->memory.words();
   // An entry that changed takes with it all that was reached by it.
-  const std::vector<u64> pages = change.entry ? users_->pages : std::vector<u64>{change.va};
+  std::vector<u64> pages = users_->pages;
+  if (!change.entry) {
+    pages.clear();
+    for (u64 i = 0; i < change.pages; ++i) pages.push_back(change.va + i * UserMemory::page_bytes);
+  }
   const bool all = pages.size() > pages_max || (how & 1) != 0;
   std::vector<u64> numbers;
   for (u32 device = 0; device < interface.device_count(); ++device) {
@@ -42,8 +46,8 @@ void UserOps::user_forgets(u64 parent, u64 domain, const UsersChange& change, u6
     forget_pages(words, pages, all, commands);
   } else {
     const bool ranges = monitor_.smmu().capabilities().ril;
-    commands.push_back(
-        words.page(users_->memory.asid_of(change.root), change.va, ranges, how >> 1));
+    words.pages(users_->memory.asid_of(change.root), change.va, change.pages, ranges, how >> 1,
+                commands);
   }
   const auto pasid = change.entry.value_or(0) != 0 ? change.entry : std::nullopt;  // S1DSS = 2
   for (const u64 number : numbers) {

@@ -22,6 +22,11 @@ constexpr CommandWords as_range(CommandWords by_va, u64 how) {
   const u64 level = (how >> 3 & 1) != 0 && (by_va.high & 1) != 0 ? 3 : 0;
   return {by_va.low | num << 12 | scale << 20, by_va.high | u64{1} << 10 | level << 8};
 }
+/// `count` of them, up to 32.
+constexpr CommandWords as_range_of(CommandWords by_va, u64 count, bool tells_level) {
+  const u64 level = tells_level && (by_va.high & 1) != 0 ? 3 : 0;
+  return {by_va.low | (count - 1) << 12, by_va.high | u64{1} << 10 | level << 8};
+}
 constexpr CommandWords nh_asid(u64 asid) { return {0x11 | asid << 48, 0}; }
 constexpr CommandWords nh_all(u64 vmid = 0) { return {0x10 | vmid << 32, 0}; }
 constexpr CommandWords cfgi_cd(u64 sid, u64 ssid) { return {0x05 | ssid << 12 | sid << 32, 1}; }

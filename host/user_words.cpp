@@ -61,6 +61,10 @@ class Smmuv3Words final : public UserWords {
   [[nodiscard]] std::array<u64, 2> route_to(u64 at) const override {
     return {1 | u64{5} << 1 | at, 2 | u64{1} << 2 | u64{1} << 4 | u64{3} << 6};
   }
+  /// Config bypass, or abort.
+  [[nodiscard]] std::array<u64, 2> route_without_tables(bool passes) const override {
+    return {1 | u64{passes ? 4U : 0U} << 1, 0};
+  }
 
   [[nodiscard]] CommandWords va(u64 va) const override { return user_command::nh_vaa(va); }
   [[nodiscard]] CommandWords page(u64 asid, u64 va, bool ranges, u64 how) const override {
@@ -76,6 +80,14 @@ class Smmuv3Words final : public UserWords {
       case 3: return ranges ? as_range(one, how >> 5) : one;
       default: return one;
     }
+  }
+  void pages(u64 asid, u64 va, u64 count, bool ranges, u64 how,
+             std::vector<CommandWords>& commands) const override {
+    using namespace user_command;
+    if (!ranges || count == 1) return UserWords::pages(asid, va, count, ranges, how, commands);
+    CommandWords one = (how & 1) != 0 ? nh_vaa(va) : nh_va(asid, va, false);
+    if ((how >> 1 & 1) != 0) one.high |= 1;  // Leaf
+    commands.push_back(as_range_of(one, count, (how >> 2 & 1) != 0));
   }
   [[nodiscard]] CommandWords all() const override { return user_command::nh_all(); }
   [[nodiscard]] CommandWords entry(u64 number, u64 pasid) const override {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "base/types.h"
 #include "spec/sva/call.h"
@@ -34,6 +35,10 @@ class UserWords {
   [[nodiscard]] virtual bool has_entries() const = 0;
   /// To one table, by its entry or its root, at `at`.
   [[nodiscard]] virtual std::array<u64, 2> route_to(u64 at) const = 0;
+  /// Where there are entries: what a user says that translates nothing.
+  [[nodiscard]] virtual std::array<u64, 2> route_without_tables(bool /*passes*/) const {
+    return {};
+  }
   /// Whether a user has PASID tables of its own.
   [[nodiscard]] virtual bool has_pasids() const { return has_entries(); }
   // Where these are no CDs (`has_entries`):
@@ -56,6 +61,12 @@ class UserWords {
   /// of several pages too.
   [[nodiscard]] virtual spec::sva::CommandWords page(u64 asid, u64 va, bool ranges,
                                                      u64 how) const = 0;
+  /// Of `count` pages from `va` on, behind what is there: each by its own, or all by one where the
+  /// hardware has commands for ranges.
+  virtual void pages(u64 asid, u64 va, u64 count, bool ranges, u64 how,
+                     std::vector<spec::sva::CommandWords>& commands) const {
+    for (u64 i = 0; i < count; ++i) commands.push_back(page(asid, va + 4096 * i, ranges, how));
+  }
   [[nodiscard]] virtual spec::sva::CommandWords all() const = 0;
   /// Of an entry; what is no command where there are none.
   [[nodiscard]] virtual spec::sva::CommandWords entry(u64 number, u64 pasid) const = 0;
