@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "cli/console.h"
 #include "cli/options/declare.h"
@@ -28,6 +30,14 @@ class Reader {
   }
 
   Parsed read(int argc, char** argv) {
+    // `help COMMAND`, as many programs have it.
+    if (argc > 1 && std::string_view(argv[1]) == "help") {
+      std::string asks = "--help";
+      std::vector<char*> words{argv[0]};
+      if (argc > 2) words.push_back(argv[2]);
+      words.push_back(asks.data());
+      return {command_of(static_cast<int>(words.size()), words.data()), false};
+    }
     std::variant<Command, int> command = command_of(argc, argv);
     // Where it cannot be read, the flag may not have been reached.
     const auto asks = [](const char* word) { return std::string_view(word) == "--bisect"; };

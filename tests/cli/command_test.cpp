@@ -50,6 +50,15 @@ TEST_F(Command, BenchHandsItsArgumentsOn) {
                                         HasSubstr("nothing-of-this-name")));
 }
 
+TEST_F(Command, HelpOfACommandMayComeFirst) {
+  for (const char* command : {"check", "conform", ""}) {
+    const Ran first = run(std::string("help ") + command);
+    EXPECT_EQ(first.status, 0);
+    EXPECT_EQ(first.out, run(std::string(command) + " --help").out);
+  }
+  EXPECT_THAT(run("help nope").err, HasSubstr("there is no command 'nope'"));
+}
+
 TEST_F(Command, BadUsageIsTwoAndSaysWhy) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "A subcommand is required"},
