@@ -18,6 +18,7 @@ constexpr u64 bits_max = 4096;  // of one window
 constexpr unsigned grain_lsb = 4;
 constexpr unsigned at_once_lsb = 7;
 constexpr unsigned moment_lsb = 9;
+constexpr unsigned outputs_lsb = 10;  // of a user's, where the moment says nothing
 
 /// What no caller should give, by three bits.
 void spoil(Call& call, unsigned which) {
@@ -140,8 +141,8 @@ void DirtyOps::read_dirty(const Space& space, const Call& read, const fuzz::Mapp
   makes(half);
 }
 
-/// Hardware sets flags in the user's tables, and by that writes to the space.
-void DirtyOps::read_tables_of_user(const Space& space, const fuzz::Operation& operation) {
+/// Of a device that is on a domain of the user's. False: none is.
+bool DirtyOps::user_accesses(const Space& space, bool writes, const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   for (u32 device = 0; device < interface.device_count(); ++device) {
     const u64 domain = interface.domain_of(device);
@@ -151,18 +152,31 @@ void DirtyOps::read_tables_of_user(const Space& space, const fuzz::Operation& op
     if (sids.empty() || !page) continue;
     spec::Access access{.sid = sids[operation.choices % sids.size()]};
     access.va = *page;
-    if ((operation.choices >> moment_lsb & 1) != 0) access.type = spec::AccessType::write;
+    if (writes) access.type = spec::AccessType::write;
     caller_.send(access);
-    break;
+    return true;
   }
+  return false;
+}
+
+/// Hardware sets flags in the user's tables, and by that writes to the space; or what these lead to
+/// is written, and once more by what is cached of both stages then.
+void DirtyOps::read_of_user(const Space& space, const fuzz::Operation& operation) {
   constexpr u64 pages = 32;  // of its memory the first ones are in use
+  const bool of_outputs = (operation.choices >> outputs_lsb & 1) != 0;
+  const bool writes = of_outputs || (operation.choices >> moment_lsb & 1) != 0;
   Call read{.kind = CallKind::dirty_read};
   read.domain = space.handle;
-  read.iova = UserMemory::first_ipa;
-  read.size = pages * UserMemory::page_bytes;
+  read.iova = of_outputs ? UserOps::first_output : UserMemory::first_ipa;
+  read.size = (of_outputs ? UserOps::first_outputs : pages) * UserMemory::page_bytes;
   read.grain = UserMemory::page_bytes;
   read.clear = static_cast<DirtyKind>(operation.variant) == DirtyKind::clear;
-  if (monitor_.findings().empty() && may_call(read)) make_call(read);
+  for (unsigned round = 0; round < (of_outputs ? 2 : 1); ++round) {
+    const bool sent = user_accesses(space, writes, operation);
+    if (round != 0 && !sent) return;
+    if (monitor_.findings().empty() && may_call(read)) make_call(read);
+    if (!monitor_.findings().empty()) return;
+  }
 }
 
 void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
@@ -195,7 +209,7 @@ void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
   if (anew) sets_it(true);
   if (!monitor_.findings().empty() || (sets && !anew)) return;
 
-  if (of_user) return read_tables_of_user(space, operation);
+  if (of_user) return read_of_user(space, operation);
   fuzz::Mapped range{target.iova, std::max<u64>(target.bytes, 1)};
   if (!wrong && in_halves(operation) && !space.mappings.empty()) {
     range = *std::ranges::max_element(space.mappings, {}, &fuzz::Mapped::bytes);

@@ -16,7 +16,8 @@ class DirtyOps final : public CaseOps {
   void perform_dirty(const fuzz::Operation& operation);
 
  private:
-  void read_tables_of_user(const Space& space, const fuzz::Operation& operation);
+  bool user_accesses(const Space& space, bool writes, const fuzz::Operation& operation);
+  void read_of_user(const Space& space, const fuzz::Operation& operation);
   void read_dirty(const Space& space, const spec::sva::Call& read, const fuzz::Mapped& range,
                   const fuzz::Operation& operation);
   void map_to_track(std::size_t index, const fuzz::Operation& operation);

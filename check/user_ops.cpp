@@ -19,7 +19,6 @@ namespace {
 
 constexpr u32 entries_lg2 = 2;
 constexpr std::size_t tables_max = 3;
-constexpr u64 first_output = 0x10000;  // IPA of what users map
 
 /// One bit of those that are the user's to choose: V, Config, S1Fmt, S1CDMax; S1DSS, S1CIR, S1COR,
 /// S1CSH, S1STALLD, EATS.

@@ -16,6 +16,10 @@ namespace iommucheck::oracle {
 
 class UserOps final : public CaseOps {
  public:
+  /// IPA of what users map first; pages from there on are mapped in a parent.
+  static constexpr u64 first_output = 0x10000;
+  static constexpr u64 first_outputs = 8;
+
   UserOps(const CaseContext& context, SpaceOps& spaces) : CaseOps(context), spaces_(spaces) {}
 
   void perform_user(const fuzz::Operation& operation);
