@@ -318,7 +318,9 @@ void DeviceRules::nobodys(const SeenRecord& record) {
 void DeviceRules::settle(const SeenRecord& record, const Open& open, bool fresh) {
   const RecordClaim claim = claim_of(open);
   if (fresh && !open.has_room) took_room_.push_back(open.pushed);
-  if (fresh && open.stalled) stalls_.recorded(open.which, record.words);
+  // Of one that is wrong in a field the STAG may be, too.
+  const bool right = open.any || (!open.wrong && fits(claim, record.words));
+  if (fresh && open.stalled) stalls_.recorded(open.which, record.words, right);
   if (open.any) {
     settled_.push_back({record, open});
     return;

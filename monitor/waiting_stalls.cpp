@@ -14,9 +14,11 @@ void WaitingStalls::begin_case() {
   from_ = 0;
 }
 
-void WaitingStalls::recorded(u32 which, const trace::EventRecord& words) {
+void WaitingStalls::recorded(u32 which, const trace::EventRecord& words, bool right) {
   for (Waiting& one : waiting_) {
-    if (one.which == which) one.stag = spec::stall_in(words);
+    if (one.which != which) continue;
+    one.stag = spec::stall_in(words);
+    one.doubtful = !right;
   }
 }
 
@@ -34,13 +36,13 @@ void WaitingStalls::resume(const spec::Command& command, std::vector<Again>& aga
   if (command.ssec) return;
   for (Waiting& one : waiting_) {
     if (one.access.sid != command.sid || (one.stag && one.stag != command.stag)) continue;
-    const bool surely = one.stag.has_value();
+    const bool surely = one.stag.has_value() && !one.doubtful;
     if (!command.ac) {
       one.ending |= surely;
-    } else if (surely || !one.perhaps_again) {
+    } else if (one.stag || !one.perhaps_again) {
       again.push_back({one.access, one.which, surely});
+      one.perhaps_again = !one.stag.has_value();
       one.stag.reset();
-      one.perhaps_again = !surely;
     }
   }
 }

@@ -29,8 +29,8 @@ class WaitingStalls {
 
   void begin_case();
   void begins(const spec::Access& access, u32 which) { waiting_.push_back({access, which}); }
-  /// A record of it came.
-  void recorded(u32 which, const trace::EventRecord& words);
+  /// A record of it came. `right`: its fields are, so that its STAG is believed.
+  void recorded(u32 which, const trace::EventRecord& words, bool right);
   /// The same: false, another one that surely waits still has its name. Of records of which it may
   /// be that theirs was let go meanwhile nothing is said.
   bool names(u32 which, const trace::EventRecord& words);
@@ -62,6 +62,7 @@ class WaitingStalls {
     spec::Access access;
     u32 which = 0;
     std::optional<u64> stag{};   ///< as its record said; absent: it was not seen yet
+    bool doubtful = false;       ///< the record was wrong
     bool ending = false;         ///< by a command that may not be consumed yet
     bool perhaps_again = false;  ///< a command that may have found it had it tried again
   };

@@ -68,7 +68,7 @@ TEST(DriverCases, TheFastModelHoldsOnThem) {
   for (const char* driver : {"builtin", "builtin-per-device"}) {
     auto device = open_device("fast", 1);
     ASSERT_TRUE(device) << device.error().message;
-    const DriverCases made = cases_of(driver, (*device)->identity(), test::cases(40, 400));
+    const DriverCases made = cases_of(driver, (*device)->identity(), test::cases(100, 400));
     auto result = run_conform(**device, options_with(made.cases));
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_TRUE(result->held()) << words(*result);
