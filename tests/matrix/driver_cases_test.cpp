@@ -65,16 +65,20 @@ TEST(DriverCases, TheSpecificationHoldsOnTheBuiltins) {
 }
 
 TEST(DriverCases, TheFastModelHoldsOnThem) {
+  u64 stale_allowed = 0;
   for (const char* driver : {"builtin", "builtin-per-device"}) {
-    auto device = open_device("fast", 1);
-    ASSERT_TRUE(device) << device.error().message;
-    const DriverCases made = cases_of(driver, (*device)->identity(), test::cases(100, 400));
-    auto result = run_conform(**device, options_with(made.cases));
-    ASSERT_TRUE(result) << result.error().message;
-    EXPECT_TRUE(result->held()) << words(*result);
-    EXPECT_GT(result->accesses, 1000U);
-    EXPECT_GT(result->stale_allowed, 0U) << "it uses what it may still have cached";
+    for (const u64 seed : {1U, 2U, 4U}) {
+      auto device = open_device("fast", 1);
+      ASSERT_TRUE(device) << device.error().message;
+      const DriverCases made = cases_of(driver, (*device)->identity(), test::cases(40, 200), seed);
+      auto result = run_conform(**device, options_with(made.cases));
+      ASSERT_TRUE(result) << result.error().message;
+      EXPECT_TRUE(result->held()) << words(*result);
+      EXPECT_GT(result->accesses, 1000U);
+      stale_allowed += result->stale_allowed;
+    }
   }
+  EXPECT_GT(stale_allowed, 0U) << "it uses what it may still have cached";
 }
 
 TEST(DriverCases, AreTheSameForTheSameSeed) {
