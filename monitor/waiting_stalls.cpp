@@ -39,9 +39,8 @@ void WaitingStalls::resume(const spec::Command& command, std::vector<Again>& aga
     const bool surely = one.stag.has_value() && !one.doubtful;
     if (!command.ac) {
       one.ending |= surely;
-    } else if (one.stag || !one.perhaps_again) {
+    } else {
       again.push_back({one.access, one.which, surely});
-      one.perhaps_again = !one.stag.has_value();
       one.stag.reset();
     }
   }

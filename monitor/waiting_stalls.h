@@ -61,10 +61,9 @@ class WaitingStalls {
   struct Waiting {
     spec::Access access;
     u32 which = 0;
-    std::optional<u64> stag{};   ///< as its record said; absent: it was not seen yet
-    bool doubtful = false;       ///< the record was wrong
-    bool ending = false;         ///< by a command that may not be consumed yet
-    bool perhaps_again = false;  ///< a command that may have found it had it tried again
+    std::optional<u64> stag{};  ///< as its record said; absent: it was not seen yet
+    bool doubtful = false;      ///< the record was wrong
+    bool ending = false;        ///< by a command that may not be consumed yet
   };
 
   void resume(const spec::Command& command, std::vector<Again>& again);
