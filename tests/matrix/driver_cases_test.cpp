@@ -67,7 +67,7 @@ TEST(DriverCases, TheSpecificationHoldsOnTheBuiltins) {
 TEST(DriverCases, TheFastModelHoldsOnThem) {
   u64 stale_allowed = 0;
   for (const char* driver : {"builtin", "builtin-per-device"}) {
-    for (const u64 seed : {1U, 3U, 5U}) {
+    for (const u64 seed : {1U, 2U, 4U}) {
       auto device = open_device("fast", 1);
       ASSERT_TRUE(device) << device.error().message;
       const DriverCases made = cases_of(driver, (*device)->identity(), test::cases(40, 200), seed);
