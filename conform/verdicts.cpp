@@ -52,14 +52,10 @@ constexpr const char* left_open = "AIDR says SMMUv3.0, which may do otherwise";
 const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
   const auto unless = [](bool claimed, const char* why) { return claimed ? nullptr : why; };
   if (is_of_stage_2(rule) && !caps.s2p) return "IDR0.S2P = 0: no stage 2";
+  if (spec::is_left_open(rule, caps)) return left_open;
   switch (rule) {
     case rule::STE_CONFIG_STAGE1: return unless(!caps.s1p, "IDR0.S1P = 1: stage 1 is there");
     case rule::STE_CONFIG_STAGE2: return unless(!caps.s2p, "IDR0.S2P = 1: stage 2 is there");
-    case rule::STE_S1CONTEXTPTR:
-    case rule::CD_TSZ:
-    case rule::CD_TTB:
-    case rule::STE_S2T0SZ:
-    case rule::STE_S2TTB: return unless(!spec::is_left_open(rule, caps), left_open);
     case rule::STE_EATS: return unless(caps.ats, "IDR0.ATS = 0: EATS is ignored");
     case rule::STE_STRW: return unless(caps.hyp, "IDR0.Hyp = 0: STRW is ignored");
     case rule::STE_S1FMT:
@@ -72,8 +68,6 @@ const char* not_claimed(Rule rule, const spec::Capabilities& caps) {
     case rule::SSID_REQUIRED: return unless(caps.ssidsize != 0, no_substreams);
     case rule::S1_BYPASS_SIZE: return unless(caps.ssidsize != 0 || caps.s2p, no_substreams);
     case rule::L1CD_L2PTR:
-      if (spec::is_left_open(rule::L1CD_L2PTR, caps)) return left_open;
-      [[fallthrough]];
     case rule::L1CD_VALID:
       if (caps.ssidsize == 0) return no_substreams;
       return unless(caps.cd2l, "IDR0.CD2L = 0: no two-level CD tables");

@@ -93,7 +93,7 @@ void DeviceRules::begin_case() {
   forgotten_ = 0;
   overflow_possible_ = met_full_queue_ = false;
   changed_since_enabled_ = enabled_once_ = false;
-  atschk_changed_ = false;
+  atschk_changed_ = left_open_ = false;
   surely_disabled_ = true;
   waits_cr0_ = waits_cons_ = waits_gbpa_ = waits_gerror_ = 0;
   gerrorn_ = last_cons_ = 0;
@@ -226,8 +226,10 @@ DeviceRules::Allowed DeviceRules::allowed_now(const Access& access) const {
     return o.kind == OutcomeKind::fault && spec::is_left_open(o.rule, caches_.capabilities());
   };
   const auto open = std::ranges::find_if(now.outcomes, is_open);
-  if (open != now.outcomes.end()) {
-    now.outcomes = {Outcome{.kind = OutcomeKind::any, .rule = open->rule}};
+  now.is_open = (left_open_ && translating) || open != now.outcomes.end();
+  if (now.is_open && !now.outcomes.empty()) {
+    const Outcome& its = open != now.outcomes.end() ? *open : now.outcomes.front();
+    now.outcomes = {Outcome{.kind = OutcomeKind::any, .rule = its.rule}};
   }
   return now;
 }
@@ -237,7 +239,9 @@ void DeviceRules::access(const trace::Dma& dma) {
   const Access access = access_in(dma);
   ++numbers_.accesses;
   ++before_;
-  auto [allowed, judged, memory] = allowed_now(access);
+  auto [allowed, judged, is_open, memory] = allowed_now(access);
+  // What was legal to the device, clamped, it may have cached, and what it then translated by that.
+  left_open_ |= is_open;
   const bool any =
       std::ranges::any_of(allowed, [](const Outcome& o) { return o.kind == OutcomeKind::any; });
   breadth_.push_back(any ? ~u32{0} : static_cast<u32>(allowed.size()));

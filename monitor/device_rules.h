@@ -135,7 +135,8 @@ class DeviceRules {
 
   struct Allowed {
     std::vector<spec::Outcome> outcomes;
-    bool judged = false;  ///< they are all that may happen
+    bool judged = false;   ///< they are all that may happen
+    bool is_open = false;  ///< some of it SMMUv3.0 leaves open (version_choices.h)
     Plain memory;
   };
 
@@ -239,6 +240,7 @@ class DeviceRules {
   bool changed_since_enabled_ = false;
   bool enabled_once_ = false;
   bool surely_disabled_ = true;  // SMMUEN = 0, and CR0ACK has shown it
+  bool left_open_ = false;       // an access met what the device's version leaves open
   bool atschk_changed_ = false;  // while SMMUEN = 1: it may be cached with an STE
   u64 last_cons_ = 0;
   unsigned waits_cr0_ = 0, waits_cons_ = 0, waits_gbpa_ = 0, waits_gerror_ = 0;

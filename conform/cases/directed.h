@@ -39,6 +39,8 @@ void attribute_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void flag_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of these with both stages, or whose engines ask by ATS.
 void nested_flag_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Walks through both stages whose sizes differ, or that are made again.
+void nested_walk_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices with big-endian tables.
 void endian_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Contiguous groups, filled by each of their members.

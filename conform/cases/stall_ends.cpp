@@ -67,10 +67,7 @@ void stall_term_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   };
   stall_three(b, 0x1000);
   put(spec::make_abort_ste());
-  spec::Command term;
-  term.op = spec::Opcode::stall_term;
-  term.sid = b.sid(0);
-  b.command(term);
+  b.command(spec::cmd_stall_term(b.sid(0)));
   b.sync();
   look_often(b);
   put(b.stage1_ste(0));

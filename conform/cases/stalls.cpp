@@ -60,12 +60,7 @@ void end_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
         b.disable();
         b.enable();
       } else {
-        for (unsigned e = 0; e < 2; ++e) {
-          spec::Command term;
-          term.op = spec::Opcode::stall_term;
-          term.sid = b.sid(e);
-          b.command(term);
-        }
+        for (unsigned e = 0; e < 2; ++e) b.command(spec::cmd_stall_term(b.sid(e)));
         b.sync();
       }
     }
@@ -96,10 +91,7 @@ void names_free_case(const DeviceIdentity& device, std::vector<Case>& cases, End
   spec::Ste<u64> ends{};
   ends.dw[0] = 1;
   const auto end_all = [&] {
-    spec::Command term;
-    term.op = spec::Opcode::stall_term;
-    term.sid = b.sid(0);
-    b.command(term);
+    b.command(spec::cmd_stall_term(b.sid(0)));
     b.sync();
   };
   const auto put = [&](const spec::Ste<u64>& ste) {
@@ -159,9 +151,8 @@ void other_stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
         b.sync();
       }
       for (u64 i = 0; i < (by_name ? stags : 1); ++i) {
-        spec::Command ends;
-        ends.op = by_name ? spec::Opcode::resume : spec::Opcode::stall_term;
-        ends.sid = b.sid(1);
+        spec::Command ends = spec::cmd_stall_term(b.sid(1));
+        if (by_name) ends.op = spec::Opcode::resume;
         ends.stag = i;
         ends.ac = retries;
         ends.ab = by_name && !retries;

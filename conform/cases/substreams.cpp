@@ -123,7 +123,8 @@ void two_level_case(const DeviceIdentity& device, std::vector<Case>& cases, unsi
 
 /// A format that is reserved or not there.
 void format_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned format) {
-  CaseBuilder b(device, fmt::format("substreams: S1Fmt = {}, which is not legal", format));
+  CaseBuilder b(device, fmt::format("substreams: S1Fmt = {}, {}", format,
+                                    format == 3 ? "which is reserved" : "which is not legal"));
   const u64 table = b.memory(4 * 64, 4096);
   for (unsigned i = 0; i < 4; ++i) b.cd_at(table + 64 * i, own_cd(b, i));
   b.ste(0, substream_ste(table, few(b), format, 2));

@@ -356,6 +356,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   stage2_cases(device, cases);
   cached_stage2_cases(device, cases);
   stage2_sequences(device, cases);
+  nested_walk_cases(device, cases);
   el2_cases(device, cases);
   size_cases(device, cases);
   table_base_cases(device, cases);

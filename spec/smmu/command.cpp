@@ -196,6 +196,12 @@ Command cmd_cfgi_ste_range(u32 sid, unsigned range) {
   return c;
 }
 
+Command cmd_stall_term(u32 sid) {
+  Command c = command_of(Opcode::stall_term);
+  c.sid = sid;
+  return c;
+}
+
 Command cmd_cfgi_all() { return cmd_cfgi_ste_range(0, 31); }
 
 Command cmd_cfgi_cd(u32 sid, u32 ssid, bool leaf) {

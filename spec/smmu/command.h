@@ -238,6 +238,7 @@ Command cmd_tlbi_s12_vmall(u16 vmid);
 Command cmd_tlbi_s2_ipa(u16 vmid, u64 ipa, bool leaf = true);
 Command cmd_tlbi_el2_all();
 Command cmd_tlbi_nsnh_all();
+Command cmd_stall_term(u32 sid);
 Command cmd_sync(unsigned cs = 0, u64 msi_address = 0, u32 msi_data = 0);
 
 }  // namespace iommucheck::spec
