@@ -142,14 +142,15 @@ void DirtyOps::read_dirty(const Space& space, const Call& read, const fuzz::Mapp
 }
 
 /// Of a device that is on a domain of the user's. False: none is.
-bool DirtyOps::user_accesses(const Space& space, bool writes, const fuzz::Operation& operation) {
+bool DirtyOps::by_a_user(const Space& space, std::optional<u64> page, bool writes,
+                         const fuzz::Operation& operation) {
+  if (!page) return false;
   const spec::sva::Interface& interface = monitor_.interface();
   for (u32 device = 0; device < interface.device_count(); ++device) {
     const u64 domain = interface.domain_of(device);
     if (domain == 0 || interface.parent_of(domain) != space.handle) continue;
     const std::vector<u32>& sids = interface.stream_ids(device);
-    const std::optional<u64> page = users_.page_of(operation);
-    if (sids.empty() || !page) continue;
+    if (sids.empty()) continue;
     spec::Access access{.sid = sids[operation.choices % sids.size()]};
     access.va = *page;
     if (writes) access.type = spec::AccessType::write;
@@ -171,8 +172,9 @@ void DirtyOps::read_of_user(const Space& space, const fuzz::Operation& operation
   read.size = (of_outputs ? UserOps::first_outputs : pages) * UserMemory::page_bytes;
   read.grain = UserMemory::page_bytes;
   read.clear = static_cast<DirtyKind>(operation.variant) == DirtyKind::clear;
+  const auto page = of_outputs ? users_.page_to_write(operation) : users_.page_of(operation);
   for (unsigned round = 0; round < (of_outputs ? 2 : 1); ++round) {
-    const bool sent = user_accesses(space, writes, operation);
+    const bool sent = by_a_user(space, page, writes, operation);
     if (round != 0 && !sent) return;
     if (monitor_.findings().empty() && may_call(read)) make_call(read);
     if (!monitor_.findings().empty()) return;
@@ -184,7 +186,8 @@ void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
   if (!monitor_.interface().has_dirty_hardware()) return;
   const auto kind = static_cast<DirtyKind>(operation.variant);
   const bool wrong = kind == DirtyKind::arguments;
-  const bool of_user = !wrong && users_.has_tables() && (operation.choices & 7) >= 6;
+  const bool of_user =
+      !wrong && users_.has_tables() && (operation.choices & 7) >= fuzz::dirty_of_user;
   const auto index = of_user ? users_.parent_of_users(operation) : space_to_track(operation);
   if (!index || !monitor_.findings().empty()) return;
   if (!wrong) map_to_track(*index, operation);

@@ -272,7 +272,8 @@ FindingKind kind_of(const Finding& finding, std::string_view doing, const Doing&
   if (finding.answer) {
     kind.what = What::answer;
     kind.status = *finding.answer;
-    kind.words = in_kinds_words(finding.wrong);
+    const std::string& why = finding.why;
+    kind.words = in_kinds_words(why.empty() ? finding.wrong : finding.wrong + ": " + why);
     if (kind.left) kind.left->since = replaced_in.what;
     return kind;
   }

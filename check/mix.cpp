@@ -300,11 +300,21 @@ fuzz::Operation Mix::time_out(u64 word, u64 draw) {
   return stops;
 }
 
+/// Now and then the dirty state of what a parent maps for its user.
+fuzz::Operation Mix::of_a_user(u64 word, u64 draw) const {
+  const bool reads_dirty = has(OperationKind::dirty) && draw % 8 == 0;
+  if (!reads_dirty) return fuzz::random_operation(OperationKind::user, word);
+  Operation operation = fuzz::random_operation(OperationKind::dirty, word);
+  operation.choices |= fuzz::dirty_of_user;
+  if (draw % 16 == 0) operation.variant = static_cast<u16>(fuzz::DirtyKind::clear);
+  return operation;
+}
+
 fuzz::Operation Mix::next(SplitMix64& words) const {
   const u64 word = words.next();
   const u64 draw = words.next();
   if (time_outs_ == Often::dense && (draw >> 40) % 2 == 0) return time_out(word, draw >> 41);
-  if (of_users_ && (draw >> 60) % 2 == 0) return fuzz::random_operation(OperationKind::user, word);
+  if (of_users_ && (draw >> 60) % 2 == 0) return of_a_user(word, draw >> 32);
   u64 left = draw % total_;
   OperationKind kind = OperationKind::map;
   for (std::size_t i = 0; i < kind_count; ++i) {

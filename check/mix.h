@@ -46,6 +46,7 @@ class Mix {
   void take(std::span<const Weight> kinds);
   void take_groups(SplitMix64& words);
   static fuzz::Operation time_out(u64 word, u64 draw);
+  [[nodiscard]] fuzz::Operation of_a_user(u64 word, u64 draw) const;
 
   Kinds kinds_;
   std::array<u16, static_cast<std::size_t>(fuzz::OperationKind::count)> weights_{};

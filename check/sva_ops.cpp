@@ -162,6 +162,12 @@ void SvaOps::perform_bind(const fuzz::Operation& operation) {
   Call call{.kind = CallKind::bind_device};
   call.device = device;
   call.mm = pick_process(operation, false);
+  // One that another device has as well: what is taken away there is taken from both.
+  const bool shares = (operation.choices >> 7 & 0x3) == 0x3;
+  if (fitting && shares && !case_.bonds.empty()) {
+    const u64 mm = case_.bonds[operation.domain % case_.bonds.size()].mm;
+    if (host_.processes().alive(mm)) call.mm = mm;
+  }
   // A process that dies just now must not be bound any more.
   if ((operation.choices & 0x6) == 0x6 && case_.dying != 0 && !host_.waiting().empty()) {
     call.mm = case_.dying;

@@ -172,6 +172,11 @@ void UserOps::user_writes(u64 parent, u64 domain, const fuzz::Operation& operati
   const u64 more = (how >> 60 & 3) == 0 ? 1 + (how >> 62 & 3) : 0;
   const UsersChange change{
       .root = root, .va = first * page_bytes, .pages = std::min(1 + more, users_pages - first)};
+  if ((how >> 50 & 3) == 0 && memory.take_out(root, 0)) {
+    const UsersChange all{.root = root, .pages = users_pages, .table = true};
+    if (keeps_rules) user_forgets(parent, domain, all, how >> 42);
+    return;
+  }
   for (u64 i = 0; i < change.pages; ++i) {
     const u64 va = change.va + i * page_bytes;
     if (std::ranges::find(users_->pages, va) == users_->pages.end()) users_->pages.push_back(va);
@@ -210,6 +215,18 @@ void UserOps::user_accesses(const fuzz::Operation& operation) {
   caller_.send(access);
 }
 
+std::optional<u64> UserOps::page_to_write(const fuzz::Operation& operation) const {
+  if (!any()) return std::nullopt;
+  std::vector<u64> pages;
+  for (const u64 root : users_->tables) {
+    const auto of_root =
+        users_->memory.pages_to_write(root, first_output, first_outputs * UserMemory::page_bytes);
+    pages.insert(pages.end(), of_root.begin(), of_root.end());
+  }
+  if (pages.empty()) return page_of(operation);
+  return pages[operation.page % pages.size()];
+}
+
 /// What their devices may meet is what is known of their tables.
 void UserOps::look_at_users() {
   if (machine_) return;  // that is looked at with all else
@@ -230,6 +247,21 @@ void UserOps::look_at_users() {
   }
 }
 
+/// Now and then of a device that goes and comes back, by which the user has no number for it.
+void UserOps::user_numbers(u64 parent, const fuzz::Operation& operation) {
+  const u32 device = device_of(operation);
+  Call call{.kind = CallKind::vdevice, .domain = parent, .device = device};
+  call.number = operation.pa_page % 4;
+  if (!may_call(call)) return;
+  make_call(call);
+  const bool goes = (operation.choices & 7) == 7 && !machine_ && claims(Claim::moves);
+  const bool can_go = monitor_.interface().domain_of(device) != 0 && host_.waiting().empty();
+  if (!goes || !can_go || !monitor_.findings().empty()) return;
+  host_.remove(device);
+  if (monitor_.findings().empty() && host_.waiting().empty()) host_.add(device);
+  if (monitor_.findings().empty() && may_call(call)) make_call(call);
+}
+
 void UserOps::perform_user(const fuzz::Operation& operation) {
   const spec::Capabilities& caps = monitor_.smmu().capabilities();
   const bool users = machine_ ? machine_->user_words() != nullptr
@@ -248,12 +280,7 @@ void UserOps::perform_user(const fuzz::Operation& operation) {
       user_events(parent, operation);
       if (monitor_.findings().empty()) user_faults(parent, operation);
       break;
-    case UserKind::number: {
-      Call call{.kind = CallKind::vdevice, .domain = parent, .device = device_of(operation)};
-      call.number = operation.pa_page % 4;
-      if (may_call(call)) make_call(call);
-      break;
-    }
+    case UserKind::number: user_numbers(parent, operation); break;
     default: user_writes(parent, domain, operation);
   }
   if (monitor_.findings().empty()) look_at_users();

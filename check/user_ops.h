@@ -36,20 +36,25 @@ class UserOps final : public CaseOps {
     if (!any() || users_->pages.empty()) return std::nullopt;
     return users_->pages[operation.page % users_->pages.size()];
   }
+  /// One that it has mapped to what a parent has mapped first, and may write; else any of those.
+  [[nodiscard]] std::optional<u64> page_to_write(const fuzz::Operation& operation) const;
 
  private:
   [[nodiscard]] bool has_room_for_user() const;
   u64 make_parent();
   void user_writes(u64 parent, u64 domain, const fuzz::Operation& operation);
-  /// What a user has changed: an entry of its PASID table, or pages from `va` on.
+  /// What a user has changed: an entry of its PASID table, or pages from `va` on; `table`: by
+  /// taking it out.
   struct UsersChange {
     std::optional<u64> entry = std::nullopt;
     u64 root = 0;
     u64 va = 0;
     u64 pages = 1;
+    bool table = false;
   };
   void user_forgets(u64 parent, u64 domain, const UsersChange& change, u64 how);
   void user_commands(u64 domain, const fuzz::Operation& operation);
+  void user_numbers(u64 parent, const fuzz::Operation& operation);
   void user_accesses(const fuzz::Operation& operation);
   void look_at_users();
   // user_ops_events.cpp: what they are told of

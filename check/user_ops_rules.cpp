@@ -21,15 +21,16 @@ void forget_pages(const UserWords& words, const std::vector<u64>& pages, bool al
 
 void UserOps::user_forgets(u64 parent, u64 domain, const UsersChange& change, u64 how) {
   constexpr std::size_t pages_max = 4;  // one by one; more go as all
+  constexpr u64 page_bytes = UserMemory::page_bytes;
   const spec::sva::Interface& interface = monitor_.interface();
   const UserWords& words = users_->memory.words();
   // An entry that changed takes with it all that was reached by it.
   std::vector<u64> pages = users_->pages;
   if (!change.entry) {
     pages.clear();
-    for (u64 i = 0; i < change.pages; ++i) pages.push_back(change.va + i * UserMemory::page_bytes);
+    for (u64 i = 0; i < change.pages; ++i) pages.push_back(change.va + i * page_bytes);
   }
-  const bool all = pages.size() > pages_max || (how & 1) != 0;
+  const bool all = (pages.size() > pages_max && !change.table) || (how & 1) != 0;
   std::vector<u64> numbers;
   for (u32 device = 0; device < interface.device_count(); ++device) {
     const u64 its = interface.domain_of(device);
@@ -46,6 +47,8 @@ void UserOps::user_forgets(u64 parent, u64 domain, const UsersChange& change, u6
     forget_pages(words, pages, all, commands);
   } else {
     const bool ranges = monitor_.smmu().capabilities().ril;
+    // Of a pointer by any of its addresses; it is no leaf.
+    if (change.table) commands.push_back(words.va(change.va + (how >> 7 & 15) * page_bytes));
     words.pages(users_->memory.asid_of(change.root), change.va, change.pages, ranges, how >> 1,
                 commands);
   }

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "base/bits.h"
-#include "host/page_descriptor.h"
 
 namespace iommucheck::oracle {
 
@@ -143,12 +142,12 @@ bool UserMemory::set_words_of_entry(u64 at, UserEntry content) {
   return true;
 }
 
-u64 UserMemory::slot_of(u64 root, u64 va, bool make) {
+u64 UserMemory::slot_of(u64 root, u64 va, bool make, unsigned of_level) {
   u64 table = root;
   for (unsigned level = page::last_level + 1 - words_.levels();; ++level) {
     const unsigned lg2 = 12 + 9 * (page::last_level - level);
     const u64 slot = table + 8 * ((va >> lg2) & 511);
-    if (level == page::last_level) return slot;
+    if (level == of_level) return slot;
     if (read(slot) == 0) {
       const u64 next = make ? new_pages(1) : 0;
       if (next == 0) return 0;
@@ -188,6 +187,33 @@ bool UserMemory::unmap(u64 root, u64 va) {
   pages_.erase({root, va});
   tell([&](u64 parent) { sink_.unmaps(parent, root, va); });
   return true;
+}
+
+std::optional<u64> UserMemory::take_out(u64 root, u64 va) {
+  const u64 first = align_down(va, 21);
+  const bool has = (va >> input_bits()) == 0 && slot_of(root, va, false) != 0;
+  const u64 slot = has ? slot_of(root, va, false, page::last_level - 1) : 0;
+  if (slot == 0) return std::nullopt;
+  sink_.before(first);
+  for (const auto& [place, mapped] : pages_) {
+    if (place.first == root && place.second - first < table_reach) sink_.before(place.second);
+  }
+  write(slot, 0);
+  sink_.barrier();
+  std::erase_if(pages_, [&](const auto& page) {
+    return page.first.first == root && page.first.second - first < table_reach;
+  });
+  tell([&](u64 parent) { sink_.takes_out(parent, root, first, table_reach); });
+  return first;
+}
+
+std::vector<u64> UserMemory::pages_to_write(u64 root, u64 ipa, u64 length) const {
+  std::vector<u64> found;
+  for (const auto& [place, page] : pages_) {
+    const bool writes = (page.prot & spec::sva::prot_write) != 0;
+    if (place.first == root && writes && page.ipa - ipa < length) found.push_back(place.second);
+  }
+  return found;
 }
 
 /// Tables have numbers from 1 in the order in which they were made.

@@ -6,8 +6,10 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <vector>
 
+#include "host/page_descriptor.h"
 #include "host/user_words.h"
 #include "spec/smmu/registers.h"
 #include "spec/sva/call.h"
@@ -34,6 +36,8 @@ class UserMemory {
     virtual void table_made(u64 parent, const spec::sva::UserTable& table) = 0;
     virtual void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) = 0;
     virtual void unmaps(u64 parent, u64 root, u64 va) = 0;
+    /// All of [va, va + bytes), with the table that has it.
+    virtual void takes_out(u64 parent, u64 root, u64 va, u64 bytes) = 0;
     virtual void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) = 0;
   };
 
@@ -69,6 +73,13 @@ class UserMemory {
   /// A page of 4 KiB; what was there is replaced.
   bool map(u64 root, u64 va, u64 ipa, u32 prot);
   bool unmap(u64 root, u64 va);
+  /// The table of the last level that has the address: nothing leads to it any more, it stays as it
+  /// is, and is not used again. The first address that it had.
+  std::optional<u64> take_out(u64 root, u64 va);
+  /// Bytes that such a table has.
+  static constexpr u64 table_reach = page_bytes * 512;
+  /// Those that it maps to [ipa, ipa + length), and lets be written.
+  [[nodiscard]] std::vector<u64> pages_to_write(u64 root, u64 ipa, u64 length) const;
   /// To a table: without V first, then with it. Empty: without V.
   bool set_entry(u64 first, u64 number, const spec::sva::UserEntry& content);
   /// What the user's own STE says: words 0 and 1, of so many CDs.
@@ -88,8 +99,8 @@ class UserMemory {
   void tell_table(u64 parent, u64 pa, u64 root);
   [[nodiscard]] u64 read(u64 ipa) const { return image_[(ipa - first_ipa) / 8]; }
   void write(u64 ipa, u64 value);
-  /// Of the last level; 0: there is none, and none was made.
-  u64 slot_of(u64 root, u64 va, bool make);
+  /// Of that level; 0: there is none, and none was made.
+  u64 slot_of(u64 root, u64 va, bool make, unsigned of_level = page::last_level);
   template <class Tell>
   void tell(Tell tell_one);
 

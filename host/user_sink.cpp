@@ -47,6 +47,10 @@ void MonitoredUsers::unmaps(u64 parent, u64 root, u64 va) {
   monitor_.user_unmaps(parent, root, va, UserMemory::page_bytes);
 }
 
+void MonitoredUsers::takes_out(u64 parent, u64 root, u64 va, u64 bytes) {
+  monitor_.user_takes_out(parent, root, va, bytes);
+}
+
 void MonitoredUsers::sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) {
   monitor_.user_sets_entry(parent, entry, content);
 }

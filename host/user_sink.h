@@ -22,6 +22,7 @@ class MonitoredUsers final : public UserMemory::Sink {
   void table_made(u64 parent, const spec::sva::UserTable& table) override;
   void maps(u64 parent, u64 root, u64 va, u64 ipa, u32 prot) override;
   void unmaps(u64 parent, u64 root, u64 va) override;
+  void takes_out(u64 parent, u64 root, u64 va, u64 bytes) override;
   void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) override;
 
  private:

@@ -325,6 +325,7 @@ void CallEvents::judge_result(const spec::sva::Verdict& verdict,
       finding.changed_nothing =
           observed.status != Status::ok && observed.status != Status::etimedout;
     }
+    if (verdict.unmarked && hardware_) explain_by_model(finding, *verdict.unmarked, call.grain);
     if (verdict.unmarked && !hardware_) explain_unmarked(finding, call.domain, *verdict.unmarked);
     find(std::move(finding));
   }

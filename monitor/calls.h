@@ -44,6 +44,7 @@ class CallEvents : public DeviceAccesses {
   template <class Visit>
   void for_each_tag_of(u64 domain, Visit visit);
   void explain_unmarked(Finding& finding, u64 domain, u64 iova);
+  void explain_by_model(Finding& finding, u64 iova, u64 grain) const;
 };
 
 }  // namespace iommucheck::oracle

@@ -3,6 +3,7 @@
 // a whole (Monitor::Point) and begun anew by one assignment.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "monitor/call_conversion.h"
@@ -36,6 +37,15 @@ struct CaseState {
     trace::StoreCause cause{};
   };
   std::vector<Mark> marks;  ///< that are not in memory yet
+
+  /// A write by which other hardware marked nothing, where its domain, or the parent of that, has
+  /// it; and by what, in the words of who models it.
+  struct UnmarkedWrite {
+    u64 iova = 0;
+    std::string why;
+  };
+  static constexpr std::size_t unmarked_max = 16;
+  std::vector<UnmarkedWrite> unmarked;  ///< the latest ones, the last one behind
 
   /// An access that waits for an answer. In `stag`: it is the name of a group of page requests
   /// (spec::sva::request_name).

@@ -89,6 +89,7 @@ bool belongs_to_story(const trace::Event& event) {
                std::is_same_v<Payload, trace::PageRequest> ||
                std::is_same_v<Payload, trace::UserRoute> ||
                std::is_same_v<Payload, trace::UserMap> ||
+               std::is_same_v<Payload, trace::UserTakesOut> ||
                std::is_same_v<Payload, trace::UserEntry> || std::is_same_v<Payload, trace::Fork> ||
                std::is_same_v<Payload, trace::Release> ||
                std::is_same_v<Payload, trace::Callback> || std::is_same_v<Payload, trace::Done> ||

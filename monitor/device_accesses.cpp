@@ -42,6 +42,21 @@ bool DeviceAccesses::waits_for_room(const spec::Access& access) {
   return false;
 }
 
+/// Memory would have the access through both stages marked, and something that is cached of them
+/// lets it pass as one that is marked already: `outcome` may become that one. IHI 0070 3.13.4.
+bool DeviceAccesses::passes_as_dirty(const spec::Access& access, spec::Outcome& outcome,
+                                     spec::Choices& choices) const {
+  if (outcome.kind != spec::OutcomeKind::translation || !outcome.dirty) return false;
+  std::optional<spec::Outcome> cached;
+  const bool whole = caches_.nested().outcomes(access, [&](const spec::Outcome& o) {
+    const bool same = o.kind == outcome.kind && o.pa == outcome.pa && o.atc == 0;
+    if (same && !o.dirty) cached = o;
+  });
+  if (!whole || !cached || choices.choose(spec::ChoiceSite::outcome, 2) == 0) return false;
+  outcome = *cached;
+  return true;
+}
+
 bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choices,
                                 std::optional<PageAsked> asked) {
   tick();
@@ -58,8 +73,9 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
   }
   spec::Outcome& outcome =
       outcomes[choices.choose(spec::ChoiceSite::outcome, static_cast<u32>(outcomes.size()))];
-  const bool nested = outcome.kind == spec::OutcomeKind::within;
-  if (nested) outcome = caches_.nested().newest(access);
+  const bool within = outcome.kind == spec::OutcomeKind::within;
+  if (within) outcome = caches_.nested().newest(access);
+  const bool walks = within && !passes_as_dirty(access, outcome, choices);
   using spec::OutcomeKind;
   const u32 device = interface_.device_of(access.sid);
   const bool of_tables = outcome.kind == OutcomeKind::fault && !outcome.stage2 &&
@@ -91,7 +107,7 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
     if (outcome.kind == OutcomeKind::translation) dma.pa = outcome.pa;
     emit(trace::device_agent(static_cast<u16>(interface_.device_of(access.sid))), dma);
   }
-  if (nested) mark_walk(access, outcome);
+  if (walks) mark_walk(access, outcome);
   mark_descriptor(access, outcome, choices);
   const auto recorded = smmu_.record(access, outcome);
   if (!recorded) return false;
@@ -153,6 +169,10 @@ bool DeviceAccesses::hardware_access(const spec::Access& access, spec::Choices& 
   if (one.kind == MayGet::Kind::address && access.type == spec::AccessType::write) {
     note_write(access, one.pa, true);
     if (one.mark != 0) hardware_marks(one.mark);
+    if (one.mark == 0 && !one.why.text.empty()) {
+      if (case_.unmarked.size() == Case::unmarked_max) case_.unmarked.erase(case_.unmarked.begin());
+      case_.unmarked.push_back({one.ipa.value_or(access.va), one.why.text});
+    }
   }
   if (one.kind != MayGet::Kind::waits) return hardware_reports(access, *asked, one);
   access_waits(access, *asked);

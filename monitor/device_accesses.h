@@ -25,6 +25,8 @@ class DeviceAccesses : public RegisterEvents {
  private:
   bool one_access(const spec::Access& access, spec::Choices& choices,
                   std::optional<PageAsked> asked = {});
+  bool passes_as_dirty(const spec::Access& access, spec::Outcome& outcome,
+                       spec::Choices& choices) const;
   bool waits_for_room(const spec::Access& access);
   bool hardware_access(const spec::Access& access, spec::Choices& choices, PageAsked group);
   [[nodiscard]] std::optional<bool> privilege_of(const spec::Access& access) const;

@@ -344,6 +344,9 @@ class TraceFeeder::Feeder {
     if (!map.ipa) return m_.user_unmaps(parent, map.root, map.va, map.length);
     m_.user_maps(parent, map.root, map.va, map.length, *map.ipa, prot_of(map.rights));
   }
+  void operator()(const trace::UserTakesOut& table) {
+    m_.user_takes_out(static_cast<u64>(table.parent), table.root, table.va, table.length);
+  }
   void operator()(const trace::UserEntry& entry) {
     m_.user_sets_entry(static_cast<u64>(entry.parent), entry.entry,
                        {.kind = static_cast<spec::sva::UserEntryKind>(entry.kind),

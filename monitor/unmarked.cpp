@@ -37,7 +37,8 @@ bool leaves_window(const Candidate& leaf, const spec::sva::Call& call) {
 
 }  // namespace
 
-/// visit(tag) of all that looks up the domain's tables, or has cached of them. One may come again.
+/// visit(tag) of all that looks up the domain's tables, also behind a user's, or has cached of
+/// them. One may come again.
 template <class Visit>
 void CallEvents::for_each_tag_of(u64 domain, Visit visit) {
   const auto at_place = [&](const Place& place) {
@@ -51,7 +52,9 @@ void CallEvents::for_each_tag_of(u64 domain, Visit visit) {
   };
   for (u32 device = 0; device < interface_.device_count(); ++device) {
     for (const u32 sid : streams_here(device)) {
-      if (interface_.domain_of(device) == domain) at_place({device, sid, {}});
+      const u64 its = interface_.domain_of(device);
+      const bool behind = its != 0 && interface_.parent_of(its) == domain;
+      if (its == domain || behind) at_place({device, sid, {}});
       interface_.for_each_substream(device, [&](u32 number) {
         const bool there = interface_.attached_at(device, number) == domain;
         if (there) at_place({device, sid, spec::sva::substream(number)});
@@ -91,6 +94,13 @@ void CallEvents::explain_unmarked(Finding& finding, u64 domain, u64 iova) {
   if (leaf) finding.causes.push_back(*std::move(leaf));
   finding.wrong += in_memory;
   finding.statement += in_memory;
+}
+
+/// Other hardware has said why a write marked nothing when it was made: the last of them counts.
+void CallEvents::explain_by_model(Finding& finding, u64 iova, u64 grain) const {
+  for (const Case::UnmarkedWrite& write : case_.unmarked) {
+    if (write.iova - iova < grain) finding.why = write.why;
+  }
 }
 
 }  // namespace iommucheck::oracle

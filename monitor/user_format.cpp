@@ -112,6 +112,7 @@ UserCommand Smmuv3UserFormat::command(const spec::sva::CommandWords& words) cons
     case Opcode::tlbi_nh_vaa: {
       const bool removes = is_of_users_pages(command);
       user.kind = removes ? UserCommand::Kind::translations : UserCommand::Kind::nothing_owed;
+      user.leaves_only = command.leaf.value;
       const auto range = spec::tlbi_range(command);
       user.first = range.first & ~page_mask;
       user.last = range.last | page_mask;

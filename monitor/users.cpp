@@ -59,6 +59,15 @@ void UsersJudge::user_unmaps(u64 parent, u64 root, u64 va, u64 bytes) {
   users_memory_is_told();
 }
 
+void UsersJudge::user_takes_out(u64 parent, u64 root, u64 va, u64 bytes) {
+  tick();
+  emit(trace::environment_agent,
+       trace::UserTakesOut{.parent = domain_id(parent), .root = root, .va = va, .length = bytes});
+  interface_.user_takes_out(parent, root, va, bytes);
+  if (hardware_) hardware_->look_at(va, bytes);
+  users_memory_is_told();
+}
+
 void UsersJudge::user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) {
   tick();
   trace::UserEntry event{.parent = domain_id(parent),

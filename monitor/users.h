@@ -16,6 +16,8 @@ class UsersJudge : public FetchAttributes {
   void user_table_made(u64 parent, const spec::sva::UserTable& table);
   void user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
   void user_unmaps(u64 parent, u64 root, u64 va, u64 bytes);
+  /// With the table that has all of it, which stays as it is.
+  void user_takes_out(u64 parent, u64 root, u64 va, u64 bytes);
   void user_sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content);
   /// An access through a user's own route against what is known of that. Nothing is known: right.
   /// user_probed: the same, told by the trace.

@@ -188,6 +188,8 @@ enum class AttachPasid : u16 { attach, detach, selected, count };
 /// `variant` of dirty. To read what is not tracked turns that on first; `arguments`: what no caller
 /// should give.
 enum class DirtyKind : u16 { clear, keep, on, off, arguments, count };
+/// The lowest three bits of its choices, and above: of the parent of a user's, where there is one.
+inline constexpr u16 dirty_of_user = 6;
 /// `variant` of user: what it does with its own table, entries of its PASID table, commands; a
 /// number for a device; an access of one. What it needs is made before.
 /// Events: a queue, what its devices meet, and what it says of that.

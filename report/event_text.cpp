@@ -84,6 +84,7 @@ std::string story_of(const trace::Event& event) {
   const trace::ProcessUnmap* unmap = nullptr;
   const trace::ProcessProtect* protect = nullptr;
   const trace::UserMap* of_user = nullptr;
+  const trace::UserTakesOut* takes_out = nullptr;
   const trace::UserEntry* entry = nullptr;
   const trace::PageRequest* asks = nullptr;
   const trace::Invalidate* invalidate = nullptr;
@@ -109,6 +110,11 @@ std::string story_of(const trace::Event& event) {
     if (!of_user->ipa) return fmt::format("the user of domain {} unmaps {}", parent, range);
     return fmt::format("the user of domain {} maps {} to IPA {:#x} {}", parent, range,
                        *of_user->ipa, trace::to_string(of_user->rights));
+  }
+  if (is(takes_out)) {
+    return fmt::format("the user of domain {} takes the table of {} out",
+                       static_cast<u32>(takes_out->parent),
+                       range_of(takes_out->va, takes_out->length));
   }
   if (is(asks)) {
     const bool at_pasid = asks->ssid && asks->ssid->valid;

@@ -83,7 +83,8 @@ enum iommucheck_event_kind {
   IOMMUCHECK_EVENT_USER_FETCH = 58,
   IOMMUCHECK_EVENT_USER_PROBE = 59,
   IOMMUCHECK_EVENT_DEVICE_ADD = 60,
-  IOMMUCHECK_EVENT_ENDPOINT_ATS = 61
+  IOMMUCHECK_EVENT_ENDPOINT_ATS = 61,
+  IOMMUCHECK_EVENT_USER_TAKES_OUT = 62
 };
 
 /* Calls of the interface. */
@@ -819,6 +820,15 @@ struct iommucheck_event_endpoint_ats {
   struct iommucheck_event head;
   uint64_t device; /* DeviceId */
   uint64_t on; /* bool */
+};
+
+/* UserTakesOut: a user unmaps by taking the table out of its own that has all of that, and leaves it as it is */
+struct iommucheck_event_user_takes_out {
+  struct iommucheck_event head;
+  uint64_t parent; /* DomainId */
+  uint64_t root; /* u64 */
+  uint64_t va; /* u64 */
+  uint64_t length; /* u64: bytes */
 };
 
 /* Arguments of domain_alloc: make a domain */

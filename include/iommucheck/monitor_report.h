@@ -794,6 +794,18 @@ IOMMUCHECK_REPORT int iommucheck_report_endpoint_ats(
   return iommucheck_monitor_report(monitor, &it.head);
 }
 
+IOMMUCHECK_REPORT int iommucheck_report_user_takes_out(
+    struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t parent,
+    uint64_t root, uint64_t va, uint64_t length) {
+  struct iommucheck_event_user_takes_out it;
+  iommucheck_report_head(&it.head, sizeof it, IOMMUCHECK_EVENT_USER_TAKES_OUT, agent, known);
+  it.parent = parent;
+  it.root = root;
+  it.va = va;
+  it.length = length;
+  return iommucheck_monitor_report(monitor, &it.head);
+}
+
 IOMMUCHECK_REPORT int iommucheck_report_call_domain_alloc(
     struct iommucheck_monitor* monitor, uint32_t agent, uint64_t known, uint64_t id,
     uint64_t kind, uint64_t iommu, uint64_t parent, uint64_t table, uint64_t input_bits) {

@@ -91,6 +91,9 @@ class Model final : public Subject {
     void unmaps(u64 parent, u64 root, u64 va) override {
       model_.interface_->user_unmaps(parent, root, va, UserMemory::page_bytes);
     }
+    void takes_out(u64 parent, u64 root, u64 va, u64 bytes) override {
+      model_.interface_->user_takes_out(parent, root, va, bytes);
+    }
     void sets_entry(u64 parent, u64 entry, const spec::sva::UserEntry& content) override {
       model_.interface_->user_sets_entry(parent, entry, content);
     }

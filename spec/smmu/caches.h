@@ -14,8 +14,8 @@
 //
 // Owners keep a part of the state each, and what must hold of it. Who stands on them calls only
 // those above it in the list; nothing calls back:
-//   Memory Commands FromReset ConfigCache Regimes TableGraph TlbItems Atcs ToldCds KnownStreams
-//   Controls LeafNotes   the state, on one Trail
+//   Memory Commands FromReset ConfigCache Regimes TableGraph TlbItems Atcs ToldCds ToldPointers
+//   KnownStreams Controls LeafNotes   the state, on one Trail
 //   Work Findings Changes   what is no part of it: bounds, broken rules, what changed
 //   Scopes        what commands remove under a tag
 //   Fetches       what a fetch of an STE or CD may read, and what streams translate by then
@@ -272,6 +272,7 @@ class Caches {
   Work work_{trail_, memory_};
   Findings findings_{work_};
   Controls controls_{trail_};
+  ToldPointers told_pointers_{trail_, controls_};
   Scopes scopes_{controls_, regimes_};
   LeafNotes leaves_{trail_};
   KnownStreams streams_{trail_};
@@ -288,11 +289,11 @@ class Caches {
   Accesses accesses_{caps_, memory_, regimes_, items_, fetches_, lookups_};
   AtsAccesses ats_accesses_{caps_, controls_, config_,  regimes_,
                             atcs_, fetches_,  lookups_, accesses_};
-  NestedAccesses nested_{caps_, controls_, memory_,  regimes_, items_,
-                         atcs_, told_cds_, fetches_, lookups_, accesses_};
-  const CachesView view_{caps_,    profile_, controls_, memory_,  commands_,
-                         regimes_, items_,   graph_,    config_,  streams_,
-                         atcs_,    scopes_,  fetches_,  lookups_, findings_};
+  NestedAccesses nested_{caps_,     controls_,      memory_,  regimes_, items_,   atcs_,
+                         told_cds_, told_pointers_, fetches_, lookups_, accesses_};
+  const CachesView view_{caps_,    profile_, controls_, memory_,       commands_, regimes_,
+                         items_,   graph_,   config_,   streams_,      atcs_,     scopes_,
+                         fetches_, lookups_, findings_, told_pointers_};
   Tables tables_{caps_, memory_, regimes_, items_, work_, graph_, leaves_, findings_};
   Makes makes_{view_, findings_, work_};
   Fills fills_{profile_, memory_, commands_, regimes_,  scopes_, atcs_,  work_,
@@ -306,8 +307,8 @@ class Caches {
                                regimes_,  graph_,    streams_,      spans_, changes_,
                                findings_, fetches_,  config_fills_, ats_,   formed_};
   Walkers walkers_{trail_, items_, regimes_, graph_, accesses_, lookups_, fills_, formed_};
-  ToldStage1 told_stage1_{caps_,    controls_, memory_,   fetches_, findings_,
-                          regimes_, items_,    told_cds_, fills_};
+  ToldStage1 told_stage1_{caps_,    controls_, memory_,   fetches_,       findings_,
+                          regimes_, items_,    told_cds_, told_pointers_, fills_};
 
   u64 broadcaster_ = 0;      // trailed; whose broadcasts are not complete, plus one; 0: none are
   u64 broadcast_group_ = 0;  // trailed; theirs

@@ -16,6 +16,7 @@ void Caches::drop_commands(u64 count) {
   from_reset_.revive(caps_, controls_.stream_table().two_level, controls_.enabled());
   configuration_.revive();
   told_cds_.revive(commands_);
+  told_pointers_.revive(commands_);
   fills_.revive();
   formed_.revive();
   atcs_.revive();
@@ -32,6 +33,7 @@ void Caches::set_vmw(unsigned bits) {
   }
   graph_.note_change();
   from_reset_.revive(caps_, controls_.stream_table().two_level, controls_.enabled());
+  told_pointers_.revive(commands_);
   fills_.revive();
   formed_.revive();
 }

@@ -45,6 +45,7 @@ void Caches::act(const InFlight& sent) {
     commands_.may_act(sent);
     from_reset_.remove(sent, caps_, controls_.stream_table().two_level, controls_.enabled());
     formed_.kill(sent);
+    told_pointers_.remove(sent);
     if (items_.count() != 0 && !stands_still()) fills_.kill(sent);
   } else if (is_cfgi(command.op)) {
     commands_.may_act(sent);
@@ -94,6 +95,7 @@ void Caches::complete(Group group) {
   configuration_.complete(group);
   formed_.complete(group);
   told_cds_.drop(group);
+  told_pointers_.drop(group);
   fills_.complete(group);
   ats_.leave_unknown(group, unknown_atcs);
   atcs_.drop(group);

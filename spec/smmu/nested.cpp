@@ -11,12 +11,18 @@
 
 namespace iommucheck::spec {
 
-namespace {
-
+/// But for a word that is cached, if there is one.
 struct NewestMemory {
   const Memory& memory;
-  std::optional<u64> read(Structure /*kind*/, u64 pa) { return memory.newest(pa).value; }
+  std::optional<u64> cached_at{};
+  u64 cached = 0;
+  std::optional<u64> read(Structure /*kind*/, u64 pa) {
+    return pa == cached_at ? cached : memory.newest(pa).value;
+  }
 };
+
+namespace {
+
 using Users = Intermediate<NewestMemory>;
 
 void add_distinct(std::vector<Outcome>& found, const Outcome& outcome) {
@@ -179,25 +185,40 @@ void NestedAccesses::through_both(const Access& access, const Fetches::SteOption
   add_distinct(found, open ? one_end(either_end(rule::L1CD_L2PTR)) : memory.failed(cd.error()));
 }
 
+/// The walk by those words, of which one is that of a pointer that was told: 1 + its index.
+void NestedAccesses::by_memory(const Through& by, const ContextDecision& context,
+                               NewestMemory words, u32 told, std::vector<Outcome>& found) const {
+  const Access& access = by.access;
+  const AccessKind kind = effective_access({access.type, access.privileged}, by.way.overrides);
+  // A leaf without the right may get its AF all the same, if stage 2 lets it be written.
+  for (const bool eager : {false, true}) {
+    Users memory(words, by.ste, caps_, true, kind);
+    if (eager) memory.set_af_of_refused();
+    Outcome met = translate_stage1(memory, context, by.way.overrides, access, kind, false);
+    met.told = told;
+    const bool faults = met.kind == OutcomeKind::fault;
+    faults ? add_distinct(found, met) : through_its_stage2(by, met, found);
+    if (!faults || met.rule != rule::S1_PERMISSION) break;
+  }
+}
+
 /// The walk by memory as it is, and what is told to be cached.
 void NestedAccesses::through_its_stage1(const Through& by, const ContextDecision& context,
                                         std::vector<Outcome>& found) const {
   const Access& access = by.access;
-  NewestMemory words{memory_};
   const AccessKind kind = effective_access({access.type, access.privileged}, by.way.overrides);
   const auto goes_on = [&](const Outcome& passed) {
     if (passed.kind == OutcomeKind::fault) return add_distinct(found, passed);
     through_its_stage2(by, passed, found);
   };
-  // A leaf without the right may get its AF all the same, if stage 2 lets it be written.
-  for (const bool eager : {false, true}) {
-    Users memory(words, by.ste, caps_, true, kind);
-    if (eager) memory.set_af_of_refused();
-    const Outcome met = translate_stage1(memory, context, by.way.overrides, access, kind, false);
-    goes_on(met);
-    if (met.kind != OutcomeKind::fault || met.rule != rule::S1_PERMISSION) break;
-  }
+  by_memory(by, context, {memory_}, 0, found);
   const Regime<u64>& regime = context.regime;
+  const auto behind = [&](u32 i) {
+    const ToldPointer& pointer = told_pointers_[i];
+    if (memory_.newest(pointer.place) == Content{pointer.value, false}) return;
+    by_memory(by, context, {memory_, pointer.place, pointer.value}, i + 1, found);
+  };
+  told_pointers_.for_each_at(tag_of(regime), Lookups::looked_up(regime, access.va), behind);
   std::vector<Candidate> cached;
   collect_told(tag_of(regime), Lookups::looked_up(regime, access.va), cached);
   for (const Candidate& c : cached) {
@@ -263,6 +284,7 @@ void NestedAccesses::through_its_stage2(const Through& by, const Outcome& passed
                                       shareability(outcome.value), fwb);
       if (passed.kind == OutcomeKind::translation) outcome.attr = passed.attr;
       outcome.dirty |= passed.dirty;
+      outcome.told = passed.told;
       if (outcome.item == 0 && passed.item != 0) {
         outcome.item = passed.item;
         outcome.origin = passed.origin;

@@ -12,17 +12,19 @@
 #include "spec/smmu/decisions.h"
 #include "spec/smmu/flag_updates.h"
 #include "spec/smmu/told_cds.h"
+#include "spec/smmu/told_pointers.h"
 
 namespace iommucheck::spec {
 
 struct ContextDecision;
+struct NewestMemory;
 
 class NestedAccesses {
  public:
   NestedAccesses(const Capabilities& caps, const Controls& controls, const Memory& memory,
                  const Regimes& regimes, const TlbItems& items, const Atcs& atcs,
-                 const ToldCds& told_cds, const Fetches& fetches, const Lookups& lookups,
-                 const Accesses& accesses)
+                 const ToldCds& told_cds, const ToldPointers& told_pointers, const Fetches& fetches,
+                 const Lookups& lookups, const Accesses& accesses)
       : caps_(caps),
         controls_(controls),
         memory_(memory),
@@ -30,6 +32,7 @@ class NestedAccesses {
         items_(items),
         atcs_(atcs),
         told_cds_(told_cds),
+        told_pointers_(told_pointers),
         fetches_(fetches),
         lookups_(lookups),
         accesses_(accesses) {}
@@ -78,6 +81,8 @@ class NestedAccesses {
   bool collect(const Access& access, bool by_ats, std::vector<Outcome>& found) const;
   void through_both(const Access& access, const Fetches::SteOption& its, bool by_ats,
                     std::vector<Outcome>& found) const;
+  void by_memory(const Through& by, const ContextDecision& context, NewestMemory words, u32 told,
+                 std::vector<Outcome>& found) const;
   void through_its_stage1(const Through& by, const ContextDecision& context,
                           std::vector<Outcome>& found) const;
   void through_its_stage2(const Through& by, const Outcome& passed,
@@ -91,6 +96,7 @@ class NestedAccesses {
   const TlbItems& items_;
   const Atcs& atcs_;
   const ToldCds& told_cds_;
+  const ToldPointers& told_pointers_;
   const Fetches& fetches_;
   const Lookups& lookups_;
   const Accesses& accesses_;

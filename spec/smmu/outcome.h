@@ -70,6 +70,7 @@ struct Outcome {
   u32 tag = 0;          ///< within: of stage 2
   // Where it comes from; not compared.
   u32 item = 0;    ///< 1 + the cached item it used last, 0: memory alone
+  u32 told = 0;    ///< 1 + the pointer of ToldPointers that it went on behind, 0: none
   u64 origin = 0;  ///< address of the last word read
   u64 value = 0;   ///< and what was read there
   u32 atc = 0;     ///< the ATC item that it used, 0: none

@@ -24,8 +24,13 @@ struct ReadMemory {
 /// Descriptors of a walk by intermediate addresses, and what those above the last one take away.
 template <class Memory>
 struct UsersWalk {
+  struct Word {
+    u64 place = 0;
+    u64 value = 0;
+  };
   Memory& memory;
-  u64 place = 0;  ///< of the last one; 0: stage 2 has refused it
+  std::vector<Word> words{};  ///< that stage 2 lets it read
+  u64 place = 0;              ///< of the last one; 0: stage 2 has refused it
   u64 value = 0;
   u8 hierarchical = 0;
   bool begun = false;
@@ -35,6 +40,7 @@ struct UsersWalk {
     const std::optional<u64> word = memory.read(Structure::descriptor, ipa);
     place = word ? memory.physical(ipa) : 0;
     value = word.value_or(0);
+    if (word) words.push_back({place, value});
     return word;
   }
 };
@@ -102,9 +108,23 @@ bool ToldStage1::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, 
   };
   const auto walked = walk_stage1(walk, regime, va, {AccessType::read, true}, cacheable);
   last = walk.place;
+  const Space space = regimes_.space(number, half);
+  ToldPointer pointer{.tag = tag_of(regime),
+                      .tag_number = tag,
+                      .space = space,
+                      .level = static_cast<u32>(first_table(regime, half).level),
+                      .since = findings_.now(),
+                      .apart = regime.aset ? 1U : 0U};
+  for (const auto& word : walk.words) {
+    if (!Geometry::is_table(word.value, pointer.level)) break;
+    pointer.va = align_down(Lookups::looked_up(regime, va), space.geometry.shift(pointer.level));
+    pointer.place = word.place;
+    pointer.value = word.value;
+    told_pointers_.add(pointer);
+    ++pointer.level;
+  }
   const auto* translation = std::get_if<Translation<u64>>(&walked);
   if (translation == nullptr) return false;
-  const Space space = regimes_.space(number, half);
   const unsigned level = translation->leaf.level;
   fills_.insert({.tag = tag,
                  .space = space,

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What somebody tells that SMMUs have cached of a user's stage 1: CDs (ToldCds), and entries, which
-// are items of stage 1 like others. What accesses meet of both, says NestedAccesses.
+// What somebody tells that SMMUs have cached of a user's stage 1: CDs (ToldCds), table descriptors
+// (ToldPointers), and entries, which are items of stage 1 like others. What accesses meet of them,
+// says NestedAccesses.
 #pragma once
 
 #include <vector>
 
 #include "spec/smmu/fills.h"
 #include "spec/smmu/told_cds.h"
+#include "spec/smmu/told_pointers.h"
 
 namespace iommucheck::spec {
 
@@ -14,7 +16,7 @@ class ToldStage1 {
  public:
   ToldStage1(const Capabilities& caps, const Controls& controls, const Memory& memory,
              const Fetches& fetches, const Findings& findings, Regimes& regimes, TlbItems& items,
-             ToldCds& told_cds, Fills& fills)
+             ToldCds& told_cds, ToldPointers& told_pointers, Fills& fills)
       : caps_(caps),
         controls_(controls),
         memory_(memory),
@@ -23,6 +25,7 @@ class ToldStage1 {
         regimes_(regimes),
         items_(items),
         told_cds_(told_cds),
+        told_pointers_(told_pointers),
         fills_(fills) {}
 
   /// See Caches::fill_nested().
@@ -43,6 +46,7 @@ class ToldStage1 {
   Regimes& regimes_;
   TlbItems& items_;
   ToldCds& told_cds_;
+  ToldPointers& told_pointers_;
   Fills& fills_;
 };
 

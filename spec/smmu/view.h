@@ -10,6 +10,7 @@
 #include "spec/smmu/lookups.h"
 #include "spec/smmu/scopes.h"
 #include "spec/smmu/table_graph.h"
+#include "spec/smmu/told_pointers.h"
 
 namespace iommucheck::spec {
 
@@ -29,6 +30,7 @@ struct CachesView {
   const Fetches& fetches;
   const Lookups& lookups;
   const Findings& findings;
+  const ToldPointers& told_pointers;
 };
 
 /// Is the page a table that hardware may still walk (memory, or a cached pointer of any tag)?

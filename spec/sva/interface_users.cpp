@@ -18,6 +18,10 @@ bool InterfaceUsers::user_unmaps(u64 parent, u64 root, u64 va, u64 bytes) {
   return sva::user_unmaps(state(), parent, root, va, bytes);
 }
 
+bool InterfaceUsers::user_takes_out(u64 parent, u64 root, u64 va, u64 bytes) {
+  return sva::user_takes_out(state(), parent, root, va, bytes);
+}
+
 bool InterfaceUsers::user_sets_entry(u64 parent, u64 entry, const UserEntry& content) {
   return sva::user_sets_entry(state(), parent, entry, content);
 }

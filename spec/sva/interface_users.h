@@ -39,6 +39,7 @@ class InterfaceUsers : protected InterfacePart {
   bool user_table_made(u64 parent, const UserTable& table);
   bool user_maps(u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
   bool user_unmaps(u64 parent, u64 root, u64 va, u64 bytes);
+  bool user_takes_out(u64 parent, u64 root, u64 va, u64 bytes);
   bool user_sets_entry(u64 parent, u64 entry, const UserEntry& content);
   [[nodiscard]] bool is_stage2(u64 handle) const { return state().find_stage2(handle) != 0; }
   /// A stage 2 domain over which there is a user's.

@@ -152,6 +152,20 @@ bool user_unmaps(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes) {
   return true;
 }
 
+/// Of several tables that were taken out the hull is kept.
+bool user_takes_out(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes) {
+  if (!user_unmaps(s, parent, root, va, bytes)) return false;
+  const u32 table = find_table(s, s.find_stage2(parent), root);
+  if (!is_watched(s, s.spaces[table].domain)) return true;
+  Space& its = s.spaces.edit(s.trail, table);
+  const bool another = its.taken_out != 0;
+  const u64 last = va + (bytes - 1);
+  its.taken_first = another ? std::min(its.taken_first, va) : va;
+  its.taken_last = another ? std::max(its.taken_last, last) : last;
+  its.taken_out = s.changes;
+  return true;
+}
+
 bool user_maps(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot) {
   if (!user_unmaps(s, parent, root, va, bytes)) return false;
   const u32 table = find_table(s, s.find_stage2(parent), root);

@@ -39,6 +39,9 @@ bool user_table_made(InterfaceState& s, u64 parent, const UserTable& table);
 /// False, and nothing done: no such table, a bad range.
 bool user_maps(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes, u64 ipa, u32 prot);
 bool user_unmaps(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes);
+/// The same by taking the table out that has all of it, to which pointers may be cached until a
+/// command covers one of its addresses, and not leaves alone.
+bool user_takes_out(InterfaceState& s, u64 parent, u64 root, u64 va, u64 bytes);
 /// An entry of a PASID table, at `entry`, an IPA: it may be cached from now on until a command
 /// covers it. False: no such parent, or no such table.
 bool user_sets_entry(InterfaceState& s, u64 parent, u64 entry, UserEntry content);

@@ -170,6 +170,16 @@ void begin_cache_invalidate(const InterfaceState& s, const Call& call, Pending& 
 
 namespace {
 
+/// A pointer is dropped by any address behind it. Of several, whose hull is known, by all of them.
+bool drops_pointers(const Space& table, const UserCommand& command, u64 changes) {
+  constexpr u64 one_table = (u64{1} << 21) - 1;  // pages of 4 KiB
+  if (command.leaves_only || table.taken_out == 0 || table.taken_out > changes) return false;
+  if (table.taken_last - table.taken_first > one_table) {
+    return command.first <= table.taken_first && command.last >= table.taken_last;
+  }
+  return command.first <= table.taken_last && command.last >= table.taken_first;
+}
+
 /// Nothing older than `changes` is cached of what the command covers. Translations of all domains
 /// of the user: they share its tag.
 void drop_covered(InterfaceState& s, u32 parent, const UserCommand& command, u64 changes) {
@@ -178,6 +188,9 @@ void drop_covered(InterfaceState& s, u32 parent, const UserCommand& command, u64
       if (command.asid && *command.asid != s.spaces[table].structure[1]) return;
       if (command.table && *command.table != s.spaces[table].structure[0]) return;
       drop_older_than(s, table, command.first, command.last, changes);
+      if (drops_pointers(s.spaces[table], command, changes)) {
+        s.spaces.edit(s.trail, table).taken_out = 0;
+      }
     });
     return;
   }

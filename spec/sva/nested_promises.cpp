@@ -85,6 +85,10 @@ void table_promises(const InterfaceState& s, u32 parent, u32 table, u64 iova, Fa
   if (!is_there(s, parent, its.added_first, its.added_last, its.table)) {
     return out.add({.state = State::within});
   }
+  if (its.taken_out != 0 && iova >= its.taken_first && iova <= its.taken_last) {
+    return out.add({.state = State::within});
+  }
+  if (its.taken_out != 0 && iova < its.taken_first) out.ends_at(its.taken_first - 1);
   Alternatives inner;
   space_promises(s, table, iova, faults, false, inner);
   out.gave_up |= inner.gave_up;

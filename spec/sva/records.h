@@ -63,6 +63,11 @@ struct Space {
   u32 asked = 0;      ///< tracked, and a device that may ask for translations was on it
   u32 used = 0;       ///< stage 2: a device was on a route of its user's, which may be cached
   u32 iommu = 0;      ///< 1 above the number of that which it is for; 0: nobody has said it yet
+  /// A user's table: a table below it that was taken out, of which a pointer may be cached still,
+  /// when it was (0: none is), and of which addresses.
+  u64 taken_out = 0;
+  u64 taken_first = 0;
+  u64 taken_last = 0;
   /// nested: the user's own route; of its table: where it begins, and its ASID or number; of a
   /// parent: whether its user's numbers are mixed up.
   std::array<u64, 2> structure{};

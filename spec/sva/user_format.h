@@ -50,6 +50,7 @@ struct UserCommand {
   u64 last = ~u64{0};
   std::optional<u64> asid{};
   std::optional<u64> table{};  ///< by its root, an IPA
+  bool leaves_only = false;    ///< pointers to tables may stay cached
   std::optional<u32> pasid{};
   std::optional<u64> stream{};  ///< by which number it names a device
   /// Where PASIDs are the host's: the device is the user's at `pasid`, or without one.

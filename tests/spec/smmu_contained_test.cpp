@@ -481,6 +481,48 @@ TEST(KnownUser, StaleEntriesEndByTheirCommands) {
   }
 }
 
+/// A table that is taken out is walked behind what is cached of the pointer to it, until a command
+/// that is not of leaves alone covers one of its addresses. IHI 0070 4.4.1.
+TEST(KnownUser, AWalkGoesOnBehindAPointerUntilItsCommand) {
+  constexpr u64 beside = va + 0x5000, beyond = va + 0x200000;
+  const auto of_all = [](Command command) {  // of_stage1() is of leaves
+    command.leaf = false;
+    return command;
+  };
+  struct Case {
+    Command command;
+    bool removes;
+  };
+  const Case cases[] = {{of_all(of_stage1(Opcode::tlbi_nh_va)), true},
+                        {of_all(of_stage1(Opcode::tlbi_nh_va, asid, beside)), true},
+                        {of_all(of_stage1(Opcode::tlbi_nh_vaa, asid, beside)), true},
+                        {of_stage1(Opcode::tlbi_nh_asid), true},
+                        {nh_all, true},
+                        {of_stage1(Opcode::tlbi_nh_va), false},
+                        {of_stage1(Opcode::tlbi_nh_vaa, asid, beside), false},
+                        {of_all(of_stage1(Opcode::tlbi_nh_va, asid + 1)), false},
+                        {of_all(of_stage1(Opcode::tlbi_nh_va, asid, beyond)), false},
+                        {of_vmid(Opcode::tlbi_nh_all, vmid + 1), false},
+                        {s2_ipa(), false}};
+  for (const Case& one : cases) {
+    NestedMachine m;
+    EXPECT_TRUE(m.caches.fill_nested(1, 0, false, va));
+    m.store(user + 0x2000, 0);
+    m.send({of_stage1(Opcode::tlbi_nh_va), cmd_sync()});
+    EXPECT_EQ(m.users(access), "0 F_TRANSLATION");
+    m.caches.nested().outcomes(access, [&](const Outcome& o) {
+      if (o.kind != OutcomeKind::translation) return;
+      const std::string why = cause_text(cause_of(m.caches.view(), o, Misses::told));
+      EXPECT_THAT(why, testing::HasSubstr("read through a cached table descriptor for 0x0"));
+      EXPECT_THAT(why, testing::HasSubstr("leaves only; the entry is a table pointer"));
+    });
+    m.send({one.command, cmd_sync()});
+    EXPECT_EQ(m.users(access), one.removes ? "F_TRANSLATION" : "0 F_TRANSLATION")
+        << describe(one.command);
+    EXPECT_EQ(m.caches.consistent(), "");
+  }
+}
+
 TEST(KnownUser, OneOfAnotherAsidIsNotMet) {
   NestedMachine m;
   EXPECT_TRUE(m.caches.fill_nested(1, 0, false, va));

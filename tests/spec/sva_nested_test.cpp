@@ -41,7 +41,8 @@ class Format final : public UserFormat {
   }
   [[nodiscard]] UserCommand command(const CommandWords& words) const override {
     UserCommand command;
-    if (words.low == va_code) {
+    if (words.low == va_code || words.low == leaves_code) {
+      command.leaves_only = words.low == leaves_code;
       command.kind = UserCommand::Kind::translations;
       command.first = words.high;
       command.last = words.high + (page - 1);
@@ -58,6 +59,7 @@ class Format final : public UserFormat {
   static constexpr u64 va_code = 1;
   static constexpr u64 entry_code = 2;
   static constexpr u64 idle_code = 3;
+  static constexpr u64 leaves_code = 4;
   static constexpr u64 bypassing = 0x77;
 };
 
@@ -175,6 +177,37 @@ TEST_F(SvaNested, what_the_user_takes_away_stays_until_its_command) {
   EXPECT_FALSE(right(invalidate, Status::eio, 2));
   EXPECT_FALSE(right(invalidate, Status::ok, 3));
   state.apply(invalidate, {.status = Status::eio, .value = 1});
+  EXPECT_EQ(met(0x1000), "fault");
+}
+
+/// What is cached of the way to a table that was taken out leads to what it said then, and to what
+/// the user may make of it: nothing is known there until a command that is not of leaves alone.
+TEST_F(SvaNested, a_table_that_is_taken_out_stays_until_a_command_for_more_than_leaves) {
+  attach_user();
+  const auto give = [&](u64 code, u64 address) {
+    const std::vector<CommandWords> commands = {{code, address}};
+    Call invalidate = on(CallKind::cache_invalidate, n);
+    invalidate.commands = commands;
+    ok(invalidate, 1);
+  };
+  constexpr u64 reach = u64{1} << 21;
+  state.user_takes_out(s2, root, 0, reach);
+  EXPECT_EQ(met(0x1000), "within");
+  EXPECT_EQ(met(reach), "fault");
+  give(Format::leaves_code, 0x1000);
+  give(Format::va_code, reach);
+  EXPECT_EQ(met(0x1000), "within");
+  give(Format::va_code, 0x1000);
+  EXPECT_EQ(met(0x1000), "fault");
+  EXPECT_EQ(met(0x2000), "fault | outer fault") << "its leaf may still be cached";
+  state.user_maps(s2, root, 0x1000, page, 0x11000, rw);
+  EXPECT_EQ(met(0x1000), "P1");
+}
+
+/// Of a table that nobody may have cached nothing is left.
+TEST_F(SvaNested, a_table_that_is_taken_out_before_a_device_comes_is_gone) {
+  state.user_takes_out(s2, root, 0, u64{1} << 21);
+  attach_user();
   EXPECT_EQ(met(0x1000), "fault");
 }
 
