@@ -226,6 +226,7 @@ LockstepOptions Campaign::fresh_options(Segments* segments) {
   options.identity_window = options_.identity_window;
   options.steps_max = options_.steps_max;
   options.on_step = settings_.on_step;
+  options.on_gone = settings_.on_gone;
   options.step_context = settings_.context;
   return options;
 }
@@ -639,7 +640,9 @@ Violation Campaign::record(const Sequence& small, const Finding& first) {
   const bool shown = trace_shows(record.trace, rule, settings_.backend);
   if (violation.story.known && !shown) {
     violation.remarks.emplace_back(
-        "the trace alone does not show it: what was seen of the driver is not among its events");
+        "the trace alone does not show it: of the driver more was seen than its events say (what "
+        "it "
+        "read of its own memory, what it left), so that `replay` needs --driver");
   }
   violation.calls = record.calls;
   auto path = write_finding(

@@ -95,6 +95,7 @@ class Campaign {
     const NamedBackend* backend = nullptr;       ///< likewise
     void (*on_operation)(void*, u32) = nullptr;  ///< see Lockstep
     void (*on_step)(void*) = nullptr;            ///< see LockstepOptions
+    void (*on_gone)(void*) = nullptr;            ///< the same
     void* context = nullptr;                     ///< of both
   };
 

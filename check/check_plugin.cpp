@@ -11,6 +11,7 @@
 #include <array>
 #include <bit>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -45,6 +46,7 @@ enum Slot : std::size_t {
   slot_next,      // sequence to begin with
   slot_phase,     // of the campaign, when the sequence running began
   slot_ends,      // of that sequence: bit 0 whole_space, bit 1 teardown
+  slot_gone,      // the platform of that sequence does not answer any more
   slot_deaths,    // of one sequence, while its finding was made smaller or recorded
   slot_findings,  // so far
   slot_booted,    // the driver came up once
@@ -124,6 +126,7 @@ class Worker final : public Campaign::Owner {
       report_.counter(slot_next) = number;
     }
     report_.counter(slot_phase) = static_cast<u64>(phase);
+    report_.counter(slot_gone) = 0;
     report_.counter(slot_ends) =
         (sequence.ends.whole_space ? 1U : 0U) | (sequence.ends.teardown ? 2U : 0U);
     report_.begin_sequence(number, words_of_operations(sequence.operations));
@@ -185,6 +188,9 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
     static_cast<SharedReport*>(context)->begin_operation(index);
   };
   settings.on_step = sign_of_life;
+  settings.on_gone = [](void* context) {
+    static_cast<SharedReport*>(context)->counter(slot_gone) = 1;
+  };
   settings.context = &report;
   Worker owner(report);
   Campaign campaign(loaded->driver(), loaded->segments.get(), std::move(settings), owner);
@@ -276,6 +282,7 @@ class Supervisor {
   std::vector<u64> replaced_;  // keys of these findings, which the worker takes for told
   std::array<u64, CheckOptions::known_max> excused_{};  // beside those that the worker counts
   std::vector<Violation> findings_;
+  std::map<u64, u64> aside_;       // ends behind a finding, by kind: how often
   std::vector<Violation> before_;  // what the driver did until the death that is being told
   std::vector<GaveUp> gave_up_;
   std::optional<Error> error_;
@@ -426,7 +433,8 @@ void Supervisor::take_found_before(const Recording& recording, const Violation& 
   const auto trace = trace::read_trace(recording.path);
   if (!trace) return;
   for (Violation& one : replay_trace(*trace).findings) {
-    if (one.rule == death.rule) continue;
+    // What shutdown was about to give back is no leak.
+    if (one.rule == death.rule || one.rule == rule::LEAK_NOTHING) continue;
     one.sequence = death.sequence;
     one.machine = death.machine;
     one.calls = death.calls;
@@ -624,6 +632,8 @@ void Supervisor::see_again(Violation& violation) {
 }
 
 constexpr u64 deaths_max = 1000, hangs_max = 5;
+/// So often what came before such an end is looked for, which may be another thing each time.
+constexpr u64 aside_max = 3;
 
 /// A process that ended, and not by the driver: what was running then is nobody's finding.
 std::string Supervisor::not_the_driver(const Outcome& outcome) const {
@@ -705,10 +715,20 @@ bool Supervisor::died(const Outcome& outcome) {
     // While a finding was made smaller: it is found once more, and its sequence counted then.
     if (phase == Campaign::Phase::running) leave_without_verdict(sequence, running.number);
   } else {
-    ++broken(report_, rule);
-    if (!is_told(finding)) {
-      const Violation death = violation_of_death(outcome, std::move(finding), std::move(sequence));
-      tell(death);
+    // One that has broken a rule ends its case when its call returns. If it does not for long its
+    // platform is gone, and what it makes of that is not its own.
+    const bool aside = !hang && report_.counter(slot_gone) != 0;
+    if (!aside) ++broken(report_, rule);
+    const u64 key = key_of(finding);
+    const bool known = aside ? ++aside_[key] > aside_max : is_told(finding);
+    if (!known) {
+      Violation death = violation_of_death(outcome, std::move(finding), std::move(sequence));
+      if (aside && before_.empty()) {
+        death.remarks.emplace_back(
+            "its platform had not answered for some time: it had broken a rule, or had asked for "
+            "more than a call may, and what that was the trace does not say");
+      }
+      if (!aside || before_.empty()) tell(death);
       for (Violation& one : std::exchange(before_, {})) {
         one.trace_path = death.trace_path;
         one.again = death.again;

@@ -163,6 +163,7 @@ Lockstep::Lockstep(const iommucheck_driver& driver, const LockstepOptions& optio
   host_.inside_fault_handlers(
       [this](const spec::sva::FaultRecord& fault) { faults_.answer_inside(fault); });
   host_.on_step(options.on_step, options.step_context);
+  host_.on_gone(options.on_gone);
   host_.set_steps_max(options.steps_max);
 }
 

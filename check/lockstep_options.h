@@ -39,6 +39,7 @@ struct LockstepOptions {
   /// Signs of life, also of a boot and of calls that take long since much is judged: called before
   /// each operation, and with each thing that the driver asks of its platform. May be null.
   void (*on_step)(void*) = nullptr;
+  void (*on_gone)(void*) = nullptr;  ///< DriverHost::on_gone(), with the same context
   void* step_context = nullptr;
 };
 

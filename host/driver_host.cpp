@@ -58,12 +58,15 @@ bool DriverHost::takes_steps(u64 words) {
   if (so_far_.steps <= steps_max_) {
     if (!monitor_.findings().empty() && ++so_far_.steps_since_found > steps_after_finding) {
       so_far_.steps = steps_max_ + 1;
+      if (gone_hook_ != nullptr) gone_hook_(step_context_);
       return true;
     }
     if (step_hook_ != nullptr) step_hook_(step_context_);
     return false;
   }
-  if (before <= steps_max_) monitor_.hangs();
+  if (before > steps_max_) return true;
+  monitor_.hangs();
+  if (gone_hook_ != nullptr) gone_hook_(step_context_);
   return true;
 }
 

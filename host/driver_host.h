@@ -72,6 +72,9 @@ class DriverHost {
     step_hook_ = hook;
     step_context_ = context;
   }
+  /// Called with the same context when the platform begins to answer as a device does that is gone:
+  /// what a driver does from there on is no fault of its own. Before boot().
+  void on_gone(void (*hook)(void*)) { gone_hook_ = hook; }
   /// From then on what a call asks has no effect, and it counts as one that does not return.
   void set_steps_max(u64 steps) { steps_max_ = steps; }
   /// Before the driver comes, somebody else had the SMMU, and left it on (former_owner.h).
@@ -314,6 +317,7 @@ class DriverHost {
   std::vector<std::unique_ptr<Fiber>> stacks_;    // for the next ones
   Thread* running_ = nullptr;
   void (*step_hook_)(void*) = nullptr;
+  void (*gone_hook_)(void*) = nullptr;
   void* step_context_ = nullptr;
   u64 steps_max_ = steps_max_default;
   bool abandoned_ = false;

@@ -27,13 +27,23 @@ const char* text_of(Dwarf_Die& die, unsigned attribute) {
 
 std::string function_of(Dwarf_Die& die) {
   const char* linkage = text_of(die, DW_AT_linkage_name);
-  return demangled(linkage != nullptr ? linkage : text_of(die, DW_AT_name));
+  // Of Rust's names only those of before 2025 are C++'s as well.
+  const bool readable = linkage != nullptr && !std::string_view(linkage).starts_with("_R");
+  return demangled(readable ? linkage : text_of(die, DW_AT_name));
 }
 
 u64 number_of(Dwarf_Die& die, unsigned attribute) {
   Dwarf_Attribute storage;
   Dwarf_Word value = 0;
   return dwarf_formudata(dwarf_attr(&die, attribute, &storage), &value) == 0 ? value : 0;
+}
+
+/// Of what was inlined its origin says it.
+u64 declared_at(Dwarf_Die& die) {
+  Dwarf_Attribute storage;
+  Dwarf_Word value = 0;
+  Dwarf_Attribute* attribute = dwarf_attr_integrate(&die, DW_AT_decl_line, &storage);
+  return dwarf_formudata(attribute, &value) == 0 ? value : 0;
 }
 
 /// In what functions may stand though it has no addresses of its own: dwarf_getscopes() passes over
@@ -141,6 +151,7 @@ std::vector<DebugInfo::Frame> DebugInfo::frames_at(u64 address) const {
   find_functions(*unit, at, chain);
   for (auto its = chain.rbegin(); its != chain.rend(); ++its) {
     frames.back().function = function_of(*its);
+    frames.back().declared = declared_at(*its);
     if (dwarf_tag(&*its) == DW_TAG_inlined_subroutine) add_caller(*unit, *its, frames);
   }
   // Where there are line tables alone, a function that nothing was inlined into has but a symbol.

@@ -36,6 +36,7 @@ class DebugInfo {
     std::string function{};  ///< demangled; empty: not known
     std::string file{};      ///< as the compiler was given it; empty: not known
     u64 line = 0;            ///< 0: not known
+    u64 declared = 0;        ///< line of the function's declaration, 0: not known
   };
   /// The innermost function first, then those that it was inlined into; none without line tables.
   [[nodiscard]] std::vector<Frame> frames_at(u64 address) const;

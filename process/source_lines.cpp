@@ -25,17 +25,25 @@ std::string symbol_text(const DebugInfo& info, u64 address) {
 
 }  // namespace
 
+/// As far into it as a longer function seldom begins.
+bool is_helper(const DebugInfo::Frame& frame) {
+  constexpr u64 lines_max = 4;
+  return frame.declared == 0 || frame.line - frame.declared <= lines_max;
+}
+
 SourceLine source_of(const DebugInfo& info, u64 address) {
   const std::vector<DebugInfo::Frame> frames = info.frames_at(address);
   if (frames.empty()) return {.text = symbol_text(info, address)};
   SourceLine all;
+  bool found = false;
   for (std::size_t i = 0; i < std::min(frames.size(), frames_max); ++i) {
     const DebugInfo::Frame& frame = frames[i];
     if (frame.function.empty()) break;
     all.text += fmt::format("{}{}", i == 0 ? "" : ", in ", frame.function);
     if (frame.line == 0 || frame.file.empty()) continue;
     all.text += fmt::format(" at {}:{}", name_of(frame.file), frame.line);
-    all.place = {frame.file, frame.line};
+    if (!found) all.place = {frame.file, frame.line};
+    found |= !is_helper(frame);
   }
   return all;
 }

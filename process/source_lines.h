@@ -18,8 +18,8 @@ std::string source_line_in(const std::string& path, u64 address);
 /// or cannot be read. Static functions have symbols, too.
 std::string symbol_in(const std::string& path, u64 address);
 
-/// The same with the file as the compiler was given it: of the outermost of these functions, which
-/// is where the driver does what a helper of its does for it.
+/// The same with the file as the compiler was given it: of the first of these functions that is no
+/// helper (some lines long at most, as what wraps a store is), or else of the outermost.
 struct SourcePlace {
   std::string file{};  ///< empty: not known
   u64 line = 0;

@@ -387,7 +387,12 @@ void FormedRegimes::check_tag(u32 id) {
                " stands for two stage 2 configurations that differ: " + "the STE at " +
                findings_.name(a.place) + " (stream " + hex(a.sid) + ") and the STE at " +
                findings_.name(b.place) + " (stream " + hex(b.sid) + ")";
-        if (a.place == b.place) text += "; they are mixtures of old and new words of one STE";
+        if (a.place == b.place) {
+          text += "; they are mixtures of old and new words of one STE";
+        } else if (a.units > 1 || b.units > 1) {
+          text += "; that of stream " + hex(a.units > 1 ? a.sid : b.sid) +
+                  " may be a mixture of old and new words";
+        }
         continue;
       }
       text = "ASID " + hex(tag.tag.asid) + " (VMID " + hex(tag.tag.vmid) +

@@ -136,6 +136,16 @@ TEST_F(PluginTraces, WhatIsBrokenBeforeADeathIsToldToo) {
   EXPECT_EQ(result->findings[1].trace_path, result->findings[0].trace_path);
 }
 
+/// Behind a breach its platform is gone at some time: what it makes of that is not its own.
+TEST_F(PluginTraces, WhatItMakesOfAPlatformThatIsGoneIsNotTold) {
+  CheckOptions options = options_of("breaks_and_asserts");
+  options.findings_max = 3;
+  const auto result = run_check(options);
+  ASSERT_TRUE(result.has_value()) << result.error().message;
+  ASSERT_EQ(result->findings.size(), 1U);
+  EXPECT_EQ(result->findings[0].rule, rule::REGISTER_GUARDED);
+}
+
 /// A trace has small numbers in the place of handles: 0, which is none, is 0 there too.
 TEST_F(PluginTraces, HandleZeroIsFoundInIts) {
   const auto result = run_check(options_of("handle_zero"));

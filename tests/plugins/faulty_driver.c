@@ -210,6 +210,12 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
 #elif defined(FAULT_breaks_and_dies) /* STRTAB_BASE_CFG while SMMUEN = 1 */
   p->mmio_write32(p->ctx, 0x88, 0, 1);
   __builtin_trap();
+#elif defined( \
+    FAULT_breaks_and_asserts) /* the same, and it cannot go on with an SMMU that is gone */
+  p->mmio_write32(p->ctx, 0x88, 0, 1);
+  for (long i = 0; i < 1000000; ++i) {
+    if (p->mmio_read32(p->ctx, CR0ACK) == ~0u) __builtin_trap();
+  }
 #elif defined(FAULT_exit_pasid)
   p->mm_exit(p->ctx, 0, 1u << 20, 0);
 #elif defined(FAULT_fault_pasid)
