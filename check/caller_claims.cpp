@@ -23,6 +23,11 @@ bool unmaps(CallKind kind) {
          kind == CallKind::sva_unmap_fast || kind == CallKind::task_unmap;
 }
 
+/// Of a map in one piece; others are no matter of it.
+bool is_one_to_one(const Call& call) {
+  return !maps(call.kind) || (call.segments.empty() && call.iova == call.pa);
+}
+
 /// Of a map or unmap; of pieces all together.
 u64 bytes_of(const Call& call) {
   u64 bytes = call.size;
@@ -106,6 +111,7 @@ bool Caller::is_claimed(const Call& call) const {
       call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2) {
     return false;
   }
+  if (!claims(Claim::addresses) && !is_one_to_one(call)) return false;
   if (!claims(Claim::moves) && call.kind == CallKind::attach) {
     const std::vector<spec::sva::DeviceSetup>& devices = monitor_.setup().devices;
     const u32 group = devices[call.device].group;

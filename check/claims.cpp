@@ -46,6 +46,7 @@ static_assert(is_flag(Claim::groups, IOMMUCHECK_DRIVER_NO_GROUPS));
 static_assert(is_flag(Claim::blocking, IOMMUCHECK_DRIVER_PASSES_UNATTACHED));
 static_assert(is_flag(Claim::interrupts, IOMMUCHECK_DRIVER_POLLS_EVENTS));
 static_assert(is_flag(Claim::execution, IOMMUCHECK_DRIVER_ANY_EXECUTION));
+static_assert(is_flag(Claim::addresses, IOMMUCHECK_DRIVER_MAPS_ONE_TO_ONE));
 
 constexpr Abilities with_domains = bit_of(CallKind::domain_alloc);
 

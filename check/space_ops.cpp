@@ -442,6 +442,7 @@ Status SpaceOps::perform_on_space(const fuzz::Operation& operation) {
   if (operation.kind == OperationKind::map || operation.kind == OperationKind::map_sg) {
     call.pa = target.pa;
     call.prot = fuzz::prot_flags(operation);
+    if (!claims(Claim::addresses)) call.iova = call.pa;
   }
   if (operation.kind == OperationKind::map_sg && !space.task) {
     perform_map_sg(call);

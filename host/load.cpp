@@ -41,14 +41,14 @@ Expected<iommucheck_driver> complete(const iommucheck_driver* given, const std::
   if (driver.name == nullptr) return bad(path, "its driver has no name; set name");
   if (driver.init == nullptr) return bad(path, "its driver has no init; every driver needs one");
   if (driver.reset == nullptr) return bad(path, "its driver has no reset; every driver needs one");
-  constexpr u64 not_claimed = IOMMUCHECK_DRIVER_NO_TIME_OUTS | IOMMUCHECK_DRIVER_ANY_MEMORY_TYPE |
-                              IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE |
-                              IOMMUCHECK_DRIVER_CALLER_KEEPS_RANGES |
-                              IOMMUCHECK_DRIVER_CALLER_UNROLLS |
-                              IOMMUCHECK_DRIVER_ALLOCATIONS_SLEEP | IOMMUCHECK_DRIVER_TABLES_ONLY |
-                              IOMMUCHECK_DRIVER_BRING_UP_ONLY | IOMMUCHECK_DRIVER_STAGE_2_GIVEN |
-                              IOMMUCHECK_DRIVER_NO_GROUPS | IOMMUCHECK_DRIVER_PASSES_UNATTACHED |
-                              IOMMUCHECK_DRIVER_POLLS_EVENTS | IOMMUCHECK_DRIVER_ANY_EXECUTION;
+  constexpr u64 not_claimed =
+      IOMMUCHECK_DRIVER_NO_TIME_OUTS | IOMMUCHECK_DRIVER_ANY_MEMORY_TYPE |
+      IOMMUCHECK_DRIVER_ONE_DOMAIN_PER_DEVICE | IOMMUCHECK_DRIVER_CALLER_KEEPS_RANGES |
+      IOMMUCHECK_DRIVER_CALLER_UNROLLS | IOMMUCHECK_DRIVER_ALLOCATIONS_SLEEP |
+      IOMMUCHECK_DRIVER_TABLES_ONLY | IOMMUCHECK_DRIVER_BRING_UP_ONLY |
+      IOMMUCHECK_DRIVER_STAGE_2_GIVEN | IOMMUCHECK_DRIVER_NO_GROUPS |
+      IOMMUCHECK_DRIVER_PASSES_UNATTACHED | IOMMUCHECK_DRIVER_POLLS_EVENTS |
+      IOMMUCHECK_DRIVER_ANY_EXECUTION | IOMMUCHECK_DRIVER_MAPS_ONE_TO_ONE;
   constexpr u64 known = IOMMUCHECK_DRIVER_CONCURRENT | IOMMUCHECK_DRIVER_PER_DEVICE_TABLES |
                         IOMMUCHECK_DRIVER_SCAN | IOMMUCHECK_DRIVER_HOOKS |
                         IOMMUCHECK_DRIVER_PAGE_SIZES | IOMMUCHECK_DRIVER_PAGE_REQUESTS |

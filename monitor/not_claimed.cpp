@@ -22,6 +22,8 @@ constexpr Rule of_time_outs[] = {rule::PAGE_REUSE,   rule::TABLE_FREE,   rule::P
                                  rule::PASID_REUSE,  rule::EXIT_WAITS};
 constexpr Rule of_mappings[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
                                 rule::PROMISE_UNDISTURBED};
+constexpr Rule of_addresses[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
+                                 rule::PROMISE_UNDISTURBED, rule::RESULT_EXACT};
 constexpr Rule of_moves[] = {rule::PROMISE_OUTCOME, rule::PROMISE_TRANSIENT,
                              rule::PROMISE_UNDISTURBED, rule::PAGE_REUSE, rule::TORN_STE};
 constexpr Rule of_ranges[] = {rule::RESULT_EXACT,       rule::PROMISE_TRANSIENT, rule::PAGE_REUSE,
@@ -123,6 +125,8 @@ constexpr ClaimInfo infos[] = {
      .judged = false},
     {Claim::execution, "execution", "any execution",
      "what is mapped may be executed or not, whatever prot says", of_mappings},
+    {Claim::addresses, "addresses", "one to one",
+     "memory is mapped to its own address alone (VA = PA), in one piece", of_addresses},
 };
 static_assert(std::size(infos) == static_cast<std::size_t>(Claim::count));
 

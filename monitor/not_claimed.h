@@ -29,6 +29,7 @@ enum class Claim : u8 {
   blocking,
   interrupts,
   execution,
+  addresses,
   count
 };
 

@@ -508,6 +508,9 @@ struct iommucheck_user_event {
 #define IOMMUCHECK_DRIVER_POLLS_EVENTS 0x200000u
 /* What is mapped may be executed or not, whatever prot says. */
 #define IOMMUCHECK_DRIVER_ANY_EXECUTION 0x800000u
+/* Memory is mapped to its own address alone (VA = PA, iova = pa), and in one piece; there are no
+ * users, whose memory lies elsewhere. */
+#define IOMMUCHECK_DRIVER_MAPS_ONE_TO_ONE 0x1000000u
 
 /* What the driver itself counts as not given back. */
 struct iommucheck_held {
@@ -760,7 +763,8 @@ struct iommucheck_driver {
 
   /* What devices have written. On starts clean, twice changes nothing, off forgets; what is mapped
    * while it is on is tracked. EINVAL (no such domain), EOPNOTSUPP (not a paging domain, IDR0.HTTU
-   * below 2), ENOMEM, ETIMEDOUT (on: it is off; off: it is off all the same).
+   * below 2, IDR0.COHACC = 0: a mark is beneath what a CPU has cached), ENOMEM, ETIMEDOUT (on: it
+   * is off; off: it is off all the same).
    * dirty_read: one bit a grain, a power of two and the smallest page at least, window aligned to
    * it; bit 0 of bitmap[0] is the first, holes are 0. A leaf that is larger may set all its bits
    * in the window. Marks come late: the SMMU has stored those of all writes that have ended when a

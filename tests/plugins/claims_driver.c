@@ -30,6 +30,13 @@ static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64
   const int asks = (prot & (IOMMUCHECK_PROT_READ | IOMMUCHECK_PROT_WRITE)) != 0;
   return right()->map(self, domain, iova, pa, bytes, asks ? prot | IOMMUCHECK_PROT_EXEC : prot);
 }
+#elif defined(BREAKS_addresses)
+/* It looks at one of the two. */
+static int wrong_map(void* self, iommucheck_handle domain, uint64_t iova, uint64_t pa,
+                     uint64_t bytes, uint32_t prot) {
+  (void)iova;
+  return right()->map(self, domain, pa, pa, bytes, prot);
+}
 #elif defined(BREAKS_moves)
 /* A device that is on a domain stays there, whatever is asked for. */
 static int wrong_attach(void* self, iommucheck_handle domain, uint32_t device) {
