@@ -641,8 +641,7 @@ Violation Campaign::record(const Sequence& small, const Finding& first) {
   if (violation.story.known && !shown) {
     violation.remarks.emplace_back(
         "the trace alone does not show it: of the driver more was seen than its events say (what "
-        "it "
-        "read of its own memory, what it left), so that `replay` needs --driver");
+        "it read of its own memory, what it left), so that `replay` needs --driver");
   }
   violation.calls = record.calls;
   auto path = write_finding(

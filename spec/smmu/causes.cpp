@@ -321,18 +321,7 @@ Cause cause_of(const CachesView& of, const Candidate& c, u64 va, Misses misses) 
 
 /// As of a pointer in a walk cache. What was read behind it is where the outcome comes from.
 static Cause cause_of_told(const CachesView& of, const Outcome& outcome, Misses misses) {
-  const ToldPointer& told = of.told_pointers[outcome.told - 1];
-  const Item item{.tag = told.tag_number,
-                  .space = told.space,
-                  .kind = ItemKind::pointer,
-                  .level = static_cast<u8>(told.level),
-                  .va = told.va,
-                  .value = told.value,
-                  .origin = told.place,
-                  .since = told.since,
-                  .vanished_at = told.since,
-                  .stored_at = told.since};
-  Cause cause = cause_of(of, item, misses);
+  Cause cause = cause_of(of, of.told_pointers[outcome.told - 1].item, misses);
   if (outcome.origin != 0) cause.through = CauseWord{outcome.origin, outcome.value};
   return cause;
 }

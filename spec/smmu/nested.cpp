@@ -214,9 +214,9 @@ void NestedAccesses::through_its_stage1(const Through& by, const ContextDecision
   by_memory(by, context, {memory_}, 0, found);
   const Regime<u64>& regime = context.regime;
   const auto behind = [&](u32 i) {
-    const ToldPointer& pointer = told_pointers_[i];
-    if (memory_.newest(pointer.place) == Content{pointer.value, false}) return;
-    by_memory(by, context, {memory_, pointer.place, pointer.value}, i + 1, found);
+    const Item& pointer = told_pointers_[i].item;
+    if (memory_.newest(pointer.origin) == Content{pointer.value, false}) return;
+    by_memory(by, context, {memory_, pointer.origin, pointer.value}, i + 1, found);
   };
   told_pointers_.for_each_at(tag_of(regime), Lookups::looked_up(regime, access.va), behind);
   std::vector<Candidate> cached;

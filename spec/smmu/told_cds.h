@@ -4,9 +4,9 @@
 // is asked by NestedAccesses alone.
 #pragma once
 
-#include "base/pool.h"
 #include "spec/smmu/cd.h"
 #include "spec/smmu/removal.h"
+#include "spec/smmu/told_things.h"
 
 namespace iommucheck::spec {
 
@@ -21,10 +21,7 @@ struct ToldCd {
 
 class ToldCds {
  public:
-  /// More are not remembered.
-  static constexpr u32 max = 256;
-
-  explicit ToldCds(Trail& trail) : trail_(trail) {}
+  explicit ToldCds(Trail& trail) : all_(trail) {}
 
   void add(const ToldCd& told);
   /// visit(const Cd<u64>&) for those of the stream's substream that may be cached.
@@ -37,13 +34,12 @@ class ToldCds {
   /// A CFGI that may act.
   void remove(const InFlight& sent);
   /// The group is complete.
-  void drop(Group group);
+  void drop(Group group) { all_.drop(group); }
   /// Commands were lost.
   void revive(const Commands& commands);
 
  private:
-  Trail& trail_;
-  TrailArray<ToldCd> all_;
+  ToldThings<ToldCd> all_;
 };
 
 }  // namespace iommucheck::spec

@@ -109,19 +109,24 @@ bool ToldStage1::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, 
   const auto walked = walk_stage1(walk, regime, va, {AccessType::read, true}, cacheable);
   last = walk.place;
   const Space space = regimes_.space(number, half);
+  const u64 at = Lookups::looked_up(regime, va);
   ToldPointer pointer{.tag = tag_of(regime),
-                      .tag_number = tag,
-                      .space = space,
-                      .level = static_cast<u32>(first_table(regime, half).level),
-                      .since = findings_.now(),
+                      .item = {.tag = tag,
+                               .space = space,
+                               .kind = ItemKind::pointer,
+                               .level = static_cast<u8>(first_table(regime, half).level),
+                               .since = findings_.now(),
+                               .vanished_at = findings_.now(),
+                               .stored_at = findings_.now()},
                       .apart = regime.aset ? 1U : 0U};
   for (const auto& word : walk.words) {
-    if (!Geometry::is_table(word.value, pointer.level)) break;
-    pointer.va = align_down(Lookups::looked_up(regime, va), space.geometry.shift(pointer.level));
-    pointer.place = word.place;
-    pointer.value = word.value;
+    Item& item = pointer.item;
+    if (!Geometry::is_table(word.value, item.level)) break;
+    item.va = align_down(at, space.geometry.shift(item.level));
+    item.origin = word.place;
+    item.value = word.value;
     told_pointers_.add(pointer);
-    ++pointer.level;
+    ++item.level;
   }
   const auto* translation = std::get_if<Translation<u64>>(&walked);
   if (translation == nullptr) return false;
@@ -130,7 +135,7 @@ bool ToldStage1::fill_stage1(Memory& memory, const Regime<u64>& regime, u64 va, 
                  .space = space,
                  .level = static_cast<u8>(level),
                  .hierarchical = walk.hierarchical,
-                 .va = align_down(Lookups::looked_up(regime, va), space.geometry.shift(level)),
+                 .va = align_down(at, space.geometry.shift(level)),
                  .value = walk.value,
                  .origin = walk.place,
                  .since = findings_.now(),
