@@ -117,6 +117,7 @@ int DriverHost::answer_hook(u32 number, u64 io_mm, u32 device) {
 /// False if the driver reports a time-out.
 bool DriverHost::invalidate(u64 mm, u64 va, u64 bytes) {
   if (driver_.mm_invalidate == nullptr) return true;
+  note_range(bytes);
   begin_steps();
   monitor_.invalidate_begins(mm, va, bytes);
   enter();
@@ -159,6 +160,7 @@ Observed DriverHost::dispatch(const Call& call) { return door().call(call); }
 void DriverHost::unroll_map(const Call& call, Observed& observed) {
   const u64 bytes = std::exchange(unroll_bytes_, 0);
   if (bytes == 0 || observed.status == spec::sva::Status::ok) return;
+  if (so_far_.steps > steps_allowed()) return;  // nobody answers it any more
   Call unmap = call;
   switch (call.kind) {
     case CallKind::map:
@@ -175,6 +177,9 @@ void DriverHost::unroll_map(const Call& call, Observed& observed) {
 
 DriverHost::Progress DriverHost::start(const Call& call) {
   context_ = 0;
+  u64 bytes = call.size;
+  for (const spec::sva::Segment& segment : call.segments) bytes = std::max(bytes, segment.size);
+  note_range(bytes);
   for (const Handler& handler : handlers_) {
     const bool its = handler.device == call.context.device && handler.pasid == call.context.pasid;
     if (call.context.inside && its) context_ = handler.context;

@@ -51,20 +51,20 @@ bool DriverHost::spent(u64 words) {
 bool DriverHost::takes_steps(u64 words) {
   if (abandoned_) return true;
   if (!unseen_messages_.empty()) takes_messages_as_seen();
-  if (monitor_.smmu().refusals() > refusals_max)
-    so_far_.steps = std::max(so_far_.steps, steps_max_);
+  const u64 most = steps_allowed();
+  if (monitor_.smmu().refusals() > refusals_max) so_far_.steps = std::max(so_far_.steps, most);
   const u64 before = so_far_.steps;
-  so_far_.steps += 1 + std::min(words / words_a_step, steps_max_);
-  if (so_far_.steps <= steps_max_) {
+  so_far_.steps += 1 + std::min(words / words_a_step, most);
+  if (so_far_.steps <= most) {
     if (!monitor_.findings().empty() && ++so_far_.steps_since_found > steps_after_finding) {
-      so_far_.steps = steps_max_ + 1;
+      so_far_.steps = most + 1;
       if (gone_hook_ != nullptr) gone_hook_(step_context_);
       return true;
     }
     if (step_hook_ != nullptr) step_hook_(step_context_);
     return false;
   }
-  if (before > steps_max_) return true;
+  if (before > most) return true;
   monitor_.hangs();
   if (gone_hook_ != nullptr) gone_hook_(step_context_);
   return true;
@@ -285,7 +285,7 @@ void DriverHost::bind_platform() {
   };
   p.wait = [](void* ctx, uint64_t token, uint64_t timeout_us) -> int {
     DriverHost& host = self(ctx);
-    if (host.abandoned_ || host.so_far_.steps > host.steps_max_) return 1;
+    if (host.abandoned_ || host.so_far_.steps > host.steps_allowed()) return 1;
     const auto what = static_cast<u32>(token);
     const auto iommu = static_cast<u32>(token >> 32);
     if (what == IOMMUCHECK_WAIT_CALLER && host.running_ != nullptr) return host.wait_for_others();
@@ -372,7 +372,7 @@ void DriverHost::restore() {
   abandon_threads();
   handlers_.clear();
   handled_faults_.clear();
-  contexts_ = context_ = 0;
+  contexts_ = context_ = longest_ = 0;
   begin_steps();
   arena_.restore();
   if (segments_ != nullptr) segments_->restore();
@@ -393,6 +393,7 @@ std::unique_ptr<DriverHost::Point> DriverHost::point() const {
   point->handled_faults_ = handled_faults_;
   point->contexts_ = contexts_;
   point->so_far_ = so_far_;
+  point->longest_ = longest_;
   point->progress_ = progress_;
   return point;
 }
@@ -404,6 +405,7 @@ void DriverHost::restore(const Point& point) {
   contexts_ = point.contexts_;
   context_ = 0;
   so_far_ = point.so_far_;
+  longest_ = point.longest_;
   progress_ = point.progress_;
   arena_.put(point.arena_);
   if (point.segments_) point.segments_->restore();

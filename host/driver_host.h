@@ -166,6 +166,7 @@ class DriverHost {
     std::vector<spec::sva::FaultRecord> handled_faults_;
     u64 contexts_ = 0;
     SoFar so_far_;
+    u64 longest_ = 0;
     u64 progress_ = 0;
   };
   [[nodiscard]] const std::vector<Handler>& handlers() const { return handlers_; }
@@ -264,6 +265,11 @@ class DriverHost {
   void abandon_threads();
   int wait_for_others();
   bool invalidate(u64 mm, u64 va, u64 bytes);
+  /// What the call that runs may ask of its platform.
+  [[nodiscard]] u64 steps_allowed() const { return steps_max_ + longest_ * steps_a_page; }
+  void note_range(u64 bytes) {
+    longest_ = std::max(longest_, std::min(bytes / u64{4096}, pages_with_steps));
+  }
   void begin_steps() {
     so_far_ = {};
     if (scan_ && !abandoned_) scan_->ignore(false);
@@ -320,6 +326,7 @@ class DriverHost {
   void (*gone_hook_)(void*) = nullptr;
   void* step_context_ = nullptr;
   u64 steps_max_ = steps_max_default;
+  u64 longest_ = 0;  // range of a call of this case, in pages that have steps
   bool abandoned_ = false;
   Monitor::Messages unseen_messages_;  // that came while the driver waited (messages.cpp)
   bool tells_loads_ = false;           // of messages, in this call

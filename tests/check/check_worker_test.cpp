@@ -113,6 +113,23 @@ TEST(CheckWorker, PollingWithoutEndIsAHangAndNeedsNoMemory) {
   expect_death(options, spec::rule::HANG_RETURNS, "does not return");
 }
 
+/// Who asks something for each page of a long range asks more than one call may; so does who asks
+/// without an end for each of them.
+TEST(CheckWorker, ALongRangeMayTakeMore) {
+  CheckOptions options = options_for("looks");
+  options.steps_max = 2000;
+  options.sequences = 300;
+  options.hang_seconds = 5;
+  EXPECT_THAT(check(options).findings, IsEmpty());
+  options.driver = options_for("looks_often").driver;
+  options.shrink = false;
+  options.findings_max = 1;
+  const CheckResult result = check(options);
+  ASSERT_EQ(result.findings.size(), 1U);
+  EXPECT_EQ(result.findings[0].rule, spec::rule::HANG_RETURNS);
+  std::filesystem::remove_all(options.out_directory);
+}
+
 TEST(CheckWorker, ACallThatAsksThePlatformAllTheTimeIsNoHangHoweverLongItTakes) {
   CheckOptions options = options_for("slow");
   options.hang_seconds = 1;

@@ -57,6 +57,15 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
   }
   return result;
 }
+#elif defined(FAULT_looks)
+/* Asks something for each page: of a long range that is much, and no loop without an end. */
+static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
+                                            uint64_t bytes) {
+  struct driver* d = self;
+  const u64 pages = bytes / PAGE < 0x10000 ? bytes / PAGE : 0x10000;
+  for (u64 n = 0; n < pages * LOOKS; ++n) d->p->mmio_read32(d->p->ctx, CR0ACK);
+  return right_unmap(self, domain, iova, bytes);
+}
 #elif defined(FAULT_poll)
 /* Polls a register without wait(), and without end. */
 static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain, uint64_t iova,
