@@ -16,6 +16,9 @@ void Waits::gather() {
   if (caches_.violations().empty()) return;
   for (spec::Violation& violation : caches_.violations()) {
     if (is_callers_doing(violation.rule)) continue;
+    if (violation.structure) {
+      violation.causes = causes_of_structure(caches_.view(), *violation.structure);
+    }
     find(violation.rule, std::move(violation.text), std::move(violation.causes));
   }
   caches_.violations().clear();

@@ -225,6 +225,23 @@ std::string describe(const trace::Event& event) {
   return text.empty() ? std::string(trace::info(trace::kind_of(event)).name) : text;
 }
 
+namespace {
+
+/// Of lines that are the same one behind the other, one, and how many they were.
+std::vector<std::string> folded(const std::vector<std::string>& lines) {
+  std::vector<std::string> few;
+  for (std::size_t first = 0; first < lines.size();) {
+    std::size_t end = first + 1;
+    while (end < lines.size() && lines[end] == lines[first]) ++end;
+    few.push_back(end - first == 1 ? lines[first]
+                                   : fmt::format("{} ({} times)", lines[first], end - first));
+    first = end;
+  }
+  return few;
+}
+
+}  // namespace
+
 std::vector<std::string> call_lines(const Story& story, const std::string& unfinished) {
   std::vector<std::string> lines;
   struct Open {
@@ -270,7 +287,7 @@ std::vector<std::string> call_lines(const Story& story, const std::string& unfin
     }
   }
   for (const Open& call : open) line(call, unfinished);
-  return lines;
+  return folded(lines);
 }
 
 }  // namespace iommucheck::oracle

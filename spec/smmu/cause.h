@@ -30,6 +30,13 @@ struct NearestMiss {
   NotCovered why{};
 };
 
+/// A structure that a fetch for a stream may read.
+struct StructureOf {
+  ConfigKind kind = ConfigKind::ste;
+  u32 sid = 0;
+  u32 ssid = 0;  ///< of an L1CD or a CD
+};
+
 /// A word of a structure of which only a cached copy has that value any more.
 struct CachedWord {
   u32 index = 0;  ///< 64-bit word of the structure

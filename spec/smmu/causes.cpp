@@ -528,6 +528,14 @@ std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional
   return causes;
 }
 
+std::vector<Cause> causes_of_structure(const CachesView& of, const StructureOf& structure) {
+  const std::optional<u32> ssid =
+      structure.ssid == 0 ? std::nullopt : std::optional(structure.ssid);
+  std::vector<Cause> causes = causes_of_stream(of, structure.sid, ssid);
+  std::erase_if(causes, [&](const Cause& cause) { return cause.structure != structure.kind; });
+  return causes;
+}
+
 Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
                       const StreamOption& option) {
   Cause cause;

@@ -30,6 +30,8 @@ Cause cause_of_fault(const CachesView& of, u32 tag, u64 va, const std::vector<Ca
 /// The structures of the stream of which cached words are not what memory says.
 std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional<u32> ssid,
                                     Misses misses = Misses::told);
+/// Of one structure alone.
+std::vector<Cause> causes_of_structure(const CachesView& of, const StructureOf& structure);
 /// An access of the stream may end with the event by its structures as memory has them now: of what
 /// their words decide, false says that it does not.
 bool memory_ends_in(const CachesView& of, u32 sid, std::optional<u32> ssid, EventType event);

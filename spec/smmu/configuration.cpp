@@ -98,9 +98,10 @@ void Configuration::form_cd(u32 sid, u32 number, const Fetches::SteOption& ste,
     if (cd.words > 1) findings_.count(rule::TORN_CD);
     if (forms.bad) {
       if (cd.cd.v() && cd.words > 1) {
-        findings_.report(rule::TORN_CD, "a mixture of old and new words of the CD at " +
-                                            findings_.name(cd.place) + " is illegal (" +
-                                            std::string(rule_name(*forms.bad)) + ")");
+        findings_.report_of({.kind = ConfigKind::cd, .sid = sid, .ssid = number}, rule::TORN_CD,
+                            "a mixture of old and new words of the CD at " +
+                                findings_.name(cd.place) + " is illegal (" +
+                                std::string(rule_name(*forms.bad)) + ")");
       }
       continue;
     }
@@ -228,16 +229,17 @@ void Configuration::form(const StreamPart& part) {
     for (const Fetches::SteOption& ste : stes) {
       if (ste.words > 1) findings_.count(rule::TORN_STE);
       if (ste.unknown) {
-        findings_.report(rule::WILD_STRUCTURE,
-                         "the STE of stream " + hex(sid) + " is memory of unknown content");
+        findings_.report(rule::WILD_STRUCTURE, "the STE of stream " + hex(sid) +
+                                                   " is memory of unknown content" +
+                                                   ignored_text(controls_.stream_table()));
       }
       if (!ste.is_read()) continue;
       const SteDecision& decision = ste.decision;
       translates |= decision.kind != SteKind::abort;
       if (decision.kind == SteKind::bad && ste.ste.v() && ste.words > 1) {
-        findings_.report(rule::TORN_STE, "a mixture of old and new words of the STE of stream " +
-                                             hex(sid) + " is illegal (" +
-                                             std::string(rule_name(decision.rule)) + ")");
+        findings_.report_of({.kind = ConfigKind::ste, .sid = sid}, rule::TORN_STE,
+                            "a mixture of old and new words of the STE of stream " + hex(sid) +
+                                " is illegal (" + std::string(rule_name(decision.rule)) + ")");
       }
       if (decision.has_stage2() && part.first == 0) form_stage2(sid, ste, now);
       if (decision.kind != SteKind::stage1) continue;

@@ -11,6 +11,12 @@ void Findings::report(Rule rule, std::string text, std::vector<Cause> causes) {
   }
 }
 
+void Findings::report_of(const StructureOf& structure, Rule rule, std::string text) {
+  const std::size_t before = violations_.size();
+  report(rule, std::move(text));
+  if (violations_.size() > before) violations_.back().structure = structure;
+}
+
 void Findings::give_up(std::string what) {
   if (bound_.empty()) bound_ = std::move(what) + ", at event " + std::to_string(now_);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,6 +24,8 @@ struct Violation {
   EventIndex at = 0;
   std::string text;             ///< one sentence: what is wrong, and where
   std::vector<Cause> causes{};  ///< why it is possible
+  /// What is cached of it is why: causes_of_structure(), asked by who tells of it.
+  std::optional<StructureOf> structure{};
 };
 
 class Findings {
@@ -35,6 +38,7 @@ class Findings {
 
   // ---- rules ------------------------------------------------------------------------------------
   void report(Rule rule, std::string text, std::vector<Cause> causes = {});
+  void report_of(const StructureOf& structure, Rule rule, std::string text);
   /// The rule is asked where breaking it would show.
   void count(Rule rule) { ++exercised_[number_of(rule)]; }
   [[nodiscard]] std::vector<Violation>& violations() { return violations_; }

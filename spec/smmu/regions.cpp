@@ -26,8 +26,9 @@ void Configuration::refresh_l2_arrays(u32 first_sid) {
   for (const Fetches::Word& word : words) {
     const L1Std<u64> l1std{word.value};
     if (word.unknown) {
-      findings_.report(rule::WILD_STRUCTURE,
-                       "the L1STD of stream " + hex(first_sid) + " is memory of unknown content");
+      findings_.report(rule::WILD_STRUCTURE, "the L1STD of stream " + hex(first_sid) +
+                                                 " is memory of unknown content" +
+                                                 ignored_text(controls_.stream_table()));
       continue;
     }
     if (l1std_illegal(controls_.stream_table(), l1std, u64{first_sid})) continue;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace iommucheck::spec {
 
 StreamTable stream_table_of(u64 strtab_base, u32 strtab_base_cfg, const Capabilities& caps) {
@@ -20,7 +22,14 @@ StreamTable stream_table_of(u64 strtab_base, u32 strtab_base_cfg, const Capabili
     size_lg2 = std::max(6u, entries_lg2 + 3);
   }
   table.base = align_down(address, size_lg2);
+  table.ignored = address - table.base;
   return table;
+}
+
+std::string ignored_text(const StreamTable& table) {
+  if (table.ignored == 0) return {};
+  return "; STRTAB_BASE says " + hex(table.base + table.ignored) +
+         ", and a table of this size begins at " + hex(table.base) + " then (IHI 0070 6.3.24)";
 }
 
 }  // namespace iommucheck::spec

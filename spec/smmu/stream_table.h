@@ -7,6 +7,7 @@
 #pragma once
 
 #include <expected>
+#include <string>
 
 #include "spec/smmu/ste.h"
 
@@ -19,11 +20,14 @@ struct StreamTable {
   unsigned sid_bits = 0;  ///< min(LOG2SIZE, SIDSIZE): what a StreamID is checked against
   bool two_level = false;
   unsigned split = 6;  ///< 6, 8 or 10; counts only with two levels
+  u64 ignored = 0;     ///< address bits of STRTAB_BASE that were set below the size of the table
   friend bool operator==(const StreamTable&, const StreamTable&) = default;
 };
 
 /// Reads both registers: reserved FMT is linear, reserved SPLIT acts as 6. arch 1.3.
 StreamTable stream_table_of(u64 strtab_base, u32 strtab_base_cfg, const Capabilities& caps);
+/// For people: "", or that the table lies elsewhere than STRTAB_BASE seems to say. IHI 0070 6.3.24.
+std::string ignored_text(const StreamTable& table);
 
 template <Word W>
 constexpr Flag<W> sid_in_range(const StreamTable& table, W sid) {

@@ -2,6 +2,7 @@
 // Sentences of findings: what is said, and what is left out where it says nothing.
 #include "report/finding_text.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "report/event_text.h"
@@ -93,6 +94,21 @@ TEST(FindingText, TellsAUsersRouteAndPageRequests) {
             "  1. domain_alloc(nested, master 0x1, structure 0x4000100b 0xd7) = not returned yet");
   EXPECT_EQ(call_text(std::get<trace::Call>(story.events[1].payload)),
             "domain_alloc(nested, master 0x1, structure 0x4000100b)");
+}
+
+/// Who has a thousand accesses of one kind behind another reads of them once.
+TEST(FindingText, LinesThatAreTheSameAreOne) {
+  Story story;
+  story.known = true;
+  for (const u64 iova : {u64{0x1000}, u64{0x3000}, u64{0x3000}, u64{0x3000}, u64{0x1000}}) {
+    trace::PageRequest request{.sid = 1};
+    request.iova = iova;
+    story.events.push_back(by_environment(request));
+  }
+  const std::vector<std::string> lines = call_lines(story, "");
+  ASSERT_EQ(lines.size(), 3);
+  EXPECT_EQ(lines[0], lines[2]);
+  EXPECT_THAT(lines[1], testing::EndsWith(" (3 times)"));
 }
 
 }  // namespace

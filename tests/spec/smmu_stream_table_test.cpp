@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/stream_table.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "spec/rules/structures.h"
@@ -20,6 +21,14 @@ TEST(StreamTable, LinearIsAlignedToItsSize) {
   EXPECT_EQ(linear_ste_address(t, u64{3}), 0x8000'00c0u);
   EXPECT_TRUE(sid_in_range(t, u64{63}));
   EXPECT_FALSE(sid_in_range(t, u64{64}));
+}
+
+TEST(StreamTable, SaysWhatOfItsBaseIsIgnored) {
+  const Capabilities c = full_capabilities();
+  EXPECT_EQ(ignored_text(stream_table_of(0x8000'2000, 6, c)), "");
+  EXPECT_THAT(
+      ignored_text(stream_table_of(0x8000'2000, 8, c)),  // 256 STEs: 16 KiB
+      ::testing::HasSubstr("says 0x80002000, and a table of this size begins at 0x80000000"));
 }
 
 TEST(StreamTable, RangeIsCappedBySidsizeButAlignmentIsNot) {
