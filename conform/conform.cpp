@@ -226,7 +226,7 @@ class Conform {
       const std::string& field = found.divergence.finding.kind.device.field;
       const bool of_record = found.divergence.rule == rule::EVENT_RECORD;
       if (!found.cause.empty() || !of_record || field.empty()) continue;
-      found.cause = "another " + field + " in records";
+      found.cause = (field.starts_with("a ") ? field : "another " + field) + " in records";
     }
     unnoted_.clear();  // a device dies as it is known to, or as a case that nobody would write
     const bool some_alone = !options_.only.empty() || options_.one_case || options_.given;

@@ -8,7 +8,8 @@ namespace {
 
 /// Fields as the registers have them; Capabilities has only those that decide something here.
 struct IdFields {
-  unsigned version = 0;  ///< 3.<version>; later than all where ArchMajorRev is not 0
+  unsigned major = 0;    ///< AIDR.ArchMajorRev
+  unsigned version = 0;  ///< 3.<version>
   bool s1p, s2p, ttf_aarch32, ttf_aarch64, cohacc, hyp, ats, ns1ats, msi, atos, pri, vmw, vatos,
       atsrecerr, rme_impl;
   unsigned httu, ttendian, stall_model, st_level;
@@ -98,7 +99,8 @@ void read_idr5(IdFields& f, u32 w) {
 
 IdFields fields_of(const IdRegisters& id) {
   IdFields f{};
-  f.version = id_field(id.aidr, 7, 4) == 0 ? id_field(id.aidr, 3, 0) : 16;
+  f.major = id_field(id.aidr, 7, 4);
+  f.version = id_field(id.aidr, 3, 0);
   read_idr0(f, id.idr[0]);
   read_idr1_2(f, id.idr[1], id.idr[2]);
   read_idr3(f, id.idr[3]);
@@ -111,6 +113,7 @@ class Checks {
   explicit Checks(const IdRegisters& id) : f_(fields_of(id)) {}
 
   std::vector<IdInconsistency> run() {
+    must(f_.major == 0, "6.3.8 (ArchMajorRev)", "AIDR.ArchMajorRev is 0b0000, SMMUv3");
     if (f_.version <= latest) encodings();
     sizes();
     mandatory();

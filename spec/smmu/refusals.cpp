@@ -120,7 +120,7 @@ bool Refusals::admit_stopped(u64 value, u64 limit) {
   if (moved > limit) {
     ground_.report(rule, std::string("CMD_") +
                              std::string(opcode_name(command_at(queue_.exposed()).op)) +
-                             " is consumed, but raises CERROR_ILL");
+                             " is consumed, and has to raise CERROR_ILL");
     return false;
   }
   // GERROR shows it only when CMDQ_CONS is there. IHI 0070 7.1.

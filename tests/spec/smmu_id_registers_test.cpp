@@ -242,8 +242,14 @@ TEST(IdRegisters, ReservedEncodingsOfLaterVersionsAreNotJudged) {
   EXPECT_NE(texts(id), "");
   id.aidr = 5;
   EXPECT_EQ(texts(id), "");
-  id.aidr = 0x10;
-  EXPECT_EQ(texts(id), "");
+}
+
+/// What the minor revision says is judged all the same.
+TEST(IdRegisters, AnotherMajorRevisionIsReserved) {
+  IdRegisters id = legal(4);
+  id.aidr |= 0x30;
+  EXPECT_NE(texts(id).find("AIDR.ArchMajorRev is 0b0000"), std::string::npos);
+  EXPECT_EQ(texts(id).find("from SMMUv3"), std::string::npos) << texts(id);
 }
 
 TEST(IdRegisters, GarbageIsJudgedAndNoStatementStandsTwice) {
