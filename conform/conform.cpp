@@ -15,6 +15,7 @@
 #include "conform/case_qtest.h"
 #include "conform/cases/directed.h"
 #include "conform/causes.h"
+#include "conform/default_known.h"
 #include "conform/dut/door_device.h"
 #include "conform/dut/qemu.h"
 #include "conform/dut/spec_device.h"
@@ -46,22 +47,6 @@ constexpr double causes_seconds = 60, behind_seconds = 60;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// The file that comes with the program for the device, if there is one: beside the installed
-/// program, or in the tree that it was built of.
-std::string default_known(const DeviceIdentity& identity) {
-  namespace fs = std::filesystem;
-  const std::string version = identity.version.substr(0, identity.version.rfind('.'));
-  const std::string name = identity.name + "-" + version + ".json";
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  for (const fs::path& folder :
-       {program.parent_path().parent_path() / "share" / "iommucheck" / "known",
-        fs::path(IOMMUCHECK_SOURCE_DIR) / "data" / "known"}) {
-    if (fs::is_regular_file(folder / name, error)) return (folder / name).string();
-  }
-  return {};
 }
 
 class Conform {

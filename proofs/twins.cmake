@@ -6,13 +6,42 @@ set(iommucheck_twin_sources "")
 set(iommucheck_twin_declarations "")
 set(iommucheck_twin_entries "")
 
+# A part of them, "K/N": of each property the first, and of the others each N-th, from the K-th on.
+set(IOMMUCHECK_TWINS_PART "0/1" CACHE STRING "Which twins of proofs are compiled: K/N, or 0/1 for all")
+if(NOT IOMMUCHECK_TWINS_PART MATCHES "^([0-9]+)/([1-9][0-9]*)$")
+  message(FATAL_ERROR "IOMMUCHECK_TWINS_PART is ${IOMMUCHECK_TWINS_PART}: it is K/N, as 3/16")
+endif()
+set(iommucheck_twins_first ${CMAKE_MATCH_1})
+set(iommucheck_twins_step ${CMAKE_MATCH_2})
+
+# iommucheck_twin_in_part(RESULT PROPERTY): whether the next twin of PROPERTY is in that part.
+set(iommucheck_twins_begun "")   # properties of which one was told
+set(iommucheck_twins_others 0)   # how many were told beside the first of each
+function(iommucheck_twin_in_part result property)
+  set(taken TRUE)
+  if(property IN_LIST iommucheck_twins_begun)
+    math(EXPR from_first "(${iommucheck_twins_others} - ${iommucheck_twins_first}) % ${iommucheck_twins_step}")
+    if(NOT from_first EQUAL 0)
+      set(taken FALSE)
+    endif()
+    math(EXPR iommucheck_twins_others "${iommucheck_twins_others} + 1")
+  endif()
+  list(APPEND iommucheck_twins_begun "${property}")
+  set(iommucheck_twins_begun "${iommucheck_twins_begun}" PARENT_SCOPE)
+  set(iommucheck_twins_others ${iommucheck_twins_others} PARENT_SCOPE)
+  set(${result} ${taken} PARENT_SCOPE)
+endfunction()
+
 # iommucheck_twin(NAME SOURCE PROPERTY HEADER FROM TO): PROPERTY of proofs/SOURCE.cpp; FROM occurs
 # exactly once in HEADER. Where it does not any more, the twin is built unbroken: a proof that is
-# not refuted, which `iommucheck prove` and the tests report.
+# not refuted, which `iommucheck prove` and the tests report; such a one is in each part.
 function(iommucheck_twin name unit_name property header from to)
   if(NOT IOMMUCHECK_TWINS)
     return()
   endif()
+  iommucheck_twin_in_part(taken "${property}")
+  set(iommucheck_twins_begun "${iommucheck_twins_begun}" PARENT_SCOPE)
+  set(iommucheck_twins_others ${iommucheck_twins_others} PARENT_SCOPE)
   set(source "${PROJECT_SOURCE_DIR}/${header}")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
   file(READ "${source}" text)
@@ -21,6 +50,8 @@ function(iommucheck_twin name unit_name property header from to)
   if(first EQUAL -1 OR NOT first EQUAL last)
     message(WARNING "proofs/twins.cmake: twin ${name}: '${from}' must occur once in ${header}")
     set(to "STALE: does not occur once in ${header}")
+  elseif(NOT taken)
+    return()
   else()
     string(REPLACE "${from}" "${to}" text "${text}")
   endif()

@@ -49,8 +49,8 @@ TEST(Firmware, Holds) {
 
 /// Ten tries of 10 us are more than an SMMU here takes for anything (driver.h, `wait`); three not.
 TEST(Firmware, MayGiveUpByCount) {
-  expect_to_hold("firmware_counts", "drawn", 1500);
-  EXPECT_EQ(check("firmware_counts_too_few", "drawn", 1500).findings.size(), 1U);
+  expect_to_hold("firmware_counts", "drawn", 300);
+  EXPECT_EQ(check("firmware_counts_too_few", "drawn", 300).findings.size(), 1U);
 }
 
 /// Through a mapping that is not cached nothing needs cleaning, and attributes that no cache is
