@@ -231,6 +231,8 @@ class Supervisor {
 
  private:
   bool died(const Outcome& outcome);
+  Sequence ran_last(const SharedReport::Sequence& running, Campaign::Phase phase);
+  void tell_death(const Outcome& outcome, Finding finding, Sequence sequence);
   [[nodiscard]] std::string not_the_driver(const Outcome& outcome) const;
   [[nodiscard]] bool ends_later(const Sequence& sequence, u64 number);
   void leave_without_verdict(const Sequence& sequence, u64 number);
@@ -677,17 +679,8 @@ void Supervisor::leave_without_verdict(const Sequence& sequence, u64 number) {
   put_tally(report_, tally);
 }
 
-/// A worker is gone. True to go on with another.
-bool Supervisor::died(const Outcome& outcome) {
-  take_findings();
-  if (outcome.ended == Ended::crashed && outcome.party != Party::driver) {
-    environment_.push_back(not_the_driver(outcome));
-    return false;
-  }
-  const bool hang = outcome.ended == Ended::timed_out;
-  const Rule rule = hang ? rule::HANG_RETURNS : rule::CRASH_NEVER;
-  const SharedReport::Sequence running = report_.sequence();
-  const auto phase = static_cast<Campaign::Phase>(report_.counter(slot_phase).load());
+/// What a worker was at when it ended, as far as it came.
+Sequence Supervisor::ran_last(const SharedReport::Sequence& running, Campaign::Phase phase) {
   Sequence sequence;
   for (const u64 word : running.words) sequence.operations.push_back(fuzz::decode_word(word));
   if (!running.running) sequence.operations.clear();
@@ -697,12 +690,48 @@ bool Supervisor::died(const Outcome& outcome) {
   }
   const u64 ends = report_.counter(slot_ends);
   sequence.ends = {.whole_space = (ends & 1) != 0, .teardown = (ends & 2) != 0};
+  return sequence;
+}
+
+/// One that has broken a rule ends its case when its call returns. If it does not for long its
+/// platform is gone, and what it makes of that is not its own.
+void Supervisor::tell_death(const Outcome& outcome, Finding finding, Sequence sequence) {
+  const bool aside = finding.rule == rule::CRASH_NEVER && report_.counter(slot_gone) != 0;
+  if (!aside) ++broken(report_, finding.rule);
+  const u64 key = key_of(finding);
+  const bool known = aside ? ++aside_[key] > aside_max : is_told(finding);
+  if (known) return;
+  Violation death = violation_of_death(outcome, std::move(finding), std::move(sequence));
+  if (aside && before_.empty()) {
+    death.remarks.emplace_back(
+        "its platform had not answered for some time: it had broken a rule, or had asked for "
+        "more than a call may, and what that was the trace does not say");
+  }
+  if (!aside || before_.empty()) tell(death);
+  for (Violation& one : std::exchange(before_, {})) {
+    one.trace_path = death.trace_path;
+    one.again = death.again;
+    add_found_before(one);
+  }
+}
+
+/// A worker is gone. True to go on with another.
+bool Supervisor::died(const Outcome& outcome) {
+  take_findings();
+  if (outcome.ended == Ended::crashed && outcome.party != Party::driver) {
+    environment_.push_back(not_the_driver(outcome));
+    return false;
+  }
+  const bool hang = outcome.ended == Ended::timed_out;
+  const SharedReport::Sequence running = report_.sequence();
+  const auto phase = static_cast<Campaign::Phase>(report_.counter(slot_phase).load());
+  Sequence sequence = ran_last(running, phase);
   if (running.running && phase != Campaign::Phase::running) {
     ++report_.counter(slot_deaths);  // the same sequence again, with less ambition
   } else if (running.running) {
     report_.counter(slot_next) = running.number + 1;
   }
-  Finding finding = its_finding(rule, {});
+  Finding finding = its_finding(hang ? rule::HANG_RETURNS : rule::CRASH_NEVER, {});
   finding.kind = kind_of_end(outcome, doing_of(sequence));
   const auto entry = excuse_of(options_, finding);
   // Of a kind that was told already it is known that it does not end.
@@ -715,26 +744,7 @@ bool Supervisor::died(const Outcome& outcome) {
     // While a finding was made smaller: it is found once more, and its sequence counted then.
     if (phase == Campaign::Phase::running) leave_without_verdict(sequence, running.number);
   } else {
-    // One that has broken a rule ends its case when its call returns. If it does not for long its
-    // platform is gone, and what it makes of that is not its own.
-    const bool aside = !hang && report_.counter(slot_gone) != 0;
-    if (!aside) ++broken(report_, rule);
-    const u64 key = key_of(finding);
-    const bool known = aside ? ++aside_[key] > aside_max : is_told(finding);
-    if (!known) {
-      Violation death = violation_of_death(outcome, std::move(finding), std::move(sequence));
-      if (aside && before_.empty()) {
-        death.remarks.emplace_back(
-            "its platform had not answered for some time: it had broken a rule, or had asked for "
-            "more than a call may, and what that was the trace does not say");
-      }
-      if (!aside || before_.empty()) tell(death);
-      for (Violation& one : std::exchange(before_, {})) {
-        one.trace_path = death.trace_path;
-        one.again = death.again;
-        add_found_before(one);
-      }
-    }
+    tell_death(outcome, std::move(finding), std::move(sequence));
   }
   // A driver that never lives long would keep us here for ever.
   hangs_ += hang && !later ? 1 : 0;

@@ -142,25 +142,6 @@ void DirtyOps::read_dirty(const Space& space, const Call& read, const fuzz::Mapp
   makes(half);
 }
 
-/// Of a device that is on a domain of the user's. False: none is.
-bool DirtyOps::by_a_user(const Space& space, std::optional<u64> page, bool writes,
-                         const fuzz::Operation& operation) {
-  if (!page) return false;
-  const spec::sva::Interface& interface = monitor_.interface();
-  for (u32 device = 0; device < interface.device_count(); ++device) {
-    const u64 domain = interface.domain_of(device);
-    if (domain == 0 || interface.parent_of(domain) != space.handle) continue;
-    const std::vector<u32>& sids = interface.stream_ids(device);
-    if (sids.empty()) continue;
-    spec::Access access{.sid = sids[operation.choices % sids.size()]};
-    access.va = *page;
-    if (writes) access.type = spec::AccessType::write;
-    caller_.send(access);
-    return true;
-  }
-  return false;
-}
-
 /// Hardware sets flags in the user's tables, and by that writes to the space; or what these lead to
 /// is written, and once more by what is cached of both stages then.
 void DirtyOps::read_of_user(const Space& space, const fuzz::Operation& operation) {
@@ -175,7 +156,7 @@ void DirtyOps::read_of_user(const Space& space, const fuzz::Operation& operation
   read.clear = static_cast<DirtyKind>(operation.variant) == DirtyKind::clear;
   const auto page = of_outputs ? users_.page_to_write(operation) : users_.page_of(operation);
   for (unsigned round = 0; round < (of_outputs ? 2 : 1); ++round) {
-    const bool sent = by_a_user(space, page, writes, operation);
+    const bool sent = page && users_.accesses(space.handle, *page, writes, operation);
     if (round != 0 && !sent) return;
     if (monitor_.findings().empty() && may_call(read)) make_call(read);
     if (!monitor_.findings().empty()) return;

@@ -16,8 +16,6 @@ class DirtyOps final : public CaseOps {
   void perform_dirty(const fuzz::Operation& operation);
 
  private:
-  bool by_a_user(const Space& space, std::optional<u64> page, bool writes,
-                 const fuzz::Operation& operation);
   void read_of_user(const Space& space, const fuzz::Operation& operation);
   void read_dirty(const Space& space, const spec::sva::Call& read, const fuzz::Mapped& range,
                   const fuzz::Operation& operation);

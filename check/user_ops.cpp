@@ -203,16 +203,31 @@ void UserOps::user_commands(u64 domain, const fuzz::Operation& operation) {
 }
 
 /// One of a device on a user's domain, as it may meet by now.
-void UserOps::user_accesses(const fuzz::Operation& operation) {
-  const u32 device = device_of(operation);
+/// By one of the device's streams. False: it has none.
+bool UserOps::sends(u32 device, spec::Access access, const fuzz::Operation& operation) {
   const auto& streams = monitor_.interface().stream_ids(device);
-  if (streams.empty() || users_->pages.empty()) return;
-  spec::Access access{.sid = streams[operation.choices % streams.size()]};
-  access.va = users_->pages[operation.page % users_->pages.size()];
+  if (streams.empty()) return false;
+  access.sid = streams[operation.choices % streams.size()];
+  caller_.send(access);
+  return true;
+}
+
+void UserOps::user_accesses(const fuzz::Operation& operation) {
+  const auto page = page_of(operation);
+  if (!page) return;
+  spec::Access access{.va = *page};
   if ((operation.choices >> 4 & 1) != 0) access.type = spec::AccessType::write;
   access.ssv = !machine_ && (operation.choices >> 5 & 3) == 0;
   if (access.ssv) access.ssid = operation.pa_page % (u32{1} << entries_lg2);
-  caller_.send(access);
+  sends(device_of(operation), access, operation);
+}
+
+bool UserOps::accesses(u64 parent, u64 va, bool writes, const fuzz::Operation& operation) {
+  const auto device = users_device(parent, operation, false);
+  if (!device) return false;
+  spec::Access access{.va = va};
+  if (writes) access.type = spec::AccessType::write;
+  return sends(*device, access, operation);
 }
 
 std::optional<u64> UserOps::page_to_write(const fuzz::Operation& operation) const {

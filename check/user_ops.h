@@ -38,6 +38,8 @@ class UserOps final : public CaseOps {
   }
   /// One that it has mapped to what a parent has mapped first, and may write; else any of those.
   [[nodiscard]] std::optional<u64> page_to_write(const fuzz::Operation& operation) const;
+  /// An access at the address by a device of the parent's user. False: there is none.
+  bool accesses(u64 parent, u64 va, bool writes, const fuzz::Operation& operation);
 
  private:
   [[nodiscard]] bool has_room_for_user() const;
@@ -56,6 +58,7 @@ class UserOps final : public CaseOps {
   void user_commands(u64 domain, const fuzz::Operation& operation);
   void user_numbers(u64 parent, const fuzz::Operation& operation);
   void user_accesses(const fuzz::Operation& operation);
+  bool sends(u32 device, spec::Access access, const fuzz::Operation& operation);
   void look_at_users();
   // user_ops_events.cpp: what they are told of
   void user_events(u64 parent, const fuzz::Operation& operation);

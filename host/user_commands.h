@@ -15,17 +15,20 @@ constexpr CommandWords nh_va(u64 asid, u64 va, bool leaf) {
   return {0x12 | asid << 48, page_of(va) | (leaf ? 1 : 0)};
 }
 constexpr CommandWords nh_vaa(u64 va) { return {0x13, page_of(va)}; }
-/// Of 4 KiB granules: two to eight of them from the one with the page on, level 3 or any level.
+/// (NUM + 1) * 2^SCALE granules of 4 KiB from the one with the page on; TTL: level 3, or any.
+constexpr CommandWords with_range(CommandWords by_va, u64 num, u64 scale, bool tells_level) {
+  const u64 level = tells_level && (by_va.high & 1) != 0 ? 3 : 0;
+  return {by_va.low | num << 12 | scale << 20, by_va.high | u64{1} << 10 | level << 8};
+}
+/// Two to eight of them.
 constexpr CommandWords as_range(CommandWords by_va, u64 how) {
   const u64 scale = how & 1;
   const u64 num = scale == 0 ? 1 + (how >> 1 & 1) : how >> 1 & 3;
-  const u64 level = (how >> 3 & 1) != 0 && (by_va.high & 1) != 0 ? 3 : 0;
-  return {by_va.low | num << 12 | scale << 20, by_va.high | u64{1} << 10 | level << 8};
+  return with_range(by_va, num, scale, (how >> 3 & 1) != 0);
 }
 /// `count` of them, up to 32.
 constexpr CommandWords as_range_of(CommandWords by_va, u64 count, bool tells_level) {
-  const u64 level = tells_level && (by_va.high & 1) != 0 ? 3 : 0;
-  return {by_va.low | (count - 1) << 12, by_va.high | u64{1} << 10 | level << 8};
+  return with_range(by_va, count - 1, 0, tells_level);
 }
 constexpr CommandWords nh_asid(u64 asid) { return {0x11 | asid << 48, 0}; }
 constexpr CommandWords nh_all(u64 vmid = 0) { return {0x10 | vmid << 32, 0}; }

@@ -9,15 +9,20 @@
 
 namespace iommucheck::spec {
 
+/// As the registers are now. `apart`: entries that a broadcast may spare where it matches ASIDs.
+inline TlbiScope tlbi_scope(const Controls& controls, const Command& command, bool apart) {
+  return {static_cast<unsigned>(controls.vmw_of_entries()),
+          command.broadcast ? command.cpu_e2h : controls.e2h(), command.broadcast,
+          command.broadcast && apart};
+}
+
 class Scopes {
  public:
   Scopes(const Controls& controls, const Regimes& regimes)
       : controls_(controls), regimes_(regimes) {}
 
   [[nodiscard]] TlbiScope of(const Command& command, u32 tag) const {
-    const bool e2h = command.broadcast ? command.cpu_e2h : controls_.e2h();
-    return {static_cast<unsigned>(controls_.vmw_of_entries()), e2h, command.broadcast,
-            command.broadcast && regimes_.any_apart(tag)};
+    return tlbi_scope(controls_, command, command.broadcast && regimes_.any_apart(tag));
   }
   /// An entry keeps the ASET that it was filled by.
   [[nodiscard]] TlbiScope of(const Command& command, const Item& item) const {

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "spec/smmu/told_pointers.h"
 
+#include "spec/smmu/scopes.h"
+
 namespace iommucheck::spec {
 
 bool ToldPointers::ends(const InFlight& sent, const ToldPointer& told) const {
-  const Command& command = sent.command;
-  const TlbiScope scope{static_cast<unsigned>(controls_.vmw_of_entries()),
-                        command.broadcast ? command.cpu_e2h : controls_.e2h(), command.broadcast,
-                        command.broadcast && told.apart != 0};
-  return sent.at >= told.item.since && removes(command, told.tag, told.item, scope);
+  const TlbiScope scope = tlbi_scope(controls_, sent.command, told.apart != 0);
+  return sent.at >= told.item.since && removes(sent.command, told.tag, told.item, scope);
 }
 
 void ToldPointers::add(const ToldPointer& told) {
