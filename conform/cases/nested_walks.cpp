@@ -21,13 +21,13 @@ void block_over_block_case(const DeviceIdentity& device, std::vector<Case>& case
   constexpr u64 block = u64{1} << 21, ipa = 3 * block;
   CaseBuilder b(device, "both stages: a block over a block, walked again behind CFGI");
   GuestTables guest(b);
-  guest.stage2.map(ipa, align_down(b.data(), 21), Stage2Tables::all, level);
+  const u64 first = align_down(b.data(), 21);
+  guest.stage2.map(ipa, first, Stage2Tables::all, level);
   b.store(guest.place(1, block), leaf_word(Granule::g4k, level, ipa, {}));
   b.cd_at(guest.cd_pa, guest.cd);
   const auto engines = static_cast<unsigned>(std::min<std::size_t>(device.sids.size(), 2));
   for (unsigned e = 0; e < engines; ++e) b.ste(e, guest.ste());
   b.enable();
-  const u64 first = align_down(b.data(), 21);
   const auto used = [&] {
     for (unsigned e = 0; e < engines; ++e) {
       for (const u64 at : {b.data(0x1000), b.data(0x3000)}) b.both(block + (at - first), e);
