@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "monitor/call_conversion.h"
@@ -227,14 +228,45 @@ std::string describe(const trace::Event& event) {
 
 namespace {
 
+/// Where the lines end that stand from `first` on and are alike by `form_of`.
+template <class FormOf>
+std::size_t end_of_run(const std::vector<std::string>& lines, std::size_t first, FormOf form_of) {
+  const auto form = form_of(lines[first]);
+  std::size_t end = first + 1;
+  while (end < lines.size() && form_of(lines[end]) == form) ++end;
+  return end;
+}
+
 /// Of lines that are the same one behind the other, one, and how many they were.
-std::vector<std::string> folded(const std::vector<std::string>& lines) {
+std::vector<std::string> once_each(const std::vector<std::string>& lines) {
   std::vector<std::string> few;
   for (std::size_t first = 0; first < lines.size();) {
-    std::size_t end = first + 1;
-    while (end < lines.size() && lines[end] == lines[first]) ++end;
+    const std::size_t end = end_of_run(lines, first, std::identity());
     few.push_back(end - first == 1 ? lines[first]
                                    : fmt::format("{} ({} times)", lines[first], end - first));
+    first = end;
+  }
+  return few;
+}
+
+/// Of many that differ in numbers alone, the first and the last.
+std::vector<std::string> folded(const std::vector<std::string>& lines) {
+  constexpr std::size_t many = 8;
+  const auto form_of = [](std::string_view line) {
+    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+    return without_numbers(line);
+  };
+  std::vector<std::string> few;
+  for (std::size_t first = 0; first < lines.size();) {
+    const std::size_t end = end_of_run(lines, first, form_of);
+    if (end - first < many) {
+      few.insert(few.end(), lines.begin() + static_cast<std::ptrdiff_t>(first),
+                 lines.begin() + static_cast<std::ptrdiff_t>(end));
+    } else {
+      few.push_back(lines[first]);
+      few.push_back(fmt::format("     {} like it", end - first - 2));
+      few.push_back(lines[end - 1]);
+    }
     first = end;
   }
   return few;
@@ -287,7 +319,7 @@ std::vector<std::string> call_lines(const Story& story, const std::string& unfin
     }
   }
   for (const Open& call : open) line(call, unfinished);
-  return folded(lines);
+  return folded(once_each(lines));
 }
 
 }  // namespace iommucheck::oracle

@@ -111,5 +111,28 @@ TEST(FindingText, LinesThatAreTheSameAreOne) {
   EXPECT_THAT(lines[1], testing::EndsWith(" (3 times)"));
 }
 
+Story story_of_attaches(u32 count) {
+  Story story;
+  story.known = true;
+  for (u32 id = 1; id <= count; ++id) {
+    const trace::calls::Attach attach{.domain = trace::DomainId{id}, .device = trace::DeviceId{0}};
+    story.events.push_back(
+        {.agent = AgentId::cpu0, .payload = trace::Call{.id = trace::CallId{id}, .call = attach}});
+    story.events.push_back(
+        {.agent = AgentId::cpu0, .payload = trace::Return{.id = trace::CallId{id}}});
+  }
+  return story;
+}
+
+/// Who gives all VMIDs reads of the first and the last.
+TEST(FindingText, OfManyAlikeTheEndsAreShown) {
+  const std::vector<std::string> lines = call_lines(story_of_attaches(200), "");
+  ASSERT_EQ(lines.size(), 3);
+  EXPECT_THAT(lines[0], testing::StartsWith("  1. attach(domain 0x1,"));
+  EXPECT_EQ(lines[1], "     198 like it");
+  EXPECT_THAT(lines[2], testing::StartsWith("200. attach(domain 0xc8,"));
+  EXPECT_EQ(call_lines(story_of_attaches(7), "").size(), 7);
+}
+
 }  // namespace
 }  // namespace iommucheck::oracle::finding_text_test
