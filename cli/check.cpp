@@ -192,16 +192,39 @@ void print_machines_met(const oracle::CheckOptions& settings, const oracle::Chec
   }
 }
 
-/// A line for each, where they do not fit a page together.
+/// A line for each cause, where the findings do not fit a page together: one thing that is left
+/// over for the same reason from several calls is one.
 void print_causes(const oracle::CheckResult& result) {
   if (result.findings.size() < 2) return;
-  fmt::print("{} findings:\n", result.findings.size());
+  struct Cause {
+    spec::Rule rule;
+    oracle::FindingKind kind;  // but what is done
+    std::string place;
+    std::string doing;
+  };
+  std::vector<Cause> causes;
   for (const oracle::Violation& finding : result.findings) {
-    const oracle::NamedEvent* place = oracle::event_in_source(finding);
-    fmt::print("  {:<24} {}{}\n", spec::rule_name(finding.rule), oracle::text_of(finding.kind),
-               place == nullptr ? ""
-                                : fmt::format(", at {}:{}", oracle::from_here(place->source),
-                                              place->source_line));
+    Cause cause{
+        .rule = finding.rule, .kind = finding.kind, .place = {}, .doing = finding.kind.doing};
+    cause.kind.doing.clear();
+    if (const oracle::NamedEvent* place = oracle::event_in_source(finding)) {
+      cause.place = fmt::format(", at {}:{}", oracle::from_here(place->source), place->source_line);
+    }
+    const auto same = std::ranges::find_if(causes, [&](const Cause& other) {
+      return cause.kind.names_cause() && other.rule == cause.rule && other.kind == cause.kind &&
+             other.place == cause.place && !other.doing.empty() && !cause.doing.empty();
+    });
+    if (same == causes.end()) {
+      causes.push_back(std::move(cause));
+    } else {
+      same->doing += ", " + cause.doing;
+    }
+  }
+  fmt::print("{} findings:\n", result.findings.size());
+  for (Cause& cause : causes) {
+    cause.kind.doing = cause.doing;
+    fmt::print("  {:<24} {}{}\n", spec::rule_name(cause.rule), oracle::text_of(cause.kind),
+               cause.place);
   }
 }
 

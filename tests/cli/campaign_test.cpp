@@ -167,5 +167,14 @@ TEST_F(CampaignCommand, AnInputOfTheFuzzTargetShowsWhatItFound) {
   EXPECT_GT(shown, 0U);
 }
 
+TEST_F(CampaignCommand, WhatSeveralCallsLeaveForOneReasonIsOneLine) {
+  const Ran ran =
+      run("check --driver " + test::in_build("museum/museum_asid_reused_without_tlbi.so") +
+          " --seed 1 --runs 1500 --no-shrink --findings 10" + out());
+  EXPECT_EQ(ran.status, 1) << ran.err;
+  EXPECT_THAT(ran.out, ::testing::ContainsRegex(
+                           "\n  TABLE_FREE +[a-z_]+, [a-z_, ]+; table cached, early\n"));
+}
+
 }  // namespace
 }  // namespace iommucheck::campaign_test
