@@ -266,10 +266,8 @@ class DriverHost {
   int wait_for_others();
   bool invalidate(u64 mm, u64 va, u64 bytes);
   /// What the call that runs may ask of its platform.
-  [[nodiscard]] u64 steps_allowed() const { return steps_max_ + longest_ * steps_a_page; }
-  void note_range(u64 bytes) {
-    longest_ = std::max(longest_, std::min(bytes / u64{4096}, pages_with_steps));
-  }
+  [[nodiscard]] u64 steps_allowed() const { return steps_max_ + steps_of_range(longest_); }
+  void note_range(u64 bytes) { longest_ = std::max(longest_, bytes); }
   void begin_steps() {
     so_far_ = {};
     if (scan_ && !abandoned_) scan_->ignore(false);
@@ -326,7 +324,7 @@ class DriverHost {
   void (*gone_hook_)(void*) = nullptr;
   void* step_context_ = nullptr;
   u64 steps_max_ = steps_max_default;
-  u64 longest_ = 0;  // range of a call of this case, in pages that have steps
+  u64 longest_ = 0;  // range of a call of this case, in bytes
   bool abandoned_ = false;
   Monitor::Messages unseen_messages_;  // that came while the driver waited (messages.cpp)
   bool tells_loads_ = false;           // of messages, in this call

@@ -2,6 +2,8 @@
 // What a driver may do before it counts as one that never comes to an end.
 #pragma once
 
+#include <algorithm>
+
 #include "base/types.h"
 
 namespace iommucheck::oracle {
@@ -14,6 +16,9 @@ constexpr u64 steps_max_default = u64{1} << 22;
 /// page by page does so in the call that unmaps or in a later one.
 constexpr u64 steps_a_page = 64;
 constexpr u64 pages_with_steps = u64{1} << 18;  ///< of a range longer than 1 GiB no more
+constexpr u64 steps_of_range(u64 bytes) {
+  return std::min(bytes / 4096, pages_with_steps) * steps_a_page;
+}
 /// And what it may ask once it has a finding, which ends its case when it returns.
 constexpr u64 steps_after_finding = u64{1} << 16;
 /// A thing that is asked for many words (fill64) counts as one, and one more for each so many: all

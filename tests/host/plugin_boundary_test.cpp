@@ -172,7 +172,7 @@ u64 steps_of_ranges(const trace::Trace& of) {
         },
         call->call);
   }
-  return std::min(longest / 4096, pages_with_steps) * steps_a_page;
+  return steps_of_range(longest);
 }
 
 /// A thing that is many words counts for more than one: who fills memory for ever is found after
