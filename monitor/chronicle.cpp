@@ -120,14 +120,21 @@ void Chronicle::add(const trace::Event& event, EventIndex number, u64 line) {
     all_.restore();  // numbers begin again there
     story_.restore();
     calls_ = 0;
-    inside_ = false;
+    inside_ = stopping_ = false;
     return;
   }
+  if (is_phase(event, trace::DriverLife::starting)) stopping_ = false;
+  if (is_phase(event, trace::DriverLife::stopping)) stopping_ = true;
   if (std::holds_alternative<trace::Call>(event.payload)) {
     ++calls_;
     inside_ = true;
   }
-  Entry entry{.line = line, .call = calls_, .number = number, .inside = inside_, .bytes = {}};
+  Entry entry{.line = line,
+              .call = calls_,
+              .number = number,
+              .inside = inside_,
+              .stopping = stopping_,
+              .bytes = {}};
   trace::encode(event, entry.bytes);
   if (calls_are_known_ && belongs_to_story(event)) story_.add(entry);
   all_.add(std::move(entry));
@@ -180,6 +187,7 @@ Violation Chronicle::tell(Finding finding) const {
                                .line = entry->line,
                                .call = entry->call,
                                .inside = entry->inside,
+                               .stopping = entry->stopping,
                                .event = decoded(entry->bytes)});
   }
   tell_story(violation);

@@ -29,6 +29,7 @@ class Chronicle {
     u64 call = 0;
     EventIndex number = 0;
     bool inside = false;
+    bool stopping = false;
     std::vector<u8> bytes;
   };
 
@@ -56,6 +57,7 @@ class Chronicle {
   bool calls_are_known_;
   u64 calls_ = 0;  // of the case
   bool inside_ = false;
+  bool stopping_ = false;
   Window all_;
   // Apart: between two calls a driver that polls may do millions of things.
   Window story_;

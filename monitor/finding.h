@@ -105,6 +105,7 @@ struct NamedEvent {
   u64 line = 0;           ///< of the trace's file, from 1; the header is line 1
   u64 call = 0;           ///< the last call that began before it, from 1; 0: none did
   bool inside = false;    ///< that call had not returned
+  bool stopping = false;  ///< in the driver's shutdown, which is no call
   trace::Event event;
   std::string symbol{};  ///< of the code that did it; empty: not known
   std::string source{};  ///< and the driver's file, as its compiler was given it; empty: not known

@@ -212,6 +212,7 @@ std::string one_line(const Finding& finding) {
 std::string event_line(const NamedEvent& named, bool calls_are_known) {
   const std::string where = !calls_are_known ? std::string()
                             : named.inside   ? fmt::format(", in call {}", named.call)
+                            : named.stopping ? std::string(", in the driver's shutdown")
                             : named.call == 0
                                 ? std::string(", in the driver's boot")
                                 : fmt::format(", in what follows call {}", named.call);

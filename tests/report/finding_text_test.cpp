@@ -60,6 +60,11 @@ TEST(FindingText, NamesTheCallWhereCallsAreKnown) {
             "event 5: the driver stores 0x1 at 0x1000, in the driver's boot (line 6 of the trace)");
   EXPECT_EQ(event_line(named, false),
             "event 5: the driver stores 0x1 at 0x1000 (line 6 of the trace)");
+  named.stopping = true;
+  EXPECT_EQ(
+      event_line(named, true),
+      "event 5: the driver stores 0x1 at 0x1000, in the driver's shutdown (line 6 of the trace)");
+  named.stopping = false;
   named.call = 3;
   named.inside = true;
   EXPECT_EQ(event_line(named, true),
