@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "check/with_memory.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -52,6 +54,7 @@ u32 group_for(const Monitor& monitor, const spec::Access& access, u32 wanted) {
 /// A device whose accesses can wait, `device` or the next, bound to a process; it is bound first if
 /// it is not. Nothing: there is none.
 std::optional<u32> FaultOps::prepare_faults(const fuzz::Operation& operation) {
+  const WithMemory with_memory(host_);
   const auto& devices = monitor_.setup().devices;
   u32 device = device_of(operation);
   const auto count = static_cast<u32>(devices.size());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "check/sequence.h"
 
+#include <algorithm>
+
 #include "base/random.h"
 #include "check/mix.h"
 
@@ -63,6 +65,11 @@ void make_sequence(u64 seed, u64 number, u32 operations_max, Sequence& sequence,
   add_operations(mix, family, sequence.shared, sequence);
   add_operations(mix, own, count - sequence.shared, sequence);
   if (mix.has_time_outs()) add_hardware(seed, number, sequence);
+  // What a call has kept that found no memory shows where all is given back.
+  const bool lacks_memory = std::ranges::any_of(sequence.operations, [](const auto& operation) {
+    return operation.fail != 0 && operation.fail <= fuzz::fail_max;
+  });
+  if (lacks_memory && number % 2 == 0) sequence.ends.teardown = true;
 }
 
 void make_long_sequence(u64 seed, u64 number, Sequence& sequence) {

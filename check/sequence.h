@@ -27,7 +27,7 @@ constexpr u64 family_size = 4;
 SplitMix64 words_of(u64 seed, u64 number);
 
 /// How a sequence ends, of a random number: one of 64 with a comparison of everything, one of 16
-/// with a teardown.
+/// with a teardown. So does half of those in which an allocation is to fail.
 Lockstep::Ends ends_of(u64 random);
 
 /// Fills `sequence` with number `number` of `seed`: 1..operations_max operations, mostly

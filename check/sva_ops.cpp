@@ -5,6 +5,8 @@
 #include <span>
 #include <utility>
 
+#include "check/with_memory.h"
+
 namespace iommucheck::oracle {
 
 namespace {
@@ -92,6 +94,8 @@ Status SvaOps::perform_init(const fuzz::Operation& operation) {
   if (high && bits > 9 && (operation.choices & 0x20) == 0) {
     limits.min = bits > 10 && (operation.choices & 0x40) != 0 ? 1023 : 511;
   }
+  // So few that one which is kept for nothing is missed.
+  if (high && (operation.choices & 0x100) != 0) limits.max = limits.min + 1;
   // Beyond what one page of a table may hold, where tables are not an SMMUv3's.
   const bool wide = machine_ && bits > 9;
   if (wide && limits.max == 0 && case_.calls % 3 == 0) limits.min = 1020;
@@ -108,6 +112,7 @@ Status SvaOps::perform_init(const fuzz::Operation& operation) {
 /// A device with PASIDs, `device` or the next; on a paging domain, and with sva_device_init done:
 /// what is missing is done first, so that no word is wasted.
 u32 SvaOps::prepare_bind(u32 device, const fuzz::Operation& operation) {
+  const WithMemory with_memory(host_);
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 count = interface.device_count();
   for (u32 n = 0; n < count && monitor_.setup().devices[device].ssid_bits == 0; ++n) {
@@ -141,6 +146,7 @@ u32 SvaOps::prepare_bind(u32 device, const fuzz::Operation& operation) {
                                          fuzz::PasidRange::any, fuzz::PasidRange::small,
                                          fuzz::PasidRange::one, fuzz::PasidRange::high};
   init.window = static_cast<u16>(ranges[operation.choices % std::size(ranges)]);
+  init.choices = operation.choices & 0x160;
   const bool null = ((operation.choices >> 3) & 3) == 3;
   init.mapping = static_cast<u16>(null ? fuzz::Handler::null : fuzz::Handler::present);
   if (perform_init(init) != Status::not_built || !monitor_.findings().empty()) return device;

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "check/with_memory.h"
+
 namespace iommucheck::oracle {
 
 using spec::sva::Call;
@@ -14,6 +16,7 @@ using spec::sva::Status;
 /// A device with PASIDs that is on the domain of the private space, or is put there, `device` or
 /// the next, not the one that made it if there is another; with sva_device_init done.
 u32 TableOps::prepare_link(const Space& space, u32 device) {
+  const WithMemory with_memory(host_);
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 count = interface.device_count();
   const u64 domain = interface.domain_of_io_mm(space.handle);
@@ -74,6 +77,7 @@ void TableOps::perform_link(const fuzz::Operation& operation) {
 /// A device with PASIDs, `device` or the next, that is attached to something: to a blocked or an
 /// identity domain too, where there is one.
 u32 TableOps::prepare_attach_pasid(u32 device, const fuzz::Operation& operation) {
+  const WithMemory with_memory(host_);
   const spec::sva::Interface& interface = monitor_.interface();
   const u32 count = interface.device_count();
   for (u32 n = 0; n < count && monitor_.setup().devices[device].ssid_bits == 0; ++n) {

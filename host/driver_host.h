@@ -93,6 +93,7 @@ class DriverHost {
   void fail_allocation(u32 n);
   /// All allocations fail until fail_allocation().
   void fail_all_allocations() { fail_all_ = true; }
+  [[nodiscard]] u32 fails_at() const { return fail_at_; }
   [[nodiscard]] bool allocation_failed() const { return allocation_failed_; }
   /// What a hook of the driver's backend answers from here on: 0, a negative errno, or
   /// IOMMUCHECK_HOOK_NULL (mm_alloc). mm_free and mm_detach answer nothing.
