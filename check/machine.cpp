@@ -250,7 +250,10 @@ std::string objection(const Machine& machine) {
     return "memory=high needs oas=36 at least";
   }
   if (machine.has_several_smmus()) return objection_to_several(machine);
-  return {};
+  const auto wrong_ids = spec::id_inconsistencies(spec::make_id_registers(caps));
+  if (wrong_ids.empty()) return {};
+  return fmt::format("no SMMU is like that: {} (IHI 0070 {})", wrong_ids.front().text,
+                     wrong_ids.front().section);
 }
 
 std::string values_of(const spec::ProfileItem& item) {
@@ -396,6 +399,35 @@ void fit_stream_ids(Machine& machine) {
       taken.insert(sid);
     }
   }
+}
+
+/// What its version makes mandatory the SMMU has, and nothing that comes with later ones, unless
+/// `text` says what it has. IHI 0070 2.9, 6.3.1, 6.3.2 (SIDSIZE), 6.3.4.
+void fit_the_version(Capabilities& caps, std::string_view text) {
+  const auto free = [&](std::string_view key) {
+    return !std::ranges::any_of(split(text, ','),
+                                [&](std::string_view one) { return one.starts_with(key); });
+  };
+  if (caps.minor == 0) {
+    if (free("xnx=")) caps.xnx = false;
+    if (free("ril=")) caps.ril = false;
+    if (free("bbml=")) caps.bbml = 0;
+    if (free("fwb=")) caps.fwb = false;
+    if (free("stt=")) caps.stt = false;
+  }
+  if (caps.minor < 2 && free("e0pd=")) caps.e0pd = false;
+  if (caps.hyp && caps.s1p && free("s2p=")) caps.s2p = true;
+  constexpr unsigned widest_of_one_level = 6;
+  if (!caps.two_level_stream_table && free("sidsize=") && caps.sidsize > widest_of_one_level) {
+    caps.sidsize = widest_of_one_level;
+  }
+  if (caps.minor >= 1 && caps.s1p && free("had=")) caps.had = true;
+  if (caps.minor >= 1 && caps.s2p && free("xnx=")) caps.xnx = true;
+  if (caps.minor >= 2 && free("ril=")) caps.ril = true;
+  if (caps.minor >= 2 && caps.bbml == 0 && free("bbml=")) caps.bbml = 1;
+  if (caps.minor >= 2 && free("fwb=")) caps.fwb = true;
+  if (caps.minor >= 2 && caps.s1p && caps.s2p && free("hyp=")) caps.hyp = true;
+  if (caps.minor >= 3 && free("e0pd=")) caps.e0pd = true;
 }
 
 /// What the devices claim the SMMU has, unless `text` says what it has.
@@ -884,8 +916,9 @@ Expected<void> change_machine(Machine& machine, std::string_view text) {
     fit_the_devices(machine, text);
   } else {
     drop_what_is_not_there(machine);
-    fit_stream_ids(machine);
   }
+  fit_the_version(machine.caps, text);
+  if (!names_devices) fit_stream_ids(machine);
   if (const std::string why = objection(machine); !why.empty()) return wrong(why);
   return {};
 }

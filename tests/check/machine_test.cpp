@@ -211,6 +211,10 @@ TEST(Machine, WhatCannotBeIsRefused) {
       {"stall=1,devices=1:3:stall", "stall=1"},
       {"cmdq=99999999999999999999", "0 to 19"},
       {"default,,", "there is no ''"},
+      {"minor=2,ril=0", "IDR3.RIL is 1 from SMMUv3.2 on (IHI 0070 6.3.4"},
+      {"s2p=1,minor=2,hyp=0", "IDR0.Hyp is 1 from SMMUv3.2 on"},
+      {"st2l=0,sidsize=8", "IDR0.ST_LEVEL"},
+      {"minor=1,e0pd=1", "IDR3.E0PD"},
   };
   for (const auto& [text, why] : wrong) {
     const auto machine = oracle::parse_machine(text);
@@ -324,6 +328,18 @@ TEST(Machine, WhatIsFixedLeavesTheRestDrawn) {
     }
     EXPECT_GT(kinds.size(), 5U) << text;
   }
+}
+
+/// What a version must have it has, and nothing of later ones, where nobody says otherwise.
+TEST(Machine, AVersionHasWhatItMust) {
+  for (const char* text : {"minor=0", "minor=1", "minor=2", "minor=3", "s2p=1,minor=2", "st2l=0",
+                           "s1p=0,s2p=1,minor=3", "s2p=1,minor=0", "drawn:3,minor=0", "hyp=1"}) {
+    const Machine machine = machine_of(text);
+    const auto wrong = spec::id_inconsistencies(spec::make_id_registers(machine.caps));
+    EXPECT_TRUE(wrong.empty()) << text << ": " << wrong.front().text;
+  }
+  EXPECT_TRUE(machine_of("s2p=1,minor=2").caps.hyp);
+  EXPECT_FALSE(machine_of("minor=0").caps.ril);
 }
 
 /// Devices that nobody named have StreamIDs that the SMMU has.
