@@ -140,9 +140,12 @@ void SpaceOps::perform_alloc(const fuzz::Operation& operation) {
   }
   if (!may_call(call) || case_.spaces.size() >= spaces_max) return;
   const spec::Capabilities& caps = options_.machine.caps;
+  // Of which stage a paging domain is, is the driver's choice.
+  const bool few_vmids = caps.s2p && !caps.vmid16;
+  const bool few_asids = caps.s1p && !caps.asid16;
   const bool few = call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2
-                       ? caps.s2p && !caps.vmid16
-                       : call.domain_kind == IOMMUCHECK_DOMAIN_PAGING && !caps.asid16;
+                       ? few_vmids
+                       : call.domain_kind == IOMMUCHECK_DOMAIN_PAGING && (few_asids || few_vmids);
   if (few && (operation.choices & every_asid) == every_asid) return take_every_asid(call);
   Observed made = make_call(call);
   // A hypervisor's driver may have domains of stage 2 and no others.
