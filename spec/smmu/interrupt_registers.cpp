@@ -66,7 +66,7 @@ void InterruptRegisters::note_guarded(u32 offset) {
 
 /// A message goes to the address of CFG0, unless that is 0, with the data and the attributes of
 /// CFG1 and CFG2. IHI 0070 6.3.16, 6.3.21 to 6.3.23.
-void InterruptRegisters::check_configured(u64 enabled) {
+void InterruptRegisters::check_configured(u64 enabled, bool by_another) {
   if (!ground_.capabilities().msi) return;
   for (unsigned i = 0; i < irq_sources; ++i) {
     if ((enabled & irq_cfgs[i].enable) == 0) continue;
@@ -77,7 +77,9 @@ void InterruptRegisters::check_configured(u64 enabled) {
     const std::string name(irq_cfgs[i].name);
     ground_.report(
         rule::UNKNOWN_AFTER_RESET,
-        name + " interrupts are enabled where IDR0.MSI = 1, and " + name +
+        name + " interrupts are enabled" +
+            (by_another ? " in IRQ_CTRL since before the driver began," : "") +
+            " where IDR0.MSI = 1, and " + name +
             (of_address ? "_IRQ_CFG0 was not written: it resets to an UNKNOWN value, so messages "
                           "may be written to any address"
                         : "_IRQ_CFG1 or CFG2 was not written: they reset to UNKNOWN values, so "

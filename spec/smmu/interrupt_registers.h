@@ -35,9 +35,11 @@ class InterruptRegisters {
   void note_written(u32 offset, unsigned size);
   /// A write there was made while the source is enabled.
   void note_guarded(u32 offset);
+  /// The SMMU is enabled: what was left on before the driver began sends messages from here on.
+  void check_left_on() { check_configured(ctrl_, true); }
 
  private:
-  void check_configured(u64 enabled);
+  void check_configured(u64 enabled, bool by_another = false);
   void note_sources(u64 enabled);
   [[nodiscard]] bool knows_address(unsigned source) const;
 

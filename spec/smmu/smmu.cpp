@@ -177,6 +177,7 @@ void Smmu::write_cr0(u64 value) {
   const u64 changed = controls_.write_cr0(value);
   indices_.check_known(changed & controls_.cr0());
   outputs_.enabled(changed & controls_.cr0());
+  if ((changed & controls_.cr0() & cr0::smmuen) != 0) irq_.check_left_on();
   if ((changed & cr0::cmdqen) == 0) return;
   if (controls_.enables(cr0::cmdqen)) return commands_.enable();
   commands_.disable();
