@@ -120,11 +120,12 @@ void Chronicle::add(const trace::Event& event, EventIndex number, u64 line) {
     all_.restore();  // numbers begin again there
     story_.restore();
     calls_ = 0;
-    inside_ = stopping_ = false;
+    inside_ = false;
+    beside_ = BesideCalls::ready;
     return;
   }
-  if (is_phase(event, trace::DriverLife::starting)) stopping_ = false;
-  if (is_phase(event, trace::DriverLife::stopping)) stopping_ = true;
+  if (is_phase(event, trace::DriverLife::starting)) beside_ = BesideCalls::boot;
+  if (is_phase(event, trace::DriverLife::stopping)) beside_ = BesideCalls::shutdown;
   if (std::holds_alternative<trace::Call>(event.payload)) {
     ++calls_;
     inside_ = true;
@@ -133,13 +134,14 @@ void Chronicle::add(const trace::Event& event, EventIndex number, u64 line) {
               .call = calls_,
               .number = number,
               .inside = inside_,
-              .stopping = stopping_,
+              .beside = beside_,
               .bytes = {}};
   trace::encode(event, entry.bytes);
   if (calls_are_known_ && belongs_to_story(event)) story_.add(entry);
   all_.add(std::move(entry));
   if (std::holds_alternative<trace::Return>(event.payload)) inside_ = false;
   if (is_phase(event, trace::DriverLife::ready)) {
+    beside_ = BesideCalls::ready;
     all_.ready();
     story_.ready();
   }
@@ -187,7 +189,7 @@ Violation Chronicle::tell(Finding finding) const {
                                .line = entry->line,
                                .call = entry->call,
                                .inside = entry->inside,
-                               .stopping = entry->stopping,
+                               .beside = entry->beside,
                                .event = decoded(entry->bytes)});
   }
   tell_story(violation);

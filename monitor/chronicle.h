@@ -29,7 +29,7 @@ class Chronicle {
     u64 call = 0;
     EventIndex number = 0;
     bool inside = false;
-    bool stopping = false;
+    BesideCalls beside = BesideCalls::boot;
     std::vector<u8> bytes;
   };
 
@@ -57,7 +57,7 @@ class Chronicle {
   bool calls_are_known_;
   u64 calls_ = 0;  // of the case
   bool inside_ = false;
-  bool stopping_ = false;
+  BesideCalls beside_ = BesideCalls::boot;
   Window all_;
   // Apart: between two calls a driver that polls may do millions of things.
   Window story_;

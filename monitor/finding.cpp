@@ -265,7 +265,7 @@ void members(Archive& a, NamedEvent& named) {
   a(named.line);
   a(named.call);
   a(named.inside);
-  a(named.stopping);
+  a(named.beside);
   a(named.event);
   a(named.symbol);
   a(named.source);

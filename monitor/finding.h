@@ -100,12 +100,15 @@ May may_of(const spec::Outcome& outcome);
 Finding finding_of(spec::Rule rule, std::string statement);
 
 /// An event that a finding names, as it stands in its trace.
+/// Where in its driver's life something is that is in no call.
+enum class BesideCalls : u8 { boot, ready, shutdown };
+
 struct NamedEvent {
   EventIndex number = 0;  ///< as causes have it
   u64 line = 0;           ///< of the trace's file, from 1; the header is line 1
   u64 call = 0;           ///< the last call that began before it, from 1; 0: none did
   bool inside = false;    ///< that call had not returned
-  bool stopping = false;  ///< in the driver's shutdown, which is no call
+  BesideCalls beside = BesideCalls::boot;  ///< of what is not inside
   trace::Event event;
   std::string symbol{};  ///< of the code that did it; empty: not known
   std::string source{};  ///< and the driver's file, as its compiler was given it; empty: not known

@@ -198,11 +198,24 @@ std::string event_text(const trace::Event& event) {
     return fmt::format("{} exchanges the word at {:#x} for {:#x}", who, rmw->pa,
                        rmw->value.value_or(0));
   }
+  // Which SMMU, where there are several.
+  const auto its = [](const auto& access) {
+    return access.iommu ? fmt::format(" of SMMU {}", static_cast<u32>(*access.iommu)) : "";
+  };
   if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
-    return fmt::format("the driver writes {:#x} to {}", write->value, register_name(write->offset));
+    return fmt::format("the driver writes {:#x} to {}{}", write->value,
+                       register_name(write->offset), its(*write));
   }
   if (const auto* read = std::get_if<trace::MmioRead>(&event.payload)) {
-    return fmt::format("the driver reads {:#x} from {}", read->value, register_name(read->offset));
+    return fmt::format("the driver reads {:#x} from {}{}", read->value, register_name(read->offset),
+                       its(*read));
+  }
+  if (const auto* load = std::get_if<trace::Load>(&event.payload)) {
+    return fmt::format("{} loads {:#x} from {:#x}", who, load->value.value_or(0), load->pa);
+  }
+  if (const auto* irq = std::get_if<trace::Irq>(&event.payload)) {
+    return fmt::format("an interrupt ({}){} reaches the driver", trace::to_string(irq->kind),
+                       its(*irq));
   }
   if (const auto* alloc = std::get_if<trace::Alloc>(&event.payload)) {
     return fmt::format("{} is given {:#x} bytes at {:#x}{}", who, alloc->length, alloc->pa,

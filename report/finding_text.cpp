@@ -209,13 +209,19 @@ std::string one_line(const Finding& finding) {
   return text;
 }
 
+namespace {
+
+std::string where_in_the_case(const NamedEvent& named) {
+  if (named.inside) return fmt::format(", in call {}", named.call);
+  if (named.beside == BesideCalls::shutdown) return ", in the driver's shutdown";
+  if (named.call != 0) return fmt::format(", in what follows call {}", named.call);
+  return named.beside == BesideCalls::boot ? ", in the driver's boot" : ", before the first call";
+}
+
+}  // namespace
+
 std::string event_line(const NamedEvent& named, bool calls_are_known) {
-  const std::string where = !calls_are_known ? std::string()
-                            : named.inside   ? fmt::format(", in call {}", named.call)
-                            : named.stopping ? std::string(", in the driver's shutdown")
-                            : named.call == 0
-                                ? std::string(", in the driver's boot")
-                                : fmt::format(", in what follows call {}", named.call);
+  const std::string where = calls_are_known ? where_in_the_case(named) : std::string();
   std::string text = fmt::format("event {}: {}{} (line {} of the trace)", named.number,
                                  describe(named.event), where, named.line);
   if (!named.symbol.empty()) text += ", by " + named.symbol;

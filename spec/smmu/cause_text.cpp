@@ -244,7 +244,8 @@ std::string miss_text(const NearestMiss& miss) {
     case NearestMiss::Kind::not_covering: return text + " covers " + not_covered_text(miss.why);
     case NearestMiss::Kind::too_early:
       return text +
-             " covers it, but was exposed before the store was visible; none that concerns it was "
+             " covers it, but was exposed while it could still be cached; none that concerns it "
+             "was "
              "sent since";
     case NearestMiss::Kind::not_complete:
       if (miss.command.broadcast)

@@ -536,6 +536,25 @@ std::vector<Cause> causes_of_structure(const CachesView& of, const StructureOf& 
   return causes;
 }
 
+std::vector<Cause> causes_of_configuration(const CachesView& of, u64 pa) {
+  std::vector<Cause> causes(1);
+  causes.front().kind = Cause::Kind::configuration;
+  causes.front().pa = pa;
+  const Frame* frame = of.memory.find(pa);
+  for (u32 i = 0; frame != nullptr && i < of.config.regions(); ++i) {
+    const Region& region = of.config.region(i);
+    if (!region.has_part_of(*frame)) continue;
+    const bool of_stes = region.kind == ConfigKind::ste;
+    for (Cause& cause : causes_of_stream(of, of_stes ? region.sid : region.made_by, region.ssid)) {
+      const bool leads_there =
+          region.via != 0 ? cause.pa == region.via : !of_stes && cause.structure == ConfigKind::ste;
+      if (leads_there) causes.push_back(std::move(cause));
+    }
+    if (causes.size() > 1) break;  // those of one
+  }
+  return causes;
+}
+
 Cause cause_in_memory(const CachesView& of, u32 sid, std::optional<u32> ssid,
                       const StreamOption& option) {
   Cause cause;

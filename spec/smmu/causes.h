@@ -32,6 +32,8 @@ std::vector<Cause> causes_of_stream(const CachesView& of, u32 sid, std::optional
                                     Misses misses = Misses::told);
 /// Of one structure alone.
 std::vector<Cause> causes_of_structure(const CachesView& of, const StructureOf& structure);
+/// Why structures that lie in the page of `pa` can be fetched: what is cached and leads there.
+std::vector<Cause> causes_of_configuration(const CachesView& of, u64 pa);
 /// An access of the stream may end with the event by its structures as memory has them now: of what
 /// their words decide, false says that it does not.
 bool memory_ends_in(const CachesView& of, u32 sid, std::optional<u32> ssid, EventType event);

@@ -116,8 +116,22 @@ void Makes::probe_tag(u32 tag, u64 va, u64 origin) {
                      findings_.name(va) + " under one tag; the last store was to " +
                      findings_.name(origin);
   std::vector<Cause> causes;
+  const auto add = [&](Cause cause) {
+    const auto is_told = [text = cause_text(cause)](const Cause& its) {
+      return cause_text(its) == text;
+    };
+    if (std::ranges::none_of(causes, is_told)) causes.push_back(std::move(cause));
+  };
   for (const Candidate& c : found) {
-    if (c.kind != Candidate::Kind::fault) causes.push_back(cause_of(view_, c, va));
+    if (c.kind != Candidate::Kind::fault) add(cause_of(view_, c, va));
+  }
+  // The same tables by CDs or STEs that differ: by those they are told apart.
+  std::vector<u32> formed;
+  for (u64 r = regimes_.tag(tag).first_regime; r != 0; r = regimes_[r - 1].next) {
+    if (regimes_[r - 1].formed != 0) formed.push_back(static_cast<u32>(r - 1));
+  }
+  for (const u32 regime : formed.size() > 1 ? formed : std::vector<u32>()) {
+    for (Cause& cause : causes_of_regime(view_, regime)) add(std::move(cause));
   }
   findings_.report(rule::CONFLICT_BBM, text, std::move(causes));
 }

@@ -2,6 +2,7 @@
 // Events of memory: stores, when they become visible, pages that come and go; and what follows of
 // each in tables, caches and configuration.
 #include <algorithm>
+#include <iterator>
 
 #include "spec/rules/promises.h"
 #include "spec/smmu/caches.h"
@@ -237,9 +238,8 @@ void Caches::recycle(u64 pa, bool given_back) {
       i = edge.next;
     }
     if (is_configuration(view_, pa)) {
-      causes.emplace_back();
-      causes.back().kind = Cause::Kind::configuration;
-      causes.back().pa = pa;
+      std::vector<Cause> by = causes_of_configuration(view_, pa);
+      std::ranges::move(by, std::back_inserter(causes));
     }
     findings_.report(rule::TABLE_FREE,
                      "hardware may still walk the table page " + findings_.name(frame.address()) +

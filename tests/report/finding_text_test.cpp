@@ -60,11 +60,12 @@ TEST(FindingText, NamesTheCallWhereCallsAreKnown) {
             "event 5: the driver stores 0x1 at 0x1000, in the driver's boot (line 6 of the trace)");
   EXPECT_EQ(event_line(named, false),
             "event 5: the driver stores 0x1 at 0x1000 (line 6 of the trace)");
-  named.stopping = true;
+  named.beside = BesideCalls::ready;
+  EXPECT_THAT(event_line(named, true), testing::HasSubstr(", before the first call ("));
+  named.beside = BesideCalls::shutdown;
   EXPECT_EQ(
       event_line(named, true),
       "event 5: the driver stores 0x1 at 0x1000, in the driver's shutdown (line 6 of the trace)");
-  named.stopping = false;
   named.call = 3;
   named.inside = true;
   EXPECT_EQ(event_line(named, true),
