@@ -284,7 +284,8 @@ int DoorBackend::new_space(u32 input_bits, SpaceKind kind, impl::Space** space) 
                              : ops().open_space(self_, input_bits, foreign ? 1 : 0, &given);
   if (made->theirs == nullptr) {
     spaces_.release(*made);
-    return -IOMMUCHECK_ENOMEM;
+    // Whoever makes no table for walkers beside it has nothing to give for one.
+    return foreign ? -IOMMUCHECK_EOPNOTSUPP : -IOMMUCHECK_ENOMEM;
   }
   made->page_sizes = info_.page_sizes;
   made->page_mask = smallest_page - 1;

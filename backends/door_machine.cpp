@@ -37,6 +37,7 @@ class DoorMachine final : public BackendMachine {
     setup.keeps_pasid_0 = (door_->flags & IOMMUCHECK_BACKEND_KEEPS_PASID_0) != 0;
     setup.dirty = has_marks() ? setup_.dirty : spec::sva::DirtyHardware::none;
     setup.routes_identity = false;
+    setup.limits_are_the_drivers = true;
     Nonsense answers;
     for (u32 i = 0; i < setup.devices.size(); ++i) {
       setup.devices[i].passes = can_pass(*door_, nullptr, i, false, answers);

@@ -20,8 +20,8 @@ using Gets = MayGet::Kind;
 constexpr u64 step_bytes = 4096;
 constexpr std::size_t points_max = 256;
 /// What is asked for, and whether by the privileged part of the device.
-constexpr std::pair<char, bool> kinds_of_access[] = {
-    {'r', false}, {'w', false}, {'r', true}, {'w', true}};
+constexpr std::pair<char, bool> kinds_of_access[] = {{'r', false}, {'w', false}, {'x', false},
+                                                     {'r', true},  {'w', true},  {'x', true}};
 
 /// By these rights.
 bool grants(u32 prot, char access, bool privileged) {

@@ -12,7 +12,7 @@ void RegisterEvents::mmio_write(AgentId by, u32 offset, unsigned size, u64 value
   // window is compared after that.
   tick();
   if (ordered || !setup_.barriers_known) make_visible(by);
-  if (!hardware_) window_ends();
+  window_ends();
   emit(by,
        trace::MmioWrite{
            .offset = offset, .size = static_cast<u8>(size), .value = value, .ordered = ordered});

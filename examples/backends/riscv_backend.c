@@ -400,6 +400,10 @@ static int32_t riscv_set_route(void* self, uint32_t device, const struct iommuch
   const struct context to = wanted(r, route);
   int32_t changed = 0;
   r->is_late[device] = 0;
+#ifdef RISCV_BLINKS /* all devices are cut off for a moment */
+  write_register(r, RISCV_DDTP, 0);
+  write_register(r, RISCV_DDTP, RISCV_REGISTER(r->ddt, r->ddt_lg2, 1));
+#endif
   for (uint32_t i = 0; i < its->stream_id_count; ++i) {
     struct context from = context_at(r, its->stream_ids[i]);
     struct context next;

@@ -52,7 +52,9 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
     if (is_nested(s.spaces[of_rid])) set.add(Reason::the_user_has_the_pasid_table);
     if (!has_users_pasid_table(s, of_rid)) set.add(Reason::no_pasids_beside_stage_2);
   }
-  if (!set.empty()) return set;
+  const bool refused = !set.empty();
+  if (s.limits_are_the_drivers) set.add(Reason::the_device_cannot_send_it);
+  if (refused) return set;
   const u32 at = find_attachment(s, call.device, s.find_number(call.pasid));
   const bool again = at != 0 && s.attachments[at].domain == domain && s.attachments[at].ghosts == 0;
   set.add(again     ? Reason::the_same_domain_again

@@ -43,6 +43,10 @@ Permitted permitted_init(const InterfaceState& s, const Call& call, Circumstance
   if (device.domain != 0 && s.spaces[device.domain].kind != static_cast<u32>(DomainKind::paging)) {
     set.add(Reason::the_devices_domain_is_not_a_paging_one);
   }
+  if (s.limits_are_the_drivers) {
+    set.add(Reason::no_pasids);
+    set.add(Reason::no_number_is_in_all_the_ranges);
+  }
   if (!may_do_it) return set;
   set.add(Reason::done);
   may_lack_memory(set, around);

@@ -44,7 +44,9 @@ Permitted permitted_domain_alloc(const InterfaceState& s, const Call& call, Circ
   } else {
     // A driver whose paging domains stage 2 translates has no more to give. IHI 0070 3.4, 5.2
     // (S2T0SZ).
-    if (call.input_bits > s.stage2_bits) set.add(Reason::beyond_what_stage_2_translates);
+    if (call.input_bits > s.stage2_bits || (s.limits_are_the_drivers && call.input_bits != 0)) {
+      set.add(Reason::beyond_what_stage_2_translates);
+    }
     const u32 in_use = address_spaces(s);
     if (address_spaces_may_be_used_up(s)) {
       set.add(Reason::no_address_space_left);

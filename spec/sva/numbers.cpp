@@ -99,7 +99,7 @@ void judge_new_number(const InterfaceState& s, Range range, Permitted& set) {
   const bool free = any_free(s, range);
   const bool doubtful = any_doubtful(s, range);
   if (free || doubtful) set.add(Reason::a_pasid_is_free, ValueRule::new_pasid);
-  if (!free || doubtful) set.add(Reason::no_pasid_is_left);
+  if (!free || doubtful || s.limits_are_the_drivers) set.add(Reason::no_pasid_is_left);
 }
 
 /// A number that was given: free, in the range, and not before one that has been free for longer.
@@ -125,7 +125,8 @@ Verdict check_number(const InterfaceState& s, const Call& call, const Permitted&
   }
   if (s.turns_lost == 0 && any_number(s, cyclic, true)) s.count(rule::PASID_CYCLIC);
   const u32 wanted = wanted_before(s, cyclic, pasid);
-  if (wanted == pasid_unknown || any_doubtful(s, cyclic)) return {};
+  const bool known = wanted != pasid_unknown && !s.limits_are_the_drivers;
+  if (!known || any_doubtful(s, cyclic)) return {};
   return {.ok = false,
           .rule = rule::PASID_CYCLIC,
           .message = text + " before " + std::to_string(wanted) + ", which is free for longer",

@@ -53,6 +53,9 @@ struct Setup {
   /// Input addresses of a domain that stage 2 translates, which any paging domain may be, have no
   /// more; 64: all that may be asked for.
   u32 stage2_bits = 64;
+  /// How wide PASIDs and input addresses are that the IOMMU itself can do, and whether others can
+  /// walk its tables, its driver alone knows: it may refuse more, and has no more numbers.
+  bool limits_are_the_drivers = false;
   bool walks_processes = true;  ///< it has the granule of processes' tables, 4 KiB
   /// PASID tables belong to devices: nobody else of the domain reaches what a device is bound to.
   bool per_device_tables = false;

@@ -16,6 +16,7 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
       address_spaces_max(setup.address_spaces),
       ssid_bits(setup.ssid_bits),
       stage2_bits(setup.stage2_bits),
+      limits_are_the_drivers(setup.limits_are_the_drivers),
       walks_processes(setup.walks_processes),
       per_device_tables(setup.per_device_tables),
       keeps_pasid_0(setup.keeps_pasid_0),

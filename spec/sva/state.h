@@ -230,6 +230,7 @@ struct InterfaceState {
   u32 address_spaces_max;         // constant
   u32 ssid_bits;                  // constant
   u32 stage2_bits;                // constant
+  bool limits_are_the_drivers;    // constant
   bool walks_processes;           // constant
   bool per_device_tables;         // constant
   bool keeps_pasid_0;             // constant

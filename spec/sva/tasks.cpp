@@ -80,6 +80,7 @@ Permitted permitted_bind_task(const InterfaceState& s, const Call& call, Circums
   if (process == 0 || s.spaces[process].life != records::living) {
     set.add(Reason::the_process_is_dead_or_dying);
   }
+  if (s.limits_are_the_drivers) set.add(Reason::a_model_that_the_device_cannot_do);
   set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;

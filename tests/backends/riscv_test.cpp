@@ -52,6 +52,7 @@ TEST(RiscvBackend, ItsTwinsAreFoundWithTheirCause) {
       {"forgets_unmaps", AnyOf(HasSubstr(translation), HasSubstr(device))},
       {"forgets_entries", HasSubstr(way)},
       {"forgets_routes", HasSubstr(way)},
+      {"blinks", HasSubstr("promised")},
       {"forgets_devices", HasSubstr(device)},
       {"forgets_streams", HasSubstr(device)},
       {"forgets_the_fence", AnyOf(HasSubstr(way), HasSubstr(translation), HasSubstr(device))},

@@ -167,9 +167,17 @@ static void* small_open(const struct iommucheck_platform* platform,
   if (s == NULL) return NULL;
   s->platform = platform;
   s->config = config;
+#ifdef SMALL_WITH_PASID_BITS
+  info->pasid_bits = SMALL_WITH_PASID_BITS;
+#else
   info->pasid_bits = 20;
+#endif
   info->input_bits_min = 25;
+#ifdef SMALL_WITH_INPUT_BITS
+  info->input_bits_max = SMALL_WITH_INPUT_BITS;
+#else
   info->input_bits_max = 48;
+#endif
   info->output_bits = 48;
   info->page_sizes = SMALL_PAGE;
   info->faults_max = 64;
@@ -457,7 +465,10 @@ static int32_t small_map(void* self, void* space, uint64_t iova, uint64_t pa, ui
                          uint32_t prot, uint64_t* done) {
   uint64_t word = SMALL_PRESENT | SMALL_LEAF;
   if (prot & IOMMUCHECK_PROT_WRITE) word |= SMALL_WRITE;
-  if (prot & IOMMUCHECK_PROT_EXEC) word |= SMALL_EXECUTE;
+#ifndef SMALL_EXECUTES /* whatever is asked for */
+  if (prot & IOMMUCHECK_PROT_EXEC)
+#endif
+    word |= SMALL_EXECUTE;
 #ifdef SMALL_FORGETS_PRIVILEGED
   word |= SMALL_USER;
 #endif
