@@ -133,6 +133,7 @@ Why left_by(const Cause& cause, EventIndex since) {
       return cause.stored_at != 0 ? Why::answered_by_tlb : Why::answered_later;
     case Kind::combined_later: return Why::combined_later;
     case Kind::not_enabled: return Why::not_enabled;
+    case Kind::unheard: return Why::unheard;
   }
   return Why::none_sent;
 }

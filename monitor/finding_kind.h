@@ -97,6 +97,7 @@ struct LeftOver {
     answered_by_tlb,  ///< later, by a TLB entry that memory does not say any more
     combined_later,
     not_enabled,
+    unheard,
   };
   Thing thing{};
   std::optional<Why> why{};  ///< none: no command removes such a thing

@@ -141,13 +141,16 @@ void MemoryEvents::barrier(AgentId by, trace::BarrierKind kind, bool completes) 
 void MemoryEvents::broadcast(AgentId by, const trace::BroadcastTlbi& tlbi) {
   tick();
   emit(by, tlbi);
-  // IHI 0070 3.17: with CR2.PTM = 1 nobody may rely on it.
-  if (hardware_ || !caches_.capabilities().btm || smmu_.ptm()) return;
+  if (hardware_ || !caches_.capabilities().btm) return;
   const auto command = command_of(tlbi);
-  if (!command) return caches_.unknown_broadcast(command.error());
-  if (*command && !spec::check_command(**command, caches_.capabilities())) {
+  // IHI 0070 3.17: with CR2.PTM = 1 nobody may rely on it.
+  const bool heard = !smmu_.ptm();
+  if (!command && heard) return caches_.unknown_broadcast(command.error());
+  if (command && *command && !spec::check_command(**command, caches_.capabilities())) {
+    if (!heard) return caches_.unheard_broadcast(**command);
     caches_.broadcast(by, **command);
   }
+  if (!heard) return;
   gather();
 }
 

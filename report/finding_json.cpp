@@ -172,6 +172,7 @@ std::string_view kind_name(spec::NearestMiss::Kind kind) {
     case Kind::answered_later: return "answered_later";
     case Kind::combined_later: return "combined_later";
     case Kind::not_enabled: return "not_enabled";
+    case Kind::unheard: return "unheard";
   }
   return "?";
 }

@@ -62,6 +62,7 @@ inline constexpr MemberName<LeftOver::Why> why_names[] = {
     {LeftOver::Why::answered_by_tlb, "answered_by_tlb", "answered by the TLB"},
     {LeftOver::Why::combined_later, "combined_later", "combined later"},
     {LeftOver::Why::not_enabled, "not_enabled", "not enabled"},
+    {LeftOver::Why::unheard, "unheard", "broadcast not heard"},
 };
 
 /// Of `memory` the words are the memory type itself.

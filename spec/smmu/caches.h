@@ -152,6 +152,8 @@ class Caches {
   /// CMD_SYNC completes before the DSB, it is not followed, and nothing can be judged from there
   /// on. IHI 0070 3.17.
   void broadcast(AgentId by, const Command& command);
+  /// One with CR2.PTM = 1, for explanations alone.
+  void unheard_broadcast(const Command& command);
   /// One of which it is not known what it removes, and why: nothing can be judged from there on.
   void unknown_broadcast(std::string_view why) { findings_.leave_unsupported(why); }
   /// Some CPU's are not complete, so that another's are not followed.

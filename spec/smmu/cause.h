@@ -23,6 +23,7 @@ struct NearestMiss {
     answered_later,  ///< ATC_INV: the device could still ask, and get the same answer, after it
     combined_later,  ///< it ended combined entries, which were made again while stage 2 yielded it
     not_enabled,     ///< ATC_INV: ignored with SMMUEN = 0, or its endpoint did not answer in time
+    unheard,         ///< a CPU's broadcast that covers the entry, with CR2.PTM = 1
   };
   Kind kind = Kind::not_covering;
   Command command{};

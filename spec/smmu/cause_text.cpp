@@ -265,6 +265,8 @@ std::string miss_text(const NearestMiss& miss) {
       return text +
              " covers it, but may have done nothing: SMMUEN was not 1 for sure, or the CMD_SYNC "
              "behind it ended in CERROR_ATC_INV_SYNC, and then it has to be sent again";
+    case NearestMiss::Kind::unheard:
+      return text + " covers it, but CR2.PTM is 1: the SMMU need not hear broadcasts";
   }
   return text;
 }

@@ -129,6 +129,11 @@ static std::optional<NearestMiss> nearest_miss(const CachesView& of, const Item&
     // What is in memory still was there to be fetched until the last way to it went.
     const EventIndex since = item.unreplaced() ? item.vanished_at : item.since;
     const bool early = item.shadow == 0 && sent.at < since;
+    if (sent.unheard()) {
+      miss.kind = NearestMiss::Kind::unheard;
+      if (miss.why.covers() && !early) nearest.offer(Near::covers, miss);
+      return;
+    }
     if (miss.why.covers()) {
       miss.kind = early                   ? NearestMiss::Kind::too_early
                   : item.dies != immortal ? NearestMiss::Kind::not_complete

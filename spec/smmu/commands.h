@@ -36,6 +36,8 @@ struct InFlight {
   Group group = 0;
   EventIndex at = 0;
   u64 number = 0;  ///< among all that were exposed
+  /// A broadcast that the SMMU need not hear: it acts on nothing.
+  [[nodiscard]] bool unheard() const { return group == 0; }
 };
 
 class Commands {

@@ -76,6 +76,12 @@ void Caches::broadcast(AgentId by, const Command& command) {
   act(sent);
 }
 
+void Caches::unheard_broadcast(const Command& command) {
+  InFlight sent{.command = command, .at = findings_.now()};
+  sent.command.broadcast = true;
+  commands_.remember(sent);
+}
+
 void Caches::complete_broadcasts(AgentId by) {
   if (broadcaster_ != broadcaster_of(by)) return;
   trail_.set(broadcaster_, u64{0});
