@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <utility>
 
 #include "conform/afresh.h"
 #include "conform/case_pool.h"
@@ -19,6 +20,7 @@
 #include "conform/dut/door_device.h"
 #include "conform/dut/qemu.h"
 #include "conform/dut/spec_device.h"
+#include "conform/known_cases.h"
 #include "conform/verdicts.h"
 #include "spec/rules/records.h"
 #include "trace/file.h"
@@ -112,6 +114,9 @@ class Conform {
                                             identity_.version);
     }
     known_ = std::move(*file);
+    auto cases = KnownCases::of(known_);
+    if (!cases) return std::unexpected(cases.error());
+    known_cases_ = std::move(*cases);
     result_.known_file = path;
     return {};
   }
@@ -120,6 +125,10 @@ class Conform {
   [[nodiscard]] const KnownFinding* excuse(const Divergence& found) const {
     const KnownFinding* known = known_.find(found.rule, found.kind);
     return known == nullptr || known->expired(today_) ? nullptr : known;
+  }
+  /// It is worded as what is known by that entry, and comes in a case that was right about that.
+  [[nodiscard]] bool is_elsewhere(const Case& what, const std::string& known_id) const {
+    return of_directed_ && !known_id.empty() && known_cases_.was_right(what.name, known_id);
   }
   /// By `only`: a pattern, or the name itself, which may look like one.
   bool wanted(const Case& one) const {
@@ -164,9 +173,12 @@ class Conform {
       const auto result = pool.next();
       if (!result) break;
       if (!*result) return std::unexpected(result->error());
-      ++(result_.directed < directed.size() ? result_.directed : result_.random);
+      of_directed_ = result_.directed < directed.size();
+      ++(of_directed_ ? result_.directed : result_.random);
+      if (of_directed_) shown_.ran((*result)->what.name);
       if (auto ok = take(**result); !ok) return ok;
     }
+    of_directed_ = false;
     return {};
   }
   Expected<void> run_given() {
@@ -243,7 +255,7 @@ class Conform {
       auto found = look(changed);
       if (!found) return std::unexpected(found.error());
       for (const Divergence& its : *found) {
-        if (found_before(its) != nullptr) continue;
+        if (found_before(changed, its) != nullptr) continue;
         if (auto ok = note(changed, its); !ok) return ok;
       }
       unnoted_.clear();
@@ -312,14 +324,18 @@ class Conform {
     for (const Divergence& one : result.found) {
       if (auto ok = note(result.what, one); !ok) return ok;
     }
-    if (auto ok = note_deaths(); !ok) return ok;
+    // What a case leaves out that dies is another case.
+    const bool directed = std::exchange(of_directed_, false);
+    auto noted = note_deaths();
+    of_directed_ = directed;
+    if (!noted) return noted;
     show_progress();
     return {};
   }
 
   /// The finding that it is one more of. An access that needs two features says nothing new where
   /// the device is known to do that with one of them.
-  [[nodiscard]] FoundDivergence* found_before(const Divergence& found) {
+  [[nodiscard]] FoundDivergence* found_before(const Case& what, const Divergence& found) {
     std::vector<std::string> kinds{found.kind};
     const DeviceKind& whole = found.finding.kind.device;
     if (whole.features.size() > 1 && text_of(whole) == found.kind) {
@@ -331,7 +347,8 @@ class Conform {
     }
     for (const std::string& kind : kinds) {
       const auto is_it = [&](const FoundDivergence& old) {
-        return old.divergence.rule == found.rule && old.divergence.kind == kind;
+        return old.divergence.rule == found.rule && old.divergence.kind == kind &&
+               !is_elsewhere(what, old.known_id);
       };
       const auto old = std::ranges::find_if(result_.divergences, is_it);
       if (old != result_.divergences.end()) return &*old;
@@ -341,9 +358,10 @@ class Conform {
 
   /// A divergence: counted; the first of its kind that shows again is made short and written.
   Expected<void> note(const Case& what, const Divergence& found) {
-    if (FoundDivergence* const old = found_before(found)) {
+    if (FoundDivergence* const old = found_before(what, found)) {
       ++counts_.broken[spec::number_of(found.rule)];
       ++old->times;
+      if (of_directed_ && !old->known_id.empty()) shown_.shows(what.name, old->known_id);
       return {};
     }
     FoundDivergence fresh{.divergence = found,
@@ -352,7 +370,11 @@ class Conform {
                           .first_case = what.name,
                           .steps = {},
                           .trace_path = {}};
-    if (const KnownFinding* known = excuse(found)) {
+    const KnownFinding* known = excuse(found);
+    if (known != nullptr && is_elsewhere(what, known->id)) {
+      fresh.worded_as = known->id;
+    } else if (known != nullptr) {
+      if (of_directed_) shown_.shows(what.name, known->id);
       fresh.known_id = known->id;
       fresh.trace_path = known_.trace_path(*known);
       ++counts_.broken[spec::number_of(found.rule)];
@@ -590,8 +612,13 @@ class Conform {
     }
     std::error_code error;
     std::filesystem::create_directories(options_.report, error);
-    return trace::write_file(
-        options_.report + "/" + identity_.name + "-" + short_version() + ".json", known_text(file));
+    const std::string path = options_.report + "/" + identity_.name + "-" + short_version();
+    if (auto ok = trace::write_file(path + ".json", known_text(file)); !ok) return ok;
+    if (!options_.only.empty() || options_.given || result_.stopped || result_.directed == 0) {
+      return {};
+    }
+    std::filesystem::create_directories(trace_folder(), error);
+    return trace::write_file(trace_folder() + "/cases.list", shown_.text());
   }
 
   Expected<ConformResult> finish() {
@@ -621,6 +648,9 @@ class Conform {
   const ConformOptions& options_;
   double began_;
   KnownFile known_;
+  KnownCases known_cases_;
+  KnownCases shown_;          // as it is now
+  bool of_directed_ = false;  // what is noted comes of a directed case as it is
   std::string today_ = today();
   ConformResult result_;
   JudgeTally tally_;
@@ -646,6 +676,12 @@ Violation violation_of(const FoundDivergence& found) {
   violation.promised.clear();
   violation.kind = kind_in_words(divergence.kind);
   violation.remarks.push_back("kind: " + divergence.kind);
+  if (!found.worded_as.empty()) {
+    violation.remarks.push_back(fmt::format(
+        "worded as the known '{}', and of another case: when that became known this one "
+        "was right about it",
+        found.worded_as));
+  }
   if (!found.cause.empty()) violation.remarks.push_back("right with: " + found.cause);
   if (found.behind) violation.remarks.emplace_back("behind: with all of these in the cases");
   violation.remarks.push_back(fmt::format("first in: {}; {} times", found.first_case, found.times));

@@ -60,6 +60,9 @@ struct ConformOptions {
 struct FoundDivergence {
   Divergence divergence;
   std::string known_id;  ///< empty: it is new
+  /// Of what is new: worded as that entry, and comes in a directed case that did not show it when
+  /// it became known.
+  std::string worded_as{};
   u64 times = 0;
   std::string first_case;          ///< that showed it
   std::vector<std::string> steps;  ///< of the shortest case found; empty for known ones

@@ -297,8 +297,8 @@ struct iommucheck_backend_ops {
   int32_t (*take_tag)(void* self, const struct iommucheck_mm* mm, struct iommucheck_tag* tag);
   void (*release_tag)(void* self, const struct iommucheck_tag* tag);
 
-  /* An empty one. foreign: the IOMMU never reaches it, others walk it. NULL: no memory, or none that
-   * others can walk: of a foreign one the call then answers EOPNOTSUPP. */
+  /* An empty one. foreign: the IOMMU never reaches it, others walk it. NULL: no memory, or none
+   * that others can walk: of a foreign one the call then answers EOPNOTSUPP. */
   void* (*open_space)(void* self, uint32_t input_bits, uint32_t foreign,
                       struct iommucheck_space* space);
   /* Nothing reaches it any more, in memory or in caches. */

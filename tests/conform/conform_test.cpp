@@ -451,6 +451,33 @@ TEST(Conform, AFindingIsShortAndItsTraceShowsItAgain) {
   const auto held = run_conform(third, known);
   ASSERT_TRUE(held) << held.error().message;
   EXPECT_TRUE(held->held()) << words(*held);
+
+  // The same words in a case that was right about it are news; a list that names nothing is
+  // refused.
+  const std::string list = options.report + "/spec-1/cases.list";
+  const auto with_list = [&](const std::string& ids) {
+    std::ofstream file(list);
+    for (const Case& one : directed_cases(device.identity())) file << one.name << ids << '\n';
+    file.close();
+    BrokenDevice once_more(Fault::forgets_tlbi, 3);
+    return run_conform(once_more, known);
+  };
+  std::string all_ids = "\t";
+  for (const FoundDivergence& one : held->divergences) all_ids += one.known_id + " ";
+  const auto as_listed = with_list(all_ids);
+  ASSERT_TRUE(as_listed) << as_listed.error().message;
+  EXPECT_TRUE(as_listed->held()) << words(*as_listed);
+  const auto elsewhere = with_list("");
+  ASSERT_TRUE(elsewhere) << elsewhere.error().message;
+  EXPECT_FALSE(elsewhere->held());
+  EXPECT_TRUE(std::ranges::any_of(elsewhere->divergences, [](const FoundDivergence& one) {
+    return one.known_id.empty() && !one.worded_as.empty();
+  })) << words(*elsewhere);
+  const auto misspelt = with_list("\tnobody");
+  ASSERT_FALSE(misspelt);
+  EXPECT_NE(misspelt.error().message.find("cases.list:1: "), std::string::npos);
+  std::filesystem::remove(list);
+
   SpecDevice fourth(3);
   known.only.clear();
   const auto gone = run_conform(fourth, known);
@@ -678,6 +705,7 @@ TEST(DivergencesDocument, HasTheKnownOnes) {
       EXPECT_TRUE(divergences.add(known, version)) << known.id << " is another one in " << version;
     }
     for (const auto& entry : std::filesystem::directory_iterator(name)) {
+      if (entry.path().filename() == "cases.list") continue;
       EXPECT_TRUE(ids.contains(entry.path().stem().string())) << entry.path();
     }
   }
