@@ -135,16 +135,24 @@ TEST(LockstepProperties, EveryNumberMakesTheSameSequenceAgain) {
     EXPECT_NE(sequence_of(1, n).operations, sequence_of(2, n).operations);
     EXPECT_NE(sequence_of(1, n).operations, sequence_of(1, n + 1).operations);
   }
-  u64 whole = 0, teardown = 0;
+  u64 whole = 0, teardown = 0, with_failure = 0, teardown_behind_failure = 0;
   for (u64 n = 0; n < 6400; ++n) {
     const auto sequence = sequence_of(9, n, 5);
     ASSERT_GE(sequence.operations.size(), 1U);
     ASSERT_LE(sequence.operations.size(), 5U);
     whole += sequence.ends.whole_space ? 1 : 0;
-    teardown += sequence.ends.teardown ? 1 : 0;
+    const bool fails = std::ranges::any_of(sequence.operations, [](const auto& operation) {
+      return operation.fail != 0 && operation.fail <= fuzz::fail_max;
+    });
+    with_failure += fails ? 1 : 0;
+    (fails ? teardown_behind_failure : teardown) += sequence.ends.teardown ? 1 : 0;
   }
   EXPECT_NEAR(static_cast<double>(whole), 100, 60);
-  EXPECT_NEAR(static_cast<double>(teardown), 400, 120);
+  const auto share = [](u64 part, u64 all) {
+    return static_cast<double>(part) / static_cast<double>(all);
+  };
+  EXPECT_NEAR(share(teardown, 6400 - with_failure), 1.0 / 16, 0.02);
+  EXPECT_NEAR(share(teardown_behind_failure, with_failure), 0.53, 0.1);
 }
 
 TEST(LockstepProperties, HalfOfTheCallsChangeSomething) {
