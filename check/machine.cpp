@@ -401,33 +401,37 @@ void fit_stream_ids(Machine& machine) {
   }
 }
 
+/// Whether the changes say what becomes of one of the keys.
+bool names_one_of(std::string_view changes, std::initializer_list<std::string_view> wanted) {
+  return std::ranges::any_of(split(changes, ','), [&](std::string_view change) {
+    return std::ranges::find(wanted, change.substr(0, change.find('='))) != wanted.end();
+  });
+}
+
 /// What its version makes mandatory the SMMU has, and nothing that comes with later ones, unless
 /// `text` says what it has. IHI 0070 2.9, 6.3.1, 6.3.2 (SIDSIZE), 6.3.4.
 void fit_the_version(Capabilities& caps, std::string_view text) {
-  const auto free = [&](std::string_view key) {
-    return !std::ranges::any_of(split(text, ','),
-                                [&](std::string_view one) { return one.starts_with(key); });
-  };
+  const auto free = [&](std::string_view key) { return !names_one_of(text, {key}); };
   if (caps.minor == 0) {
-    if (free("xnx=")) caps.xnx = false;
-    if (free("ril=")) caps.ril = false;
-    if (free("bbml=")) caps.bbml = 0;
-    if (free("fwb=")) caps.fwb = false;
-    if (free("stt=")) caps.stt = false;
+    if (free("xnx")) caps.xnx = false;
+    if (free("ril")) caps.ril = false;
+    if (free("bbml")) caps.bbml = 0;
+    if (free("fwb")) caps.fwb = false;
+    if (free("stt")) caps.stt = false;
   }
-  if (caps.minor < 2 && free("e0pd=")) caps.e0pd = false;
-  if (caps.hyp && caps.s1p && free("s2p=")) caps.s2p = true;
+  if (caps.minor < 2 && free("e0pd")) caps.e0pd = false;
+  if (caps.hyp && caps.s1p && free("s2p")) caps.s2p = true;
   constexpr unsigned widest_of_one_level = 6;
-  if (!caps.two_level_stream_table && free("sidsize=") && caps.sidsize > widest_of_one_level) {
+  if (!caps.two_level_stream_table && free("sidsize") && caps.sidsize > widest_of_one_level) {
     caps.sidsize = widest_of_one_level;
   }
-  if (caps.minor >= 1 && caps.s1p && free("had=")) caps.had = true;
-  if (caps.minor >= 1 && caps.s2p && free("xnx=")) caps.xnx = true;
-  if (caps.minor >= 2 && free("ril=")) caps.ril = true;
-  if (caps.minor >= 2 && caps.bbml == 0 && free("bbml=")) caps.bbml = 1;
-  if (caps.minor >= 2 && free("fwb=")) caps.fwb = true;
-  if (caps.minor >= 2 && caps.s1p && caps.s2p && free("hyp=")) caps.hyp = true;
-  if (caps.minor >= 3 && free("e0pd=")) caps.e0pd = true;
+  if (caps.minor >= 1 && caps.s1p && free("had")) caps.had = true;
+  if (caps.minor >= 1 && caps.s2p && free("xnx")) caps.xnx = true;
+  if (caps.minor >= 2 && free("ril")) caps.ril = true;
+  if (caps.minor >= 2 && caps.bbml == 0 && free("bbml")) caps.bbml = 1;
+  if (caps.minor >= 2 && free("fwb")) caps.fwb = true;
+  if (caps.minor >= 2 && caps.s1p && caps.s2p && free("hyp")) caps.hyp = true;
+  if (caps.minor >= 3 && free("e0pd")) caps.e0pd = true;
 }
 
 /// What the devices claim the SMMU has, unless `text` says what it has.
@@ -698,13 +702,6 @@ constexpr Extreme extremes[] = {
      [](Machine& m) { m.caps.cmdqs = 3; }},
     {Trait::no_ranges, "ril", [](const Machine& m) { return !m.caps.ril; }, [](Machine&) {}},
 };
-
-/// Whether the changes say what becomes of one of the keys; what they do not name is drawn.
-bool names_one_of(std::string_view changes, std::initializer_list<std::string_view> wanted) {
-  return std::ranges::any_of(split(changes, ','), [&](std::string_view change) {
-    return std::ranges::find(wanted, change.substr(0, change.find('='))) != wanted.end();
-  });
-}
 
 /// What is drawn apart from traits, where no change names it.
 void draw_the_rest(Machine& machine, std::string_view changes, u64 seed) {

@@ -99,10 +99,10 @@ May may_of(const spec::Outcome& outcome);
 /// A finding of `rule`, blamed on whom the rule names.
 Finding finding_of(spec::Rule rule, std::string statement);
 
-/// An event that a finding names, as it stands in its trace.
 /// Where in its driver's life something is that is in no call.
 enum class BesideCalls : u8 { boot, ready, shutdown };
 
+/// An event that a finding names, as it stands in its trace.
 struct NamedEvent {
   EventIndex number = 0;  ///< as causes have it
   u64 line = 0;           ///< of the trace's file, from 1; the header is line 1

@@ -143,14 +143,14 @@ void MemoryEvents::broadcast(AgentId by, const trace::BroadcastTlbi& tlbi) {
   emit(by, tlbi);
   if (hardware_ || !caches_.capabilities().btm) return;
   const auto command = command_of(tlbi);
+  const bool acts = command && *command && !spec::check_command(**command, caches_.capabilities());
   // IHI 0070 3.17: with CR2.PTM = 1 nobody may rely on it.
-  const bool heard = !smmu_.ptm();
-  if (!command && heard) return caches_.unknown_broadcast(command.error());
-  if (command && *command && !spec::check_command(**command, caches_.capabilities())) {
-    if (!heard) return caches_.unheard_broadcast(**command);
-    caches_.broadcast(by, **command);
+  if (smmu_.ptm()) {
+    if (acts) caches_.unheard_broadcast(**command);
+    return;
   }
-  if (!heard) return;
+  if (!command) return caches_.unknown_broadcast(command.error());
+  if (acts) caches_.broadcast(by, **command);
   gather();
 }
 

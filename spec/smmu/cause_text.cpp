@@ -245,8 +245,7 @@ std::string miss_text(const NearestMiss& miss) {
     case NearestMiss::Kind::too_early:
       return text +
              " covers it, but was exposed while it could still be cached; none that concerns it "
-             "was "
-             "sent since";
+             "was sent since";
     case NearestMiss::Kind::not_complete:
       if (miss.command.broadcast)
         return text + " covers it, but no DSB of its CPU has completed it";
