@@ -59,10 +59,16 @@ u8 granted_by(const Item& item, DirtyAgain dirty, const AtcEntry& entry, const S
   return granted;
 }
 
+/// A translation, and which of its descriptors a request for write may mark dirty.
+struct Answer {
+  Item item;
+  DirtyAgain dirty;
+};
+
 /// Translations of stage 1 to IPAs that stage 2 maps: both are looked at before the IPA is the
 /// answer.
-std::vector<Item> with_ipas(const State& state, const Regime& regime, u16 vmid) {
-  std::vector<Item> found;
+std::vector<Answer> answers_with_ipas(const State& state, const Regime& regime, u16 vmid) {
+  std::vector<Answer> found;
   for (const Item& first : state.items) {
     if (!first.leads_to_ipa() || !first.matches(regime, true)) continue;
     for (const Item& second : state.items) {
@@ -78,8 +84,20 @@ std::vector<Item> with_ipas(const State& state, const Regime& regime, u16 vmid) 
       item.unknown |= second.unknown;
       item.rights2 = second.rights2;
       item.source2 = second.source2;
-      found.push_back(item);
+      found.push_back({.item = item,
+                       .dirty = {.stage1 = dirty_again(state, regime, first).stage1,
+                                 .stage2 = dirty_again(state, {}, second).stage2}});
     }
+  }
+  return found;
+}
+
+/// The others: of stage 1 alone, or of both stages to a PA.
+std::vector<Answer> answers_with_pas(const State& state, const Regime& regime, bool nested) {
+  std::vector<Answer> found;
+  for (const Item& item : state.items) {
+    if (item.pointer || item.leads_to_ipa() || !item.matches(regime, nested)) continue;
+    found.push_back({.item = item, .dirty = dirty_again(state, regime, item)});
   }
   return found;
 }
@@ -98,16 +116,15 @@ void ask_through(const Facts& facts, const Ste& ste, const Regime& regime, AtcEn
     state.atc.insert(entry);
     entry.unknown = false;
   }
-  const std::vector<Item> items = entry.ipa ? with_ipas(state, regime, ste.vmid) : state.items;
-  for (const Item& item : items) {
-    if (item.pointer || !item.matches(regime, nested)) continue;
-    if (item.leads_to_ipa() != entry.ipa) continue;  // else one stage of two
+  const std::vector<Answer> answers = entry.ipa ? answers_with_ipas(state, regime, ste.vmid)
+                                                : answers_with_pas(state, regime, nested);
+  for (const auto& [item, dirty] : answers) {
     entry.va = item.va;
     entry.bytes = item.bytes;
     entry.out = item.unknown ? 0 : item.out;
     entry.unknown = item.unknown;
     entry.device = item.device;
-    const DirtyAgain dirty = dirty_again(state, regime, item);
+    entry.accessed = item.marked;
     entry.granted =
         item.unknown ? AtcEntry::everything : granted_by(item, dirty, entry, ste, regime.tag.world);
     if (entry.granted == 0) continue;
@@ -141,6 +158,7 @@ void ask_stage2(const Facts& facts, State& state, u64 sid, const Ste& ste) {
     entry.out = item.unknown ? 0 : entry.ipa ? item.va : item.out;
     entry.unknown = item.unknown;
     entry.device = item.device;
+    entry.accessed = item.marked;
     Rights2 rights = item.rights2;
     entry.granted = item.unknown ? AtcEntry::everything : u8{0};
     const DirtyAgain dirty = dirty_again(state, {}, item);

@@ -101,6 +101,7 @@ struct Parts {
     to.add(entry.bytes);
     to.add(entry.out);
     put_each(to, entry.dirtied);
+    put_each(to, entry.accessed);
   }
   static void put(Fingerprint& to, const Slot& slot) {
     to.add(packed({slot.sync, slot.rung, slot.exposed, slot.dropped, slot.stale, slot.acted,
@@ -120,8 +121,8 @@ struct Parts {
     to.add(extent.bytes);
   }
   static void put(Fingerprint& to, const Flight& flight) {
-    to.add(packed(
-        {flight.translated, flight.done, flight.stalled, flight.told, flight.entry.has_value()}));
+    to.add(packed({flight.translated, flight.done, flight.stalled, flight.recorded, flight.told,
+                   flight.entry.has_value()}));
     if (flight.done) return;
     if (flight.entry) put(to, *flight.entry);
     put(to, flight.text);

@@ -685,18 +685,43 @@ class Configuration {
     }
   }
 
-  /// Access flags of stage 2 that the fetch of a CD there has set: those of each way to it.
-  std::set<Mark> marks_of_fetch(const Ste& ste, u64 ssid, u64 place) const {
-    if (ste.config != Ste::Config::nest || ste.two_level) return {};
-    const u64 address = ste.cds + ssid * 64;
-    if (facts_.layout.region_of(address) != nullptr) return {};
-    std::optional<std::set<Mark>> common;
+  using Marks = std::set<Mark>;
+  /// Those that are of each way: of none so far, of `more` alone.
+  static void keep_common(std::optional<Marks>& common, const Marks& more) {
+    if (!common) common = more;
+    std::erase_if(*common, [&](const Mark& mark) { return !more.contains(mark); });
+  }
+
+  /// Access flags of stage 2 that the fetch of a structure at that IPA has set, those of each way
+  /// to it; nothing where none leads to `place`.
+  std::optional<Marks> marks_of_fetch(const Ste& ste, u64 address, u64 place) const {
+    if (facts_.layout.region_of(address) != nullptr) return Marks{};
+    std::optional<Marks> common;
     for (const Mapped& by : Stage2Look(facts_, state_, ste.stage2, address).run()) {
-      if (!by.fault.empty() || by.pa != place) continue;
-      if (!common) common = by.marks;
-      std::erase_if(*common, [&](const Mark& mark) { return !by.marks.contains(mark); });
+      if (by.fault.empty() && by.pa == place) keep_common(common, by.marks);
     }
-    return common.value_or(std::set<Mark>{});
+    return common;
+  }
+
+  /// Of the CD there, and of the L1CD that leads to it. IHI 0070 3.13.2.
+  Marks marks_of_fetches(const Ste& ste, u64 ssid, u64 place) const {
+    if (ste.config != Ste::Config::nest) return {};
+    if (!ste.two_level) return marks_of_fetch(ste, ste.cds + ssid * 64, place).value_or(Marks{});
+    std::optional<Marks> common;
+    for (const Structure& structure : state_.structures) {
+      if (!same(structure, tags(StructureKind::l1cd, by_.sid, ssid >> 6))) continue;
+      for (const auto& value : structure.units[0]) {
+        const L1 l1 = decode_l1cd(value[0]);
+        if (l1.unknown || !l1.valid) continue;
+        const auto of_cd = marks_of_fetch(ste, l1.pointer + ssid % 64 * 64, place);
+        if (!of_cd) continue;
+        Marks both =
+            marks_of_fetch(ste, ste.cds + ssid / 64 * 8, structure.place).value_or(Marks{});
+        both.insert(of_cd->begin(), of_cd->end());
+        keep_common(common, both);
+      }
+    }
+    return common.value_or(Marks{});
   }
 
   void by_cd(const Ste& ste, u64 ssid) {
@@ -730,7 +755,7 @@ class Configuration {
         } else {
           const std::size_t first = out_.size();
           Translation(facts_, state_, ste, cd, by_, out_).run();
-          const std::set<Mark> marks = marks_of_fetch(ste, ssid, structure.place);
+          const Marks marks = marks_of_fetches(ste, ssid, structure.place);
           for (std::size_t i = first; i < out_.size(); ++i) {
             out_[i].configuration = used_;
             out_[i].marks.insert(marks.begin(), marks.end());
@@ -863,9 +888,7 @@ std::vector<Outcome> outcomes_of_translated(const Facts& facts, const State& sta
       Transaction intermediate = by;
       intermediate.ats = false;
       intermediate.va = pa;
-      Ste plain = ste;  // what it grants was decided by the request
-      plain.privcfg = plain.instcfg = 0;
-      IntermediateAccess(facts, state, plain, intermediate, out).run();
+      IntermediateAccess(facts, state, ste, intermediate, out).run();
     }
   };
   const std::size_t checked = check_translated(state, by, passes, by_eats, out);
@@ -1054,13 +1077,15 @@ std::set<std::string> loads(const Facts& facts, const State& state, u64 pa) {
   if (!bit(value.word, 51)) return flags;
   const Region* region = facts.layout.region_of(pa);
   const bool stage2 = region != nullptr && facts.layout.stage2_tables.contains(region->pa);
-  const bool dirty = bit(value.word, 7) == stage2;
+  const bool stored_dirty = bit(value.word, 7) == stage2;
   const bool seen = state.seen_marks.contains({pa, true});
   std::set<std::string> all;
   for (const std::string& flag : flags) {
-    if (!dirty && !seen) all.insert(flag + "+clean");
-    if (dirty || seen || may.contains({pa, true})) all.insert(flag + "+dirty");
+    if (stored_dirty) all.insert(flag + "+dirty");
+    if (!stored_dirty && !seen) all.insert(flag + "+clean");
   }
+  // Hardware makes no word dirty whose AF it leaves 0. IHI 0070 3.13.2.
+  if (!stored_dirty && (seen || may.contains({pa, true}))) all.insert("af+dirty");
   return all;
 }
 

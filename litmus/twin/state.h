@@ -134,6 +134,8 @@ struct AtcEntry {
   bool device = false;
   /// Descriptors that its request for write has marked dirty, and nobody has stored since.
   std::set<u64> dirtied;
+  /// Likewise those in which hardware has set AF for it. IHI 0070 3.13.7.1.
+  std::set<u64> accessed;
   friend auto operator<=>(const AtcEntry&, const AtcEntry&) = default;
 
   static constexpr u8 everything = 0x3f;
@@ -157,10 +159,11 @@ struct Flight {
   bool ats = false;
   std::optional<AtcEntry> entry;  ///< by which its Translated access is, or will be, made
   bool translated = false;
-  bool done = false;     ///< it took effect
-  bool stalled = false;  ///< it waits for an answer
-  bool told = false;     ///< and its record was read
-  std::string text;      ///< of its outcome
+  bool done = false;      ///< it took effect
+  bool stalled = false;   ///< it waits for an answer
+  bool recorded = false;  ///< it did, and may go on already (IHI 0070 3.12.2.2)
+  bool told = false;      ///< its record was read
+  std::string text;       ///< of its outcome
   std::optional<u64> pa;
   std::set<std::size_t> commands;    ///< slots that covered what it uses: their SYNC waits for it
   std::set<std::size_t> broadcasts;  ///< likewise, and their DSB

@@ -164,7 +164,7 @@ class Schedules {
     if (!wait.stall.empty()) {
       bool stalled = false;
       for (Flight& flight : state.flights) {
-        if (flight.name == wait.stall) stalled = flight.told = flight.stalled;
+        if (flight.name == wait.stall) stalled = flight.told = flight.recorded;
       }
       return stalled;
     }
@@ -198,7 +198,7 @@ class Schedules {
       if (!flight.stalled || !named) continue;
       unread |= command.dma ? !flight.told : !ends_for_sure(after, command.sid->value);
       if (command.retry) {
-        flight.stalled = flight.told = false;
+        flight.stalled = flight.told = flight.recorded = false;
         flight.text.clear();
       } else {
         end_stall(after, flight);
@@ -278,15 +278,19 @@ class Schedules {
     const Flight& flight = state.flights[index];
     if (flight.done) return;
     if (flight.stalled) {
-      if (!state.may_bypass) return;  // SMMUEN = 0 ends it. IHI 0070 6.3.9.6
-      State after = state;
-      end_stall(after, after.flights[index]);
-      return explore(after, next);
+      if (state.may_bypass) {  // SMMUEN = 0 ends it. IHI 0070 6.3.9.6
+        State after = state;
+        end_stall(after, after.flights[index]);
+        explore(after, next);
+      }
+      return retry_early(state, index, next);
     }
     if (flight.translated) {
       State after = state;
       finish_flight(after, after.flights[index]);
-      const bool marks = !flight.marks.empty() || (flight.entry && !flight.entry->dirtied.empty());
+      const bool marks =
+          !flight.marks.empty() ||
+          (flight.entry && !(flight.entry->dirtied.empty() && flight.entry->accessed.empty()));
       if (marks || !facts_.test->loads.empty()) settle(after);
       explore(after, next);
       return;
@@ -301,19 +305,47 @@ class Schedules {
       State after = state;
       Flight& changed = after.flights[index];
       // What waits uses nothing, and is nobody's to wait for. IHI 0070 4.7.3.
-      changed.stalled = outcome.text.ends_with("!stall");
-      changed.translated = !changed.stalled;
-      changed.text = outcome.text;
-      if (changed.stalled) {
-        explore(after, next);
-        continue;
+      if (outcome.text.ends_with("!stall")) {
+        changed.stalled = changed.recorded = true;
+        changed.text = outcome.text;
+      } else {
+        translate_by(changed, std::move(outcome));
       }
-      changed.pa = outcome.pa;
-      changed.items = as_covered(outcome.items);
-      changed.configuration = std::move(outcome.configuration);
-      changed.marks = std::move(outcome.marks);
       explore(after, next);
     }
+  }
+
+  static void translate_by(Flight& flight, Outcome outcome) {
+    flight.translated = true;
+    flight.text = std::move(outcome.text);
+    flight.pa = outcome.pa;
+    flight.items = as_covered(outcome.items);
+    flight.configuration = std::move(outcome.configuration);
+    flight.marks = std::move(outcome.marks);
+  }
+
+  /// What waits may be tried again unasked, which records nothing more: it goes on, or ends as it
+  /// is told to by then, or waits still. IHI 0070 3.12.2.2.
+  void retry_early(const State& state, std::size_t index, std::size_t next) {
+    if (!state.may_translate) return;
+    State enabled = state;
+    enabled.may_bypass = false;
+    const Flight& flight = state.flights[index];
+    for (Outcome& outcome : outcomes(facts_, enabled, transaction_of(flight))) {
+      if (outcome.text.ends_with("!stall")) continue;
+      State after = state;
+      Flight& changed = after.flights[index];
+      if (is_end_without_access(outcome)) {
+        end_stall(after, changed);
+      } else {
+        changed.stalled = changed.told = false;
+        translate_by(changed, std::move(outcome));
+      }
+      explore(after, next);
+    }
+  }
+  static bool is_end_without_access(const Outcome& outcome) {
+    return !outcome.pa && outcome.text != "any" && outcome.text != "bypass";
   }
 
   /// Its device has an answer to a request, held or new: it keeps it until it is done.
@@ -357,6 +389,9 @@ class Schedules {
     flight.done = true;
     const auto exposed = static_cast<std::size_t>(
         std::ranges::count_if(state.queue, [](const Slot& slot) { return slot.exposed; }));
+    if (flight.entry) {
+      for (const u64 pa : flight.entry->accessed) flight.marks.insert({pa, false});
+    }
     for (const Mark& mark : flight.marks) {
       state.marks[mark] = {exposed, state.broadcasts.size()};
       if (mark.dirty) continue;
@@ -473,11 +508,14 @@ class Schedules {
     std::set<AtcEntry> atc;
     for (AtcEntry entry : state.atc) {
       entry.dirtied.erase(pa);
+      entry.accessed.erase(pa);
       atc.insert(std::move(entry));
     }
     state.atc = std::move(atc);
     for (Flight& flight : state.flights) {
-      if (flight.entry) flight.entry->dirtied.erase(pa);
+      if (!flight.entry) continue;
+      flight.entry->dirtied.erase(pa);
+      flight.entry->accessed.erase(pa);
     }
   }
 
