@@ -65,13 +65,9 @@ namespace {
 std::vector<DoorFinding::Link> links_of(const Violation& violation) {
   std::vector<DoorFinding::Link> links;
   const auto add = [&](const spec::Cause& cause) {
-    DoorFinding::Link link{cause, spec::cause_text(cause), {}};
-    if (cause.miss) {  // has a text of its own
-      link.miss_text = spec::miss_text(*cause.miss);
-      const std::string end = "; nearest miss: " + link.miss_text;
-      if (link.text.ends_with(end)) link.text.resize(link.text.size() - end.size());
-    }
-    links.push_back(std::move(link));
+    links.push_back({.cause = cause,
+                     .text = spec::cause_text_without_miss(cause),
+                     .miss_text = cause.miss ? spec::miss_text(*cause.miss) : ""});
   };
   for (const spec::Cause& cause : violation.causes) add(cause);
   for (const May& may : violation.hardware) {

@@ -13,26 +13,9 @@ using spec::sva::Call;
 using spec::sva::CallKind;
 using spec::sva::DomainFacts;
 
-bool maps(CallKind kind) {
-  return kind == CallKind::map || kind == CallKind::map_sg || kind == CallKind::sva_map ||
-         kind == CallKind::sva_map_sg || kind == CallKind::task_map;
-}
-
-bool unmaps(CallKind kind) {
-  return kind == CallKind::unmap || kind == CallKind::unmap_fast || kind == CallKind::sva_unmap ||
-         kind == CallKind::sva_unmap_fast || kind == CallKind::task_unmap;
-}
-
 /// Of a map in one piece; others are no matter of it.
 bool is_one_to_one(const Call& call) {
-  return !maps(call.kind) || (call.segments.empty() && call.iova == call.pa);
-}
-
-/// Of a map or unmap; of pieces all together.
-u64 bytes_of(const Call& call) {
-  u64 bytes = call.size;
-  for (const spec::sva::Segment& piece : call.segments) bytes += piece.size;
-  return bytes;
+  return !is_map(call.kind) || (call.segments.empty() && call.iova == call.pa);
 }
 
 /// [first, first + bytes) is not empty, consists of whole pages and ends below 2^bits.
@@ -57,7 +40,7 @@ const LockstepCase::Space* Caller::space_of_call(const Call& call) const {
 /// From where a map begins, up to what is mapped already: what its caller may unmap should it fail.
 /// 0 if it is no map, or none of whole pages.
 u64 Caller::free_bytes(const Call& call) const {
-  if (!maps(call.kind)) return 0;
+  if (!is_map(call.kind)) return 0;
   const Space* space = space_of_call(call);
   u64 bytes = bytes_of(call);
   if (space == nullptr || !is_within(call.iova, bytes, page_4k, space->facts.input_bits)) return 0;
@@ -75,7 +58,7 @@ bool Caller::keeps_ranges(const Call& call) const {
   const DomainFacts& facts = space->facts;
   const u64 smallest = facts.page_sizes == 0 ? page_4k : facts.page_sizes & (~facts.page_sizes + 1);
   const u64 bytes = bytes_of(call);
-  if (maps(call.kind)) {
+  if (is_map(call.kind)) {
     constexpr u32 rights = spec::sva::prot_read | spec::sva::prot_write | spec::sva::prot_exec;
     if ((call.prot & rights) == 0 || !space->paging) return false;
     if (!is_within(call.iova, bytes, smallest, facts.input_bits)) return false;
@@ -87,7 +70,7 @@ bool Caller::keeps_ranges(const Call& call) const {
     }
     return free_bytes(call) == bytes;
   }
-  if (unmaps(call.kind)) {
+  if (is_unmap(call.kind)) {
     if (!is_within(call.iova, bytes, smallest, facts.input_bits)) return false;
     u64 left = bytes;  // mappings do not overlap
     for (const fuzz::Mapped& m : space->mappings) {

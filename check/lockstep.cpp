@@ -108,15 +108,12 @@ class BitChoices final : public spec::Choices {
 
  protected:
   u32 pick(spec::ChoiceSite site, u32 n) override {
-    constexpr u32 atc_inv_sync = 2;
+    constexpr u32 time_out = spec::choice_of_cerror_atc_inv_sync;
     const bool error = site == spec::ChoiceSite::command_error;
-    if (error && n <= atc_inv_sync) return 0;
+    if (error && n <= time_out) return spec::no_command_error;
     const u32 two = bits_ & 3U;
-    if (error) {
-      bits_ = static_cast<u16>(bits_ >> 2);
-      return two == 3 ? atc_inv_sync : 0;
-    }
     bits_ = static_cast<u16>(bits_ >> 2);
+    if (error) return two == 3 ? time_out : spec::no_command_error;
     return two % n;
   }
 
@@ -183,7 +180,6 @@ std::string Lockstep::boot(Monitor::Sink* sink) {
   host_.snapshot();
   booted_ = monitor_.trail().mark();
   booted_at_ = monitor_.now();
-  is_booted_ = true;
   return {};
 }
 

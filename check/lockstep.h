@@ -144,7 +144,6 @@ class Lockstep {
   DriverHost host_;
   Trail::Mark booted_ = 0;
   EventIndex booted_at_ = 0;
-  bool is_booted_ = false;
   LockstepCase case_;
   Caller caller_;
   SpaceOps spaces_;

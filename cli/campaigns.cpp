@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "base/clock.h"
 #include "base/input.h"
@@ -368,7 +369,7 @@ class CampaignRun {
     oracle::Report report;
     std::vector<oracle::JunitCase> tests;
     u64 known = 0;
-    std::string names;
+    std::set<std::string> names;
     for (const auto& [identity, finding] : folder_->findings()) {
       oracle::JunitCase one;
       const std::string kind = oracle::text_of(finding.kind);
@@ -390,14 +391,14 @@ class CampaignRun {
         ++known;
       } else {
         end.found();
-        if (!names.contains(finding.rule)) names += " " + finding.rule;
+        names.insert(finding.rule);
       }
       tests.push_back(std::move(one));
     }
     for (const oracle::Violation& finding : not_kept_) {
       end.found();
       const std::string rule = rule_of(finding);
-      if (!names.contains(rule)) names += " " + rule;
+      names.insert(rule);
       const std::string kind = oracle::text_of(finding.kind);
       oracle::JunitCase one;
       one.name = fmt::format("{}: {}", rule, kind);
@@ -444,9 +445,10 @@ class CampaignRun {
     report.summary = fmt::format(
         "campaign {}: {}{}, {} sequences in {} slices, {} features{}, {} in the corpus, {} "
         "findings, {} of them known",
-        options_.folder, verdict_word(end), names, grouped(folder_->sequences()), slices.size(),
-        grouped(folder_->features().size()), blocks_text(), grouped(folder_->corpus_size()), found,
-        known);
+        options_.folder, verdict_word(end),
+        names.empty() ? "" : fmt::format(" {}", fmt::join(names, " ")),
+        grouped(folder_->sequences()), slices.size(), grouped(folder_->features().size()),
+        blocks_text(), grouped(folder_->corpus_size()), found, known);
     if (options_.check.format == Format::text) {
       say("features: {}\n  growth: {}; by name in {}/features.txt\n",
           oracle::counts_text(folder_->features()), folder_->growth(), options_.folder);

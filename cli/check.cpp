@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "check/compare_drivers.h"
 #include "check/driver_coverage.h"
 #include "check/finding_files.h"
-#include "check/machine.h"
+#include "check/machine_plan.h"
 #include "cli/campaign.h"
 #include "cli/check_settings.h"
 #include "cli/options.h"
@@ -66,56 +67,24 @@ std::string verdict_line(const CheckCommand& options, const oracle::CheckResult&
       rules.claimed());
 }
 
-/// What goes on where a run was stopped: every option that decides what is done.
+/// The command line as it was given, but for which sequences: those that were not run.
 std::string command_to_go_on(const CheckCommand& options, const oracle::CheckResult& result) {
-  std::string text = fmt::format("iommucheck check --driver {} --seed {} --from {} --operations {}",
-                                 oracle::shell_word(options.driver), result.seed,
-                                 result.next_sequence, options.operations);
-  if (!options.backend.empty()) text += " --backend " + oracle::shell_word(options.backend);
+  std::string text = "iommucheck";
+  bool is_replaced = false;  // the word is the value of an option that is said anew
+  for (const std::string& word : options.command_line) {
+    if (std::exchange(is_replaced, false)) continue;
+    const std::size_t sign = word.find('=');
+    const std::string name = word.substr(0, sign);
+    if (name == "--seed" || name == "--from" || name == "--runs") {
+      is_replaced = sign == std::string::npos;
+    } else {
+      text += " " + oracle::shell_word(word);
+    }
+  }
+  text += fmt::format(" --seed {} --from {}", result.seed, result.next_sequence);
   if (options.runs != 0) {
     text += fmt::format(" --runs {}", options.from + options.runs - result.next_sequence);
   }
-  if (options.seconds) text += fmt::format(" --time {}", *options.seconds);
-  if (const std::string machine = check_machine(options); machine != CheckCommand{}.machine) {
-    text += " --machine " + oracle::shell_word(machine);
-  }
-  if (options.scan) text += " --precision scan";
-  if (options.identity_window) text += " --window identity";
-  if (options.isolate_case) text += " --isolate case";
-  if (options.hang_seconds != CheckCommand{}.hang_seconds) {
-    text += fmt::format(" --hang {}", options.hang_seconds);
-  }
-  if (options.hang_steps != CheckCommand{}.hang_steps) {
-    text += fmt::format(" --hang-steps {}", options.hang_steps);
-  }
-  if (options.findings != CheckCommand{}.findings) {
-    text += fmt::format(" --findings {}", options.findings);
-  }
-  if (options.jobs != 0) text += fmt::format(" --jobs {}", options.jobs);
-  if (options.no_shrink) text += " --no-shrink";
-  if (!options.not_claimed.empty()) {
-    text += " --not-claimed " + oracle::shell_word(options.not_claimed);
-  }
-  if (options.strict) text += " --strict";
-  for (const std::string& allowed : options.allow) {
-    text += " --allow " + oracle::shell_word(allowed);
-  }
-  if (!options.corpus.empty()) text += " --corpus " + oracle::shell_word(options.corpus);
-  if (options.corpus_max != CheckCommand{}.corpus_max) {
-    text += fmt::format(" --corpus-max {}", options.corpus_max);
-  }
-  if (!options.known.empty()) text += " --known " + oracle::shell_word(options.known);
-  if (!options.write_known.empty()) {
-    text += " --write-known " + oracle::shell_word(options.write_known);
-  }
-  if (options.out != CheckCommand{}.out) text += " --out " + oracle::shell_word(options.out);
-  for (const std::string& report : options.reports) {
-    text += " --report " + oracle::shell_word(report);
-  }
-  if (options.coverage) text += " --coverage";
-  if (options.count_stores) text += " --count-stores";
-  if (options.all_rules) text += " --rules";
-  if (options.verbose) text += " --verbose";
   return text;
 }
 

@@ -56,7 +56,11 @@ class Reader {
       return usage(error.what() + meant(error));
     }
     if (const std::string wrong = commands_.wrong(); !wrong.empty()) return usage(wrong);
-    return *commands_.chosen();
+    Command command = *commands_.chosen();
+    if (auto* check = std::get_if<CheckCommand>(&command)) {
+      check->command_line.assign(argv + 1, argv + argc);
+    }
+    return command;
   }
 
   /// What a word is that stands where none may: of `conform` a device.

@@ -55,6 +55,7 @@ struct ScenarioCommand {
 };
 
 struct CheckCommand {
+  std::vector<std::string> command_line;  ///< as it was given, behind the program's name
   Format format = Format::text;
   std::vector<std::string> reports;
   std::string driver = "builtin";

@@ -106,7 +106,7 @@ EndpointRules::Asks EndpointRules::asks(const spec::Command& command) const {
 
 void EndpointRules::exposed(u64 prod, const spec::Memory& memory) {
   const unsigned lg2 = queues_.cmdq_lg2;
-  prod = spec::queue_bits<u64>(lg2, prod & 0xfffff);
+  prod = spec::queue_bits<u64>(lg2, prod & spec::queue_index_mask);
   if (spec::queue_used<u64>(lg2, prod, prod_) > pow2(lg2)) return;
   for (; prod_ != prod; prod_ = spec::queue_next<u64>(lg2, prod_)) {
     const u64 slot = queues_.cmdq + 16 * spec::queue_index<u64>(lg2, prod_);
@@ -123,7 +123,7 @@ void EndpointRules::exposed(u64 prod, const spec::Memory& memory) {
 /// What CMDQ_CONS is past: a CMD_SYNC is complete, and so is every invalidation before it.
 std::optional<Wrong> EndpointRules::consumed(u64 cons) {
   const unsigned lg2 = queues_.cmdq_lg2;
-  const u64 at = spec::queue_bits<u64>(lg2, cons & 0xfffff);
+  const u64 at = spec::queue_bits<u64>(lg2, cons & spec::queue_index_mask);
   if (spec::queue_used<u64>(lg2, at, cons_) > sent_.size()) return std::nullopt;
   std::optional<Wrong> wrong;
   for (; cons_ != at; cons_ = spec::queue_next<u64>(lg2, cons_)) {

@@ -122,19 +122,21 @@ void InterruptRules::write(const trace::MmioWrite& write) {
       cr0_settled_ &= ~(cr0_ ^ write.value);
       cr0_ = write.value;
       break;
-    case reg::cmdq_prod: exposed(write.value & 0xfffff); break;
+    case reg::cmdq_prod: exposed(write.value & spec::queue_index_mask); break;
     case reg::cmdq_base:
     case reg::cmdq_cons:
       commands_.clear();
-      prod_ = static_cast<u32>(write.offset) == reg::cmdq_cons ? write.value & 0xfffff : 0;
+      prod_ = static_cast<u32>(write.offset) == reg::cmdq_cons
+                  ? write.value & spec::queue_index_mask
+                  : 0;
       consumed_ = 0;
       break;
     case reg::gerrorn: queue_broken_ = true; break;  // the queue goes on somewhere behind an error
     case reg::eventq_cons:
     case reg::priq_cons: {
       OutputQueue& queue = output_[write.offset == reg::eventq_cons ? event_queue : page_requests];
-      if (queue.cons != (write.value & 0xfffff)) ++queue.emptied;
-      queue.cons = write.value & 0xfffff;
+      if (queue.cons != (write.value & spec::queue_index_mask)) ++queue.emptied;
+      queue.cons = write.value & spec::queue_index_mask;
       queue.empty_at.reset();
       break;
     }
@@ -179,7 +181,8 @@ void InterruptRules::exposed(u64 prod) {
 void InterruptRules::consumed(u64 cons) {
   if (queue_broken_) return;
   const unsigned lg2 = queues_.cmdq_lg2;
-  const u64 left = spec::queue_used<u64>(lg2, prod_, spec::queue_bits<u64>(lg2, cons & 0xfffff));
+  const u64 left =
+      spec::queue_used<u64>(lg2, prod_, spec::queue_bits<u64>(lg2, cons & spec::queue_index_mask));
   if (left > commands_.size()) return;
   for (; consumed_ < commands_.size() - left; ++consumed_) {
     Command& command = commands_[consumed_];
@@ -228,7 +231,7 @@ void InterruptRules::errors_shown(u64 value) {
 void InterruptRules::records_shown(Source source, u64 value) {
   OutputQueue& queue = output_[source];
   const unsigned lg2 = lg2_of(source);
-  const u64 prod = value & 0xfffff;
+  const u64 prod = value & spec::queue_index_mask;
   const u64 fresh = spec::queue_used<u64>(lg2, prod, queue.prod);
   queue.unsure |= fresh > pow2(lg2);
   queue.records += fresh;

@@ -175,7 +175,7 @@ std::optional<Wrong> PageRequestRules::prod_shown(u64 prod) {
   ++polls_;
   shown_flag_ = prod & spec::queue_overflow_flag;
   if (!unsure_) {
-    const u64 shown = spec::queue_used<u64>(queues_.priq_lg2, prod & 0xfffff, cons_);
+    const u64 shown = spec::queue_used<u64>(queues_.priq_lg2, prod & spec::queue_index_mask, cons_);
     least_ = std::min(shown, most_);
     if (shown_flag_ == flag_ || shown_flag_ == ack_) return std::nullopt;
     return Wrong{
@@ -184,7 +184,7 @@ std::optional<Wrong> PageRequestRules::prod_shown(u64 prod) {
         .text = fmt::format("PRIQ_PROD is {:#x}, and no page request has met a full queue", prod)};
   }
   if (!prompt_ || aborts_) return std::nullopt;
-  least_ = most_ = spec::queue_used<u64>(queues_.priq_lg2, prod & 0xfffff, cons_);
+  least_ = most_ = spec::queue_used<u64>(queues_.priq_lg2, prod & spec::queue_index_mask, cons_);
   flag_ = shown_flag_;
   unsure_ = false;
   return std::nullopt;
@@ -192,7 +192,7 @@ std::optional<Wrong> PageRequestRules::prod_shown(u64 prod) {
 
 void PageRequestRules::cons_written(u64 cons) {
   const unsigned lg2 = queues_.priq_lg2;
-  const u64 at = spec::queue_bits<u64>(lg2, cons & 0xfffff);
+  const u64 at = spec::queue_bits<u64>(lg2, cons & spec::queue_index_mask);
   const u64 moved = spec::queue_used<u64>(lg2, at, cons_);
   unsure_ |= moved > most_;
   least_ -= std::min(moved, least_);
@@ -342,7 +342,7 @@ Wrong PageRequestRules::wrong_record(const spec::PageRequestWords& words) const 
 
 void PageRequestRules::exposed(u64 prod, const spec::Memory& memory) {
   const unsigned lg2 = queues_.cmdq_lg2;
-  prod = spec::queue_bits<u64>(lg2, prod & 0xfffff);
+  prod = spec::queue_bits<u64>(lg2, prod & spec::queue_index_mask);
   if (spec::queue_used<u64>(lg2, prod, cmd_prod_) > pow2(lg2)) return;
   const bool runs = smmu_.surely_enabled() && (smmu_.cr0() & spec::cr0::cmdqen) != 0;
   const bool off = ((cr0_ | cr0ack_) & spec::cr0::smmuen) == 0;
@@ -360,7 +360,7 @@ void PageRequestRules::exposed(u64 prod, const spec::Memory& memory) {
 /// What CMDQ_CONS is past has been sent, or is on its way.
 void PageRequestRules::consumed(u64 cons) {
   const unsigned lg2 = queues_.cmdq_lg2;
-  const u64 at = spec::queue_bits<u64>(lg2, cons & 0xfffff);
+  const u64 at = spec::queue_bits<u64>(lg2, cons & spec::queue_index_mask);
   if (spec::queue_used<u64>(lg2, at, cmd_cons_) > commands_.size()) return;
   for (; cmd_cons_ != at; cmd_cons_ = spec::queue_next<u64>(lg2, cmd_cons_)) {
     Command one = commands_.front();

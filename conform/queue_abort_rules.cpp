@@ -11,6 +11,7 @@
 #include "spec/rules/commands.h"
 #include "spec/rules/records.h"
 #include "spec/smmu/event_rules.h"
+#include "spec/smmu/queue.h"
 
 namespace iommucheck::oracle {
 
@@ -80,8 +81,8 @@ void QueueAbortRules::write(const trace::MmioWrite& write) {
       cr0_settled_ &= ~(cr0_ ^ write.value);
       cr0_ = write.value;
       break;
-    case reg::cmdq_prod: prod_ = write.value & 0xfffff; break;
-    case reg::cmdq_cons: cons_ = write.value & 0xfffff; break;
+    case reg::cmdq_prod: prod_ = write.value & spec::queue_index_mask; break;
+    case reg::cmdq_cons: cons_ = write.value & spec::queue_index_mask; break;
     case reg::gerrorn:
       gerrorn_ = write.value;
       for (State& its : state_) its.reads = 0;
@@ -150,7 +151,7 @@ std::optional<Wrong> QueueAbortRules::gerror_read(u64 value) {
 /// 0070 7.1.
 std::optional<Wrong> QueueAbortRules::cons_read(u64 value) {
   if (!state_[commands].aborts || !is_on(spec::cr0::cmdqen)) return std::nullopt;
-  if ((value & 0xfffff) != cons_) {
+  if ((value & spec::queue_index_mask) != cons_) {
     const std::string kind = "a command is consumed that cannot be fetched";
     return Wrong{
         rule::COMMAND_ERROR_STOPS, kind,

@@ -16,8 +16,8 @@ namespace iommucheck::oracle {
 
 /// Zeroed memory that is only given, never taken back, and put back as a whole: what a driver keeps
 /// there costs one look a case, and a copy of what it has changed. Not part of the trail, since a
-/// driver writes it directly. What
-/// nobody was given yet cannot be touched, and neither can what lies around it.
+/// driver writes it directly. What nobody was given yet cannot be touched, and neither can what
+/// lies around it.
 class Arena {
  public:
   explicit Arena(std::size_t bytes) : memory_(bytes, Pages::Kind::own) {

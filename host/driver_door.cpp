@@ -97,6 +97,20 @@ Observed answer(Operation* operation, void* self, Arguments... arguments) {
   }
 }
 
+/// First as a caller of an abi that nobody has: who refuses that has taken nothing.
+template <class Taken, class Read>
+int read_refusing_abi(Taken& taken, Read&& read) {
+  int error = -IOMMUCHECK_EINVAL;
+  for (const u32 abi : {~u32{0}, u32{IOMMUCHECK_DRIVER_ABI}}) {
+    if (error == 0) break;
+    taken = {};
+    taken.size = sizeof(taken);
+    taken.abi = abi;
+    error = read();
+  }
+  return error;
+}
+
 // ---- has, and do --------------------------------------------------------------------------------
 
 template <class Driver>
@@ -258,36 +272,20 @@ Observed DriverDoor::read_dirty(const Call& call) const {
   return observed;
 }
 
-/// First as a caller of an abi that nobody has: who refuses that has taken no event.
 Observed DriverDoor::read_event(const Call& call) const {
   iommucheck_user_event event{};
-  int error = -IOMMUCHECK_EINVAL;
-  for (const u32 abi : {~u32{0}, u32{IOMMUCHECK_DRIVER_ABI}}) {
-    if (error == 0) break;
-    event = {};
-    event.size = sizeof(event);
-    event.abi = abi;
-    error = driver_.event_read(state_, call.queue, &event);
-  }
-  Observed observed = status(error);
+  Observed observed = status(
+      read_refusing_abi(event, [&] { return driver_.event_read(state_, call.queue, &event); }));
   if (observed.status != spec::sva::Status::ok) return observed;
   observed.event.lost = event.lost != 0;
   std::copy(std::begin(event.record), std::end(event.record), observed.event.words.begin());
   return observed;
 }
 
-/// First as a caller of an abi that nobody has: who refuses that has taken no group.
 Observed DriverDoor::read_fault(const Call& call) const {
   iommucheck_fault fault{};
-  int error = -IOMMUCHECK_EINVAL;
-  for (const u32 abi : {~u32{0}, u32{IOMMUCHECK_DRIVER_ABI}}) {
-    if (error == 0) break;
-    fault = {};
-    fault.size = sizeof(fault);
-    fault.abi = abi;
-    error = driver_.fault_queue_read(state_, call.queue, &fault);
-  }
-  Observed observed = status(error);
+  Observed observed = status(read_refusing_abi(
+      fault, [&] { return driver_.fault_queue_read(state_, call.queue, &fault); }));
   if (observed.status != spec::sva::Status::ok) return observed;
   observed.fault = {.device = fault.device,
                     .pasid = fault.pasid,

@@ -259,23 +259,10 @@ void DriverHost::bind_platform() {
     host.monitor_.cache_invalidate(AgentId::cpu0, pa, bytes);
   };
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
-    DriverHost& host = self(ctx);
-    if (host.spent() || host.beyond(offset)) return;
-    host.note_write(offset);
-    if (host.monitor_.hardware() == nullptr) host.exposes(static_cast<u32>(offset));
-    host.has_written_ = true;
-    const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
-    host.monitor_.mmio_write(AgentId::cpu0, offset, 4, value,
-                             (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
+    self(ctx).write_register(offset, 4, value, flags, IOMMUCHECK_CALLED_FROM);
   };
   p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
-    DriverHost& host = self(ctx);
-    if (host.spent() || host.beyond(offset)) return;
-    host.note_write(offset);
-    host.has_written_ = true;
-    const CallSite::Call call(host.site_, IOMMUCHECK_CALLED_FROM);
-    host.monitor_.mmio_write(AgentId::cpu0, offset, 8, value,
-                             (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
+    self(ctx).write_register(offset, 8, value, flags, IOMMUCHECK_CALLED_FROM);
   };
   p.mmio_read32 = [](void* ctx, uint64_t offset) -> uint32_t {
     return static_cast<u32>(self(ctx).read_register(offset, 4, IOMMUCHECK_CALLED_FROM));
@@ -434,6 +421,16 @@ void DriverHost::exposes(u64 offset) {
     outer.message_lost |= so_far_.message_lost;
     so_far_ = outer;
   }
+}
+
+/// Of an SMMUv3 CMDQ_PROD, which has 4 bytes, exposes commands.
+void DriverHost::write_register(u64 offset, unsigned size, u64 value, u32 flags, const void* from) {
+  if (spent() || beyond(offset)) return;
+  note_write(offset);
+  if (size == 4 && monitor_.hardware() == nullptr) exposes(static_cast<u32>(offset));
+  has_written_ = true;
+  const CallSite::Call call(site_, from);
+  monitor_.mmio_write(AgentId::cpu0, offset, size, value, (flags & IOMMUCHECK_MMIO_ORDERED) != 0);
 }
 
 /// Other hardware than an SMMUv3 is waited for by looking at it behind what was written.

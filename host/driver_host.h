@@ -135,7 +135,7 @@ class DriverHost {
   Progress remove(u32 device);
   /// It is there again, or another one in its place.
   Progress add(u32 device);
-  /// The event queue's interrupt.
+  /// The driver's handle_irq for `source`: IOMMUCHECK_IRQ_*, its IOMMU in bits 63:32.
   void irq(u64 source);
 
   /// mm_exit handlers that were called and did not say "done".
@@ -273,6 +273,7 @@ class DriverHost {
     so_far_ = {};
     if (scan_ && !abandoned_) scan_->ignore(false);
   }
+  void write_register(u64 offset, unsigned size, u64 value, u32 flags, const void* from);
   u64 read_register(u64 offset, unsigned size, const void* from);
   void exposes(u64 offset);
   void time_passes(u64 us);

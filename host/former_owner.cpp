@@ -32,8 +32,8 @@ constexpr u64 atc_inv[] = {0x40, 52};
 class NoAnswer final : public spec::Choices {
  protected:
   u32 pick(spec::ChoiceSite site, u32 n) override {
-    constexpr u32 atc_inv_sync = 2;
-    return site == spec::ChoiceSite::command_error && n > atc_inv_sync ? atc_inv_sync : 0;
+    constexpr u32 time_out = spec::choice_of_cerror_atc_inv_sync;
+    return site == spec::ChoiceSite::command_error && n > time_out ? time_out : 0;
   }
 };
 

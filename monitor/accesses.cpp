@@ -233,26 +233,19 @@ void TraceFeeder::observe_record(const trace::EventRecorded& event) {
 void TraceFeeder::observe_page_request(const trace::PageRequest& request) {
   window_ends();
   tick();
-  spec::Access access{.sid = request.sid};
-  access.ssv = request.ssid && request.ssid->valid;
-  if (access.ssv) access.ssid = request.ssid->value;
-  access.va = request.iova;
-  const trace::Rights rights = request.rights.value_or(trace::Rights{.read = true});
-  access.type = rights.write     ? spec::AccessType::write
-                : rights.execute ? spec::AccessType::execute
-                                 : spec::AccessType::read;
-  access.privileged = request.privileged.value_or(false);
+  const spec::Access access = access_in(request);
   const bool asks = interface_.asks_for_pages(interface_.device_of(request.sid));
   if (!access.ssv && asks) {
-    page_requested_untagged(request.sid, request.iova, rights.write,
+    page_requested_untagged(request.sid, request.iova, access.type == spec::AccessType::write,
                             {request.page_group, request.last});
     return;
   }
   if (!access.ssv || !asks) {
     return undetermined("a page request of a device that has none");
   }
-  const bool marks = request.last && !rights.read && !rights.write && !rights.execute;
-  if (marks) {
+  const bool asks_for_nothing =
+      request.rights && !request.rights->read && !request.rights->write && !request.rights->execute;
+  if (request.last && asks_for_nothing) {
     stop_marker(access.sid, access.ssid);
     return;
   }
@@ -310,15 +303,7 @@ void TraceFeeder::observe_hardware_request(AgentId by, const trace::PageRequest&
   window_ends();
   tick();
   emit(by, request);
-  spec::Access access{.sid = request.sid, .va = request.iova};
-  if (request.ssid && request.ssid->valid) {
-    access.ssv = true;
-    access.ssid = request.ssid->value;
-  }
-  const u32 wanted = request.rights ? prot_of(*request.rights) : spec::sva::prot_read;
-  if ((wanted & spec::sva::prot_write) != 0) access.type = spec::AccessType::write;
-  if ((wanted & spec::sva::prot_exec) != 0) access.type = spec::AccessType::execute;
-  access.privileged = request.privileged.value_or(false);
+  const spec::Access access = access_in(request);
   check_dma_duty(access);
   auto asked = hardware_->access_of(access);
   if (!asked) return undetermined("the device of the request");

@@ -28,22 +28,6 @@ bool on_io_mm(CallKind kind) {
   return kind >= CallKind::sva_free_pasid && kind <= CallKind::sva_detach;
 }
 
-bool maps(CallKind kind) {
-  return kind == CallKind::map || kind == CallKind::map_sg || kind == CallKind::sva_map ||
-         kind == CallKind::sva_map_sg || kind == CallKind::task_map;
-}
-
-bool unmaps(CallKind kind) {
-  return kind == CallKind::unmap || kind == CallKind::unmap_fast || kind == CallKind::sva_unmap ||
-         kind == CallKind::sva_unmap_fast || kind == CallKind::task_unmap;
-}
-
-u64 bytes_of(const Call& call) {
-  u64 bytes = call.size;
-  for (const spec::sva::Segment& segment : call.segments) bytes += segment.size;
-  return bytes;
-}
-
 /// Whether a bitmap of page sizes is one of a granule: pages, blocks and contiguous runs of them,
 /// DDI 0487 D8.2 and D8.6. The smallest size says which granule.
 bool sizes_of_one_granule(u64 page_sizes) {
@@ -63,8 +47,8 @@ bool sizes_of_one_granule(u64 page_sizes) {
 
 bool changed_something(const Call& call, const spec::sva::Observed& observed) {
   if (call_shapes[static_cast<std::size_t>(call.kind)].asks) return false;
-  if (maps(call.kind)) return bytes_of(call) != 0;
-  return !unmaps(call.kind) || observed.value != 0;
+  if (is_map(call.kind)) return bytes_of(call) != 0;
+  return !is_unmap(call.kind) || observed.value != 0;
 }
 
 /// The PASID that a call gives: one for its caller to send, or to attach something at.
@@ -298,9 +282,9 @@ void CallEvents::call_returns(const spec::sva::Observed& observed,
   }
   // A range that the call was to change, even where it changed nothing.
   const u64 bytes = bytes_of(call);
-  if ((maps(call.kind) || unmaps(call.kind)) &&
-      call.iova + (bytes == 0 ? 0 : bytes - 1) >= call.iova) {
-    current().ranges.emplace_back(call.iova, call.iova + (bytes == 0 ? 0 : bytes - 1));
+  const u64 last = call.iova + (bytes == 0 ? 0 : bytes - 1);
+  if ((is_map(call.kind) || is_unmap(call.kind)) && last >= call.iova) {
+    current().ranges.emplace_back(call.iova, last);
   }
   check_after_call();
 }

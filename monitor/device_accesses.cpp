@@ -10,7 +10,7 @@
 
 namespace iommucheck::oracle {
 
-// ---- accesses -----------------------------------------------------------------------------------
+// ---- at an SMMUv3 ------------------------------------------------------------------------------
 
 /// A device sends no PASID after its driver said that it is done with it.
 void DeviceAccesses::check_dma_duty(const spec::Access& access) {
@@ -90,8 +90,7 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
     }
     return page_requested(access, *asked);
   }
-  const bool passes = outcome.kind == OutcomeKind::translation ||
-                      outcome.kind == OutcomeKind::bypass || outcome.kind == OutcomeKind::any;
+  const bool passes = outcome.passes() || outcome.kind == OutcomeKind::any;
   if (sink_ != nullptr) {
     trace::Dma dma = dma_of(access);
     dma.privileged = access.privileged;
@@ -124,7 +123,7 @@ bool DeviceAccesses::one_access(const spec::Access& access, spec::Choices& choic
   return true;
 }
 
-// ---- accesses -----------------------------------------------------------------------------------
+// ---- at other hardware -------------------------------------------------------------------------
 
 /// Where it makes a difference.
 std::optional<bool> DeviceAccesses::privilege_of(const spec::Access& access) const {

@@ -25,10 +25,6 @@ using spec::OutcomeKind;
 namespace rule = spec::rule;
 using trace::AtsResult;
 
-bool passes(const Outcome& outcome) {
-  return outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass;
-}
-
 bool is_any(const Outcome& outcome) { return outcome.kind == OutcomeKind::any; }
 bool is_denied(const Outcome& outcome) { return outcome.kind == OutcomeKind::denied; }
 
@@ -194,9 +190,9 @@ void DeviceRules::judge_right(const trace::AtsRequest& request, Access access, c
   const char* name = right.type == AccessType::write ? "writing" : "reading";
   const auto denied = std::ranges::find_if(now, is_denied);
   ask(denied != now.end() ? denied->rule : rule::TRANSLATION_RESULT, now.size() == 1);
-  const auto leads = [&](const Outcome& o) { return passes(o) && request.pa == o.pa; };
+  const auto leads = [&](const Outcome& o) { return o.passes() && request.pa == o.pa; };
   if (right.granted ? std::ranges::any_of(now, leads) : denied != now.end()) return;
-  const auto reached = std::ranges::find_if(now, passes);
+  const auto reached = std::ranges::find_if(now, &Outcome::passes);
   const u32 which = before_ - 1;
   if (!right.granted) {
     find_of(which, rule::TRANSLATION_RESULT,
@@ -236,7 +232,7 @@ void DeviceRules::judge_extent(const trace::AtsRequest& request, const Access& a
     one.type = request.rights->read ? AccessType::read : AccessType::write;
     const std::vector<Outcome> now = ats_allowed().granted(one);
     const u64 pa = *request.pa + (at - request.iova);
-    const auto leads = [&](const Outcome& o) { return is_any(o) || (passes(o) && o.pa == pa); };
+    const auto leads = [&](const Outcome& o) { return is_any(o) || (o.passes() && o.pa == pa); };
     if (now.empty() || std::ranges::any_of(now, leads)) continue;
     find_of(which, rule::TRANSLATION_RESULT, "a translation request is answered for too much",
             fmt::format("{} is answered for {:#x} bytes, of which {:#x} is not at {:#x}",

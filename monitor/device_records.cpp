@@ -186,10 +186,9 @@ void DeviceRules::meets(Open& open) const {
   open.any = !now.judged || now.outcomes.empty();
   for (const Outcome& o : now.outcomes) {
     open.any |= o.kind == OutcomeKind::any;
-    const bool passes = o.kind == OutcomeKind::translation || o.kind == OutcomeKind::bypass;
-    open.passes |= open.again && passes;
+    open.passes |= open.again && o.passes();
     const auto is_same = [&](const Outcome& known) { return known.same(o); };
-    if (!passes && std::ranges::none_of(open.candidates, is_same)) open.candidates.push_back(o);
+    if (!o.passes() && std::ranges::none_of(open.candidates, is_same)) open.candidates.push_back(o);
   }
 }
 
@@ -433,16 +432,18 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
   }
   const Outcome& o = open.candidates.front();
   const bool silent = !records(open, o);
+  const auto allowed_is = [&](const std::string& expected) {
+    return text + ": allowed is " + expected + " (" + explained(caches_.view(), o) + ")";
+  };
   if (!silent && ((refuses && is_of_the_walk(o.rule)) || refuses_before_cd(type, o))) {
-    find_of(open.which, rule::TRANSLATION_RESULT, terminated,
-            text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
+    find_of(open.which, rule::TRANSLATION_RESULT, terminated, allowed_is(outcome_name(o)));
     return;
   }
   if (const std::string used = used_instead_of(o);
       !silent && !used.empty() && (is_of_the_walk(type) || used_before_cd(type, o))) {
     find_of(open.which, o.rule,
             {.what = used, .features = of_configuration(open.features), .record = type},
-            text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
+            allowed_is(outcome_name(o)));
     return;
   }
   if (silent && o.kind == OutcomeKind::fault && o.event == type &&
@@ -451,8 +452,7 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
             {.what = o.stage2 ? "a fault is recorded although STE.S2R = 0"
                               : "a fault is recorded although CD.R = 0",
              .record = type},
-            text + ": allowed is " + outcome_name(o) + " without a record (" +
-                explained(caches_.view(), o) + ")");
+            allowed_is(outcome_name(o) + " without a record"));
     return;
   }
   // It has found nothing where there is something, and needs a feature to find it.
@@ -461,7 +461,7 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
       o.event != type && o.event != spec::EventType::f_walk_eabt) {
     find_of(open.which, rule::TRANSLATION_RESULT,
             {.what = terminated.what, .features = features, .record = type, .names_record = true},
-            text + ": allowed is " + outcome_name(o) + " (" + explained(caches_.view(), o) + ")");
+            allowed_is(outcome_name(o)));
     return;
   }
   // A configuration error of ATS is silent, too: CR2.REC_CFG_ATS.
@@ -476,7 +476,7 @@ void DeviceRules::mismatch(const Open& open, const trace::EventRecord& words) {
            .features = open.features,
            .record = type,
            .names_record = true},
-          text + ": allowed is " + expected + " (" + explained(caches_.view(), o) + ")");
+          allowed_is(expected));
 }
 
 // ---- records that do not come -------------------------------------------------------------------

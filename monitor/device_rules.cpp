@@ -168,6 +168,19 @@ spec::Access access_in(const trace::Dma& dma) {
   return access;
 }
 
+spec::Access access_in(const trace::PageRequest& request) {
+  Access access{.sid = request.sid, .va = request.iova};
+  if (request.ssid && request.ssid->valid) {
+    access.ssv = true;
+    access.ssid = request.ssid->value;
+  }
+  const trace::Rights rights = request.rights.value_or(trace::Rights{.read = true});
+  if (rights.execute) access.type = AccessType::execute;
+  if (rights.write) access.type = AccessType::write;
+  access.privileged = request.privileged.value_or(false);
+  return access;
+}
+
 trace::Dma dma_of(const spec::Access& access) {
   trace::Dma dma;
   dma.sid = access.sid;
@@ -282,10 +295,8 @@ void DeviceRules::access_begins(const trace::Dma& dma) {
 }
 
 bool DeviceRules::may_be_unseen(const std::vector<Outcome>& allowed) const {
-  return std::ranges::any_of(allowed, [&](const Outcome& o) {
-    const bool passes = o.kind == OutcomeKind::translation || o.kind == OutcomeKind::bypass;
-    return passes && o.pa - seen_first_ >= seen_bytes_;
-  });
+  return std::ranges::any_of(
+      allowed, [&](const Outcome& o) { return o.passes() && o.pa - seen_first_ >= seen_bytes_; });
 }
 
 void DeviceRules::judge_outcome(const Access& access, const trace::Dma& dma,
@@ -294,8 +305,7 @@ void DeviceRules::judge_outcome(const Access& access, const trace::Dma& dma,
   bool same = true;  // as memory says
   if (memory.known) {
     const Outcome& m = memory.outcome;
-    const bool passes = m.kind == OutcomeKind::translation || m.kind == OutcomeKind::bypass;
-    same = reached ? passes && (!dma.pa || *dma.pa == m.pa) : !passes;
+    same = reached ? m.passes() && (!dma.pa || *dma.pa == m.pa) : !m.passes();
   }
   const std::size_t before = found_.size();
   if (reached) {
@@ -322,7 +332,7 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
                                 const std::vector<Outcome>& allowed, const Plain& memory) {
   bool passes = false;
   for (const Outcome& o : allowed) {
-    if (o.kind != OutcomeKind::translation && o.kind != OutcomeKind::bypass) continue;
+    if (!o.passes()) continue;
     passes = true;
     if (dma.pa && *dma.pa == o.pa) return;
   }
@@ -330,9 +340,7 @@ void DeviceRules::judge_reached(const Access& access, const trace::Dma& dma,
                      (dma.pa ? fmt::format("{:#x}", *dma.pa) : std::string("memory"));
   for (const Outcome& o : allowed) {
     text += fmt::format("; allowed is {}{} ({})", outcome_name(o),
-                        o.kind == OutcomeKind::translation || o.kind == OutcomeKind::bypass
-                            ? fmt::format(" to {:#x}", o.pa)
-                            : std::string(),
+                        o.passes() ? fmt::format(" to {:#x}", o.pa) : std::string(),
                         explained(caches_.view(), o));
   }
   const Outcome* const refused = dma.pa ? refused_at(allowed, access, *dma.pa) : nullptr;
@@ -441,7 +449,7 @@ bool DeviceRules::register_read(u32 offset, u64 value) {
     // Commands may be consumed one by one: it waits where nothing moves.
     if (value != last_cons_) waits_cons_ = 0;
     last_cons_ = value;
-    const bool there = (value & 0xfffff) == smmu_.commands_end();
+    const bool there = (value & spec::queue_index_mask) == smmu_.commands_end();
     if (there && !smmu_.stopped_by_error()) commands_consumed();
     if (!there && (smmu_.cr0() & spec::cr0::cmdqen) != 0) late(waits_cons_, "CMDQ_CONS");
     if (there) ask(rule::REGISTER_PROGRESS, true);

@@ -55,8 +55,8 @@ void DriverLife::check_shut_down() {
       bool passes = false;
       const spec::Access access{.sid = sid, .route = spec::Route::untranslated};
       caches_.outcomes(access, [&](const spec::Outcome& outcome) {
-        passes |= outcome.kind == spec::OutcomeKind::translation ||
-                  (outcome.kind == spec::OutcomeKind::bypass && !bypass_is_right);
+        const bool is_right = outcome.kind == spec::OutcomeKind::bypass && bypass_is_right;
+        passes |= outcome.passes() && !is_right;
       });
       if (!passes) continue;
       find(spec::rule::PROMISE_OUTCOME,

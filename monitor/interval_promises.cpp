@@ -420,9 +420,7 @@ IntervalPromises::Breach IntervalPromises::breach_by(const spec::Outcome& outcom
   }
   const bool refused = outcome.kind != spec::OutcomeKind::fault ||
                        outcome.event == spec::EventType::f_transl_forbidden;
-  const bool reaches = outcome.kind == spec::OutcomeKind::translation ||
-                       outcome.kind == spec::OutcomeKind::bypass ||
-                       outcome.event == spec::EventType::f_permission;
+  const bool reaches = outcome.passes() || outcome.event == spec::EventType::f_permission;
   if (reaches && breach.candidate != nullptr) {
     breach.kind = Kind::reaches;
   } else if (refused) {

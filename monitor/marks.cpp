@@ -60,10 +60,8 @@ Marks::Mark Marks::mark_of(const spec::Outcome& outcome) const {
 /// Of a device that is played here: what the access has met is one of the allowed outcomes.
 void Marks::mark_descriptor(const spec::Access& access, const spec::Outcome& outcome,
                             spec::Choices& choices) {
-  const bool translated = outcome.kind == spec::OutcomeKind::translation;
   const bool writes = access.type == spec::AccessType::write;
-  const bool passes = translated || outcome.kind == spec::OutcomeKind::bypass;
-  if (passes && writes) note_write(access, outcome.pa, true);
+  if (outcome.passes() && writes) note_write(access, outcome.pa, true);
   const Mark mark = mark_of(outcome);
   if (mark.to == mark.from) return;
   if (choices.choose(spec::ChoiceSite::mark, 2) == 0) return store_mark(mark);

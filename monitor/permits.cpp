@@ -193,12 +193,10 @@ bool permits(const Alternatives& allowed, bool at_pasid, bool asks, spec::Access
 bool permits_of_user(const Alternatives& allowed, spec::AccessType type, const Outcome& outcome) {
   if (outcome.kind == OutcomeKind::any || outcome.kind == OutcomeKind::within) return true;
   if (outcome.kind == OutcomeKind::bypass && promises_state(allowed, State::identity)) return true;
-  const bool reaches =
-      outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass;
   return std::ranges::any_of(each(allowed), [&](const Promise& one) {
     if (one.state == State::identity) return false;
     const Grant grant = one.state == State::mapped ? grant_of(one, {.type = type}) : Grant::no;
-    if (reaches) return grant != Grant::no && one.pa == outcome.pa;
+    if (outcome.passes()) return grant != Grant::no && one.pa == outcome.pa;
     return grant == Grant::no ||
            (grant == Grant::either && outcome.event == spec::EventType::f_permission);
   });

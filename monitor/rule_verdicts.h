@@ -50,7 +50,7 @@ RuleCount rule_count(spec::Rule rule, u64 asked, u64 discriminating, u64 broken)
 
 /// How often each rule, by its number, was asked, could have been broken, and was.
 struct RuleTally {
-  static constexpr std::size_t size = 256;
+  static constexpr std::size_t size = spec::rule_numbers;
   std::array<u64, size> asked{};
   std::array<u64, size> discriminating{};
   std::array<u64, size> broken{};

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/input.h"
 #include "base/text.h"
 #include "trace/file.h"
 #include "trace/json_value.h"
@@ -82,20 +83,6 @@ class LockedFile {
   int number_ = -1;
 };
 
-Expected<std::string> whole_file(const std::string& path) {
-  auto file = trace::InputFile::open(path, {.bytes_max = bytes_max});
-  if (!file) return std::unexpected(file.error());
-  std::string text;
-  while (true) {
-    const std::size_t had = text.size();
-    text.resize(had + 65536);
-    const auto got = file->read(std::span(text).subspan(had));
-    text.resize(had + (got ? *got : 0));
-    if (!got) return std::unexpected(got.error());
-    if (*got == 0) return text;
-  }
-}
-
 }  // namespace
 
 RuleCoverage RuleCoverage::of(const RuleTally& tally) {
@@ -166,7 +153,7 @@ Expected<RuleCoverage> coverage_from_json(std::string_view text, std::string_vie
 Expected<void> add_to_coverage_file(const std::string& path, const RuleCoverage& coverage) {
   const auto lock = LockedFile::open(path);
   if (!lock) return std::unexpected(lock.error());
-  const auto text = whole_file(path);
+  const auto text = read_whole(path, bytes_max);
   if (!text) return std::unexpected(text.error());
   RuleCoverage total;
   if (!text->empty()) {

@@ -19,7 +19,7 @@ std::string text_of(const FindingKind& kind);
 /// What text_of() made of a kind. Nothing where more of it is a sentence than names.
 std::optional<FindingKind> kind_of_text(std::string_view text);
 
-/// {"in": "unmap", "cached": "leaf", "left_by": "level"}: by names that no rewording changes.
+/// {"in": "unmap", "cached": "left_over", "left_by": "level"}: by names that no rewording changes.
 trace::JsonTree to_json(const FindingKind& kind);
 /// What is wrong with it, at the column where it is. A device's kind has no such form.
 std::expected<FindingKind, trace::JsonError> kind_of_json(const trace::JsonValue& json);

@@ -165,12 +165,8 @@ std::string leaf_text(const Finding& finding) {
 
 /// The nearest miss is a line of its own.
 void add_cause(const spec::Cause& cause, std::vector<std::string>& lines) {
-  std::string text = spec::cause_text(cause);
-  const std::string miss = cause.miss ? "nearest miss: " + spec::miss_text(*cause.miss) : "";
-  const bool apart = !miss.empty() && text.ends_with("; " + miss);
-  if (apart) text.resize(text.size() - miss.size() - 2);
-  lines.push_back(std::move(text));
-  if (apart) lines.push_back(miss);
+  lines.push_back(spec::cause_text_without_miss(cause));
+  if (cause.miss) lines.push_back("nearest miss: " + spec::miss_text(*cause.miss));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace iommucheck::oracle {
 /// well-formed XML, behind its first line.
 std::string to_html(const Report& report, std::span<const Timeline> timelines);
 
-/// What stands between the tags of a page's head and its body's end, of html.cpp.
+/// What stands between the tags of a page's head and its body's end, of html_page.cpp.
 extern const char* const page_style;
 extern const char* const page_script;
 /// One finding's timeline: the drawing of steps and lives, the list of steps, memory; `number`

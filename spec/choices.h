@@ -19,6 +19,9 @@ enum class ChoiceSite : u8 {
   message,        ///< the message of a CMD_SYNC that is complete: 0 now, 1 at a later look
 };
 
+/// Alternatives of command_error.
+inline constexpr u32 no_command_error = 0, choice_of_cerror_atc_inv_sync = 2;
+
 class Choices {
  public:
   virtual ~Choices() = default;

@@ -30,9 +30,6 @@ constexpr AgentId device_agent(u16 number) { return make_agent(AgentKind::device
 inline constexpr AgentId unknown_cpu_agent = cpu_agent(agent_unknown_number);
 inline constexpr AgentId unknown_device_agent = device_agent(agent_unknown_number);
 inline constexpr AgentId environment_agent = make_agent(AgentKind::outside, 0);
-inline constexpr AgentId guest_agent = make_agent(AgentKind::outside, 1);
-inline constexpr AgentId user_agent = make_agent(AgentKind::outside, 2);
-inline constexpr AgentId gpu_agent = make_agent(AgentKind::outside, 3);
 inline constexpr u16 outside_agents = 4;
 
 constexpr AgentKind agent_kind(AgentId agent) {

@@ -54,8 +54,7 @@ struct WithoutOptional<std::optional<T>> {
 
 inline constexpr unsigned c_head_bytes = 32;
 inline constexpr unsigned c_arguments_head_bytes = 16;
-inline constexpr unsigned c_facts_max = 63;  ///< bit 63 is `origin`
-inline constexpr u64 c_known_origin = u64{1} << 63;
+inline constexpr u64 c_known_origin = u64{1} << 63;  ///< of facts: the others are below
 inline constexpr u64 c_no_substream = ~u64{0};
 
 }  // namespace iommucheck::trace

@@ -58,7 +58,7 @@ std::optional<spec::Outcome> chosen_outcome(const spec::Caches& caches, const sp
 DmaSeen seen_of(const spec::Outcome& outcome) {
   using spec::OutcomeKind;
   DmaSeen seen;
-  if (outcome.kind == OutcomeKind::translation || outcome.kind == OutcomeKind::bypass) {
+  if (outcome.passes()) {
     seen.reached = true;
     seen.pa = outcome.pa;
   }

@@ -177,10 +177,10 @@ void SpecDevice::mmio_write(u32 at, unsigned size, u64 value) {
       break;
     case reg::eventq_base: eventq_base_ = value; break;
     case reg::eventq_cons:
-      events_.cons = value & 0xfffff;
+      events_.cons = value & spec::queue_index_mask;
       try_again();
       break;
-    case reg::priq_cons: pages_.cons = value & 0xfffff; break;
+    case reg::priq_cons: pages_.cons = value & spec::queue_index_mask; break;
     case reg::cmdq_base:
       cmdq_base_ = value;
       shown_cons_ = cmdq_prod_ = exposed_ = 0;
@@ -209,7 +209,7 @@ bool SpecDevice::reads_commands() const { return (smmu_.cr0() & spec::cr0::cmdqe
 
 /// While none is read software says which is the first. IHI 0070 6.3.28.
 void SpecDevice::begin_commands(u64 cons) {
-  shown_cons_ = spec::queue_bits<u64>(commands_lg2(), cons & 0xfffff);
+  shown_cons_ = spec::queue_bits<u64>(commands_lg2(), cons & spec::queue_index_mask);
   if (!identity_.ats) return;
   exposed_ = shown_cons_;
   refused_.reset();
@@ -354,10 +354,6 @@ Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttribu
   access.ssid = attributes.substream.value_or(0);
   const Ticket ticket = answer(answered_.size());
   AtsSeen& seen = answered_.emplace_back();
-  const auto passes = [&](const spec::AtsCompletion& one) {
-    return one.granted.kind == spec::OutcomeKind::translation ||
-           one.granted.kind == spec::OutcomeKind::bypass;
-  };
   const spec::AtsCompletion read = completion_of(access);
   seen.result = read.status == AtsStatus::success               ? trace::AtsResult::success
                 : read.status == AtsStatus::unsupported_request ? trace::AtsResult::unsupported
@@ -368,8 +364,8 @@ Ticket SpecDevice::ats_request(unsigned engine, u64 iova, bool write, DmaAttribu
   if (read.status != AtsStatus::success) return ticket;
   access.type = spec::AccessType::write;
   const spec::AtsCompletion written = completion_of(access);
-  seen.rights.read = passes(read);
-  seen.rights.write = write && written.status == AtsStatus::success && passes(written);
+  seen.rights.read = read.granted.passes();
+  seen.rights.write = write && written.status == AtsStatus::success && written.granted.passes();
   seen.pa = seen.rights.read ? read.granted.pa : written.granted.pa;
   seen.bytes = 4096;
   if (seen.rights.write) write_flags(access);
@@ -406,7 +402,7 @@ void SpecDevice::raise(u64 error) {
 /// Each CMD_SYNC with CS = 1 that CMDQ_CONS has passed.
 void SpecDevice::syncs_until(u64 cons) {
   const unsigned lg2 = commands_lg2();
-  const u64 end = spec::queue_bits<u64>(lg2, cons & 0xfffff);
+  const u64 end = spec::queue_bits<u64>(lg2, cons & spec::queue_index_mask);
   if (spec::queue_used<u64>(lg2, end, shown_cons_) > pow2(lg2)) return;
   for (; shown_cons_ != end; shown_cons_ = spec::queue_next<u64>(lg2, shown_cons_)) {
     const u64 slot = command_slot(shown_cons_);

@@ -112,7 +112,7 @@ class SpecDevice : public DeviceUnderTest {
   struct OutputQueue {
     u64 cons = 0, shown_prod = 0;
     bool has_news(u64 prod) {
-      prod &= 0xfffff;
+      prod &= spec::queue_index_mask;
       return std::exchange(shown_prod, prod) != prod && prod != cons;
     }
   };

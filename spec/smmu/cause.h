@@ -110,6 +110,7 @@ using Namer = std::function<std::string(u64)>;
 std::string tag_text(const Tag<u64>& tag);
 /// The link in words, without an end of line.
 std::string cause_text(const Cause& cause, const Namer& namer = {});
+std::string cause_text_without_miss(const Cause& cause, const Namer& namer = {});
 std::string miss_text(const NearestMiss& miss);
 std::string not_covered_text(const NotCovered& why);
 /// "STE", "CD", "L1STD", "L1CD".

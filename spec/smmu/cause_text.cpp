@@ -34,10 +34,9 @@ std::string stream_of(const Cause& cause) {
 
 std::string event(EventIndex at) { return "event " + std::to_string(at); }
 
-/// "; nearest miss: ...", or that there was nothing near.
+/// Of what has no nearest miss, whose text would follow: that there was nothing near.
 std::string ending(const Cause& cause, std::string_view none) {
-  if (cause.miss) return "; nearest miss: " + miss_text(*cause.miss);
-  return "; " + std::string(none);
+  return cause.miss ? "" : "; " + std::string(none);
 }
 
 std::string space_of(const Cause& cause) {
@@ -271,6 +270,12 @@ std::string miss_text(const NearestMiss& miss) {
 }
 
 std::string cause_text(const Cause& cause, const Namer& namer) {
+  std::string text = cause_text_without_miss(cause, namer);
+  if (cause.miss) text += "; nearest miss: " + miss_text(*cause.miss);
+  return text;
+}
+
+std::string cause_text_without_miss(const Cause& cause, const Namer& namer) {
   using Kind = Cause::Kind;
   const auto by_rule = [&] { return std::string(rule_info(*cause.rule).text); };
   switch (cause.kind) {

@@ -65,7 +65,7 @@ void CommandQueue::base_written() {
 }
 
 void CommandQueue::cons_written(u64 value) {
-  ground_.set(cons_, value & 0xfffff);
+  ground_.set(cons_, value & queue_index_mask);
   ground_.set(changed_, 1);
   ground_.set(cons_known_, 1);
 }
@@ -101,7 +101,7 @@ void CommandQueue::enable() {
 void CommandQueue::write_prod(u64 value) {
   const QueueGeometry queue = geometry();
   value &= 0xfffff;
-  const u64 cons = cons_ & 0xfffff;
+  const u64 cons = cons_ & queue_index_mask;
   const u64 before = queue_used(queue.lg2, prod_, cons);
   const u64 after = queue_used(queue.lg2, value, cons);
   const bool running = controls_.enables(cr0::cmdqen);
@@ -327,7 +327,7 @@ void CommandQueue::command_taken(const QueueGeometry& queue, u32 slot) {
 void CommandQueue::check_slot(u64 pa) {
   const QueueGeometry queue = geometry();
   const u64 index = (pa - queue.base) / command_bytes;
-  const u64 cons = cons_ & 0xfffff;
+  const u64 cons = cons_ & queue_index_mask;
   const u64 distance = (index - queue_index(queue.lg2, cons)) & (pow2(queue.lg2) - 1);
   if (!controls_.enables(cr0::cmdqen) && distance < queue_used(queue.lg2, exposed_, cons)) {
     ground_.set(changed_, 1);
@@ -342,9 +342,9 @@ void CommandQueue::check_slot(u64 pa) {
 
 void CommandQueue::observe_cons(u64 cons) {
   const QueueGeometry queue = geometry();
-  const u64 moved = queue_used(queue.lg2, cons & 0xfffff, cons_ & 0xfffff);
+  const u64 moved = queue_used(queue.lg2, cons & queue_index_mask, cons_ & queue_index_mask);
   if (moved == 0) return;
-  ground_.set(cons_, cons & 0xfffff);
+  ground_.set(cons_, cons & queue_index_mask);
   ground_.set(cons_total_, cons_total_ + moved);
   progress_.make();
   complete_syncs();

@@ -75,6 +75,10 @@ struct Outcome {
   u64 value = 0;   ///< and what was read there
   u32 atc = 0;     ///< the ATC item that it used, 0: none
 
+  /// It has an address: of a translation, or its own.
+  [[nodiscard]] bool passes() const {
+    return kind == OutcomeKind::translation || kind == OutcomeKind::bypass;
+  }
   /// The transaction waits for CMD_RESUME or CMD_STALL_TERM; the record has Stall = 1.
   [[nodiscard]] bool stalled() const { return kind == OutcomeKind::fault && reaction.stall; }
 

@@ -15,7 +15,8 @@ constexpr unsigned page_lg2 = 12;  // of Memory's frames
 }  // namespace
 
 void OutputQueue::advance() {
-  ground_.set(prod_, (prod_ & queue_overflow_flag) | queue_next(geometry().lg2, prod_ & 0xfffff));
+  ground_.set(prod_,
+              (prod_ & queue_overflow_flag) | queue_next(geometry().lg2, prod_ & queue_index_mask));
 }
 
 void OutputQueue::prod_written(u64 value) {
@@ -125,7 +126,7 @@ void OutputQueue::enabled() {
 }
 
 void OutputQueue::write_cons(u64 value, bool known) {
-  value &= queue_overflow_flag | 0xfffff;
+  value &= queue_overflow_flag | queue_index_mask;
   if (controls_.enables(kind_.enable)) {
     check_cons(value, known);
     if (judges_lines()) check_slots(value);

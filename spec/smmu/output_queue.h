@@ -35,17 +35,19 @@ class OutputQueue {
 
   // ---- the SMMU's side --------------------------------------------------------------------------
   [[nodiscard]] u64 used() const {
-    return queue_used(geometry().lg2, prod_ & 0xfffff, cons_ & 0xfffff);
+    return queue_used(geometry().lg2, prod_ & queue_index_mask, cons_ & queue_index_mask);
   }
   [[nodiscard]] bool is_empty() const {
-    return static_cast<bool>(queue_empty(geometry().lg2, prod_ & 0xfffff, cons_ & 0xfffff));
+    return static_cast<bool>(
+        queue_empty(geometry().lg2, prod_ & queue_index_mask, cons_ & queue_index_mask));
   }
   [[nodiscard]] bool is_full() const {
-    return static_cast<bool>(queue_full(geometry().lg2, prod_ & 0xfffff, cons_ & 0xfffff));
+    return static_cast<bool>(
+        queue_full(geometry().lg2, prod_ & queue_index_mask, cons_ & queue_index_mask));
   }
   /// Where the next record goes.
   [[nodiscard]] u64 slot() const {
-    return queue_slot(geometry(), kind_.record_bytes, prod_ & 0xfffff);
+    return queue_slot(geometry(), kind_.record_bytes, prod_ & queue_index_mask);
   }
   /// A record is there.
   void advance();

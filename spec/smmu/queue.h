@@ -8,6 +8,7 @@
 namespace iommucheck::spec {
 
 inline constexpr unsigned queue_index_bits = 20;
+inline constexpr u32 queue_index_mask = (u32{1} << queue_index_bits) - 1;
 inline constexpr unsigned command_bytes = 16;
 inline constexpr unsigned event_bytes = 32;
 inline constexpr unsigned page_request_bytes = 16;

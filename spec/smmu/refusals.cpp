@@ -51,7 +51,7 @@ bool Refusals::may_stop() const {
 
 bool Refusals::admit_cons(u64 value) {
   const QueueGeometry queue = queue_.geometry();
-  const u64 cons = value & 0xfffff;
+  const u64 cons = value & queue_index_mask;
   if (errors_.is_claimed()) return admit_claimed(value);
   const bool goes_on = queue_.look_at_cons();
   const u64 limit = goes_on ? queue_used(queue.lg2, queue_.exposed(), queue_.cons()) : 0;
@@ -80,7 +80,7 @@ bool Refusals::admit_cons(u64 value) {
 /// GERROR showed CMDQ_ERR: CMDQ_CONS says at which command, and why.
 bool Refusals::admit_claimed(u64 value) {
   const unsigned lg2 = queue_.geometry().lg2;
-  const u64 cons = value & 0xfffff;
+  const u64 cons = value & queue_index_mask;
   const u64 code = cmdq_cons_err(static_cast<u32>(value));
   const u64 limit = queue_used(lg2, queue_.exposed(), queue_.cons());
   if (queue_used(lg2, cons, queue_.cons()) >= limit) return false;
@@ -110,7 +110,7 @@ bool Refusals::admit_stopped(u64 value, u64 limit) {
   ground_.count(rule::COMMAND_ERROR_STOPS);
   const unsigned lg2 = queue_.geometry().lg2;
   const auto rule = static_cast<Rule>(errors_.rule() - 1);
-  const u64 moved = queue_used(lg2, value & 0xfffff, queue_.cons());
+  const u64 moved = queue_used(lg2, value & queue_index_mask, queue_.cons());
   if (moved > queue_used(lg2, queue_.prod(), queue_.cons())) {
     ground_.report(rule::COMMAND_ERROR_STOPS, "CMDQ_CONS is " + hex(value) +
                                                   " at a command error, where no command is that "
@@ -127,7 +127,7 @@ bool Refusals::admit_stopped(u64 value, u64 limit) {
   const bool shown = global_.shows_command_error();
   const u64 code = cmdq_cons_err(static_cast<u32>(value));
   if (moved < limit && shown && code != 0) {  // at one before it, which is the device's own error
-    const u64 cons = value & 0xfffff;
+    const u64 cons = value & queue_index_mask;
     if (!may_stop_at(cons, code)) report_refused(cons, code);
     queue_.stop_at(cons, code);
     return false;

@@ -143,7 +143,8 @@ class Smmu {
   /// EVENTQ_PROD.WR moved on since the records that were observed, by so many.
   [[nodiscard]] u64 events_since(u64 prod) const {
     const OutputQueue& events = outputs_.events();
-    return queue_used(events.geometry().lg2, prod & 0xfffff, events.prod() & 0xfffff);
+    return queue_used(events.geometry().lg2, prod & queue_index_mask,
+                      events.prod() & queue_index_mask);
   }
   /// EVENTQEN = 1 and acknowledged, and no EVENTQ_ABT_ERR is active.
   [[nodiscard]] bool records_events() const { return outputs_.records_events(); }

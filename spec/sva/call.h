@@ -81,6 +81,16 @@ constexpr CallKind as_domain_call(CallKind kind) {
   }
 }
 
+/// Of a domain, an io_mm or a task.
+constexpr bool is_map(CallKind kind) {
+  const CallKind like = as_domain_call(kind);
+  return like == CallKind::map || like == CallKind::map_sg;
+}
+constexpr bool is_unmap(CallKind kind) {
+  const CallKind like = as_domain_call(kind);
+  return like == CallKind::unmap || like == CallKind::unmap_fast;
+}
+
 /// Calls that drop bonds, and wait for an mm_exit that runs.
 constexpr bool ends_bonds(CallKind kind) {
   return kind == CallKind::unbind_device || kind == CallKind::unbind_dev_all ||
@@ -260,6 +270,13 @@ struct Call {
   bool clear = false;        ///< dirty_read: and forget what was read
   Context context{};
 };
+
+/// Of a map or unmap; of pieces all together.
+constexpr u64 bytes_of(const Call& call) {
+  u64 bytes = call.size;
+  for (const Segment& segment : call.segments) bytes += segment.size;
+  return bytes;
+}
 
 /// A table of a user's; addresses are IPAs of the parent.
 struct UserTable {

@@ -75,11 +75,11 @@ TEST_F(ExitStatus, CheckStoppedIsTwoAndSaysHowToGoOn) {
     EXPECT_EQ(ran.status, 2) << ran.out << ran.err;
     EXPECT_THAT(ran.out, HasSubstr("against spec: UNDECIDED"));
     EXPECT_THAT(ran.err, HasSubstr("iommucheck check: undecided: stopped after"));
-    EXPECT_THAT(ran.out,
-                AllOf(HasSubstr("to go on: iommucheck check --driver builtin --seed 7 --from "),
-                      HasSubstr(" --operations 9 --runs 9"), HasSubstr(" --findings 3"),
-                      HasSubstr(" --out " + path("out_dir")), HasSubstr(" --rules"),
-                      HasSubstr(" --report " + path("r.json"))));
+    EXPECT_THAT(
+        ran.out,
+        HasSubstr("to go on: iommucheck check --operations 9 --findings 3 --rules --report " +
+                  path("r.json") + " --out " + path("out_dir") + " --seed 7 --from "));
+    EXPECT_THAT(ran.out, HasSubstr(" --runs 9"));
   }
 }
 
