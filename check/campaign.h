@@ -15,7 +15,7 @@
 #include "check/finding_kind.h"
 #include "check/known_findings.h"
 #include "check/lockstep.h"
-#include "check/machine.h"
+#include "check/machine_plan.h"
 #include "check/novelty.h"
 #include "check/record_case.h"
 #include "check/sequence.h"

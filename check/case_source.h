@@ -6,7 +6,7 @@
 #include <string>
 
 #include "check/check.h"
-#include "check/machine.h"
+#include "check/machine_plan.h"
 #include "check/sequence.h"
 
 namespace iommucheck::oracle {

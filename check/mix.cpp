@@ -79,33 +79,34 @@ constexpr std::size_t number_of(OperationKind kind) { return static_cast<std::si
 constexpr std::size_t kind_count = number_of(OperationKind::count);
 
 /// What belongs together: most kinds need what another one of their group has made.
-constexpr OperationKind spaces[] = {
+constexpr OperationKind kinds_of_spaces[] = {
     OperationKind::map,          OperationKind::unmap,           OperationKind::unmap_fast,
     OperationKind::iotlb_sync,   OperationKind::flush_iotlb_all, OperationKind::tlb_range_add,
     OperationKind::iova_to_phys, OperationKind::map_sg};
-constexpr OperationKind domains[] = {OperationKind::domain_alloc, OperationKind::domain_free,
-                                     OperationKind::attach, OperationKind::detach,
-                                     OperationKind::remove};
-constexpr OperationKind bonds[] = {OperationKind::bind,         OperationKind::unbind,
-                                   OperationKind::unbind_all,   OperationKind::sva_init,
-                                   OperationKind::sva_shutdown, OperationKind::sva_query};
-constexpr OperationKind processes[] = {
+constexpr OperationKind kinds_of_domains[] = {OperationKind::domain_alloc,
+                                              OperationKind::domain_free, OperationKind::attach,
+                                              OperationKind::detach, OperationKind::remove};
+constexpr OperationKind kinds_of_bonds[] = {OperationKind::bind,         OperationKind::unbind,
+                                            OperationKind::unbind_all,   OperationKind::sva_init,
+                                            OperationKind::sva_shutdown, OperationKind::sva_query};
+constexpr OperationKind kinds_of_processes[] = {
     OperationKind::process_map,  OperationKind::process_unmap, OperationKind::process_protect,
     OperationKind::process_fork, OperationKind::process_exit,  OperationKind::handler_return};
-constexpr OperationKind private_spaces[] = {OperationKind::sva_alloc, OperationKind::sva_free,
-                                            OperationKind::link};
-constexpr OperationKind numbers[] = {OperationKind::pasid_alloc, OperationKind::pasid_free,
-                                     OperationKind::attach_pasid};
-constexpr OperationKind walkers[] = {OperationKind::dynamic_alloc, OperationKind::gpu_switch,
-                                     OperationKind::gpu_flush};
-constexpr OperationKind tasks[] = {OperationKind::task_bind, OperationKind::task_unbind};
-constexpr OperationKind faults[] = {OperationKind::faults};
-constexpr OperationKind dirty[] = {OperationKind::dirty};
-constexpr OperationKind accesses[] = {OperationKind::access};
+constexpr OperationKind kinds_of_private_spaces[] = {OperationKind::sva_alloc,
+                                                     OperationKind::sva_free, OperationKind::link};
+constexpr OperationKind kinds_of_numbers[] = {OperationKind::pasid_alloc, OperationKind::pasid_free,
+                                              OperationKind::attach_pasid};
+constexpr OperationKind kinds_of_walkers[] = {OperationKind::dynamic_alloc,
+                                              OperationKind::gpu_switch, OperationKind::gpu_flush};
+constexpr OperationKind kinds_of_tasks[] = {OperationKind::task_bind, OperationKind::task_unbind};
+constexpr OperationKind kinds_of_faults[] = {OperationKind::faults};
+constexpr OperationKind kinds_of_dirty[] = {OperationKind::dirty};
+constexpr OperationKind kinds_of_accesses[] = {OperationKind::access};
 
-constexpr std::span<const OperationKind> groups[] = {spaces,         domains, bonds,   processes,
-                                                     private_spaces, numbers, walkers, tasks,
-                                                     faults,         dirty,   accesses};
+constexpr std::span<const OperationKind> groups[] = {
+    kinds_of_spaces,         kinds_of_domains, kinds_of_bonds,   kinds_of_processes,
+    kinds_of_private_spaces, kinds_of_numbers, kinds_of_walkers, kinds_of_tasks,
+    kinds_of_faults,         kinds_of_dirty,   kinds_of_accesses};
 
 /// The kinds of no group are troubles, and those that are drawn for themselves.
 constexpr bool is_in_a_group(OperationKind kind) {
@@ -230,10 +231,10 @@ void Mix::take(std::span<const Weight> kinds) {
 /// shows by nothing else. So is what each driver has, spaces or domains.
 void Mix::take_groups(SplitMix64& words) {
   std::array<u16, kind_count> taken{};
-  const OperationKind* const had = words.below(2) == 0 ? spaces : domains;
+  const OperationKind* const had = words.below(2) == 0 ? kinds_of_spaces : kinds_of_domains;
   for (const auto group : groups) {
     const u64 draw = words.next();
-    const bool watches = group.data() == accesses;
+    const bool watches = group.data() == kinds_of_accesses;
     if (std::ranges::none_of(group, [&](OperationKind kind) { return has(kind); })) continue;
     if (!watches && group.data() != had && draw % 8 >= 5) continue;
     const auto is_kept = [&](std::size_t i) {

@@ -20,7 +20,7 @@
 #include "check/finding_kind.h"
 #include "check/given.h"
 #include "check/lockstep.h"
-#include "check/machine.h"
+#include "check/machine_plan.h"
 #include "check/novelty.h"
 #include "check/record_case.h"
 #include "check/shrink.h"

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "check/check.h"
-#include "check/machine.h"
+#include "check/machine_plan.h"
 
 namespace iommucheck::oracle::granules_test {
 namespace {

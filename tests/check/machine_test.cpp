@@ -13,6 +13,7 @@
 
 #include "check/alone.h"
 #include "check/check.h"
+#include "check/machine_plan.h"
 #include "report/finding_text.h"
 #include "spec/rules/protocol.h"
 #include "spec/smmu/id_registers.h"
@@ -225,6 +226,14 @@ TEST(Machine, WhatCannotBeIsRefused) {
   EXPECT_FALSE(oracle::MachinePlan::parse("drawn,oas=33", 1).has_value());
   // Devices that nobody names follow the SMMU.
   EXPECT_FALSE(machine_of("ats=0").devices[1].ats);
+}
+
+/// A key may be the end of another one: the SMMU has what devices need unless its own key stands.
+TEST(Machine, AKeyIsNamedByAllOfItsName) {
+  const Machine wide = machine_of("ssidsize=8,devices=0x10000:8");
+  EXPECT_EQ(wide.caps.sidsize, 17U);
+  EXPECT_EQ(wide.caps.ssidsize, 8U);
+  EXPECT_FALSE(oracle::parse_machine("sidsize=8,devices=0x10000:8").has_value());
 }
 
 TEST(Machine, ACampaignTakesThemInTurn) {

@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "check/check.h"
-#include "check/machine.h"
+#include "check/machine_plan.h"
 #include "check/record_case.h"
 #include "check/sequence.h"
 #include "host/load.h"
