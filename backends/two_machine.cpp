@@ -161,7 +161,8 @@ void TwoMachine::walker_switches(u32 walker, u64 root, u32 input_bits) {
 
 spec::two::Who TwoMachine::who(const MachineAccess& access) const {
   return {setup_.devices[access.device].stream_ids[access.stream],
-          access.at.present ? access.at.number : spec::two::no_pasid};
+          access.at.present ? std::min(access.at.number, spec::two::no_pasid - 1)
+                            : spec::two::no_pasid};
 }
 
 std::set<MayGet> TwoMachine::answers(const MachineAccess& access) {

@@ -175,8 +175,18 @@ void Model::lose_turn(Running& running) {
 
 Answer Model::poll(u32 thread) {
   const auto at = running_.find(thread);
-  if (at == running_.end() || !at->second.active) return {};
-  return settle(at->second);
+  if (at == running_.end()) return {};
+  if (at->second.ended) return *std::exchange(at->second.ended, std::nullopt);
+  return at->second.active ? settle(at->second) : Answer{};
+}
+
+/// Who waits for a handler goes on when that has returned, asked for or not.
+void Model::step_ends() {
+  for (auto& [thread, running] : running_) {
+    if (!running.active) continue;
+    const Answer answer = settle(running);
+    if (answer.state != Answer::State::blocked) running.ended = answer;
+  }
 }
 
 Answer Model::settle(Running& running) {
@@ -413,9 +423,13 @@ u64 Model::fork(u64 mm) {
 // ---- the rest -----------------------------------------------------------------------------------
 
 Answer Model::handler_returns(u32 device, u32 pasid, Status status) {
+  Answer answer;
+  if (!interface_->handler_runs(device, pasid)) {
+    answer.observed.status = Status::einval;
+    return answer;
+  }
   const spec::sva::Verdict verdict = interface_->handler_returned(device, pasid, status);
   note(verdict);
-  Answer answer;
   if (!verdict.ok) answer.observed.status = Status::einval;
   return answer;
 }

@@ -29,6 +29,7 @@ class Model final : public Subject {
               Memory memory) override;
   Answer release(u32 thread, u64 mm) override;
   Answer poll(u32 thread) override;
+  void step_ends() override;
 
   u64 create_process() override;
   bool map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) override;
@@ -110,6 +111,7 @@ class Model final : public Subject {
     Wanted wanted;
     spec::sva::Circumstances around{};
     spec::sva::Ticket ticket{};
+    std::optional<Answer> ended{};  ///< that nobody has asked for yet
   };
 
   Answer settle(Running& running);

@@ -31,7 +31,8 @@ std::optional<u64> Names::process(std::string_view name) const {
 }
 
 u32 Names::pasid(u64 written) const {
-  const u32 literal = static_cast<u32>(std::min<u64>(written, ~u32{0}));
+  // The number of none is nobody's.
+  const u32 literal = static_cast<u32>(std::min<u64>(written, spec::sva::pasid_unknown - 1));
   if (exact_ || written >= spec::sva::pasid_limit) return literal;
   if (const auto at = observed_.find(written); at != observed_.end()) return at->second;
   const auto used = [this](u32 pasid) {

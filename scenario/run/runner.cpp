@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "scenario/format/print.h"
 #include "scenario/run/needs.h"
 #include "scenario/run/own_tables.h"
 #include "scenario/run/story.h"
@@ -22,7 +23,6 @@ u32 races_of(const scenario::Scenario& scenario) {
   return static_cast<u32>(count);
 }
 
-/// One order of its races; false: it is over.
 /// Something is called, changed or looked at; else nothing could have gone wrong.
 bool asks_something(const scenario::Scenario& scenario) {
   return std::ranges::any_of(scenario.steps, [](const scenario::Step& step) {
@@ -40,8 +40,16 @@ std::string why_it_shows_nothing(const scenario::Scenario& scenario) {
   return {};
 }
 
+/// The order that is run, and what all of them have in common.
+struct Order {
+  u32 number = 0;
+  bool is_last = false;
+  ProbeWidths& widths;
+};
+
+/// False: it is over.
 bool run_once(const scenario::Scenario& scenario, const World& world,
-              const ScenarioOptions& options, u32 orders, ScenarioResult& result) {
+              const ScenarioOptions& options, const Order& order, ScenarioResult& result) {
   const bool second = world.second_backend && options.make_second;
   const std::unique_ptr<Subject> subject = second ? options.make_second() : options.make_subject();
   result.needs = needs_of(scenario, world, *subject);
@@ -64,7 +72,7 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
   }
   ++result.runs;
   subject->interface().log_answers(options.log);
-  Story story(scenario, world, *subject, orders, options.exact_faults);
+  Story story(scenario, world, *subject, order.number, options.exact_faults, order.widths);
   story.run(options.before_step);
   result.blamed.insert(story.blamed().begin(), story.blamed().end());
   if (!story.needs().empty()) {
@@ -77,6 +85,15 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
     result.status = ScenarioResult::Status::undecided;
     return false;
   }
+  const auto too_wide = order.is_last && !story.failure() ? order.widths.too_wide() : std::nullopt;
+  if (too_wide) {
+    return failed(
+        {too_wide->step->place,
+         scenario::print(*too_wide->step),
+         story.text_of(too_wide->wanted),
+         story.text_of(too_wide->promised),
+         {"the set is too wide: INTERFACE promises " + story.text_of(too_wide->promised)}});
+  }
   if (!story.failure()) {
     if (!options.trace_all || options.trace.empty() || !subject->has_traces()) return true;
     const std::string why = subject->write_trace(options.trace);
@@ -84,7 +101,7 @@ bool run_once(const scenario::Scenario& scenario, const World& world,
   }
   StepFailure failure = *story.failure();
   if (races_of(scenario) > 0) {
-    failure.evidence.push_back(fmt::format("in order {} of the races", orders));
+    failure.evidence.push_back(fmt::format("in order {} of the races", order.number));
   }
   if (!options.trace.empty()) {
     const std::string why = subject->write_trace(options.trace);
@@ -100,7 +117,9 @@ ScenarioResult run_in_its_world(const scenario::Scenario& scenario,
   const World world = world_of(scenario);
   if (options.log != nullptr) options.log->story = scenario.id;
   const u32 orders = u32{1} << std::min(races_of(scenario), races_max);
-  for (u32 order = 0; order < orders; ++order) {
+  ProbeWidths widths;
+  for (u32 number = 0; number < orders; ++number) {
+    const Order order{.number = number, .is_last = number + 1 == orders, .widths = widths};
     if (!run_once(scenario, world, options, order, result)) break;
   }
   if (result.status == ScenarioResult::Status::passed) {

@@ -8,13 +8,14 @@
 namespace iommucheck::oracle::stories {
 
 Story::Story(const scenario::Scenario& scenario, const World& world, Subject& subject, u32 orders,
-             bool exact_faults)
+             bool exact_faults, ProbeWidths& widths)
     : scenario_(scenario),
       world_(world),
       subject_(subject),
       names_(world, subject.exact_pasids()),
       orders_(orders),
-      exact_faults_(exact_faults) {}
+      exact_faults_(exact_faults),
+      widths_(widths) {}
 
 void Story::run(const std::function<void()>& before_step) {
   for (const std::string& name : world_.processes) {
@@ -33,6 +34,7 @@ void Story::run(const std::function<void()>& before_step) {
 void Story::run_step(const scenario::Step& step) {
   current_ = &step;
   std::visit([&](const auto& what) { this->step(what); }, step.what);
+  subject_.step_ends();
   if (!stopped()) look_for_troubles();
 }
 

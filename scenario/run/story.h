@@ -14,11 +14,32 @@
 
 namespace iommucheck::oracle::stories {
 
+/// What looks at the device may meet by a scenario, and what is promised there in the orders of its
+/// races: a member of the set may be of one of them alone.
+class ProbeWidths {
+ public:
+  void add(const scenario::Step& step, const Reachable& wanted, const Reachable& promised,
+           bool excuses_faults);
+  /// The first look with a member that no order promises; nothing if there is none.
+  struct TooWide {
+    const scenario::Step* step = nullptr;
+    Reachable wanted, promised;
+  };
+  [[nodiscard]] std::optional<TooWide> too_wide() const;
+
+ private:
+  struct Width {
+    Reachable wanted, promised;
+    bool excuses_faults = false;
+  };
+  std::map<const scenario::Step*, Width> widths_;
+};
+
 class Story {
  public:
   /// Bit n of `orders`: the second part of race n goes first. `exact_faults`: of ScenarioOptions.
   Story(const scenario::Scenario& scenario, const World& world, Subject& subject, u32 orders,
-        bool exact_faults);
+        bool exact_faults, ProbeWidths& widths);
 
   /// To the end, or to the first step that differs. `before_step` may be empty.
   void run(const std::function<void()>& before_step);
@@ -26,6 +47,8 @@ class Story {
   [[nodiscard]] const std::optional<StepFailure>& failure() const { return failure_; }
   /// What the caller has broken where `blame caller` says so.
   [[nodiscard]] const std::set<spec::Rule>& blamed() const { return blamed_; }
+  /// A set of outcomes by the names of this run.
+  [[nodiscard]] std::string text_of(const Reachable& set) const;
   /// Calls that turned out not to be built.
   [[nodiscard]] const std::vector<std::string>& needs() const { return needs_; }
 
@@ -77,20 +100,23 @@ class Story {
   void add_structure(const scenario::Invoke& invoke, spec::sva::Call& call);
   void add_commands(const scenario::Value& list, u64 domain,
                     std::vector<spec::sva::CommandWords>& out);
+  void invalidate_entry(const std::string& table, u64 number);
+  [[nodiscard]] bool user_names_devices() const;
   u64 number_of(u64 parent, u32 device);
+  [[nodiscard]] std::optional<u64> number_said_for(u64 parent, u32 device) const;
   [[nodiscard]] u32 device_on(u64 domain) const;
   void users_follow(const spec::sva::Call& call, const Answer& answer);
 
   // --- story_checks.cpp ---
   void step(const scenario::Probe& probe);
   void step(const scenario::Dma& dma);
+  u64 group_number(u64 written);
   [[nodiscard]] bool is_answered_by_nobody(const Probing& probing);
   [[nodiscard]] bool ended_at_once(const Probing& probing, const Reachable& wanted, u64 waits);
   void step(const scenario::Check& check);
   void step(const scenario::Declare& /*declare*/) {}
   std::optional<Reachable> reachable_of(const scenario::Values& outcomes);
   std::optional<Reachable> reachable_of(const scenario::Values& outcomes, const Probing& probing);
-  std::string text_of(const Reachable& set) const;
   void look_for_ended_groups();
   void check_callbacks(const scenario::Values& wanted);
   std::string group_of(const scenario::Value& callback);
@@ -109,9 +135,12 @@ class Story {
   Names names_;
   u32 orders_;
   bool exact_faults_;
+  ProbeWidths& widths_;
   u32 races_ = 0;
   const scenario::Step* current_ = nullptr;
   std::map<std::string, Thread> threads_;
+  std::set<u32> removed_;                          // devices
+  std::map<u64, u64> group_numbers_;               // of a device, by what a line calls them
   std::map<std::string, u32> thread_counts_;       // of processes
   std::map<std::string, std::string> threads_of_;  // name of a thread -> its process
   struct Access {
@@ -122,8 +151,9 @@ class Story {
   std::set<u64> stage2_domains_;
   std::map<std::string, u64> user_tables_;  // by name: where it begins
   std::map<std::string, UserEntries> user_entries_;
-  std::map<std::string, u64> user_entry_of_;  // by the table's name
-  std::map<u32, std::string> bound_;          // PASID -> process, for drawings
+  std::map<std::string, std::set<u64>> domains_of_entries_;  // by the PASID table's name
+  std::map<std::string, u64> user_entry_of_;                 // by the table's name
+  std::map<u32, std::string> bound_;                         // PASID -> process, for drawings
   std::vector<CallbackSeen> callbacks_;
   std::set<spec::Rule> blamed_;
   std::vector<Trouble> troubles_;  // not the driver's, since the last call

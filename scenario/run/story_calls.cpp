@@ -42,6 +42,11 @@ void Story::step(const Invoke& invoke) {
   std::string name = current_->thread.text;
   // A handler is a context of its own.
   if (invoke.inside) {
+    const auto pasid = names_.pasid(invoke.inside->pasid);
+    const u32 device = world_.device(invoke.inside->device.text);
+    if (!pasid || !subject_.interface().handler_runs(device, *pasid)) {
+      return differ(scenario::print(invoke.results), "no mm_exit handler runs there");
+    }
     name = fmt::format("mm_exit({}, {})", invoke.inside->device.text,
                        scenario::print(invoke.inside->pasid));
   }
@@ -139,7 +144,13 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
     return answer;
   }
   if (name == "remove") {
-    Answer answer = subject_.remove(world_.device(arguments[0].word));
+    const u32 device = world_.device(arguments[0].word);
+    if (!removed_.insert(device).second) {
+      differ(scenario::print(invoke.results), "the device is gone already");
+      return Answer{};
+    }
+    if (!world_.devices[device].has_iommu()) return Answer{};  // no driver is told
+    Answer answer = subject_.remove(device);
     // It is a fact, whatever its driver could not wait for. INTERFACE "Timeouts and removal".
     const bool late =
         answer.state == Answer::State::returned && answer.observed.status == Status::etimedout;
@@ -187,7 +198,9 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
     const Reached now = access.waits == 0 ? access.reached : subject_.access_state(access.waits);
     Answer answer;
     answer.observed.value = now.pa;
-    answer.word = now.fault;
+    // What has met a fault, at once or made again, is terminated.
+    const bool ended = !now.address && now.fault != "waiting";
+    answer.word = ended ? "aborted" : now.fault;
     return answer;
   }
   return std::nullopt;

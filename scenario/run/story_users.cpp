@@ -100,8 +100,31 @@ void Story::step(const scenario::UserEntry& entry) {
                .root = user_table(entry.entry.text),
                .stalls = users_answer_faults()};
   }
-  const bool made = table.at != 0 && subject_.users()->set_entry(table.at, number, content);
+  // As docs/scenarios.md says: of an entry that is used V goes first, and what is cached of it.
+  bool made = table.at != 0;
+  if (made && content.kind == UserEntryKind::table) {
+    made = subject_.users()->set_entry(table.at, number, {});
+    if (made) invalidate_entry(entry.table.text, number);
+  }
+  made = made && subject_.users()->set_entry(table.at, number, content);
   if (!made) differ("an entry of the user's PASID table", "it has no place there");
+}
+
+/// By the user's command, at each device that it has on a domain with that table.
+void Story::invalidate_entry(const std::string& table, u64 number) {
+  const UserWords& words = subject_.users()->words();
+  const auto its = domains_of_entries_.find(table);
+  if (its == domains_of_entries_.end()) return;
+  for (const u64 domain : its->second) {
+    const u64 parent = subject_.interface().parent_of(domain);
+    for (u32 device = 0; device < world_.devices.size(); ++device) {
+      if (subject_.interface().domain_of(device) != domain) continue;
+      const CommandWords command[] = {words.entry(number_of(parent, device), number)};
+      const spec::sva::Call call{
+          .kind = CallKind::cache_invalidate, .domain = domain, .commands = command};
+      subject_.call(0, call, wanted_success(), {});
+    }
+  }
 }
 
 // ---- calls --------------------------------------------------------------------------------------
@@ -120,15 +143,43 @@ void Story::add_structure(const scenario::Invoke& invoke, spec::sva::Call& call)
   }
 }
 
-/// How the user calls a device of its domains. One that has no number gets one: which of them it
-/// is.
+/// Some command of a user is about a device.
+bool Story::user_names_devices() const {
+  return std::ranges::any_of(scenario_.steps, [](const scenario::Step& step) {
+    const auto* invoke = std::get_if<scenario::Invoke>(&step.what);
+    if (invoke == nullptr || invoke->call.text != "cache_invalidate") return false;
+    return std::ranges::any_of(invoke->arguments[1].items, [](const Value& command) {
+      return command.word == "cd" || command.word == "atc";
+    });
+  });
+}
+
+/// How the scenario has the user call a device of the parent's, wherever it says so.
+std::optional<u64> Story::number_said_for(u64 parent, u32 device) const {
+  for (const scenario::Step& step : scenario_.steps) {
+    const auto* invoke = std::get_if<scenario::Invoke>(&step.what);
+    if (invoke == nullptr || invoke->call.text != "vdevice") continue;
+    const bool its = names_.value(invoke->arguments[0]) == parent &&
+                     world_.device(invoke->arguments[1].word) == device;
+    if (its) return names_.value(invoke->arguments[2]);
+  }
+  return std::nullopt;
+}
+
+/// How the user calls a device of its domains. One of which the scenario says nothing gets a number
+/// that it says of none.
 u64 Story::number_of(u64 parent, u32 device) {
   if (const auto number = subject_.interface().number_of(parent, device)) return *number;
-  u64 number = 0;
-  for (u32 other = 0; other < device; ++other) {
-    const u64 its = subject_.interface().domain_of(other);
-    if (its != 0 && subject_.interface().parent_of(its) == parent) ++number;
+  if (const auto said = number_said_for(parent, device)) return *said;
+  std::set<u64> taken;
+  for (u32 other = 0; other < world_.devices.size(); ++other) {
+    for (const auto number :
+         {number_said_for(parent, other), subject_.interface().number_of(parent, other)}) {
+      if (number) taken.insert(*number);
+    }
   }
+  u64 number = 0;
+  while (taken.contains(number)) ++number;
   spec::sva::Call call{.kind = CallKind::vdevice, .domain = parent};
   call.device = device;
   call.number = number;
@@ -183,11 +234,25 @@ void Story::add_commands(const Value& list, u64 domain, std::vector<CommandWords
 void Story::users_follow(const spec::sva::Call& call, const Answer& answer) {
   UserMemory* users = subject_.users();
   if (!succeeded(answer)) return;
-  if (call.kind == CallKind::domain_free) stage2_domains_.erase(call.domain);
+  if (call.kind == CallKind::domain_free) {
+    stage2_domains_.erase(call.domain);
+    for (auto& [table, domains] : domains_of_entries_) domains.erase(call.domain);
+  }
+  if (call.kind == CallKind::domain_alloc && call.domain_kind == kind_nested_pasid) {
+    for (const auto& [table, entries] : user_entries_) {
+      if (call.structure != users->route_to_entries(entries.at, entries.count_lg2)) continue;
+      domains_of_entries_[table].insert(answer.observed.value);
+    }
+  }
   if (call.kind == CallKind::domain_alloc && call.domain_kind == kind_stage2) {
     stage2_domains_.insert(answer.observed.value);
   }
   if (users == nullptr) return;
+  // Before somebody marks the state: a command by which it is named changes nothing then.
+  const u64 parent = subject_.interface().parent_of(call.domain);
+  if (call.kind == CallKind::attach && parent != 0 && user_names_devices()) {
+    number_of(parent, call.device);
+  }
   if (call.kind == CallKind::domain_free) return users->remove_user(call.domain);
   if (call.kind != CallKind::domain_alloc || call.domain_kind != kind_stage2) return;
   const spec::sva::Call map{.kind = CallKind::map,

@@ -123,6 +123,8 @@ class Subject {
   virtual Answer release(u32 thread, u64 mm) = 0;
   /// What became of the thread's call by now.
   virtual Answer poll(u32 thread) = 0;
+  /// Behind each line of the scenario.
+  virtual void step_ends() {}
 
   virtual u64 create_process() = 0;
   virtual bool map(u64 mm, u64 va, u64 pa, u64 bytes, u32 prot) = 0;

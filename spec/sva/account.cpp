@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "spec/sva/account.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "base/text.h"
 
 namespace iommucheck::spec::sva {
@@ -127,6 +131,35 @@ std::string leak_text(const Leak& leak) {
   return "";
 }
 
+namespace {
+
+/// Numbers that calls which timed out may have given, and nobody is known to have: no more than are
+/// free where these calls could take them.
+u32 unseen_numbers(const InterfaceState& s) {
+  u64 given = 0;
+  std::vector<std::pair<u64, u64>> ranges;  // first, last
+  s.for_each_unseen([&](const Unseen& record) {
+    given += record.count;
+    ranges.emplace_back(record.first, record.last);
+  });
+  std::ranges::sort(ranges);
+  u64 free = 0;
+  u64 from = 0;  // below it all is looked at
+  for (const auto& [first, last] : ranges) {
+    const u64 begin = std::max(first, from);
+    if (begin > last) continue;
+    free += last - begin + 1;
+    s.forest.for_each(s.number_at, begin, last, [&](const Interval& piece) {
+      if (s.numbers[piece.tag].state == NumberState::free) return;
+      free -= std::min(piece.last, last) - std::max(piece.first, begin) + 1;
+    });
+    from = last + 1;
+  }
+  return static_cast<u32>(std::min(given, free));
+}
+
+}  // namespace
+
 Held held(const InterfaceState& s) {
   Held held;
   s.for_each_space([&](u32 i) {
@@ -152,7 +185,7 @@ Held held(const InterfaceState& s) {
   for (u32 i = 1; i < s.queues.bound(); ++i) {
     if (s.queues[i].handle != 0) ++held.queues;
   }
-  s.for_each_unseen([&](const Unseen& record) { held.doubtful_pasids += record.count; });
+  held.doubtful_pasids += unseen_numbers(s);
   return held;
 }
 

@@ -75,6 +75,13 @@ class InterfaceEnvironment : protected InterfacePart {
       visit(bond.device, state().numbers[bond.number].value, bond.drvdata, running);
     });
   }
+  /// A handler that was called there has not returned.
+  [[nodiscard]] bool handler_runs(u32 device, u32 pasid) const {
+    const u32 bond = state().find_bond(device, pasid);
+    if (bond == 0) return false;
+    const BondState its = state().bonds[bond].state;
+    return its == BondState::running || its == BondState::overdue;
+  }
   /// The driver called mm_exit.
   Verdict handler_called(u32 device, u32 pasid, u64 drvdata);
   /// It returned: ok is "done". Not ok: the number stays in quarantine until the device unbinds.
