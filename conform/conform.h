@@ -11,7 +11,8 @@
 
 #include "conform/case.h"
 #include "conform/dut/device.h"
-#include "conform/judge_case.h"
+#include "conform/found_divergence.h"
+#include "conform/open_device.h"
 #include "monitor/rule_verdicts.h"
 #include "monitor/verdict.h"
 #include "report/known.h"
@@ -22,13 +23,6 @@ struct ConformProgress {
   u64 cases = 0, accesses = 0, divergences = 0;
   double seconds = 0, fraction_done = 0;
 };
-
-/// What somebody states of a device: beyond its ID registers, and what these are with that.
-struct DeviceStatement {
-  spec::Profile profile;
-  spec::IdRegisters id;
-};
-using Stating = std::function<Expected<DeviceStatement>(const spec::IdRegisters&)>;
 
 struct ConformOptions {
   /// "spec", "fast", "qemu", "qemu:PATH OPTIONS", the path of a shared object, "exec:COMMAND",
@@ -56,25 +50,6 @@ struct ConformOptions {
   std::function<void(const ConformProgress&)> progress;
   std::function<bool()> stop;
 };
-
-struct FoundDivergence {
-  Divergence divergence;
-  std::string known_id;  ///< empty: it is new
-  /// Of what is new: worded as that entry, and comes in a directed case that did not show it when
-  /// it became known.
-  std::string worded_as{};
-  u64 times = 0;
-  std::string first_case;          ///< that showed it
-  std::vector<std::string> steps;  ///< of the shortest case found; empty for known ones
-  std::string trace_path;          ///< if it was written
-  u32 shown = 0, runs = 0;         ///< so often in so many further runs of its case, alone
-  /// What makes it right, if anything does: findings that have that in common are of one cause.
-  std::string cause{};
-  bool behind = false;  ///< it shows where the causes of all others are taken out of the cases
-};
-
-/// As a finding, like any other.
-Violation violation_of(const FoundDivergence& found);
 
 struct ConformResult {
   std::string device, version;
@@ -108,11 +83,6 @@ struct ConformResult {
   [[nodiscard]] bool held() const;
 };
 
-/// The device that the option names. The specification has what is stated, ID registers too;
-/// another device that has other ones is refused. Errors: bad_input, environment.
-Expected<std::unique_ptr<DeviceUnderTest>> open_device(const std::string& name, u64 seed,
-                                                       double hang_seconds = 5,
-                                                       const Stating& states = {});
 /// Names of the directed cases of that device, in their order.
 std::vector<std::string> case_names(const DeviceUnderTest& device);
 
