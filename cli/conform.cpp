@@ -253,6 +253,12 @@ void print_text(const ConformCommand& options, const ConformResult& result,
                grouped(result.directed), grouped(result.random), result.seed, result.seconds,
                stopped);
   }
+  const bool has_random = options.only.empty() && options.replay.empty() && !options.one_case;
+  if (has_random && !result.stopped && result.given == 0 && result.random == 0) {
+    fmt::print(
+        "no random case was run: the directed ones took the time (--time {}, or --cases N)\n",
+        options.seconds);
+  }
   if (result.stopped && result.random != 0) {
     fmt::print("to go on: --seed {} --from {}\n", result.seed, result.from + result.random);
   }

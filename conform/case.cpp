@@ -167,7 +167,8 @@ CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const C
   options_.cmdq_lg2 = std::min(options.cmdq_lg2, caps_.cmdqs);
   options_.eventq_lg2 = std::min(options.eventq_lg2, caps_.eventqs);
   options_.priq_lg2 = std::min(options.priq_lg2, caps_.priqs);
-  polls_often_ = options_.eventq_lg2 < options.eventq_lg2 || ends_stalls();
+  const bool few = options_.eventq_lg2 < options.eventq_lg2;
+  polls_often_ = (few && !options_.eventq_absent) || ends_stalls();
   case_.name = std::move(name);
   next_ = device.structures_pa;
   bring_up();
@@ -249,6 +250,11 @@ void CaseBuilder::address_messages(u64 enabled) {
 void CaseBuilder::write(u32 offset, u64 value, unsigned bytes) {
   if (offset == reg::irq_ctrl) address_messages(value);
   if (bytes == 8) addressed_.insert(offset);
+  if (bytes == 8 && options_.by_halves) {
+    step(StepKind::write, offset, bits(value, 31, 0), 4);
+    step(StepKind::write, offset + 4, value >> 32, 4);
+    return;
+  }
   step(StepKind::write, offset, value, bytes);
 }
 void CaseBuilder::read(u32 offset, unsigned bytes) { step(StepKind::read, offset, 0, bytes); }
@@ -311,6 +317,8 @@ u64 CaseBuilder::memory(u64 bytes, u64 align) {
   const u64 pa = next_;
   next_ += size;
   step(StepKind::fill, pa, size / 8, 0);
+  // Before what leads there: else it may be read as it was before, which is unknown.
+  if ((cr0_ & spec::cr0::smmuen) != 0) step(StepKind::barrier);
   return pa;
 }
 

@@ -97,6 +97,7 @@ struct CaseOptions {
   bool priq_absent = false;  ///< it lies where no memory is
   bool beside_size = false;  ///< queues lie at an odd multiple of their size
   bool base_bits = false;    ///< bits of their bases that lie within their size are 1
+  bool by_halves = false;    ///< 64-bit registers are written by halves, the lower one first
   /// They lie where no memory is; without commands nothing is invalidated at first.
   bool cmdq_absent = false, eventq_absent = false;
   /// One of them is as large as its size says, in the upper half of the structures, of which
@@ -142,6 +143,7 @@ class CaseBuilder {
 
   // Steps.
   void store(u64 pa, u64 value);
+  /// One of 8 bytes by halves where the case's options say so.
   void write(u32 offset, u64 value, unsigned bytes = 4);
   void read(u32 offset, unsigned bytes = 4);
   void command(const spec::Command& command);
@@ -165,7 +167,7 @@ class CaseBuilder {
   void look(u64 pa);  ///< has anything been written there that nobody may write?
 
   // Structures.
-  u64 memory(u64 bytes, u64 align = 4096);  ///< zeroed
+  u64 memory(u64 bytes, u64 align = 4096);  ///< zeroed, for whoever is led there by a later store
   /// The same for translation tables: words of them are as word() and store() have them, and stand
   /// in memory big-endian where the device has no others (IDR0.TTENDIAN = 3).
   u64 tables(u64 bytes, u64 align = 4096);

@@ -170,7 +170,7 @@ Expected<std::string> case_libqos(const trace::Trace& trace, const std::string& 
   // A case without accesses has a device all the same, which the bus and the arrays want.
   if (body.engines() == 0) {
     Body with;
-    with.open(qemu_map::first_slot << 3, false);
+    with.open(qemu_map::slot_of(0) << 3, false);
     if (auto written = write_qtest(trace, with); !written) return std::unexpected(written.error());
     std::swap(body, with);
   }

@@ -59,11 +59,21 @@ class Runner {
     // Of a queue that lies where no memory is nothing can be read.
     const DeviceIdentity& identity = device_.identity();
     const bool absent = case_.queues.eventq - identity.absent_pa < identity.absent_bytes;
+    if (identity.far && !look_again_at_cons()) return false;
     for (unsigned i = 0; i < 3 && alive && !absent; ++i) alive = poll(false) && page_poll(false);
     read(reg::gerror, 4);
     // CERROR_ATC_INV_SYNC is sure once GERROR has shown that there is an error.
     if (identity.ats) read(reg::cmdq_cons, 4);
     return alive && settle() && compare_memory();
+  }
+
+  /// Who reads CMDQ_CONS once for each CMD_SYNC has not seen that it stands still.
+  bool look_again_at_cons() {
+    for (unsigned i = 0; i < sync_reads_max; ++i) {
+      if (!look_at_cons()) return false;
+      if (cons_ == prod_) break;
+    }
+    return true;
   }
 
   /// What the case stored is there still, but for records in the event queue.
@@ -160,7 +170,7 @@ class Runner {
     if (offset == reg::cmdq_prod) prod_ = exposed_ = value;
     if (offset == reg::cmdq_cons) cons_ = value;
     if (offset == reg::eventq_base) event_cons_ = 0;
-    if (offset == reg::eventq_cons) event_cons_ = value & 0xfffff;
+    if (offset == reg::eventq_cons) event_cons_ = value & spec::queue_index_mask;
     if (offset == reg::priq_base) page_cons_ = page_overflow_ = 0;
   }
   /// Interrupts are known when the device has settled: those of before are told before what enables
@@ -419,7 +429,7 @@ class Runner {
     if (!settle()) return false;
     const u64 prod = device_.value(ticket);
     const unsigned lg2 = case_.queues.priq_lg2;
-    u64 end = spec::queue_bits<u64>(lg2, prod & 0xfffff);
+    u64 end = spec::queue_bits<u64>(lg2, prod & spec::queue_index_mask);
     const bool sound = spec::queue_used<u64>(lg2, end, page_cons_) <= pow2(lg2) &&
                        is_memory(case_.queues.priq, u64{16} << lg2);
     if (!sound) end = page_cons_;
@@ -494,7 +504,7 @@ class Runner {
     if (!settle()) return false;
     const u64 prod = device_.value(ticket);
     const unsigned lg2 = case_.queues.eventq_lg2;
-    const u64 fresh = spec::queue_used<u64>(lg2, prod & 0xfffff, event_cons_);
+    const u64 fresh = spec::queue_used<u64>(lg2, prod & spec::queue_index_mask, event_cons_);
     if (fresh == 0 || fresh > pow2(lg2)) {
       const bool overflows = ((prod ^ overflow_) & spec::queue_overflow_flag) != 0;
       if (overflows && !keeps_overflow) acknowledge(prod, false);
@@ -502,7 +512,7 @@ class Runner {
     }
     std::vector<Ticket> words;
     std::vector<u64> places;
-    for (u64 at = event_cons_; at != spec::queue_bits<u64>(lg2, prod & 0xfffff);
+    for (u64 at = event_cons_; at != spec::queue_bits<u64>(lg2, prod & spec::queue_index_mask);
          at = spec::queue_next<u64>(lg2, at)) {
       const u64 place = case_.queues.eventq + 32 * spec::queue_index<u64>(lg2, at);
       for (unsigned i = 0; i < 4; ++i) {
@@ -526,7 +536,7 @@ class Runner {
     return true;
   }
   void acknowledge(u64 prod, bool keeps_overflow) {
-    event_cons_ = spec::queue_bits<u64>(case_.queues.eventq_lg2, prod & 0xfffff);
+    event_cons_ = spec::queue_bits<u64>(case_.queues.eventq_lg2, prod & spec::queue_index_mask);
     if (!keeps_overflow) overflow_ = prod & spec::queue_overflow_flag;
     write(reg::eventq_cons, 4, event_cons_ | overflow_);
   }

@@ -12,9 +12,18 @@ namespace iommucheck::oracle {
 
 namespace {
 
-constexpr std::size_t cases_of_a_command = 4;
+constexpr std::size_t cases_of_a_command = 4, long_run = 12;
 
 bool is_command(const Step& step) { return step.kind == StepKind::command; }
+
+/// As many before one CMD_SYNC as a device might take of its queue at a time, and leave the rest.
+bool has_long_run(const Case& what) {
+  std::size_t run = 0;
+  return std::ranges::any_of(what.steps, [&](const Step& step) {
+    run = is_command(step) ? run + 1 : 0;
+    return run == long_run;
+  });
+}
 
 /// Those that a CMD_SYNC ends, and behind which something is translated.
 std::vector<u64> opcodes_in_batches(const Case& what) {
@@ -50,8 +59,9 @@ void batch_cases(std::vector<Case>& cases) {
   std::vector<Case> made;
   for (const Case& one : cases) {
     const std::vector<u64> opcodes = opcodes_in_batches(one);
-    const bool wanted = std::ranges::any_of(
-        opcodes, [&](u64 opcode) { return taken[opcode] < cases_of_a_command; });
+    const bool wanted = has_long_run(one) || std::ranges::any_of(opcodes, [&](u64 opcode) {
+                          return taken[opcode] < cases_of_a_command;
+                        });
     if (!wanted) continue;
     auto together = published_together(one);
     if (!together) continue;

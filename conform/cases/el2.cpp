@@ -86,10 +86,12 @@ void tag_cases(const DeviceIdentity& device, std::vector<Case>& cases, bool e2h)
   for (const bool both : {false, true}) {
     CaseBuilder b(device, el2_title(e2h, both ? "two ASIDs" : "EL1 and EL2 with one ASID"),
                   el2_options(e2h));
-    // Without E2H there is no ASID, so that both have to say the same.
-    const u64 roots[] = {b.root(Granule::g4k, el2_tsz), b.root(Granule::g4k, el2_tsz)};
+    // Without E2H there is no ASID, so that both have to have the same table.
+    const bool shared = both && !e2h;
+    const u64 first = b.root(Granule::g4k, el2_tsz);
+    const u64 roots[] = {first, shared ? first : b.root(Granule::g4k, el2_tsz)};
     for (unsigned e = 0; e < 2; ++e) {
-      b.map(roots[e], el2_page, b.data(both && !e2h ? 0 : 0x1000 * u64{e}));
+      if (e == 0 || !shared) b.map(roots[e], el2_page, b.data(0x1000 * u64{e}));
       if (both || e == 1) {
         el2_stream(b, e, roots[e], both ? 1 + e : 1);
       } else {

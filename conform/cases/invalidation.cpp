@@ -25,6 +25,7 @@ constexpr u64 cd_aset = u64{1} << 47;
 struct Tlbi {
   std::string name;
   Command command;
+  u16 asid = 1;  ///< of what it covers
 };
 
 Command by_address(Opcode op, u64 asid, u64 va, bool leaf) {
@@ -37,30 +38,30 @@ Command by_address(Opcode op, u64 asid, u64 va, bool leaf) {
 }
 
 /// TLBIs that cover one page of an ASID of VMID 0, at `va`, a leaf of `level`.
-std::vector<Tlbi> covering(const spec::Capabilities& caps, u64 asid, u64 va, unsigned level,
+std::vector<Tlbi> covering(const spec::Capabilities& caps, u16 asid, u64 va, unsigned level,
                            Granule granule = Granule::g4k) {
   std::vector<Tlbi> all = {
-      {"TLBI_NSNH_ALL", spec::cmd_tlbi_nsnh_all()},
-      {"TLBI_NH_ALL", spec::cmd_tlbi_nh_all(0)},
-      {"TLBI_NH_ASID", spec::cmd_tlbi_nh_asid(0, static_cast<u16>(asid))},
+      {"TLBI_NSNH_ALL", spec::cmd_tlbi_nsnh_all(), asid},
+      {"TLBI_NH_ALL", spec::cmd_tlbi_nh_all(0), asid},
+      {"TLBI_NH_ASID", spec::cmd_tlbi_nh_asid(0, asid), asid},
   };
   for (const Opcode op : {Opcode::tlbi_nh_va, Opcode::tlbi_nh_vaa}) {
     for (const bool leaf : {false, true}) {
       const std::string name = fmt::format("{}{}", spec::opcode_name(op), leaf ? ", Leaf = 1" : "");
-      all.push_back({name, by_address(op, asid, va, leaf)});
+      all.push_back({name, by_address(op, asid, va, leaf), asid});
       if (!caps.ril) continue;
       Command command = by_address(op, asid, align_down(va, level_shift(granule, level)), leaf);
       command.tg = static_cast<u64>(granule) + 1;
       command.ttl = level;
-      all.push_back({name + fmt::format(", TTL = {}", level), command});
+      all.push_back({name + fmt::format(", TTL = {}", level), command, asid});
       command.scale = 1;
-      all.push_back({name + fmt::format(", TTL = {}, 2 granules", level), command});
+      all.push_back({name + fmt::format(", TTL = {}, 2 granules", level), command, asid});
       command.ttl = 0;
-      all.push_back({name + ", 2 granules", command});
+      all.push_back({name + ", 2 granules", command, asid});
       command.num = 31;
       command.scale = 9;
       command.address = align_down(va, 23);
-      all.push_back({name + ", 64 MiB", command});
+      all.push_back({name + ", 64 MiB", command, asid});
     }
   }
   return all;
@@ -80,7 +81,7 @@ void page_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
   const u64 pa = align_down(b.data(), static_cast<unsigned>(shift));
   const u64 place = b.entry(root, granule, 25, va, level);
   b.store(place, leaf_word(granule, level, pa, bits));
-  spec::Cd<u64> cd = b.plain_cd(root);
+  spec::Cd<u64> cd = b.plain_cd(root, 25, tlbi.asid);
   cd.dw[0] |= tg0_of(granule) << 6;
   // ASET is no reason to keep anything. IHI 0070 3.17.
   if (global && level == 2) cd.dw[0] &= ~cd_aset;
@@ -132,6 +133,17 @@ void leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
     for (const Tlbi& tlbi : covering(caps, 1, va, level)) {
       if (tlbi.command.op == Opcode::tlbi_nh_asid) continue;
       page_case(device, cases, level, tlbi, va, true);
+    }
+  }
+}
+
+/// ASID 0 is one as any other. IHI 0070 3.17.
+void leaves_of_asid_0(const DeviceIdentity& device, std::vector<Case>& cases) {
+  for (const unsigned level : {3U, 2U}) {
+    const u64 va = level == 3 ? 0x5000 : 3 * block_2m;
+    for (Tlbi tlbi : covering(spec::parse_capabilities(device.id), 0, va, level)) {
+      tlbi.name += ", ASID 0";
+      page_case(device, cases, level, tlbi, va, false);
     }
   }
 }
@@ -434,7 +446,7 @@ void other_tags(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.iova_end != 0) return;
   constexpr unsigned tsz = 25;
   constexpr u64 offset = 0x5000, va = ~mask(63 - tsz, 0) + offset;
-  const unsigned asid = caps.asid16 ? 0x8201 : 0x81;
+  const u16 asid = caps.asid16 ? 0x8201 : 0x81;
   for (const Tlbi& tlbi : covering(caps, asid, va, 3)) {
     CaseBuilder b(device, "sequence: a leaf of TTB1, " + tlbi.name);
     const u64 roots[] = {b.root(Granule::g4k, tsz), b.root(Granule::g4k, tsz)};
@@ -824,6 +836,7 @@ void stale_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   leaves(device, cases);
+  leaves_of_asid_0(device, cases);
   leaves_of_a_vmid(device, cases);
   tagged_leaves(device, cases);
   larger_leaves(device, cases);

@@ -3,6 +3,8 @@
 // that lie where no memory is. IHI 0070 3.5.1, 6.3.26 to 6.3.33, 7.1, 7.2.2.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "spec/rules/commands.h"
@@ -33,6 +35,28 @@ void size_case(const DeviceIdentity& device, std::vector<Case>& cases, bool comm
   b.translate(0, root);
   for (u64 i = 0; i < 4; ++i) {
     b.store(place, leaf_word(Granule::g4k, 3, b.data(0x1000 * i), {}));
+    b.both(queue_page);
+    b.store(place, 0);
+    b.command(spec::cmd_tlbi_nh_va(0, 1, queue_page));
+    b.sync();
+    b.access(queue_page, i % 2 == 0);
+    b.poll();
+  }
+  cases.push_back(b.take());
+}
+
+/// Their registers are written by halves, the lower one first, and each is used over its end: a
+/// size that was lost on the way shows there. IHI 0070 6.2.
+void halves_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned lg2) {
+  CaseBuilder b(
+      device,
+      fmt::format("queues: registers written by halves, 2^{} entries, over their ends", lg2),
+      {.cmdq_lg2 = lg2, .eventq_lg2 = lg2, .by_halves = true});
+  const u64 root = b.root(Granule::g4k, 25);
+  const u64 place = b.entry(root, Granule::g4k, 25, queue_page, 3);
+  b.translate(0, root);
+  for (u64 i = 0; i < 2 * pow2(lg2); ++i) {
+    b.store(place, leaf_word(Granule::g4k, 3, b.data(0x1000 * (i % 4)), {}));
     b.both(queue_page);
     b.store(place, 0);
     b.command(spec::cmd_tlbi_nh_va(0, 1, queue_page));
@@ -93,6 +117,19 @@ void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
   cases.push_back(e.take());
 
+  // The second of them finds the error active, and toggles nothing. IHI 0070 7.5.
+  CaseBuilder t(device, "event queue: it lies where no memory is, two records before GERRORN",
+                {.eventq_absent = true});
+  t.asks(spec::rule::REGISTER_READ);
+  t.translate(0, t.root(Granule::g4k, 25));
+  for (u64 i = 1; i <= 3; ++i) {
+    t.access(0x1000 * i);
+    look(t);
+  }
+  t.write(reg::gerrorn, spec::gerror::eventq_abt_err);
+  look(t);
+  cases.push_back(t.take());
+
   if (!device.pri) return;
   CaseBuilder p(device, "pages: the queue lies where no memory is, and GERROR says so",
                 {.page_queue = true, .priq_absent = true});
@@ -119,6 +156,9 @@ void queue_place_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       if (bytes > device.structures_bytes / 2) break;
       size_case(device, cases, commands, lg2);
     }
+  }
+  for (const unsigned lg2 : {1U, 3U}) {
+    if (lg2 <= std::min(caps.cmdqs, caps.eventqs)) halves_case(device, cases, lg2);
   }
   for (unsigned lg2 = 0; device.pri && lg2 <= caps.priqs; ++lg2) {
     if (u64{16} << lg2 > device.structures_bytes / 2) break;

@@ -27,6 +27,12 @@ void with_ste(const DeviceIdentity& device, std::vector<Case>& cases, const std:
   spec::Ste<u64> ste = b.stage1_ste(0);
   change(ste, b);
   b.ste(0, ste);
+  // Of EL2 bring-up has left what is cached as it was.
+  const bool is_el2 = b.capabilities().hyp && ste.strw() >= 2;
+  if (is_el2) {
+    b.command(spec::cmd_tlbi_el2_all());
+    b.sync();
+  }
   b.enable();
   b.both(0x1000);
   b.poll();
@@ -145,6 +151,29 @@ void range_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       l.poll();
       cases.push_back(l.take());
     }
+  }
+  // More than there can be: of them all StreamIDs are in range, and the table is aligned as if each
+  // had its place. IHI 0070 6.3.24, 6.3.25 (LOG2SIZE).
+  constexpr unsigned widest = 10;
+  for (const unsigned log2size : {32U, 33U, 63U}) {
+    const unsigned alignment_lg2 = log2size - widest + 3;
+    if (!spec::parse_capabilities(device.id).two_level_stream_table || alignment_lg2 > 51 ||
+        bits(device.structures_pa, alignment_lg2 - 1, 0) != 0) {
+      continue;
+    }
+    CaseBuilder l(device, fmt::format("stream table: two levels, LOG2SIZE {}", log2size),
+                  {.log2size = log2size, .two_level = true, .split = widest});
+    const std::vector<u32>& sids = device.sids;
+    if (std::ranges::any_of(sids, [](u32 sid) { return sid >> widest >= 512; })) break;
+    for (unsigned e = 0; e < sids.size(); ++e) {
+      const u64 first = device.structures_pa + 8 * (u64{sids[e]} >> widest);
+      if (l.word(first) == 0) l.store(first, l.memory(64 << widest, 64 << widest) | (widest + 1));
+      l.ste(e, spec::make_bypass_ste());
+    }
+    l.enable();
+    for (unsigned e = 0; e < sids.size(); ++e) l.both(l.data(0x100 * e), e);
+    l.poll();
+    cases.push_back(l.take());
   }
   // Bypass beyond the output size.
   CaseBuilder b(device, "ste: bypass beyond OAS");

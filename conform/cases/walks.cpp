@@ -87,6 +87,32 @@ void no_block_case(const DeviceIdentity& device, std::vector<Case>& cases, Granu
   cases.push_back(b.take());
 }
 
+/// Bits of a block's descriptor between its address and its attributes are no part of the address;
+/// nT is one of them where there is no BBML. DDI 0487 D8.3.
+void block_bits_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule granule) {
+  constexpr unsigned tsz = 16, nt = 16;
+  const unsigned lowest = spec::parse_capabilities(device.id).bbml == 0 ? nt : nt + 1;
+  CaseBuilder b(device, fmt::format("walk: granule {} KiB, bits below the addresses of blocks",
+                                    pow2(page_shift(granule)) / 1024));
+  const u64 root = b.root(granule, tsz);
+  std::vector<u64> asked;
+  const bool wide = b.capabilities().oas_lg2 >= 52;
+  for (unsigned level = spec::start_level<u64>(granule, tsz); level < spec::last_level; ++level) {
+    if (!spec::block_allowed(granule, level, wide)) continue;
+    const unsigned shift = level_shift(granule, level);
+    const u64 pa = align_down(b.data(), shift), first = pow2(shift);
+    // The lowest of them alone, and all of them.
+    for (const auto& [number, set] :
+         {std::pair{u64{1}, pow2(lowest)}, {2, mask(shift - 1, lowest)}}) {
+      if (number * first >= pow2(64 - tsz)) continue;
+      b.map(root, number * first, pa, level, {.extra = set}, granule, tsz);
+      asked.push_back(number * first + (b.data(0x10) - pa));
+    }
+  }
+  ask_each(b, root, granule, tsz, asked);
+  cases.push_back(b.take());
+}
+
 /// Contiguous groups that agree; each member on its own.
 void contiguous_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   for (const unsigned level : {2U, 3U}) {
@@ -256,29 +282,26 @@ void stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   g.poll();
   cases.push_back(g.take());
 
-  // Of the other ASID set it is another's, whatever the ASIDs are. IHI 0070 3.17.1.
-  for (const unsigned second_asid : {1U, 2U}) {
-    CaseBuilder a(device,
-                  fmt::format("walk: global pages of two ASETs, ASIDs 1 and {}", second_asid));
-    for (unsigned e = 0; e < 2; ++e) {
-      roots[e] = a.root(Granule::g4k, 25);
-      a.map(roots[e], 0x1000, a.data(0x1000 * e), 3, global);
-      if (e == 0) a.map(roots[e], 0x2000, a.data(0x2000), 3, global);
-      spec::Cd<u64> cd = a.plain_cd(roots[e], 25, e == 0 ? 1 : second_asid);
-      cd.dw[0] = with_bits(cd.dw[0], 47, 47, e);
-      a.cd(e, cd);
-      a.ste(e, a.stage1_ste(e));
-    }
-    a.enable();
-    for (unsigned round = 0; round < 2; ++round) {
-      for (unsigned e = 0; e < 2; ++e) {
-        a.both(0x1000, e);
-        a.both(0x2000, e);
-      }
-    }
-    a.poll();
-    cases.push_back(a.take());
+  // Of the other ASID set it is another's. IHI 0070 3.17.1.
+  CaseBuilder a(device, "walk: global pages of two ASETs, ASIDs 1 and 2");
+  for (unsigned e = 0; e < 2; ++e) {
+    roots[e] = a.root(Granule::g4k, 25);
+    a.map(roots[e], 0x1000, a.data(0x1000 * e), 3, global);
+    if (e == 0) a.map(roots[e], 0x2000, a.data(0x2000), 3, global);
+    spec::Cd<u64> cd = a.plain_cd(roots[e], 25, 1 + e);
+    cd.dw[0] = with_bits(cd.dw[0], 47, 47, e);
+    a.cd(e, cd);
+    a.ste(e, a.stage1_ste(e));
   }
+  a.enable();
+  for (unsigned round = 0; round < 2; ++round) {
+    for (unsigned e = 0; e < 2; ++e) {
+      a.both(0x1000, e);
+      a.both(0x2000, e);
+    }
+  }
+  a.poll();
+  cases.push_back(a.take());
 
   CaseBuilder t(device, "walk: TBI0 ignores the top byte");
   const u64 small = t.root(Granule::g4k, 25);
@@ -323,6 +346,7 @@ void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     const unsigned least = static_cast<unsigned>(spec::tsz_min(granule, caps.vax >= 1));
     for (unsigned tsz = least; tsz <= 39; ++tsz) granule_case(device, cases, granule, tsz);
     no_block_case(device, cases, granule);
+    block_bits_case(device, cases, granule);
   }
   contiguous_cases(device, cases);
   stream_cases(device, cases);

@@ -167,7 +167,7 @@ Expected<void> QemuProcess::spawn() {
       "unix:" + folder_ + "/qmp"};
   for (unsigned i = 0; i < options_.engines; ++i) {
     words.emplace_back("-device");
-    words.push_back("edu,addr=" + hex(qemu_map::first_slot + i) + ",dma_mask=0xffffffffffffffff");
+    words.push_back("edu,addr=" + hex(qemu_map::slot_of(i)) + ",dma_mask=0xffffffffffffffff");
   }
   for (const std::string& word : options_.arguments) words.push_back(word);
   std::vector<char*> argv;

@@ -19,7 +19,7 @@ namespace iommucheck::oracle {
 struct QemuOptions {
   std::string program = "qemu-system-aarch64";
   std::vector<std::string> arguments;  ///< further ones
-  unsigned engines = 4;                ///< 1 to engines_max
+  unsigned engines = 5;                ///< 1 to engines_max
 };
 
 /// "qemu", "qemu:/path/to/qemu-system-aarch64", "qemu:-L /folder", "qemu:/path -L /folder".

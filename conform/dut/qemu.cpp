@@ -23,7 +23,7 @@ constexpr char hex_digits[] = "0123456789abcdef";
 
 namespace edu = qemu_map::edu;
 constexpr u64 bar_of(unsigned engine) { return qemu_map::pci_memory + engine * edu::bar_bytes; }
-constexpr u32 sid_of(unsigned engine) { return (qemu_map::first_slot + engine) << 3; }
+constexpr u32 sid_of(unsigned engine) { return qemu_map::slot_of(engine) << 3; }
 
 // Memory: structures, a page for copies, data.
 constexpr u64 engine_scratch = qemu_map::ram + (u64{60} << 20);

@@ -11,7 +11,10 @@ namespace iommucheck::oracle::qemu_map {
 
 inline constexpr u64 smmu = 0x09050000, ecam = 0x3f000000, pci_memory = 0x10000000,
                      ram = 0x40000000, ram_bytes = 64U << 20;
-inline constexpr unsigned first_slot = 2, engines_max = 24;
+inline constexpr unsigned engines_max = 24;
+/// PCI slots of the engines. The fifth and those behind it are in another group of eight: the
+/// StreamIDs of slots that differ there have another L1STD with SPLIT = 6.
+constexpr unsigned slot_of(unsigned engine) { return engine < 4 ? 2 + engine : 5 + engine; }
 // In RAM: structures, then data. Behind it is a place without memory.
 inline constexpr u64 structures = ram, structures_bytes = u64{8} << 20;
 inline constexpr u64 data = ram + structures_bytes, data_bytes = u64{4} << 20;
