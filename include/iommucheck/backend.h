@@ -328,8 +328,8 @@ struct iommucheck_backend_ops {
                      uint64_t last, uint32_t tables);
   /* What the device has cached itself at the PASID. */
   void (*drop_device)(void* self, uint32_t device, uint32_t pasid, uint64_t first, uint64_t last);
-  /* Waits for all that was forgotten and dropped. IOMMUCHECK_FLUSH_*. What two flushes apart
-   * guarantee, one does not. */
+  /* Waits for all that was forgotten and dropped. IOMMUCHECK_FLUSH_*. One flush for two batches
+   * does not say what a flush behind each would: within a batch the order is open. */
   int32_t (*flush)(void* self);
   /* All that the IOMMU itself has cached; also what is filled, before it has acted, by what it
    * drops. 0, ETIMEDOUT. */
@@ -342,9 +342,10 @@ struct iommucheck_backend_ops {
    * IOMMUCHECK_ANSWERED_*. */
   int32_t (*answer)(void* self, uint32_t group, uint32_t response);
 
-  /* With IOMMUCHECK_BACKEND_USERS. As open_space, of an outer one. What is done with that is what
-   * is done with any; privilege means nothing there. Dropped in one range, all addresses with
-   * tables, the tag takes along all that users' tables have made over it. NULL: no memory. */
+  /* With IOMMUCHECK_BACKEND_USERS. As open_space, of an outer space, with which map, unmap and
+   * drop_range do what they do with any; privilege means nothing there. To drop its tag at all
+   * addresses, with tables, drops all that users' tables have made over it, too. NULL: no memory.
+   */
   void* (*open_outer)(void* self, uint32_t input_bits, struct iommucheck_space* space);
   /* Whether a route may go by that, over that outer space: 0, EINVAL (iommucheck_user_format.route
    * says 0, or it has a PASID table or none unlike `pasids`), EOPNOTSUPP. Of another format nobody
@@ -368,7 +369,7 @@ struct iommucheck_backend_ops {
   /* Sets bits for what is marked, of every leaf that has a part in it: hardware may mark it as this
    * is read. 1: some of it was made clean, which caches have to learn; 0: none was. */
   int32_t (*read_marks)(void* self, void* space, const struct iommucheck_dirty* of);
-  /* Of what was made clean, by its bits: it is dirty again. */
+  /* Undoes what read_marks has made clean: each leaf with a bit in the bitmap is marked again. */
   void (*mark_again)(void* self, void* space, const struct iommucheck_dirty* of);
   /* Of accesses that have ended the marks are there behind the next flush. NULL: at once. */
   void (*settle_marks)(void* self);

@@ -65,8 +65,8 @@ enum {
   IOMMUCHECK_DUT_ATC_TIME_OUT = 10, /* the time of endpoints is over for all that are not done:
                                      CERROR_ATC_INV_SYNC (IHI 0070 3.9.1.4) */
   /* Only for a device that says IOMMUCHECK_DUT_DELEGATES, in the place of DMA: its host's SMMU has
-   * recorded an event. The four words of the record (7.3), from the first one on: `ssid` and above
-   * it `where`, which is the StreamID; `address`; `value`; `pa`. */
+   * recorded an event. The four words of the record (7.3): word 0 has `ssid` in bits 31:0 and
+   * `where`, the StreamID, in bits 63:32; words 1 to 3 are `address`, `value` and `pa`. */
   IOMMUCHECK_DUT_RECORD_EVENT = 11,
   /* Only for a device that says IOMMUCHECK_DUT_PRI: an endpoint sends a Page Request Message for
    * the page at `address`, `value` is its PRG index. It is done when it has arrived. */
@@ -258,8 +258,8 @@ struct iommucheck_dut_info {
   uint32_t flags; /* IOMMUCHECK_DUT_*; a bit that this version does not know is refused        */
   uint32_t sid_count; /* 2 to IOMMUCHECK_DUT_SIDS_MAX: StreamIDs that its engines have */
   uint32_t sids[16];  /* distinct, below SID_END, and of IDR1.SIDSIZE bits; the first two, and with
-                         DELEGATES all, below 64. What leads to the second entry of a first level
-                         shows from 64 on      */
+                         DELEGATES all, below 64. Give one of 64 or more, too: only those use
+                         another entry of a first-level stream table than the first */
   char name[32];    /* of letters, digits and "._+-", not beginning with '.'; ends with NUL.     */
   char release[32]; /* likewise: "1.0". Both name the file of known divergences                  */
   uint64_t mmio_bytes; /* size of the register frame: 0x20000 at least */

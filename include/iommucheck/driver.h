@@ -29,6 +29,8 @@
  *    may return is said at the call; where two reasons hold, the error of either is right.
  *  - A NULL operation means "not built": the checker then never sends that call, and lists its
  *    rules as not exercised. It is not an error, and no errno stands for it.
+ *  - INTERFACE "X" is the paragraph "X" of docs/interface.md, SEMANTICS n section n of
+ *    docs/semantics.md.
  *  - Calls are made by one thread unless the driver says IOMMUCHECK_DRIVER_CONCURRENT. Whatever
  *    blocks, blocks in platform->wait(); a driver neither spins without it nor sleeps.
  *  - Between two cases the checker restores the arena, the table memory and the registers to what
@@ -356,7 +358,8 @@ struct iommucheck_dynamic_params { /* DYNAMIC */
 };
 #define IOMMUCHECK_DYNAMIC_PARAMS_SIZE_VER0 16u
 
-/* Of a user's own route, and of the commands of who has it. */
+/* The format of a user's own route (iommucheck_nested_params), and of the commands that this user
+ * gives (cache_invalidate). */
 enum { IOMMUCHECK_FORMAT_SMMUV3 = 1, IOMMUCHECK_FORMAT_TWO = 2 };
 
 struct iommucheck_nested_params { /* NESTED, NESTED_PASID */
@@ -462,9 +465,9 @@ struct iommucheck_user_event {
  * no device is said to have page requests. A group is read page by page, with one number; `last` is
  * 1 with its last page. INTERFACE "Faults". */
 #define IOMMUCHECK_DRIVER_PAGE_REQUESTS 0x20u
-/* It keeps the devices of several IOMMUs apart: a domain is for those behind the IOMMU that its
- * params name, or behind that of the first device attached to it (IOMMUCHECK_ANY_IOMMU); the others
- * are EINVAL. Without EACH_IOMMU whatever stands behind IOMMU 0 to iommu_count - 1 has the
+/* It keeps the devices of several IOMMUs apart: a domain belongs to one IOMMU, which its params
+ * name, or which is that of the first device attached to it (IOMMUCHECK_ANY_IOMMU). To attach a
+ * device of another one is EINVAL. Without EACH_IOMMU all IOMMUs, 0 to iommu_count - 1, share the
  * registers of IOMMU 0. */
 #define IOMMUCHECK_DRIVER_SEVERAL_IOMMUS 0x40u
 /* It drives each of several IOMMUs by registers of its own (IOMMUCHECK_OF_IOMMU): campaigns draw
@@ -681,12 +684,12 @@ struct iommucheck_driver {
   /* The word of the bond. ENOENT. */
   int (*sva_drvdata)(void* self, uint32_t device, uint32_t pasid, uint64_t* drvdata);
 
-  /* From the environment, for address spaces that are bound, and only for those it is owed: the
-   * range changed; when it returns nothing older than the change is in any cache, tables of the
-   * range included. bytes = 0: nothing; start = 0, bytes = 2^64 - 1: everything. 0 or ETIMEDOUT.
-   * The CPUs' own TLB maintenance of the range is broadcast, and complete, before it is called: a
-   * driver whose SMMU hears that (IDR0.BTM = 1, CR2.PTM = 0) and whose CDs have ASET = 0 owes no
-   * CMD_TLBI; what a device holds by ATS it owes still. */
+  /* Called by the environment when a range of a process's address space has changed; owed for bound
+   * address spaces only. When it returns no cache holds anything older than the change, tables of
+   * the range included. bytes = 0: nothing; start = 0, bytes = 2^64 - 1: everything. 0 or
+   * ETIMEDOUT. The CPUs' own TLB maintenance of the range is broadcast, and complete, before it is
+   * called: a driver whose SMMU hears that (IDR0.BTM = 1, CR2.PTM = 0) and whose CDs have ASET = 0
+   * owes no CMD_TLBI; what a device holds by ATS it owes still. */
   int (*mm_invalidate)(void* self, iommucheck_handle mm, uint64_t start, uint64_t bytes);
 
   /* The address space goes away: calls the handlers, waits for them, and when it returns no walk
@@ -767,11 +770,12 @@ struct iommucheck_driver {
    * is off; off: it is off all the same).
    * dirty_read: one bit a grain, a power of two and the smallest page at least, window aligned to
    * it; bit 0 of bitmap[0] is the first, holes are 0. A leaf that is larger may set all its bits
-   * in the window. Marks come late: the SMMU has stored those of all writes that have ended when a
-   * CMD_SYNC that is sent then is complete. `clear` makes clean what lies wholly in it, and
-   * returns when nothing cached can be written without a mark. EINVAL (tracking is off, the window
-   * is empty, not aligned, no such grain), ERANGE (beyond the input size), EOPNOTSUPP, ENOMEM;
-   * ETIMEDOUT: nothing is lost, and the bitmap says nothing. INTERFACE "Dirty". */
+   * in the window. The SMMU may store a mark after the write has ended; a CMD_SYNC that is sent
+   * after the writes and is complete says that it has stored theirs. `clear` makes clean what lies
+   * wholly in it, and returns when nothing cached can be written without a mark. EINVAL (tracking
+   * is off, the window is empty, not aligned, no such grain), ERANGE (beyond the input size),
+   * EOPNOTSUPP, ENOMEM; ETIMEDOUT: nothing is lost, and the bitmap says nothing. INTERFACE "Dirty".
+   */
   int (*dirty_set)(void* self, iommucheck_handle domain, int on);
   int (*dirty_read)(void* self, iommucheck_handle domain, uint64_t iova, uint64_t bytes,
                     uint64_t grain, int clear, uint64_t* bitmap);
