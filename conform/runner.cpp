@@ -59,9 +59,10 @@ class Runner {
     // Of a queue that lies where no memory is nothing can be read.
     const DeviceIdentity& identity = device_.identity();
     const bool absent = case_.queues.eventq - identity.absent_pa < identity.absent_bytes;
-    if (identity.far && !look_again_at_cons()) return false;
     for (unsigned i = 0; i < 3 && alive && !absent; ++i) alive = poll(false) && page_poll(false);
     read(reg::gerror, 4);
+    // An error that stops it is told by that, and not as progress that fails.
+    if (alive && identity.far) alive = look_again_at_cons();
     // CERROR_ATC_INV_SYNC is sure once GERROR has shown that there is an error.
     if (identity.ats) read(reg::cmdq_cons, 4);
     return alive && settle() && compare_memory();
