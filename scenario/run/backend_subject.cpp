@@ -87,6 +87,10 @@ Offers DriverSubject::offers_of_backend(const World& world) {
 void DriverSubject::start_machine(Setup& setup) {
   machine_ = powered_on(*backend_, setup);
   setup.hardware = machine_.get();
+  if (!machine_) return;
+  spec::sva::Setup promised = interface_setup(world_);
+  machine_->adapt(promised);
+  has_choices_ = promised.limits_are_the_drivers;
 }
 
 std::string DriverSubject::lacks() const {

@@ -104,6 +104,7 @@ std::string DriverSubject::boot(const World& world) {
   if (segments_ != nullptr) segments_->restore();
   Setup setup = setup_of(world, *driver_);
   setup.profile = profile_;
+  has_choices_ = !builtin_;
   if (backend_) start_machine(setup);
   if (backend_ && !machine_) return "the hardware did not come up";
   if (guest_wanted_) {
@@ -163,7 +164,7 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
   const bool stuck = was_stuck || monitor_->smmu().is_stuck();
   const spec::sva::Permitted& by_interface = permitted[(no_memory ? 1 : 0) + (stuck ? 2 : 0)];
   answer.permitted = by_interface.text();
-  if (!builtin_ && !backend_) answer.choices = by_interface;
+  if (has_choices_) answer.choices = by_interface;
   return answer;
 }
 

@@ -131,6 +131,7 @@ class DriverSubject final : public Subject, private Monitor::Sink {
   spec::Profile profile_{};
   World world_;
   std::optional<NamedBackend> backend_;      // none: an SMMUv3
+  bool has_choices_ = false;                 // what the interface leaves open is somebody else's
   std::unique_ptr<BackendMachine> machine_;  // of that, once it is booted
   impl::Backend* started_ = nullptr;
   bool guest_wanted_ = false;
