@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "conform/cases/directed.h"
 #include "spec/rules/commands.h"
+#include "spec/rules/protocol.h"
 #include "spec/rules/records.h"
 
 namespace iommucheck::oracle {
@@ -21,6 +22,21 @@ constexpr unsigned reads_of_all = 9;  // one more than a device may take its tim
 constexpr u64 queue_page = 0x1000;
 
 /// Each command has an effect that is seen, each record is read where it has to be.
+void use_both(CaseBuilder& b, u64 rounds) {
+  const u64 root = b.root(Granule::g4k, 25);
+  const u64 place = b.entry(root, Granule::g4k, 25, queue_page, 3);
+  b.translate(0, root);
+  for (u64 i = 0; i < rounds; ++i) {
+    b.store(place, leaf_word(Granule::g4k, 3, b.data(0x1000 * (i % 4)), {}));
+    b.both(queue_page);
+    b.store(place, 0);
+    b.command(spec::cmd_tlbi_nh_va(0, 1, queue_page));
+    b.sync();
+    b.access(queue_page, i % 2 == 0);
+    b.poll();
+  }
+}
+
 void size_case(const DeviceIdentity& device, std::vector<Case>& cases, bool commands,
                unsigned lg2) {
   CaseOptions options;
@@ -30,18 +46,7 @@ void size_case(const DeviceIdentity& device, std::vector<Case>& cases, bool comm
       device,
       fmt::format("{} queue: 2^{} entries, over its end", commands ? "command" : "event", lg2),
       options);
-  const u64 root = b.root(Granule::g4k, 25);
-  const u64 place = b.entry(root, Granule::g4k, 25, queue_page, 3);
-  b.translate(0, root);
-  for (u64 i = 0; i < 4; ++i) {
-    b.store(place, leaf_word(Granule::g4k, 3, b.data(0x1000 * i), {}));
-    b.both(queue_page);
-    b.store(place, 0);
-    b.command(spec::cmd_tlbi_nh_va(0, 1, queue_page));
-    b.sync();
-    b.access(queue_page, i % 2 == 0);
-    b.poll();
-  }
+  use_both(b, 4);
   cases.push_back(b.take());
 }
 
@@ -52,18 +57,7 @@ void halves_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigne
       device,
       fmt::format("queues: registers written by halves, 2^{} entries, over their ends", lg2),
       {.cmdq_lg2 = lg2, .eventq_lg2 = lg2, .by_halves = true});
-  const u64 root = b.root(Granule::g4k, 25);
-  const u64 place = b.entry(root, Granule::g4k, 25, queue_page, 3);
-  b.translate(0, root);
-  for (u64 i = 0; i < 2 * pow2(lg2); ++i) {
-    b.store(place, leaf_word(Granule::g4k, 3, b.data(0x1000 * (i % 4)), {}));
-    b.both(queue_page);
-    b.store(place, 0);
-    b.command(spec::cmd_tlbi_nh_va(0, 1, queue_page));
-    b.sync();
-    b.access(queue_page, i % 2 == 0);
-    b.poll();
-  }
+  use_both(b, 2 * pow2(lg2));
   cases.push_back(b.take());
 }
 

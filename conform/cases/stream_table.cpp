@@ -120,6 +120,24 @@ void span_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// A table of two levels with an array for each engine, all of which pass.
+void whole_table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned log2size,
+                      unsigned split) {
+  CaseBuilder b(device, fmt::format("stream table: two levels, LOG2SIZE {}", log2size),
+                {.log2size = log2size, .two_level = true, .split = split});
+  for (unsigned e = 0; e < device.sids.size(); ++e) {
+    const u64 first = device.structures_pa + 8 * (u64{b.sid(e)} >> split);
+    if (b.word(first) == 0) {
+      b.store(first, b.memory(u64{64} << split, u64{64} << split) | (split + 1));
+    }
+    b.ste(e, spec::make_bypass_ste());
+  }
+  b.enable();
+  for (unsigned e = 0; e < device.sids.size(); ++e) b.both(b.data(0x100 * e), e);
+  b.poll();
+  cases.push_back(b.take());
+}
+
 void range_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   // StreamIDs beyond the table: with and without RECINVSID.
   for (const u32 cr2 : {2U, 0U}) {
@@ -135,45 +153,25 @@ void range_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
       cases.push_back(b.take());
     }
   }
+  const spec::Capabilities caps = spec::parse_capabilities(device.id);
   // As many as there can be, by two levels.
-  if (const spec::Capabilities caps = spec::parse_capabilities(device.id);
-      caps.two_level_stream_table && caps.sidsize >= 10 && caps.sidsize <= 20) {
+  if (caps.two_level_stream_table && caps.sidsize >= 10 && caps.sidsize <= 20) {
     for (unsigned log2size = 10; log2size <= caps.sidsize; log2size += 2) {
-      CaseBuilder l(device, fmt::format("stream table: two levels, LOG2SIZE {}", log2size),
-                    {.log2size = log2size, .two_level = true, .split = 6});
-      for (unsigned e = 0; e < device.sids.size(); ++e) {
-        const u64 first = device.structures_pa + 8 * (u64{l.sid(e)} >> 6);
-        if (l.word(first) == 0) l.store(first, l.memory(64 << 6, 64 << 6) | 7);
-        l.ste(e, spec::make_bypass_ste());
-      }
-      l.enable();
-      for (unsigned e = 0; e < device.sids.size(); ++e) l.both(l.data(0x100 * e), e);
-      l.poll();
-      cases.push_back(l.take());
+      whole_table_case(device, cases, log2size, 6);
     }
   }
   // More than there can be: of them all StreamIDs are in range, and the table is aligned as if each
   // had its place. IHI 0070 6.3.24, 6.3.25 (LOG2SIZE).
-  constexpr unsigned widest = 10;
+  constexpr unsigned widest = 10, l1stds = 512;
+  const bool fits =
+      std::ranges::all_of(device.sids, [](u32 sid) { return sid >> widest < l1stds; });
   for (const unsigned log2size : {32U, 33U, 63U}) {
     const unsigned alignment_lg2 = log2size - widest + 3;
-    if (!spec::parse_capabilities(device.id).two_level_stream_table || alignment_lg2 > 51 ||
-        bits(device.structures_pa, alignment_lg2 - 1, 0) != 0) {
-      continue;
+    const bool aligned =
+        alignment_lg2 <= 51 && bits(device.structures_pa, alignment_lg2 - 1, 0) == 0;
+    if (caps.two_level_stream_table && fits && aligned) {
+      whole_table_case(device, cases, log2size, widest);
     }
-    CaseBuilder l(device, fmt::format("stream table: two levels, LOG2SIZE {}", log2size),
-                  {.log2size = log2size, .two_level = true, .split = widest});
-    const std::vector<u32>& sids = device.sids;
-    if (std::ranges::any_of(sids, [](u32 sid) { return sid >> widest >= 512; })) break;
-    for (unsigned e = 0; e < sids.size(); ++e) {
-      const u64 first = device.structures_pa + 8 * (u64{sids[e]} >> widest);
-      if (l.word(first) == 0) l.store(first, l.memory(64 << widest, 64 << widest) | (widest + 1));
-      l.ste(e, spec::make_bypass_ste());
-    }
-    l.enable();
-    for (unsigned e = 0; e < sids.size(); ++e) l.both(l.data(0x100 * e), e);
-    l.poll();
-    cases.push_back(l.take());
   }
   // Bypass beyond the output size.
   CaseBuilder b(device, "ste: bypass beyond OAS");
