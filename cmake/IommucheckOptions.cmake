@@ -90,6 +90,9 @@ if(IOMMUCHECK_SANITIZE)
   set(sanitizers -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_compile_options(iommucheck_options INTERFACE ${sanitizers})
   target_link_options(iommucheck_options INTERFACE ${sanitizers})
+  # A sanitized program has 236,000 words that hold addresses, and tests start the command a thousand times: at a fixed
+  # place no start of it writes these anew.
+  target_link_options(iommucheck_options INTERFACE $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-no-pie>)
   if(iommucheck_is_clang)
     # Frames of functions that returned are not kept: a third of the time of a test, for a mistake that
     # clang-tidy and -Wall know most of. The fuzzing builds look for it.

@@ -254,7 +254,9 @@ machine=gran4k=1,gran64k=1,msi=1,ssidsize=8,devices=0x1:8:stall/0x2:8:stall
   fail "a driver with processes does not hold"
 }
 "$command" cc -O1 -DBUG=9 -I "$source/include" -shared -o stalled.so "$source/tests/plugins/lazy_sva_driver.c"
-for seed in 20 21 22 23 24 25 26 27; do
+seeds=(20 23 26)
+[ -z "${IOMMUCHECK_LONG:-}" ] || seeds=(20 21 22 23 24 25 26 27)
+for seed in "${seeds[@]}"; do
   "$command" check --driver ./stalled.so --machine $machine --seed $seed --runs 1500 --findings 1 --out out >stalled.txt &&
     fail "seed $seed: an access that still waits is not found"
   grep -q "VIOLATION FAULT_ENDED" stalled.txt || {
