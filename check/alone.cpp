@@ -98,6 +98,22 @@ Expected<LoadedPlugin> load_plugin(const CheckOptions& options) {
   return loaded;
 }
 
+namespace {
+
+/// Of a driver that was loaded for it, whose signs of life the report shows.
+LockstepOptions options_alone(const CheckOptions& options, const Machine& machine,
+                              const LoadedPlugin& loaded, SharedReport& report) {
+  LockstepOptions lockstep = lockstep_options(options);
+  lockstep.machine = machine;
+  loaded.put_into(lockstep);
+  lockstep.known = known_to(options);
+  lockstep.on_step = sign_of_life;
+  lockstep.step_context = &report;
+  return lockstep;
+}
+
+}  // namespace
+
 Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence> cases,
                           const std::string& trace_path, double hang_seconds) {
   const auto machine = parse_machine(options.machine);
@@ -116,18 +132,8 @@ Expected<Alone> run_alone(const CheckOptions& options, std::span<const Sequence>
     auto loaded = load_plugin(options);
     if (!loaded) return failed(loaded.error().message);
     loaded->tell(*report, options.driver);
-    LockstepOptions lockstep;
-    lockstep.machine = *machine;
-    lockstep.seed = options.seed;
-    loaded->put_into(lockstep);
-    lockstep.scan = options.precision == Precision::scan;
-    lockstep.claims = options.claims;
+    LockstepOptions lockstep = options_alone(options, *machine, *loaded, *report);
     lockstep.guard_window = true;
-    lockstep.known = known_to(options);
-    lockstep.identity_window = options.identity_window;
-    lockstep.steps_max = options.steps_max;
-    lockstep.on_step = sign_of_life;
-    lockstep.step_context = &*report;
     const CasesResult result = run_cases(loaded->driver(), lockstep, cases, trace.descriptor());
     if (!result.failed.empty()) return failed("the driver does not come up: " + result.failed);
     report->counter(slot_hash) = result.hash;
@@ -163,16 +169,7 @@ Expected<std::optional<std::size_t>> first_that_differs(const CheckOptions& opti
       auto loaded = load_plugin(options);
       if (!loaded) return 1;
       loaded->tell(*report, options.driver);
-      LockstepOptions lockstep;
-      lockstep.machine = *machine;
-      loaded->put_into(lockstep);
-      lockstep.scan = options.precision == Precision::scan;
-      lockstep.claims = options.claims;
-      lockstep.known = known_to(options);
-      lockstep.identity_window = options.identity_window;
-      lockstep.steps_max = options.steps_max;
-      lockstep.on_step = sign_of_life;
-      lockstep.step_context = &*report;
+      const LockstepOptions lockstep = options_alone(options, *machine, *loaded, *report);
       const auto found = hashes_of(loaded->driver(), lockstep, cases, hashes == &alone, behind);
       report->add_finding({reinterpret_cast<const char*>(found.data()), 8 * found.size()});
       return 0;

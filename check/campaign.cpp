@@ -211,11 +211,10 @@ void Campaign::ask_about_groups() {
 }
 
 LockstepOptions Campaign::fresh_options(Segments* segments) {
-  LockstepOptions options;
+  LockstepOptions options = lockstep_options(options_);
   options.machine = plan_.met(machine_, {.not_claimed = claims().of(driver_),
                                          .takes_over = takes_over(),
                                          .drives_each = drives_each()});
-  options.seed = options_.seed;
   options.segments = segments;
   options.scan = settings_.scan;
   options.backend = settings_.backend;
@@ -223,8 +222,6 @@ LockstepOptions Campaign::fresh_options(Segments* segments) {
   options.claims = claims();
   options.guard_window = settings_.guard_window;
   options.known = known();
-  options.identity_window = options_.identity_window;
-  options.steps_max = options_.steps_max;
   options.on_step = settings_.on_step;
   options.on_gone = settings_.on_gone;
   options.step_context = settings_.context;

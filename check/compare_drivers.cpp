@@ -318,14 +318,11 @@ class Work {
     iommucheck_driver& a = subjects_[0]->driver();
     iommucheck_driver& b = subjects_[1]->driver();
     leave_common(a, b);
-    lockstep_.claims.heed_driver = false;
+    lockstep_ = lockstep_options(options_);
+    lockstep_.claims = {.besides = {}, .heed_driver = false};
     for (const auto* driver : {&a, &b}) {
       lockstep_.claims.besides.add(options_.claims.of(*driver));
     }
-    lockstep_.scan = options_.precision == Precision::scan;
-    lockstep_.identity_window = options_.identity_window;
-    lockstep_.steps_max = options_.steps_max;
-    lockstep_.seed = options_.seed;
     return {};
   }
 

@@ -43,4 +43,8 @@ struct LockstepOptions {
   void* step_context = nullptr;
 };
 
+struct CheckOptions;
+/// What a run asks of a driver; on which machine, what of it is known, and who watches is its own.
+LockstepOptions lockstep_options(const CheckOptions& options);
+
 }  // namespace iommucheck::oracle
