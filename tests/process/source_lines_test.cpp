@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <link.h>
 
 namespace iommucheck::oracle::source_lines_test {
 namespace {
@@ -18,11 +19,14 @@ TEST(SourceLines, AnAddressThatIsNoFunctionsIsSaid) {
 
 [[gnu::noinline]] u64 here() { return reinterpret_cast<u64>(__builtin_return_address(0)); }
 
-/// An address in it, counted from where the program was loaded.
+/// An address in it, as the program's file has it.
 [[gnu::noinline]] u64 address_in_a_function() {
-  Dl_info program{};
-  EXPECT_NE(dladdr(reinterpret_cast<void*>(&address_in_a_function), &program), 0);
-  return here() - reinterpret_cast<u64>(program.dli_fbase);
+  Dl_info symbol{};
+  void* program = nullptr;
+  EXPECT_NE(
+      dladdr1(reinterpret_cast<void*>(&address_in_a_function), &symbol, &program, RTLD_DL_LINKMAP),
+      0);
+  return here() - static_cast<link_map*>(program)->l_addr;
 }
 
 TEST(SourceLines, FunctionFileAndLineAreThoseOfTheCall) {
