@@ -78,7 +78,7 @@ void print_causes(const std::vector<Cause>& causes, bool all) {
     for (const Found* found : cause) times += found->times;
     const Found& first = *cause.front();
     fmt::print("  {:<24} {}, {} times", spec::rule_name(first.divergence.rule),
-               first.divergence.kind, grouped(times));
+               first.divergence.called, grouped(times));
     if (!first.cause.empty()) fmt::print("; right with: {}", first.cause);
     if (cause.size() > 1) fmt::print("; {}", plural(cause.size() - 1, "further kind"));
     fmt::print("\n");
@@ -91,7 +91,7 @@ void print_new(const std::vector<Cause>& causes, const ConformResult& result,
                const ConformCommand& options) {
   const auto is_asked = [&](const Found* found) {
     return !options.explain.empty() &&
-           ::fnmatch(options.explain.c_str(), found->divergence.kind.c_str(), 0) == 0;
+           ::fnmatch(options.explain.c_str(), found->divergence.called.c_str(), 0) == 0;
   };
   std::size_t told = 0, left_out = 0;
   for (const Cause& cause : causes) {
@@ -112,7 +112,7 @@ void print_new(const std::vector<Cause>& causes, const ConformResult& result,
         print_in_full(*found, result);
       } else if (in_full) {
         fmt::print("    {:<24} {}, {} times\n", spec::rule_name(found->divergence.rule),
-                   found->divergence.kind, grouped(found->times));
+                   found->divergence.called, grouped(found->times));
       }
     }
   }
@@ -130,7 +130,7 @@ void print_known(const ConformResult& result, bool all) {
     times += found.times;
     if (!all) continue;
     fmt::print("  known   {:<24} {} [{}], {} times\n", spec::rule_name(found.divergence.rule),
-               found.divergence.kind, found.known_id, grouped(found.times));
+               found.divergence.called, found.known_id, grouped(found.times));
   }
   if (!all && kinds != 0) {
     fmt::print("{} known, {} times (-v: each)\n", plural(kinds, "divergence"), grouped(times));
@@ -144,7 +144,7 @@ void print_divergences(const ConformResult& result, const ConformCommand& option
     fmt::print(
         "NOT REPRODUCED {}: {}\n  first in: {}; {} times; its case alone showed it in {} of {} "
         "runs\n",
-        spec::rule_name(found.divergence.rule), found.divergence.kind, found.first_case,
+        spec::rule_name(found.divergence.rule), found.divergence.called, found.first_case,
         grouped(found.times), found.shown, found.runs);
   }
   for (const auto& gone : result.vanished) {

@@ -190,13 +190,13 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
     known.name = found.known_id;
     known.group = "known divergences";
     known.status = JunitStatus::skipped;
-    known.message = found.divergence.kind;
+    known.message = found.divergence.called;
     report.tests.push_back(std::move(known));
   }
   for (const auto& found : result.not_reproduced) {
     JunitCase flaky;
     flaky.name =
-        fmt::format("{}: {}", spec::rule_name(found.divergence.rule), found.divergence.kind);
+        fmt::format("{}: {}", spec::rule_name(found.divergence.rule), found.divergence.called);
     flaky.group = "not reproduced";
     flaky.status = JunitStatus::error;
     flaky.message =

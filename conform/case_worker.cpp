@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "conform/afresh.h"
+#include "conform/device_finding.h"
 #include "conform/dut/last_words.h"
 #include "spec/rules/records.h"
 
@@ -26,16 +27,12 @@ Divergence death_of(const Run& run) {
   std::string text = "the device died: " + how;
   const std::string printed = end == std::string::npos ? "" : run.death.substr(end + 1);
   if (!printed.empty()) text += "; it printed: " + printed;
-  Finding finding = finding_of(spec::rule::DEVICE_SURVIVES, text);
   std::string kind = without_numbers(how);
   if (const std::string place = source_place(printed); !place.empty()) kind += " at " + place;
-  finding.kind = kind_in_words(kind);
-  return {.rule = spec::rule::DEVICE_SURVIVES,
-          .kind = kind,
-          .text = std::move(text),
-          .event = run.trace.events.size() - 1,
-          .finding = finding,
-          .plain_kind = kind};
+  Divergence death(device_finding(spec::rule::DEVICE_SURVIVES, std::move(kind), std::move(text)),
+                   run.trace.events.size() - 1);
+  death.found_as = {death.rule, death.called};
+  return death;
 }
 
 }  // namespace

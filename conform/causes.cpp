@@ -7,7 +7,7 @@
 
 namespace iommucheck::oracle {
 
-Expected<std::vector<CauseGroup>> causes_of(std::span<const ShownFinding> findings,
+Expected<std::vector<CauseGroup>> causes_of(std::span<const CaseShowing> findings,
                                             const DeviceIdentity& device, const StillShows& shows) {
   // Of a device that does everything wrong the first ones say enough.
   constexpr std::size_t findings_most = 64;

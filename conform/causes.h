@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "conform/divergence.h"
 #include "conform/interventions.h"
-#include "conform/judge_case.h"
 
 namespace iommucheck::oracle {
 
-/// A finding with a case that shows it.
-struct ShownFinding {
+/// A case, and a finding that it shows.
+struct CaseShowing {
   const Case* what = nullptr;
   const Divergence* found = nullptr;
 };
@@ -30,7 +30,7 @@ using StillShows = std::function<Expected<bool>(const Case& what, const Divergen
 
 /// Few groups: whatever makes most of what is left right comes next. What nothing makes right is in
 /// none.
-Expected<std::vector<CauseGroup>> causes_of(std::span<const ShownFinding> findings,
+Expected<std::vector<CauseGroup>> causes_of(std::span<const CaseShowing> findings,
                                             const DeviceIdentity& device, const StillShows& shows);
 
 }  // namespace iommucheck::oracle

@@ -48,7 +48,7 @@ void EndpointRules::begin(const QueueLayout& queues, bool shown) {
   waits_ = came_ = 0;
 }
 
-std::optional<Wrong> EndpointRules::feed(const trace::Event& event, const spec::Memory& memory) {
+std::optional<Finding> EndpointRules::feed(const trace::Event& event, const spec::Memory& memory) {
   if (!shown_) return std::nullopt;
   if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
     if (write->offset == reg::cmdq_base) {
@@ -121,11 +121,11 @@ void EndpointRules::exposed(u64 prod, const spec::Memory& memory) {
 }
 
 /// What CMDQ_CONS is past: a CMD_SYNC is complete, and so is every invalidation before it.
-std::optional<Wrong> EndpointRules::consumed(u64 cons) {
+std::optional<Finding> EndpointRules::consumed(u64 cons) {
   const unsigned lg2 = queues_.cmdq_lg2;
   const u64 at = spec::queue_bits<u64>(lg2, cons & spec::queue_index_mask);
   if (spec::queue_used<u64>(lg2, at, cons_) > sent_.size()) return std::nullopt;
-  std::optional<Wrong> wrong;
+  std::optional<Finding> wrong;
   for (; cons_ != at; cons_ = spec::queue_next<u64>(lg2, cons_)) {
     const Sent one = sent_.front();
     sent_.pop_front();
@@ -136,12 +136,12 @@ std::optional<Wrong> EndpointRules::consumed(u64 cons) {
     const auto waits = [](const Sent& sent) { return sent.asks == Asks::surely && !sent.answered; };
     const auto its = std::ranges::find_if(open_, waits);
     if (its != open_.end() && !wrong) {
-      wrong = Wrong{.rule = rule::CMD_SYNC_COMPLETES,
-                    .kind = "a CMD_SYNC is consumed before the endpoint answered CMD_ATC_INV",
-                    .text = fmt::format("CMDQ_CONS is past the CMD_SYNC in slot {}, and the "
-                                        "endpoint has not answered CMD_{}",
-                                        spec::queue_index<u64>(lg2, one.place),
-                                        spec::describe(its->command))};
+      wrong = device_finding(
+          rule::CMD_SYNC_COMPLETES,
+          "a CMD_SYNC is consumed before the endpoint answered CMD_ATC_INV",
+          fmt::format("CMDQ_CONS is past the CMD_SYNC in slot {}, and the "
+                      "endpoint has not answered CMD_{}",
+                      spec::queue_index<u64>(lg2, one.place), spec::describe(its->command)));
     }
     not_waited_for();
   }
@@ -161,15 +161,15 @@ void EndpointRules::not_waited_for() {
 
 /// CMDQ_CONS.ERR counts while GERROR shows the error. What did not come back by then is not waited
 /// for any more: IHI 0070 4.7.3.
-std::optional<Wrong> EndpointRules::stopped() {
+std::optional<Finding> EndpointRules::stopped() {
   const auto code = static_cast<spec::CommandError>(last_error_);
   if (!error_active() || code != spec::CommandError::atc_inv_sync) return std::nullopt;
   not_waited_for();
   // What was read before GERROR showed an error may have been UNKNOWN. IHI 0070 6.3.28.
   if (timed_out_ || !error_known_) return std::nullopt;
-  return Wrong{.rule = rule::COMMAND_LEGAL,
-               .kind = "CERROR_ATC_INV_SYNC although every endpoint answers in time",
-               .text = "CMDQ_CONS.ERR is CERROR_ATC_INV_SYNC, and the time of no endpoint is over"};
+  return device_finding(
+      rule::COMMAND_LEGAL, "CERROR_ATC_INV_SYNC although every endpoint answers in time",
+      "CMDQ_CONS.ERR is CERROR_ATC_INV_SYNC, and the time of no endpoint is over");
 }
 
 bool EndpointRules::matches(const Sent& sent, const trace::AtcInvalidated& event) const {
@@ -188,7 +188,7 @@ bool EndpointRules::matches(const Sent& sent, const trace::AtcInvalidated& event
   return event.length == bytes && event.iova == (c.address & ~(bytes - 1));
 }
 
-std::optional<Wrong> EndpointRules::came(const trace::AtcInvalidated& event) {
+std::optional<Finding> EndpointRules::came(const trace::AtcInvalidated& event) {
   ++came_;
   for (std::deque<Sent>* each : {&open_, &sent_}) {
     for (Sent& one : *each) {
@@ -197,9 +197,9 @@ std::optional<Wrong> EndpointRules::came(const trace::AtcInvalidated& event) {
       return std::nullopt;
     }
   }
-  return Wrong{.rule = rule::QUEUE_CONSUMED_ORDER,
-               .kind = "an invalidation is sent that no CMD_ATC_INV asks for",
-               .text = invalidation_text(event) + " belongs to no CMD_ATC_INV that waits"};
+  return device_finding(rule::QUEUE_CONSUMED_ORDER,
+                        "an invalidation is sent that no CMD_ATC_INV asks for",
+                        invalidation_text(event) + " belongs to no CMD_ATC_INV that waits");
 }
 
 }  // namespace iommucheck::oracle

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "conform/case.h"
-#include "conform/wrong.h"
+#include "conform/device_finding.h"
 #include "spec/rules.h"
 #include "spec/smmu/command.h"
 #include "spec/smmu/smmu.h"
@@ -23,7 +23,7 @@ class EndpointRules {
   /// From reset on. `shown`: invalidations of the device are seen at all.
   void begin(const QueueLayout& queues, bool shown);
   /// The next event, which `memory` and the SMMU know already.
-  std::optional<Wrong> feed(const trace::Event& event, const spec::Memory& memory);
+  std::optional<Finding> feed(const trace::Event& event, const spec::Memory& memory);
   /// Of the case: CMD_SYNCs that had to wait; invalidations that came.
   [[nodiscard]] u64 waits() const { return waits_; }
   [[nodiscard]] u64 came() const { return came_; }
@@ -43,13 +43,13 @@ class EndpointRules {
   };
   void enabled();
   void exposed(u64 prod, const spec::Memory& memory);
-  std::optional<Wrong> consumed(u64 cons);
-  std::optional<Wrong> stopped();
+  std::optional<Finding> consumed(u64 cons);
+  std::optional<Finding> stopped();
   [[nodiscard]] bool error_active() const {
     return ((gerror_ ^ gerrorn_) & spec::gerror::cmdq_err) != 0;
   }
   void not_waited_for();
-  std::optional<Wrong> came(const trace::AtcInvalidated& event);
+  std::optional<Finding> came(const trace::AtcInvalidated& event);
   [[nodiscard]] bool matches(const Sent& sent, const trace::AtcInvalidated& event) const;
   [[nodiscard]] Asks asks(const spec::Command& command) const;
 

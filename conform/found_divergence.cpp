@@ -10,13 +10,10 @@ namespace iommucheck::oracle {
 
 Violation violation_of(const FoundDivergence& found) {
   const Divergence& divergence = found.divergence;
-  Violation violation(divergence.finding);
-  violation.rule = divergence.rule;
+  Violation violation{Finding(divergence)};
   violation.party = spec::rule_info(divergence.rule).keeper;
-  violation.statement = divergence.text;
-  violation.promised.clear();
-  violation.kind = kind_in_words(divergence.kind);
-  violation.remarks.push_back("kind: " + divergence.kind);
+  violation.kind = kind_in_words(divergence.called);
+  violation.remarks.push_back("kind: " + divergence.called);
   if (!found.worded_as.empty()) {
     violation.remarks.push_back(fmt::format(
         "worded as the known '{}', and of another case: when that became known this one "

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "conform/judge_case.h"
+#include "conform/divergence.h"
 #include "monitor/finding.h"
 
 namespace iommucheck::oracle {

@@ -27,7 +27,7 @@ std::string FoundFiles::short_version() const {
 Expected<std::string> FoundFiles::write_finding(const trace::Trace& trace,
                                                 const Divergence& found) const {
   if (!wanted()) return std::string();
-  const std::string path = trace_folder() + "/" + suggested_id(found.rule, found.kind) + ".jsonl";
+  const std::string path = trace_folder() + "/" + suggested_id(found.rule, found.called) + ".jsonl";
   std::error_code error;
   std::filesystem::create_directories(trace_folder(), error);
   if (auto ok = trace::write_trace(trace, path); !ok) return std::unexpected(ok.error());
@@ -42,12 +42,12 @@ Expected<void> FoundFiles::write_program(const trace::Trace& trace, const Diverg
   const spec::RuleInfo& rule = spec::rule_info(found.rule);
   const std::string about =
       fmt::format("{} [{}]: {}\n{}\nThe device: {} {}", rule.name, rule.section, rule.text,
-                  found.text, identity_.name, identity_.version);
+                  found.statement, identity_.name, identity_.version);
   const auto text = is_qemu ? case_qtest(trace, about) : case_program(trace, about);
   if (!text) return std::unexpected(text.error());
-  return trace::write_file(
-      trace_folder() + "/" + suggested_id(found.rule, found.kind) + (is_qemu ? ".qtest.sh" : ".c"),
-      *text);
+  return trace::write_file(trace_folder() + "/" + suggested_id(found.rule, found.called) +
+                               (is_qemu ? ".qtest.sh" : ".c"),
+                           *text);
 }
 
 Expected<void> FoundFiles::write_known(const KnownFile& known,
@@ -65,12 +65,12 @@ Expected<void> FoundFiles::write_known(const KnownFile& known,
   for (const FoundDivergence& one : found) {
     // One that has expired stays in the file as it is, to be looked at.
     const Divergence& its = one.divergence;
-    if (!one.known_id.empty() || known.find(its.rule, its.kind) != nullptr) continue;
-    file.entries.push_back({.id = suggested_id(its.rule, its.kind),
+    if (!one.known_id.empty() || known.find(its.rule, its.called) != nullptr) continue;
+    file.entries.push_back({.id = suggested_id(its.rule, its.called),
                             .rule = std::string(spec::rule_name(its.rule)),
-                            .kind = its.kind,
+                            .kind = its.called,
                             .section = std::string(spec::rule_info(its.rule).section),
-                            .why = "TO DO: " + its.text,
+                            .why = "TO DO: " + its.statement,
                             .correct = std::string(spec::rule_info(its.rule).text)});
   }
   std::error_code error;

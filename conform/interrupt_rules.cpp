@@ -66,7 +66,7 @@ void InterruptRules::due(Source source, u64 since) {
   ++due_count_;
 }
 
-std::optional<Wrong> InterruptRules::feed(const trace::Event& event) {
+std::optional<Finding> InterruptRules::feed(const trace::Event& event) {
   ++now_;
   if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
     const u64 bytes = u64{16} << queues_.cmdq_lg2;
@@ -254,7 +254,7 @@ void InterruptRules::records_shown(Source source, u64 value) {
   queue.read_at = now_;
 }
 
-std::optional<Wrong> InterruptRules::read(const trace::MmioRead& read) {
+std::optional<Finding> InterruptRules::read(const trace::MmioRead& read) {
   switch (static_cast<u32>(read.offset)) {
     case reg::irq_ctrlack: acknowledged(read.value); return std::nullopt;
     case reg::cr0ack: cr0_settled_ |= ~(cr0_ ^ read.value); return std::nullopt;
@@ -267,18 +267,18 @@ std::optional<Wrong> InterruptRules::read(const trace::MmioRead& read) {
 }
 
 /// What was sent before it was read has to be seen in what is read.
-std::optional<Wrong> InterruptRules::too_many(Source source) const {
+std::optional<Finding> InterruptRules::too_many(Source source) const {
   const State& its = state_[source];
   const bool unsure =
       source == command_sync ? queue_broken_ : source < output_.size() && output_[source].unsure;
   if (its.came <= its.causes || unsure) return std::nullopt;
   const std::string kind = fmt::format("an interrupt of {} without its cause", name_of(source));
-  return Wrong{
+  return device_finding(
       rule::INTERRUPT_CAUSE, kind,
-      fmt::format("{}: {} came, and {} causes can be observed", kind, its.came, its.causes)};
+      fmt::format("{}: {} came, and {} causes can be observed", kind, its.came, its.causes));
 }
 
-std::optional<Wrong> InterruptRules::irq(trace::IrqKind kind) {
+std::optional<Finding> InterruptRules::irq(trace::IrqKind kind) {
   const Source source = kind == trace::IrqKind::event_queue          ? event_queue
                         : kind == trace::IrqKind::page_request_queue ? page_requests
                         : kind == trace::IrqKind::global_error       ? global_error
@@ -292,12 +292,12 @@ std::optional<Wrong> InterruptRules::irq(trace::IrqKind kind) {
   const std::string text =
       fmt::format("an interrupt of {} {}", name_of(source),
                   none ? "although IDR0.PRI = 0" : "although it is disabled in IRQ_CTRL");
-  return Wrong{rule::INTERRUPT_CAUSE, text, text};
+  return device_finding(rule::INTERRUPT_CAUSE, text, text);
 }
 
 /// A message that met an external abort, as was seen at that event: its bit of GERROR says so.
 /// IHI 0070 3.18.1, 6.3.17.
-std::optional<Wrong> InterruptRules::abort_not_shown(Source source, u64 at) const {
+std::optional<Finding> InterruptRules::abort_not_shown(Source source, u64 at) const {
   constexpr std::array<std::pair<u64, const char*>, sources> shown_by = {
       {{spec::gerror::msi_eventq_abt, "MSI_EVENTQ_ABT_ERR"},
        {spec::gerror::msi_priq_abt, "MSI_PRIQ_ABT_ERR"},
@@ -306,14 +306,14 @@ std::optional<Wrong> InterruptRules::abort_not_shown(Source source, u64 at) cons
   const auto& [field, name] = shown_by[source];
   if (gerror_at_ <= at || (errors_ & field) != 0) return std::nullopt;
   const std::string kind = fmt::format("GERROR.{} does not show a message that aborts", name);
-  return Wrong{
+  return device_finding(
       rule::INTERRUPT_SENT, kind,
       fmt::format("{}: one of {} was sent to where no memory is, and GERROR is {:#x} behind it",
-                  kind, name_of(source), gerror_)};
+                  kind, name_of(source), gerror_));
 }
 
-std::vector<Wrong> InterruptRules::finish() const {
-  std::vector<Wrong> wrong;
+std::vector<Finding> InterruptRules::finish() const {
+  std::vector<Finding> wrong;
   for (const Command& one : messages_) {
     if (!aborts(one.message_pa)) continue;
     if (auto error = abort_not_shown(command_sync, one.consumed_at)) {
@@ -333,9 +333,10 @@ std::vector<Wrong> InterruptRules::finish() const {
     const bool addressed = its.addressed || source == command_sync;
     if (caps_.msi && (its.message_pa != 0 || !addressed)) continue;  // it may be a message alone
     const std::string kind = fmt::format("no interrupt of {}", name_of(source));
-    wrong.push_back({rule::INTERRUPT_SENT, kind,
-                     fmt::format("{}: it is enabled, its condition arose {} times, and {} came",
-                                 kind, its.causes, its.came)});
+    wrong.push_back(
+        device_finding(rule::INTERRUPT_SENT, kind,
+                       fmt::format("{}: it is enabled, its condition arose {} times, and {} came",
+                                   kind, its.causes, its.came)));
   }
   return wrong;
 }

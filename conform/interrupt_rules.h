@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "conform/case.h"
-#include "conform/wrong.h"
+#include "conform/device_finding.h"
 #include "spec/rules.h"
 #include "spec/smmu/registers.h"
 #include "trace/event.h"
@@ -32,9 +32,9 @@ class InterruptRules {
   /// From reset on: everything is off, and the queues are where `queues` says.
   void begin(const QueueLayout& queues);
   /// The next event of the case; what is wrong in it, if anything.
-  std::optional<Wrong> feed(const trace::Event& event);
+  std::optional<Finding> feed(const trace::Event& event);
   /// The case is over: what did not come now does not come.
-  std::vector<Wrong> finish() const;
+  std::vector<Finding> finish() const;
 
   /// What the word of four bytes at `pa` may hold where a message may have been written; `surely`,
   /// if one was.
@@ -70,9 +70,9 @@ class InterruptRules {
   void records_shown(Source source, u64 value);
   void moved(Source source);
   void sent(const trace::PageRequest& request);
-  std::optional<Wrong> read(const trace::MmioRead& read);
-  std::optional<Wrong> irq(trace::IrqKind kind);
-  std::optional<Wrong> too_many(Source source) const;
+  std::optional<Finding> read(const trace::MmioRead& read);
+  std::optional<Finding> irq(trace::IrqKind kind);
+  std::optional<Finding> too_many(Source source) const;
   void exposed(u64 prod);
   void consumed(u64 cons);
   void due(Source source, u64 since);
@@ -81,7 +81,7 @@ class InterruptRules {
   [[nodiscard]] bool takes_page_requests() const;
   [[nodiscard]] static const char* name_of(Source source);
   [[nodiscard]] bool aborts(u64 pa) const { return pa - absent_first_ < absent_bytes_; }
-  [[nodiscard]] std::optional<Wrong> abort_not_shown(Source source, u64 at) const;
+  [[nodiscard]] std::optional<Finding> abort_not_shown(Source source, u64 at) const;
 
   spec::Capabilities caps_;
   bool wired_;

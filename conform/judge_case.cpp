@@ -7,12 +7,11 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "conform/device_finding.h"
 #include "conform/newest_words.h"
 #include "conform/runner.h"
 #include "monitor/dma_in_flight.h"
 #include "monitor/trace_setup.h"
-#include "report/finding_kind_text.h"
-#include "report/finding_text.h"
 #include "spec/arch/descriptor.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/protocol.h"
@@ -78,13 +77,7 @@ QueueLayout queues_of(const trace::Header& header) {
 
 /// Something that no finding of the monitor is about.
 Divergence divergence(Rule rule, std::string kind, std::string text, std::size_t at) {
-  Finding finding = finding_of(rule, text);
-  finding.kind = kind_in_words(kind);
-  return {.rule = rule,
-          .kind = std::move(kind),
-          .text = std::move(text),
-          .event = at,
-          .finding = std::move(finding)};
+  return {device_finding(rule, std::move(kind), std::move(text)), at};
 }
 
 Divergence lost_message(const trace::Load& load, const InterruptRules::Message& message,
@@ -166,7 +159,7 @@ bool may_be_stale(const DeviceKind& kind) {
 
 /// No TLB has an entry with AF = 0, so that its record comes from nothing old. IHI 0070 3.13.
 bool is_never_stale(const Divergence& found) {
-  return found.finding.kind.device.record == spec::EventType::f_access;
+  return found.kind.device.record == spec::EventType::f_access;
 }
 
 /// What is called as the device shows it afresh may be there already. A mistake that is another
@@ -180,9 +173,7 @@ void keep_distinct(std::vector<Divergence>& found, const std::vector<Divergence>
   const auto is_anothers = [&](const Divergence& one) {
     return std::ranges::any_of(anothers, [&](const Divergence& other) { return other.same(one); });
   };
-  const auto is_told = [&](const Divergence& one) {
-    return one.finding.which && !is_anothers(one);
-  };
+  const auto is_told = [&](const Divergence& one) { return one.which && !is_anothers(one); };
   if (std::ranges::any_of(found, is_told)) std::erase_if(found, is_anothers);
 }
 
@@ -218,16 +209,6 @@ CaseJudge::CaseJudge(const DeviceIdentity& device, const spec::Profile& profile)
   monitor_.caches().stores_bypass_caches();
   booted_ = monitor_.trail().mark();
 }
-
-namespace {
-
-void add(const Wrong& wrong, std::size_t at, std::vector<Divergence>& found) {
-  Divergence one = divergence(wrong.rule, wrong.kind, wrong.text, at);
-  const auto same = [&](const Divergence& other) { return other.same(one); };
-  if (std::ranges::none_of(found, same)) found.push_back(std::move(one));
-}
-
-}  // namespace
 
 std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
   constexpr std::size_t most = 16;
@@ -266,19 +247,11 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
       }
       // A record comes later than the access that it is of.
       const bool its = finding.which && *finding.which < accesses.size();
-      Divergence found{
-          finding.rule,
-          finding.kind.empty() ? without_numbers(headline(finding)) : text_of(finding.kind),
-          headline(finding),
-          its ? accesses[*finding.which] : at,
-          finding.access,
-          finding};
+      Divergence found(finding, its ? accesses[*finding.which] : at);
       const spec::Family family = spec::rule_info(found.rule).family;
       goes_on &= finding.access || (found.rule == rule::REGISTER_READ && reads_gbpa(at)) ||
                  (family == spec::Family::event && found.rule != rule::EVENT_OVERFLOW);
-      bool known = false;
-      for (const Divergence& other : result) known |= other.same(found);
-      if (!known) result.push_back(std::move(found));
+      add_distinct(result, std::move(found));
     }
     return goes_on && result.size() < most;
   };
@@ -290,10 +263,7 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     }
     if (std::holds_alternative<trace::AtsRequest>(trace.events[i].payload)) accesses.push_back(i);
     if (std::holds_alternative<trace::Load>(trace.events[i].payload)) {
-      if (auto wrong = wrong_memory(trace.events[i], i)) {
-        const auto same = [&](const Divergence& other) { return other.same(*wrong); };
-        if (std::ranges::none_of(result, same)) result.push_back(std::move(*wrong));
-      }
+      if (auto wrong = wrong_memory(trace.events[i], i)) add_distinct(result, std::move(*wrong));
       continue;
     }
     monitor_.feed(trace.events[i]);
@@ -302,7 +272,9 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
     judged_until_ = i;
     goes_on = look(i);
     judge_interrupts(trace.events[i], i, result);
-    if (const auto wrong = queue_aborts_.feed(trace.events[i])) add(*wrong, i, result);
+    if (auto wrong = queue_aborts_.feed(trace.events[i])) {
+      add_distinct(result, {std::move(*wrong), i});
+    }
     judge_endpoints(trace.events[i], i, result);
     judge_page_requests(trace.events[i], i, result);
     if (auto wrong = wrong_contents(trace.events[i], i)) {
@@ -327,13 +299,13 @@ std::vector<Divergence> CaseJudge::all(const trace::Trace& trace) {
 
 void CaseJudge::judge_interrupts(const trace::Event& event, std::size_t at,
                                  std::vector<Divergence>& found) {
-  if (const auto wrong = interrupts_.feed(event)) add(*wrong, at, found);
+  if (auto wrong = interrupts_.feed(event)) add_distinct(found, {std::move(*wrong), at});
 }
 
 void CaseJudge::judge_endpoints(const trace::Event& event, std::size_t at,
                                 std::vector<Divergence>& found) {
-  const auto wrong = endpoints_.feed(event, monitor_.caches().memory());
-  if (wrong) add(*wrong, at, found);
+  auto wrong = endpoints_.feed(event, monitor_.caches().memory());
+  if (wrong) add_distinct(found, {std::move(*wrong), at});
 }
 
 /// Each could have been wrong.
@@ -345,12 +317,12 @@ void CaseJudge::count_endpoints() {
 
 void CaseJudge::judge_page_requests(const trace::Event& event, std::size_t at,
                                     std::vector<Divergence>& found) {
-  const auto wrong = page_requests_.feed(event, monitor_.caches().memory());
-  if (wrong) add(*wrong, at, found);
+  auto wrong = page_requests_.feed(event, monitor_.caches().memory());
+  if (wrong) add_distinct(found, {std::move(*wrong), at});
 }
 
 void CaseJudge::end_of_page_requests(std::size_t at, std::vector<Divergence>& found) {
-  if (const auto wrong = page_requests_.finish()) add(*wrong, at, found);
+  if (auto wrong = page_requests_.finish()) add_distinct(found, {std::move(*wrong), at});
   auto& exercised = monitor_.caches().exercised();
   exercised[spec::number_of(rule::PAGE_REQUEST_RECORD)] += page_requests_.records();
   exercised[spec::number_of(rule::PAGE_REQUEST_OVERFLOW)] += page_requests_.overflows();
@@ -358,7 +330,7 @@ void CaseJudge::end_of_page_requests(std::size_t at, std::vector<Divergence>& fo
 }
 
 void CaseJudge::end_of_interrupts(std::size_t at, std::vector<Divergence>& found) {
-  for (const Wrong& wrong : interrupts_.finish()) add(wrong, at, found);
+  for (Finding& wrong : interrupts_.finish()) add_distinct(found, {std::move(wrong), at});
   auto& exercised = monitor_.caches().exercised();
   exercised[spec::number_of(rule::INTERRUPT_SENT)] += interrupts_.due();
   exercised[spec::number_of(rule::INTERRUPT_CAUSE)] += interrupts_.could_be_wrong();
@@ -469,9 +441,9 @@ bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& fou
   const std::vector<Divergence> others = all(without(trace, commands));
   // Where anything is allowed it has to be what something stale may lead to.
   const std::vector<u32>& breadth = monitor_.device_rules()->breadth();
-  const auto which = found.finding.which;
+  const auto which = found.which;
   const bool any = which && *which < breadth.size() && breadth[*which] == ~u32{0};
-  if (any && !may_be_stale(found.finding.kind.device)) return false;
+  if (any && !may_be_stale(found.kind.device)) return false;
   // One of another kind is none that is allowed: with more outcomes the same mistake may be told
   // with other words.
   return judged_until_ >= found.event && std::ranges::none_of(others, [&](const Divergence& other) {
@@ -573,8 +545,8 @@ void CaseJudge::refine(const trace::Trace& trace, const Ask& ask, Divergence& fo
   const Rule rule = !tlbi                     ? rule::CFGI_SCOPE
                     : is_range(last->command) ? rule::TLBI_RANGE
                                               : rule::TLBI_TAGS;
-  found.text = "what " + names + " has to remove is still in use: " + found.text;
-  found.kind = names + " leaves what it covers";
+  found.statement = "what " + names + " has to remove is still in use: " + found.statement;
+  found.called = names + " leaves what it covers";
   found.rule = rule;
 }
 
@@ -604,7 +576,7 @@ void CaseJudge::judge_identity(std::vector<Divergence>& found) const {
 std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace, const Ask& ask) {
   std::vector<Divergence> found = all(trace);
   if (rule_asked(trace.header, rule::DEVICE_SURVIVES) == rule::ID_REGISTERS) judge_identity(found);
-  for (Divergence& one : found) one.plain_kind = one.kind;
+  for (Divergence& one : found) one.found_as = {one.rule, one.called};
   const std::vector<Rule> drivers = drivers_;
   if (found.empty() || ask.plain) return found;
   // The questions below are none of the device's.
@@ -614,7 +586,7 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace, const Ask& a
   std::vector<Divergence> anothers;  // what is found is another access's
   for (Divergence& one : found) {
     const bool asked = ask.like == nullptr || one.same_finding(*ask.like);
-    if (!one.finding.which || !asked) continue;
+    if (!one.which || !asked) continue;
     const Afresh again = ask.afresh ? ask.afresh(one) : Afresh{};
     if (again.answer == Afresh::Answer::right) {
       anothers.push_back(one);

@@ -10,6 +10,7 @@
 
 #include "conform/afresh.h"
 #include "conform/cases/register_contents.h"
+#include "conform/divergence.h"
 #include "conform/dut/device.h"
 #include "conform/endpoint_rules.h"
 #include "conform/flag_rules.h"
@@ -20,26 +21,6 @@
 #include "trace/event.h"
 
 namespace iommucheck::oracle {
-
-/// Something that the device did and that no device may do. The rule and the kind are what a
-/// divergence is known by.
-struct Divergence {
-  spec::Rule rule{};
-  std::string kind;
-  std::string text;
-  std::size_t event = 0;     ///< index in the trace
-  bool access = false;       ///< about what became of an access
-  Finding finding{};         ///< what was found, before anything was left out of the case
-  std::string plain_kind{};  ///< `kind` of an access before it was called after an invalidation
-  std::optional<AfreshAt> afresh_of{};  ///< it is called as the case afresh() shows it
-  [[nodiscard]] bool same(const Divergence& other) const {
-    return rule == other.rule && kind == other.kind;
-  }
-  /// As it was found, whatever it is called.
-  [[nodiscard]] bool same_finding(const Divergence& other) const {
-    return finding.rule == other.finding.rule && plain_kind == other.plain_kind;
-  }
-};
 
 /// What a judge has counted over some cases.
 struct JudgeTally {

@@ -26,7 +26,7 @@ Expected<KnownOfDevice> KnownOfDevice::of(const DeviceIdentity& identity, const 
 }
 
 const KnownFinding* KnownOfDevice::excuse(const Divergence& found) const {
-  const KnownFinding* known = file_.find(found.rule, found.kind);
+  const KnownFinding* known = file_.find(found.rule, found.called);
   return known == nullptr || expired(*known) ? nullptr : known;
 }
 

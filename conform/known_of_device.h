@@ -4,8 +4,8 @@
 
 #include <string>
 
+#include "conform/divergence.h"
 #include "conform/dut/device.h"
-#include "conform/judge_case.h"
 #include "conform/known_cases.h"
 #include "report/known.h"
 

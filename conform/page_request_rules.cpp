@@ -99,9 +99,10 @@ bool PageRequestRules::is_queue(u64 pa) const {
          pa - queues_.eventq < u64{32} << queues_.eventq_lg2;
 }
 
-std::optional<Wrong> PageRequestRules::feed(const trace::Event& event, const spec::Memory& memory) {
+std::optional<Finding> PageRequestRules::feed(const trace::Event& event,
+                                              const spec::Memory& memory) {
   if (!shown_ || told_) return std::nullopt;
-  std::optional<Wrong> wrong;
+  std::optional<Finding> wrong;
   const bool runs = ((cr0_ | cr0ack_) & spec::cr0::smmuen) != 0;
   if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
     structures_changed_ |= runs && !is_queue(store->pa);
@@ -154,7 +155,7 @@ void PageRequestRules::write(const trace::MmioWrite& write, const spec::Memory& 
   }
 }
 
-std::optional<Wrong> PageRequestRules::read(const trace::MmioRead& read) {
+std::optional<Finding> PageRequestRules::read(const trace::MmioRead& read) {
   switch (static_cast<u32>(read.offset)) {
     case reg::cr0ack: cr0ack_ = read.value; return std::nullopt;
     case reg::gerror: gerror_ = read.value; return std::nullopt;
@@ -171,17 +172,16 @@ PageRequestRules::Maybe PageRequestRules::enabled() const {
 }
 
 /// OVFLG toggles once while it is not acknowledged, and for nothing but an overflow.
-std::optional<Wrong> PageRequestRules::prod_shown(u64 prod) {
+std::optional<Finding> PageRequestRules::prod_shown(u64 prod) {
   ++polls_;
   shown_flag_ = prod & spec::queue_overflow_flag;
   if (!unsure_) {
     const u64 shown = spec::queue_used<u64>(queues_.priq_lg2, prod & spec::queue_index_mask, cons_);
     least_ = std::min(shown, most_);
     if (shown_flag_ == flag_ || shown_flag_ == ack_) return std::nullopt;
-    return Wrong{
-        .rule = rule::PAGE_REQUEST_OVERFLOW,
-        .kind = "PRIQ_PROD.OVFLG toggles without an overflow",
-        .text = fmt::format("PRIQ_PROD is {:#x}, and no page request has met a full queue", prod)};
+    return device_finding(
+        rule::PAGE_REQUEST_OVERFLOW, "PRIQ_PROD.OVFLG toggles without an overflow",
+        fmt::format("PRIQ_PROD is {:#x}, and no page request has met a full queue", prod));
   }
   if (!prompt_ || aborts_) return std::nullopt;
   least_ = most_ = spec::queue_used<u64>(queues_.priq_lg2, prod & spec::queue_index_mask, cons_);
@@ -269,7 +269,7 @@ void PageRequestRules::arrived(const trace::PageRequest& sent, const spec::Memor
 
 // ---- records ------------------------------------------------------------------------------------
 
-std::optional<Wrong> PageRequestRules::recorded(const spec::PageRequestWords& words) {
+std::optional<Finding> PageRequestRules::recorded(const spec::PageRequestWords& words) {
   ++records_;
   Message* its = nullptr;
   for (Message& one : messages_) {
@@ -291,17 +291,17 @@ std::optional<Wrong> PageRequestRules::recorded(const spec::PageRequestWords& wo
       continue;
     }
     if (!later.recorded || its->request.last || order_unsure_) return std::nullopt;
-    return Wrong{.rule = rule::PAGE_REQUEST_RECORD,
-                 .kind = "a record stands behind the Last one of its group",
-                 .text = fmt::format("the record of {} comes behind that of {}, which was sent "
-                                     "after it",
-                                     spec::describe(its->request), spec::describe(later.request))};
+    return device_finding(rule::PAGE_REQUEST_RECORD,
+                          "a record stands behind the Last one of its group",
+                          fmt::format("the record of {} comes behind that of {}, which was sent "
+                                      "after it",
+                                      spec::describe(its->request), spec::describe(later.request)));
   }
   return std::nullopt;
 }
 
 /// It is no message's: whose it would be if one thing were otherwise.
-Wrong PageRequestRules::wrong_record(const spec::PageRequestWords& words) const {
+Finding PageRequestRules::wrong_record(const spec::PageRequestWords& words) const {
   const std::string what = fmt::format("the record {:#x} {:#x}, {}", words[0], words[1],
                                        spec::describe(spec::page_request_in(words)));
   const Message* twice = nullptr;
@@ -317,25 +317,24 @@ Wrong PageRequestRules::wrong_record(const spec::PageRequestWords& words) const 
     fewest = fields.size();
     like = &one;
   }
-  Wrong wrong{.rule = rule::PAGE_REQUEST_RECORD, .kind = {}, .text = {}};
+  spec::Rule broken = rule::PAGE_REQUEST_RECORD;
+  std::string kind;
   if (refused != nullptr) {
-    if (refused->may.front().section == "8.1") wrong.rule = rule::PAGE_REQUEST_OVERFLOW;
-    wrong.kind = refused->answered
-                     ? "a page request is answered and recorded"
-                     : std::string("a page request is recorded ") + why_not(refused->may.front());
+    if (refused->may.front().section == "8.1") broken = rule::PAGE_REQUEST_OVERFLOW;
+    kind = refused->answered
+               ? "a page request is answered and recorded"
+               : std::string("a page request is recorded ") + why_not(refused->may.front());
   } else if (twice != nullptr) {
-    wrong.kind = "a page request is recorded twice";
+    kind = "a page request is recorded twice";
   } else if (like != nullptr) {
     const auto fields = spec::differences(spec::record_of(like->request, caps_), words);
-    wrong.kind = "a record with another " + fields_text(fields, false);
-    wrong.text = fmt::format("{}: {}; it is nearest to that of {}", what, fields_text(fields, true),
-                             spec::describe(like->request));
-    return wrong;
+    return device_finding(broken, "a record with another " + fields_text(fields, false),
+                          fmt::format("{}: {}; it is nearest to that of {}", what,
+                                      fields_text(fields, true), spec::describe(like->request)));
   } else {
-    wrong.kind = "a record that is no page request's";
+    kind = "a record that is no page request's";
   }
-  wrong.text = what + ": " + wrong.kind;
-  return wrong;
+  return device_finding(broken, kind, what + ": " + kind);
 }
 
 // ---- responses ----------------------------------------------------------------------------------
@@ -373,7 +372,7 @@ void PageRequestRules::consumed(u64 cons) {
   }
 }
 
-std::optional<Wrong> PageRequestRules::answered(const spec::PageResponse& response) {
+std::optional<Finding> PageRequestRules::answered(const spec::PageResponse& response) {
   const auto is_its = [&](const PageRequestOutcome& one) { return one.response == response; };
   // First what has to come, then what may.
   for (const bool has_to : {true, false}) {
@@ -396,8 +395,7 @@ std::optional<Wrong> PageRequestRules::answered(const spec::PageResponse& respon
 }
 
 /// Nothing asks for it: what would if one thing were otherwise.
-Wrong PageRequestRules::wrong_response(const spec::PageResponse& response) const {
-  Wrong wrong{.rule = rule::PAGE_REQUEST_RESPONSE, .kind = {}, .text = {}};
+Finding PageRequestRules::wrong_response(const spec::PageResponse& response) const {
   const std::string what = "the response " + spec::describe(response);
   const auto differs_from = [&](const spec::PageResponse& due) {
     std::string kind;
@@ -436,65 +434,62 @@ Wrong PageRequestRules::wrong_response(const spec::PageResponse& response) const
     if (!one.sent && one.sends != no) consider(*one.response);
   }
   if (due != nullptr) {
-    wrong.kind = "a response" + nearest.substr(1);
-    wrong.text = fmt::format("{}: {} was due", what, spec::describe(*due));
-    return wrong;
+    return device_finding(rule::PAGE_REQUEST_RESPONSE, "a response" + nearest.substr(1),
+                          fmt::format("{}: {} was due", what, spec::describe(*due)));
   }
   const auto of_group = [&](const Message& one) {
     return one.request.sid == response.sid && one.request.prg_index == response.prg_index;
   };
   const auto last = std::find_if(messages_.rbegin(), messages_.rend(), of_group);
+  std::string kind;
   if (last == messages_.rend()) {
-    wrong.kind = "a response that nothing asks for";
+    kind = "a response that nothing asks for";
   } else if (spec::is_stop_marker(last->request)) {
-    wrong.kind = "a Stop Marker is answered";
+    kind = "a Stop Marker is answered";
   } else if (last->must_end(PageRequestEnd::recorded)) {
-    wrong.kind = "a page request is answered that is recorded";
+    kind = "a page request is answered that is recorded";
   } else if (last->must_end(PageRequestEnd::discarded)) {
-    wrong.kind = "a page request is answered that is to be ignored";
+    kind = "a page request is answered that is to be ignored";
   } else {
-    wrong.kind = "a response that nothing asks for";
+    kind = "a response that nothing asks for";
   }
-  wrong.text = what + ": " + wrong.kind;
-  return wrong;
+  return device_finding(rule::PAGE_REQUEST_RESPONSE, kind, what + ": " + kind);
 }
 
 // ---- the end ------------------------------------------------------------------------------------
 
-std::optional<Wrong> PageRequestRules::missing() const {
+std::optional<Finding> PageRequestRules::missing() const {
   const auto is_late = [&](u64 polls) { return polls_ >= polls + looks_until_late; };
   if (!unsure_ && flag_ != shown_flag_ && is_late(flag_since_)) {
-    return Wrong{.rule = rule::PAGE_REQUEST_OVERFLOW,
-                 .kind = "PRIQ_PROD.OVFLG does not toggle in an overflow",
-                 .text = "a page request met a full PRI queue, and PRIQ_PROD.OVFLG stays"};
+    return device_finding(rule::PAGE_REQUEST_OVERFLOW,
+                          "PRIQ_PROD.OVFLG does not toggle in an overflow",
+                          "a page request met a full PRI queue, and PRIQ_PROD.OVFLG stays");
   }
   for (const Message& one : messages_) {
     if (one.is_over() || one.may_end(PageRequestEnd::discarded) || !is_late(one.polls)) continue;
     if (one.may_end(PageRequestEnd::recorded)) {
-      return Wrong{.rule = rule::PAGE_REQUEST_RECORD,
-                   .kind = "no record of a page request",
-                   .text = fmt::format("{} has no record in the PRI queue, which has room for it",
-                                       spec::describe(one.request))};
+      return device_finding(rule::PAGE_REQUEST_RECORD, "no record of a page request",
+                            fmt::format("{} has no record in the PRI queue, which has room for it",
+                                        spec::describe(one.request)));
     }
     const PageRequestOutcome& due = one.may.front();
-    return Wrong{.rule = rule::PAGE_REQUEST_RESPONSE,
-                 .kind = std::string("no response to a page request ") +
-                         (due.section == "8.1" ? "in an overflow" : "that is not recorded"),
-                 .text = fmt::format("{} is not answered; {} was due", spec::describe(one.request),
-                                     spec::describe(*due.response))};
+    return device_finding(rule::PAGE_REQUEST_RESPONSE,
+                          std::string("no response to a page request ") +
+                              (due.section == "8.1" ? "in an overflow" : "that is not recorded"),
+                          fmt::format("{} is not answered; {} was due", spec::describe(one.request),
+                                      spec::describe(*due.response)));
   }
   for (const Command& one : open_) {
     if (one.sent || one.sends != yes || !is_late(one.polls)) continue;
-    return Wrong{.rule = rule::PAGE_REQUEST_RESPONSE,
-                 .kind = "CMD_PRI_RESP sends no response",
-                 .text = fmt::format("CMDQ_CONS is past a CMD_PRI_RESP, and the response {} has "
-                                     "not come",
-                                     spec::describe(*one.response))};
+    return device_finding(rule::PAGE_REQUEST_RESPONSE, "CMD_PRI_RESP sends no response",
+                          fmt::format("CMDQ_CONS is past a CMD_PRI_RESP, and the response {} has "
+                                      "not come",
+                                      spec::describe(*one.response)));
   }
   return std::nullopt;
 }
 
-std::optional<Wrong> PageRequestRules::finish() {
+std::optional<Finding> PageRequestRules::finish() {
   if (!shown_ || told_) return std::nullopt;
   auto wrong = missing();
   told_ = wrong.has_value();

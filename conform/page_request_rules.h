@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "conform/case.h"
+#include "conform/device_finding.h"
 #include "conform/dut/device.h"
-#include "conform/wrong.h"
 #include "spec/rules.h"
 #include "spec/smmu/page_request.h"
 #include "spec/smmu/smmu.h"
@@ -28,9 +28,9 @@ class PageRequestRules {
   void begin(const QueueLayout& queues);
   /// The next event, which `memory` and the SMMU know already. Behind the first mistake of a case
   /// tester and device are in different states, and nothing more is said.
-  std::optional<Wrong> feed(const trace::Event& event, const spec::Memory& memory);
+  std::optional<Finding> feed(const trace::Event& event, const spec::Memory& memory);
   /// The case is over: what did not come now does not come.
-  std::optional<Wrong> finish();
+  std::optional<Finding> finish();
 
   /// Of the case, each of which could have been wrong: records that came, messages that met a full
   /// queue or an overflow, responses that came or had to come.
@@ -63,17 +63,17 @@ class PageRequestRules {
   };
 
   void write(const trace::MmioWrite& write, const spec::Memory& memory);
-  std::optional<Wrong> read(const trace::MmioRead& read);
+  std::optional<Finding> read(const trace::MmioRead& read);
   void exposed(u64 prod, const spec::Memory& memory);
   void consumed(u64 cons);
-  std::optional<Wrong> prod_shown(u64 prod);
+  std::optional<Finding> prod_shown(u64 prod);
   void cons_written(u64 cons);
   void arrived(const trace::PageRequest& sent, const spec::Memory& memory);
-  std::optional<Wrong> recorded(const spec::PageRequestWords& words);
-  std::optional<Wrong> answered(const spec::PageResponse& response);
-  [[nodiscard]] Wrong wrong_record(const spec::PageRequestWords& words) const;
-  [[nodiscard]] Wrong wrong_response(const spec::PageResponse& response) const;
-  [[nodiscard]] std::optional<Wrong> missing() const;
+  std::optional<Finding> recorded(const spec::PageRequestWords& words);
+  std::optional<Finding> answered(const spec::PageResponse& response);
+  [[nodiscard]] Finding wrong_record(const spec::PageRequestWords& words) const;
+  [[nodiscard]] Finding wrong_response(const spec::PageResponse& response) const;
+  [[nodiscard]] std::optional<Finding> missing() const;
   [[nodiscard]] Maybe enabled() const;
   [[nodiscard]] std::vector<spec::PageRequestOutcome> outcomes(const spec::PageRequest& request,
                                                                const spec::Memory& memory) const;

@@ -53,7 +53,7 @@ bool QueueAbortRules::is_active(Queue queue) const {
   return ((gerror_ ^ gerrorn_) & shown_as[queue].by) != 0;
 }
 
-std::optional<Wrong> QueueAbortRules::feed(const trace::Event& event) {
+std::optional<Finding> QueueAbortRules::feed(const trace::Event& event) {
   if (absent_bytes_ == 0) return std::nullopt;
   if (const auto* written = std::get_if<trace::MmioWrite>(&event.payload)) {
     write(*written);
@@ -113,7 +113,7 @@ void QueueAbortRules::access(const trace::Dma& dma) {
   });
 }
 
-std::optional<Wrong> QueueAbortRules::read(const trace::MmioRead& read) {
+std::optional<Finding> QueueAbortRules::read(const trace::MmioRead& read) {
   switch (static_cast<u32>(read.offset)) {
     case reg::cr0ack:
       cr0_settled_ |= ~(cr0_ ^ read.value);
@@ -125,7 +125,7 @@ std::optional<Wrong> QueueAbortRules::read(const trace::MmioRead& read) {
   }
 }
 
-std::optional<Wrong> QueueAbortRules::gerror_read(u64 value) {
+std::optional<Finding> QueueAbortRules::gerror_read(u64 value) {
   gerror_ = value;
   for (const Queue queue : {commands, events, pages}) {
     State& its = state_[queue];
@@ -139,29 +139,29 @@ std::optional<Wrong> QueueAbortRules::gerror_read(u64 value) {
     }
     if (++its.reads != reads_max) continue;
     const std::string kind = fmt::format("GERROR.{} does not show {}", how.name, how.what);
-    return Wrong{how.rule, kind,
-                 fmt::format("{}: the queue lies where no memory is, and GERROR is "
-                             "{:#x} after {} reads, GERRORN {:#x}",
-                             kind, value, reads_max, gerrorn_)};
+    return device_finding(how.rule, kind,
+                          fmt::format("{}: the queue lies where no memory is, and GERROR is "
+                                      "{:#x} after {} reads, GERRORN {:#x}",
+                                      kind, value, reads_max, gerrorn_));
   }
   return std::nullopt;
 }
 
 /// Aborts of fetches are synchronous: CMDQ_CONS stays, and has the code once GERROR shows it. IHI
 /// 0070 7.1.
-std::optional<Wrong> QueueAbortRules::cons_read(u64 value) {
+std::optional<Finding> QueueAbortRules::cons_read(u64 value) {
   if (!state_[commands].aborts || !is_on(spec::cr0::cmdqen)) return std::nullopt;
   if ((value & spec::queue_index_mask) != cons_) {
     const std::string kind = "a command is consumed that cannot be fetched";
-    return Wrong{
+    return device_finding(
         rule::COMMAND_ERROR_STOPS, kind,
         fmt::format("{}: the command queue lies where no memory is, and CMDQ_CONS is {:#x}", kind,
-                    value)};
+                    value));
   }
   const u64 code = spec::cmdq_cons_err(static_cast<u32>(value));
   if (!is_active(commands) || code == cerror_abt) return std::nullopt;
   const std::string kind = "CMDQ_CONS.ERR is not CERROR_ABT for a command that cannot be fetched";
-  return Wrong{rule::COMMAND_ERROR_STOPS, kind, fmt::format("{}: it is {}", kind, code)};
+  return device_finding(rule::COMMAND_ERROR_STOPS, kind, fmt::format("{}: it is {}", kind, code));
 }
 
 }  // namespace iommucheck::oracle

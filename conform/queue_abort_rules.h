@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "conform/wrong.h"
+#include "conform/device_finding.h"
 #include "spec/rules.h"
 #include "spec/smmu/caches.h"
 #include "spec/smmu/smmu.h"
@@ -27,7 +27,7 @@ class QueueAbortRules {
   /// From reset on.
   void begin();
   /// The next event, which caches and SMMU know already; what is wrong in it, if anything.
-  std::optional<Wrong> feed(const trace::Event& event);
+  std::optional<Finding> feed(const trace::Event& event);
   /// Of the case: how often an error had to be shown, and was.
   [[nodiscard]] u64 shown() const { return shown_; }
 
@@ -39,9 +39,9 @@ class QueueAbortRules {
     unsigned reads = 0;   ///< of GERROR, that did not
   };
   void write(const trace::MmioWrite& write);
-  std::optional<Wrong> read(const trace::MmioRead& read);
-  std::optional<Wrong> gerror_read(u64 value);
-  std::optional<Wrong> cons_read(u64 value);
+  std::optional<Finding> read(const trace::MmioRead& read);
+  std::optional<Finding> gerror_read(u64 value);
+  std::optional<Finding> cons_read(u64 value);
   void access(const trace::Dma& dma);
   void commands_may_be_due();
   [[nodiscard]] bool is_on(u64 fields) const;

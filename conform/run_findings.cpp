@@ -18,9 +18,9 @@ constexpr u32 confirm_cases = 3;
 
 FoundDivergence* RunFindings::found_before(const Case& what, const Divergence& found,
                                            bool directed) {
-  std::vector<std::string> kinds{found.kind};
-  const DeviceKind& whole = found.finding.kind.device;
-  if (whole.features.size() > 1 && text_of(whole) == found.kind) {
+  std::vector<std::string> kinds{found.called};
+  const DeviceKind& whole = found.kind.device;
+  if (whole.features.size() > 1 && text_of(whole) == found.called) {
     DeviceKind part = whole;
     part.features.pop_back();
     kinds.push_back(text_of(part));
@@ -29,7 +29,7 @@ FoundDivergence* RunFindings::found_before(const Case& what, const Divergence& f
   }
   for (const std::string& kind : kinds) {
     const auto is_it = [&](const FoundDivergence& old) {
-      return old.divergence.rule == found.rule && old.divergence.kind == kind &&
+      return old.divergence.rule == found.rule && old.divergence.called == kind &&
              !(directed && is_elsewhere(what, old.known_id));
     };
     const auto old = std::ranges::find_if(all_, is_it);
@@ -62,7 +62,7 @@ Expected<void> RunFindings::note(const Case& what, const Divergence& found, bool
     all_.push_back(std::move(fresh));
     return {};
   }
-  u32& tried = unconfirmed_[{found.rule, found.kind}];
+  u32& tried = unconfirmed_[{found.rule, found.called}];
   if (tried == confirm_cases) return note_not_reproduced(std::move(fresh));
   auto confirmed = confirmer_.confirm(what, fresh);
   if (!confirmed) return std::unexpected(confirmed.error());

@@ -13,6 +13,7 @@
 #include "base/bits.h"
 #include "conform/case_words.h"
 #include "conform/cases/directed.h"
+#include "conform/device_finding.h"
 #include "conform/dut/spec_device.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/translation.h"
@@ -163,10 +164,10 @@ struct Told {
   std::vector<Divergence> findings;
   void add(Case what, std::string kind, spec::Rule rule = spec::rule::TRANSLATION_RESULT) {
     cases.push_back(std::move(what));
-    findings.push_back({.rule = rule, .kind = std::move(kind), .text = {}});
+    findings.emplace_back(device_finding(rule, std::move(kind), {}), 0);
   }
-  [[nodiscard]] std::vector<ShownFinding> all() const {
-    std::vector<ShownFinding> shown;
+  [[nodiscard]] std::vector<CaseShowing> all() const {
+    std::vector<CaseShowing> shown;
     for (std::size_t i = 0; i < cases.size(); ++i) shown.push_back({&cases[i], &findings[i]});
     return shown;
   }
@@ -214,7 +215,7 @@ TEST(Causes, WhatOneThingMakesRightIsOneGroup) {
   told.add(case_with(device, pan | tbi, true), "a privileged write");
   const auto two = causes_of(told.all(), device, [&](const Case& what, const Divergence& found) {
     return Expected<bool>(
-        any_cd_has(what, device, found.kind.starts_with("a privileged") ? pan : wxn));
+        any_cd_has(what, device, found.called.starts_with("a privileged") ? pan : wxn));
   });
   ASSERT_TRUE(two);
   ASSERT_EQ(two->size(), 2U);
@@ -246,7 +247,7 @@ TEST(Causes, APartIsNamedForWhatNothingElseMakesRight) {
       const auto word = words.find(step.a);
       const bool ste =
           step.kind == StepKind::store && word != words.end() && word->second == WordKind::ste;
-      const bool of_ptw = found.kind == "with S2PTW";
+      const bool of_ptw = found.called == "with S2PTW";
       return ste && (of_ptw ? step.a / 8 % 8 == 2 && (step.b & s2ptw) != 0
                             : step.a / 8 % 8 == 0 && (step.b & stage2) != 0);
     });

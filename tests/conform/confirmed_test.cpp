@@ -94,8 +94,8 @@ TEST(Confirmed, WhatShowsNowAndThenIsOne) {
   EXPECT_FALSE(result.divergences.empty());
   EXPECT_EQ(end_of(result).verdict(), Verdict::violated);
   for (const FoundDivergence& found : result.divergences) {
-    EXPECT_EQ(found.shown, 2U) << found.divergence.text;
-    EXPECT_LE(found.runs, 5U) << found.divergence.text;
+    EXPECT_EQ(found.shown, 2U) << found.divergence.statement;
+    EXPECT_LE(found.runs, 5U) << found.divergence.statement;
   }
 }
 

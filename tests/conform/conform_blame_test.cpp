@@ -45,7 +45,7 @@ std::string blamed_if_they_arrive(SpecDevice& device, CaseBuilder& b, std::size_
   CaseJudge judge(device.identity());
   const std::vector<Divergence> found = judge.judge(run->trace, ask);
   if (found.empty()) return "nothing";
-  return std::string(spec::rule_name(found[0].rule)) + ": " + found[0].kind;
+  return std::string(spec::rule_name(found[0].rule)) + ": " + found[0].called;
 }
 
 std::string blamed_if_it_arrives(SpecDevice& device, CaseBuilder& b) {
@@ -251,7 +251,7 @@ TEST(ConformBlame, AWrongRecordIsNoInvalidationThatFailed) {
   EXPECT_FALSE(result->held());
   for (const FoundDivergence& found : result->divergences) {
     EXPECT_NE(spec::rule_info(found.divergence.rule).family, spec::Family::coverage)
-        << found.divergence.kind << ": " << found.divergence.text;
+        << found.divergence.called << ": " << found.divergence.statement;
   }
 }
 
@@ -279,7 +279,7 @@ std::set<spec::Rule> broken(Fault fault, u64 seed, u64 cases, std::string& words
     for (const Divergence& found : result->found) {
       rules.insert(found.rule);
       words += std::to_string(number) + " " + std::string(spec::rule_name(found.rule)) + ": " +
-               found.kind + " (" + found.text + ")\n";
+               found.called + " (" + found.statement + ")\n";
     }
   }
   return rules;

@@ -30,7 +30,8 @@ ConformOptions some(u64 cases, u64 seed) { return options_of(seed, cases); }
 std::string words(const std::vector<Divergence>& found) {
   std::string text;
   for (const Divergence& one : found) {
-    text += std::string(spec::rule_name(one.rule)) + ": " + one.kind + " (" + one.text + ")\n";
+    text +=
+        std::string(spec::rule_name(one.rule)) + ": " + one.called + " (" + one.statement + ")\n";
   }
   return text;
 }
@@ -105,14 +106,14 @@ TEST_P(RecordField, IsNamedAndPoisonsNothing) {
   ASSERT_TRUE(result) << result.error().message;
   const std::vector<Divergence> found = divergences(*result);
   const auto named = [&](const Divergence& one) {
-    return one.kind == "F_TRANSLATION." + std::string(field.name);
+    return one.called == "F_TRANSLATION." + std::string(field.name);
   };
   EXPECT_TRUE(std::ranges::any_of(found, named)) << words(found);
   for (const Divergence& one : found) {
     EXPECT_EQ(one.rule, rule::EVENT_RECORD) << words(found);
-    const bool its =
-        one.kind.ends_with("." + std::string(field.name)) || one.kind.ends_with(".a reserved bit");
-    EXPECT_TRUE(its) << one.kind;
+    const bool its = one.called.ends_with("." + std::string(field.name)) ||
+                     one.called.ends_with(".a reserved bit");
+    EXPECT_TRUE(its) << one.called;
   }
 }
 
@@ -144,7 +145,7 @@ TEST(ConformRecords, FieldsInAnotherPlacePoisonNothing) {
     ASSERT_TRUE(result) << result.error().message;
     EXPECT_FALSE(result->held());
     for (const Divergence& one : divergences(*result)) {
-      EXPECT_EQ(one.rule, rule::EVENT_RECORD) << one.kind << ": " << one.text;
+      EXPECT_EQ(one.rule, rule::EVENT_RECORD) << one.called << ": " << one.statement;
     }
   }
 }
@@ -166,10 +167,10 @@ TEST(ConformRecords, AllWrongFieldsAreListedWithTheBytes) {
   const std::vector<Divergence> found = judge.judge(run->trace);
   std::vector<std::string> kinds;
   for (const Divergence& one : found) {
-    kinds.push_back(one.kind);
+    kinds.push_back(one.called);
     for (const char* part : {"RnW is 0x0, expected 0x1", "CLASS is 0x1, expected 0x2",
                              "InputAddr is 0x3000, expected 0x2000", "[0x000000104000a010 0x"}) {
-      EXPECT_NE(one.text.find(part), std::string::npos) << one.text;
+      EXPECT_NE(one.statement.find(part), std::string::npos) << one.statement;
     }
   }
   EXPECT_EQ(kinds, (std::vector<std::string>{"F_TRANSLATION.RnW", "F_TRANSLATION.CLASS",

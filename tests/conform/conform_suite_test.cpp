@@ -168,9 +168,9 @@ std::string all_of(const ConformResult& r) {
       fmt::format("{} {} {} {} {} {} {} {} {}\n", r.directed, r.random, r.accesses, r.records,
                   r.stale_allowed, r.open, r.any, r.undetermined, r.deaths);
   for (const FoundDivergence& found : r.divergences) {
-    text +=
-        fmt::format("{} {} {} {} {}\n", spec::rule_name(found.divergence.rule),
-                    found.divergence.kind, found.divergence.text, found.times, found.first_case);
+    text += fmt::format("{} {} {} {} {}\n", spec::rule_name(found.divergence.rule),
+                        found.divergence.called, found.divergence.statement, found.times,
+                        found.first_case);
     for (const std::string& step : found.steps) text += "  " + step + "\n";
   }
   for (const RuleCount& rule : r.rules) {
@@ -210,7 +210,7 @@ TEST(ConformPool, ARunInTwoPartsFindsWhatTheWholeDoes) {
     std::map<std::string, u64> times;
     if (!result) return times;
     for (const FoundDivergence& found : result->divergences) {
-      times[found.divergence.kind] += found.times;
+      times[found.divergence.called] += found.times;
     }
     return times;
   };

@@ -354,7 +354,7 @@ TEST(Conform, FeaturesThatAreMissingAreKindsOfTheirOwn) {
   const auto result = run_conform(device, some(1));
   ASSERT_TRUE(result) << result.error().message;
   std::set<std::string> kinds;
-  for (const FoundDivergence& found : result->divergences) kinds.insert(found.divergence.kind);
+  for (const FoundDivergence& found : result->divergences) kinds.insert(found.divergence.called);
   EXPECT_TRUE(kinds.contains("terminated without a record (through TTB1)")) << words(*result);
   EXPECT_TRUE(kinds.contains("terminated without a record (the top byte is ignored)"))
       << words(*result);
@@ -370,7 +370,7 @@ TEST(Conform, AConfigurationThatIsRefusedIsOneKind) {
   ASSERT_EQ(result->divergences.size(), 1U) << words(*result);
   const Divergence& found = result->divergences.front().divergence;
   EXPECT_EQ(found.rule, rule::TRANSLATION_RESULT);
-  EXPECT_EQ(found.kind, "terminated as C_BAD_STE (S1CDMax is ignored)");
+  EXPECT_EQ(found.called, "terminated as C_BAD_STE (S1CDMax is ignored)");
   EXPECT_GT(result->divergences.front().times, 1U);
 }
 
@@ -549,7 +549,7 @@ TEST(Conform, ARecordGoesToTheAccessOfItsAddress) {
   const std::vector<Divergence> found = judge.judge(run->trace);
   ASSERT_EQ(found.size(), 1U);
   EXPECT_EQ(found[0].rule, rule::S1_DESCRIPTOR_VALID);
-  EXPECT_EQ(found[0].kind, "F_PERMISSION instead of F_TRANSLATION");
+  EXPECT_EQ(found[0].called, "F_PERMISSION instead of F_TRANSLATION");
   EXPECT_EQ(found[0].event, access_at(run->trace, 0x2000));
 }
 

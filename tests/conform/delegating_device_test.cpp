@@ -41,8 +41,8 @@ constexpr const char* ste_changes = "sequence: an STE *";
 std::string texts(const ConformResult& result) {
   std::string all;
   for (const FoundDivergence& found : result.divergences) {
-    all += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.kind +
-           "\n    " + found.divergence.text + "\n";
+    all += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.called +
+           "\n    " + found.divergence.statement + "\n";
   }
   return all;
 }
@@ -119,7 +119,7 @@ TEST_P(DelegatingTwin, IsFoundByItsRule) {
   const auto result = run_conform(*device, options);
   ASSERT_TRUE(result) << result.error().message;
   const auto its = [](const FoundDivergence& found) {
-    const std::string all = found.divergence.kind + "\n" + found.divergence.text;
+    const std::string all = found.divergence.called + "\n" + found.divergence.statement;
     return found.divergence.rule == GetParam().rule &&
            all.find(GetParam().text) != std::string::npos;
   };
@@ -187,7 +187,7 @@ TEST(DelegatingDevice, NonsenseIsSaidInWords) {
     EXPECT_GE(result->deaths, 1U) << how;
     ASSERT_EQ(result->divergences.size(), 1U) << how << "\n" << texts(*result);
     EXPECT_EQ(result->divergences[0].divergence.rule, rule::DEVICE_SURVIVES);
-    EXPECT_THAT(result->divergences[0].divergence.text, HasSubstr(text));
+    EXPECT_THAT(result->divergences[0].divergence.statement, HasSubstr(text));
   }
 }
 

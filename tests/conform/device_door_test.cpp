@@ -159,17 +159,18 @@ TEST_P(DeviceDoorTwin, IsFoundAndTheRunGoesOn) {
   ASSERT_TRUE(result) << result.error().message;
   const auto its = [](const FoundDivergence& found) {
     return found.divergence.rule == GetParam().rule &&
-           found.divergence.text.find(GetParam().text) != std::string::npos;
+           found.divergence.statement.find(GetParam().text) != std::string::npos;
   };
   std::string texts;
-  for (const FoundDivergence& found : result->divergences) texts += found.divergence.text + "\n";
+  for (const FoundDivergence& found : result->divergences)
+    texts += found.divergence.statement + "\n";
   EXPECT_TRUE(std::ranges::any_of(result->divergences, its)) << texts;
   EXPECT_LT(took, std::chrono::seconds(120));
   if (GetParam().rule != rule::DEVICE_SURVIVES) return;
   // It is a new one each time, so nothing else is wrong with it.
   for (const FoundDivergence& found : result->divergences) {
-    EXPECT_EQ(found.divergence.rule, rule::DEVICE_SURVIVES) << found.divergence.text;
-    EXPECT_LE(found.divergence.kind.size(), 200U);
+    EXPECT_EQ(found.divergence.rule, rule::DEVICE_SURVIVES) << found.divergence.statement;
+    EXPECT_LE(found.divergence.called.size(), 200U);
   }
   EXPECT_GE(result->deaths, 2U);
   EXPECT_GT(result->directed, 20U);
@@ -241,7 +242,8 @@ TEST(DeviceDoor, ADeviceWithoutIidrIsJudged) {
   const auto result = run_conform(*device, options);
   ASSERT_TRUE(result) << result.error().message;
   ASSERT_FALSE(result->divergences.empty());
-  EXPECT_THAT(result->divergences[0].divergence.text, HasSubstr("refuses the 4-byte read of IIDR"));
+  EXPECT_THAT(result->divergences[0].divergence.statement,
+              HasSubstr("refuses the 4-byte read of IIDR"));
   options.only = "ste*";
   const auto others = run_conform(*device, options);
   ASSERT_TRUE(others) << others.error().message;
@@ -309,7 +311,7 @@ TEST_P(DeviceDoorRude, IsFoundInTime) {
   ASSERT_EQ(result->divergences.size(), 1U);
   const Divergence& found = result->divergences[0].divergence;
   EXPECT_EQ(found.rule, rule::DEVICE_SURVIVES);
-  EXPECT_THAT(found.text, HasSubstr(GetParam().text));
+  EXPECT_THAT(found.statement, HasSubstr(GetParam().text));
   EXPECT_GE(result->deaths, 2U);
 }
 
@@ -462,7 +464,7 @@ TEST(DeviceDoor, ASocketIsConnectedToAnew) {
   const auto result = run_conform(*device, options);
   ASSERT_TRUE(result) << result.error().message;
   ASSERT_EQ(result->divergences.size(), 1U);
-  EXPECT_THAT(result->divergences[0].divergence.text, HasSubstr("it closed the connection"));
+  EXPECT_THAT(result->divergences[0].divergence.statement, HasSubstr("it closed the connection"));
   EXPECT_GE(result->deaths, 2U);
   ::kill(server, SIGKILL);
   ::waitpid(server, nullptr, 0);

@@ -53,7 +53,7 @@ using Kinds = std::set<std::pair<std::string, std::string>>;
 inline Kinds kinds(const ConformResult& result) {
   Kinds all;
   for (const FoundDivergence& found : result.divergences) {
-    all.emplace(spec::rule_name(found.divergence.rule), found.divergence.kind);
+    all.emplace(spec::rule_name(found.divergence.rule), found.divergence.called);
   }
   return all;
 }

@@ -115,7 +115,7 @@ ConformResult run(Changed::Change change, bool interrupts, const char* only = "c
 std::vector<std::string> found(Changed::Change change, bool interrupts) {
   std::vector<std::string> all;
   for (const FoundDivergence& one : run(change, interrupts).divergences) {
-    all.push_back(std::string(spec::rule_name(one.divergence.rule)) + ": " + one.divergence.kind);
+    all.push_back(std::string(spec::rule_name(one.divergence.rule)) + ": " + one.divergence.called);
   }
   return all;
 }
@@ -131,7 +131,7 @@ std::vector<std::string> found_late(unsigned reads, u64 unknown) {
   if (!result) throw std::runtime_error(result.error().message);
   std::vector<std::string> all;
   for (const FoundDivergence& one : result->divergences) {
-    all.push_back(std::string(spec::rule_name(one.divergence.rule)) + ": " + one.divergence.kind);
+    all.push_back(std::string(spec::rule_name(one.divergence.rule)) + ": " + one.divergence.called);
   }
   return all;
 }

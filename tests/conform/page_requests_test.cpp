@@ -79,7 +79,7 @@ TEST(ConformPageRequests, InRandomCases) {
       const auto run = run_case(device, random_case(device.identity(), seed, number));
       ASSERT_TRUE(run);
       for (const Divergence& found : judge.judge(run->trace)) {
-        ADD_FAILURE() << one.ssidsize << " case " << number << ": " << found.text;
+        ADD_FAILURE() << one.ssidsize << " case " << number << ": " << found.statement;
       }
     }
     const JudgeTally tally = judge.take_tally();
@@ -192,7 +192,8 @@ class Group {
     std::string text;
     for (const Divergence& one : judge_.judge(trace_)) {
       if (one.rule == rule::DEVICE_OUTCOME) continue;  // the queue in memory is as it was
-      text += (text.empty() ? "" : "; ") + std::string(spec::rule_name(one.rule)) + ": " + one.kind;
+      text +=
+          (text.empty() ? "" : "; ") + std::string(spec::rule_name(one.rule)) + ": " + one.called;
     }
     return text;
   }
@@ -266,7 +267,7 @@ TEST(ConformPageRequests, NothingIsSentWhileSmmuenIs0) {
     EXPECT_EQ(found.empty(), enabled);
     if (!found.empty()) {
       EXPECT_EQ(found.front().rule, rule::PAGE_REQUEST_RESPONSE);
-      EXPECT_EQ(found.front().kind, "a response that nothing asks for");
+      EXPECT_EQ(found.front().called, "a response that nothing asks for");
     }
   }
 }
@@ -326,7 +327,7 @@ TEST(ConformPageRequests, OvflgTogglesForAnOverflowAlone) {
   ASSERT_TRUE(result) << result.error().message;
   ASSERT_EQ(result->divergences.size(), 1U) << words(*result);
   EXPECT_EQ(result->divergences.front().divergence.rule, rule::PAGE_REQUEST_OVERFLOW);
-  EXPECT_EQ(result->divergences.front().divergence.kind,
+  EXPECT_EQ(result->divergences.front().divergence.called,
             "PRIQ_PROD.OVFLG toggles without an overflow");
 }
 
@@ -348,7 +349,8 @@ TEST(ConformPageRequests, TimeIsNoMistake) {
       const auto run = run_case(*device, one);
       ASSERT_TRUE(run);
       for (const Divergence& found : judge.judge(run->trace)) {
-        EXPECT_EQ(std::ranges::count(page_rules, found.rule), 0) << one.name << ": " << found.text;
+        EXPECT_EQ(std::ranges::count(page_rules, found.rule), 0)
+            << one.name << ": " << found.statement;
       }
     }
   }

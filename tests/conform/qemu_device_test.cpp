@@ -136,7 +136,8 @@ TEST_F(Qemu, ConformFollowsItsCaches) {
   if (result->known_file.empty()) return;  // a version for which no file is checked in
   EXPECT_TRUE(result->held());
   for (const FoundDivergence& found : result->divergences) {
-    EXPECT_FALSE(found.known_id.empty()) << found.divergence.kind << ": " << found.divergence.text;
+    EXPECT_FALSE(found.known_id.empty())
+        << found.divergence.called << ": " << found.divergence.statement;
   }
   for (const KnownFinding& gone : result->vanished) ADD_FAILURE() << gone.id << " vanished";
 }

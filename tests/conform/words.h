@@ -13,8 +13,8 @@ namespace iommucheck::oracle {
 inline std::string words(const ConformResult& result) {
   std::string text;
   for (const FoundDivergence& found : result.divergences) {
-    text += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.kind +
-            " (" + found.divergence.text + ")\n";
+    text += std::string(spec::rule_name(found.divergence.rule)) + ": " + found.divergence.called +
+            " (" + found.divergence.statement + ")\n";
   }
   return text;
 }

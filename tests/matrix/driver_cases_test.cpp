@@ -129,7 +129,7 @@ TEST(DriverCases, NameTheInvalidationThatIsMissing) {
   auto result = run_conform(device, options_with(made.cases));
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_TRUE(std::ranges::any_of(result->divergences, [](const FoundDivergence& found) {
-    return found.divergence.kind.contains("leaves what it covers");
+    return found.divergence.called.contains("leaves what it covers");
   })) << words(*result);
 }
 
@@ -153,7 +153,7 @@ TEST(DriverCases, ATraceReplaysAlone) {
   EXPECT_TRUE(std::ranges::any_of(
       shown->divergences,
       [&](const FoundDivergence& one) { return one.divergence.same(found.divergence); }))
-      << "wanted " << found.divergence.kind << "; " << words(*shown);
+      << "wanted " << found.divergence.called << "; " << words(*shown);
   SpecDevice right(1);
   auto held = run_conform(right, replay);
   ASSERT_TRUE(held) << held.error().message;

@@ -26,7 +26,7 @@ std::string judged(SpecDevice& device, Case what, u32 offset, const Edit& edit) 
   CaseJudge judge(device.identity());
   std::string found;
   for (const Divergence& one : judge.judge(run->trace)) {
-    found += std::string(spec::rule_name(one.rule)) + ": " + one.kind + "\n";
+    found += std::string(spec::rule_name(one.rule)) + ": " + one.called + "\n";
   }
   return found;
 }
