@@ -40,7 +40,7 @@ Expected<std::vector<CauseGroup>> SharedCauses::find() {
   // One field of records is one cause, whatever record it is in.
   for (const std::size_t place : places) {
     FoundDivergence& found = findings_.all()[place];
-    const std::string& field = found.divergence.called.device.field;
+    const std::string& field = found.divergence.kind.device.field;
     const bool of_record = found.divergence.rule == spec::rule::EVENT_RECORD;
     if (!found.cause.empty() || !of_record || field.empty()) continue;
     found.cause = (field.starts_with("a ") ? field : "another " + field) + " in records";

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What memory alone says of an access of a device under test.
+#include "monitor/device_allowed.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/bits.h"
-#include "monitor/device_rules.h"
 #include "monitor/device_text.h"
 #include "monitor/table_reader.h"
 #include "spec/rules/translation.h"
 #include "spec/smmu/transaction.h"
+#include "spec/smmu/version_choices.h"
 
 namespace iommucheck::oracle {
 
@@ -80,8 +81,8 @@ std::string at_descriptor(const TableReader& reader, const spec::Outcome& outcom
 
 }  // namespace
 
-const spec::Outcome* DeviceRules::refused_at(const std::vector<spec::Outcome>& allowed,
-                                             const Access& access, u64 pa) {
+const spec::Outcome* DeviceAllowed::refused_at(const std::vector<spec::Outcome>& allowed,
+                                               const Access& access, u64 pa) {
   const auto refuses = [&](const spec::Outcome& o) {
     const bool of_leaf = o.rule == rule::S1_PERMISSION || o.rule == rule::S1_ACCESS_FLAG;
     return o.kind == OutcomeKind::fault && of_leaf && leads_to(o.value, access.va, pa);
@@ -90,22 +91,23 @@ const spec::Outcome* DeviceRules::refused_at(const std::vector<spec::Outcome>& a
   return found != allowed.end() ? &*found : nullptr;
 }
 
-DeviceRules::Features DeviceRules::why_refused(const spec::Outcome& refusal, const Access& access) {
+DeviceAllowed::Features DeviceAllowed::why_refused(const spec::Outcome& refusal,
+                                                   const Access& access) {
   if (refusal.rule != rule::S1_PERMISSION) return {};
   std::string why = why_not_permitted(refusal.value, 0, access);
   return why.empty() ? Features{} : Features{std::move(why)};
 }
 
 /// What the access meets if nothing is cached: words of its own reading, not those of the engine.
-DeviceRules::Plain DeviceRules::plain(const Access& access) const {
+DeviceAllowed::Plain DeviceAllowed::plain(const Access& access) const {
   const spec::Capabilities& caps = caches_.capabilities();
-  TableReader reader{caches_.memory(), {absent_first_, absent_bytes_}};
+  TableReader reader{caches_.memory(), absent_};
   spec::SmmuState state{
       .caps = caps, .streams = caches_.stream_table(), .smmuen = true, .e2h = caches_.e2h()};
   Plain result;
   result.outcome = spec::untranslated_transaction(reader, state, access);
   if (result.outcome.kind == OutcomeKind::fault && result.outcome.rule == rule::S1_PERMISSION) {
-    TableReader again{caches_.memory(), {absent_first_, absent_bytes_}};
+    TableReader again{caches_.memory(), absent_};
     state.sets_af_of_refused = true;
     const spec::Outcome other = spec::untranslated_transaction(again, state, access);
     if (!other.same(result.outcome)) result.other = other;
@@ -130,6 +132,81 @@ DeviceRules::Plain DeviceRules::plain(const Access& access) const {
     if (!needed.empty()) result.features = std::move(needed);
   }
   return result;
+}
+
+/// What the engine does not look at is judged where nothing can be cached but memory, or what it
+/// is told.
+DeviceAllowed::Allowed DeviceAllowed::now(const Access& access) const {
+  Allowed now;
+  const auto collect = [&](const spec::Outcome& o) { now.outcomes.push_back(o); };
+  now.judged = caches_.outcomes(access, collect);
+  const bool translating = smmu_.surely_enabled();
+  if (translating) now.memory = plain(access);
+  const bool within = std::ranges::any_of(
+      now.outcomes, [](const spec::Outcome& o) { return o.kind == OutcomeKind::within; });
+  const bool modelled = caches_.unsupported().empty();
+  if (within && modelled && state_.changed && nested_.follows(access)) {
+    now.outcomes.clear();
+    now.judged = caches_.nested().outcomes(access, collect);
+  } else if (within || !modelled) {
+    now.judged = translating && now.memory.known && !state_.changed;
+    now.outcomes = now.memory.outcomes();
+  }
+  // Nor does it know of memory that is not there.
+  if (now.memory.aborts) {
+    now.judged = now.memory.known && !state_.changed;
+    now.outcomes = now.memory.outcomes();
+  }
+  // The engine's rule for what is out of range stands for several; memory alone says which.
+  const spec::Outcome& m = now.memory.outcome;
+  for (spec::Outcome& o : now.outcomes) {
+    const bool its = o.kind == OutcomeKind::fault && m.kind == o.kind && m.event == o.event;
+    if (now.memory.known && its) o.rule = m.rule;
+  }
+  const auto is_open = [&](const spec::Outcome& o) {
+    return o.kind == OutcomeKind::fault && spec::is_left_open(o.rule, caches_.capabilities());
+  };
+  const auto open = std::ranges::find_if(now.outcomes, is_open);
+  now.is_open = (state_.left_open && translating) || open != now.outcomes.end();
+  if (now.is_open && !now.outcomes.empty()) {
+    const spec::Outcome& its = open != now.outcomes.end() ? *open : now.outcomes.front();
+    now.outcomes = {spec::Outcome{.kind = OutcomeKind::any, .rule = its.rule}};
+  }
+  return now;
+}
+
+// ---- what happens -------------------------------------------------------------------------------
+
+void DeviceAllowed::stored(u64 pa, u64 words) {
+  state_.changed = state_.enabled_once;
+  if (state_.enabled_once) nested_.before_store(caches_, pa, words);
+}
+
+void DeviceAllowed::register_write(u32 offset, u64 value) {
+  if (offset != spec::reg::cr0) return;
+  const bool enables = (value & spec::cr0::smmuen) != 0;
+  if (enables) state_.surely_disabled = false;
+  if (!enables && smmu_.smmuen() && state_.enabled_once) nested_.before_disable(caches_);
+  state_.atschk_changed |= state_.enabled_once && ((value ^ smmu_.cr0()) & spec::cr0::atschk) != 0;
+  if (enables && !smmu_.smmuen()) {
+    state_.changed = state_.enabled_once;
+    state_.enabled_once = true;
+  }
+}
+
+void DeviceAllowed::register_read(u32 offset, u64 value) {
+  const bool shows_disabled = offset == spec::reg::cr0ack && (value & spec::cr0::smmuen) == 0;
+  if (shows_disabled && !smmu_.smmuen()) state_.surely_disabled = true;
+}
+
+AtsAllowed DeviceAllowed::of_ats() const {
+  return {caches_,
+          smmu_,
+          nested_,
+          absent_,
+          {.changed = state_.changed,
+           .disabled = state_.surely_disabled,
+           .atschk_changed = state_.atschk_changed}};
 }
 
 }  // namespace iommucheck::oracle
