@@ -168,7 +168,7 @@ CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const C
   options_.eventq_lg2 = std::min(options.eventq_lg2, caps_.eventqs);
   options_.priq_lg2 = std::min(options.priq_lg2, caps_.priqs);
   const bool few = options_.eventq_lg2 < options.eventq_lg2;
-  polls_often_ = (few && !options_.eventq_absent) || ends_stalls();
+  polls_often_ = (few && options_.eventq != QueuePlace::absent) || ends_stalls();
   case_.name = std::move(name);
   next_ = device.structures_pa;
   bring_up();
@@ -177,54 +177,62 @@ CaseBuilder::CaseBuilder(const DeviceIdentity& device, std::string name, const C
 void CaseBuilder::bring_up() {
   strtab_ = memory(options_.two_level ? 4096 : pow2(log2size_ + 6));
   cds_ = memory(device_.sids.size() * 64);
-  const u64 commands = options_.cmdq_huge ? 64 : pow2(options_.cmdq_lg2 + 4);
-  const u64 events = options_.eventq_huge ? 64 : pow2(options_.eventq_lg2 + 5);
-  case_.queues.cmdq = memory(commands);
-  // In pages of its own: a table that is larger than it was meant does not reach into records,
-  // which the judge sees later than the device.
-  case_.queues.eventq = memory(std::max<u64>(events, 4096));
-  if (options_.beside_size) {
-    case_.queues.cmdq = memory(2 * commands, 2 * commands) + commands;
-    case_.queues.eventq = memory(std::max<u64>(2 * events, 4096), 4096) + events;
-  }
-  const u64 upper_half = device_.structures_pa + device_.structures_bytes / 2;
-  if (options_.cmdq_huge) case_.queues.cmdq = upper_half;
-  if (options_.eventq_huge) case_.queues.eventq = upper_half;
-  if (options_.cmdq_absent) case_.queues.cmdq = device_.absent_pa;
-  if (options_.eventq_absent) case_.queues.eventq = device_.absent_pa;
-  case_.queues.cmdq_lg2 = options_.cmdq_lg2;
-  case_.queues.eventq_lg2 = options_.eventq_lg2;
+  place_queues();
   write(reg::strtab_base, strtab_, 8);
   write(reg::strtab_base_cfg, stream_table_cfg());
   write(reg::cr2, options_.cr2);
-  const auto below = [&](u64 bytes) { return options_.base_bits ? (bytes - 1) & ~mask(4, 0) : 0; };
-  write(reg::cmdq_base, case_.queues.cmdq | below(commands) | options_.cmdq_lg2, 8);
-  write(reg::eventq_base, case_.queues.eventq | below(events) | options_.eventq_lg2, 8);
+  write(reg::cmdq_base, case_.queues.cmdq | options_.cmdq_lg2, 8);
+  write(reg::eventq_base, case_.queues.eventq | options_.eventq_lg2, 8);
   const auto near_end = [](unsigned lg2) { return (pow2(lg2 + 1) - 2) & mask(lg2, 0); };
-  if (options_.cmdq_huge) {
+  if (options_.cmdq == QueuePlace::huge) {
     for (const u32 index : {reg::cmdq_prod, reg::cmdq_cons}) {
       write(index, near_end(options_.cmdq_lg2));
     }
   }
-  if (options_.eventq_huge) {
+  if (options_.eventq == QueuePlace::huge) {
     for (const u32 index : {reg::eventq_prod, reg::eventq_cons}) {
       write(index, near_end(options_.eventq_lg2));
     }
   }
   cr0_ = options_.event_queue ? cr0_queues : u64{spec::cr0::cmdqen};
-  if (options_.page_queue && device_.pri) {
-    case_.queues.priq = options_.priq_absent ? device_.absent_pa
-                        : options_.priq_huge
-                            ? upper_half
-                            : memory(std::max<u64>(pow2(options_.priq_lg2 + 4), 4096));
-    case_.queues.priq_lg2 = options_.priq_lg2;
-    write(reg::priq_base, case_.queues.priq | options_.priq_lg2, 8);
-    if (options_.priqen) cr0_ |= spec::cr0::priqen;
-  }
+  if (options_.pages != PageQueue::none && device_.pri) bring_page_queue_up();
   write(reg::cr0, cr0_);
   read(reg::cr0ack);
-  if (!options_.cmdq_absent) invalidate_all();
+  if (options_.cmdq != QueuePlace::absent) invalidate_all();
   case_.fixed = case_.steps.size();
+}
+
+void CaseBuilder::place_queues() {
+  QueueLayout& queues = case_.queues;
+  const u64 commands = options_.cmdq == QueuePlace::huge ? 64 : pow2(options_.cmdq_lg2 + 4);
+  const u64 events = options_.eventq == QueuePlace::huge ? 64 : pow2(options_.eventq_lg2 + 5);
+  queues.cmdq = memory(commands);
+  // In pages of its own: a table that is larger than it was meant does not reach into records,
+  // which the judge sees later than the device.
+  queues.eventq = memory(std::max<u64>(events, 4096));
+  if (options_.cmdq == QueuePlace::beside_size) {
+    queues.cmdq = memory(2 * commands, 2 * commands) + commands;
+  }
+  if (options_.eventq == QueuePlace::beside_size) {
+    queues.eventq = memory(std::max<u64>(2 * events, 4096), 4096) + events;
+  }
+  if (options_.cmdq == QueuePlace::huge) queues.cmdq = upper_half();
+  if (options_.eventq == QueuePlace::huge) queues.eventq = upper_half();
+  if (options_.cmdq == QueuePlace::absent) queues.cmdq = device_.absent_pa;
+  if (options_.eventq == QueuePlace::absent) queues.eventq = device_.absent_pa;
+  queues.cmdq_lg2 = options_.cmdq_lg2;
+  queues.eventq_lg2 = options_.eventq_lg2;
+}
+
+void CaseBuilder::bring_page_queue_up() {
+  QueueLayout& queues = case_.queues;
+  queues.priq = options_.priq == QueuePlace::absent ? device_.absent_pa
+                : options_.priq == QueuePlace::huge
+                    ? upper_half()
+                    : memory(std::max<u64>(pow2(options_.priq_lg2 + 4), 4096));
+  queues.priq_lg2 = options_.priq_lg2;
+  write(reg::priq_base, queues.priq | options_.priq_lg2, 8);
+  if (options_.pages == PageQueue::enabled) cr0_ |= spec::cr0::priqen;
 }
 
 Case CaseBuilder::take() { return std::move(case_); }

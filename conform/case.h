@@ -81,6 +81,18 @@ struct Case {
   static constexpr std::size_t boot_commands_default = 2;
 };
 
+/// Where a queue lies.
+enum class QueuePlace : u8 {
+  in_memory,
+  absent,       ///< where no memory is; without commands nothing is invalidated at first
+  beside_size,  ///< at an odd multiple of its size
+  /// As large as its size says, in the upper half of the structures, of which nothing is written at
+  /// first. Indices begin two before its end, with their wrap bits; those of page requests at 0.
+  huge,
+};
+/// Of devices with page requests.
+enum class PageQueue : u8 { none, disabled, enabled };
+
 /// How a case brings the SMMU up. Queues are as large as that, or as large as they may be if that
 /// is smaller; the event queue is then polled after each access, so that as many records fit in it.
 struct CaseOptions {
@@ -89,21 +101,12 @@ struct CaseOptions {
   bool two_level = false;
   unsigned split = 6;
   u32 cr2 = 2;  ///< RECINVSID
+  QueuePlace cmdq = QueuePlace::in_memory, eventq = QueuePlace::in_memory;
   bool event_queue = true;
-  /// Of devices with page requests: a queue for them, of 2^priq_lg2 records, and PRIQEN = 1.
-  bool page_queue = false;
+  PageQueue pages = PageQueue::none;
   unsigned priq_lg2 = 2;
-  bool priqen = true;
-  bool priq_absent = false;  ///< it lies where no memory is
-  bool beside_size = false;  ///< queues lie at an odd multiple of their size
-  bool base_bits = false;    ///< bits of their bases that lie within their size are 1
-  bool by_halves = false;    ///< 64-bit registers are written by halves, the lower one first
-  /// They lie where no memory is; without commands nothing is invalidated at first.
-  bool cmdq_absent = false, eventq_absent = false;
-  /// One of them is as large as its size says, in the upper half of the structures, of which
-  /// nothing is written at first; and its indices begin two before its end, with their wrap bits.
-  bool cmdq_huge = false, eventq_huge = false;
-  bool priq_huge = false;  ///< the same, from its beginning
+  QueuePlace priq = QueuePlace::in_memory;
+  bool by_halves = false;  ///< 64-bit registers are written by halves, the lower one first
   /// It is about what waits. Other cases of devices on which every fault waits (IDR0.STALL_MODEL =
   /// 0b10) terminate that as soon as it is told.
   bool about_stalls = false;
@@ -211,10 +214,17 @@ class CaseBuilder {
     case_.steps.push_back({kind, a, b, c});
   }
   void bring_up();
+  /// Of commands and events.
+  void place_queues();
+  void bring_page_queue_up();
   void address_messages(u64 enabled);
 
   [[nodiscard]] u32 stream_table_cfg() const;
   [[nodiscard]] bool ends_stalls() const { return always_stalls() && !options_.about_stalls; }
+  /// Of the memory for structures.
+  [[nodiscard]] u64 upper_half() const {
+    return device_.structures_pa + device_.structures_bytes / 2;
+  }
   [[nodiscard]] bool big_endian() const { return caps_.ttendian == 3; }
 
   DeviceIdentity device_;

@@ -352,7 +352,7 @@ void substream_cases(const Context& c) {
 
 void response_case(const Context& c) {
   if (!c.device.pri || c.caps.ssidsize == 0) return;
-  CaseBuilder b(c.device, "each operand: PRI_RESP.SubstreamID", {.page_queue = true});
+  CaseBuilder b(c.device, "each operand: PRI_RESP.SubstreamID", {.pages = PageQueue::enabled});
   b.asks(spec::rule::PAGE_REQUEST_RESPONSE);
   b.ste(0, spec::make_abort_ste());
   b.enable();

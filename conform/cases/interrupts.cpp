@@ -128,7 +128,7 @@ void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& ca
           device,
           fmt::format("interrupts: page requests, LO = {}, IRQ_CTRL = {:#x}{}", last_only ? 1 : 0,
                       fields, meets_full_queue ? ", the last one meets a full queue" : ""),
-          {.page_queue = true, .priq_lg2 = 2});
+          {.pages = PageQueue::enabled, .priq_lg2 = 2});
       if (msi) {
         b.write(reg::priq_irq_cfg0, (fields & events) != 0 ? b.data(0x100) : 0, 8);
         b.write(reg::priq_irq_cfg1, page_payload);
@@ -250,7 +250,7 @@ void no_abort_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 void page_abort_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!device.pri) return;
   CaseBuilder b(device, "interrupts: the message of page requests aborts",
-                {.page_queue = true, .priqen = false});
+                {.pages = PageQueue::disabled});
   b.asks(rule::REGISTER_READ);
   b.write(reg::priq_irq_cfg0, device.absent_pa + 0x100, 8);
   b.write(reg::irq_ctrl, page_requests);

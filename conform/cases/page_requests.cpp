@@ -63,7 +63,7 @@ class Messages {
 
  private:
   static CaseOptions with_queue(CaseOptions options) {
-    options.page_queue = true;
+    if (options.pages == PageQueue::none) options.pages = PageQueue::enabled;
     return options;
   }
   u64 pages_ = 0;
@@ -164,7 +164,7 @@ void group_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 // ---- a queue that takes none --------------------------------------------------------------------
 
 void disabled_page_requests(const DeviceIdentity& device, std::vector<Case>& cases) {
-  Messages m(device, "PRIQEN = 0", rule::PAGE_REQUEST_RESPONSE, {.priqen = false});
+  Messages m(device, "PRIQEN = 0", rule::PAGE_REQUEST_RESPONSE, {.pages = PageQueue::disabled});
   enable(m, 1);
   m.send_all();
   m.b.page_poll();
@@ -207,7 +207,7 @@ void disabled_full_case(const DeviceIdentity& device, std::vector<Case>& cases) 
 void absent_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (device.absent_bytes < u64{16} << queue_lg2) return;
   Messages m(device, "the queue is where no memory is", rule::PAGE_REQUEST_RESPONSE,
-             {.priq_absent = true});
+             {.priq = QueuePlace::absent});
   enable(m, 1);
   m.send(false);
   m.b.read(reg::gerror);

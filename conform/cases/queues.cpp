@@ -41,7 +41,7 @@ void size_case(const DeviceIdentity& device, std::vector<Case>& cases, bool comm
                unsigned lg2) {
   CaseOptions options;
   (commands ? options.cmdq_lg2 : options.eventq_lg2) = lg2;
-  (commands ? options.cmdq_huge : options.eventq_huge) = true;
+  (commands ? options.cmdq : options.eventq) = QueuePlace::huge;
   CaseBuilder b(
       device,
       fmt::format("{} queue: 2^{} entries, over its end", commands ? "command" : "event", lg2),
@@ -64,7 +64,7 @@ void halves_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigne
 /// Small ones over their end.
 void page_queue_size_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned lg2) {
   CaseBuilder b(device, fmt::format("page request queue: 2^{} entries", lg2),
-                {.page_queue = true, .priq_lg2 = lg2, .priq_huge = true});
+                {.pages = PageQueue::enabled, .priq_lg2 = lg2, .priq = QueuePlace::huge});
   b.asks(spec::rule::PAGE_REQUEST_RECORD);
   b.translate(0, b.root(Granule::g4k, 25));
   const u32 requests = lg2 < 4 ? (u32{1} << lg2) + 2 : 4;
@@ -82,7 +82,7 @@ void look(CaseBuilder& b) {
 }
 
 void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
-  CaseBuilder c(device, "command queue: it lies where no memory is", {.cmdq_absent = true});
+  CaseBuilder c(device, "command queue: it lies where no memory is", {.cmdq = QueuePlace::absent});
   c.asks(spec::rule::COMMAND_ERROR_STOPS);
   c.write(reg::cmdq_prod, 2);
   look(c);
@@ -91,7 +91,7 @@ void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(c.take());
 
   // Records are read nowhere: EVENTQ_PROD says nothing of them. Commands go on meanwhile.
-  CaseBuilder e(device, "event queue: it lies where no memory is", {.eventq_absent = true});
+  CaseBuilder e(device, "event queue: it lies where no memory is", {.eventq = QueuePlace::absent});
   e.asks(spec::rule::EVENT_LOST);
   e.translate(0, e.root(Granule::g4k, 25));
   u64 acknowledged = 0;
@@ -113,7 +113,7 @@ void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
   // The second of them finds the error active, and toggles nothing. IHI 0070 7.5.
   CaseBuilder t(device, "event queue: it lies where no memory is, two records before GERRORN",
-                {.eventq_absent = true});
+                {.eventq = QueuePlace::absent});
   t.asks(spec::rule::REGISTER_READ);
   t.translate(0, t.root(Granule::g4k, 25));
   for (u64 i = 1; i <= 3; ++i) {
@@ -126,7 +126,7 @@ void absent_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
   if (!device.pri) return;
   CaseBuilder p(device, "pages: the queue lies where no memory is, and GERROR says so",
-                {.page_queue = true, .priq_absent = true});
+                {.pages = PageQueue::enabled, .priq = QueuePlace::absent});
   p.asks(spec::rule::PAGE_REQUEST_RECORD);
   p.ste(0, spec::make_abort_ste());
   p.enable();

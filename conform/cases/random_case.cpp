@@ -99,7 +99,7 @@ class RandomCase {
     if (two_level_) result.log2size = log2size_of(device) + 1;
     result.cmdq_lg2 = 3 + static_cast<unsigned>(pick(5));
     result.eventq_lg2 = 6;  // overflow is for directed cases
-    result.page_queue = device.pri;
+    result.pages = device.pri ? PageQueue::enabled : PageQueue::none;
     const unsigned largest = std::min(spec::parse_capabilities(device.id).priqs, 3U);
     result.priq_lg2 = static_cast<unsigned>(page_engine_() % (largest + 1));
     return result;

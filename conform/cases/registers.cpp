@@ -173,7 +173,8 @@ void index_in_use_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   for (unsigned i = 0; i < 4; ++i) c.read(reg::cmdq_cons);
   cases.push_back(c.take());
   if (!device.pri) return;
-  CaseBuilder p(device, "registers: PRIQ_PROD is written while it is in use", {.page_queue = true});
+  CaseBuilder p(device, "registers: PRIQ_PROD is written while it is in use",
+                {.pages = PageQueue::enabled});
   p.asks(spec::rule::REGISTER_READ);
   p.ste(0, spec::make_abort_ste());
   p.enable();
@@ -182,7 +183,8 @@ void index_in_use_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   p.write(reg::priq_prod, 0);
   p.read(reg::priq_prod);
   cases.push_back(p.take());
-  CaseBuilder q(device, "registers: PRIQ_BASE is written while it is in use", {.page_queue = true});
+  CaseBuilder q(device, "registers: PRIQ_BASE is written while it is in use",
+                {.pages = PageQueue::enabled});
   q.asks(spec::rule::REGISTER_READ);
   q.ste(0, spec::make_abort_ste());
   q.enable();

@@ -167,7 +167,10 @@ void queue_base_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     const spec::Capabilities caps = spec::parse_capabilities(device.id);
     if (lg2 > caps.cmdqs || lg2 > caps.eventqs) continue;
     CaseBuilder b(device, fmt::format("sizes: queues of {} beside their size", 1U << lg2),
-                  {.cmdq_lg2 = lg2, .eventq_lg2 = lg2, .beside_size = true});
+                  {.cmdq_lg2 = lg2,
+                   .eventq_lg2 = lg2,
+                   .cmdq = QueuePlace::beside_size,
+                   .eventq = QueuePlace::beside_size});
     const u64 root = b.root(Granule::g4k, 25);
     b.map(root, first_page, b.data());
     b.translate(0, root);

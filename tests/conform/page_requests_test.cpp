@@ -159,7 +159,7 @@ TEST(ConformPageRequests, ATraceIsDoneAgain) {
 class Group {
  public:
   Group() : device_(5, machine(5, false, 4)), judge_(device_.identity()) {
-    CaseBuilder b(device_.identity(), "pages: a group", {.page_queue = true});
+    CaseBuilder b(device_.identity(), "pages: a group", {.pages = PageQueue::enabled});
     b.ste(0, spec::make_abort_ste());
     b.enable();
     for (u64 page = 1; page <= 3; ++page) {
@@ -246,7 +246,7 @@ TEST(ConformPageRequests, NothingIsSentWhileSmmuenIs0) {
   SpecDevice device(5, machine(5, false, 4));
   CaseJudge judge(device.identity());
   for (const bool enabled : {true, false}) {
-    CaseBuilder b(device.identity(), "pages: a response", {.page_queue = true});
+    CaseBuilder b(device.identity(), "pages: a response", {.pages = PageQueue::enabled});
     if (enabled) b.enable();
     b.command(pri_resp(b.sid(0), 3, 2));
     b.sync();
