@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/types.h"
 
@@ -24,48 +25,38 @@ class Input {
   /// bad_input for a folder and for what is not there; environment for what cannot be opened.
   static Expected<Input> open(const std::string& path) {
     // Without O_NONBLOCK a pipe that nobody writes would hold us here, whatever signal comes.
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) return failure(path, "cannot open", errno);
-    Input input(file, path);
+    Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!file.is_open()) return failure(path, "cannot open", errno);
     struct stat info{};
-    if (::fstat(file, &info) == 0 && S_ISDIR(info.st_mode)) {
+    if (::fstat(file.number(), &info) == 0 && S_ISDIR(info.st_mode)) {
       return fail(ErrorCode::bad_input, path + ": is a folder; name a file");
     }
-    return input;
-  }
-
-  Input(Input&& other) noexcept
-      : file_(std::exchange(other.file_, -1)), path_(std::move(other.path_)) {}
-  Input(const Input&) = delete;
-  Input& operator=(const Input&) = delete;
-  Input& operator=(Input&&) = delete;
-  ~Input() {
-    if (file_ >= 0) ::close(file_);
+    return Input(std::move(file), path);
   }
 
   /// How many bytes were read; 0 at the end.
   Expected<std::size_t> read(std::span<char> out) {
     while (true) {
-      pollfd ready{.fd = file_, .events = POLLIN, .revents = 0};
+      pollfd ready{.fd = file_.number(), .events = POLLIN, .revents = 0};
       if (::poll(&ready, 1, -1) < 0) {
         if (errno != EINTR) return failure(path_, "cannot read", errno);
         return fail(ErrorCode::gave_up, path_ + ": stopped while waiting for more of it");
       }
-      const ssize_t got = ::read(file_, out.data(), out.size());
+      const ssize_t got = ::read(file_.number(), out.data(), out.size());
       if (got >= 0) return static_cast<std::size_t>(got);
       if (errno != EAGAIN && errno != EINTR) return failure(path_, "cannot read", errno);
     }
   }
 
  private:
-  Input(int file, std::string path) : file_(file), path_(std::move(path)) {}
+  Input(Descriptor file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
   static std::unexpected<Error> failure(const std::string& path, const char* what, int code) {
     const bool wrong_name = code == ENOENT || code == ENOTDIR;
     return fail(wrong_name ? ErrorCode::bad_input : ErrorCode::environment,
                 path + ": " + what + " it: " + std::system_category().message(code));
   }
 
-  int file_;
+  Descriptor file_;
   std::string path_;
 };
 

@@ -18,6 +18,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "process/own_time.h"
 #include "process/shared_block.h"
 
@@ -45,24 +46,20 @@ void end_with_parent() {
 
 class Pipe {
  public:
-  Pipe() { ok_ = ::pipe2(ends_, O_CLOEXEC) == 0; }
-  ~Pipe() {
-    close(0);
-    close(1);
+  Pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return;
+    read_ = Descriptor(ends[0]);
+    write_ = Descriptor(ends[1]);
   }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-  bool ok() const { return ok_; }
-  int read_end() const { return ends_[0]; }
-  int write_end() const { return ends_[1]; }
-  void close(int end) {
-    if (ends_[end] >= 0) ::close(ends_[end]);
-    ends_[end] = -1;
-  }
+  bool ok() const { return read_.is_open(); }
+  int read_end() const { return read_.number(); }
+  int write_end() const { return write_.number(); }
+  void close_read_end() { read_.close(); }
+  void close_write_end() { write_.close(); }
 
  private:
-  int ends_[2] = {-1, -1};
-  bool ok_ = false;
+  Descriptor read_, write_;
 };
 
 }  // namespace
@@ -82,7 +79,7 @@ class Worker {
     child_ = ::fork();
     if (child_ < 0) return environment_error("no worker process");
     if (child_ == 0) be_the_child(work, parent);
-    pipe_.close(1);
+    pipe_.close_write_end();
     ::fcntl(pipe_.read_end(), F_SETFL, O_NONBLOCK);
     return watch();
   }
@@ -184,7 +181,7 @@ class Worker {
     if (::poll(&ready, 1, timeout_ms) <= 0) return;
     for (int n = 0; n < 64; ++n) {  // bounded: a driver may print without end
       const ssize_t got = ::read(ready.fd, bytes, sizeof bytes);
-      if (got == 0) pipe_.close(0);
+      if (got == 0) pipe_.close_read_end();
       if (got <= 0) return;
       output_.append(bytes, static_cast<std::size_t>(got));
       if (output_.size() > 2 * output_bytes_max) {

@@ -36,20 +36,16 @@ int milliseconds_to(Deadline until) {
 
 // ---- what it prints -----------------------------------------------------------------------------
 
-void PrintedTail::open(int descriptor) {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = descriptor;
+void PrintedTail::open(Descriptor from) {
+  from_ = std::move(from);
   text_.clear();
 }
 
 void PrintedTail::drain() {
   std::array<char, 4096> bytes;
-  for (int n = 0; n < 64 && descriptor_ >= 0; ++n) {  // bounded: it may print without end
-    const ssize_t got = ::read(descriptor_, bytes.data(), bytes.size());
-    if (got == 0) {
-      ::close(descriptor_);
-      descriptor_ = -1;
-    }
+  for (int n = 0; n < 64 && from_.is_open(); ++n) {  // bounded: it may print without end
+    const ssize_t got = ::read(from_.number(), bytes.data(), bytes.size());
+    if (got == 0) from_.close();
     if (got <= 0) return;
     text_.append(bytes.data(), static_cast<std::size_t>(got));
     if (text_.size() > 2 * kept_max) text_.erase(0, text_.size() - kept_max);
@@ -59,23 +55,6 @@ void PrintedTail::drain() {
 std::string PrintedTail::last_lines() const { return oracle::last_lines(text_); }
 
 // ---- frames -------------------------------------------------------------------------------------
-
-FrameChannel::FrameChannel(FrameChannel&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)),
-      tail_(std::exchange(other.tail_, nullptr)),
-      lost_(std::exchange(other.lost_, {})) {}
-
-FrameChannel& FrameChannel::operator=(FrameChannel&& other) noexcept {
-  std::swap(descriptor_, other.descriptor_);
-  std::swap(tail_, other.tail_);
-  std::swap(lost_, other.lost_);
-  return *this;
-}
-
-void FrameChannel::close() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = -1;
-}
 
 Deadline FrameChannel::deadline(double seconds) {
   watches_lost_ = false;
@@ -101,7 +80,7 @@ int FrameChannel::patience(Deadline until) const {
 FrameChannel::Ready FrameChannel::wait(short events, Deadline& until) {
   while (true) {
     std::array<pollfd, 2> both = {
-        pollfd{.fd = descriptor_, .events = events, .revents = 0},
+        pollfd{.fd = socket_.number(), .events = events, .revents = 0},
         pollfd{.fd = tail_ != nullptr ? tail_->descriptor() : -1, .events = POLLIN, .revents = 0}};
     const int ready = ::poll(both.data(), both.size(), patience(until));
     if (ready < 0 && errno != EINTR) return Ready::late;
@@ -123,7 +102,7 @@ Expected<void> FrameChannel::send(u32 type, std::span<const std::span<const char
   std::memcpy(out.data(), head, sizeof head);
   for (std::size_t done = 0; done < out.size();) {
     const ssize_t sent =
-        ::send(descriptor_, out.data() + done, out.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ::send(socket_.number(), out.data() + done, out.size() - done, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent > 0) {
       done += static_cast<std::size_t>(sent);
       continue;
@@ -139,7 +118,7 @@ Expected<void> FrameChannel::send(u32 type, std::span<const std::span<const char
 Expected<void> FrameChannel::fill(char* to, std::size_t bytes, std::size_t whole,
                                   std::size_t before, Deadline& until) {
   for (std::size_t done = 0; done < bytes;) {
-    const ssize_t got = ::recv(descriptor_, to + done, bytes - done, MSG_DONTWAIT);
+    const ssize_t got = ::recv(socket_.number(), to + done, bytes - done, MSG_DONTWAIT);
     if (got > 0) {
       done += static_cast<std::size_t>(got);
       continue;

@@ -7,8 +7,10 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/types.h"
 
@@ -22,22 +24,18 @@ inline Deadline in_seconds(double seconds) {
 }
 inline constexpr Deadline no_deadline = Deadline::max();
 
-/// The end of what a process prints. Owns the descriptor.
+/// The end of what a process prints.
 class PrintedTail {
  public:
-  PrintedTail() = default;
-  PrintedTail(const PrintedTail&) = delete;
-  PrintedTail& operator=(const PrintedTail&) = delete;
-  ~PrintedTail() { open(-1); }
-  /// The read end of a pipe, not blocking; -1: none any more. What was kept is forgotten.
-  void open(int descriptor);
-  [[nodiscard]] int descriptor() const { return descriptor_; }
+  /// The read end of a pipe, not blocking; none: no more comes. What was kept is forgotten.
+  void open(Descriptor from);
+  [[nodiscard]] int descriptor() const { return from_.number(); }
   void drain();
   /// The last lines with something in them, as one line; at most 300 characters.
   [[nodiscard]] std::string last_lines() const;
 
  private:
-  int descriptor_ = -1;
+  Descriptor from_;
   std::string text_;
 };
 
@@ -46,16 +44,13 @@ struct Frame {
   std::vector<char> bytes;
 };
 
-/// Both sides of the door speak through it. Owns the descriptor, a stream socket.
+/// Both sides of the door speak through it: a stream socket.
 class FrameChannel {
  public:
   FrameChannel() = default;
-  explicit FrameChannel(int descriptor) : descriptor_(descriptor) {}
-  FrameChannel(FrameChannel&& other) noexcept;
-  FrameChannel& operator=(FrameChannel&& other) noexcept;
-  ~FrameChannel() { close(); }
-  void close();
-  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  explicit FrameChannel(Descriptor socket) : socket_(std::move(socket)) {}
+  void close() { socket_.close(); }
+  [[nodiscard]] bool is_open() const { return socket_.is_open(); }
   /// Read while it waits. Not owned.
   void watch(PrintedTail* tail) { tail_ = tail; }
   /// A busy machine is no fault of the other side's: a deadline is later by the seconds in which it
@@ -79,7 +74,7 @@ class FrameChannel {
   Expected<void> fill(char* to, std::size_t bytes, std::size_t whole, std::size_t before,
                       Deadline& until);
 
-  int descriptor_ = -1;
+  Descriptor socket_;
   PrintedTail* tail_ = nullptr;
   std::function<double()> lost_;
   bool watches_lost_ = false;  // of the answer that is waited for

@@ -92,8 +92,8 @@ Expected<void> Peer::spawn(TesterMemory& memory) {
   if (forked) ::setpgid(pid_, pid_);  // whoever of the two comes first
   ::close(ends[1]);
   ::close(output[1]);
-  printed_.open(output[0]);
-  channel_ = FrameChannel(ends[0]);
+  printed_.open(Descriptor(output[0]));
+  channel_ = FrameChannel(Descriptor(ends[0]));
   channel_.watch(&printed_);
   channel_.excuse([own = OwnTime(pid_)]() mutable {
     const double lost = own.waiting();
@@ -122,9 +122,9 @@ void Peer::be_the_child(int socket, int output, TesterMemory& memory, pid_t pare
     if (other != own) ::close(other);
   }
   if (kind_ == Kind::fast) {
-    serve_device(FrameChannel(own), device::door(), &memory);
+    serve_device(FrameChannel(Descriptor(own)), device::door(), &memory);
   } else {
-    serve_plugin(FrameChannel(own), what_, &memory);
+    serve_plugin(FrameChannel(Descriptor(own)), what_, &memory);
   }
   ::_exit(0);
 }
@@ -139,7 +139,7 @@ Expected<void> Peer::connect(double seconds) {
   std::memcpy(address.sun_path, what_.c_str(), what_.size());
   const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return system_error("unix:" + what_);
-  channel_ = FrameChannel(descriptor);
+  channel_ = FrameChannel(Descriptor(descriptor));
   // One that has died may be started anew by whoever looks after it.
   const Deadline until = in_seconds(seconds);
   while (::connect(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {

@@ -39,9 +39,6 @@ constexpr const char* install_text =
 /// A unix socket that waits for one connection.
 class Listener {
  public:
-  ~Listener() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
   Expected<void> open(const std::string& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -50,10 +47,11 @@ class Listener {
     }
     std::memcpy(address.sun_path, path.c_str(), path.size());
     ::unlink(path.c_str());
-    descriptor_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (descriptor_ < 0 ||
-        ::bind(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-        ::listen(descriptor_, 1) != 0) {
+    socket_ = Descriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket_.is_open() ||
+        ::bind(socket_.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
+            0 ||
+        ::listen(socket_.number(), 1) != 0) {
       return system_error(path);
     }
     return {};
@@ -61,9 +59,9 @@ class Listener {
   /// Nothing if `child` ended or did not connect in time.
   LineSocket accept(pid_t child) const {
     for (int waited = 0; waited < start_ms; waited += 20) {
-      pollfd one{.fd = descriptor_, .events = POLLIN, .revents = 0};
+      pollfd one{.fd = socket_.number(), .events = POLLIN, .revents = 0};
       if (::poll(&one, 1, 20) > 0) {
-        return LineSocket(::accept4(descriptor_, nullptr, nullptr, SOCK_CLOEXEC));
+        return LineSocket(Descriptor(::accept4(socket_.number(), nullptr, nullptr, SOCK_CLOEXEC)));
       }
       siginfo_t info{};
       if (::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -75,7 +73,7 @@ class Listener {
   }
 
  private:
-  int descriptor_ = -1;
+  Descriptor socket_;
 };
 
 }  // namespace
@@ -127,13 +125,13 @@ Expected<void> QemuProcess::make_files() {
   if (::mkdtemp(pattern.data()) == nullptr) return system_error(pattern);
   folder_ = pattern;
   const std::string path = folder_ + "/ram";
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) return system_error(path);
+  const Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file.is_open()) return system_error(path);
   void* memory = MAP_FAILED;
-  if (::ftruncate(file, qemu_map::ram_bytes) == 0) {
-    memory = ::mmap(nullptr, qemu_map::ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (::ftruncate(file.number(), qemu_map::ram_bytes) == 0) {
+    memory =
+        ::mmap(nullptr, qemu_map::ram_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.number(), 0);
   }
-  ::close(file);
   if (memory == MAP_FAILED) return system_error(path);
   ram_ = static_cast<u64*>(memory);
   return {};

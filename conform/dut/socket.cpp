@@ -3,37 +3,14 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 namespace iommucheck::oracle {
 
-LineSocket::LineSocket(LineSocket&& other) noexcept { *this = std::move(other); }
-
-LineSocket& LineSocket::operator=(LineSocket&& other) noexcept {
-  if (this == &other) return *this;
-  close();
-  std::swap(descriptor_, other.descriptor_);
-  out_ = std::move(other.out_);
-  in_ = std::move(other.in_);
-  begin_ = other.begin_;
-  searched_ = other.searched_;
-  return *this;
-}
-
-void LineSocket::close() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-  descriptor_ = -1;
-  out_.clear();
-  in_.clear();
-  begin_ = searched_ = 0;
-}
-
 Expected<void> LineSocket::wait(short events, int timeout_ms) const {
-  pollfd one{.fd = descriptor_, .events = events, .revents = 0};
+  pollfd one{.fd = socket_.number(), .events = events, .revents = 0};
   while (true) {
     const int ready = ::poll(&one, 1, timeout_ms);
     if (ready > 0) return {};
@@ -49,8 +26,8 @@ Expected<void> LineSocket::wait(short events, int timeout_ms) const {
 Expected<void> LineSocket::flush(int timeout_ms) {
   std::size_t sent = 0;
   while (sent < out_.size()) {
-    const ssize_t n =
-        ::send(descriptor_, out_.data() + sent, out_.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n = ::send(socket_.number(), out_.data() + sent, out_.size() - sent,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n > 0) {
       sent += static_cast<std::size_t>(n);
       continue;
@@ -85,7 +62,7 @@ Expected<std::string_view> LineSocket::line(int timeout_ms) {
     }
     if (in_.size() > longest) return fail(ErrorCode::environment, "a line without end");
     char piece[16384];
-    const ssize_t n = ::recv(descriptor_, piece, sizeof piece, MSG_DONTWAIT);
+    const ssize_t n = ::recv(socket_.number(), piece, sizeof piece, MSG_DONTWAIT);
     const int why = errno;
     if (n > 0) {
       in_.append(piece, static_cast<std::size_t>(n));

@@ -5,7 +5,9 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/types.h"
 
@@ -14,13 +16,10 @@ namespace iommucheck::oracle {
 class LineSocket {
  public:
   LineSocket() = default;
-  explicit LineSocket(int descriptor) : descriptor_(descriptor) {}
-  LineSocket(LineSocket&& other) noexcept;
-  LineSocket& operator=(LineSocket&& other) noexcept;
-  ~LineSocket() { close(); }
+  explicit LineSocket(Descriptor socket) : socket_(std::move(socket)) {}
 
-  void close();
-  [[nodiscard]] bool is_open() const { return descriptor_ >= 0; }
+  void close() { *this = {}; }
+  [[nodiscard]] bool is_open() const { return socket_.is_open(); }
 
   /// Adds a line (without its end) to what the next flush() sends.
   void add(std::string_view line) {
@@ -36,7 +35,7 @@ class LineSocket {
  private:
   Expected<void> wait(short events, int timeout_ms) const;
 
-  int descriptor_ = -1;
+  Descriptor socket_;
   std::string out_;
   std::string in_;
   std::size_t begin_ = 0;

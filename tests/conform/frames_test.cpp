@@ -16,8 +16,8 @@ struct Pair {
   Pair() {
     std::array<int, 2> ends{};
     EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
-    tester = FrameChannel(ends[0]);
-    device = FrameChannel(ends[1]);
+    tester = FrameChannel(Descriptor(ends[0]));
+    device = FrameChannel(Descriptor(ends[1]));
   }
   FrameChannel tester, device;
 };
