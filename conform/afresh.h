@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "conform/case.h"
-#include "conform/runner.h"
 #include "spec/smmu/event_type.h"
+#include "trace/event.h"
 
 namespace iommucheck::oracle {
 

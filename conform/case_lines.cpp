@@ -3,7 +3,8 @@
 
 #include "base/bits.h"
 #include "conform/case.h"
-#include "conform/runner.h"
+#include "conform/case_notes.h"
+#include "conform/case_of_trace.h"
 #include "iommucheck/device.h"
 #include "spec/smmu/registers.h"
 

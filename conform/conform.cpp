@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "conform/asked_device.h"
+#include "conform/case_of_trace.h"
 #include "conform/case_pool.h"
 #include "conform/cases/directed.h"
 #include "conform/default_known.h"

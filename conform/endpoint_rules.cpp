@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/bits.h"
-#include "conform/runner.h"
+#include "conform/case_notes.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/protocol.h"
 #include "spec/smmu/command_legal.h"

@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "base/bits.h"
+#include "conform/case_notes.h"
 #include "conform/device_finding.h"
 #include "conform/newest_words.h"
-#include "conform/runner.h"
 #include "monitor/dma_in_flight.h"
 #include "monitor/trace_setup.h"
 #include "spec/arch/descriptor.h"

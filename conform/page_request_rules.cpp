@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/bits.h"
-#include "conform/runner.h"
+#include "conform/case_notes.h"
 #include "spec/rules/commands.h"
 #include "spec/rules/records.h"
 #include "spec/smmu/decisions.h"

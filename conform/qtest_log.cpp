@@ -11,8 +11,8 @@
 
 #include "base/bits.h"
 #include "conform/case.h"
+#include "conform/case_of_trace.h"
 #include "conform/dut/qemu_map.h"
-#include "conform/runner.h"
 #include "spec/smmu/registers.h"
 
 namespace iommucheck::oracle {

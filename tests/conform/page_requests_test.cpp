@@ -10,6 +10,8 @@
 #include <map>
 #include <utility>
 
+#include "conform/case_notes.h"
+#include "conform/case_of_trace.h"
 #include "conform/cases/directed.h"
 #include "conform/conform.h"
 #include "conform/dut/spec_device.h"

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "conform/case_of_trace.h"
 #include "conform/case_qtest.h"
 #include "conform/conform.h"
 #include "conform/dut/qemu.h"

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "conform/case_of_trace.h"
 #include "conform/dut/spec_device.h"
 #include "conform/runner.h"
 #include "spec/smmu/caches.h"
