@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "conform/case_header.h"
 
+#include <algorithm>
+
 #include "conform/case_notes.h"
 #include "monitor/trace_setup.h"
 
@@ -48,6 +50,30 @@ trace::Header case_header(const Case& what, const DeviceUnderTest& device) {
   }
   header.devices = devices;
   return header;
+}
+
+Range command_queue_of(const trace::Header& header) {
+  if (!header.profile) return {};
+  const u64 lg2 = std::min<u64>(profile_number(header, "cmdq-lg2"), 19);
+  return {profile_number(header, "cmdq"), u64{16} << lg2};
+}
+
+QueueLayout queues_of(const trace::Header& header) {
+  const auto lg2 = [&](const char* key) {
+    return static_cast<unsigned>(std::min<u64>(profile_number(header, key), 19));
+  };
+  if (!header.profile) return {};
+  return {profile_number(header, "cmdq"),
+          profile_number(header, "eventq"),
+          lg2("cmdq-lg2"),
+          lg2("eventq-lg2"),
+          profile_number(header, "priq"),
+          lg2("priq-lg2")};
+}
+
+std::size_t boot_commands_of(const trace::Header& header) {
+  const bool said = header.profile && header.profile->contains(boot_commands_key);
+  return said ? profile_number(header, boot_commands_key) : Case::boot_commands_default;
 }
 
 }  // namespace iommucheck::oracle

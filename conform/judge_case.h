@@ -4,20 +4,12 @@
 
 #include <array>
 #include <functional>
-#include <map>
 #include <optional>
 #include <vector>
 
 #include "conform/afresh.h"
-#include "conform/cases/register_contents.h"
+#include "conform/case_reading.h"
 #include "conform/divergence.h"
-#include "conform/dut/device.h"
-#include "conform/endpoint_rules.h"
-#include "conform/flag_rules.h"
-#include "conform/interrupt_rules.h"
-#include "conform/page_request_rules.h"
-#include "conform/queue_abort_rules.h"
-#include "monitor/monitor.h"
 #include "trace/event.h"
 
 namespace iommucheck::oracle {
@@ -48,7 +40,8 @@ struct Afresh {
 
 class CaseJudge {
  public:
-  explicit CaseJudge(const DeviceIdentity& device, const spec::Profile& profile = {});
+  explicit CaseJudge(const DeviceIdentity& device, const spec::Profile& profile = {})
+      : reading_(device, profile) {}
 
   /// Distinct ones, in order, up to the first after which device and specification are in different
   /// states (registers and queues). What an invalidation should have removed is called so; to find
@@ -73,25 +66,12 @@ class CaseJudge {
 
   /// Rules of the driver's side that the case itself broke, as judge() met them: a shorter case may
   /// break no others, since then the device may do more.
-  [[nodiscard]] const std::vector<spec::Rule>& drivers() const { return drivers_; }
-  [[nodiscard]] Monitor& monitor() { return monitor_; }
+  [[nodiscard]] const std::vector<spec::Rule>& drivers() const { return reading_.drivers(); }
+  [[nodiscard]] Monitor& monitor() { return reading_.monitor(); }
   /// What was counted since the last call.
   JudgeTally take_tally();
 
  private:
-  std::vector<Divergence> all(const trace::Trace& trace);
-  [[nodiscard]] std::optional<Divergence> wrong_contents(const trace::Event& event, std::size_t at);
-  void judge_interrupts(const trace::Event& event, std::size_t at, std::vector<Divergence>& found);
-  void judge_endpoints(const trace::Event& event, std::size_t at, std::vector<Divergence>& found);
-  void judge_page_requests(const trace::Event& event, std::size_t at,
-                           std::vector<Divergence>& found);
-  void end_of_page_requests(std::size_t at, std::vector<Divergence>& found);
-  void count_endpoints();
-  void end_of_interrupts(std::size_t at, std::vector<Divergence>& found);
-  void recorded(const trace::Event& event);
-  [[nodiscard]] std::optional<Divergence> wrong_memory(const trace::Event& event, std::size_t at);
-  [[nodiscard]] std::optional<Divergence> wrong_flags(const trace::Load& load, u64 expected,
-                                                      std::size_t at);
   void judge_identity(std::vector<Divergence>& found) const;
   void explain(const trace::Trace& trace, const Ask& ask, Divergence& found);
   void refine(const trace::Trace& trace, const Ask& ask, Divergence& found);
@@ -102,27 +82,8 @@ class CaseJudge {
   bool allowed_without(const trace::Trace& trace, const Divergence& found,
                        const std::vector<std::size_t>& commands);
 
-  Monitor monitor_;
-  spec::IdRegisters identity_;
-  u64 data_pa_, data_bytes_;
-  u64 cmdq_ = 0, cmdq_bytes_ = 0;  // of the case
-  QueueLayout queues_;
-  std::map<u64, u64> record_words_;  // of the event queue, as they were read last
-  u64 event_ = 0;                    // index of the next record
-  bool unseen_write_ = false;        // an engine wrote to nobody knows where
-  std::size_t judged_until_ = 0;     // event at which all() stopped
-  RegisterContents contents_;
-  InterruptRules interrupts_;
-  QueueAbortRules queue_aborts_;
-  EndpointRules endpoints_;
-  PageRequestRules page_requests_;
-  FlagRules flags_;
-  bool has_ats_;
-  std::size_t booted_ = 0;
-  u64 gave_up_ = 0;
-  std::string bound_;
+  CaseReading reading_;
   JudgeTally::Invalidations invalidations_;
-  std::vector<spec::Rule> drivers_;
 };
 
 }  // namespace iommucheck::oracle
