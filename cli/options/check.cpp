@@ -27,12 +27,11 @@ void add_known(CLI::App& app, CheckCommand& options) {
                  "file of findings that neither end the run nor fail it; docs/ci.md")
       ->type_name("FILE")
       ->check(readable());
-  app.add_option("--allow", options.allow,
-                 "a rule, in one call or operation if :WHERE names it, whose findings neither "
-                 "end the run nor fail it. May be given several times")
-      ->type_name("RULE[:WHERE]")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  takes_one_each_time(
+      *app.add_option("--allow", options.allow,
+                      "a rule, in one call or operation if :WHERE names it, whose findings neither "
+                      "end the run nor fail it. May be given several times")
+           ->type_name("RULE[:WHERE]"));
   app.add_option("--write-known", options.write_known,
                  "write that file as it would be now, the reasons left to be written")
       ->type_name("FILE");
@@ -125,20 +124,17 @@ void add_check(Commands& commands) {
   add_corpus(app, options);
   add_known(app, options);
   add_subject(app, options);
-  app.add_option_function<std::vector<std::string>>(
-         "--driver",
-         [&options](const std::vector<std::string>& drivers) {
-           if (drivers.size() > 2) throw CLI::ValidationError("--driver", "two at most");
-           options.driver = drivers.front();
-           options.other = drivers.size() == 2 ? drivers.back() : "";
-         },
-         "builtin, builtin-per-device, or the path of a plug-in (driver.h); given twice, the two "
-         "are "
-         "compared. Default: builtin")
-      ->allow_extra_args(false)  // a file of operations may stand behind it
-      ->type_name("DRIVER")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  takes_one_each_time(
+      *app.add_option_function<std::vector<std::string>>(
+              "--driver",
+              [&options](const std::vector<std::string>& drivers) {
+                if (drivers.size() > 2) throw CLI::ValidationError("--driver", "two at most");
+                options.driver = drivers.front();
+                options.other = drivers.size() == 2 ? drivers.back() : "";
+              },
+              "builtin, builtin-per-device, or the path of a plug-in (driver.h); given twice, the "
+              "two are compared. Default: builtin")
+           ->type_name("DRIVER"));
   app.add_option("--runs", options.runs, "number of sequences; 0: what the time allows")
       ->type_name("N")
       ->check(whole());

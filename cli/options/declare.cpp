@@ -78,14 +78,18 @@ void add_report_format(CLI::App& app, Format& format) {
   add_formats(app, format, std::size(formats));
 }
 
+void takes_one_each_time(CLI::Option& option) {
+  option.allow_extra_args(false)->expected(1)->multi_option_policy(
+      CLI::MultiOptionPolicy::TakeAll);
+}
+
 void add_reports(CLI::App& app, std::vector<std::string>& files) {
-  app.add_option("--report", files,
-                 "write it to a file too, by its name's end: .txt, .json, .xml (JUnit), .sarif, "
-                 ".ktap, .html (a page); or FORMAT:FILE. May be given several times")
-      ->type_name("FILE")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->check(CLI::Validator(
+  CLI::Option* report =
+      app.add_option("--report", files,
+                     "write it to a file too, by its name's end: .txt, .json, .xml (JUnit), "
+                     ".sarif, .ktap, .html (a page); or FORMAT:FILE. May be given several times");
+  takes_one_each_time(*report);
+  report->type_name("FILE")->check(CLI::Validator(
           [](std::string& name) -> std::string {
             const auto file = oracle::report_file(name);
             return file ? std::string() : file.error().message;

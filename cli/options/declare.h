@@ -74,6 +74,8 @@ void add_format(CLI::App& app, Format& format);
 void add_report_format(CLI::App& app, Format& format);
 /// --profile FILE: `keys` gets what it states, as keys of a machine.
 void add_profile(CLI::App& app, std::string& keys);
+/// Of one that may be given several times: one value each time, whatever stands behind it.
+void takes_one_each_time(CLI::Option& option);
 /// --report FILE, several times.
 void add_reports(CLI::App& app, std::vector<std::string>& files);
 

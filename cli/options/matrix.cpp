@@ -7,15 +7,16 @@ void add_matrix(Commands& commands) {
   auto [app, options] = commands.add<MatrixCommand>(
       "matrix", "Each driver against each device: whose fault a difference is",
       "  iommucheck matrix --driver builtin --driver ./mine.so --device fast --device qemu\n");
-  app.add_option("--driver", options.drivers,
-                 "builtin, builtin-per-device, or the path of a plug-in; several times")
-      ->type_name("DRIVER")
-      ->required();
-  app.add_option("--device", options.devices,
-                 "as conform has it; several times. spec, the specification as a device, is always "
-                 "there")
-      ->type_name("DEVICE")
-      ->required();
+  takes_one_each_time(
+      *app.add_option("--driver", options.drivers,
+                      "builtin, builtin-per-device, or the path of a plug-in; several times")
+           ->type_name("DRIVER")
+           ->required());
+  takes_one_each_time(*app.add_option("--device", options.devices,
+                                      "as conform has it; several times. spec, the specification "
+                                      "as a device, is always there")
+                           ->type_name("DEVICE")
+                           ->required());
   app.add_option("--runs", options.runs, "random sequences of each pair")
       ->type_name("N")
       ->check(whole(1, u64{1} << 20))

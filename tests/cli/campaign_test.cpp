@@ -86,6 +86,16 @@ TEST_F(CampaignCommand, WhatIsAllowedDoesNotFail) {
   EXPECT_THAT(slurp(path("written.json")), Not(HasSubstr("allow")));
 }
 
+/// What may be given several times takes one value each time, not the file behind it.
+TEST_F(CampaignCommand, AFileMayStandBehindAnOption) {
+  const std::string file = path("sequences.txt");
+  for (const std::string option : {" --allow PAGE_REUSE ", " --report out.json "}) {
+    const Ran ran = run("check" + option + file);
+    EXPECT_EQ(ran.status, 2) << option;
+    EXPECT_THAT(ran.err, HasSubstr(file + ": there is no such file")) << option;
+  }
+}
+
 TEST_F(CampaignCommand, TheLastLineSaysWhatWasJudged) {
   Ran ran = run("check --seed 3 --runs 300 --machine default" + out());
   EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
