@@ -163,6 +163,19 @@ std::string leaf_text(const Finding& finding) {
       at(52, 52));
 }
 
+/// "an access of", "a privileged read access of".
+std::string access_text(const Where& where) {
+  std::string_view type;
+  if (where.access) {
+    type = *where.access == spec::AccessType::write     ? "write "
+           : *where.access == spec::AccessType::execute ? "execute "
+                                                        : "read ";
+  }
+  const bool vowel = !where.privileged && (type.empty() || type.starts_with('e'));
+  return fmt::format("{} {}{}access of ", vowel ? "an" : "a", where.privileged ? "privileged " : "",
+                     type);
+}
+
 /// The nearest miss is a line of its own.
 void add_cause(const spec::Cause& cause, std::vector<std::string>& lines) {
   lines.push_back(spec::cause_text_without_miss(cause));
@@ -184,8 +197,7 @@ std::string headline(const Finding& finding) {
   std::string text = finding.statement;
   const bool types = type_differs(finding);
   if (text.empty()) {
-    text = (finding.where.privileged ? "a privileged access of " : "an access of ") +
-           where_text(finding.where);
+    text = access_text(finding.where) + where_text(finding.where);
     if (finding.where.address) text += fmt::format(" at {:#x}", *finding.where.address);
     for (std::size_t i = 0; i < finding.hardware.size(); ++i) {
       text += (i == 0 ? " may " : " or ") + may_text(finding.hardware[i], types);
