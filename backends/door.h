@@ -17,6 +17,7 @@ struct BackendDoor {
   std::string path;
   std::string name;
   u32 flags = 0;
+  u32 tags_max = 0;  ///< 0: nobody runs out
   iommucheck_backend_ops backend{};
   iommucheck_hardware_ops hardware{};
   iommucheck_user_format users{};  ///< with IOMMUCHECK_BACKEND_USERS

@@ -272,6 +272,15 @@ void DoorBackend::release_tag(impl::Tag tag) {
 
 // ---- spaces -------------------------------------------------------------------------------------
 
+int DoorBackend::why_no_space(int error) const {
+  if (error == -IOMMUCHECK_ENOSPC) return error;
+  if (error != 0 && error != -IOMMUCHECK_ENOMEM) {
+    nonsense(fmt::format("a space that there is none of has error {}: it may be 0, ENOMEM, ENOSPC",
+                         error));
+  }
+  return -IOMMUCHECK_ENOMEM;
+}
+
 int DoorBackend::new_space(u32 input_bits, SpaceKind kind, impl::Space** space) {
   const bool foreign = kind == SpaceKind::foreign;
   DoorSpace* made = spaces_.allocate(platform_);
@@ -285,7 +294,10 @@ int DoorBackend::new_space(u32 input_bits, SpaceKind kind, impl::Space** space) 
   if (made->theirs == nullptr) {
     spaces_.release(*made);
     // Whoever makes no table for walkers beside it has nothing to give for one.
-    return foreign ? -IOMMUCHECK_EOPNOTSUPP : -IOMMUCHECK_ENOMEM;
+    return foreign ? -IOMMUCHECK_EOPNOTSUPP : why_no_space(given.error);
+  }
+  if (foreign && given.table_pa == 0) {
+    nonsense("open_space gave a foreign space whose table_pa is 0: others could not walk it");
   }
   made->page_sizes = info_.page_sizes;
   made->page_mask = smallest_page - 1;
@@ -316,13 +328,15 @@ impl::MapProgress DoorBackend::map(impl::Space& space, u64 iova, u64 pa, u64 byt
   const int answer =
       ops().map(self_, static_cast<DoorSpace&>(space).theirs, iova, pa, bytes, prot, &done);
   const bool whole = answer == 0;
-  if (done > bytes || done % smallest_page != 0 || whole != (done == bytes)) {
+  const bool timed_out = answer == -IOMMUCHECK_ETIMEDOUT;
+  if (done > bytes || done % smallest_page != 0 || (!timed_out && whole != (done == bytes))) {
     nonsense(fmt::format("map of {:#x} bytes answered {} and did {:#x}", bytes, answer, done));
     return {bytes, impl::MapStop::done};
   }
   if (whole) return {done, impl::MapStop::done};
+  if (timed_out) return {done, impl::MapStop::timed_out};
   if (answer != -IOMMUCHECK_EEXIST && answer != -IOMMUCHECK_ENOMEM) {
-    nonsense(fmt::format("map answered {}: it may answer 0, EEXIST, ENOMEM", answer));
+    nonsense(fmt::format("map answered {}: it may answer 0, EEXIST, ENOMEM, ETIMEDOUT", answer));
     return {bytes, impl::MapStop::done};
   }
   return {done, answer == -IOMMUCHECK_EEXIST ? impl::MapStop::exists : impl::MapStop::no_memory};

@@ -14,10 +14,12 @@
 namespace iommucheck::oracle {
 namespace {
 
-constexpr u32 known_flags =
-    IOMMUCHECK_BACKEND_KEEPS_PASID_0 | IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED |
-    IOMMUCHECK_BACKEND_WAITS | IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE | IOMMUCHECK_BACKEND_GROUPS |
-    IOMMUCHECK_BACKEND_USERS | IOMMUCHECK_BACKEND_TRACKS_WRITES | IOMMUCHECK_BACKEND_TELLS_USERS;
+constexpr u32 known_flags = IOMMUCHECK_BACKEND_KEEPS_PASID_0 |
+                            IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED | IOMMUCHECK_BACKEND_WAITS |
+                            IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE | IOMMUCHECK_BACKEND_GROUPS |
+                            IOMMUCHECK_BACKEND_USERS | IOMMUCHECK_BACKEND_TRACKS_WRITES |
+                            IOMMUCHECK_BACKEND_TELLS_USERS | IOMMUCHECK_BACKEND_NO_PRIVILEGE |
+                            IOMMUCHECK_BACKEND_NO_EXECUTION | IOMMUCHECK_BACKEND_FILLS_ROUTES;
 
 std::unexpected<Error> bad(const std::string& path, std::string_view what) {
   return fail(ErrorCode::bad_input, fmt::format("{}: {}", path, what));
@@ -121,7 +123,7 @@ static_assert(IOMMUCHECK_USER_FORMAT_SIZE_VER0 == offsetof(iommucheck_user_forma
 static_assert(IOMMUCHECK_BACKEND_INFO_SIZE_VER0 == sizeof(iommucheck_backend_info));
 static_assert(IOMMUCHECK_ROUTE_SIZE_VER0 == offsetof(iommucheck_route, structure));
 static_assert(IOMMUCHECK_ENTRY_SIZE_VER0 == sizeof(iommucheck_entry));
-static_assert(IOMMUCHECK_SPACE_SIZE_VER0 == sizeof(iommucheck_space));
+static_assert(IOMMUCHECK_SPACE_SIZE_VER0 == offsetof(iommucheck_space, error));
 static_assert(IOMMUCHECK_WAITING_SIZE_VER0 == sizeof(iommucheck_waiting));
 static_assert(IOMMUCHECK_ACCESS_SIZE_VER0 == sizeof(iommucheck_access));
 static_assert(IOMMUCHECK_HARDWARE_HOST_SIZE_VER0 == sizeof(iommucheck_hardware_host));
@@ -239,6 +241,7 @@ Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const st
   return BackendDoor{.path = path,
                      .name = std::string(head->name, ::strnlen(head->name, 63)),
                      .flags = head->flags,
+                     .tags_max = head->tags_max,
                      .backend = *backend,
                      .hardware = *hardware,
                      .users = users};

@@ -34,8 +34,11 @@ class DoorMachine final : public BackendMachine {
 
   [[nodiscard]] std::string_view name() const override { return door_->name; }
   void adapt(spec::sva::Setup& setup) const override {
-    setup.keeps_pasid_0 = (door_->flags & IOMMUCHECK_BACKEND_KEEPS_PASID_0) != 0;
+    setup.keeps_pasid_0 = has(IOMMUCHECK_BACKEND_KEEPS_PASID_0);
     setup.dirty = has_marks() ? setup_.dirty : spec::sva::DirtyHardware::none;
+    setup.knows_privilege = knows_privilege();
+    setup.fills_routes = has(IOMMUCHECK_BACKEND_FILLS_ROUTES);
+    if (door_->tags_max != 0) setup.address_spaces = door_->tags_max;
     setup.routes_identity = false;
     setup.limits_are_the_drivers = true;
     Nonsense answers;
@@ -53,10 +56,10 @@ class DoorMachine final : public BackendMachine {
     return has_users() ? &user_words_ : nullptr;
   }
   [[nodiscard]] bool remembers_unmapped() const override {
-    return (door_->flags & IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED) != 0;
+    return has(IOMMUCHECK_BACKEND_REMEMBERS_UNMAPPED);
   }
   [[nodiscard]] bool devices_wait_alone() const override {
-    return (door_->flags & IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE) != 0;
+    return has(IOMMUCHECK_BACKEND_DEVICES_WAIT_ALONE);
   }
 
   bool power_on(u64 process_pa, u64 process_bytes) override {
@@ -128,7 +131,12 @@ class DoorMachine final : public BackendMachine {
   }
   void walker_flushes(u32 walker) override { ops().walker_flushes(hardware_, walker); }
 
-  [[nodiscard]] bool knows_privilege() const override { return true; }
+  [[nodiscard]] bool knows_privilege() const override {
+    return !has(IOMMUCHECK_BACKEND_NO_PRIVILEGE);
+  }
+  [[nodiscard]] bool knows_execution() const override {
+    return !has(IOMMUCHECK_BACKEND_NO_EXECUTION);
+  }
   [[nodiscard]] u64 marked(u64 word) const override {
     return has_marks() ? ops().marked(hardware_, word) : word;
   }
@@ -152,7 +160,7 @@ class DoorMachine final : public BackendMachine {
   }
 
   [[nodiscard]] bool reports_to_users() const override {
-    return (door_->flags & IOMMUCHECK_BACKEND_TELLS_USERS) != 0;
+    return has(IOMMUCHECK_BACKEND_TELLS_USERS);
   }
   [[nodiscard]] std::optional<spec::sva::EventWords> record_of(const MachineAccess& access,
                                                                const MayGet& got) const override {
@@ -193,9 +201,7 @@ class DoorMachine final : public BackendMachine {
     begin_to_wait(id, given);
     return id;
   }
-  [[nodiscard]] bool has_groups() const override {
-    return (door_->flags & IOMMUCHECK_BACKEND_GROUPS) != 0;
-  }
+  [[nodiscard]] bool has_groups() const override { return has(IOMMUCHECK_BACKEND_GROUPS); }
   [[nodiscard]] u64 group_of(u64 id) const override {
     const auto its = waiting_.find(id);
     return its == waiting_.end() ? id : its->second.group;
@@ -272,11 +278,10 @@ class DoorMachine final : public BackendMachine {
   static constexpr std::size_t why_max = 160;
 
   [[nodiscard]] const iommucheck_hardware_ops& ops() const { return door_->hardware; }
-  [[nodiscard]] bool has_marks() const {
-    return (door_->flags & IOMMUCHECK_BACKEND_TRACKS_WRITES) != 0;
-  }
-  [[nodiscard]] bool has_users() const { return (door_->flags & IOMMUCHECK_BACKEND_USERS) != 0; }
-  [[nodiscard]] bool waits() const { return (door_->flags & IOMMUCHECK_BACKEND_WAITS) != 0; }
+  [[nodiscard]] bool has(u32 flag) const { return (door_->flags & flag) != 0; }
+  [[nodiscard]] bool has_marks() const { return has(IOMMUCHECK_BACKEND_TRACKS_WRITES); }
+  [[nodiscard]] bool has_users() const { return has(IOMMUCHECK_BACKEND_USERS); }
+  [[nodiscard]] bool waits() const { return has(IOMMUCHECK_BACKEND_WAITS); }
   [[nodiscard]] u32 stream(const MachineAccess& access) const {
     return setup_.devices[access.device].stream_ids[access.stream];
   }

@@ -99,6 +99,8 @@ class Hardware {
   // ---- questions ----
   /// Whether privileged accesses have rights of their own.
   [[nodiscard]] virtual bool knows_privilege() const { return false; }
+  /// Whether there is a right to execute; else that to read is it.
+  [[nodiscard]] virtual bool knows_execution() const { return true; }
   /// Whether what an outer space ends is a user's access; else an access that goes by the outer
   /// space alone is told so too.
   [[nodiscard]] virtual bool outer_ends_are_users() const { return true; }

@@ -279,6 +279,7 @@ void HardwareJudge::compare_place(const Place& place, bool within, Compared& res
     const bool both = !place.bank && privileged_points_.contains(iova);
     for (const auto& [access, privileged] : kinds_of_access) {
       if (privileged && !both) continue;
+      if (access == 'x' && !hardware_.knows_execution()) continue;
       const Allowed allowed{promises, faults, iova, access, privileged, *base};
       ++result.judged;
       if (promises.gave_up) {

@@ -130,6 +130,7 @@ int Domains::domain_get_attr(iommucheck_handle handle, u32 attr, u64* value) {
   const Space* space = domain_space(handle, &error);
   // A domain's space is the one without a PASID.
   if (space == nullptr || attr != IOMMUCHECK_ATTRIBUTE_TTBR0) return -IOMMUCHECK_EINVAL;
+  if (space->table_pa == 0) return -IOMMUCHECK_EINVAL;  // its table is not in memory
   *value = space->table_pa;
   return 0;
 }

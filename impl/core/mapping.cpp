@@ -112,6 +112,7 @@ int Mapping::map_checked(Space& space, u64 iova, u64 pa, u64 bytes, u32 prot) {
       case MapStop::done: break;
       case MapStop::exists: error = -IOMMUCHECK_EEXIST; break;
       case MapStop::no_memory: error = -IOMMUCHECK_ENOMEM; break;
+      case MapStop::timed_out: error = -IOMMUCHECK_ETIMEDOUT; break;
       case MapStop::table_in_the_way:
         if (space.foreign) {
           most = less_than_block(space, iova + done, pa + done, left - step.bytes);

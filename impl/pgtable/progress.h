@@ -11,6 +11,7 @@ enum class MapStop : u8 {
   done,
   exists,            ///< something in the range is mapped
   no_memory,         ///< a table could not be allocated
+  timed_out,         ///< all that was mapped may be there, or not
   table_in_the_way,  ///< a block belongs where an empty table hangs: detach(), then go on
 };
 

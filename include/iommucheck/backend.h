@@ -95,6 +95,14 @@ struct iommucheck_place {
 /* With USERS: of accesses that tables have ended there are records, and what its own table has
  * ended a user is told. */
 #define IOMMUCHECK_BACKEND_TELLS_USERS 0x80u
+/* Accesses have no privilege: what is mapped with IOMMUCHECK_PROT_PRIVILEGED all may reach. */
+#define IOMMUCHECK_BACKEND_NO_PRIVILEGE 0x100u
+/* There is no right to execute: what may be read may be executed, and nothing else. */
+#define IOMMUCHECK_BACKEND_NO_EXECUTION 0x200u
+/* What a space maps the IOMMU keeps as long as a device is on it (domains that are made by an
+ * attach): while a route comes to lead to a table, accesses without a PASID may find nothing mapped
+ * there, yet, besides what prepare_route leaves them. */
+#define IOMMUCHECK_BACKEND_FILLS_ROUTES 0x400u
 
 /* The backend fills it in open; the tester has set size and abi, and the rest to 0. */
 struct iommucheck_backend_info {
@@ -142,19 +150,22 @@ struct iommucheck_entry {
   uint32_t abi;
   uint32_t flags; /* IOMMUCHECK_ENTRY_* */
   uint32_t input_bits;
-  uint64_t table_pa; /* root of the page table */
+  uint64_t table_pa; /* root of the page table; 0: that of `space` is not in memory */
   struct iommucheck_tag tag;
   void* space; /* the backend's own; NULL: a process's */
 };
 #define IOMMUCHECK_ENTRY_SIZE_VER0 48u
 
-/* The backend fills it; size and abi are set. */
+/* The backend fills it; size and abi are set, and the rest is 0. */
 struct iommucheck_space {
   uint32_t size;
   uint32_t abi;
-  uint64_t table_pa; /* root of its page table */
+  uint64_t table_pa; /* root of its page table; 0: there is none in memory. A foreign one has one */
   struct iommucheck_tag tag;
+  int32_t error; /* of a space that there is none of: 0, ENOMEM, ENOSPC (no tag is left) */
+  uint32_t reserved;
 };
+/* Up to and with `tag`. */
 #define IOMMUCHECK_SPACE_SIZE_VER0 32u
 
 /* Likewise. */
@@ -297,13 +308,16 @@ struct iommucheck_backend_ops {
   int32_t (*take_tag)(void* self, const struct iommucheck_mm* mm, struct iommucheck_tag* tag);
   void (*release_tag)(void* self, const struct iommucheck_tag* tag);
 
-  /* An empty one. foreign: the IOMMU never reaches it, others walk it. NULL: no memory, or none
-   * that others can walk: of a foreign one the call then answers EOPNOTSUPP. */
+  /* An empty one. foreign: the IOMMU never reaches it, others walk it. NULL: no memory, no tag
+   * (space->error), or none that others can walk: of a foreign one the call then answers
+   * EOPNOTSUPP. */
   void* (*open_space)(void* self, uint32_t input_bits, uint32_t foreign,
                       struct iommucheck_space* space);
   /* Nothing reaches it any more, in memory or in caches. */
   void (*close_space)(void* self, void* space);
-  /* From the start on, as far as it gets: *done bytes. 0, EEXIST (something is mapped), ENOMEM.
+  /* From the start on, as far as it gets: *done bytes. 0, EEXIST (something is mapped), ENOMEM;
+   * ETIMEDOUT where mapping takes commands: *done is all that may be mapped now, and unmap takes
+   * it out.
    * Addresses and sizes are multiples of 4096 in range. prot as in driver.h: READ is implied by
    * WRITE and EXEC where the format cannot leave it out; where it can, either is right. */
   int32_t (*map)(void* self, void* space, uint64_t iova, uint64_t pa, uint64_t bytes, uint32_t prot,
@@ -668,6 +682,11 @@ struct iommucheck_backend {
   const struct iommucheck_backend_ops* backend;
   const struct iommucheck_hardware_ops* hardware;
   const struct iommucheck_user_format* users; /* with IOMMUCHECK_BACKEND_USERS */
+  /* How many spaces and processes can have a tag at a time, where these are few (VMIDs, domains):
+   * open_space and take_tag may say ENOSPC for one more, and for none before. 0: nobody runs out.
+   */
+  uint32_t tags_max;
+  uint32_t reserved2; /* 0 */
 };
 /* Up to and with `hardware`. */
 #define IOMMUCHECK_BACKEND_SIZE_VER0 40u

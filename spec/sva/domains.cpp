@@ -159,6 +159,9 @@ Permitted permitted_get_attr(const InterfaceState& s, const Call& call) {
   } else if (asks_pasid) {
     return permitted_get_pasid(s, call);
   } else {
+    // An IOMMU may keep what is mapped by itself.
+    const bool in_memory = !of_domain || is_dynamic(s.spaces[space]) || !s.limits_are_the_drivers;
+    if (!in_memory) set.add(Reason::rid_has_no_pasid);
     permit_table_address(s, space, set);
   }
   return set;

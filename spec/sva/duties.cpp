@@ -48,7 +48,7 @@ Unready unready_for_map(const InterfaceState& s, const Call& call) {
   if (index == 0) return {};
   bool range = false;
   bool page = false;
-  for_each_request(s.spaces[index], call, [&](const Interval& request) {
+  for_each_request(s, s.spaces[index], call, [&](const Interval& request) {
     s.forest.for_each(s.spaces[index].stale, request.first, request.last,
                       [&](const Interval& stale) { range |= stale.tag == records::gathered; });
     const u64 last = request.pa + (request.last - request.first);

@@ -19,6 +19,9 @@ class InterfaceFacts : protected InterfacePart {
   [[nodiscard]] u32 device_of(u32 stream_id) const { return state().device_of(stream_id); }
   /// Handle of the device's domain, 0 if it has none.
   [[nodiscard]] u64 domain_of(u32 device) const { return state().domain_of(device); }
+  /// What the IOMMU can do its driver alone knows; and how many spaces may have a number at a time.
+  [[nodiscard]] bool limits_are_the_drivers() const { return state().limits_are_the_drivers; }
+  [[nodiscard]] u32 address_spaces_max() const { return state().address_spaces_max; }
   [[nodiscard]] bool device_exists(u32 device) const { return state().device_exists(device); }
   [[nodiscard]] bool is_domain(u64 handle) const { return state().find(handle) != 0; }
   [[nodiscard]] bool is_paging(u64 handle) const;

@@ -114,7 +114,7 @@ Permitted permitted_map_sg(const InterfaceState& s, const Call& call, Circumstan
 void begin_map(InterfaceState& s, const Call& call, Pending& pending) {
   pending.space = s.target(call);
   if (pending.space == 0) return;
-  for_each_request(s.spaces[pending.space], call,
+  for_each_request(s, s.spaces[pending.space], call,
                    [&](const Interval& request) { s.forest.insert(pending.fresh, request); });
 }
 
@@ -129,7 +129,7 @@ void quarantine_failed_map(InterfaceState& s, const Call& call) {
   const Space& space = s.spaces[index];
   const bool reached = space.devices != 0 || space.ghosts != 0 || space.used != 0;
   if (space.owner == Owner::domain && !reached) return;
-  for_each_request(s.spaces[index], call, [&](const Interval& request) {
+  for_each_request(s, s.spaces[index], call, [&](const Interval& request) {
     for_each_hole(s, s.spaces[index].map, request.first, request.last, [&](u64 first, u64 last) {
       const u64 pa = request.pa + (first - request.first);
       keep_layer(s, index, {first, last, pa, request.prot, 0}, records::in_quarantine);
@@ -143,7 +143,7 @@ namespace {
 
 /// A map that failed half-way was in the table for a moment: a walker may have met it.
 void leave_failed_map(InterfaceState& s, const Call& call, u32 index) {
-  for_each_request(s.spaces[index], call, [&](const Interval& request) {
+  for_each_request(s, s.spaces[index], call, [&](const Interval& request) {
     for_each_hole(s, s.spaces[index].map, request.first, request.last, [&](u64 first, u64 last) {
       const u64 pa = request.pa + (first - request.first);
       leave_to_walkers(s, index, {first, last, pa, request.prot, 0});
@@ -164,7 +164,7 @@ void apply_map(InterfaceState& s, const Call& call, Status status, Circumstances
   }
   if (index == 0) return;
   Space& domain = s.spaces[index];
-  for_each_request(domain, call, [&](const Interval& request) {
+  for_each_request(s, domain, call, [&](const Interval& request) {
     // It says ok: what a time-out had left there is settled. What the caller has not
     // synchronised is not, and is the caller's fault.
     drop_tagged(s, index, records::in_quarantine, request.first, request.last);

@@ -13,13 +13,13 @@ bool well_formed(const Space& domain, u64 iova, u64 pa, u64 size);
 /// Calls visit(Interval) for the pieces that the map or map_sg asks for, as far as they are well
 /// formed; pieces that continue each other are one.
 template <class Visit>
-void for_each_request(const Space& space, const Call& call, Visit visit) {
+void for_each_request(const InterfaceState& s, const Space& space, const Call& call, Visit visit) {
   if ((call.prot & prot_access) == 0 || (call.prot & ~prot_known) != 0) return;
   const Segment whole{call.pa, call.size};
   const bool many = call.kind == CallKind::map_sg || call.kind == CallKind::sva_map_sg;
   // Stage 2 has one set of rights, whatever the privilege: there PRIVILEGED asks for nothing.
   const bool stage2 = space.kind == static_cast<u32>(DomainKind::paging_s2);
-  const u32 prot = stage2 ? call.prot & ~prot_privileged : call.prot;
+  const u32 prot = stage2 || !s.knows_privilege ? call.prot & ~prot_privileged : call.prot;
   Interval run{.first = 1, .last = 0};
   u64 iova = call.iova;
   for (const Segment& segment : many ? call.segments : std::span<const Segment>(&whole, 1)) {

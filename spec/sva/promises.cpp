@@ -32,6 +32,16 @@ void domain_promises(const InterfaceState& s, u32 index, u64 iova, bool with_cal
   }
 }
 
+namespace {
+
+/// What a domain maps may still have to be made known where a device moves there.
+void add_not_filled(const InterfaceState& s, u32 index, Substream at, Alternatives& out) {
+  const bool mapped = index != 0 && is_mapped_by_driver(s.spaces[index].kind);
+  if (s.fills_routes && mapped && !at.present) out.add({.state = State::unmapped});
+}
+
+}  // namespace
+
 /// attach, detach: the old domain's outcome, the new one's, or terminated with its configuration
 /// event, for this device (its group) only.
 void pending_move_promises(const InterfaceState& s, u32 device, Substream at, u64 iova,
@@ -45,6 +55,7 @@ void pending_move_promises(const InterfaceState& s, u32 device, Substream at, u6
     out.concerned = true;
     if (!attaches) return unattached_promises(s, at, out);
     out.add(promise::blocked);
+    add_not_filled(s, pending.space, at, out);
     if (at.present) {
       substream_promises(s, device, pending.space, at.number, iova, true, out);
     } else {
@@ -129,7 +140,10 @@ Alternatives promises_at(const InterfaceState& s, u32 device, Substream at, u64 
   of_domain(record.domain);
   // A time-out left it between domains: the transient set of that call goes on.
   if (record.ghosts != 0) out.add(promise::blocked);
-  for (u32 g = record.ghosts; g != 0; g = s.ghosts[g].next) of_domain(s.ghosts[g].domain);
+  for (u32 g = record.ghosts; g != 0; g = s.ghosts[g].next) {
+    of_domain(s.ghosts[g].domain);
+    add_not_filled(s, s.ghosts[g].domain, at, out);
+  }
   if (with_calls && s.tickets.any()) pending_move_promises(s, device, at, iova, out);
   // STE.S1DSS and CD 0 change one after the other: until a move is done, PASID 0 may be met as the
   // RID is.

@@ -62,6 +62,9 @@ struct Setup {
   bool keeps_pasid_0 = true;  ///< SMMUv3 does; false: 0 is a number like any other
   /// False: an access of a device that is on no domain may pass untranslated as well.
   bool blocks_unattached = true;
+  bool knows_privilege = true;  ///< false: PRIVILEGED asks for nothing
+  /// While an attach leads a device to a domain it may find nothing mapped there, yet.
+  bool fills_routes = false;
   bool routes_identity = false;  ///< an entry of a PASID may pass accesses untranslated
   /// An entry of a PASID may lead to a stage 2 domain, or a user's: PASIDs are the host's there
   /// too.

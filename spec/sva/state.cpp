@@ -22,6 +22,8 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
       keeps_pasid_0(setup.keeps_pasid_0),
       blocks_unattached(setup.blocks_unattached),
       stalls_unasked(setup.stalls_unasked),
+      knows_privilege(setup.knows_privilege),
+      fills_routes(setup.fills_routes),
       routes_identity(setup.routes_identity),
       routes_users(setup.routes_users),
       hooks(setup.hooks),

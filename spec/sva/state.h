@@ -236,6 +236,8 @@ struct InterfaceState {
   bool keeps_pasid_0;             // constant
   bool blocks_unattached;         // constant
   bool stalls_unasked;            // constant
+  bool knows_privilege;           // constant
+  bool fills_routes;              // constant
   bool routes_identity;           // at a PASID, constant
   bool routes_users;              // at a PASID too, constant
   Hooks hooks;                    // constant

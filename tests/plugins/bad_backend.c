@@ -87,7 +87,7 @@ const struct iommucheck_backend* iommucheck_backend_entry(void) {
 #elif defined(BAD_size)
   ops.size = 64;
 #elif defined(BAD_flags)
-  bad.flags |= 0x100;
+  bad.flags |= 1u << 31;
 #elif defined(BAD_name)
   bad.name = NULL;
 #elif defined(BAD_no_hardware)
