@@ -68,7 +68,7 @@ void DirtyOps::map_to_track(std::size_t index, const fuzz::Operation& operation)
   Call map{.kind = CallKind::map};
   map.domain = space.handle;
   map.iova = block * operation.page;
-  map.pa = options_.place ? options_.place->pages_pa : callers_memory(options_.machine.caps).base;
+  map.pa = options_.place ? options_.place->pages_pa : spaces_.space_of(space).pa_base;
   if (!claims(Claim::addresses)) map.iova = map.pa;
   map.size = (operation.choices & 8) != 0 ? block : 8 * smallest_page(space);
   map.prot = spec::sva::prot_read | spec::sva::prot_write;

@@ -76,11 +76,12 @@ Machine machine_of_guest(Machine machine) {
   return machine;
 }
 
-CallersMemory callers_memory(const spec::Capabilities& caps) {
+CallersMemory callers_memory(unsigned output_bits) {
   constexpr u64 gib = u64{1} << 30;
   // The driver's window and the processes' tables are at 2 GiB, or above all this (table_memory).
-  if (caps.oas_lg2 <= 32) return {.base = gib, .regions = 2};
-  if (caps.oas_lg2 <= 36) return {.base = 16 * gib, .regions = 8};
+  if (output_bits < 32) return {.base = gib, .regions = 1};
+  if (output_bits < 36) return {.base = gib, .regions = 2};
+  if (output_bits <= 36) return {.base = 16 * gib, .regions = 8};
   return {.base = 64 * gib, .regions = 8};
 }
 

@@ -69,10 +69,11 @@ struct CallersMemory {
   /// Somewhere else in it.
   [[nodiscard]] u64 elsewhere(u64 pa) const {
     constexpr u64 gib = u64{1} << 30;
+    if (regions == 1) return pa ^ (gib / 2);
     return regions > 2 ? pa + 5 * gib : pa ^ (2 * gib);
   }
 };
-CallersMemory callers_memory(const spec::Capabilities& caps);
+CallersMemory callers_memory(unsigned output_bits);
 
 /// Where table memory begins, with what lies behind it: below 4 GiB, or Machine::high_memory.
 u64 table_memory(const Machine& machine);

@@ -52,6 +52,7 @@ constexpr unsigned meanwhile_lsb = 7;
 // Of a domain_alloc's where ASIDs, or VMIDs of what it asks for, have 8 bits: every one is taken;
 // and so many domains are tried.
 constexpr u16 every_asid = 0xff;
+constexpr u16 every_tag = 0x1f;
 constexpr std::size_t domains_max = 300;
 
 /// What both have.
@@ -76,11 +77,11 @@ bool has_range(OperationKind kind) {
 
 }  // namespace
 
-/// Of the machine: where callers have memory.
-fuzz::SpaceView SpaceOps::empty_view() const {
-  const CallersMemory memory = callers_memory(options_.machine.caps);
+/// Of the machine, and of a space that can do no more: where callers have memory.
+fuzz::SpaceView SpaceOps::empty_view(unsigned output_bits) const {
   fuzz::SpaceView view;
-  view.output_bits = options_.machine.caps.oas_lg2;
+  view.output_bits = output_bits;
+  const CallersMemory memory = memory_of(output_bits);
   view.pa_base = memory.base;
   view.pa_regions = memory.regions;
   if (options_.place) {
@@ -90,16 +91,28 @@ fuzz::SpaceView SpaceOps::empty_view() const {
   return view;
 }
 
+/// What its driver can have mapped at all, be the IOMMU wider or not.
+CallersMemory SpaceOps::memory_of(unsigned output_bits) const {
+  return callers_memory(std::min(options_.machine.caps.oas_lg2, output_bits));
+}
+
 /// Somewhere else in the memory of callers.
-u64 SpaceOps::elsewhere(u64 pa) const {
+u64 SpaceOps::elsewhere(const Space& space, u64 pa) const {
   if (options_.place && options_.place->has_page(pa)) return options_.place->other_page(pa);
-  return callers_memory(options_.machine.caps).elsewhere(pa);
+  return memory_of(space.facts.output_bits).elsewhere(pa);
+}
+
+/// Pages of processes. Which ones an IOMMU of others can output nobody knows before it has a
+/// domain: the lowest.
+fuzz::SpaceView SpaceOps::processes_view() const {
+  constexpr unsigned lowest = 32;
+  const unsigned bits = options_.machine.caps.oas_lg2;
+  return empty_view(monitor_.interface().limits_are_the_drivers() ? std::min(bits, lowest) : bits);
 }
 
 fuzz::SpaceView SpaceOps::space_of(const Space& space) const {
-  fuzz::SpaceView view = empty_view();
+  fuzz::SpaceView view = empty_view(space.facts.output_bits);
   view.input_bits = space.facts.input_bits;
-  view.output_bits = space.facts.output_bits;
   view.leaf_max = u64{1} << 30;
   if (space.facts.page_sizes != 0) {
     view.page = space.facts.page_sizes & (~space.facts.page_sizes + 1);
@@ -146,7 +159,14 @@ void SpaceOps::perform_alloc(const fuzz::Operation& operation) {
   const bool few = call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2
                        ? few_vmids
                        : call.domain_kind == IOMMUCHECK_DOMAIN_PAGING && (few_asids || few_vmids);
-  if (few && (operation.choices & every_asid) == every_asid) return take_every_asid(call);
+  // Of an IOMMU of others that has so few they run out often.
+  const spec::sva::Interface& interface = monitor_.interface();
+  const bool mapped = call.domain_kind == IOMMUCHECK_DOMAIN_PAGING ||
+                      call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2;
+  const bool few_tags =
+      interface.limits_are_the_drivers() && mapped && interface.address_spaces_max() <= every_tag;
+  const u16 mask = few_tags ? every_tag : every_asid;
+  if ((few || few_tags) && (operation.choices & mask) == mask) return take_every_asid(call);
   Observed made = make_call(call);
   // A hypervisor's driver may have domains of stage 2 and no others.
   if (made.status == Status::not_built && call.domain_kind == IOMMUCHECK_DOMAIN_PAGING &&
@@ -283,7 +303,7 @@ fuzz::SpaceView SpaceOps::reached_by(u32 device, Substream at) {
     }
     break;
   }
-  fuzz::SpaceView view = empty_view();
+  fuzz::SpaceView view = processes_view();
   view.mappings = process_mappings_;
   return view;
 }
@@ -400,13 +420,13 @@ void SpaceOps::note_unmapped(Space& space, u64 iova, u64 bytes) {
 }
 
 /// Two pieces where there are two pages: the second from elsewhere.
-void SpaceOps::perform_map_sg(Call& call) {
+void SpaceOps::perform_map_sg(const Space& of, Call& call) {
   std::array<spec::sva::Segment, 2> pieces{};
   pieces[0] = {call.pa, call.size};
   std::size_t count = 1;
   if (call.size >= 2 * page_4k) {
     pieces[0].size = call.size / 2 / page_4k * page_4k;
-    pieces[1] = {elsewhere(call.pa) + pieces[0].size, call.size - pieces[0].size};
+    pieces[1] = {elsewhere(of, call.pa) + pieces[0].size, call.size - pieces[0].size};
     count = 2;
   }
   call.segments = std::span(pieces).first(count);
@@ -448,7 +468,7 @@ Status SpaceOps::perform_on_space(const fuzz::Operation& operation) {
     if (!claims(Claim::addresses)) call.iova = call.pa;
   }
   if (operation.kind == OperationKind::map_sg && !space.task) {
-    perform_map_sg(call);
+    perform_map_sg(space, call);
     return Status::ok;
   }
   if (call.kind == CallKind::unmap_fast && !host_.has(call.kind)) call.kind = CallKind::unmap;

@@ -19,7 +19,7 @@ class SpaceOps final : public CaseOps {
   void note_result(std::size_t index, const spec::sva::Call& call,
                    const spec::sva::Observed& observed);
   std::size_t pick_space(const fuzz::Operation& operation);
-  [[nodiscard]] fuzz::SpaceView empty_view() const;
+  [[nodiscard]] fuzz::SpaceView processes_view() const;
   [[nodiscard]] fuzz::SpaceView space_of(const Space& space) const;
   fuzz::SpaceView reached_by(u32 device, spec::sva::Substream at);
   [[nodiscard]] std::vector<u32> sendable(u32 device) const;
@@ -34,14 +34,16 @@ class SpaceOps final : public CaseOps {
  private:
   void take_every_asid(const spec::sva::Call& alloc);
   void meet_all(const std::vector<spec::sva::Observed>& domains);
-  void perform_map_sg(spec::sva::Call& call);
+  [[nodiscard]] fuzz::SpaceView empty_view(unsigned output_bits) const;
+  [[nodiscard]] CallersMemory memory_of(unsigned output_bits) const;
+  void perform_map_sg(const Space& of, spec::sva::Call& call);
   [[nodiscard]] u64 accesses_to_overflow(const fuzz::Operation& operation) const;
   bool interrupts_now(const fuzz::Operation& operation, bool recorded);
   [[nodiscard]] bool fits(const fuzz::Operation& operation, std::size_t index) const;
   static void note_mapped(Space& space, u64 iova, u64 bytes);
   static void note_left(Space& space, u64 iova, u64 bytes);
   static void note_unmapped(Space& space, u64 iova, u64 bytes);
-  [[nodiscard]] u64 elsewhere(u64 pa) const;
+  [[nodiscard]] u64 elsewhere(const Space& space, u64 pa) const;
   /// The context bank of the device has its table.
   [[nodiscard]] bool is_walked_by(const Space& space, u32 device) const;
 

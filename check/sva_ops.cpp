@@ -368,7 +368,7 @@ void SvaOps::perform_process(const fuzz::Operation& operation) {
   for (const Processes::Mapping& m : processes.mappings(mm)) {
     process_mappings_.push_back({m.va, m.bytes});
   }
-  fuzz::SpaceView view = spaces_.empty_view();
+  fuzz::SpaceView view = spaces_.processes_view();
   view.input_bits = Processes::input_bits;
   view.output_bits = std::min(view.output_bits, Processes::output_bits);
   view.leaf_max = u64{1} << 21;

@@ -408,7 +408,7 @@ TEST(Machine, TableMemoryIsLowOrHigh) {
         continue;
       }
       EXPECT_EQ(base >> (bits - 2), 3U);
-      const auto callers = oracle::callers_memory(machine.caps);
+      const auto callers = oracle::callers_memory(machine.caps.oas_lg2);
       EXPECT_GE(base, callers.base + u64{2} * callers.regions * gib);
     }
   }
