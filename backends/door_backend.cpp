@@ -26,6 +26,16 @@ constexpr bool within(u64 value, u64 first, u64 last) { return value >= first &&
 
 iommucheck_tag c_tag(impl::Tag tag) { return {tag.outer, tag.inner}; }
 
+/// Of one that there is none of.
+int why_no_space(int error, Nonsense& nonsense) {
+  if (error == -IOMMUCHECK_ENOSPC) return error;
+  if (error != 0 && error != -IOMMUCHECK_ENOMEM) {
+    nonsense.push_back(fmt::format(
+        "a space that there is none of has error {}: it may be 0, ENOMEM, ENOSPC", error));
+  }
+  return -IOMMUCHECK_ENOMEM;
+}
+
 }  // namespace
 
 // An answer that cannot be goes on as success wherever the driver is up: what is found is the
@@ -272,15 +282,6 @@ void DoorBackend::release_tag(impl::Tag tag) {
 
 // ---- spaces -------------------------------------------------------------------------------------
 
-int DoorBackend::why_no_space(int error) const {
-  if (error == -IOMMUCHECK_ENOSPC) return error;
-  if (error != 0 && error != -IOMMUCHECK_ENOMEM) {
-    nonsense(fmt::format("a space that there is none of has error {}: it may be 0, ENOMEM, ENOSPC",
-                         error));
-  }
-  return -IOMMUCHECK_ENOMEM;
-}
-
 int DoorBackend::new_space(u32 input_bits, SpaceKind kind, impl::Space** space) {
   const bool foreign = kind == SpaceKind::foreign;
   DoorSpace* made = spaces_.allocate(platform_);
@@ -294,7 +295,7 @@ int DoorBackend::new_space(u32 input_bits, SpaceKind kind, impl::Space** space) 
   if (made->theirs == nullptr) {
     spaces_.release(*made);
     // Whoever makes no table for walkers beside it has nothing to give for one.
-    return foreign ? -IOMMUCHECK_EOPNOTSUPP : why_no_space(given.error);
+    return foreign ? -IOMMUCHECK_EOPNOTSUPP : why_no_space(given.error, nonsense_);
   }
   if (foreign && given.table_pa == 0) {
     nonsense("open_space gave a foreign space whose table_pa is 0: others could not walk it");

@@ -152,7 +152,6 @@ class DoorBackend final : public impl::HookedBackend {
   impl::Stored store(impl::Table& table, u32 pasid, const iommucheck_entry* entry);
   void nonsense(std::string text) const { nonsense_.push_back(std::move(text)); }
   static iommucheck_entry entry_of(const impl::Entry& entry);
-  int why_no_space(int error) const;
   enum class SpaceKind : u8 { own, foreign, outer };
   int new_space(u32 input_bits, SpaceKind kind, impl::Space** space);
 

@@ -37,7 +37,8 @@ Machine default_machine() {
 }
 
 Machine machine_of_backend(Machine machine) {
-  constexpr u32 wide_bits = 12;  // on both sides of what one page of a table may hold
+  u32 wide_bits = 12;           // on both sides of what one page of a table may hold,
+  constexpr u32 all_bits = 20;  // or two levels of pages
   const Machine usual = default_machine();
   machine.caps = usual.caps;
   machine.profile = {};
@@ -46,7 +47,10 @@ Machine machine_of_backend(Machine machine) {
   machine.cmdq_log2size = 0;
   machine.dirty = machine.guest = machine.high_memory = false;
   for (DeviceSetup& device : machine.devices) {
-    if (device.ssid_bits == machine_limits::drawn_pasid_bits) device.ssid_bits = wide_bits;
+    if (device.ssid_bits == machine_limits::drawn_pasid_bits) {
+      device.ssid_bits = wide_bits;
+      wide_bits = wide_bits == all_bits ? 12 : all_bits;
+    }
     device.pri |= device.stall && device.ats;
     device.stall = device.stall && !device.pri;
   }

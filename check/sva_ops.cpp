@@ -96,9 +96,13 @@ Status SvaOps::perform_init(const fuzz::Operation& operation) {
   }
   // So few that one which is kept for nothing is missed.
   if (high && (operation.choices & 0x100) != 0) limits.max = limits.min + 1;
-  // Beyond what one page of a table may hold, where tables are not an SMMUv3's.
+  // Beyond what one page of a table may hold, or two levels of them, where tables are not an
+  // SMMUv3's.
   const bool wide = machine_ && bits > 9;
-  if (wide && limits.max == 0 && case_.calls % 3 == 0) limits.min = 1020;
+  constexpr u32 beyond_two_levels = (1U << 18) - 2;
+  if (wide && limits.max == 0 && case_.calls % 3 == 0) {
+    limits.min = bits > 18 && case_.calls % 2 == 0 ? beyond_two_levels : 1020;
+  }
   Call call{.kind = CallKind::sva_device_init};
   call.device = device;
   call.features = features_of(operation, monitor_.setup().devices[device],

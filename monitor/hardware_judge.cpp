@@ -301,7 +301,10 @@ void HardwareJudge::compare_place(const Place& place, bool within, Compared& res
             finding_of(within ? spec::rule::PROMISE_TRANSIENT : spec::rule::PROMISE_OUTCOME, {});
         finding.where = where(place, iova, access);
         finding.hardware.push_back(may_of(one, iova));
-        finding.why = one.why.text;
+        // An old way may be one of those that are promised: then what is wrong is the right.
+        const Allowed most{promises, faults, iova, 'r', true, *base};
+        const bool rights = one.kind == Gets::address && promises.count > 1;
+        if (!rights || !fits(place, one, most, within)) finding.why = one.why.text;
         finding.where.privileged = privileged;
         finding.promised = promised_of(promised_at(iova));
         finding.transient = within;
