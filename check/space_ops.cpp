@@ -473,10 +473,34 @@ Status SpaceOps::perform_on_space(const fuzz::Operation& operation) {
   }
   if (call.kind == CallKind::unmap_fast && !host_.has(call.kind)) call.kind = CallKind::unmap;
   prepare_walkers(call);
+  if (call.kind == CallKind::attach) map_before_it_moves(operation, call.device);
   if (!may_call(call)) return Status::ok;
   const Observed observed = make_call(call);
   note_result(index, call, observed);
   return observed.status;
+}
+
+/// What a device may have cached where it is, at an IOMMU of others: a page, or so many that a
+/// table may leave with them.
+void SpaceOps::map_before_it_moves(const fuzz::Operation& operation, u32 device) {
+  const spec::sva::Interface& interface = monitor_.interface();
+  const u64 handle = interface.domain_of(device);
+  if (!interface.limits_are_the_drivers() || handle == 0) return;
+  for (std::size_t i = 0; i < case_.spaces.size(); ++i) {
+    const Space& space = case_.spaces[i];
+    const bool is_it = !space.io_mm && !space.task && space.handle == handle;
+    if (!is_it || !space.paging || space.dynamic || !space.mappings.empty()) continue;
+    constexpr u64 table = u64{1} << 21;
+    const fuzz::SpaceView view = space_of(space);
+    const Call map{.kind = CallKind::map,
+                   .domain = handle,
+                   .iova = table * operation.page,
+                   .pa = view.pa_base + table * operation.page,
+                   .size = (operation.choices & 4) != 0 ? table : view.page,
+                   .prot = spec::sva::prot_read | spec::sva::prot_write};
+    if (may_call(map)) note_result(i, map, make_call(map));
+    return;
+  }
 }
 
 void SpaceOps::note_result(std::size_t index, const Call& call, const Observed& observed) {

@@ -33,6 +33,7 @@ class SpaceOps final : public CaseOps {
 
  private:
   void take_every_asid(const spec::sva::Call& alloc);
+  void map_before_it_moves(const fuzz::Operation& operation, u32 device);
   void meet_all(const std::vector<spec::sva::Observed>& domains);
   [[nodiscard]] fuzz::SpaceView empty_view(unsigned output_bits) const;
   [[nodiscard]] CallersMemory memory_of(unsigned output_bits) const;
