@@ -60,6 +60,10 @@ static inline void* grown(void* at, size_t* room, size_t bytes) {
 
 static inline uint64_t latest(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static inline uint64_t earliest(uint64_t a, uint64_t b) { return a < b ? a : b; }
+/* Of moments of which 0 is none. */
+static inline uint64_t earlier(uint64_t a, uint64_t b) {
+  return a == 0 ? b : b == 0 ? a : earliest(a, b);
+}
 static inline int overlap(uint64_t first, uint64_t last, uint64_t other, uint64_t other_last) {
   return first <= other_last && other <= last;
 }
@@ -100,7 +104,8 @@ struct item {
   /* A command sent then or later that covers it made it forgotten; and what was read by it: that
    * command acts on both at one moment. */
   uint64_t until;
-  int stale; /* memory does not say so any more */
+  int stale;        /* memory does not say so any more */
+  uint64_t changed; /* since then; 0: it does */
 };
 struct items {
   LIST(struct item) list;
@@ -120,6 +125,7 @@ struct way {
   int outer_holes;
   uint64_t from, to;
   int stale;
+  uint64_t changed;
 };
 
 struct drop {         /* of translations */
@@ -221,6 +227,7 @@ static inline void read_words(struct model* m, uint64_t pa, const struct item* b
     item.to = earliest(end, by->to);
     item.until = earliest(end, by->until);
     item.stale = by->stale || end != NEVER;
+    item.changed = earlier(by->changed, end == NEVER ? 0 : end);
     if (item.from < item.to) PUSH(out->list, item);
   }
 }
@@ -252,8 +259,12 @@ static inline void usable(struct model* m, uint64_t pa, const struct item* by,
 
 /* Both words at a time; the second one's value. */
 static inline struct item both(const struct item* a, const struct item* b) {
-  const struct item item = {b->value, latest(a->from, b->from), earliest(a->to, b->to),
-                            earliest(a->until, b->until), a->stale || b->stale};
+  const struct item item = {b->value,
+                            latest(a->from, b->from),
+                            earliest(a->to, b->to),
+                            earliest(a->until, b->until),
+                            a->stale || b->stale,
+                            earlier(a->changed, b->changed)};
   return item;
 }
 
@@ -261,6 +272,7 @@ static inline void add_way(struct model* m, struct way way, const struct item* w
   way.from = when->from;
   way.to = when->to;
   way.stale = when->stale;
+  way.changed = when->changed;
   if (way.from >= way.to) return;
   if (way.gets == WALKS || way.to == NEVER) PUSH(m->ways, way); /* what else is over says nothing */
 }
@@ -563,6 +575,8 @@ static const char stale_way[] = "a route or an entry that memory no longer says 
 static const char stale_translation[] = "a translation that memory no longer says is still cached";
 static const char other_space[] = "a translation of another space with the same tag";
 static const char stale_device[] = "the device has cached it, and has not dropped it";
+static const char device_again[] =
+    "the device has cached it again, by a route or an entry that was still cached";
 static const char in_given_back[] = "the way leads to memory that was given back";
 
 static const char stale_outer[] =
@@ -693,6 +707,8 @@ static inline void answer_cached(struct model* m, const struct way* way,
                                  struct answers* all) {
   const uint64_t first = latest(way->from, cached_from);
   const uint64_t last = earliest(way->to - 1, m->now);
+  /* It had dropped it since the route was another. */
+  const int again = way->changed != 0 && cached_from > way->changed;
   struct ends ends;
   ends.count = 0;
   if (way->to <= cached_from || way->uncached) return;
@@ -705,7 +721,7 @@ static inline void answer_cached(struct model* m, const struct way* way,
     }
   }
   for (uint32_t i = 0; i < ends.count; ++i) {
-    answer_end(m, way, all, &ends.at[i], asked, 0, 1, stale_device);
+    answer_end(m, way, all, &ends.at[i], asked, 0, 1, again ? device_again : stale_device);
   }
 }
 

@@ -389,7 +389,7 @@ static void find_pasids(struct riscv* r, uint64_t page, uint32_t level, uint32_t
 static void find_ways(struct model* m) {
   struct riscv* r = (struct riscv*)m;
   const uint64_t ddt = RISCV_REGISTER_PA(r->registers[RISCV_DDTP / 8]);
-  const struct item always = {0, r->on_since, NEVER, NEVER, 0};
+  const struct item always = {0, r->on_since, NEVER, NEVER, 0, 0};
   if (!m->on) return;
   ask_for(m, NO_PASID);
   for (uint32_t s = 0; s < m->host->stream_count; ++s) {

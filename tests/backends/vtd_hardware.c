@@ -198,7 +198,7 @@ static void find_pasids(struct vtd* v, uint64_t directory, uint32_t bits) {
 
 static void find_ways(struct model* m) {
   struct vtd* v = (struct vtd*)m;
-  const struct item always = {0, v->on_since, NEVER, NEVER, 0};
+  const struct item always = {0, v->on_since, NEVER, NEVER, 0, 0};
   if (!m->on) return;
   ask_for(m, NO_PASID);
   for (uint32_t s = 0; s < m->host->stream_count; ++s) {
