@@ -52,7 +52,8 @@ constexpr unsigned meanwhile_lsb = 7;
 // Of a domain_alloc's where ASIDs, or VMIDs of what it asks for, have 8 bits: every one is taken;
 // and so many domains are tried.
 constexpr u16 every_asid = 0xff;
-constexpr u16 every_tag = 0x1f;
+constexpr u16 every_tag = 7;
+constexpr u32 few_tags_max = 32;
 constexpr std::size_t domains_max = 300;
 
 /// What both have.
@@ -163,8 +164,8 @@ void SpaceOps::perform_alloc(const fuzz::Operation& operation) {
   const spec::sva::Interface& interface = monitor_.interface();
   const bool mapped = call.domain_kind == IOMMUCHECK_DOMAIN_PAGING ||
                       call.domain_kind == IOMMUCHECK_DOMAIN_PAGING_S2;
-  const bool few_tags =
-      interface.limits_are_the_drivers() && mapped && interface.address_spaces_max() <= every_tag;
+  const bool few_tags = interface.limits_are_the_drivers() && mapped &&
+                        interface.address_spaces_max() <= few_tags_max;
   const u16 mask = few_tags ? every_tag : every_asid;
   if ((few || few_tags) && (operation.choices & mask) == mask) return take_every_asid(call);
   Observed made = make_call(call);
