@@ -181,7 +181,8 @@ TEST(BackendDoor, AnswersThatCannotBeAreFindingsAndNeverTrusted) {
       "  d = domain_alloc(paging) -> any\n"
       "  attach(d, D0) -> any\n"
       "  map(d, 0x1000, P, 0x1000, rw) -> any\n"
-      "  unmap(d, 0x1000, 0x1000) -> any\n");
+      "  unmap(d, 0x1000, 0x1000) -> any\n"
+      "  g = domain_alloc(dynamic, d) -> any\n");
   ASSERT_TRUE(file) << file.error().message;
   const scenario::Scenario& scenario = file->scenarios.at(0);
   const auto good = run_alone(scenario, on(examples + ".so"));
@@ -193,7 +194,9 @@ TEST(BackendDoor, AnswersThatCannotBeAreFindingsAndNeverTrusted) {
       {"why", rule::CRASH_NEVER, "gave a why at 0x8, where no text is"},
       {"unmap", rule::CRASH_NEVER, "unmap of 0x1000 bytes did 0x3000"},
       {"map", rule::CRASH_NEVER, "map of 0x1000 bytes answered 0 and did 0x2000"},
-      {"map_number", rule::CRASH_NEVER, "map answered -77: it may answer 0, EEXIST, ENOMEM"},
+      {"map_number", rule::CRASH_NEVER,
+       "map answered -77: it may answer 0, EEXIST, ENOMEM, ETIMEDOUT"},
+      {"foreign", rule::CRASH_NEVER, "a foreign space whose table_pa is 0"},
       {"flush", rule::CRASH_NEVER, "flush answered 77"},
       {"crash", rule::CRASH_NEVER, "crashed with SIGSEGV"},
       {"hang", rule::HANG_RETURNS, "made no progress"},

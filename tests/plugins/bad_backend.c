@@ -70,6 +70,13 @@ void* bad_open(const struct iommucheck_platform* platform, const struct iommuche
   return self;
 }
 
+void* bad_space(void* self, uint32_t input_bits, uint32_t foreign, struct iommucheck_space* space);
+void* bad_space(void* self, uint32_t input_bits, uint32_t foreign, struct iommucheck_space* space) {
+  void* its = small_open_space(self, input_bits, foreign, space);
+  if (foreign) space->table_pa = 0;
+  return its;
+}
+
 #ifdef BAD_entry
 #define iommucheck_backend_entry some_other_name
 #endif
@@ -112,6 +119,8 @@ const struct iommucheck_backend* iommucheck_backend_entry(void) {
   ops.map = bad_map;
 #elif defined(BAD_kind) || defined(BAD_too_many) || defined(BAD_none) || defined(BAD_why)
   hardware.answers = bad_answers;
+#elif defined(BAD_foreign)
+  ops.open_space = bad_space;
 #elif defined(BAD_open) || defined(BAD_info)
   ops.open = bad_open;
 #else
