@@ -351,9 +351,10 @@ std::optional<Finding> HardwareJudge::reaches(u64 pa, u64 bytes) {
           if (one.kind != Gets::address || one.pa - pa >= bytes) continue;
           Finding finding = finding_of(
               spec::rule::PAGE_REUSE,
-              fmt::format("the page at {:#x} is given back, and an access of device {} to {:#x} "
-                          "may still reach it",
-                          pa, device, iova));
+              fmt::format(
+                  "the page at {:#x} is given back, and a read access of device {} to {:#x} "
+                  "may still reach it",
+                  pa, device, iova));
           finding.where = where(place, iova, 'r');
           finding.where.privileged = privileged_points_.contains(iova);
           finding.why = one.why.text;
@@ -374,7 +375,7 @@ std::optional<Finding> HardwareJudge::passes() {
       }
       Finding finding =
           finding_of(spec::rule::PROMISE_OUTCOME,
-                     fmt::format("after shutdown an access of device {} passes", device));
+                     fmt::format("after shutdown a read access of device {} passes", device));
       finding.where = where(place, 0, 'r');
       return finding;
     }

@@ -26,6 +26,19 @@ Finding reached(bool device, u64 pa) {
   return finding;
 }
 
+/// Where one access alone is meant, which.
+TEST(FindingText, NamesTheAccess) {
+  Finding finding = reached(true, 0x20000);
+  const auto begins = [&](spec::AccessType type, bool privileged) {
+    finding.where.access = type;
+    finding.where.privileged = privileged;
+    return headline(finding).substr(0, headline(finding).find(" of stream"));
+  };
+  EXPECT_EQ(begins(spec::AccessType::read, false), "a read access");
+  EXPECT_EQ(begins(spec::AccessType::write, true), "a privileged write access");
+  EXPECT_EQ(begins(spec::AccessType::execute, false), "an execute access");
+}
+
 /// Memory attributes are worth a word where they are what differs.
 TEST(FindingText, NamesTheMemoryAttributesWhereTheyDiffer) {
   Finding device = reached(true, 0x10000);
