@@ -10,7 +10,7 @@
 #include "conform/case.h"
 #include "conform/dut/device.h"
 #include "conform/held_memory.h"
-#include "conform/runner.h"
+#include "conform/run.h"
 #include "trace/agent.h"
 #include "trace/event.h"
 

@@ -79,8 +79,7 @@ void add_report_format(CLI::App& app, Format& format) {
 }
 
 void takes_one_each_time(CLI::Option& option) {
-  option.allow_extra_args(false)->expected(1)->multi_option_policy(
-      CLI::MultiOptionPolicy::TakeAll);
+  option.allow_extra_args(false)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 void add_reports(CLI::App& app, std::vector<std::string>& files) {
@@ -90,11 +89,11 @@ void add_reports(CLI::App& app, std::vector<std::string>& files) {
                      ".sarif, .ktap, .html (a page); or FORMAT:FILE. May be given several times");
   takes_one_each_time(*report);
   report->type_name("FILE")->check(CLI::Validator(
-          [](std::string& name) -> std::string {
-            const auto file = oracle::report_file(name);
-            return file ? std::string() : file.error().message;
-          },
-          ""));
+      [](std::string& name) -> std::string {
+        const auto file = oracle::report_file(name);
+        return file ? std::string() : file.error().message;
+      },
+      ""));
 }
 
 CLI::Validator whole(u64 from, u64 to) {
