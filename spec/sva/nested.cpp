@@ -63,25 +63,20 @@ std::optional<u64> number_of(const InterfaceState& s, u32 parent, u32 device) {
   return found;
 }
 
-namespace {
-
-template <class Which>
-void forget_vdevices(InterfaceState& s, Which which) {
+void forget_vdevices_of_domain(InterfaceState& s, u32 parent) {
   for_each_number(s, [&](u32 i) {
-    if (!which(s.virtual_devices[i])) return;
+    if (s.virtual_devices[i].parent != parent) return;
     s.virtual_devices.edit(s.trail, i).parent = 0;
     s.virtual_devices.release(s.trail, i);
   });
 }
 
-}  // namespace
-
-void forget_vdevices_of_domain(InterfaceState& s, u32 parent) {
-  forget_vdevices(s, [&](const VirtualDevice& its) { return its.parent == parent; });
-}
-
-void forget_vdevices_of_device(InterfaceState& s, u32 device) {
-  forget_vdevices(s, [&](const VirtualDevice& its) { return its.device == device; });
+void vdevices_lose_device(InterfaceState& s, u32 device) {
+  for_each_number(s, [&](u32 i) {
+    if (s.virtual_devices[i].device == device) {
+      s.virtual_devices.edit(s.trail, i).device = no_device;
+    }
+  });
 }
 
 // --- The user's memory ---
