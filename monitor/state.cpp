@@ -32,6 +32,7 @@ spec::sva::Setup interface_setup(const Setup& setup, const spec::sva::UserFormat
   if (caps.httu >= 2) result.dirty = caps.cohacc ? DirtyHardware::present : DirtyHardware::open;
   if (setup.hardware != nullptr) {
     result.stalls = result.page_requests = true;
+    result.users_wait = false;
     result.stalls_unasked = false;
     result.dirty = DirtyHardware::none;
     setup.hardware->adapt(result);

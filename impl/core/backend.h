@@ -266,6 +266,8 @@ class Backend {
   /// Whether entries lead to users' tables: each access of a user's device goes by one, that
   /// without a PASID too, and PASIDs are the host's. Else routes do.
   virtual bool users_by_entries() const { return false; }
+  /// Whether what a user's own table ends can wait for an answer (Fault::inner).
+  virtual bool users_wait() const { return false; }
   /// Null: no memory.
   virtual Table* open_table() = 0;
   /// Nothing may reach it any more, in memory or in caches.

@@ -388,6 +388,7 @@ int Faults::open_for_user(iommucheck_handle handle, u32 depth, iommucheck_handle
   Domain* domain = domains_.find(handle);
   const bool is_users = domain != nullptr && domain->is_nested() && !domain->zombie;
   if (!is_users || depth == 0) return -IOMMUCHECK_EINVAL;
+  if (!backend_.users_wait()) return -IOMMUCHECK_EOPNOTSUPP;
   if (domain->faults != 0) return -IOMMUCHECK_EBUSY;
   FaultQueue* queue = queues_.allocate(platform_);
   if (queue == nullptr) return -IOMMUCHECK_ENOMEM;

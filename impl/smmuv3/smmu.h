@@ -141,6 +141,7 @@ class Smmu final : public HookedBackend {
   void read_faults(FaultSink& sink) override;
   bool came_from(const Fault& fault, u32 device) const override;
   u32 faults_max() const override;
+  bool users_wait() const override { return true; }
   void set_number(Event& event, u32 number) const override { events_.set_number(event, number); }
   Answered answer(const Fault& fault, Response response) override;
   bool wait_for_answers() override;

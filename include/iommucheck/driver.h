@@ -749,8 +749,9 @@ struct iommucheck_driver {
    * queue holds `depth` groups that nobody has read; one that finds no place is answered
    * "invalid". It is known to the queue when handle_irq of the event queue returned. open: ENODEV
    * (no such device), EINVAL (both or neither; depth 0; sva_device_init has not asked for
-   * IOMMUCHECK_SVA_IOPF; not a user's domain), EBUSY (a second one; and so is domain_free of a
-   * domain with one), ENOMEM. read: the oldest unread fault; the caller sets size and abi.
+   * IOMMUCHECK_SVA_IOPF; not a user's domain), EOPNOTSUPP (a user's, of which nothing waits),
+   * EBUSY (a second one; and so is domain_free of a domain with one), ENOMEM. read: the oldest
+   * unread fault; the caller sets size and abi.
    * `group` is a number that the queue gives once in its life. EAGAIN (none), EINVAL (no such
    * queue). respond: IOMMUCHECK_FAULT_*; success: the access is made again. A group is answered
    * once, by its device and PASID, of a handler's faults with queue 0: EINVAL (no such queue or

@@ -83,6 +83,7 @@ Offers DriverSubject::offers(const World& world) {
                       .users = !world.second_backend && driver_->cache_invalidate != nullptr,
                       .users_pasids = true,
                       .users_events = true,
+                      .users_wait = true,
                       .commands = true,
                       .sticks = true};
   return guest_wanted_ ? offers_of_guest(offers) : offers;

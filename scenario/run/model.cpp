@@ -58,6 +58,7 @@ Offers Model::offers(const World& world) {
           .users_pasids = !world.second_backend,
           .users_at_pasids = true,
           .users_events = true,
+          .users_wait = !world.second_backend,
           .sticks = true};
 }
 

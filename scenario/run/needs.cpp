@@ -135,6 +135,9 @@ class Needs {
     const auto kind = kind_of(name);
     if (!kind || !subject_.has(*kind)) return add(name);
     if (name.starts_with("event_") && !offers_.users_events) add(name);
+    if (opens_users_faults(invoke) && !offers_.users_wait && !is_refused(invoke)) {
+      add("fault_queue_open of a user's domain");
+    }
     const bool of_dirt =
         *kind == spec::sva::CallKind::dirty_set || *kind == spec::sva::CallKind::dirty_read;
     if (of_dirt && world_.has_dirty() && !offers_.dirty) add("dirty=1");
@@ -203,6 +206,12 @@ class Needs {
            !results.empty() && std::ranges::all_of(results, [](const scenario::Value& one) {
              return one.is_word("ETIMEDOUT");
            });
+  }
+
+  /// A queue of a domain, which is no device.
+  [[nodiscard]] bool opens_users_faults(const Invoke& invoke) const {
+    if (invoke.call.text != "fault_queue_open" || invoke.arguments.empty()) return false;
+    return world_.device(invoke.arguments[0].word) >= world_.devices.size();
   }
 
   static bool is_refused(const Invoke& invoke) {

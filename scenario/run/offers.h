@@ -29,6 +29,7 @@ struct Offers {
   bool users_pasids = false;     ///< PASID tables of their own too
   bool users_at_pasids = false;  ///< their tables at PASIDs of the host's
   bool users_events = false;     ///< what their devices meet is told them
+  bool users_wait = false;       ///< and what they answer waits for them
   bool commands = false;         ///< are sent, so that it is known which CMD_SYNC is whose
   bool sticks = false;           ///< its queue may stick at one of several
 };

@@ -174,6 +174,7 @@ spec::sva::Setup interface_setup(const World& world) {
   setup.keeps_pasid_0 = !world.second_backend;
   setup.routes_identity = world.second_backend;
   setup.routes_users = world.second_backend;
+  setup.users_wait = !world.second_backend;
   setup.hooks = world.hooks;
   if (world.has_dirty()) setup.dirty = spec::sva::DirtyHardware::present;
   return setup;

@@ -69,7 +69,8 @@ struct Setup {
   /// An entry of a PASID may lead to a stage 2 domain, or a user's: PASIDs are the host's there
   /// too.
   bool routes_users = false;
-  bool stalls = true;  ///< the IOMMU can hold faulting accesses of devices that can wait
+  bool users_wait = true;  ///< what a user's own table ends may wait for an answer
+  bool stalls = true;      ///< the IOMMU can hold faulting accesses of devices that can wait
   /// Faults at a process's PASID may wait, too, where sva_device_init has not asked for it.
   bool stalls_unasked = false;
   bool page_requests = true;  ///< it hands page requests to the driver

@@ -26,6 +26,7 @@ InterfaceState::InterfaceState(Trail& trail_of_all, const Setup& setup)
       fills_routes(setup.fills_routes),
       routes_identity(setup.routes_identity),
       routes_users(setup.routes_users),
+      users_wait(setup.users_wait),
       hooks(setup.hooks),
       dirty(setup.dirty),
       user_format(setup.user_format),

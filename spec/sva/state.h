@@ -240,6 +240,7 @@ struct InterfaceState {
   bool fills_routes;              // constant
   bool routes_identity;           // at a PASID, constant
   bool routes_users;              // at a PASID too, constant
+  bool users_wait;                // constant
   Hooks hooks;                    // constant
   DirtyHardware dirty;            // constant
   const UserFormat* user_format;  // null: users have no routes of their own

@@ -18,6 +18,8 @@ Permitted permitted_queue_open_of_domain(const InterfaceState& s, const Call& ca
   if (s.queue_of_domain(domain) != 0) set.add(Reason::the_domain_has_a_queue);
   if (!set.empty()) return set;
   set.add(Reason::the_backend_may_not_have_it);
+  // Where none of them waits nobody could ever read one.
+  if (!s.users_wait) return set;
   set.add(Reason::done, ValueRule::new_handle);
   may_lack_memory(set, around);
   return set;
