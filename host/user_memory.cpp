@@ -222,13 +222,22 @@ u64 UserMemory::asid_of(u64 root) const {
   return static_cast<u64>(std::distance(tables_.begin(), at)) + 1;
 }
 
+/// Whoever goes by an entry has done so, by each page behind it: what the entry says is cached
+/// also where that is nothing, or garbage. IHI 0070 3.21.
+void UserMemory::fetched_by(u64 root) {
+  bool any = false;
+  for (const auto& [place, mapped] : pages_) {
+    if (place.first != root) continue;
+    sink_.before(place.second);
+    any = true;
+  }
+  if (!any) sink_.before(0);
+}
+
 bool UserMemory::set_entry(u64 first, u64 number, const UserEntry& content) {
   const u64 at = first + number * entry_bytes();
   if (!entries_.contains(at)) return false;
-  const u64 before = entries_[at].root;
-  for (const auto& [place, mapped] : pages_) {
-    if (place.first == before) sink_.before(place.second);
-  }
+  fetched_by(entries_[at].root);
   if (!words_.has_entries()) return set_words_of_entry(at, content);
   UserEntry now = content;
   u64 word0 = cd_v;

@@ -99,6 +99,7 @@ class UserMemory {
   void tell_table(u64 parent, u64 pa, u64 root);
   [[nodiscard]] u64 read(u64 ipa) const { return image_[(ipa - first_ipa) / 8]; }
   void write(u64 ipa, u64 value);
+  void fetched_by(u64 root);
   /// Of that level; 0: there is none, and none was made.
   u64 slot_of(u64 root, u64 va, bool make, unsigned of_level = page::last_level);
   template <class Tell>
