@@ -7,94 +7,20 @@
 #include <array>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 
-#include "base/call_arguments.h"
 #include "base/errno_names.h"
 #include "base/text.h"
+#include "scenario/format/drawing.h"
+#include "scenario/format/iommus.h"
 #include "scenario/format/print.h"
+#include "scenario/format/result_forms.h"
 #include "scenario/format/tokens.h"
+#include "scenario/format/words.h"
 
 namespace iommucheck::scenario {
 namespace {
-
-struct Entry {
-  Signature signature;
-  std::string letters;
-};
-
-/// The letter of calls.def for an argument.
-char letter_of(CallArgument argument) {
-  using enum CallArgument;
-  switch (argument) {
-    case domain: return 'D';
-    case device: return 'V';
-    case mm: return 'm';
-    case io_mm: return 'I';
-    case token: return 'K';
-    case queue: return 'Q';
-    case iova:
-    case size:
-    case drvdata:
-    case min_pasid:
-    case max_pasid:
-    case depth:
-    case fault_group:
-    case grain: return 'n';
-    case pasid: return 'q';
-    case pa: return 'p';
-    case rights: return 'r';
-    case flags:
-    case features: return 'f';
-    case pieces: return 's';
-    case commands: return 'c';
-    case number: return 'n';
-    case kind:
-    case mm_exit:
-    case attribute:
-    case response:
-    case present: return 'w';
-    case on: return 'o';
-    case clear: return 'e';
-    case other: break;
-  }
-  return '*';
-}
-
-/// A scenario leaves out the caller's word.
-std::string written_form(const CallShape& shape) {
-  std::string letters;
-  for (const auto& argument : shape.arguments) {
-    if (argument == CallArgument::drvdata) letters += '/';
-    if (argument) letters += letter_of(*argument);
-  }
-  return letters;
-}
-
-const std::vector<Entry>& entries() {
-  static const std::vector<Entry> all = [] {
-    std::vector<std::pair<std::string_view, std::string>> written = {
-#define CALL(name, arguments) {#name, arguments},
-#include "scenario/format/calls.def"
-#undef CALL
-    };
-    for (const CallShape& shape : call_shapes) {
-      const auto is_it = [&](const auto& form) { return form.first == shape.name; };
-      if (std::ranges::none_of(written, is_it))
-        written.emplace_back(shape.name, written_form(shape));
-    }
-    std::vector<Entry> list(written.size());
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      const std::string_view text = written[i].second;
-      const std::size_t slash = std::min(text.find('/'), text.size());
-      list[i].letters = std::string(text.substr(0, slash));
-      if (slash < text.size()) list[i].letters += text.substr(slash + 1);
-      list[i].signature = {written[i].first, list[i].letters, slash};
-    }
-    return list;
-  }();
-  return all;
-}
 
 constexpr std::array<std::string_view, 9> faults{"F.dev",   "F.pasid",      "F.unmapped",
                                                  "F.perm",  "F.s2unmapped", "F.s2perm",
@@ -117,11 +43,12 @@ bool is_hook(std::string_view word) {
   return one_of(word, {"mm_alloc", "mm_free", "mm_attach", "mm_detach"});
 }
 
-enum class Meaning : u8 { device, process, page, table, thread, result };
+enum class Meaning : u8 { device, process, page, table, entries, thread, result };
 
 std::string_view text_of(Meaning meaning) {
-  constexpr std::string_view texts[] = {"a device",       "a process", "a page",
-                                        "a user's table", "a thread",  "a result"};
+  constexpr std::string_view texts[] = {
+      "a device", "a process", "a page", "a user's table", "a user's PASID table",
+      "a thread", "a result"};
   return texts[static_cast<std::size_t>(meaning)];
 }
 
@@ -293,8 +220,8 @@ class Checker {
   }
 
   void check(const UserEntry& entry, const Step& /*step*/) {
-    if (!names_.contains(entry.table.text)) define(entry.table, Meaning::table);
-    expect(entry.table, Meaning::table);
+    if (!names_.contains(entry.table.text)) define(entry.table, Meaning::entries);
+    expect(entry.table, Meaning::entries);
     expect_number(entry.pasid);
     if (!one_of(entry.entry.text, {"empty", "garbage", "outside"})) {
       expect(entry.entry, Meaning::table);
@@ -323,7 +250,13 @@ class Checker {
                                     call->letters.size(), given));
     }
     for (std::size_t i = 0; i < given; ++i) check_argument(call->letters[i], invoke.arguments[i]);
-    for (const Value& result : invoke.results) check_result(result);
+    if (invoke.call.text == "domain_alloc") check_structure(invoke);
+    for (const Value& result : invoke.results) {
+      check_result(result);
+      if (const auto wrong = wrong_result(invoke, result)) {
+        fail(result.place, print(result), *wrong);
+      }
+    }
     if (invoke.result_name) {
       const bool attribute = invoke.call.text.ends_with("_get_attr");
       const bool root = attribute && given == 2 && invoke.arguments[1].is_word("ttbr0");
@@ -339,6 +272,23 @@ class Checker {
         define(*invoke.result_name, Meaning::result);
       }
     }
+  }
+
+  /// What a user hands over. A PASID table to `nested` is its entry 0 (S1CDMax = 0).
+  void check_structure(const Invoke& invoke) {
+    const bool pasids = invoke.arguments[0].is_word("nested_pasid");
+    const bool nested = pasids || invoke.arguments[0].is_word("nested");
+    if (!nested || invoke.arguments.size() < 3) return;
+    const Value& its = invoke.arguments[2];
+    const auto known = names_.find(its.word);
+    if (its.kind == Value::Kind::word && known == names_.end()) return;  // a table that is empty
+    const bool right =
+        its.kind == Value::Kind::word && !its.plus &&
+        (known->second == Meaning::entries || (!pasids && known->second == Meaning::table));
+    if (right) return;
+    fail(its.place, print(its),
+         pasids ? "expected a user's PASID table, which ucd makes"
+                : "expected a user's table, which upt makes, or a PASID table, which ucd makes");
   }
 
   void check_argument(char letter, const Value& value) {
@@ -370,30 +320,33 @@ class Checker {
         return;
       }
       case 'f':
+      case 'g':
       case 's':
       case 'c':
         if (value.kind != Value::Kind::list) {
           fail(value.place, print(value), "expected a list in [brackets], which may be empty");
         } else if (letter == 'c') {
           for (const Value& command : value.items) check_command(command);
+        } else if (letter != 's') {
+          for (const Value& item : value.items) expect_word(item, *words_for(letter));
         }
         return;
-      case 'w':
-        if (value.kind == Value::Kind::number) return;  // one that no word stands for
-        if (value.kind != Value::Kind::word || value.plus) {
-          fail(value.place, print(value), "expected a word or a number");
-        }
-        return;
-      case 'o': return expect_either(value, "on", "off");
-      case 'e': return expect_either(value, "keep", "clear");
-      default: return;
+      case 'h':
+        if (value.is_word("ok") || value.kind == Value::Kind::number) return;
+        if (value.kind == Value::Kind::word && !value.plus && errno_number(value.word)) return;
+        return fail(value.place, print(value), "expected ok, 0 or an errno name");
+      default:
+        if (const auto words = words_for(letter)) expect_word(value, *words);
     }
   }
 
-  /// One of two words: a third one would be taken for the second. A number is what it is.
-  void expect_either(const Value& value, std::string_view one, std::string_view other) {
-    if (value.kind == Value::Kind::number || value.is_word(one) || value.is_word(other)) return;
-    fail(value.place, print(value), fmt::format("expected {} or {}", one, other));
+  /// Another word would be taken for one of them, or for nothing. A number is what it is.
+  void expect_word(const Value& value, std::span<const std::string_view> words) {
+    const auto is_it = [&](std::string_view word) { return value.is_word(word); };
+    if (value.kind == Value::Kind::number || std::ranges::any_of(words, is_it)) return;
+    fail(value.place, print(value),
+         fmt::format("expected {}, or a number that none of them stands for",
+                     fmt::join(words, ", ")));
   }
 
   /// A user's command. What the SMMU does not know is `illegal`, and no mistake in writing.
@@ -513,8 +466,25 @@ class Checker {
         }
         return;
       }
+      case Check::Kind::draw:
+        for (const Value& word : check.values) check_drawn(word);
+        return;
       default: return;
     }
+  }
+
+  /// A part of a drawing, and the names in it.
+  void check_drawn(const Value& word) {
+    const DrawnPart part = read_drawn_part(word.word);
+    if (!part.wrong.empty()) return fail(word.place, word.word, part.wrong);
+    const auto expect_named = [&](const DrawnPart::Named& named, Meaning meaning) {
+      Name name{std::string(named.text), word.place};
+      name.place.column += named.at;
+      expect(name, meaning);
+    };
+    expect_named(part.domain, Meaning::result);
+    for (const DrawnPart::Named& device : part.devices) expect_named(device, Meaning::device);
+    if (!part.process.text.empty()) expect_named(part.process, Meaning::process);
   }
 
   void check(const Resume& resume, const Step& step) {
@@ -538,14 +508,8 @@ class Checker {
 
 }  // namespace
 
-const Signature* find_call(std::string_view name) {
-  for (const Entry& entry : entries()) {
-    if (entry.signature.name == name) return &entry.signature;
-  }
-  return nullptr;
-}
-
 std::optional<Error> check_names(const Scenario& scenario, std::string_view file) {
+  if (auto error = check_iommus(scenario, file)) return error;
   return Checker(scenario, file).run();
 }
 

@@ -77,7 +77,7 @@ constexpr std::string_view all_kinds = R"(
   race unmap(d, 0x1000, 0x1000) munmap X 0x1000 -> either
   no-memory detach(d, D0)
   no-memory unmap(d, 0x1000, 0x1000) -> 0x1000
-  dirty_read(d, 0, 0x1000, 0x1000, keep) -> bits(0010)
+  dirty_read(d, 0, 0x4000, 0x1000, keep) -> bits(0010)
   cache_invalidate(d, [va(0x1000), all, cd(2), host_all, illegal]) -> done(1, EIO)
   cache_invalidate(d, [atc(D0, none, 0), atc(D0, p, 0), other_sid, sync, resume]) -> ETIMEDOUT
   cb -> mm_exit(D0, 1, 0x1) & mm_exit(D1, 2, 3)
@@ -182,7 +182,7 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"  d = domain_alloc(paging) -> new\n  ?walk d 0x1000 r -> F.unmapped\n", "3:9",
               "expected a table"},
         Wrong{"  d = domain_alloc(paging) -> new\n  t = domain_get_attr(d, ttbr0) -> new\n"
-              "  t = domain_get_attr(d, page_sizes) -> any\n  ?walk t 0x1000 r -> F.unmapped\n",
+              "  t = domain_get_attr(d, 77) -> any\n  ?walk t 0x1000 r -> F.unmapped\n",
               "5:9", "expected a table"},
         Wrong{"  dev D0\n  d = domain_alloc(paging) -> new\n  gpu_switch(D0, d) -> ok\n", "4:18",
               "expected a table"},
@@ -197,6 +197,50 @@ INSTANTIATE_TEST_SUITE_P(
               "  dirty_read(d, 0, 0x1000, 0x1000, kep) -> bits(0)\n",
               "3:36", "expected keep or clear"},
         Wrong{"  dev D0 ats=1 ats=1\n", "2:16", "twice"},
+        Wrong{"  d = domain_alloc(page) -> new\n", "2:20", "expected paging, paging_s2, blocked"},
+        Wrong{"  dev D0\n  sva_device_init(D0, [], 0, 0, mmexit) -> ok\n", "3:33",
+              "expected mm_exit, null"},
+        Wrong{"  dev D0\n  sva_device_init(D0, [iofp], 0, 0, null) -> ok\n", "3:24",
+              "expected iopf, private, unknown"},
+        Wrong{"  dev D0\n  proc X\n  bind_device(D0, X, [iopf], 0) -> 1\n", "4:23",
+              "expected further, svm, explicit, unknown"},
+        Wrong{"  dev D0\n  fault_handler_set(D0, 1, handlr, 0) -> ok\n", "3:28",
+              "expected handler, none"},
+        Wrong{"  dev D0\n  fault_respond(handler, D0, 1, 1, sucess) -> ok\n", "3:36",
+              "expected success, invalid, failure, unknown"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  domain_get_attr(d, ttbr1) -> new\n", "3:22",
+              "expected ttbr0, pasid, unknown"},
+        Wrong{"  dev D0\n  mm_exit_return(D0, 1, done) -> ok\n", "3:25",
+              "expected ok, 0 or an errno name"},
+        Wrong{"  d = domain_alloc(paging) -> new\n"
+              "  dirty_read(d, 0, 0x3000, 0x1000, keep) -> bits(01)\n",
+              "3:45", "2 bits stand here, and the window has 3"},
+        Wrong{"  d = domain_alloc(paging) -> new\n"
+              "  dirty_read(d, 0, 0x1000, 0x1000, keep) -> EINVAL | bits(10)\n",
+              "3:54", "2 bits stand here, and the window has 1"},
+        Wrong{"  d = domain_alloc(paging) -> new\n"
+              "  dirty_read(d, 0, 0x1800, 0x1000, keep) -> bits(1)\n",
+              "3:45", "expected EINVAL"},
+        Wrong{"  d = domain_alloc(paging) -> bits(0)\n", "2:31", "a result of dirty_read"},
+        Wrong{"  d = domain_alloc(paging) -> done(0, ok)\n", "2:31", "of cache_invalidate"},
+        Wrong{"  dev D0 iommu=I5\n", "2:16", "no device is on I0"},
+        Wrong{"  dev D0\n  dev D1 iommu=I2\n", "3:16", "say world iommus=3"},
+        Wrong{"  world iommus=2\n  dev D0 iommu=I2\n", "3:16", "they are I0 to I1"},
+        Wrong{"  world iommus=1\n  dev D0 iommu=A\n  dev D1 iommu=B\n", "3:16", "say iommus=2"},
+        Wrong{"  world iommus=no\n", "2:16", "expected a number from 1 to 64"},
+        Wrong{"  dev D0\n  d = domain_alloc(paging, I1) -> new\n", "3:28", "no such IOMMU"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  dev D0\n  draw -> d:{D0 d.0:pgtable\n", "4:11",
+              "expected '}'"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  draw -> d\n", "3:11", "expected DOMAIN:{"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  draw -> d:pgtable\n", "3:11", "in braces"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  draw -> d.1:mm(X)\n", "3:18",
+              "nothing has this name yet"},
+        Wrong{"  d = domain_alloc(paging) -> new\n  draw -> d.a:private\n", "3:11",
+              "expected a decimal PASID"},
+        Wrong{"  upt C 0x1000 0x2000 rw\n  ucd C 1 C\n", "3:7", "expected a user's PASID table"},
+        Wrong{"  s = domain_alloc(paging_s2) -> new\n  upt U 0x1000 0x2000 rw\n"
+              "  n = domain_alloc(nested_pasid, s, U) -> new\n",
+              "4:37", "expected a user's PASID table, which ucd makes"},
         Wrong{"  world backend=vtd\n", "2:17", "expected smmuv3 or two"},
         Wrong{"  world bbml=1\n  world bbml=2\n", "3:9", "already"},
         Wrong{"  dev D0\n  ? D0 0x1000 q -> F.dev\n", "3:15", "expected r, w or x"},
