@@ -214,11 +214,13 @@ std::optional<std::pair<u64, Status>> done_of(const Value& value) {
   return std::pair{value.items[0].number, *status};
 }
 
+bool is_bits(const Value& value) {
+  return value.kind == Value::Kind::term && value.word == "bits" && value.items.size() == 1;
+}
+
 /// The bits of `bits(0101)`, the first digit the lowest.
 std::optional<std::vector<u64>> bits_in(const Value& value) {
-  const bool is_bits =
-      value.kind == Value::Kind::term && value.word == "bits" && value.items.size() == 1;
-  if (!is_bits) return std::nullopt;
+  if (!is_bits(value)) return std::nullopt;
   const std::string& digits = value.items[0].word;
   std::vector<u64> bits((digits.size() + 63) / 64);
   for (std::size_t i = 0; i < digits.size(); ++i) {
@@ -227,12 +229,15 @@ std::optional<std::vector<u64>> bits_in(const Value& value) {
   return bits;
 }
 
-/// What is behind the end of one is 0.
-bool same_bits(const std::vector<u64>& a, const std::vector<u64>& b) {
-  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i) {
-    if ((i < a.size() ? a[i] : 0) != (i < b.size() ? b[i] : 0)) return false;
+/// The digits of a window, first to last.
+std::string digits_of(const Answer& answer) {
+  const std::vector<u64>& words = answer.observed.bits;
+  std::string digits;
+  for (u64 i = 0; i < answer.bits; ++i) {
+    const bool is_set = i / 64 < words.size() && (words[i / 64] >> (i % 64) & 1) != 0;
+    digits += is_set ? '1' : '0';
   }
-  return true;
+  return digits;
 }
 
 /// `fault(DEV, PASID, IOVA, access, GROUP)`; the address by its page.
@@ -305,7 +310,9 @@ bool one_matches(const Value& value, const Answer& answer, CallKind kind, Names&
     return ok && words != nullptr && same_event(value, observed.event, names, *words);
   }
   if (value.is_word("lost")) return ok && observed.event.lost;
-  if (const auto bits = bits_in(value)) return ok && same_bits(*bits, observed.bits);
+  if (is_bits(value)) {
+    return ok && kind == CallKind::dirty_read && value.items[0].word == digits_of(answer);
+  }
   if (value.kind == Value::Kind::term) {
     const auto done = done_of(value);
     return done && done->first == observed.value && done->second == observed.status;
@@ -431,13 +438,7 @@ std::string text_of(const Answer& answer, CallKind kind, const Names& names,
     return words != nullptr ? event_text(words->event(observed.event.words)) : "an event";
   }
   if (kind == CallKind::dirty_read) {
-    std::string digits;
-    for (std::size_t i = 0; i < 64 * observed.bits.size(); ++i) {
-      digits += (observed.bits[i / 64] >> (i % 64) & 1) != 0 ? '1' : '0';
-    }
-    const std::size_t last = digits.find_last_of('1');
-    if (last == std::string::npos) return "bits(0), and 0 behind it";
-    return fmt::format("bits({}), and 0 behind them", digits.substr(0, last + 1));
+    return fmt::format("bits({})", digits_of(answer));
   }
   if (gives_pasid(kind)) return fmt::format("{}", observed.value);
   if (gives_address(kind)) return names.address_text(observed.value);

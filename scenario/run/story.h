@@ -59,6 +59,7 @@ class Story {
     Answer answer;
     spec::sva::CallKind kind{};
     bool release = false;
+    u64 bits = 0;  ///< of dirty_read: how many its window has
     std::optional<std::string> result_name;
   };
 
@@ -79,6 +80,7 @@ class Story {
   Answer release(Thread& thread, const std::string& process);
   [[nodiscard]] std::string process_of(const std::string& name) const;
   Answer add_thread(Thread& thread, const std::string& process);
+  [[nodiscard]] bool is_dead(const std::string& name) const;
   void each_allocation(Thread& thread, const scenario::Invoke& invoke);
   void judge(Thread& thread, const scenario::Values& results);
   [[nodiscard]] bool is_another_choice(const Thread& thread, const scenario::Values& results) const;
@@ -97,6 +99,7 @@ class Story {
   [[nodiscard]] bool users_answer_faults() const;
   u64 user_entry_of(const std::string& table);
   bool change_user_table(const scenario::Change& change, u32 prot);
+  [[nodiscard]] bool is_pasid_table(const std::string& name) const;
   void add_structure(const scenario::Invoke& invoke, spec::sva::Call& call);
   void add_commands(const scenario::Value& list, u64 domain,
                     std::vector<spec::sva::CommandWords>& out);
@@ -141,7 +144,7 @@ class Story {
   std::map<std::string, Thread> threads_;
   std::set<u32> removed_;                          // devices
   std::map<u64, u64> group_numbers_;               // of a device, by what a line calls them
-  std::map<std::string, u32> thread_counts_;       // of processes
+  std::map<std::string, u32> thread_counts_;       // of processes; 0: it is dead
   std::map<std::string, std::string> threads_of_;  // name of a thread -> its process
   struct Access {
     Reached reached;

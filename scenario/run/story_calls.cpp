@@ -66,6 +66,7 @@ Answer Story::make(Thread& thread, const Invoke& invoke, const Wanted& wanted, M
   thread.release = false;
   thread.result_name.reset();
   if (invoke.result_name) thread.result_name = invoke.result_name->text;
+  thread.bits = 0;
   if (auto answer = environment(thread, invoke)) return *answer;
   const auto made = make_call(invoke, world_, names_);
   if (!made) {
@@ -82,8 +83,10 @@ Answer Story::make(Thread& thread, const Invoke& invoke, const Wanted& wanted, M
   if (call.kind == CallKind::cache_invalidate && subject_.users() != nullptr) {
     add_commands(invoke.arguments[1], call.domain, lists.commands);
   }
+  if (!needs_.empty()) return {};
   lists.give(call);
   thread.kind = call.kind;
+  if (call.kind == CallKind::dirty_read && call.grain != 0) thread.bits = call.size / call.grain;
   if (invoke.inside) {
     call.context.inside = true;
     call.context.device = world_.device(invoke.inside->device.text);
@@ -109,11 +112,18 @@ std::optional<Answer> Story::environment(Thread& thread, const Invoke& invoke) {
   const std::string& name = invoke.call.text;
   const scenario::Values& arguments = invoke.arguments;
   thread.kind = CallKind::domain_free;  // a call that has no value
+  constexpr std::string_view of_the_living[] = {"exit", "exec", "fork", "thread", "thread_end"};
+  if (std::ranges::count(of_the_living, name) != 0 && is_dead(arguments[0].word)) {
+    differ(scenario::print(invoke.results),
+           fmt::format("{} is dead: another process does that", arguments[0].word));
+    return Answer{};
+  }
   if (name == "exit" || name == "exec") {
     const std::string process = process_of(arguments[0].word);
     thread.release = true;
     const auto old = names_.process(process);
     if (name == "exec") {
+      thread_counts_[process] = 1;  // the other threads end
       const u64 next = subject_.create_process();
       names_.set_process(process, next);
       for (const auto& [other, its] : threads_of_) {
@@ -212,6 +222,12 @@ std::string Story::process_of(const std::string& name) const {
   return thread == threads_of_.end() ? name : thread->second;
 }
 
+/// It has exited, or its last thread has ended, or it began to: it does nothing any more.
+bool Story::is_dead(const std::string& name) const {
+  const auto threads = thread_counts_.find(process_of(name));
+  return threads != thread_counts_.end() && threads->second == 0;
+}
+
 /// A further thread of the process, which has the same address space.
 Answer Story::add_thread(Thread& thread, const std::string& process) {
   ++thread_counts_[process];
@@ -227,6 +243,7 @@ Answer Story::add_thread(Thread& thread, const std::string& process) {
 
 void Story::judge(Thread& thread, const scenario::Values& results) {
   if (stopped()) return;
+  thread.answer.bits = thread.bits;
   const Answer& answer = thread.answer;
   if (answer.state == Answer::State::not_built) {
     needs_.push_back(scenario::print(*current_));
@@ -333,6 +350,12 @@ bool Story::change_map(const scenario::Change& change) {
 
 void Story::step(const scenario::Change& change) {
   if (current_->thread.text.empty()) troubles_.clear();
+  const bool users = change.kind == scenario::Change::Kind::upt ||
+                     change.kind == scenario::Change::Kind::upt_clear;
+  if (!users && is_dead(change.object.text)) {
+    return differ("the process's map to change",
+                  change.object.text + " is dead, and has no map any more");
+  }
   if (!change_map(change)) {
     differ("the process's map to change", "it cannot: nothing, or something else, is mapped there");
   }

@@ -129,14 +129,29 @@ void Story::invalidate_entry(const std::string& table, u64 number) {
 
 // ---- calls --------------------------------------------------------------------------------------
 
-/// The structure that a nested domain is made of.
+/// Some `ucd` writes its entries.
+bool Story::is_pasid_table(const std::string& name) const {
+  return std::ranges::any_of(scenario_.steps, [&](const scenario::Step& step) {
+    const auto* entry = std::get_if<scenario::UserEntry>(&step.what);
+    return entry != nullptr && entry->table.text == name;
+  });
+}
+
+/// The structure that a nested domain is made of. With one entry (S1CDMax = 0) a PASID table is the
+/// first of its entries, as the hardware reads it.
 void Story::add_structure(const scenario::Invoke& invoke, spec::sva::Call& call) {
   const bool named = invoke.arguments.size() > 2 && subject_.users() != nullptr;
   if (!named) return;
   const std::string& name = invoke.arguments[2].word;
   if (call.domain_kind == kind_nested) {
     const UserWords& words = subject_.users()->words();
-    call.structure = words.route_to(words.has_entries() ? user_entry_of(name) : user_table(name));
+    const bool of_entries = is_pasid_table(name);
+    if (of_entries && !words.has_entries()) {
+      return needs_.push_back("domain_alloc(nested) of a PASID table");
+    }
+    call.structure = words.route_to(of_entries            ? user_entries(name).at
+                                    : words.has_entries() ? user_entry_of(name)
+                                                          : user_table(name));
   } else if (call.domain_kind == kind_nested_pasid && subject_.users()->words().has_pasids()) {
     const UserEntries& table = user_entries(name);
     call.structure = subject_.users()->route_to_entries(table.at, table.count_lg2);
@@ -238,10 +253,13 @@ void Story::users_follow(const spec::sva::Call& call, const Answer& answer) {
     stage2_domains_.erase(call.domain);
     for (auto& [table, domains] : domains_of_entries_) domains.erase(call.domain);
   }
-  if (call.kind == CallKind::domain_alloc && call.domain_kind == kind_nested_pasid) {
+  if (call.kind == CallKind::domain_alloc && spec::sva::is_nested(call.domain_kind)) {
     for (const auto& [table, entries] : user_entries_) {
-      if (call.structure != users->route_to_entries(entries.at, entries.count_lg2)) continue;
-      domains_of_entries_[table].insert(answer.observed.value);
+      const bool leads_there =
+          call.domain_kind == kind_nested_pasid
+              ? call.structure == users->route_to_entries(entries.at, entries.count_lg2)
+              : call.structure == users->words().route_to(entries.at);
+      if (leads_there) domains_of_entries_[table].insert(answer.observed.value);
     }
   }
   if (call.kind == CallKind::domain_alloc && call.domain_kind == kind_stage2) {

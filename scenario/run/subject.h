@@ -32,6 +32,7 @@ struct Answer {
   std::optional<spec::sva::Permitted> choices{};
   bool allocation_failed = false;  ///< the allocation that was to fail did
   std::string word{};              ///< instead of a value: "waiting"
+  u64 bits = 0;                    ///< of dirty_read: how many its window has
 };
 
 /// What a step expects, for a subject that chooses among right results.
