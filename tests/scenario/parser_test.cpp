@@ -192,10 +192,10 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"  dev D0 pasid=3\n", "2:10", "there is no such key"},
         Wrong{"  dev D0 ats=2\n", "2:14", "expected 0 or 1"},
         Wrong{"  d = domain_alloc(paging) -> new\n  dirty_set(d, onn) -> ok\n", "3:16",
-              "expected on or off"},
+              "expected on, off"},
         Wrong{"  d = domain_alloc(paging) -> new\n"
               "  dirty_read(d, 0, 0x1000, 0x1000, kep) -> bits(0)\n",
-              "3:36", "expected keep or clear"},
+              "3:36", "expected keep, clear"},
         Wrong{"  dev D0 ats=1 ats=1\n", "2:16", "twice"},
         Wrong{"  d = domain_alloc(page) -> new\n", "2:20", "expected paging, paging_s2, blocked"},
         Wrong{"  dev D0\n  sva_device_init(D0, [], 0, 0, mmexit) -> ok\n", "3:33",
