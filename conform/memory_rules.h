@@ -17,14 +17,14 @@ namespace iommucheck::oracle {
 
 class MemoryRules {
  public:
-  /// Data is [data_pa, data_pa + data_bytes).
+  /// Data is [first, first + bytes).
   MemoryRules(const spec::Caches& caches, FlagRules& flags, const InterruptRules& interrupts,
-              u64 data_pa, u64 data_bytes)
+              u64 first, u64 bytes)
       : caches_(caches),
         flags_(flags),
         interrupts_(interrupts),
-        data_pa_(data_pa),
-        data_bytes_(data_bytes) {}
+        data_pa_(first),
+        data_bytes_(bytes) {}
 
   /// From reset on.
   void begin(const QueueLayout& queues, const Range& cmdq) {
