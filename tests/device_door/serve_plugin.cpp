@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   if (argc == 2) {
     const int both = ::dup(0);  // one socket
     ::dup2(2, 1);
-    serve_plugin(FrameChannel(Descriptor(both)), argv[1], nullptr);
+    serve_plugin(FrameChannel(iommucheck::Descriptor(both)), argv[1], nullptr);
     return 0;
   }
   std::signal(SIGCHLD, SIG_IGN);
@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
     if (connection < 0) return 1;
     if (::fork() == 0) {
       ::close(listener);
-      serve_plugin(FrameChannel(Descriptor(connection)), argv[1], nullptr);
+      serve_plugin(FrameChannel(iommucheck::Descriptor(connection)), argv[1], nullptr);
       ::_exit(0);
     }
     ::close(connection);
