@@ -52,7 +52,7 @@ trace::Header case_header(const Case& what, const DeviceUnderTest& device) {
   return header;
 }
 
-Range command_queue_of(const trace::Header& header) {
+MemoryRange command_queue_of(const trace::Header& header) {
   if (!header.profile) return {};
   const u64 lg2 = std::min<u64>(profile_number(header, "cmdq-lg2"), 19);
   return {profile_number(header, "cmdq"), u64{16} << lg2};

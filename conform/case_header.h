@@ -12,11 +12,11 @@ trace::Header case_header(const Case& what, const DeviceUnderTest& device);
 
 // ---- back ---------------------------------------------------------------------------------------
 
-struct Range {
+struct MemoryRange {
   u64 base = 0, bytes = 0;
 };
 /// Where it says that the command queue lies; nothing if it says nothing.
-Range command_queue_of(const trace::Header& header);
+MemoryRange command_queue_of(const trace::Header& header);
 QueueLayout queues_of(const trace::Header& header);
 /// Of what brings the SMMU up.
 std::size_t boot_commands_of(const trace::Header& header);

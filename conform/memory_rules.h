@@ -27,7 +27,7 @@ class MemoryRules {
         data_bytes_(bytes) {}
 
   /// From reset on.
-  void begin(const QueueLayout& queues, const Range& cmdq) {
+  void begin(const QueueLayout& queues, const MemoryRange& cmdq) {
     state_ = {};
     state_.queues = queues;
     state_.cmdq = cmdq;
@@ -43,7 +43,7 @@ class MemoryRules {
   /// What a case leaves here.
   struct State {
     QueueLayout queues;
-    Range cmdq;
+    MemoryRange cmdq;
     std::map<u64, u64> record_words;  ///< of the output queues, as they were read last
     u64 event = 0;                    ///< index of the next record
     bool unseen_write = false;        ///< an engine wrote to nobody knows where
