@@ -88,7 +88,7 @@ constexpr std::string_view all_kinds = R"(
   same_format d p
   asid_pinned X -> no
   cpu_asid_collides X d
-  draw -> A:{D0} A.0:pgtable A.1:mm(X)
+  draw -> d:{D0} d.0:pgtable d.1:mm(X)
   bound_passes
   recover -> ok
   recover
