@@ -262,8 +262,7 @@ void UserOps::look_at_users() {
   }
 }
 
-/// Now and then of a device that goes and comes back, by which the user has no number for it: that
-/// of before is taken still.
+/// Now and then of a device that goes and comes back, by which the user has no number for it.
 void UserOps::user_numbers(u64 parent, const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
   Call call{.kind = CallKind::vdevice, .domain = parent, .device = device};

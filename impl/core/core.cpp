@@ -238,7 +238,7 @@ int Core::device_remove(u32 device) {
   int error = unbinding_.device_gone(device);
   faults_.device_gone(device);
   tasks_.drop_tasks_of(device);
-  domains_.lose_virtual_device(device);
+  domains_.drop_virtual_devices(device);
   if (int late = attach_pasid_.end_attachments(device, AttachPasid::every_pasid); error == 0)
     error = late;
   Domain* domain = domains_.find(devices_[device].domain);

@@ -132,8 +132,8 @@ class Domains {
   void count_attachment(Domain& domain, u32 device);
   /// Something leads there.
   static void may_be_cached(Domain& domain);
-  /// The device is gone: a number that a user calls it by is nobody's.
-  void lose_virtual_device(u32 device);
+  /// No user calls the device by a number any more.
+  void drop_virtual_devices(u32 device);
 
   /// What of the counts does not hold, between calls; null: all of it does.
   const char* inconsistency(Attachments& attachments);

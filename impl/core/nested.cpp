@@ -52,11 +52,11 @@ void Domains::end_family(Domain& domain) {
       virtual_devices_, [&](VirtualDevice& its) { virtual_devices_.remove(domain, its); });
 }
 
-/// Its numbers stay taken until their domains go. INTERFACE "Nested": with the last of both.
-void Domains::lose_virtual_device(u32 device) {
+void Domains::drop_virtual_devices(u32 device) {
   domains_.for_each_used([&](Domain& domain) {
     domain.virtual_devices.for_each(virtual_devices_, [&](VirtualDevice& its) {
-      if (its.device == device) its.device = no_virtual_device;
+      if (its.device != device) return;
+      virtual_devices_.remove(domain, its);
     });
   });
 }

@@ -106,14 +106,12 @@ struct Task {
   Space* space = nullptr;
 };
 
-inline constexpr u32 no_virtual_device = ~u32{0};
-
 /// The number by which the user of an outer domain calls a device.
 struct VirtualDevice {
   bool used = false;
   u32 index = 0;
   u32 generation = 0;
-  u32 device = 0;  // no_virtual_device: it is gone, and the number is taken still
+  u32 device = 0;
   u32 number = 0;
   Link of_parent;
 };

@@ -38,7 +38,6 @@ constexpr u64 command_words = 2;
 /// Whether the device is on a domain of the user's; where PASIDs are the host's, whether it is by
 /// that one.
 bool Users::is_users(const Domain& parent, u32 device, const UserCommand& command) {
-  if (device == no_virtual_device) return false;
   const auto is_on = [&](iommucheck_handle handle) {
     const Domain* on = domains_.find(handle);
     return on != nullptr && on->parent == &parent;

@@ -189,7 +189,7 @@ void device_added(InterfaceState& s, u32 device) {
 /// INTERFACE "Timeouts and removal". A device that comes back begins anew. After a time-out what it
 /// stood for is there until recovery: what it could reach, and that it had a say in a shared table.
 void device_removed(InterfaceState& s, u32 device, bool timed_out) {
-  vdevices_lose_device(s, device);
+  forget_vdevices_of_device(s, device);
   if (!s.device_exists(device)) return;
   s.trail.set(s.changes, s.changes + 1);
   end_all_of(s, device, Gone::by_another, timed_out);

@@ -63,20 +63,25 @@ std::optional<u64> number_of(const InterfaceState& s, u32 parent, u32 device) {
   return found;
 }
 
-void forget_vdevices_of_domain(InterfaceState& s, u32 parent) {
+namespace {
+
+template <class Which>
+void forget_vdevices(InterfaceState& s, Which which) {
   for_each_number(s, [&](u32 i) {
-    if (s.virtual_devices[i].parent != parent) return;
+    if (!which(s.virtual_devices[i])) return;
     s.virtual_devices.edit(s.trail, i).parent = 0;
     s.virtual_devices.release(s.trail, i);
   });
 }
 
-void vdevices_lose_device(InterfaceState& s, u32 device) {
-  for_each_number(s, [&](u32 i) {
-    if (s.virtual_devices[i].device == device) {
-      s.virtual_devices.edit(s.trail, i).device = no_device;
-    }
-  });
+}  // namespace
+
+void forget_vdevices_of_domain(InterfaceState& s, u32 parent) {
+  forget_vdevices(s, [&](const VirtualDevice& its) { return its.parent == parent; });
+}
+
+void forget_vdevices_of_device(InterfaceState& s, u32 device) {
+  forget_vdevices(s, [&](const VirtualDevice& its) { return its.device == device; });
 }
 
 // --- The user's memory ---

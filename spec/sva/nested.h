@@ -28,10 +28,9 @@ bool is_behind_stage2(const InterfaceState& s, u32 domain);
 
 /// By which number the user of the parent calls the device.
 std::optional<u64> number_of(const InterfaceState& s, u32 parent, u32 device);
-/// The parent is gone, and with it its numbers.
+/// The parent, or the device, is gone.
 void forget_vdevices_of_domain(InterfaceState& s, u32 parent);
-/// The device is gone: its numbers are nobody's, and taken until their parents go.
-void vdevices_lose_device(InterfaceState& s, u32 device);
+void forget_vdevices_of_device(InterfaceState& s, u32 device);
 
 // --- What stands in the user's memory, as the environment tells it ---
 

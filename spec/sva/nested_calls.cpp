@@ -88,7 +88,6 @@ std::optional<u32> device_named(const InterfaceState& s, u32 parent, const UserC
   for_each_number(s, [&](u32 i) {
     const VirtualDevice& its = s.virtual_devices[i];
     if (its.parent != parent || its.number != command.stream) return;
-    if (its.device == no_device) return;
     const u32 domain = command.at_pasid ? domain_at(s, its.device, command.pasid.value_or(0))
                                         : s.devices[its.device].domain;
     if (parent_of(s, domain) == parent) found = its.device;
@@ -108,8 +107,7 @@ Elsewhere elsewhere(const InterfaceState& s, u32 parent, const UserCommand& comm
     const VirtualDevice& its = s.virtual_devices[i];
     if (its.parent != parent || its.number != command.stream) return;
     result.found = true;
-    const bool gone = its.device == no_device;
-    result.on_parent |= !gone && s.devices[its.device].domain == parent;
+    result.on_parent |= s.devices[its.device].domain == parent;
   });
   return result;
 }

@@ -77,8 +77,8 @@ struct Space {
 struct VirtualDevice {
   u64 number = 0;
   u32 parent = 0;  ///< 0: none
-  u32 device = 0;  ///< no_device: it is gone
-  u32 next = 0;    ///< of the pool
+  u32 device = 0;
+  u32 next = 0;  ///< of the pool
   u32 padding = 0;
 };
 

@@ -340,10 +340,6 @@ TEST_F(SvaNested, numbers_of_devices_are_the_users) {
   EXPECT_EQ(state.number_of(s2, 0), 7u);
   state.device_removed(0, false);
   EXPECT_EQ(state.number_of(s2, 0), std::nullopt);
-  EXPECT_TRUE(right(vdevice(s2, 1, 7), Status::eexist)) << "it ends with the last of both";
-  EXPECT_FALSE(right(vdevice(s2, 1, 7), Status::ok));
-  state.device_added(0);
-  ok(vdevice(s2, 0, 8));
 }
 
 TEST_F(SvaNested, the_rid_of_a_user_has_no_pasids_of_the_hosts) {
