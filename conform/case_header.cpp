@@ -54,8 +54,8 @@ trace::Header case_header(const Case& what, const DeviceUnderTest& device) {
 
 MemoryRange command_queue_of(const trace::Header& header) {
   if (!header.profile) return {};
-  const u64 lg2 = std::min<u64>(profile_number(header, "cmdq-lg2"), 19);
-  return {profile_number(header, "cmdq"), u64{16} << lg2};
+  const QueueLayout queues = queues_of(header);
+  return {queues.cmdq, u64{16} << queues.cmdq_lg2};
 }
 
 QueueLayout queues_of(const trace::Header& header) {

@@ -3,12 +3,23 @@
 
 namespace iommucheck::oracle {
 
-spec::Access access_in(const trace::Dma& dma) {
-  spec::Access access{.sid = dma.sid, .va = dma.iova};
-  if (dma.ssid && dma.ssid->valid) {
+namespace {
+
+/// By whom, and where.
+template <class Payload>
+spec::Access access_to(const Payload& payload) {
+  spec::Access access{.sid = payload.sid, .va = payload.iova};
+  if (payload.ssid && payload.ssid->valid) {
     access.ssv = true;
-    access.ssid = dma.ssid->value;
+    access.ssid = payload.ssid->value;
   }
+  return access;
+}
+
+}  // namespace
+
+spec::Access access_in(const trace::Dma& dma) {
+  spec::Access access = access_to(dma);
   if (dma.direction == trace::Direction::write) access.type = spec::AccessType::write;
   if (dma.direction == trace::Direction::execute) access.type = spec::AccessType::execute;
   access.privileged = dma.privileged.value_or(false);
@@ -16,21 +27,13 @@ spec::Access access_in(const trace::Dma& dma) {
 }
 
 spec::Access access_in(const trace::AtsRequest& request) {
-  spec::Access access{.sid = request.sid, .va = request.iova};
-  if (request.ssid && request.ssid->valid) {
-    access.ssv = true;
-    access.ssid = request.ssid->value;
-  }
+  spec::Access access = access_to(request);
   access.privileged = request.privileged.value_or(false);
   return access;
 }
 
 spec::Access access_in(const trace::PageRequest& request) {
-  spec::Access access{.sid = request.sid, .va = request.iova};
-  if (request.ssid && request.ssid->valid) {
-    access.ssv = true;
-    access.ssid = request.ssid->value;
-  }
+  spec::Access access = access_to(request);
   const trace::Rights rights = request.rights.value_or(trace::Rights{.read = true});
   if (rights.execute) access.type = spec::AccessType::execute;
   if (rights.write) access.type = spec::AccessType::write;
