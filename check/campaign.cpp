@@ -216,7 +216,6 @@ LockstepOptions Campaign::fresh_options(Segments* segments) {
                                          .takes_over = takes_over(),
                                          .drives_each = drives_each()});
   options.segments = segments;
-  options.scan = settings_.scan;
   options.backend = settings_.backend;
   options.store_count = options_.store_count.get();
   options.claims = claims();

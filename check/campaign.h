@@ -91,7 +91,6 @@ class Campaign {
     bool count_each = false;
     bool fork_cases = false;                     ///< each case in a process forked from this one
     bool guard_window = false;                   ///< see LockstepOptions
-    bool scan = false;                           ///< likewise
     const NamedBackend* backend = nullptr;       ///< likewise
     void (*on_operation)(void*, u32) = nullptr;  ///< see Lockstep
     void (*on_step)(void*) = nullptr;            ///< see LockstepOptions

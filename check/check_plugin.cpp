@@ -180,7 +180,6 @@ int work(SharedReport& report, const CheckOptions& options, Clock::time_point st
   settings.may_shrink = report.counter(slot_deaths) < 1;
   settings.may_record = report.counter(slot_deaths) < 2;
   settings.count_each = true;  // a death must not take numbers with it
-  settings.scan = options.precision == Precision::scan;
   settings.backend = loaded->backend ? &*loaded->backend : nullptr;
   settings.fork_cases = options.isolation == Isolation::each_case;
   settings.guard_window = !settings.fork_cases;

@@ -68,6 +68,9 @@ struct QueueLayout {
   unsigned cmdq_lg2 = 8, eventq_lg2 = 6;
   u64 priq = 0;  ///< 0: the case has no page request queue
   unsigned priq_lg2 = 0;
+
+  static constexpr u64 lg2_max = 19;  ///< the architecture's, SMMU_IDR1.CMDQS, EVENTQS and PRIQS
+  [[nodiscard]] u64 cmdq_bytes() const { return u64{16} << cmdq_lg2; }
 };
 
 struct Case {

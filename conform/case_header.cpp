@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "conform/case_header.h"
 
-#include <algorithm>
-
 #include "conform/case_notes.h"
 #include "monitor/trace_setup.h"
 
@@ -52,28 +50,27 @@ trace::Header case_header(const Case& what, const DeviceUnderTest& device) {
   return header;
 }
 
-MemoryRange command_queue_of(const trace::Header& header) {
-  if (!header.profile) return {};
-  const QueueLayout queues = queues_of(header);
-  return {queues.cmdq, u64{16} << queues.cmdq_lg2};
-}
-
-QueueLayout queues_of(const trace::Header& header) {
+std::optional<QueueLayout> queues_of(const trace::Header& header) {
+  for (const char* key : {"cmdq", "eventq", "cmdq-lg2", "eventq-lg2"}) {
+    if (!has_profile_number(header, key)) return std::nullopt;
+  }
+  for (const char* key : {"cmdq-lg2", "eventq-lg2", "priq-lg2"}) {
+    if (profile_number(header, key) > QueueLayout::lg2_max) return std::nullopt;
+  }
   const auto lg2 = [&](const char* key) {
-    return static_cast<unsigned>(std::min<u64>(profile_number(header, key), 19));
+    return static_cast<unsigned>(profile_number(header, key));
   };
-  if (!header.profile) return {};
-  return {profile_number(header, "cmdq"),
-          profile_number(header, "eventq"),
-          lg2("cmdq-lg2"),
-          lg2("eventq-lg2"),
-          profile_number(header, "priq"),
-          lg2("priq-lg2")};
+  return QueueLayout{profile_number(header, "cmdq"),
+                     profile_number(header, "eventq"),
+                     lg2("cmdq-lg2"),
+                     lg2("eventq-lg2"),
+                     profile_number(header, "priq"),
+                     lg2("priq-lg2")};
 }
 
 std::size_t boot_commands_of(const trace::Header& header) {
-  const bool said = header.profile && header.profile->contains(boot_commands_key);
-  return said ? profile_number(header, boot_commands_key) : Case::boot_commands_default;
+  return has_profile_number(header, boot_commands_key) ? profile_number(header, boot_commands_key)
+                                                       : Case::boot_commands_default;
 }
 
 }  // namespace iommucheck::oracle

@@ -2,6 +2,8 @@
 // The header of a case's trace: what a replay and a judge have to know of case and device.
 #pragma once
 
+#include <optional>
+
 #include "conform/case.h"
 #include "conform/dut/device.h"
 #include "trace/event.h"
@@ -12,12 +14,8 @@ trace::Header case_header(const Case& what, const DeviceUnderTest& device);
 
 // ---- back ---------------------------------------------------------------------------------------
 
-struct MemoryRange {
-  u64 base = 0, bytes = 0;
-};
-/// Where it says that the command queue lies; nothing if it says nothing.
-MemoryRange command_queue_of(const trace::Header& header);
-QueueLayout queues_of(const trace::Header& header);
+/// Where it says that the queues lie; nothing: it does not say so, or of a size that no queue has.
+std::optional<QueueLayout> queues_of(const trace::Header& header);
 /// Of what brings the SMMU up.
 std::size_t boot_commands_of(const trace::Header& header);
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "conform/case_header.h"
 #include "conform/case_notes.h"
 #include "spec/smmu/queue.h"
 #include "spec/smmu/registers.h"
@@ -14,8 +15,6 @@ namespace iommucheck::oracle {
 namespace {
 
 namespace reg = spec::reg;
-
-constexpr u64 queue_lg2_most = 19;
 
 /// Number of the engine that has that StreamID.
 u64 engine_of(const trace::Trace& trace, u32 sid) {
@@ -62,14 +61,6 @@ Step page_request_step(const trace::Trace& trace, const trace::PageRequest& requ
   return step;
 }
 
-std::optional<u64> fact(const trace::Header& header, const char* key) {
-  if (!header.profile) return std::nullopt;
-  const auto found = header.profile->find(key);
-  if (found == header.profile->end()) return std::nullopt;
-  const u64* number = std::get_if<u64>(&found->second);
-  return number == nullptr ? std::nullopt : std::optional<u64>(*number);
-}
-
 /// What the header says: nothing but the steps is missing then.
 Expected<Case> case_without_steps(const trace::Header& header, const std::string& name) {
   Case result;
@@ -78,23 +69,14 @@ Expected<Case> case_without_steps(const trace::Header& header, const std::string
     const auto asks = header.about->find("asks");
     if (asks != header.about->end()) result.asks = asks->second;
   }
-  const auto cmdq = fact(header, "cmdq"), eventq = fact(header, "eventq");
-  const auto cmdq_lg2 = fact(header, "cmdq-lg2"), eventq_lg2 = fact(header, "eventq-lg2");
-  if (!cmdq || !eventq || !cmdq_lg2 || !eventq_lg2 || *cmdq_lg2 > queue_lg2_most ||
-      *eventq_lg2 > queue_lg2_most) {
+  const auto queues = queues_of(header);
+  if (!queues) {
     return fail(ErrorCode::bad_input, name +
                                           ": is no trace of conform (its header does not say "
-                                          "where the queues are)");
+                                          "where the queues are, and how large)");
   }
-  result.queues = {*cmdq, *eventq, static_cast<unsigned>(*cmdq_lg2),
-                   static_cast<unsigned>(*eventq_lg2)};
-  result.queues.priq = fact(header, "priq").value_or(0);
-  const u64 priq_lg2 = fact(header, "priq-lg2").value_or(0);
-  if (priq_lg2 > queue_lg2_most) {
-    return fail(ErrorCode::bad_input, name + ": its page request queue has no size");
-  }
-  result.queues.priq_lg2 = static_cast<unsigned>(priq_lg2);
-  result.boot_commands = fact(header, boot_commands_key).value_or(Case::boot_commands_default);
+  result.queues = *queues;
+  result.boot_commands = boot_commands_of(header);
   return result;
 }
 

@@ -111,14 +111,14 @@ void CaseReading::begin(const trace::Trace& trace) {
   monitor_.trail().undo_to(booted_);
   monitor_.begin_case(0);
   monitor_.device_rules()->expect_accesses(accesses_of(trace));
-  const QueueLayout queues = queues_of(trace.header);
+  const QueueLayout queues = queues_of(trace.header).value_or(QueueLayout{});
   contents_.reset();
   interrupts_.begin(queues);
   queue_aborts_.begin();
   endpoints_.begin(queues, has_ats_);
   page_requests_.begin(queues);
   flags_.begin();
-  memory_.begin(queues, command_queue_of(trace.header));
+  memory_.begin(queues);
   drivers_.clear();
   state_ = {};
 }

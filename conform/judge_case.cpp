@@ -34,12 +34,15 @@ struct Stored {
 
 /// Those after what brings the SMMU up: before these anything may be cached.
 std::vector<Stored> commands_of(const trace::Trace& trace, const spec::Capabilities& caps) {
-  const auto [base, bytes] = command_queue_of(trace.header);
+  const auto queues = queues_of(trace.header);
+  if (!queues) return {};
   std::vector<Stored> found;
   for (std::size_t i = 0; i + 1 < trace.events.size(); ++i) {
     const auto* low = std::get_if<trace::Store>(&trace.events[i].payload);
     const auto* high = std::get_if<trace::Store>(&trace.events[i + 1].payload);
-    if (low == nullptr || high == nullptr || low->pa - base >= bytes || low->pa % 16 != 0) continue;
+    if (low == nullptr || high == nullptr || low->pa - queues->cmdq >= queues->cmdq_bytes() ||
+        low->pa % 16 != 0)
+      continue;
     if (high->pa != low->pa + 8 || !low->value || !high->value) continue;
     found.push_back({i, spec::decode_command<u64>(*low->value, *high->value, caps)});
   }

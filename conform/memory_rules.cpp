@@ -9,6 +9,7 @@
 #include "conform/device_finding.h"
 #include "spec/arch/descriptor.h"
 #include "spec/rules/protocol.h"
+#include "spec/rules/records.h"
 #include "spec/rules/structures.h"
 #include "spec/rules/translation.h"
 #include "spec/smmu/registers.h"
@@ -103,8 +104,9 @@ std::optional<Finding> MemoryRules::loaded(const trace::Load& load) {
   }
   if (wrong == 0) return std::nullopt;
   const bool in_events = load.pa - state_.queues.eventq < u64{32} << state_.queues.eventq_lg2;
-  const char* where = load.pa - state_.cmdq.base < state_.cmdq.bytes ? "the command queue"
-                      : is_record                                    ? "a record that was read"
+  const char* where = load.pa - state_.queues.cmdq < state_.queues.cmdq_bytes()
+                          ? "the command queue"
+                      : is_record ? "a record that was read"
                       : in_events ? "the event queue, where no record is"
                       : is_data   ? "data"
                                   : "a structure";

@@ -6,7 +6,7 @@
 #include <map>
 #include <optional>
 
-#include "conform/case_header.h"
+#include "conform/case.h"
 #include "conform/flag_rules.h"
 #include "conform/interrupt_rules.h"
 #include "monitor/finding.h"
@@ -27,10 +27,9 @@ class MemoryRules {
         data_bytes_(bytes) {}
 
   /// From reset on.
-  void begin(const QueueLayout& queues, const MemoryRange& cmdq) {
+  void begin(const QueueLayout& queues) {
     state_ = {};
     state_.queues = queues;
-    state_.cmdq = cmdq;
   }
   /// The next event.
   void feed(const trace::Event& event);
@@ -43,7 +42,6 @@ class MemoryRules {
   /// What a case leaves here.
   struct State {
     QueueLayout queues;
-    MemoryRange cmdq;
     std::map<u64, u64> record_words;  ///< of the output queues, as they were read last
     u64 event = 0;                    ///< index of the next record
     bool unseen_write = false;        ///< an engine wrote to nobody knows where

@@ -148,11 +148,21 @@ Setup setup_of(const trace::Header& header) {
   return setup;
 }
 
-u64 profile_number(const trace::Header& header, const char* key) {
-  if (!header.profile) return 0;
+namespace {
+const u64* number_in(const trace::Header& header, const char* key) {
+  if (!header.profile) return nullptr;
   const auto found = header.profile->find(key);
-  const u64* number = found == header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
+  return found == header.profile->end() ? nullptr : std::get_if<u64>(&found->second);
+}
+}  // namespace
+
+u64 profile_number(const trace::Header& header, const char* key) {
+  const u64* number = number_in(header, key);
   return number == nullptr ? 0 : *number;
+}
+
+bool has_profile_number(const trace::Header& header, const char* key) {
+  return number_in(header, key) != nullptr;
 }
 
 void tell_of_absent_memory(Monitor& monitor, u64 first, u64 bytes) {

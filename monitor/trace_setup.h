@@ -24,6 +24,7 @@ Setup setup_of(const trace::Header& header);
 
 /// The number of that key in the header's profile; 0 if there is none.
 u64 profile_number(const trace::Header& header, const char* key);
+bool has_profile_number(const trace::Header& header, const char* key);
 
 /// Of a device: where no memory is, so that fetches end in an external abort.
 void tell_of_absent_memory(Monitor& monitor, u64 first, u64 bytes);
