@@ -100,7 +100,7 @@ class Caches {
 
   // ---- registers that caches depend on ----------------------------------------------------------
   /// STRTAB_BASE and STRTAB_BASE_CFG; SMMUEN is 0 and acknowledged, else the caller has objected.
-  void set_stream_table(const StreamTable& table) { controls_.set_stream_table(table); }
+  void set_stream_table(const StreamTable& table);
   [[nodiscard]] const StreamTable& stream_table() const { return controls_.stream_table(); }
   void set_e2h(bool e2h);
   /// CR0.VMW, acknowledged: so many low bits of a VMID do not count in TLBIs. Entries may keep the

@@ -7,7 +7,7 @@
 
 namespace iommucheck::spec {
 
-void ConfigCache::keep(const ConfigItem& item, EventIndex now, ConfigIndex* index) {
+void ConfigCache::keep(const ConfigItem& item, ConfigIndex* index) {
   const auto same = [&](const ConfigItem& old) {
     return old.kind == item.kind && old.sid == item.sid && old.ssid == item.ssid &&
            old.place == item.place && old.word == item.word && old.value == item.value &&
@@ -31,7 +31,7 @@ void ConfigCache::keep(const ConfigItem& item, EventIndex now, ConfigIndex* inde
   }
   ConfigItem& again = items_.edit(trail_, found);
   again.dies = std::max(again.dies, item.dies);
-  again.since = again.vanished_at = now;
+  again.since = again.vanished_at = item.vanished_at;
   again.stored_at = item.stored_at;
 }
 

@@ -4,6 +4,7 @@
 // (fetches.h); what follows where they change, Configuration.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "base/pool.h"
@@ -55,15 +56,29 @@ class ConfigCache {
       if (!spans || items_[i].serves(sid, 0)) visit(i);
     });
   }
-  /// A word could be fetched until event `now`; of one that is there already that is noted.
+  /// A word could be fetched until event `vanished_at`; of one that is there already that is noted.
   /// `index`, of all words, where so many come at once that it pays.
-  void keep(const ConfigItem& item, EventIndex now, ConfigIndex* index = nullptr);
+  void keep(const ConfigItem& item, ConfigIndex* index = nullptr);
   void set_dies(u32 i, Group group) { items_.edit(trail_, i).dies = group; }
   /// The last one takes its number.
   void remove(u32 i) {
     items_.remove_unordered(trail_, i);
     keys_.remove_unordered(trail_, i);
   }
+
+  // ---- all that there is in memory, as it stands there ------------------------------------------
+  /// In place of an item for each word of every region: it could be fetched until event `now`, and
+  /// has not changed since.
+  void hold_all(EventIndex now) {
+    trail_.set(held_at_, now);
+    trail_.set(held_dies_, u64{immortal});
+    trail_.set(holds_all_, 1);
+  }
+  [[nodiscard]] bool holds_all() const { return holds_all_ != 0; }
+  [[nodiscard]] EventIndex held_at() const { return static_cast<EventIndex>(held_at_); }
+  [[nodiscard]] Group held_dies() const { return static_cast<Group>(held_dies_); }
+  void let_all_die(Group group) { trail_.set(held_dies_, std::min(held_dies_, u64{group})); }
+  void let_go_of_all() { trail_.set(holds_all_, 0); }
 
   // ---- regions, in any order --------------------------------------------------------------------
   [[nodiscard]] u32 regions() const { return regions_.size(); }
@@ -94,6 +109,7 @@ class ConfigCache {
   TrailArray<ConfigItem> items_;
   ConfigKeys keys_;  ///< of each item
   TrailArray<Region> regions_;
+  u64 holds_all_ = 0, held_at_ = 0, held_dies_ = 0;
 };
 
 }  // namespace iommucheck::spec

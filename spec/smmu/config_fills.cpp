@@ -12,13 +12,13 @@ void ConfigFills::vanish(const Vanished& what, const std::vector<Vanished>& all)
   if (!controls_.enabled() || !profile_.caches_config) return;
   const u64 pa = what.frame->address() + 8 * what.index;
   for (u32 i = 0; i < config_.regions(); ++i) {
-    if (config_.region(i).holds(pa)) cache(config_.region(i), what, all, nullptr);
+    if (config_.region(i).holds(pa)) cache(config_.region(i), what, all, findings_.now(), nullptr);
   }
 }
 
 /// A word of `region` becomes items: of each structure that a fetch may take it for.
 void ConfigFills::cache(const Region& region, const Vanished& what,
-                        const std::vector<Vanished>& all, ConfigIndex* index) {
+                        const std::vector<Vanished>& all, EventIndex at, ConfigIndex* index) {
   const u64 pa = what.frame->address() + 8 * what.index;
   const u64 offset = pa - region.first;
   ConfigItem item{.kind = region.kind,
@@ -27,8 +27,8 @@ void ConfigFills::cache(const Region& region, const Vanished& what,
                   .ssid = region.ssid,
                   .dies = region.dies,
                   .value = what.content.value,
-                  .since = findings_.now(),
-                  .vanished_at = findings_.now(),
+                  .since = at,
+                  .vanished_at = at,
                   .stored_at = what.at};
   const u64 size = leads_on(region.kind) ? 8 : ste_bytes;
   const auto number = static_cast<u32>(offset / size);
@@ -60,6 +60,13 @@ void ConfigFills::cache(const Region& region, const Vanished& what,
 
 void ConfigFills::keep_all() {
   if (!controls_.enabled() || !profile_.caches_config) return;
+  config_.hold_all(findings_.now());
+  if (!config_.empty() || memory_.any_pending()) list_all();
+}
+
+void ConfigFills::list_all() {
+  if (!config_.holds_all()) return;
+  config_.let_go_of_all();
   std::vector<Vanished> words;
   for (u32 i = 0; i < config_.regions(); ++i) {
     const Region& region = config_.region(i);
@@ -95,8 +102,10 @@ void ConfigFills::keep_all() {
       }
     }
     for (const u32 i : here) {
-      const Region& region = config_.region(i);
-      if (region.holds(frame->address() + 8 * word.index)) cache(region, word, words, &index);
+      Region region = config_.region(i);
+      region.dies = std::min(region.dies, config_.held_dies());
+      if (region.holds(frame->address() + 8 * word.index))
+        cache(region, word, words, config_.held_at(), &index);
     }
   }
 }
@@ -115,8 +124,7 @@ void ConfigFills::keep_atschk() {
                   .value = controls_.atschk() ? u64{1} : u64{0},
                   .since = findings_.now(),
                   .vanished_at = findings_.now(),
-                  .stored_at = findings_.now()},
-                 findings_.now());
+                  .stored_at = findings_.now()});
   }
 }
 
@@ -169,7 +177,7 @@ void ConfigFills::cache_words(const ConfigItem& tags, const Vanished& what,
                               const std::vector<Vanished>& all, ConfigIndex* index) {
   ConfigItem item = tags;
   if (profile_.config_atom != 16 || leads_on(tags.kind)) {
-    config_.keep(item, findings_.now(), index);
+    config_.keep(item, index);
     return;
   }
   const bool odd = item.word % 2 != 0;
@@ -181,7 +189,7 @@ void ConfigFills::cache_words(const ConfigItem& tags, const Vanished& what,
     item.value = low.value;
     item.partner = high.value;
     item.unknown = static_cast<u8>((low.unknown ? 1 : 0) | (high.unknown ? 2 : 0));
-    config_.keep(item, findings_.now(), index);
+    config_.keep(item, index);
   };
   memory_.visible(partner, with);
   for (const Vanished& other : all) {

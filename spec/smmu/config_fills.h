@@ -34,8 +34,11 @@ class ConfigFills {
   // ---- what comes -------------------------------------------------------------------------------
   /// An old version of a word is no longer visible, among `all` that vanish at once.
   void vanish(const Vanished& what, const std::vector<Vanished>& all);
-  /// All that can be fetched may be cached, whatever happens to its memory from now on.
+  /// All that can be fetched may be cached, whatever happens to its memory from now on. Where that
+  /// is all that is cached it is listed later, by list_all(): mostly a CFGI_ALL comes before.
   void keep_all();
+  /// Before anything but a CFGI_ALL happens to it: words of configuration become items.
+  void list_all();
   /// CR0.ATSCHK as it is may be cached with each STE: it stays possible for a stream until its
   /// CFGI. IHI 0070 6.3.9.2.
   void keep_atschk();
@@ -49,9 +52,10 @@ class ConfigFills {
   void revive(StreamParts& streams);
 
  private:
-  /// `index`, of all cached words, where so many come that it pays.
+  /// `at`: the event until which it could be fetched. `index`, of all cached words, where so many
+  /// come that it pays.
   void cache(const Region& region, const Vanished& what, const std::vector<Vanished>& all,
-             ConfigIndex* index);
+             EventIndex at, ConfigIndex* index);
   void cache_words(const ConfigItem& tags, const Vanished& what, const std::vector<Vanished>& all,
                    ConfigIndex* index);
   void cache_structure(const ConfigItem& tags);

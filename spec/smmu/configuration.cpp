@@ -273,11 +273,21 @@ void Configuration::begin() {
 }
 
 void Configuration::end() {
-  config_.clear_regions();
+  if (!config_.holds_all()) config_.clear_regions();
   reform_all();
 }
 
+void Configuration::list_all() {
+  if (!config_.holds_all()) return;
+  fills_.list_all();
+  config_.clear_regions();
+}
+
 void Configuration::kill(const InFlight& command) {
+  if (config_.holds_all()) {
+    if (covers_every_stream(command.command, caps_)) return config_.let_all_die(command.group);
+    list_all();
+  }
   if (config_.empty()) return;
   StreamParts streams;
   fills_.kill(command, streams);
@@ -287,6 +297,12 @@ void Configuration::kill(const InFlight& command) {
 /// Before anything else: a regime that goes leaves items behind, which later groups may have
 /// removed already.
 void Configuration::complete(Group group) {
+  if (config_.holds_all() && config_.held_dies() <= group) {
+    config_.let_go_of_all();
+    config_.clear_regions();
+    changes_.mark_all_streams();
+    return;
+  }
   StreamParts streams;
   std::vector<u32> arrays;
   fills_.complete(group, streams, arrays);
@@ -297,6 +313,7 @@ void Configuration::complete(Group group) {
 }
 
 void Configuration::revive() {
+  list_all();
   StreamParts streams;
   fills_.revive(streams);
   for (const StreamPart& part : streams) reform_unseen(part);

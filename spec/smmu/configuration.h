@@ -44,6 +44,8 @@ class Configuration {
   void begin();
   /// Nothing can be fetched any more, and what could be is cached.
   void end();
+  /// Before anything but a CFGI_ALL happens to that: ConfigFills::list_all().
+  void list_all();
   /// Of every stream that was ever configured.
   void reform_all();
 

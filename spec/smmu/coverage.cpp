@@ -69,6 +69,12 @@ SidBlock cfgi_block(const Command& command) {
   return {sid & ~low, sid | low};
 }
 
+bool covers_every_stream(const Command& command, const Capabilities& caps) {
+  if (command.op != Opcode::cfgi_ste_range) return false;
+  const SidBlock block = cfgi_block(command);
+  return block.first == 0 && block.last >= low_mask(u64{caps.sidsize});
+}
+
 bool covers_config(const Command& command, const ConfigTarget& target) {
   const u64 sid = command.sid;
   const bool sid_meets = meets(target.sid_first, target.sid_last, sid, sid);

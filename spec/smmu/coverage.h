@@ -158,6 +158,8 @@ struct SidBlock {
   u32 last = 0;
 };
 SidBlock cfgi_block(const Command& command);
+/// CFGI_ALL, or a range as wide as StreamIDs are.
+bool covers_every_stream(const Command& command, const Capabilities& caps);
 
 /// An entry of a device's own cache.
 struct AtcTarget {

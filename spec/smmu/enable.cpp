@@ -12,6 +12,11 @@ namespace iommucheck::spec {
 
 // ---- registers ----------------------------------------------------------------------------------
 
+void Caches::set_stream_table(const StreamTable& table) {
+  configuration_.list_all();
+  controls_.set_stream_table(table);
+}
+
 void Caches::set_e2h(bool e2h) {
   if (controls_.e2h() == e2h) return;
   controls_.set_e2h(e2h);
@@ -32,6 +37,7 @@ void Caches::write_smmuen(bool enable) {
   controls_.write_smmuen(enable);
   changes_.mark_all_streams();
   if (!enable || controls_.enabled()) return;
+  configuration_.list_all();
   controls_.enable(true);
   findings_.count(rule::UNKNOWN_AFTER_RESET);
   configuration_.begin();
@@ -46,8 +52,7 @@ void Caches::write_smmuen(bool enable) {
 void Caches::acknowledge_smmuen() {
   controls_.acknowledge_smmuen();
   if (controls_.smmuen() || !controls_.enabled()) return;
-  // Nothing is fetched any more; what was cached stays. Words of configuration become items, so
-  // that they are known whatever happens to their memory.
+  // Nothing is fetched any more; what was cached stays.
   config_fills_.keep_all();
   const std::vector<u32> unknown_atcs = ats_.of_unknown();
   controls_.enable(false);
@@ -58,6 +63,7 @@ void Caches::acknowledge_smmuen() {
 
 void Caches::set_atschk(bool check) {
   if (controls_.atschk() == check) return;
+  configuration_.list_all();
   config_fills_.keep_atschk();
   controls_.set_atschk(check);
 }

@@ -72,6 +72,7 @@ void Caches::store_word(AgentId by, Frame& frame, unsigned index, Content conten
     return;
   }
   if (frame.is_table()) before_table_store(frame, index, content.value, plain);
+  if (frame.config != 0) configuration_.list_all();
   memory_.store(frame, index, content, by, findings_.now());
   if (frame.is_table() && !content.unknown) after_table_store(frame, index, content.value);
   if (frame.config != 0) configuration_.reform_around(frame.address() + 8 * index);
@@ -223,6 +224,7 @@ void Caches::recycle(u64 pa, bool given_back) {
   Frame& frame = memory_.frame(pa);
   if (given_back) findings_.count(rule::TABLE_FREE);
   if (stands_still()) return memory_.forget(frame);
+  if (frame.config != 0) configuration_.list_all();
   // While SMMUEN = 0 an SMMU fetches nothing, whatever it has cached. IHI 0070 6.3.9.6.
   const bool fetched = given_back && (controls_.enabled() || walkers_.any());
   if (fetched && (tables_.may_be_walked_to(frame) || is_configuration(view_, pa))) {
@@ -276,6 +278,7 @@ void Caches::assume(u64 pa, u64 value) {
   // Seen late: it was like this since the page became reachable.
   const auto index = static_cast<unsigned>(bits(pa, 11, 3));
   if (frame.newest(index) == Content{value, false}) return;
+  if (frame.config != 0) configuration_.list_all();
   memory_.assume(pa, Content{value, false});
   if (frame.is_table()) after_table_store(frame, index, value);
   if (frame.config != 0) configuration_.reform_around(pa);
