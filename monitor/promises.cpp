@@ -196,17 +196,19 @@ void Promises::check_place(const Place& place) {
     const bool other = std::ranges::find(tags, option.tag) == tags.end();
     if (option.regime != 0 && other) tags.push_back(option.tag);
   }
+  const bool may_be_compared = !at.present && !in_call();
   for (const u32 tag : tags) {
     // Another device of the same domain that uses the tag already has been compared with it.
     bool compared = false;
-    streams_of(caches_.view(), tag, [&](u32 other, u32 ssid) {
-      if (at.present || ssid != 0 || in_call() || other == sid) return;
+    const auto look_at = [&](u32 other, u32 ssid) {
+      if (ssid != 0 || other == sid) return;
       const u32 its = device_here(other);
       const auto touched = [&](const spec::StreamPart& part) { return part.sid == other; };
       compared |= its != interface_.device_count() &&
                   interface_.domain_of(its) == interface_.domain_of(device) &&
                   std::ranges::none_of(case_.calls.touched.streams(), touched);
-    });
+    };
+    if (may_be_compared) streams_of(caches_.view(), tag, look_at);
     if (!compared) check_interval_for(tag, place, 0, ~u64{0});
   }
   atcs_of(caches_.view(), sid, [&](u32 tag, const spec::AtcOwner& owner) {

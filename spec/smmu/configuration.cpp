@@ -12,7 +12,7 @@ namespace iommucheck::spec {
 void Configuration::reform_around(u64 pa) {
   StreamParts streams;
   add_streams_around(pa, streams);
-  for (const StreamPart& part : streams) reform(part);
+  reform(streams);
 }
 
 /// Some version of the STE or CD, in memory or cached, may have V = 1.
@@ -168,7 +168,28 @@ void Configuration::cds_to_form(const Fetches::SteOption& ste, const StreamPart&
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
 }
 
-void Configuration::reform(const StreamPart& part) {
+void Configuration::reform(const StreamParts& parts) {
+  note_change(parts);
+  for (const StreamPart& part : parts) reform_noted(part);
+}
+
+/// What is kept of them is read anew: nothing is formed before all that changes at once is known.
+void Configuration::note_change(const StreamParts& parts) {
+  for (const StreamPart& part : parts) {
+    if (part.whole()) {
+      fetches_.note_change(part.sid);
+    } else {
+      fetches_.note_change_of_cds(part.sid);
+    }
+  }
+}
+
+void Configuration::reform_whole(u32 sid) {
+  fetches_.note_change(sid);
+  reform_noted({sid});
+}
+
+void Configuration::reform_noted(const StreamPart& part) {
   changes_.mark(part);
   reform_unseen(part);
 }
@@ -201,6 +222,7 @@ void Configuration::follow_span(u32 sid) {
   fetches_.gather_span(now);
   for (u32 other = span.first; other <= span.last; ++other) {
     changes_.mark({other});
+    fetches_.note_change(other);
     if (other != sid || !same) form({other});
   }
   fetches_.forget_span();
@@ -214,7 +236,6 @@ void Configuration::follow_span(u32 sid) {
 void Configuration::form(const StreamPart& part) {
   const u32 sid = part.sid;
   regimes_.note_change();
-  fetches_.note_change(sid);
   graph_.note_change();
   FormedList now;
   Fetches::Options& options = scratch_options_;
@@ -260,7 +281,7 @@ void Configuration::form(const StreamPart& part) {
 
 void Configuration::reform_all() {
   fetches_.note_change();
-  for (u32 i = 0; i < streams_.size(); ++i) reform({streams_[i]});
+  for (u32 i = 0; i < streams_.size(); ++i) reform_whole(streams_[i]);
 }
 
 void Configuration::begin() {
@@ -268,7 +289,7 @@ void Configuration::begin() {
   std::vector<u32> sids;
   add_configured_streams(sids);
   for (u32 i = 0; i < spans_.size(); ++i) sids.push_back(spans_.sid(i));
-  for (const u32 sid : sids) reform({sid});
+  for (const u32 sid : sids) reform_whole(sid);
   reform_all();
 }
 
@@ -291,6 +312,7 @@ void Configuration::kill(const InFlight& command) {
   if (config_.empty()) return;
   StreamParts streams;
   fills_.kill(command, streams);
+  note_change(streams);
   for (const StreamPart& part : streams) reform_unseen(part);
 }
 
@@ -309,13 +331,14 @@ void Configuration::complete(Group group) {
   if (controls_.enabled()) {
     for (const u32 first : arrays) refresh_l2_arrays(first);
   }
-  for (const StreamPart& part : streams) reform(part);
+  reform(streams);
 }
 
 void Configuration::revive() {
   list_all();
   StreamParts streams;
   fills_.revive(streams);
+  note_change(streams);
   for (const StreamPart& part : streams) reform_unseen(part);
 }
 

@@ -56,8 +56,8 @@ class Configuration {
   /// Commands were lost: what they alone were to remove lives on.
   void revive();
 
-  /// Everything that follows from the configuration of one stream, or of some of its substreams.
-  void reform(const StreamPart& part);
+  /// Everything that follows from the configuration of streams, or of some of their substreams.
+  void reform(const StreamParts& parts);
 
  private:
   // regions.cpp
@@ -68,6 +68,9 @@ class Configuration {
   void add_configured_streams(std::vector<u32>& sids) const;
   // configuration.cpp
   [[nodiscard]] bool may_be_valid(ConfigKind kind, u64 place) const;
+  void note_change(const StreamParts& parts);
+  void reform_noted(const StreamPart& part);
+  void reform_whole(u32 sid);
   void reform_unseen(const StreamPart& part);
   void form(const StreamPart& part);
   void follow_span(u32 sid);

@@ -346,14 +346,13 @@ std::string Fetches::consistent() const {
   if (!is_followed()) return {};
   for (const Known<SteOptions>& known : known_stes_) {
     const u32 sid = known.of.sid;
-    const ConfigurationVersion version = version_of(sid);
-    if (!known.complete || known.version != version) continue;
+    if (!known.complete || known.version != version_of_stes(sid)) continue;
     SteOptions now;
     if (!look_at_stes(sid, now) || !same_stes(now, known.options)) {
       return "the STE of stream " + hex(sid) + " is not what is kept of it";
     }
     for (const Known<CdOptions>& cd : known_cds_) {
-      if (!cd.complete || cd.of.sid != sid || cd.version != version) continue;
+      if (!cd.complete || cd.of.sid != sid || cd.version != version_of(sid)) continue;
       CdOptions cds;
       if (!look_at_cds_of(sid, cd.of.ssid, now, cds) || !same_cds(cds, cd.options)) {
         return "the CD of stream " + hex(sid) + ", substream " + hex(cd.of.ssid) +

@@ -254,7 +254,7 @@ bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies
 bool Fetches::ste_options(u32 sid, SteOptions& options) const {
   if (!is_followed()) return look_at_stes(sid, options);
   Known<SteOptions>& known = known_stes_[sid % known_stes_.size()];
-  const ConfigurationVersion version = version_of(sid);
+  const ConfigurationVersion version = version_of_stes(sid);
   if (!known.is({.sid = sid}, version)) {
     known = {.of = {.sid = sid}, .version = version, .options = {}};
     known.complete = look_at_stes(sid, known.options);

@@ -146,7 +146,12 @@ class Fetches {
 
   // ---- what is kept of it -----------------------------------------------------------------------
   /// An option of the stream may change.
-  void note_change(u32 sid) { ++stream_versions_[sid % stream_versions_.size()]; }
+  void note_change(u32 sid) {
+    ++ste_versions_[sid % ste_versions_.size()];
+    note_change_of_cds(sid);
+  }
+  /// The same, and no STE of it does.
+  void note_change_of_cds(u32 sid) { ++stream_versions_[sid % stream_versions_.size()]; }
   /// Of any stream.
   void note_change() { ++streams_version_; }
   /// So many CDs of a stream, that looking each one's cached words up among all would take the
@@ -249,6 +254,10 @@ class Fetches {
   [[nodiscard]] ConfigurationVersion version_of(u32 sid) const {
     return {stream_versions_[sid % stream_versions_.size()], streams_version_, trail_.generation()};
   }
+  /// Of its STEs alone.
+  [[nodiscard]] ConfigurationVersion version_of_stes(u32 sid) const {
+    return {ste_versions_[sid % ste_versions_.size()], streams_version_, trail_.generation()};
+  }
   /// note_change() tells of each change.
   [[nodiscard]] bool is_followed() const {
     return controls_.enabled() && !from_reset_.has_config();
@@ -289,6 +298,7 @@ class Fetches {
   Findings& findings_;
 
   std::array<u64, 64> stream_versions_{};  // by StreamID: an option of such a stream may change
+  std::array<u64, 64> ste_versions_{};     // one of its STEs
   u64 streams_version_ = 0;                // of any stream
   CdItems cd_items_;
   SpanStes span_stes_;

@@ -215,7 +215,7 @@ void Caches::settle(std::vector<Vanished>& vanished) {
     if (what.frame->config == 0) continue;
     configuration_.add_streams_around(what.frame->address() + 8 * what.index, streams);
   }
-  for (const StreamPart& part : streams) configuration_.reform(part);
+  configuration_.reform(streams);
 }
 
 // ---- pages that come and go ---------------------------------------------------------------------
