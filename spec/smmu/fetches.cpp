@@ -172,81 +172,96 @@ bool Fetches::too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
   return false;
 }
 
-/// Every mixture of words that fetches of one structure may have seen, equal ones once.
+/// What fetches of each unit of one structure may have seen. False: a bound was hit.
 /// `cached_only`: memory of this place cannot be reached any more, only cached words count.
+bool Fetches::read_units(ConfigKind kind, u32 sid, u32 ssid, u64 place, bool cached_only,
+                         const CachedWords& cached, Units& units) const {
+  units.count = ste_words / unit_words();
+  for (unsigned u = 0; u < units.count; ++u) {
+    UnitValues& its = units.values[u];
+    units_at(place, u, cached_only, cached, its);
+    if (its.overflow) return too_many(kind, sid, ssid, place, "versions of one of its words");
+    if (its.count == 0 && u == 0) return true;
+    // Of an invalid structure the first words are enough to have it cached.
+    if (its.count == 0) {
+      units.missing = true;
+      its.add({{0, 0}, {false, false}, immortal});
+    }
+    if (its.count > 1) ++units.with_versions;
+    units.words_with_versions += its.words_with_versions();
+    if (u != 0) units.rest *= its.count;
+    if (units.rest * units.values[0].count > mixture_bound) {
+      return too_many(kind, sid, ssid, place, "mixtures of versions of its words");
+    }
+    for (unsigned i = 0; i < its.count; ++i) {
+      units.last[u] = std::max(units.last[u], its.values[i].dies);
+    }
+  }
+  return true;
+}
+
+/// Nothing of it is cached, and memory has one version of each word: there is one way to read it.
+template <class Option, class Of>
+bool Fetches::add_settled(Option& option, const Of& of, OptionList<Option>& options) const {
+  const Frame* frame = memory_.find(option.place);
+  const auto index = static_cast<unsigned>(bits(option.place, 11, 3));
+  if (frame == nullptr || !memory_.is_settled(*frame, index, ste_words)) return false;
+  for (unsigned w = 0; w < ste_words; ++w) of(option).dw[w] = frame->newest(index + w).value;
+  add_option(option, frame->unknown_of(index, ste_words), of, options);
+  return true;
+}
+
+/// With version `first` of the first unit, each version of all others.
+template <class Option, class Of>
+void Fetches::add_mixtures(const Option& option, const Units& units, unsigned first, const Of& of,
+                           OptionList<Option>& options) const {
+  const unsigned width = unit_words();
+  for (u64 n = 0; n < units.rest; ++n) {
+    Option mixture = option;
+    u64 left = n;
+    u64 unknown = 0;
+    for (unsigned u = 0; u < units.count; ++u) {
+      const unsigned versions = units.values[u].count;
+      const unsigned version = u == 0 ? first : static_cast<unsigned>(left % versions);
+      if (u != 0) left /= versions;
+      const UnitValue& value = units.values[u].values[version];
+      mixture.dies = std::min(mixture.dies, value.dies);
+      for (unsigned i = 0; i < width; ++i) {
+        of(mixture).dw[u * width + i] = value.word[i];
+        if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
+      }
+    }
+    add_option(mixture, unknown, of, options);
+  }
+}
+
+/// Every mixture of words that fetches of one structure may have seen, equal ones once.
 template <class Option, class Of>
 bool Fetches::mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                        const Of& of, OptionList<Option>& options) const {
   Option option;
   option.place = place;
   option.dies = dies;
-  const Frame* frame = memory_.find(place);
-  const auto index = static_cast<unsigned>(bits(place, 11, 3));
   CachedWords cached;
   cached_words(kind, sid, ssid, place, cached);
-  if (cached.empty()) {
-    if (cached_only) return true;
-    if (frame != nullptr && memory_.is_settled(*frame, index, ste_words)) {
-      for (unsigned w = 0; w < ste_words; ++w) {
-        of(option).dw[w] = frame->newest(index + w).value;
-      }
-      add_option(option, frame->unknown_of(index, ste_words), of, options);
-      return true;
-    }
-  }
-  const unsigned width = profile_.config_atom / 8;
-  const unsigned unit_count = ste_words / width;
-  std::array<UnitValues, ste_words> units;
-  std::array<Group, ste_words> last{};  // of each unit's versions that which lives longest
-  bool missing = false;
-  u64 rest = 1;  // mixtures of all units but the first
-  for (unsigned u = 0; u < unit_count; ++u) {
-    units_at(place, u, cached_only, cached, units[u]);
-    if (units[u].overflow) return too_many(kind, sid, ssid, place, "versions of one of its words");
-    if (units[u].count == 0 && u == 0) return true;
-    // Of an invalid structure the first words are enough to have it cached.
-    if (units[u].count == 0) {
-      missing = true;
-      units[u].add({{0, 0}, {false, false}, immortal});
-    }
-    if (units[u].count > 1) ++option.units;
-    option.words += units[u].words_with_versions();
-    if (u != 0) rest *= units[u].count;
-    if (rest * units[0].count > mixture_bound) {
-      return too_many(kind, sid, ssid, place, "mixtures of versions of its words");
-    }
-    for (unsigned i = 0; i < units[u].count; ++i) {
-      last[u] = std::max(last[u], units[u].values[i].dies);
-    }
-  }
-  for (unsigned first = 0; first < units[0].count; ++first) {
-    const UnitValue& head = units[0].values[first];
+  if (cached.empty() && (cached_only || add_settled(option, of, options))) return true;
+  Units units;
+  if (!read_units(kind, sid, ssid, place, cached_only, cached, units)) return false;
+  option.units = units.with_versions;
+  option.words = units.words_with_versions;
+  for (unsigned first = 0; first < units.values[0].count; ++first) {
+    const UnitValue& head = units.values[0].values[first];
     of(option).dw[0] = head.word[0];
-    if (missing && of(option).v()) continue;
-    if (head.unknown[0] || ends_at_word0(of(option))) {
-      // One way to read it, whatever the others say.
-      Option alone = option;
-      alone.dies = std::min(dies, head.dies);
-      for (unsigned u = 1; u < unit_count; ++u) alone.dies = std::min(alone.dies, last[u]);
-      add_option(alone, head.unknown[0] ? 1 : 0, of, options);
+    if (units.missing && of(option).v()) continue;
+    if (!head.unknown[0] && !ends_at_word0(of(option))) {
+      add_mixtures(option, units, first, of, options);
       continue;
     }
-    for (u64 n = 0; n < rest; ++n) {
-      Option mixture = option;
-      u64 left = n;
-      u64 unknown = 0;
-      for (unsigned u = 0; u < unit_count; ++u) {
-        const unsigned version = u == 0 ? first : static_cast<unsigned>(left % units[u].count);
-        if (u != 0) left /= units[u].count;
-        const UnitValue& value = units[u].values[version];
-        mixture.dies = std::min(mixture.dies, value.dies);
-        for (unsigned i = 0; i < width; ++i) {
-          of(mixture).dw[u * width + i] = value.word[i];
-          if (value.unknown[i]) unknown |= u64{1} << (u * width + i);
-        }
-      }
-      add_option(mixture, unknown, of, options);
-    }
+    // One way to read it, whatever the others say.
+    Option alone = option;
+    alone.dies = std::min(dies, head.dies);
+    for (unsigned u = 1; u < units.count; ++u) alone.dies = std::min(alone.dies, units.last[u]);
+    add_option(alone, head.unknown[0] ? 1 : 0, of, options);
   }
   return true;
 }
@@ -545,112 +560,135 @@ bool Fetches::may_merge_events(u32 sid) const {
   });
 }
 
+// ---- what a stream may translate by -------------------------------------------------------------
+
+namespace {
+
+/// But for how long there are such, and what ATS requests come by them.
+bool is_the_same_way(const StreamOption& a, const StreamOption& b) {
+  return a.kind == b.kind && a.event == b.event && a.any == b.any &&
+         a.not_modelled == b.not_modelled && a.looks_up_like(b) &&
+         a.skips_stage1 == b.skips_stage1 && a.input == b.input && a.split == b.split;
+}
+
+void add_way(const StreamOption& way, std::vector<StreamOption>& ways) {
+  for (StreamOption& known : ways) {
+    if (!is_the_same_way(known, way)) continue;
+    known.dies = std::max(known.dies, way.dies);
+    known.ats |= way.ats;
+    known.no_ats |= way.no_ats;
+    return;
+  }
+  ways.push_back(way);
+}
+
+/// There is no STE, or no telling which, or what it says.
+StreamOption by_no_ste(const Fetches::SteOption& ste) {
+  StreamOption way{.dies = ste.dies};
+  if (ste.unknown) {
+    way.any = true;
+    way.rule = rule::WILD_STRUCTURE;
+  } else if (ste.bad_streamid) {
+    way.event = EventType::c_bad_streamid;
+    way.rule = rule::STREAM_ID_RANGE;
+  } else {
+    way.event = ste.conflict ? EventType::f_cfg_conflict : EventType::none;
+    way.any = ste.any;
+    way.rule = rule::STE_SPAN;
+  }
+  return way;
+}
+
+StreamOption by_ste(const Fetches::SteOption& ste, const StreamDecision& stream,
+                    const Capabilities& caps) {
+  StreamOption way{.dies = ste.dies};
+  way.kind = stream.kind;
+  way.event = stream.event;
+  way.rule = stream.rule;
+  way.not_modelled = stream.not_modelled;
+  way.any = way.not_modelled != NotModelled::no;
+  way.skips_stage1 = stream.skips_stage1;
+  way.overrides = stream.overrides;
+  way.input = stream.input;
+  // Split-stage ATS is on where CR0.ATSCHK is 1.
+  way.split = stream.stage2 && answers_ipas(ste.ste, caps, true);
+  way.ats = way.split || full_ats(ste.ste, caps).value;
+  way.no_ats = way.split || !way.ats;
+  return way;
+}
+
+/// An SMMU may tell by the STE already that S1ContextPtr is beyond the output size.
+StreamOption by_contextptr(StreamOption way) {
+  way.kind = SteKind::bad;
+  way.event = EventType::c_bad_ste;
+  way.rule = rule::STE_S1CONTEXTPTR;
+  return way;
+}
+
+}  // namespace
+
+/// Each STE that may be read, and each CD that it leads to: IHI 0070 7.3.22 has the order.
 bool Fetches::stream_options(u32 sid, u32 ssid, bool ssv,
                              std::vector<StreamOption>& options) const {
-  const auto add = [&](const StreamOption& option) {
-    for (StreamOption& known : options) {
-      if (known.kind != option.kind || known.event != option.event || known.any != option.any ||
-          known.not_modelled != option.not_modelled || !known.looks_up_like(option) ||
-          known.skips_stage1 != option.skips_stage1 || !(known.input == option.input) ||
-          known.split != option.split) {
-        continue;
-      }
-      known.dies = std::max(known.dies, option.dies);
-      known.ats |= option.ats;
-      known.no_ats |= option.no_ats;
-      return;
-    }
-    options.push_back(option);
-  };
   if (from_reset_.has_config(sid)) {
-    add({.rule = rule::UNKNOWN_AFTER_RESET, .any = true});
+    add_way({.rule = rule::UNKNOWN_AFTER_RESET, .any = true}, options);
     return true;
   }
   SteOptions stes;
   if (!ste_options(sid, stes)) return false;
   for (const SteOption& ste : stes) {
-    StreamOption option{.dies = ste.dies};
-    if (ste.unknown) {
-      option.any = true;
-      option.rule = rule::WILD_STRUCTURE;
-      add(option);
-      continue;
-    }
-    if (ste.bad_streamid) {
-      option.event = EventType::c_bad_streamid;
-      option.rule = rule::STREAM_ID_RANGE;
-      add(option);
-      continue;
-    }
-    if (ste.conflict || ste.any) {
-      option.event = ste.conflict ? EventType::f_cfg_conflict : EventType::none;
-      option.any = ste.any;
-      option.rule = rule::STE_SPAN;
-      add(option);
+    if (!ste.is_read()) {
+      add_way(by_no_ste(ste), options);
       continue;
     }
     const StreamDecision stream = decide_stream(ste.ste, caps_, ssv, u64{ssid});
-    option.kind = stream.kind;
-    option.event = stream.event;
-    option.rule = stream.rule;
-    option.not_modelled = stream.not_modelled;
-    option.any = option.not_modelled != NotModelled::no;
-    option.skips_stage1 = stream.skips_stage1;
-    option.overrides = stream.overrides;
-    option.input = stream.input;
-    // Split-stage ATS is on where CR0.ATSCHK is 1.
-    option.split = stream.stage2 && answers_ipas(ste.ste, caps_, true);
-    option.ats = option.split || full_ats(ste.ste, caps_).value;
-    option.no_ats = option.split || !option.ats;
-    if (contextptr_beyond(ste.ste, stream, caps_)) {
-      StreamOption illegal = option;
-      illegal.kind = SteKind::bad;
-      illegal.event = EventType::c_bad_ste;
-      illegal.rule = rule::STE_S1CONTEXTPTR;
-      add(illegal);
-    }
+    StreamOption option = by_ste(ste, stream, caps_);
+    if (contextptr_beyond(ste.ste, stream, caps_)) add_way(by_contextptr(option), options);
     if (stream.stage2 && !option.any && option.event == EventType::none) {
       add_stage2(sid, ste, option);
-      add(option);
+      add_way(option, options);
       continue;
     }
     if (!stream.cd || option.any) {
-      add(option);
+      add_way(option, options);
       continue;
     }
     CdOptions cds;
     if (!cd_options(sid, static_cast<u32>(*stream.cd), stes, cds)) return false;
     for (const CdOption& cd : cds) {
       StreamOption with_cd = option;
-      with_cd.dies = std::min(ste.dies, cd.dies);
-      if (cd.unknown) {
-        with_cd.any = true;
-        with_cd.rule = rule::WILD_STRUCTURE;
-        add(with_cd);
-        continue;
-      }
-      if (cd.bad_substreamid) {
-        with_cd.event = EventType::c_bad_substreamid;
-        with_cd.rule = rule::L1CD_VALID;
-        add(with_cd);
-        continue;
-      }
-      const Forming& forms = forming(ste.ste, cd.cd);
-      if (forms.bad) {
-        with_cd.event = EventType::c_bad_cd;
-        with_cd.rule = *forms.bad;
-      } else if (forms.not_modelled != NotModelled::no) {
-        with_cd.any = true;
-        with_cd.not_modelled = forms.not_modelled;
-      } else {
-        with_cd.regime = forms.regime + 1;
-        with_cd.tag = regimes_[forms.regime].tag;
-        with_cd.reaction = reaction_of(cd.cd, caps_);
-      }
-      add(with_cd);
+      add_cd(ste, cd, with_cd);
+      add_way(with_cd, options);
     }
   }
   return true;
+}
+
+/// Of an STE whose stage 1 translates, what this CD makes of it.
+void Fetches::add_cd(const SteOption& ste, const CdOption& cd, StreamOption& option) const {
+  option.dies = std::min(ste.dies, cd.dies);
+  if (cd.unknown) {
+    option.any = true;
+    option.rule = rule::WILD_STRUCTURE;
+    return;
+  }
+  if (cd.bad_substreamid) {
+    option.event = EventType::c_bad_substreamid;
+    option.rule = rule::L1CD_VALID;
+    return;
+  }
+  const Forming& forms = forming(ste.ste, cd.cd);
+  if (forms.bad) {
+    option.event = EventType::c_bad_cd;
+    option.rule = *forms.bad;
+  } else if (forms.not_modelled != NotModelled::no) {
+    option.any = true;
+    option.not_modelled = forms.not_modelled;
+  } else {
+    option.regime = forms.regime + 1;
+    option.tag = regimes_[forms.regime].tag;
+    option.reaction = reaction_of(cd.cd, caps_);
+  }
 }
 
 /// Of a legal STE with stage 2 that does not end the access. Its stage 1 is a user's: neither CDs

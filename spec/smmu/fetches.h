@@ -142,6 +142,7 @@ class Fetches {
   // ---- what they form ---------------------------------------------------------------------------
   [[nodiscard]] const Forming& forming(const Ste<u64>& ste, const Cd<u64>& cd) const;
   [[nodiscard]] Forming2 forming2(const Ste<u64>& ste) const;
+  void add_cd(const SteOption& ste, const CdOption& cd, StreamOption& option) const;
   void add_stage2(u32 sid, const SteOption& ste, StreamOption& option) const;
 
   // ---- what is kept of it -----------------------------------------------------------------------
@@ -244,6 +245,17 @@ class Fetches {
     }
   };
 
+  /// What fetches of all units of one structure may have read.
+  struct Units {
+    std::array<UnitValues, ste_words> values;
+    std::array<Group, ste_words> last{};  ///< of each unit's versions that which lives longest
+    unsigned count = 0;
+    u64 rest = 1;          ///< mixtures of all units but the first
+    bool missing = false;  ///< some were never cached
+    unsigned with_versions = 0;
+    unsigned words_with_versions = 0;
+  };
+
   /// Where STEs of the stream may be read, or are only cached from.
   struct StePlace {
     u64 place = 0;
@@ -280,6 +292,15 @@ class Fetches {
   static void add_option(Option option, u64 unknown, const Of& of, OptionList<Option>& options);
   [[nodiscard]] bool too_many(ConfigKind kind, u32 sid, u32 ssid, u64 place,
                               std::string_view of_what) const;
+  /// Words that one fetch reads at once.
+  [[nodiscard]] unsigned unit_words() const { return profile_.config_atom / 8; }
+  bool read_units(ConfigKind kind, u32 sid, u32 ssid, u64 place, bool cached_only,
+                  const CachedWords& cached, Units& units) const;
+  template <class Option, class Of>
+  bool add_settled(Option& option, const Of& of, OptionList<Option>& options) const;
+  template <class Option, class Of>
+  void add_mixtures(const Option& option, const Units& units, unsigned first, const Of& of,
+                    OptionList<Option>& options) const;
   template <class Option, class Of>
   bool mixtures(ConfigKind kind, u32 sid, u32 ssid, u64 place, Group dies, bool cached_only,
                 const Of& of, OptionList<Option>& options) const;
