@@ -108,15 +108,6 @@ void DriverHost::note_write(u64 offset) {
   }
 }
 
-/// To stderr: a worker's supervisor keeps the end of it for the report, whatever becomes of the
-/// worker.
-void DriverHost::log_line(void* /*ctx*/, int level, const char* text) {
-  const char* word = level == IOMMUCHECK_LOG_ERROR     ? "error"
-                     : level == IOMMUCHECK_LOG_WARNING ? "warning"
-                                                       : "info";
-  if (text != nullptr && is_worker_process()) fmt::print(stderr, "driver {}: {}\n", word, text);
-}
-
 void DriverHost::scan() {
   scan_ = std::make_unique<ScanDoor>(monitor_, platform_, tables_, site_, driver_.hooks,
                                      store_count_, view_);
@@ -159,6 +150,15 @@ std::expected<trace::BroadcastTlbi, std::string> broadcast_of(u32 scope, u32 fla
   return tlbi;
 }
 
+/// To stderr: a worker's supervisor keeps the end of it for the report, whatever becomes of the
+/// worker.
+void log_line(void* /*ctx*/, int level, const char* text) {
+  const char* word = level == IOMMUCHECK_LOG_ERROR     ? "error"
+                     : level == IOMMUCHECK_LOG_WARNING ? "warning"
+                                                       : "info";
+  if (text != nullptr && is_worker_process()) fmt::print(stderr, "driver {}: {}\n", word, text);
+}
+
 }  // namespace
 
 void DriverHost::bind_platform() {
@@ -169,6 +169,21 @@ void DriverHost::bind_platform() {
   p.window_pa = monitor_.setup().window_pa;
   p.window_size = monitor_.setup().window_bytes;
   p.window = monitor_.caches().memory().host(p.window_pa);
+  bind_allocation();
+  bind_words();
+  bind_sized_accesses();
+  bind_order();
+  bind_registers();
+  // Calls come one at a time, so there is nothing to keep out; a driver that follows the header
+  // calls them all the same.
+  p.lock = [](void* /*ctx*/, uint64_t /*lock*/) {};
+  p.unlock = [](void* /*ctx*/, uint64_t /*lock*/) {};
+  p.log = log_line;
+  bind_process_callbacks();
+}
+
+void DriverHost::bind_allocation() {
+  iommucheck_platform& p = platform_;
   p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) {
     return self(ctx).table_alloc("table_alloc", bytes, true, pa);
   };
@@ -195,6 +210,10 @@ void DriverHost::bind_platform() {
     }
     return host.arena_.allocate(bytes, align);
   };
+}
+
+void DriverHost::bind_words() {
+  iommucheck_platform& p = platform_;
   p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
     DriverHost& host = self(ctx);
     if (host.spent() || host.refuses("store64", pa, 8)) return;
@@ -223,7 +242,10 @@ void DriverHost::bind_platform() {
     host.monitor_.load(AgentId::cpu0, pa, 8, *place, false);
     return *place;
   };
-  bind_sized_accesses();
+}
+
+void DriverHost::bind_order() {
+  iommucheck_platform& p = platform_;
   p.barrier = [](void* ctx, uint32_t kind) {
     DriverHost& host = self(ctx);
     if (host.spent()) return;
@@ -258,6 +280,10 @@ void DriverHost::bind_platform() {
     }
     host.monitor_.cache_invalidate(AgentId::cpu0, pa, bytes);
   };
+}
+
+void DriverHost::bind_registers() {
+  iommucheck_platform& p = platform_;
   p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
     self(ctx).write_register(offset, 4, value, flags, IOMMUCHECK_CALLED_FROM);
   };
@@ -287,12 +313,6 @@ void DriverHost::bind_platform() {
     if (host.so_far_.waits == waits_max + 1) host.monitor_.hangs();
     return 1;
   };
-  // Calls come one at a time, so there is nothing to keep out; a driver that follows the header
-  // calls them all the same.
-  p.lock = [](void* /*ctx*/, uint64_t /*lock*/) {};
-  p.unlock = [](void* /*ctx*/, uint64_t /*lock*/) {};
-  p.log = log_line;
-  bind_process_callbacks();
 }
 
 const void* DriverHost::table_alloc(const char* function, u64 bytes, bool cacheable, u64* pa) {

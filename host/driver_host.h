@@ -207,7 +207,12 @@ class DriverHost {
  private:
   static DriverHost& self(void* ctx) { return *static_cast<DriverHost*>(ctx); }
   void bind_platform();
-  static void log_line(void* ctx, int level, const char* text);
+  void bind_allocation();
+  void bind_words();
+  /// Barriers, broadcasts, and what makes memory agree with caches.
+  void bind_order();
+  /// And waiting for what they begin.
+  void bind_registers();
   /// It asks for a thing, or for so many words: for more than it may.
   bool spent(u64 words = 0);
   /// One, and those of so many words. True: more than a call may.
