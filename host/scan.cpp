@@ -179,124 +179,61 @@ const void* ScanDoor::seen(const u64* pa, const void* given) const {
   return given == nullptr ? nullptr : view_.data() + (*pa - tables_.base());
 }
 
+template <auto member, class R, class... A>
+R ScanDoor::pass(void* ctx, A... args) {
+  return through(ctx, [&](const Platform& in, void* c) { return (in.*member)(c, args...); });
+}
+
+template <auto member, class R, class... A>
+R ScanDoor::pass_from(void* ctx, A... args) {
+  return through_from(ctx, IOMMUCHECK_CALLED_FROM,
+                      [&](const Platform& in, void* c) { return (in.*member)(c, args...); });
+}
+
+template <auto member, class R, class... A>
+R ScanDoor::pass_only(void* ctx, A... args) {
+  const Platform& in = self(ctx).inner_;
+  return (in.*member)(in.ctx, args...);
+}
+
+template <auto member>
+const void* ScanDoor::pass_block(void* ctx, u64 bytes, u64* pa) {
+  return self(ctx).seen(pa, pass<member, const void*, u64, u64*>(ctx, bytes, pa));
+}
+
 void ScanDoor::bind() {
-  using Platform = iommucheck_platform;
   Platform& p = platform_;
-  p.table_alloc = [](void* ctx, uint64_t bytes, uint64_t* pa) {
-    return self(ctx).seen(pa, through(ctx, [&](const Platform& in, void* c) {
-                            return in.table_alloc(c, bytes, pa);
-                          }));
-  };
-  p.table_alloc_uncached = [](void* ctx, uint64_t bytes, uint64_t* pa) {
-    return self(ctx).seen(pa, through(ctx, [&](const Platform& in, void* c) {
-                            return in.table_alloc_uncached(c, bytes, pa);
-                          }));
-  };
-  p.table_free = [](void* ctx, uint64_t pa, uint64_t bytes) {
-    through(ctx, [&](const Platform& in, void* c) { in.table_free(c, pa, bytes); });
-  };
-  p.arena_alloc = [](void* ctx, uint64_t bytes, uint64_t align) {
-    return self(ctx).inner_.arena_alloc(self(ctx).inner_.ctx, bytes, align);
-  };
-  p.store64 = [](void* ctx, uint64_t pa, uint64_t value) {
-    through_from(ctx, IOMMUCHECK_CALLED_FROM,
-                 [&](const Platform& in, void* c) { in.store64(c, pa, value); });
-  };
-  p.fill64 = [](void* ctx, uint64_t pa, uint64_t count, uint64_t value) {
-    through_from(ctx, IOMMUCHECK_CALLED_FROM,
-                 [&](const Platform& in, void* c) { in.fill64(c, pa, count, value); });
-  };
-  p.load64 = [](void* ctx, uint64_t pa) {
-    return through(ctx, [&](const Platform& in, void* c) { return in.load64(c, pa); });
-  };
-  p.store = [](void* ctx, uint64_t pa, uint32_t bytes, uint64_t value, uint64_t value_high,
-               uint64_t pc) {
-    through(ctx,
-            [&](const Platform& in, void* c) { in.store(c, pa, bytes, value, value_high, pc); });
-  };
-  p.load = [](void* ctx, uint64_t pa, uint32_t bytes, uint32_t flags, uint64_t pc) {
-    return through(ctx,
-                   [&](const Platform& in, void* c) { return in.load(c, pa, bytes, flags, pc); });
-  };
-  p.atomic = [](void* ctx, uint32_t op, uint64_t pa, uint32_t bytes, uint64_t operand,
-                uint64_t expected, uint32_t flags, uint64_t pc) {
-    return through(ctx, [&](const Platform& in, void* c) {
-      return in.atomic(c, op, pa, bytes, operand, expected, flags, pc);
-    });
-  };
-  p.barrier = [](void* ctx, uint32_t kind) {
-    through_from(ctx, IOMMUCHECK_CALLED_FROM,
-                 [&](const Platform& in, void* c) { in.barrier(c, kind); });
-  };
-  p.dma_clean = [](void* ctx, uint64_t pa, uint64_t bytes) {
-    through(ctx, [&](const Platform& in, void* c) { in.dma_clean(c, pa, bytes); });
-  };
-  p.dma_invalidate = [](void* ctx, uint64_t pa, uint64_t bytes) {
-    through(ctx, [&](const Platform& in, void* c) { in.dma_invalidate(c, pa, bytes); });
-  };
-  p.mmio_write32 = [](void* ctx, uint64_t offset, uint32_t value, uint32_t flags) {
-    through_from(ctx, IOMMUCHECK_CALLED_FROM,
-                 [&](const Platform& in, void* c) { in.mmio_write32(c, offset, value, flags); });
-  };
-  p.mmio_write64 = [](void* ctx, uint64_t offset, uint64_t value, uint32_t flags) {
-    through_from(ctx, IOMMUCHECK_CALLED_FROM,
-                 [&](const Platform& in, void* c) { in.mmio_write64(c, offset, value, flags); });
-  };
-  p.mmio_read32 = [](void* ctx, uint64_t offset) {
-    return through_from(ctx, IOMMUCHECK_CALLED_FROM,
-                        [&](const Platform& in, void* c) { return in.mmio_read32(c, offset); });
-  };
-  p.mmio_read64 = [](void* ctx, uint64_t offset) {
-    return through_from(ctx, IOMMUCHECK_CALLED_FROM,
-                        [&](const Platform& in, void* c) { return in.mmio_read64(c, offset); });
-  };
-  p.wait = [](void* ctx, uint64_t token, uint64_t timeout_us) {
-    return through(ctx, [&](const Platform& in, void* c) { return in.wait(c, token, timeout_us); });
-  };
-  p.lock = [](void* ctx, uint64_t lock) {
-    through(ctx, [&](const Platform& in, void* c) { in.lock(c, lock); });
-  };
-  p.unlock = [](void* ctx, uint64_t lock) {
-    through(ctx, [&](const Platform& in, void* c) { in.unlock(c, lock); });
-  };
-  p.log = [](void* ctx, int level, const char* text) {
-    self(ctx).inner_.log(self(ctx).inner_.ctx, level, text);
-  };
-  p.mm_exit = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t drvdata) {
-    return through(
-        ctx, [&](const Platform& in, void* c) { return in.mm_exit(c, device, pasid, drvdata); });
-  };
-  p.handle_fault = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot) {
-    return through(ctx, [&](const Platform& in, void* c) {
-      return in.handle_fault(c, device, pasid, iova, prot);
-    });
-  };
-  p.context = [](void* ctx) { return self(ctx).inner_.context(self(ctx).inner_.ctx); };
-  p.cpu = [](void* ctx) { return self(ctx).inner_.cpu(self(ctx).inner_.ctx); };
-  p.mm_pin = [](void* ctx, iommucheck_handle mm) {
-    return through(ctx, [&](const Platform& in, void* c) { return in.mm_pin(c, mm); });
-  };
-  p.mm_unpin = [](void* ctx, iommucheck_handle mm) {
-    through(ctx, [&](const Platform& in, void* c) { in.mm_unpin(c, mm); });
-  };
-  p.hook = [](void* ctx, uint32_t hook, uint64_t io_mm, uint32_t device) {
-    return through(ctx,
-                   [&](const Platform& in, void* c) { return in.hook(c, hook, io_mm, device); });
-  };
-  p.fault_handler = [](void* ctx, uint32_t device, uint32_t pasid, uint64_t iova, uint32_t prot,
-                       uint32_t group, uint64_t drvdata) {
-    through(ctx, [&](const Platform& in, void* c) {
-      in.fault_handler(c, device, pasid, iova, prot, group, drvdata);
-    });
-  };
-  p.ats_enable = [](void* ctx, uint32_t device, uint32_t on) {
-    through(ctx, [&](const Platform& in, void* c) { in.ats_enable(c, device, on); });
-  };
-  p.tlbi = [](void* ctx, uint32_t scope, uint32_t flags, uint32_t vmid, uint32_t asid, uint64_t va,
-              uint64_t bytes) {
-    through(ctx,
-            [&](const Platform& in, void* c) { in.tlbi(c, scope, flags, vmid, asid, va, bytes); });
-  };
+  p.table_alloc = pass_block<&Platform::table_alloc>;
+  p.table_alloc_uncached = pass_block<&Platform::table_alloc_uncached>;
+  p.table_free = pass<&Platform::table_free>;
+  p.arena_alloc = pass_only<&Platform::arena_alloc>;
+  p.store64 = pass_from<&Platform::store64>;
+  p.fill64 = pass_from<&Platform::fill64>;
+  p.load64 = pass<&Platform::load64>;
+  p.store = pass<&Platform::store>;
+  p.load = pass<&Platform::load>;
+  p.atomic = pass<&Platform::atomic>;
+  p.barrier = pass_from<&Platform::barrier>;
+  p.dma_clean = pass<&Platform::dma_clean>;
+  p.dma_invalidate = pass<&Platform::dma_invalidate>;
+  p.mmio_write32 = pass_from<&Platform::mmio_write32>;
+  p.mmio_write64 = pass_from<&Platform::mmio_write64>;
+  p.mmio_read32 = pass_from<&Platform::mmio_read32>;
+  p.mmio_read64 = pass_from<&Platform::mmio_read64>;
+  p.wait = pass<&Platform::wait>;
+  p.lock = pass<&Platform::lock>;
+  p.unlock = pass<&Platform::unlock>;
+  p.log = pass_only<&Platform::log>;
+  p.mm_exit = pass<&Platform::mm_exit>;
+  p.handle_fault = pass<&Platform::handle_fault>;
+  p.context = pass_only<&Platform::context>;
+  p.cpu = pass_only<&Platform::cpu>;
+  p.mm_pin = pass<&Platform::mm_pin>;
+  p.mm_unpin = pass<&Platform::mm_unpin>;
+  p.hook = pass<&Platform::hook>;
+  p.fault_handler = pass<&Platform::fault_handler>;
+  p.ats_enable = pass<&Platform::ats_enable>;
+  p.tlbi = pass<&Platform::tlbi>;
   // A member more has to be passed on above.
   static_assert(offsetof(Platform, table_alloc_uncached) + sizeof(p.table_alloc_uncached) ==
                 sizeof(Platform));

@@ -47,6 +47,7 @@ class ScanDoor {
   void ignore(bool on) { ignores_ = on; }
 
  private:
+  using Platform = iommucheck_platform;
   static ScanDoor& self(void* ctx) { return *static_cast<ScanDoor*>(ctx); }
   /// An inner call between leave() and enter().
   template <class Inner>
@@ -54,6 +55,18 @@ class ScanDoor {
   /// The same of a call from there.
   template <class Inner>
   static auto through_from(void* ctx, const void* from, Inner&& inner);
+  /// The inner platform's `member`, between leave() and enter().
+  template <auto member, class R, class... A>
+  static R pass(void* ctx, A... args);
+  /// The same of a call whose place in the driver's code counts.
+  template <auto member, class R, class... A>
+  static R pass_from(void* ctx, A... args);
+  /// It neither looks at memory nor changes it.
+  template <auto member, class R, class... A>
+  static R pass_only(void* ctx, A... args);
+  /// It gives a block, which the driver sees in its own view.
+  template <auto member>
+  static const void* pass_block(void* ctx, u64 bytes, u64* pa);
   void bind();
   /// What the driver is given for a block that the inner call gave.
   const void* seen(const u64* pa, const void* given) const;
