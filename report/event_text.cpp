@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <functional>
 #include <utility>
+#include <variant>
 
 #include "monitor/call_conversion.h"
 #include "spec/smmu/command.h"
@@ -66,8 +67,119 @@ std::string range_of(u64 first, u64 bytes) {
   return bytes == ~u64{0} ? "everything" : fmt::format("{:#x}, {:#x} bytes", first, bytes);
 }
 
+// ---- what the environment and device drivers do between the calls ------------------------------
+
+/// Of most events nothing.
+template <class Other>
+std::string story_text(const Other& /*event*/) {
+  return {};
+}
+
+// Processes.
+
+std::string story_text(const trace::ProcessMap& map) {
+  return fmt::format("process {} maps {} to {:#x} {}", static_cast<u64>(map.mm),
+                     range_of(map.va, map.length), map.pa.value_or(0),
+                     trace::to_string(map.rights));
+}
+
+std::string story_text(const trace::ProcessUnmap& unmap) {
+  return fmt::format("process {} unmaps {}", static_cast<u64>(unmap.mm),
+                     range_of(unmap.va, unmap.length));
+}
+
+std::string story_text(const trace::ProcessProtect& protect) {
+  return fmt::format("process {} protects {}: {}", static_cast<u64>(protect.mm),
+                     range_of(protect.va, protect.length), trace::to_string(protect.rights));
+}
+
+std::string story_text(const trace::Invalidate& invalidate) {
+  return fmt::format("process {}: Invalidate of {} {}", static_cast<u64>(invalidate.mm),
+                     range_of(invalidate.va, invalidate.length),
+                     invalidate.phase == trace::Phase::begin ? "begins" : "has returned");
+}
+
+std::string story_text(const trace::Fork& fork) {
+  return fmt::format("process {} forks process {}", static_cast<u64>(fork.mm),
+                     static_cast<u64>(fork.child));
+}
+
+std::string story_text(const trace::Release& release) {
+  return fmt::format("process {}: Release {}", static_cast<u64>(release.mm),
+                     release.phase == trace::Phase::begin ? "begins" : "has returned");
+}
+
+// Users, which write tables of their own.
+
+std::string story_text(const trace::UserMap& map) {
+  const std::string range = range_of(map.va, map.length);
+  const auto parent = static_cast<u32>(map.parent);
+  if (!map.ipa) return fmt::format("the user of domain {} unmaps {}", parent, range);
+  return fmt::format("the user of domain {} maps {} to IPA {:#x} {}", parent, range, *map.ipa,
+                     trace::to_string(map.rights));
+}
+
+std::string story_text(const trace::UserTakesOut& takes_out) {
+  return fmt::format("the user of domain {} takes the table of {} out",
+                     static_cast<u32>(takes_out.parent), range_of(takes_out.va, takes_out.length));
+}
+
+std::string story_text(const trace::UserEntry& entry) {
+  return fmt::format("the user of domain {} writes an entry at IPA {:#x}: {}",
+                     static_cast<u32>(entry.parent), entry.entry, trace::to_string(entry.kind));
+}
+
+// Devices and their drivers.
+
+std::string story_text(const trace::PageRequest& asks) {
+  const bool at_pasid = asks.ssid && asks.ssid->valid;
+  return fmt::format("stream {:#x} asks for the page {:#x}{}, group {}{}", asks.sid, asks.iova,
+                     at_pasid ? fmt::format(" as PASID {:#x}", asks.ssid->value) : std::string(),
+                     asks.page_group, asks.last ? "" : ", not its last page");
+}
+
+std::string story_text(const trace::Callback& callback) {
+  const bool of_fault = callback.kind == trace::CallbackKind::fault_handler;
+  return fmt::format("the driver calls {}(device {}, PASID {:#x}, drvdata {:#x}{})",
+                     of_fault ? "fault_handler" : "mm_exit", static_cast<u32>(callback.device),
+                     callback.pasid.valid ? callback.pasid.value : 0, callback.drvdata.value_or(0),
+                     of_fault ? fmt::format(", group {}", callback.fault_group.value_or(0)) : "");
+}
+
+std::string story_text(const trace::Done& done) {
+  return fmt::format("mm_exit(device {}, PASID {:#x}) returns {}", static_cast<u32>(done.device),
+                     done.pasid, trace::to_string(done.status));
+}
+
+std::string story_text(const trace::BoundPasses& bound) {
+  return fmt::format("mm_exit(device {}, PASID {:#x}) is past its bound",
+                     static_cast<u32>(bound.device), bound.pasid);
+}
+
+std::string story_text(const trace::DeviceRemove& remove) {
+  if (remove.phase == trace::Phase::end) return {};
+  return fmt::format("device {} is gone", static_cast<u32>(remove.device));
+}
+
+std::string story_text(const trace::DeviceAdd& add) {
+  if (add.phase == trace::Phase::begin) return {};
+  const auto status = add.status.value_or(trace::Status::ok);
+  const auto device = static_cast<u32>(add.device);
+  if (status == trace::Status::ok) return fmt::format("device {} is there again", device);
+  return fmt::format("device {} is not there again: {}", device, trace::to_string(status));
+}
+
+std::string story_text(const trace::EndpointAts& ats) {
+  return fmt::format("the driver switches ATS {} at device {}", ats.on ? "on" : "off",
+                     static_cast<u32>(ats.device));
+}
+
+std::string story_text(const trace::StuckQueue& stuck) {
+  return stuck.stuck ? "the command queue is stuck" : "the command queue goes on";
+}
+
 /// Empty for a hook that did its work: it is no news.
-std::string hook_text(const trace::BackendHook& hook) {
+std::string story_text(const trace::BackendHook& hook) {
   const std::string_view name = trace::to_string(hook.hook);
   if (hook.is_null.value_or(false)) return fmt::format("the backend's {} makes nothing", name);
   if (!hook.error) return {};
@@ -75,112 +187,9 @@ std::string hook_text(const trace::BackendHook& hook) {
   return fmt::format("the backend's {} fails with {}", name, spec::sva::status_text(status));
 }
 
-/// What the environment and device drivers do between the calls; empty for other events.
+/// Empty for other events.
 std::string story_of(const trace::Event& event) {
-  const auto is = [&]<class Payload>(const Payload*& payload) {
-    payload = std::get_if<Payload>(&event.payload);
-    return payload != nullptr;
-  };
-  const trace::ProcessMap* map = nullptr;
-  const trace::ProcessUnmap* unmap = nullptr;
-  const trace::ProcessProtect* protect = nullptr;
-  const trace::UserMap* of_user = nullptr;
-  const trace::UserTakesOut* takes_out = nullptr;
-  const trace::UserEntry* entry = nullptr;
-  const trace::PageRequest* asks = nullptr;
-  const trace::Invalidate* invalidate = nullptr;
-  const trace::Fork* fork = nullptr;
-  const trace::Release* release = nullptr;
-  const trace::Callback* callback = nullptr;
-  const trace::Done* done = nullptr;
-  const trace::BoundPasses* bound = nullptr;
-  const trace::DeviceRemove* remove = nullptr;
-  const trace::DeviceAdd* add = nullptr;
-  const trace::EndpointAts* ats = nullptr;
-  const trace::StuckQueue* stuck = nullptr;
-  const trace::BackendHook* hook = nullptr;
-  const auto pasid_of = [](const trace::Substream& at) { return at.valid ? at.value : 0; };
-  if (is(map)) {
-    return fmt::format("process {} maps {} to {:#x} {}", static_cast<u64>(map->mm),
-                       range_of(map->va, map->length), map->pa.value_or(0),
-                       trace::to_string(map->rights));
-  }
-  if (is(of_user)) {
-    const std::string range = range_of(of_user->va, of_user->length);
-    const auto parent = static_cast<u32>(of_user->parent);
-    if (!of_user->ipa) return fmt::format("the user of domain {} unmaps {}", parent, range);
-    return fmt::format("the user of domain {} maps {} to IPA {:#x} {}", parent, range,
-                       *of_user->ipa, trace::to_string(of_user->rights));
-  }
-  if (is(takes_out)) {
-    return fmt::format("the user of domain {} takes the table of {} out",
-                       static_cast<u32>(takes_out->parent),
-                       range_of(takes_out->va, takes_out->length));
-  }
-  if (is(asks)) {
-    const bool at_pasid = asks->ssid && asks->ssid->valid;
-    return fmt::format("stream {:#x} asks for the page {:#x}{}, group {}{}", asks->sid, asks->iova,
-                       at_pasid ? fmt::format(" as PASID {:#x}", asks->ssid->value) : std::string(),
-                       asks->page_group, asks->last ? "" : ", not its last page");
-  }
-  if (is(entry)) {
-    return fmt::format("the user of domain {} writes an entry at IPA {:#x}: {}",
-                       static_cast<u32>(entry->parent), entry->entry,
-                       trace::to_string(entry->kind));
-  }
-  if (is(unmap)) {
-    return fmt::format("process {} unmaps {}", static_cast<u64>(unmap->mm),
-                       range_of(unmap->va, unmap->length));
-  }
-  if (is(protect)) {
-    return fmt::format("process {} protects {}: {}", static_cast<u64>(protect->mm),
-                       range_of(protect->va, protect->length), trace::to_string(protect->rights));
-  }
-  if (is(invalidate)) {
-    return fmt::format("process {}: Invalidate of {} {}", static_cast<u64>(invalidate->mm),
-                       range_of(invalidate->va, invalidate->length),
-                       invalidate->phase == trace::Phase::begin ? "begins" : "has returned");
-  }
-  if (is(fork)) {
-    return fmt::format("process {} forks process {}", static_cast<u64>(fork->mm),
-                       static_cast<u64>(fork->child));
-  }
-  if (is(release)) {
-    return fmt::format("process {}: Release {}", static_cast<u64>(release->mm),
-                       release->phase == trace::Phase::begin ? "begins" : "has returned");
-  }
-  if (is(callback)) {
-    const bool of_fault = callback->kind == trace::CallbackKind::fault_handler;
-    return fmt::format(
-        "the driver calls {}(device {}, PASID {:#x}, drvdata {:#x}{})",
-        of_fault ? "fault_handler" : "mm_exit", static_cast<u32>(callback->device),
-        pasid_of(callback->pasid), callback->drvdata.value_or(0),
-        of_fault ? fmt::format(", group {}", callback->fault_group.value_or(0)) : "");
-  }
-  if (is(done)) {
-    return fmt::format("mm_exit(device {}, PASID {:#x}) returns {}", static_cast<u32>(done->device),
-                       done->pasid, trace::to_string(done->status));
-  }
-  if (is(bound)) {
-    return fmt::format("mm_exit(device {}, PASID {:#x}) is past its bound",
-                       static_cast<u32>(bound->device), bound->pasid);
-  }
-  if (is(remove) && remove->phase != trace::Phase::end) {
-    return fmt::format("device {} is gone", static_cast<u32>(remove->device));
-  }
-  if (is(add) && add->phase != trace::Phase::begin) {
-    const auto status = add->status.value_or(trace::Status::ok);
-    const auto device = static_cast<u32>(add->device);
-    if (status == trace::Status::ok) return fmt::format("device {} is there again", device);
-    return fmt::format("device {} is not there again: {}", device, trace::to_string(status));
-  }
-  if (is(ats)) {
-    return fmt::format("the driver switches ATS {} at device {}", ats->on ? "on" : "off",
-                       static_cast<u32>(ats->device));
-  }
-  if (is(hook)) return hook_text(*hook);
-  if (is(stuck)) return stuck->stuck ? "the command queue is stuck" : "the command queue goes on";
-  return {};
+  return std::visit([](const auto& payload) { return story_text(payload); }, event.payload);
 }
 
 /// What the event was; empty for those that nobody is pointed to.
