@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <initializer_list>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "backends/door.h"
@@ -45,7 +45,7 @@ Expected<Struct> whole(const Struct* given, u32 first_size, std::string_view nam
 /// The first function of [first, end) that is NULL and may not be, by its number from 0.
 template <class Struct>
 std::optional<std::size_t> missing(const Struct& all, std::size_t first, std::size_t end,
-                                   std::initializer_list<std::size_t> optional = {}) {
+                                   std::span<const std::size_t> optional = {}) {
   for (std::size_t at = first; at < end; at += sizeof(void*)) {
     void* function = nullptr;
     std::memcpy(&function, reinterpret_cast<const char*>(&all) + at, sizeof function);
@@ -128,116 +128,132 @@ static_assert(IOMMUCHECK_WAITING_SIZE_VER0 == sizeof(iommucheck_waiting));
 static_assert(IOMMUCHECK_ACCESS_SIZE_VER0 == sizeof(iommucheck_access));
 static_assert(IOMMUCHECK_HARDWARE_HOST_SIZE_VER0 == sizeof(iommucheck_hardware_host));
 
+using BackendOps = iommucheck_backend_ops;
+using HardwareOps = iommucheck_hardware_ops;
+
+/// Functions that are there: of every one, or where the backend says `flag`.
+struct Needed {
+  enum class Of : u8 { backend, hardware };
+  Of of = Of::backend;
+  u32 flag = 0;
+  std::size_t first = 0;
+  std::size_t end = 0;
+  std::string_view whose;  ///< behind "every one needs it"
+  std::span<const std::size_t> optional{};
+};
+
+constexpr std::size_t may_be_null[] = {
+    offsetof(BackendOps, can_route), offsetof(BackendOps, prepare_route),
+    offsetof(BackendOps, prepare_entry), offsetof(BackendOps, release_tag)};
+constexpr std::size_t may_be_null_with_users[] = {offsetof(BackendOps, drop_inner)};
+constexpr std::size_t may_be_null_with_marks[] = {offsetof(BackendOps, settle_marks)};
+
+// The first that is missing is told.
+constexpr Needed needed_functions[] = {
+    {Needed::Of::backend, 0, offsetof(BackendOps, open), IOMMUCHECK_BACKEND_OPS_SIZE_VER0, "",
+     may_be_null},
+    {Needed::Of::hardware, 0, offsetof(HardwareOps, open), IOMMUCHECK_HARDWARE_OPS_SIZE_VER0, ""},
+    {Needed::Of::backend, IOMMUCHECK_BACKEND_WAITS, offsetof(BackendOps, read_fault),
+     offsetof(BackendOps, open_outer), " that says IOMMUCHECK_BACKEND_WAITS"},
+    {Needed::Of::hardware, IOMMUCHECK_BACKEND_WAITS, offsetof(HardwareOps, wait),
+     offsetof(HardwareOps, whole_answers), " whose backend says IOMMUCHECK_BACKEND_WAITS"},
+    {Needed::Of::backend, IOMMUCHECK_BACKEND_USERS, offsetof(BackendOps, open_outer),
+     offsetof(BackendOps, track), " that says IOMMUCHECK_BACKEND_USERS", may_be_null_with_users},
+    {Needed::Of::backend, IOMMUCHECK_BACKEND_TRACKS_WRITES, offsetof(BackendOps, track),
+     offsetof(BackendOps, read_event), " that says IOMMUCHECK_BACKEND_TRACKS_WRITES",
+     may_be_null_with_marks},
+    {Needed::Of::hardware, IOMMUCHECK_BACKEND_TRACKS_WRITES, offsetof(HardwareOps, whole_answers),
+     offsetof(HardwareOps, record_of), " whose backend says IOMMUCHECK_BACKEND_TRACKS_WRITES"},
+    {Needed::Of::hardware, IOMMUCHECK_BACKEND_USERS, offsetof(HardwareOps, whole_answers),
+     offsetof(HardwareOps, marked), " whose backend says IOMMUCHECK_BACKEND_USERS"},
+    {Needed::Of::backend, IOMMUCHECK_BACKEND_TELLS_USERS, offsetof(BackendOps, read_event),
+     sizeof(BackendOps), " that says IOMMUCHECK_BACKEND_TELLS_USERS"},
+    {Needed::Of::hardware, IOMMUCHECK_BACKEND_TELLS_USERS, offsetof(HardwareOps, record_of),
+     sizeof(HardwareOps), " whose backend says IOMMUCHECK_BACKEND_TELLS_USERS"}};
+
+/// Empty: all are there.
+std::string missing_function(u32 flags, const BackendOps& backend, const HardwareOps& hardware) {
+  for (const Needed& its : needed_functions) {
+    if (its.flag != 0 && (flags & its.flag) == 0) continue;
+    const bool of_backend = its.of == Needed::Of::backend;
+    const auto none = of_backend ? missing(backend, its.first, its.end, its.optional)
+                                 : missing(hardware, its.first, its.end, its.optional);
+    if (!none) continue;
+    const std::size_t number = *none + (its.first - 8) / sizeof(void*);
+    return fmt::format(
+        "the {} has no {}; every one needs it{}", of_backend ? "backend" : "hardware",
+        of_backend ? backend_functions[number] : hardware_functions[number], its.whose);
+  }
+  return {};
+}
+
+/// Empty: they go together.
+std::string wrong_flags(u32 flags) {
+  if ((flags & ~known_flags) != 0) {
+    return fmt::format("its flags {:#x} have bits that this program does not know", flags);
+  }
+  constexpr u32 groups = IOMMUCHECK_BACKEND_GROUPS | IOMMUCHECK_BACKEND_WAITS;
+  if ((flags & groups) == IOMMUCHECK_BACKEND_GROUPS) {
+    return "it says IOMMUCHECK_BACKEND_GROUPS and not IOMMUCHECK_BACKEND_WAITS";
+  }
+  constexpr u32 tells = IOMMUCHECK_BACKEND_TELLS_USERS | IOMMUCHECK_BACKEND_USERS;
+  if ((flags & tells) == IOMMUCHECK_BACKEND_TELLS_USERS) {
+    return "it says IOMMUCHECK_BACKEND_TELLS_USERS and not IOMMUCHECK_BACKEND_USERS";
+  }
+  return {};
+}
+
+/// Empty: nothing is wrong with the users' format.
+std::string wrong_users(u32 flags, const iommucheck_user_format& users) {
+  constexpr std::size_t first = offsetof(iommucheck_user_format, route);
+  if (const auto at = missing(users, first, IOMMUCHECK_USER_FORMAT_SIZE_VER0)) {
+    return fmt::format("the users' format has no {}", user_functions[*at]);
+  }
+  if (users.format < 0x100 || users.levels < 3 || users.levels > 4) {
+    return fmt::format("the users' format is {:#x} of {} levels: it is 0x100 or more, of 3 or 4",
+                       users.format, users.levels);
+  }
+  if (users.entry_words > 8 || (users.entry_words != 0 &&
+                                (users.route_to_entries == nullptr || users.entry_to == nullptr))) {
+    return fmt::format(
+        "the users' format has entries of {} words: of 1 to 8, with "
+        "route_to_entries and entry_to, or none",
+        users.entry_words);
+  }
+  const bool tells_users = (flags & IOMMUCHECK_BACKEND_TELLS_USERS) != 0;
+  if (tells_users && (users.told == nullptr || users.event == nullptr)) {
+    return "the users' format has no told or no event, and its backend says "
+           "IOMMUCHECK_BACKEND_TELLS_USERS";
+  }
+  return {};
+}
+
 }  // namespace
 
 Expected<BackendDoor> complete_backend(const iommucheck_backend* given, const std::string& path) {
   const auto head = whole(given, IOMMUCHECK_BACKEND_SIZE_VER0, "iommucheck_backend", path);
   if (!head) return std::unexpected(head.error());
   if (head->name == nullptr || *head->name == 0) return bad(path, "its backend has no name");
-  if ((head->flags & ~known_flags) != 0) {
-    return bad(path, fmt::format("its flags {:#x} have bits that this program does not know",
-                                 head->flags));
-  }
-  constexpr u32 groups = IOMMUCHECK_BACKEND_GROUPS | IOMMUCHECK_BACKEND_WAITS;
-  if ((head->flags & groups) == IOMMUCHECK_BACKEND_GROUPS) {
-    return bad(path, "it says IOMMUCHECK_BACKEND_GROUPS and not IOMMUCHECK_BACKEND_WAITS");
-  }
-  constexpr u32 tells = IOMMUCHECK_BACKEND_TELLS_USERS | IOMMUCHECK_BACKEND_USERS;
-  if ((head->flags & tells) == IOMMUCHECK_BACKEND_TELLS_USERS) {
-    return bad(path, "it says IOMMUCHECK_BACKEND_TELLS_USERS and not IOMMUCHECK_BACKEND_USERS");
-  }
+  if (const std::string why = wrong_flags(head->flags); !why.empty()) return bad(path, why);
   const auto backend =
       whole(head->backend, IOMMUCHECK_BACKEND_OPS_SIZE_VER0, "iommucheck_backend_ops", path);
   if (!backend) return std::unexpected(backend.error());
   const auto hardware =
       whole(head->hardware, IOMMUCHECK_HARDWARE_OPS_SIZE_VER0, "iommucheck_hardware_ops", path);
   if (!hardware) return std::unexpected(hardware.error());
-  const auto missing_of = [&](const char* whose, const auto& all, std::size_t first,
-                              std::size_t end, const auto& names, const char* flag,
-                              std::initializer_list<std::size_t> optional = {}) {
-    const auto none = missing(all, first, end, optional);
-    if (!none) return std::string();
-    return fmt::format("{} has no {}; every one needs it{}", whose,
-                       names[*none + (first - 8) / sizeof(void*)], flag);
-  };
-  using BackendOps = iommucheck_backend_ops;
-  using HardwareOps = iommucheck_hardware_ops;
-  std::string none =
-      missing_of("the backend", *backend, offsetof(BackendOps, open),
-                 IOMMUCHECK_BACKEND_OPS_SIZE_VER0, backend_functions, "",
-                 {offsetof(BackendOps, can_route), offsetof(BackendOps, prepare_route),
-                  offsetof(BackendOps, prepare_entry), offsetof(BackendOps, release_tag)});
-  if (none.empty()) {
-    none = missing_of("the hardware", *hardware, offsetof(HardwareOps, open),
-                      IOMMUCHECK_HARDWARE_OPS_SIZE_VER0, hardware_functions, "");
-  }
-  const bool waits = (head->flags & IOMMUCHECK_BACKEND_WAITS) != 0;
-  if (none.empty() && waits) {
-    none = missing_of("the backend", *backend, offsetof(BackendOps, read_fault),
-                      offsetof(BackendOps, open_outer), backend_functions,
-                      " that says IOMMUCHECK_BACKEND_WAITS");
-  }
-  if (none.empty() && waits) {
-    none = missing_of("the hardware", *hardware, offsetof(HardwareOps, wait),
-                      offsetof(HardwareOps, whole_answers), hardware_functions,
-                      " whose backend says IOMMUCHECK_BACKEND_WAITS");
+  if (const std::string why = missing_function(head->flags, *backend, *hardware); !why.empty()) {
+    return bad(path, why);
   }
   iommucheck_user_format users{};
-  const bool has_users = (head->flags & IOMMUCHECK_BACKEND_USERS) != 0;
-  const bool marks = (head->flags & IOMMUCHECK_BACKEND_TRACKS_WRITES) != 0;
-  if (none.empty() && has_users) {
-    none = missing_of("the backend", *backend, offsetof(BackendOps, open_outer),
-                      offsetof(BackendOps, track), backend_functions,
-                      " that says IOMMUCHECK_BACKEND_USERS", {offsetof(BackendOps, drop_inner)});
-  }
-  if (none.empty() && marks) {
-    none = missing_of("the backend", *backend, offsetof(BackendOps, track),
-                      offsetof(BackendOps, read_event), backend_functions,
-                      " that says IOMMUCHECK_BACKEND_TRACKS_WRITES",
-                      {offsetof(BackendOps, settle_marks)});
-  }
-  if (none.empty() && (has_users || marks)) {
-    none = missing_of("the hardware", *hardware, offsetof(HardwareOps, whole_answers),
-                      offsetof(HardwareOps, record_of) - (marks ? 0 : sizeof(void*)),
-                      hardware_functions,
-                      marks ? " whose backend says IOMMUCHECK_BACKEND_TRACKS_WRITES"
-                            : " whose backend says IOMMUCHECK_BACKEND_USERS");
-  }
-  const bool tells_users = (head->flags & IOMMUCHECK_BACKEND_TELLS_USERS) != 0;
-  if (none.empty() && tells_users) {
-    none = missing_of("the backend", *backend, offsetof(BackendOps, read_event), sizeof(BackendOps),
-                      backend_functions, " that says IOMMUCHECK_BACKEND_TELLS_USERS");
-  }
-  if (none.empty() && tells_users) {
-    none =
-        missing_of("the hardware", *hardware, offsetof(HardwareOps, record_of), sizeof(HardwareOps),
-                   hardware_functions, " whose backend says IOMMUCHECK_BACKEND_TELLS_USERS");
-  }
-  if (none.empty() && has_users) {
+  if ((head->flags & IOMMUCHECK_BACKEND_USERS) != 0) {
     const auto given_users =
         whole(head->users, IOMMUCHECK_USER_FORMAT_SIZE_VER0, "iommucheck_user_format", path);
     if (!given_users) return std::unexpected(given_users.error());
     users = *given_users;
-    constexpr std::size_t first = offsetof(iommucheck_user_format, route);
-    if (const auto at = missing(users, first, IOMMUCHECK_USER_FORMAT_SIZE_VER0)) {
-      none = fmt::format("the users' format has no {}", user_functions[*at]);
-    } else if (users.format < 0x100 || users.levels < 3 || users.levels > 4) {
-      none = fmt::format("the users' format is {:#x} of {} levels: it is 0x100 or more, of 3 or 4",
-                         users.format, users.levels);
-    } else if (users.entry_words > 8 ||
-               (users.entry_words != 0 &&
-                (users.route_to_entries == nullptr || users.entry_to == nullptr))) {
-      none = fmt::format(
-          "the users' format has entries of {} words: of 1 to 8, with "
-          "route_to_entries and entry_to, or none",
-          users.entry_words);
-    } else if (tells_users && (users.told == nullptr || users.event == nullptr)) {
-      none =
-          "the users' format has no told or no event, and its backend says "
-          "IOMMUCHECK_BACKEND_TELLS_USERS";
+    if (const std::string why = wrong_users(head->flags, users); !why.empty()) {
+      return bad(path, why);
     }
   }
-  if (!none.empty()) return bad(path, none);
   return BackendDoor{.path = path,
                      .name = std::string(head->name, ::strnlen(head->name, 63)),
                      .flags = head->flags,
