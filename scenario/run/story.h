@@ -76,17 +76,18 @@ class Story {
   void step(const scenario::Resume& resume);
   void step(const scenario::Race& race);
   Answer make(Thread& thread, const scenario::Invoke& invoke, const Wanted& wanted, Memory memory);
-  std::optional<Answer> environment(Thread& thread, const scenario::Invoke& invoke);
-  Answer release(Thread& thread, const std::string& process);
-  [[nodiscard]] std::string process_of(const std::string& name) const;
-  Answer add_thread(Thread& thread, const std::string& process);
-  [[nodiscard]] bool is_dead(const std::string& name) const;
   void each_allocation(Thread& thread, const scenario::Invoke& invoke);
   void judge(Thread& thread, const scenario::Values& results);
   [[nodiscard]] bool is_another_choice(const Thread& thread, const scenario::Values& results) const;
   void remember(Thread& thread);
   bool change_map(const scenario::Change& change);
   void run_action(Thread& thread, const scenario::Action& action);
+
+  // --- story_environment.cpp ---
+  struct Environment;
+  std::optional<Answer> environment(Thread& thread, const scenario::Invoke& invoke);
+  [[nodiscard]] std::string process_of(const std::string& name) const;
+  [[nodiscard]] bool is_dead(const std::string& name) const;
 
   // --- story_users.cpp ---
   struct UserEntries {
