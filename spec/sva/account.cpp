@@ -23,79 +23,85 @@ std::string pending_name(u32 kind) {
   return std::string(call_name(static_cast<CallKind>(kind)));
 }
 
+void add_leaks_of_space(const InterfaceState& s, const Space& space, std::vector<Leak>& leaks) {
+  if (is_environments(space)) return;
+  const bool is_living = space.life == records::living;
+  const bool is_private = space.owner == Owner::private_pasid;
+  const u32 pasid = space.number == 0 ? pasid_unknown : s.numbers[space.number].value;
+  Leak leak{.kind = is_private ? Leak::Kind::io_mm : Leak::Kind::domain,
+            .handle = space.handle,
+            .device = space.maker,
+            .first = 0,
+            .last = whole_space,
+            .pasid = pasid};
+  if (!is_living) leak.kind = Leak::Kind::quarantined;
+  if (space.owner == Owner::task) {
+    leak.kind = Leak::Kind::token;
+    return leaks.push_back(leak);
+  }
+  leaks.push_back(leak);
+  s.forest.for_each(space.stale, 0, whole_space, [&](const Interval& piece) {
+    leak.kind =
+        piece.tag == records::gathered ? Leak::Kind::not_synchronised : Leak::Kind::quarantined;
+    leak.first = piece.first;
+    leak.last = piece.last;
+    leaks.push_back(leak);
+  });
+}
+
+void add_leaks_of_device(const InterfaceState& s, u32 i, std::vector<Leak>& leaks) {
+  const Device& device = s.devices[i];
+  if (device.domain != 0) {
+    leaks.push_back({.kind = Leak::Kind::attached_device, .handle = s.domain_of(i), .device = i});
+  }
+  s.for_each_attachment([&](u32 a) {
+    const Attachment& at = s.attachments[a];
+    if (at.device != i || at.domain == 0) return;
+    leaks.push_back({.kind = Leak::Kind::attached_device,
+                     .handle = s.spaces[at.domain].handle,
+                     .device = i,
+                     .pasid = s.numbers[at.number].value});
+  });
+  for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
+    leaks.push_back({.kind = Leak::Kind::quarantined,
+                     .handle = s.spaces[s.ghosts[g].domain].handle,
+                     .device = i,
+                     .first = 0,
+                     .last = whole_space});
+  }
+}
+
+void add_leaks_of_number(const InterfaceState& s, const Number& number, std::vector<Leak>& leaks) {
+  Leak leak{.kind = Leak::Kind::pasid, .pasid = number.value};
+  if (number.state == NumberState::plain) leaks.push_back(leak);
+  if (number.state == NumberState::doubtful) {
+    leak.kind = Leak::Kind::quarantined_pasid;
+    leaks.push_back(leak);
+  }
+  for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
+    const Bond& bond = s.bonds[b];
+    const bool held = bond.state == BondState::overdue || bond.state == BondState::failed ||
+                      bond.state == BondState::ended;
+    leak.kind = held ? Leak::Kind::quarantined_pasid : Leak::Kind::bond;
+    leak.device = bond.device;
+    if (bond.state != BondState::ghost) leaks.push_back(leak);
+  }
+}
+
 }  // namespace
 
 /// SEMANTICS 5.
 std::vector<Leak> leaks(const InterfaceState& s) {
   std::vector<Leak> leaks;
-  s.for_each_space([&](u32 i) {
-    const Space& space = s.spaces[i];
-    if (is_environments(space)) return;
-    const bool is_living = space.life == records::living;
-    const bool is_private = space.owner == Owner::private_pasid;
-    const u32 pasid = space.number == 0 ? pasid_unknown : s.numbers[space.number].value;
-    Leak leak{.kind = is_private ? Leak::Kind::io_mm : Leak::Kind::domain,
-              .handle = space.handle,
-              .device = space.maker,
-              .first = 0,
-              .last = whole_space,
-              .pasid = pasid};
-    if (!is_living) leak.kind = Leak::Kind::quarantined;
-    if (space.owner == Owner::task) {
-      leak.kind = Leak::Kind::token;
-      return leaks.push_back(leak);
-    }
-    leaks.push_back(leak);
-    s.forest.for_each(space.stale, 0, whole_space, [&](const Interval& piece) {
-      leak.kind =
-          piece.tag == records::gathered ? Leak::Kind::not_synchronised : Leak::Kind::quarantined;
-      leak.first = piece.first;
-      leak.last = piece.last;
-      leaks.push_back(leak);
-    });
-  });
+  s.for_each_space([&](u32 i) { add_leaks_of_space(s, s.spaces[i], leaks); });
   for (u32 i = 1; i < s.tokens.bound(); ++i) {
     const Token& token = s.tokens[i];
     if (token.handle == 0 || token.space != 0) continue;
     leaks.push_back({.kind = Leak::Kind::token, .handle = token.handle, .device = token.device});
   }
-  for (u32 i = 0; i < s.devices.size(); ++i) {
-    const Device& device = s.devices[i];
-    if (device.domain != 0) {
-      leaks.push_back({.kind = Leak::Kind::attached_device, .handle = s.domain_of(i), .device = i});
-    }
-    s.for_each_attachment([&](u32 a) {
-      const Attachment& at = s.attachments[a];
-      if (at.device != i || at.domain == 0) return;
-      leaks.push_back({.kind = Leak::Kind::attached_device,
-                       .handle = s.spaces[at.domain].handle,
-                       .device = i,
-                       .pasid = s.numbers[at.number].value});
-    });
-    for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
-      leaks.push_back({.kind = Leak::Kind::quarantined,
-                       .handle = s.spaces[s.ghosts[g].domain].handle,
-                       .device = i,
-                       .first = 0,
-                       .last = whole_space});
-    }
-  }
+  for (u32 i = 0; i < s.devices.size(); ++i) add_leaks_of_device(s, i, leaks);
   s.forest.for_each(s.number_at, 0, pasid_limit - 1, [&](const Interval& piece) {
-    const Number& number = s.numbers[piece.tag];
-    Leak leak{.kind = Leak::Kind::pasid, .pasid = number.value};
-    if (number.state == NumberState::plain) leaks.push_back(leak);
-    if (number.state == NumberState::doubtful) {
-      leak.kind = Leak::Kind::quarantined_pasid;
-      leaks.push_back(leak);
-    }
-    for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
-      const Bond& bond = s.bonds[b];
-      const bool held = bond.state == BondState::overdue || bond.state == BondState::failed ||
-                        bond.state == BondState::ended;
-      leak.kind = held ? Leak::Kind::quarantined_pasid : Leak::Kind::bond;
-      leak.device = bond.device;
-      if (bond.state != BondState::ghost) leaks.push_back(leak);
-    }
+    add_leaks_of_number(s, s.numbers[piece.tag], leaks);
   });
   s.for_each_unseen([&](const Unseen& record) {
     if (record.count == 0) return;
@@ -189,78 +195,79 @@ Held held(const InterfaceState& s) {
   return held;
 }
 
-std::string dump(const InterfaceState& s) {
-  std::string text;
-  const auto intervals = [&](const char* name, u64 root) {
-    s.forest.for_each(root, 0, whole_space, [&](const Interval& piece) {
-      text += std::string("  ") + name + " " + range_text(piece.first, piece.last) + " pa " +
-              hex(piece.pa) + " prot " + hex(piece.prot) + " tag " + std::to_string(piece.tag) +
-              "\n";
-    });
-  };
-  for (u32 i = 0; i < s.devices.size(); ++i) {
-    const Device& device = s.devices[i];
-    text += "device " + std::to_string(i) + named("present", device.present) +
-            named("domain", device.domain);
-    if (device.initialised != 0) {
-      text += named("features", device.features) + named("pasids from", device.first_pasid) +
-              named("to", device.last_pasid) + named("mm_exit", device.has_mm_exit);
-    }
-    for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
-      text += named("ghost", s.ghosts[g].domain);
-    }
-    if (device.requests != records::Requests::on) {
-      text += named("requests", static_cast<u64>(device.requests));
-    }
-    if (device.silence != records::Silence::none) {
-      text += named("silence", static_cast<u64>(device.silence));
-    }
-    if (device.own_table != records::OwnTable::no) {
-      text += named("own table", static_cast<u64>(device.own_table));
-    }
-    s.for_each_attachment([&](u32 a) {
-      const Attachment& at = s.attachments[a];
-      if (at.device != i) return;
-      text += named("pasid", s.numbers[at.number].value) + named("to", at.domain);
-      for (u32 g = at.ghosts; g != 0; g = s.ghosts[g].next) text += named("or", s.ghosts[g].domain);
-    });
-    text += "\n";
+namespace {
+
+void dump_intervals(const InterfaceState& s, const char* name, u64 root, std::string& text) {
+  s.forest.for_each(root, 0, whole_space, [&](const Interval& piece) {
+    text += std::string("  ") + name + " " + range_text(piece.first, piece.last) + " pa " +
+            hex(piece.pa) + " prot " + hex(piece.prot) + " tag " + std::to_string(piece.tag) + "\n";
+  });
+}
+
+void dump_device(const InterfaceState& s, u32 i, std::string& text) {
+  const Device& device = s.devices[i];
+  text += "device " + std::to_string(i) + named("present", device.present) +
+          named("domain", device.domain);
+  if (device.initialised != 0) {
+    text += named("features", device.features) + named("pasids from", device.first_pasid) +
+            named("to", device.last_pasid) + named("mm_exit", device.has_mm_exit);
   }
-  s.for_each_space([&](u32 i) {
-    const Space& space = s.spaces[i];
-    // What a user writes into its own memory is no state of the interface's.
-    if (space.owner == Owner::user) return;
-    text += "space " + std::to_string(i) + named("owner", static_cast<u64>(space.owner)) +
-            " handle " + hex(space.handle) + named("kind", space.kind) + named("life", space.life) +
-            named("bits", space.input_bits) + named("and", space.output_bits) + " page sizes " +
-            hex(space.page_sizes) + named("devices", space.devices) +
-            named("ghosts", space.ghosts) + " added " +
-            range_text(space.added_first, space.added_last) +
-            named("number", space.number == 0 ? 0 : s.numbers[space.number].value + 1) +
-            named("domain", space.domain) + named("maker", space.maker);
-    for (u32 l = space.links; l != 0; l = s.links[l].next) text += named("link", s.links[l].device);
-    text += "\n";
-    intervals("map", space.map);
-    intervals("stale", space.stale);
-    for (const u64 layer : space.older) intervals("older", layer);
-    if (space.tracked != 0) text += "  tracked" + named("asked", space.asked) + "\n";
-    intervals("written", space.written);
-    intervals("maybe", space.maybe);
-    intervals("meanwhile", space.meanwhile);
+  for (u32 g = device.ghosts; g != 0; g = s.ghosts[g].next) {
+    text += named("ghost", s.ghosts[g].domain);
+  }
+  if (device.requests != records::Requests::on) {
+    text += named("requests", static_cast<u64>(device.requests));
+  }
+  if (device.silence != records::Silence::none) {
+    text += named("silence", static_cast<u64>(device.silence));
+  }
+  if (device.own_table != records::OwnTable::no) {
+    text += named("own table", static_cast<u64>(device.own_table));
+  }
+  s.for_each_attachment([&](u32 a) {
+    const Attachment& at = s.attachments[a];
+    if (at.device != i) return;
+    text += named("pasid", s.numbers[at.number].value) + named("to", at.domain);
+    for (u32 g = at.ghosts; g != 0; g = s.ghosts[g].next) text += named("or", s.ghosts[g].domain);
   });
-  s.forest.for_each(s.number_at, 0, pasid_limit - 1, [&](const Interval& piece) {
-    const Number& number = s.numbers[piece.tag];
-    if (number.state == NumberState::free) return;
-    text += "pasid " + std::to_string(number.value) +
-            named("state", static_cast<u64>(number.state)) + named("space", number.space) +
-            named("further", number.further) + "\n";
-    for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
-      const Bond& bond = s.bonds[b];
-      text += "  bond" + named("device", bond.device) + " drvdata " + hex(bond.drvdata) +
-              named("refs", bond.refs) + named("state", static_cast<u64>(bond.state)) +
-              (bond.handled == 0 ? "" : " fault handler " + hex(bond.fault_word)) + "\n";
-    }
-  });
+  text += "\n";
+}
+
+void dump_space(const InterfaceState& s, u32 i, std::string& text) {
+  const Space& space = s.spaces[i];
+  // What a user writes into its own memory is no state of the interface's.
+  if (space.owner == Owner::user) return;
+  text += "space " + std::to_string(i) + named("owner", static_cast<u64>(space.owner)) +
+          " handle " + hex(space.handle) + named("kind", space.kind) + named("life", space.life) +
+          named("bits", space.input_bits) + named("and", space.output_bits) + " page sizes " +
+          hex(space.page_sizes) + named("devices", space.devices) + named("ghosts", space.ghosts) +
+          " added " + range_text(space.added_first, space.added_last) +
+          named("number", space.number == 0 ? 0 : s.numbers[space.number].value + 1) +
+          named("domain", space.domain) + named("maker", space.maker);
+  for (u32 l = space.links; l != 0; l = s.links[l].next) text += named("link", s.links[l].device);
+  text += "\n";
+  dump_intervals(s, "map", space.map, text);
+  dump_intervals(s, "stale", space.stale, text);
+  for (const u64 layer : space.older) dump_intervals(s, "older", layer, text);
+  if (space.tracked != 0) text += "  tracked" + named("asked", space.asked) + "\n";
+  dump_intervals(s, "written", space.written, text);
+  dump_intervals(s, "maybe", space.maybe, text);
+  dump_intervals(s, "meanwhile", space.meanwhile, text);
+}
+
+void dump_number(const InterfaceState& s, const Number& number, std::string& text) {
+  if (number.state == NumberState::free) return;
+  text += "pasid " + std::to_string(number.value) + named("state", static_cast<u64>(number.state)) +
+          named("space", number.space) + named("further", number.further) + "\n";
+  for (u32 b = number.bonds; b != 0; b = s.bonds[b].next) {
+    const Bond& bond = s.bonds[b];
+    text += "  bond" + named("device", bond.device) + " drvdata " + hex(bond.drvdata) +
+            named("refs", bond.refs) + named("state", static_cast<u64>(bond.state)) +
+            (bond.handled == 0 ? "" : " fault handler " + hex(bond.fault_word)) + "\n";
+  }
+}
+
+void dump_tokens(const InterfaceState& s, std::string& text) {
   for (u32 i = 1; i < s.tokens.bound(); ++i) {
     const Token& token = s.tokens[i];
     if (token.handle == 0) continue;
@@ -268,6 +275,9 @@ std::string dump(const InterfaceState& s) {
             named("space", token.space) + named("bond", token.bond == 0 ? 0 : 1) +
             named("pasid", token.pasid) + "\n";
   }
+}
+
+void dump_queues(const InterfaceState& s, std::string& text) {
   for (u32 i = 1; i < s.queues.bound(); ++i) {
     const Queue& queue = s.queues[i];
     if (queue.handle == 0) continue;
@@ -277,6 +287,9 @@ std::string dump(const InterfaceState& s) {
                                  : named("device", queue.device)) +
             named("depth", queue.depth) + "\n";
   }
+}
+
+void dump_user_events(const InterfaceState& s, std::string& text) {
   s.for_each_user_event([&](u32 i) {
     const UserEvent& event = s.user_events[i];
     if (s.event_queue_of(event.parent) == 0) return;
@@ -285,6 +298,9 @@ std::string dump(const InterfaceState& s) {
             named("tight", event.tight) + named("number", event.number) + " order " +
             hex(event.order) + "\n";
   });
+}
+
+void dump_faults(const InterfaceState& s, std::string& text) {
   s.for_each_waiting([&](u32 i) {
     const Waiting& fault = s.waitings[i];
     if (fault.queue == 0 && fault.state != FaultState::begun) return;
@@ -294,6 +310,9 @@ std::string dump(const InterfaceState& s) {
             named("group", fault.group) + named("told", fault.told) +
             (fault.user == 0 ? "" : named("user", fault.user) + named("loose", fault.loose)) + "\n";
   });
+}
+
+void dump_walkers(const InterfaceState& s, std::string& text) {
   for (u32 i = 0; i < s.walkers.size(); ++i) {
     text += "walker" + named("", s.walkers[i].number) + named("space", s.walkers[i].space) +
             named("flushed", s.walkers[i].flushed) + "\n";
@@ -303,27 +322,55 @@ std::string dump(const InterfaceState& s) {
     text += "kept by walker" + named("", kept.walker) + " " + hex(kept.first) + " to " +
             hex(kept.last) + " at " + hex(kept.pa) + named("prot", kept.prot) + "\n";
   }
+}
+
+void dump_virtual_devices(const InterfaceState& s, std::string& text) {
   for (u32 i = 1; i < s.virtual_devices.bound(); ++i) {
     const VirtualDevice& its = s.virtual_devices[i];
     if (its.parent == 0) continue;
     text +=
         "number " + hex(its.number) + named("of", its.parent) + named("device", its.device) + "\n";
   }
+}
+
+void dump_unseen(const InterfaceState& s, std::string& text) {
   s.for_each_unseen([&](const Unseen& record) {
     text += "a pasid from" + named("", record.first) + named("to", record.last) +
             named("space", record.space) + named("domain", record.domain) +
             named("device", record.device) + named("times", record.count) + "\n";
   });
-  intervals("handle", s.handles);
-  intervals("process", s.processes);
+}
+
+/// Calls that have begun.
+void dump_tickets(const InterfaceState& s, std::string& text) {
   s.tickets.for_each([&](const Pending& pending) {
     text += "in " + pending_name(pending.kind) + named("space", pending.space) +
             named("device", pending.device) + named("bond", pending.bond) +
             named("gone", static_cast<u64>(pending.gone)) + " range " +
             range_text(pending.first, pending.last) + named("pasids", pending.first_pasid) +
             named("to", pending.last_pasid) + "\n";
-    intervals("fresh", pending.fresh);
+    dump_intervals(s, "fresh", pending.fresh, text);
   });
+}
+
+}  // namespace
+
+std::string dump(const InterfaceState& s) {
+  std::string text;
+  for (u32 i = 0; i < s.devices.size(); ++i) dump_device(s, i, text);
+  s.for_each_space([&](u32 i) { dump_space(s, i, text); });
+  s.forest.for_each(s.number_at, 0, pasid_limit - 1,
+                    [&](const Interval& piece) { dump_number(s, s.numbers[piece.tag], text); });
+  dump_tokens(s, text);
+  dump_queues(s, text);
+  dump_user_events(s, text);
+  dump_faults(s, text);
+  dump_walkers(s, text);
+  dump_virtual_devices(s, text);
+  dump_unseen(s, text);
+  dump_intervals(s, "handle", s.handles, text);
+  dump_intervals(s, "process", s.processes, text);
+  dump_tickets(s, text);
   return text;
 }
 
