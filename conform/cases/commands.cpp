@@ -358,6 +358,104 @@ void register_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   cases.push_back(g.take());
 }
 
+// ---- queues -------------------------------------------------------------------------------------
+
+/// Indices wrap, several times round small queues.
+void wrapped_commands_case(const DeviceIdentity& device, unsigned lg2, std::vector<Case>& cases) {
+  CaseBuilder b(device, fmt::format("command queue: {} slots, wrapped", 1U << lg2),
+                {.cmdq_lg2 = lg2, .eventq_lg2 = 4});
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.translate(0, root);
+  const u64 place = b.entry(root, spec::Granule::g4k, 25, 0x1000, 3);
+  for (unsigned i = 0; i < (lg2 == 8 ? 140 : 20); ++i) {
+    b.store(place, leaf_word(spec::Granule::g4k, 3, b.data(u64{i % 2} * 0x1000), {}));
+    b.access(0x1000, i % 3 == 0);
+    b.store(place, 0);
+    b.command(spec::cmd_tlbi_nh_va(0, 1, 0x1000));
+    b.sync();
+  }
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// Every access has a record.
+CaseBuilder of_records(const DeviceIdentity& device, unsigned lg2, const std::string& name) {
+  CaseBuilder b(device, name, {.eventq_lg2 = lg2});
+  b.translate(0, b.root(spec::Granule::g4k, 25));
+  return b;
+}
+
+void many_records_case(const DeviceIdentity& device, unsigned lg2, std::vector<Case>& cases) {
+  CaseBuilder b = of_records(device, lg2, "event queue: 128 records, most of them at once");
+  for (unsigned round = 0; round < 2; ++round) {
+    for (u64 i = 0; i < (u64{3} << (lg2 - 2)); ++i) b.access(0x1000 * i);
+    b.poll();
+  }
+  cases.push_back(b.take());
+}
+
+/// It wraps, and is full.
+void wrapped_records_cases(const DeviceIdentity& device, unsigned lg2, std::vector<Case>& cases) {
+  CaseBuilder b =
+      of_records(device, lg2, fmt::format("event queue: {} records, wrapped", 1U << lg2));
+  for (u64 i = 0; i < (u64{5} << lg2); ++i) {
+    b.access(0x1000 * i, i % 2 == 0);
+    b.poll();
+  }
+  cases.push_back(b.take());
+  CaseBuilder f =
+      of_records(device, lg2, fmt::format("event queue: {} records, full and no more", 1U << lg2));
+  for (unsigned round = 0; round < 3; ++round) {
+    for (u64 i = 0; i < (u64{1} << lg2); ++i) f.access(0x1000 * i);
+    f.poll();
+  }
+  f.read(reg::gerror);
+  cases.push_back(f.take());
+}
+
+/// It overflows.
+void lost_records_cases(const DeviceIdentity& device, unsigned lg2, std::vector<Case>& cases) {
+  CaseBuilder b =
+      of_records(device, lg2, fmt::format("event queue: {} records, overflow", 1U << lg2));
+  // What met the full queue is surely lost before it is filled again.
+  for (unsigned round = 0; round < 3; ++round) {
+    for (u64 i = 0; i < (u64{1} << lg2) + 2; ++i) b.access(0x1000 * i);
+    for (unsigned i = 0; i < 3; ++i) b.poll();
+  }
+  cases.push_back(b.take());
+  // The flag stays as it is behind it, and room alone is what later records need. IHI 0070 7.4.
+  for (const bool acknowledged : {true, false}) {
+    CaseBuilder k =
+        of_records(device, lg2,
+                   fmt::format("event queue: {} records, records behind an overflow that is {}",
+                               1U << lg2, acknowledged ? "acknowledged" : "not acknowledged"));
+    for (u64 i = 0; i < (u64{1} << lg2) + 2; ++i) k.access(0x1000 * i);
+    k.sync();
+    for (unsigned i = 0; i < 3; ++i) k.poll(!acknowledged);
+    for (u64 i = 0; i < 3; ++i) {
+      k.access(0x100000 + 0x1000 * i);
+      k.sync();
+      k.poll(!acknowledged);
+    }
+    k.poll();
+    cases.push_back(k.take());
+  }
+  CaseBuilder g = of_records(
+      device, lg2, fmt::format("event queue: {} records, overflow is no error", 1U << lg2));
+  for (u64 i = 0; i < (u64{1} << lg2) + 1; ++i) g.access(0x1000 * i);
+  g.read(reg::gerror);
+  cases.push_back(g.take());
+}
+
+void no_records_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "event queue: off", {.event_queue = false});
+  b.translate(0, b.root(spec::Granule::g4k, 25));
+  b.access(0x1000);
+  b.poll();
+  b.read(reg::gerror);
+  cases.push_back(b.take());
+}
+
 }  // namespace
 
 void command_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -372,94 +470,17 @@ void command_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 
 void queue_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   const spec::Capabilities caps = spec::parse_capabilities(device.id);
-  // Indices wrap, several times round small queues.
   for (const unsigned lg2 : {0U, 1U, 2U, 3U, 8U}) {
-    if (lg2 > caps.cmdqs) continue;
-    CaseBuilder b(device, fmt::format("command queue: {} slots, wrapped", 1U << lg2),
-                  {.cmdq_lg2 = lg2, .eventq_lg2 = 4});
-    const u64 root = b.root(spec::Granule::g4k, 25);
-    b.translate(0, root);
-    const u64 place = b.entry(root, spec::Granule::g4k, 25, 0x1000, 3);
-    for (unsigned i = 0; i < (lg2 == 8 ? 140 : 20); ++i) {
-      b.store(place, leaf_word(spec::Granule::g4k, 3, b.data(u64{i % 2} * 0x1000), {}));
-      b.access(0x1000, i % 3 == 0);
-      b.store(place, 0);
-      b.command(spec::cmd_tlbi_nh_va(0, 1, 0x1000));
-      b.sync();
-    }
-    b.poll();
-    cases.push_back(b.take());
+    if (lg2 <= caps.cmdqs) wrapped_commands_case(device, lg2, cases);
   }
-  // Records: the queue wraps, then it is full, then it overflows.
   constexpr unsigned most = 7;  // a page
-  if (most <= caps.eventqs) {
-    CaseBuilder b(device, "event queue: 128 records, most of them at once", {.eventq_lg2 = most});
-    b.translate(0, b.root(spec::Granule::g4k, 25));
-    for (unsigned round = 0; round < 2; ++round) {
-      for (u64 i = 0; i < (u64{3} << (most - 2)); ++i) b.access(0x1000 * i);
-      b.poll();
-    }
-    cases.push_back(b.take());
-  }
+  if (most <= caps.eventqs) many_records_case(device, most, cases);
   for (const unsigned lg2 : {0U, 1U, 2U, 4U}) {
     if (lg2 > caps.eventqs) continue;
-    CaseBuilder b(device, fmt::format("event queue: {} records, wrapped", 1U << lg2),
-                  {.eventq_lg2 = lg2});
-    b.translate(0, b.root(spec::Granule::g4k, 25));
-    for (u64 i = 0; i < (u64{5} << lg2); ++i) {
-      b.access(0x1000 * i, i % 2 == 0);
-      b.poll();
-    }
-    cases.push_back(b.take());
-    CaseBuilder f(device, fmt::format("event queue: {} records, full and no more", 1U << lg2),
-                  {.eventq_lg2 = lg2});
-    f.translate(0, f.root(spec::Granule::g4k, 25));
-    for (unsigned round = 0; round < 3; ++round) {
-      for (u64 i = 0; i < (u64{1} << lg2); ++i) f.access(0x1000 * i);
-      f.poll();
-    }
-    f.read(reg::gerror);
-    cases.push_back(f.take());
-    CaseBuilder o(device, fmt::format("event queue: {} records, overflow", 1U << lg2),
-                  {.eventq_lg2 = lg2});
-    o.translate(0, o.root(spec::Granule::g4k, 25));
-    // What met the full queue is surely lost before it is filled again.
-    for (unsigned round = 0; round < 3; ++round) {
-      for (u64 i = 0; i < (u64{1} << lg2) + 2; ++i) o.access(0x1000 * i);
-      for (unsigned i = 0; i < 3; ++i) o.poll();
-    }
-    cases.push_back(o.take());
-    // The flag stays as it is behind it, and room alone is what later records need. IHI 0070 7.4.
-    for (const bool acknowledged : {true, false}) {
-      CaseBuilder k(device,
-                    fmt::format("event queue: {} records, records behind an overflow that is {}",
-                                1U << lg2, acknowledged ? "acknowledged" : "not acknowledged"),
-                    {.eventq_lg2 = lg2});
-      k.translate(0, k.root(spec::Granule::g4k, 25));
-      for (u64 i = 0; i < (u64{1} << lg2) + 2; ++i) k.access(0x1000 * i);
-      k.sync();
-      for (unsigned i = 0; i < 3; ++i) k.poll(!acknowledged);
-      for (u64 i = 0; i < 3; ++i) {
-        k.access(0x100000 + 0x1000 * i);
-        k.sync();
-        k.poll(!acknowledged);
-      }
-      k.poll();
-      cases.push_back(k.take());
-    }
-    CaseBuilder g(device, fmt::format("event queue: {} records, overflow is no error", 1U << lg2),
-                  {.eventq_lg2 = lg2});
-    g.translate(0, g.root(spec::Granule::g4k, 25));
-    for (u64 i = 0; i < (u64{1} << lg2) + 1; ++i) g.access(0x1000 * i);
-    g.read(reg::gerror);
-    cases.push_back(g.take());
+    wrapped_records_cases(device, lg2, cases);
+    lost_records_cases(device, lg2, cases);
   }
-  CaseBuilder n(device, "event queue: off", {.event_queue = false});
-  n.translate(0, n.root(spec::Granule::g4k, 25));
-  n.access(0x1000);
-  n.poll();
-  n.read(reg::gerror);
-  cases.push_back(n.take());
+  no_records_case(device, cases);
 }
 
 }  // namespace iommucheck::oracle

@@ -233,8 +233,7 @@ void small_root_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
-/// The same tables under two streams, two tables under two ASIDs, a half that is off.
-void stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+void shared_table_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder b(device, "walk: two streams share a table");
   const u64 root = b.root(Granule::g4k, 25);
   b.map(root, 0x1000, b.data());
@@ -251,91 +250,97 @@ void stream_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
   b.poll();
   cases.push_back(b.take());
+}
 
-  CaseBuilder c(device, "walk: two ASIDs, two tables");
-  u64 roots[2];
+void two_tables_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "walk: two ASIDs, two tables");
   for (unsigned e = 0; e < 2; ++e) {
-    roots[e] = c.root(Granule::g4k, 25);
-    c.map(roots[e], 0x1000, c.data(0x1000 * e));
-    c.cd(e, c.plain_cd(roots[e], 25, 1 + e));
-    c.ste(e, c.stage1_ste(e));
+    const u64 root = b.root(Granule::g4k, 25);
+    b.map(root, 0x1000, b.data(0x1000 * e));
+    b.cd(e, b.plain_cd(root, 25, 1 + e));
+    b.ste(e, b.stage1_ste(e));
   }
-  c.enable();
+  b.enable();
   for (unsigned round = 0; round < 2; ++round) {
-    for (unsigned e = 0; e < 2; ++e) c.both(0x1000, e);
+    for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
   }
-  c.poll();
-  cases.push_back(c.take());
+  b.poll();
+  cases.push_back(b.take());
+}
 
-  // A global page is met under each ASID.
-  CaseBuilder g(device, "walk: a global page and two ASIDs");
-  const u64 shared = g.root(Granule::g4k, 25);
-  LeafBits global;
-  global.ng = false;
-  g.map(shared, 0x1000, g.data(), 3, global);
+/// It is met under each ASID.
+void global_page_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "walk: a global page and two ASIDs");
+  const u64 root = b.root(Granule::g4k, 25);
+  b.map(root, 0x1000, b.data(), 3, {.ng = false});
   for (unsigned e = 0; e < 2; ++e) {
-    g.cd(e, g.plain_cd(shared, 25, 1 + e));
-    g.ste(e, g.stage1_ste(e));
+    b.cd(e, b.plain_cd(root, 25, 1 + e));
+    b.ste(e, b.stage1_ste(e));
   }
-  g.enable();
-  for (unsigned e = 0; e < 2; ++e) g.both(0x1000, e);
-  g.poll();
-  cases.push_back(g.take());
+  b.enable();
+  for (unsigned e = 0; e < 2; ++e) b.both(0x1000, e);
+  b.poll();
+  cases.push_back(b.take());
+}
 
-  // Of the other ASID set it is another's. IHI 0070 3.17.1.
-  CaseBuilder a(device, "walk: global pages of two ASETs, ASIDs 1 and 2");
+/// Of the other ASID set it is another's. IHI 0070 3.17.1.
+void two_asets_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "walk: global pages of two ASETs, ASIDs 1 and 2");
   for (unsigned e = 0; e < 2; ++e) {
-    roots[e] = a.root(Granule::g4k, 25);
-    a.map(roots[e], 0x1000, a.data(0x1000 * e), 3, global);
-    if (e == 0) a.map(roots[e], 0x2000, a.data(0x2000), 3, global);
-    spec::Cd<u64> cd = a.plain_cd(roots[e], 25, 1 + e);
+    const u64 root = b.root(Granule::g4k, 25);
+    b.map(root, 0x1000, b.data(0x1000 * e), 3, {.ng = false});
+    if (e == 0) b.map(root, 0x2000, b.data(0x2000), 3, {.ng = false});
+    spec::Cd<u64> cd = b.plain_cd(root, 25, 1 + e);
     cd.dw[0] = with_bits(cd.dw[0], 47, 47, e);
-    a.cd(e, cd);
-    a.ste(e, a.stage1_ste(e));
+    b.cd(e, cd);
+    b.ste(e, b.stage1_ste(e));
   }
-  a.enable();
+  b.enable();
   for (unsigned round = 0; round < 2; ++round) {
     for (unsigned e = 0; e < 2; ++e) {
-      a.both(0x1000, e);
-      a.both(0x2000, e);
+      b.both(0x1000, e);
+      b.both(0x2000, e);
     }
   }
-  a.poll();
-  cases.push_back(a.take());
+  b.poll();
+  cases.push_back(b.take());
+}
 
-  CaseBuilder t(device, "walk: TBI0 ignores the top byte");
-  const u64 small = t.root(Granule::g4k, 25);
-  t.map(small, 0x1000, t.data());
-  spec::Cd<u64> cd = t.plain_cd(small);
+void ignored_byte_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "walk: TBI0 ignores the top byte");
+  const u64 root = b.root(Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  spec::Cd<u64> cd = b.plain_cd(root);
   cd.dw[0] |= u64{1} << 38;
-  t.cd(0, cd);
-  t.ste(0, t.stage1_ste(0));
-  t.enable();
-  t.both(0x1000);
-  if (device.iova_end == 0) t.both(u64{0x5a} << 56 | 0x1000);
-  t.access(u64{1} << 40 | 0x1000);
-  t.poll();
-  cases.push_back(t.take());
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  b.both(0x1000);
+  if (device.iova_end == 0) b.both(u64{0x5a} << 56 | 0x1000);
+  b.access(u64{1} << 40 | 0x1000);
+  b.poll();
+  cases.push_back(b.take());
+}
 
-  if (device.iova_end != 0) return;
-  CaseBuilder h(device, "walk: both halves");
-  const u64 low = h.root(Granule::g4k, 25);
-  const u64 high = h.root(Granule::g4k, 28);
+void both_halves_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "walk: both halves");
+  const u64 low = b.root(Granule::g4k, 25);
+  const u64 high = b.root(Granule::g4k, 28);
   const u64 top = ~mask(35, 0);
-  h.map(low, 0x1000, h.data());
-  h.map(high, 0x2000, h.data(0x1000), 3, {}, Granule::g4k, 28);
-  spec::Cd<u64> both = h.plain_cd(low);
-  both.dw[0] = with_bits(both.dw[0], 30, 16, 28 | (2 << 6));
-  both.dw[2] = high;
-  h.cd(0, both);
-  h.ste(0, h.stage1_ste(0));
-  h.enable();
-  h.both(0x1000);
-  h.both(top | 0x2000);
-  h.access(top | 0x3000);
-  h.access(u64{1} << 55 | 0x1000);
-  h.poll();
-  cases.push_back(h.take());
+  b.map(low, 0x1000, b.data());
+  b.map(high, 0x2000, b.data(0x1000), 3, {}, Granule::g4k, 28);
+  spec::Cd<u64> cd = b.plain_cd(low);
+  cd.dw[0] = with_bits(cd.dw[0], 30, 16, 28 | (2 << 6));
+  cd.dw[2] = high;
+  b.cd(0, cd);
+  b.ste(0, b.stage1_ste(0));
+  b.enable();
+  b.both(0x1000);
+  b.both(top | 0x2000);
+  b.access(top | 0x3000);
+  b.access(u64{1} << 55 | 0x1000);
+  b.poll();
+  cases.push_back(b.take());
 }
 
 }  // namespace
@@ -349,7 +354,12 @@ void walk_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     block_bits_case(device, cases, granule);
   }
   contiguous_cases(device, cases);
-  stream_cases(device, cases);
+  shared_table_case(device, cases);
+  two_tables_case(device, cases);
+  global_page_case(device, cases);
+  two_asets_case(device, cases);
+  ignored_byte_case(device, cases);
+  if (device.iova_end == 0) both_halves_case(device, cases);
   asid_cases(device, cases);
   small_root_cases(device, cases);
   if (device.iova_end != 0) return;
