@@ -21,14 +21,6 @@ bool is_permission_fault(const Outcome& outcome) {
   return outcome.kind == OutcomeKind::fault && outcome.event == spec::EventType::f_permission;
 }
 
-/// What one kind of access may meet, compared with what was seen.
-struct Comparison {
-  bool allowed = false;    ///< the result that was seen
-  bool reaches = false;    ///< the address that was seen
-  bool forbidden = false;  ///< a fault on permission is possible, too
-  bool any = false;
-};
-
 }  // namespace
 
 std::vector<AccessType> types_of(const trace::Dma& dma) {
@@ -93,6 +85,63 @@ void TraceFeeder::observe_access(const trace::Dma& dma) {
   judge_access(dma, nullptr);
 }
 
+TraceFeeder::Comparison TraceFeeder::compare_access(const spec::Access& access,
+                                                    const trace::Dma& dma) {
+  Comparison seen;
+  seen.complete = caches_.outcomes(access, [&](const Outcome& o) {
+    const bool same = is_seen_now(o, dma);
+    seen.allowed |= same;
+    seen.reaches |= same && o.kind != OutcomeKind::any;
+    seen.forbidden |= o.kind == OutcomeKind::within || is_permission_fault(o);
+    seen.any |= o.kind == OutcomeKind::any;
+  });
+  if (!seen.complete) give_up_on_access(access);
+  return seen;
+}
+
+/// No outcome is what was seen: these are.
+void TraceFeeder::find_access(spec::Access access, const trace::Dma& dma,
+                              const DmaInFlight* flight) {
+  const std::vector<AccessType> types = types_of(dma);
+  Finding finding =
+      finding_of(spec::rule::DEVICE_OUTCOME,
+                 fmt::format("the access of stream {:#x} at {:#x} was seen as {}{}", dma.sid,
+                             dma.iova, trace::to_string(dma.result),
+                             dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string()) +
+                     (flight != nullptr ? flight->words_of_end(dma) : std::string()));
+  finding.where = {.sid = dma.sid, .address = dma.iova};
+  if (access.ssv) finding.where.pasid = access.ssid;
+  if (types.size() == 1) finding.where.access = types.front();
+  for (const AccessType type : types) {
+    access.type = type;
+    caches_.outcomes(access, [&](const Outcome& o) {
+      May may = may_of(o);
+      may.because = cause_of(caches_.view(), o);
+      if (types.size() > 1) may.as = type;
+      finding.hardware.push_back(std::move(may));
+    });
+  }
+  find(std::move(finding));
+}
+
+/// The rights of the entry that was used; false: it may use none that has them, which is found.
+bool TraceFeeder::judge_rights(const trace::Dma& dma, const Comparison& read,
+                               const Comparison& write) {
+  const auto fits = [](bool right, const Comparison& seen) {
+    return seen.any || (right ? seen.reaches : seen.forbidden);
+  };
+  if (!fits(dma.rights->read, read) || !fits(dma.rights->write, write)) {
+    find(spec::rule::DEVICE_OUTCOME,
+         fmt::format("the access of stream {:#x} at {:#x} used an entry with the rights {}; "
+                     "allowed is one that {} and {}",
+                     dma.sid, dma.iova, trace::to_string(*dma.rights),
+                     read.reaches ? "reads" : "does not read",
+                     write.reaches ? "writes" : "does not write"));
+    return false;
+  }
+  return true;
+}
+
 /// `flight`: of one that took time; nullptr: it is over as it begins.
 void TraceFeeder::judge_access(const trace::Dma& dma, const DmaInFlight* flight) {
   if (device_rules_) {
@@ -107,16 +156,8 @@ void TraceFeeder::judge_access(const trace::Dma& dma, const DmaInFlight* flight)
   bool complete = true;
   const auto compare = [&](AccessType type) {
     access.type = type;
-    Comparison seen;
-    const bool done = caches_.outcomes(access, [&](const Outcome& o) {
-      const bool same = is_seen_now(o, dma);
-      seen.allowed |= same;
-      seen.reaches |= same && o.kind != OutcomeKind::any;
-      seen.forbidden |= o.kind == OutcomeKind::within || is_permission_fault(o);
-      seen.any |= o.kind == OutcomeKind::any;
-    });
-    if (!done) give_up_on_access(access);
-    complete &= done;
+    const Comparison seen = compare_access(access, dma);
+    complete &= seen.complete;
     return seen;
   };
   const std::vector<AccessType> types = types_of(dma);
@@ -130,30 +171,8 @@ void TraceFeeder::judge_access(const trace::Dma& dma, const DmaInFlight* flight)
   const bool allowed = needs_all ? allowed_under == types.size() : allowed_under != 0;
   if (!allowed) {
     if (!complete) return;
-    if (!fed_.left.empty()) {
-      undetermined("what memory holds after the recording lost sight of it");
-      return;
-    }
-    Finding finding =
-        finding_of(spec::rule::DEVICE_OUTCOME,
-                   fmt::format("the access of stream {:#x} at {:#x} was seen as {}{}", dma.sid,
-                               dma.iova, trace::to_string(dma.result),
-                               dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string()) +
-                       (flight != nullptr ? flight->words_of_end(dma) : std::string()));
-    finding.where = {.sid = dma.sid, .address = dma.iova};
-    if (access.ssv) finding.where.pasid = access.ssid;
-    if (types.size() == 1) finding.where.access = types.front();
-    for (const AccessType type : types) {
-      access.type = type;
-      caches_.outcomes(access, [&](const Outcome& o) {
-        May may = may_of(o);
-        may.because = cause_of(caches_.view(), o);
-        if (types.size() > 1) may.as = type;
-        finding.hardware.push_back(std::move(may));
-      });
-    }
-    find(std::move(finding));
-    return;
+    if (fed_.left.empty()) return find_access(access, dma, flight);
+    return undetermined("what memory holds after the recording lost sight of it");
   }
   const bool passed = dma.result == DmaResult::ok || dma.result == DmaResult::bypass;
   if (passed && dma.direction != trace::Direction::read &&
@@ -163,19 +182,7 @@ void TraceFeeder::judge_access(const trace::Dma& dma, const DmaInFlight* flight)
   if (dma.rights && dma.result == DmaResult::ok) {
     const Comparison read = compare(AccessType::read);
     const Comparison write = compare(AccessType::write);
-    if (!complete) return;
-    const auto fits = [](bool right, const Comparison& seen) {
-      return seen.any || (right ? seen.reaches : seen.forbidden);
-    };
-    if (!fits(dma.rights->read, read) || !fits(dma.rights->write, write)) {
-      find(spec::rule::DEVICE_OUTCOME,
-           fmt::format("the access of stream {:#x} at {:#x} used an entry with the rights {}; "
-                       "allowed is one that {} and {}",
-                       dma.sid, dma.iova, trace::to_string(*dma.rights),
-                       read.reaches ? "reads" : "does not read",
-                       write.reaches ? "writes" : "does not write"));
-      return;
-    }
+    if (!complete || !judge_rights(dma, read, write)) return;
   }
   // What absent facts leave open: e.g. through a read-only entry it is right if it was a read.
   if (!dma.direction && allowed_under < types.size()) {

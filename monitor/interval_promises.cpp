@@ -240,9 +240,8 @@ bool IntervalPromises::check_piece(const Question& asked, u64 va, const Alternat
   caches_.lookups().collect(asked.tag, va, scratch_);
   const Breach breach = breach_of(asked, va, allowed);
   if (breach.kind == Breach::Kind::none) return true;
-  find_by([&](spec::Misses misses) {
-    return finding_of_breach(breach, asked.tag, asked.place, va, va ^ asked.alias, allowed, misses);
-  });
+  find_by(
+      [&](spec::Misses misses) { return finding_of_breach(breach, asked, va, allowed, misses); });
   return findings().empty();
 }
 
@@ -263,16 +262,37 @@ bool stands_in_memory(const spec::Cause& cause) {
          cause.kind == Kind::half_disabled;
 }
 
+bool promises_to_reach(const Alternatives& allowed, u64 pa) {
+  return std::any_of(
+      allowed.promises.begin(), allowed.promises.begin() + allowed.count,
+      [&](const spec::sva::Promise& its) { return its.state == State::mapped && its.pa == pa; });
+}
+
 }  // namespace
 
-Finding IntervalPromises::finding_of_breach(const Breach& breach, u32 tag, const Place& place,
-                                            u64 va, u64 sent, const Alternatives& allowed,
-                                            spec::Misses misses) {
+Finding IntervalPromises::finding_of_breach(const Breach& breach, const Question& asked, u64 va,
+                                            const Alternatives& allowed, spec::Misses misses) {
+  Effect effect = effect_of(breach, asked.tag, va, allowed, misses);
+  const bool reaches = breach.kind == Breach::Kind::reaches;
+  const bool leads_where_promised = reaches && promises_to_reach(allowed, effect.may.pa);
+  Finding finding = finding_of(effect.rule, {});
+  finding.where = where(asked.place);
+  finding.where.address = va ^ asked.alias;
+  finding.causes = std::move(effect.causes);
+  add_configuration(breach, asked, leads_where_promised, misses, finding);
+  finding.hardware.push_back(std::move(effect.may));
+  promise(finding, allowed);
+  finding.objects = states_of(asked.place);
+  return finding;
+}
+
+IntervalPromises::Effect IntervalPromises::effect_of(const Breach& breach, u32 tag, u64 va,
+                                                     const Alternatives& allowed,
+                                                     spec::Misses misses) const {
   const spec::CachesView& view = caches_.view();
   const bool settled = !allowed.concerned && !in_call() && !promises_state(allowed, State::mapped);
-  spec::Rule rule = rule_for(allowed);
-  May may{.kind = May::Kind::anything};
-  std::vector<spec::Cause> causes;
+  Effect effect{.rule = rule_for(allowed), .may = {.kind = May::Kind::anything}, .causes = {}};
+  auto& [rule, may, causes] = effect;
   switch (breach.kind) {
     case Breach::Kind::none: break;
     case Breach::Kind::tags_differ:
@@ -317,43 +337,37 @@ Finding IntervalPromises::finding_of_breach(const Breach& breach, u32 tag, const
       causes.push_back(cause_of(view, breach.outcome, misses));
       break;
   }
-  Finding finding = finding_of(rule, {});
-  finding.where = where(place);
-  finding.where.address = sent;
-  // By what a configuration cache may hold the tables themselves may be reached. What is cached of
-  // them comes first where it is what the access meets. What an ATC holds is used as it is, but the
-  // stream's configuration may refuse it.
-  // What memory says of it does not concern what its own tables say; and where they lead to what is
-  // promised, their rights or attributes are wrong, and come first.
-  const bool leads_where_promised =
-      breach.kind == Breach::Kind::reaches &&
-      std::any_of(allowed.promises.begin(), allowed.promises.begin() + allowed.count,
-                  [&](const spec::sva::Promise& its) {
-                    return its.state == State::mapped && its.pa == may.pa;
-                  });
+  return effect;
+}
+
+/// By what a configuration cache may hold the tables themselves may be reached. What is cached of
+/// them comes first where it is what the access meets. What an ATC holds is used as it is, but the
+/// stream's configuration may refuse it.
+/// What memory says of it does not concern what its own tables say; and where they lead to what is
+/// promised, their rights or attributes are wrong, and come first.
+void IntervalPromises::add_configuration(const Breach& breach, const Question& asked,
+                                         bool leads_where_promised, spec::Misses misses,
+                                         Finding& finding) const {
+  const auto& [tag, place, lookups, alias] = asked;
+  if (place.walker) return;
+  const spec::CachesView& view = caches_.view();
+  std::vector<spec::Cause>& causes = finding.causes;
   const bool by_memory =
       breach.kind == Breach::Kind::reaches && breach.candidate->item == 0 &&
       !breach.candidate->from_atc() &&
       memory_forms(view, place.sid, finding.where.pasid, breach.candidate->space.regime);
-  const bool configured =
-      !by_memory && (!spec::is_atc_tag(tag) || breach.kind == Breach::Kind::refused);
-  if (!place.walker && configured) {
+  const bool by_atc = spec::is_atc_tag(tag);
+  if (!by_memory && (!by_atc || breach.kind == Breach::Kind::refused)) {
     const bool from_memory =
         causes.empty() || (!is_cached(causes.front().kind) && !leads_where_promised);
     const auto ways = causes_of_stream(view, place.sid, finding.where.pasid, misses);
     causes.insert(from_memory ? causes.begin() : causes.end(), ways.begin(), ways.end());
   }
   // Where all of it stands in memory, what is wrong may stand in any word on the way.
-  const bool by_tables = !place.walker && !spec::is_atc_tag(tag) && !causes.empty();
-  if (by_tables && std::ranges::all_of(causes, stands_in_memory)) {
+  if (!by_atc && !causes.empty() && std::ranges::all_of(causes, stands_in_memory)) {
     const auto path = path_in_memory(view, place.sid, finding.where.pasid);
     causes.insert(causes.begin(), path.begin(), path.end());
   }
-  finding.hardware.push_back(std::move(may));
-  promise(finding, allowed);
-  finding.objects = states_of(place);
-  finding.causes = std::move(causes);
-  return finding;
 }
 
 /// The first of what an access that meets scratch_ may do and nothing promises: each outcome is

@@ -90,9 +90,21 @@ class IntervalPromises : public HardwareEvents {
   [[nodiscard]] Breach breach_by(const spec::Outcome& outcome,
                                  const spec::sva::Alternatives& allowed) const;
   [[nodiscard]] AttributesAsked asked_of_attributes(const Question& asked) const;
-  [[nodiscard]] Finding finding_of_breach(const Breach& breach, u32 tag, const Place& place, u64 va,
-                                          u64 sent, const spec::sva::Alternatives& allowed,
+  [[nodiscard]] Finding finding_of_breach(const Breach& breach, const Question& asked, u64 va,
+                                          const spec::sva::Alternatives& allowed,
                                           spec::Misses misses);
+  /// What a breach lets happen, and by what.
+  struct Effect {
+    spec::Rule rule;
+    May may;
+    std::vector<spec::Cause> causes;
+  };
+  /// What the table or the cached item alone says of it.
+  [[nodiscard]] Effect effect_of(const Breach& breach, u32 tag, u64 va,
+                                 const spec::sva::Alternatives& allowed, spec::Misses misses) const;
+  /// And the configuration that leads there.
+  void add_configuration(const Breach& breach, const Question& asked, bool leads_where_promised,
+                         spec::Misses misses, Finding& finding) const;
 
   std::vector<Compared> compared_;  ///< since the comparison began; nothing changes meanwhile
   bool endless_ = false;            ///< some space has more pieces than are compared

@@ -46,6 +46,17 @@ class TraceFeeder : public DriverLife {
   class Feeder;
   void take_swept();
   void judge_access(const trace::Dma& dma, const DmaInFlight* flight);
+  /// What one kind of access may meet, compared with what was seen.
+  struct Comparison {
+    bool complete = false;   ///< all that it may meet was looked at
+    bool allowed = false;    ///< the result that was seen
+    bool reaches = false;    ///< the address that was seen
+    bool forbidden = false;  ///< a fault on permission is possible, too
+    bool any = false;
+  };
+  Comparison compare_access(const spec::Access& access, const trace::Dma& dma);
+  void find_access(spec::Access access, const trace::Dma& dma, const DmaInFlight* flight);
+  bool judge_rights(const trace::Dma& dma, const Comparison& read, const Comparison& write);
   [[nodiscard]] bool is_seen_now(const spec::Outcome& o, const trace::Dma& dma) const;
   void access_begins(const trace::DmaBegin& begin);
   void access_ends(const trace::DmaEnd& end);
