@@ -128,6 +128,11 @@ class Story {
   void check_drawing(const scenario::Values& wanted);
   std::map<u32, std::string> drawing_of(u32 device, u64& root);
   void check_hardware(bool none);
+  void check_mark();
+  void check_hooks(const scenario::Value& wanted);
+  void check_distinct(const scenario::Values& values);
+  void recover(const scenario::Values& results);
+  void set_hook(const scenario::Value& name, const scenario::Value& answer);
   void check_format(const scenario::Value& one, const scenario::Value& other);
   void check_blame(std::string_view party);
   void collide(const scenario::Value& process, const scenario::Value& space);

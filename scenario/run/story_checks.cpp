@@ -236,34 +236,11 @@ void Story::step(const Check& check) {
       marked_ = state();
       is_marked_ = true;
       return;
-    case Kind::same: {
-      if (!is_marked_) return differ("a mark before", "none");
-      const std::string now = state();
-      if (now == marked_) return;
-      differ("the state of the mark", "another one");
-      failure_->evidence.push_back("then: " + marked_);
-      failure_->evidence.push_back("now: " + now);
-      return;
-    }
+    case Kind::same: return check_mark();
     case Kind::blame: return check_blame(values[0].word);
     case Kind::hw: return check_hardware(values[0].is_word("none"));
     case Kind::callbacks: return check_callbacks(values);
-    case Kind::hooks_balance: {
-      const spec::sva::Held its = subject_.interface().held();
-      const u32 made = its.io_mms + its.process_io_mms;
-      // Where there are no hooks to be counted, the driver's own count of private ones.
-      u32 seen = made;
-      if (subject_.hooked_io_mms()) {
-        seen = *subject_.hooked_io_mms();
-      } else if (const spec::sva::Held* held = subject_.driver_held()) {
-        seen = held->io_mms + its.process_io_mms;
-      }
-      if (made != values[0].number || seen != values[0].number) {
-        differ(scenario::print(values[0]),
-               fmt::format("{}", seen == values[0].number ? made : seen));
-      }
-      return;
-    }
+    case Kind::hooks_balance: return check_hooks(values[0]);
     case Kind::leaks: return check_leaks(values);
     case Kind::asid_pinned: {
       const bool pinned = subject_.asid_pinned(names_.process(values[0].word).value_or(0));
@@ -271,41 +248,68 @@ void Story::step(const Check& check) {
       return;
     }
     case Kind::cpu_asid_collides: return collide(values[0], values[1]);
-    case Kind::distinct: {
-      std::set<u64> seen;
-      for (const Value& value : values) {
-        const auto process = names_.process(value.word);
-        seen.insert(process ? *process : names_.value(value).value_or(0));
-      }
-      if (seen.size() != values.size()) differ("different ones", "two are the same");
-      return;
-    }
+    case Kind::distinct: return check_distinct(values);
     case Kind::draw: return check_drawing(values);
     case Kind::bound_passes: return subject_.bound_passes();
     case Kind::stuck:
       return values.empty() ? subject_.set_stuck(true) : subject_.stick_at_sync(values[0].number);
     case Kind::unstuck: return subject_.set_stuck(false);
-    case Kind::recover: {
-      // Without a result it is one that succeeds: what was stuck goes on.
-      if (values.empty()) subject_.set_stuck(false);
-      Thread& thread = thread_of("");
-      thread.kind = CallKind::recover;
-      thread.answer = subject_.recover();
-      if (!values.empty()) judge(thread, values);
-      return;
-    }
+    case Kind::recover: return recover(values);
     case Kind::same_format: return check_format(values[0], values[1]);
-    case Kind::hook: {
-      const bool made_nothing = values[1].is_word("null");
-      const auto status =
-          made_nothing ? Status::enomem : status_of(values[1].word).value_or(Status::ok);
-      for (const Hook hook : {Hook::mm_alloc, Hook::mm_free, Hook::mm_attach, Hook::mm_detach}) {
-        if (values[0].is_word(spec::sva::hook_name(hook))) {
-          subject_.set_hook(hook, status, made_nothing);
-        }
-      }
-      return;
-    }
+    case Kind::hook: return set_hook(values[0], values[1]);
+  }
+}
+
+/// The state is that of the mark.
+void Story::check_mark() {
+  if (!is_marked_) return differ("a mark before", "none");
+  const std::string now = state();
+  if (now == marked_) return;
+  differ("the state of the mark", "another one");
+  failure_->evidence.push_back("then: " + marked_);
+  failure_->evidence.push_back("now: " + now);
+}
+
+/// So many private address spaces are made and not freed.
+void Story::check_hooks(const Value& wanted) {
+  const spec::sva::Held its = subject_.interface().held();
+  const u32 made = its.io_mms + its.process_io_mms;
+  // Where there are no hooks to be counted, the driver's own count of private ones.
+  u32 seen = made;
+  if (subject_.hooked_io_mms()) {
+    seen = *subject_.hooked_io_mms();
+  } else if (const spec::sva::Held* held = subject_.driver_held()) {
+    seen = held->io_mms + its.process_io_mms;
+  }
+  if (made != wanted.number || seen != wanted.number) {
+    differ(scenario::print(wanted), fmt::format("{}", seen == wanted.number ? made : seen));
+  }
+}
+
+void Story::check_distinct(const scenario::Values& values) {
+  std::set<u64> seen;
+  for (const Value& value : values) {
+    const auto process = names_.process(value.word);
+    seen.insert(process ? *process : names_.value(value).value_or(0));
+  }
+  if (seen.size() != values.size()) differ("different ones", "two are the same");
+}
+
+/// Without a result it is one that succeeds: what was stuck goes on.
+void Story::recover(const scenario::Values& results) {
+  if (results.empty()) subject_.set_stuck(false);
+  Thread& thread = thread_of("");
+  thread.kind = CallKind::recover;
+  thread.answer = subject_.recover();
+  if (!results.empty()) judge(thread, results);
+}
+
+/// What the backend's hook of that name answers from here on.
+void Story::set_hook(const Value& name, const Value& answer) {
+  const bool made_nothing = answer.is_word("null");
+  const auto status = made_nothing ? Status::enomem : status_of(answer.word).value_or(Status::ok);
+  for (const Hook hook : {Hook::mm_alloc, Hook::mm_free, Hook::mm_attach, Hook::mm_detach}) {
+    if (name.is_word(spec::sva::hook_name(hook))) subject_.set_hook(hook, status, made_nothing);
   }
 }
 
