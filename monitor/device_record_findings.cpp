@@ -124,54 +124,56 @@ void DeviceRecords::mismatch(const Open& open, const trace::EventRecord& words) 
     return;
   }
   const Outcome& o = open.candidates.front();
+  const Mismatch its = mismatch_with(open, o, terminated);
+  findings_.find_of(
+      open.which, its.rule, its.kind,
+      text + ": allowed is " + its.allowed + " (" + explained(caches_.view(), o) + ")");
+}
+
+/// `terminated`: that the record came at all, which is one way to see it.
+DeviceRecords::Mismatch DeviceRecords::mismatch_with(const Open& open, const Outcome& o,
+                                                     const DeviceKind& terminated) const {
+  const spec::EventType type = terminated.record;
+  const bool refuses = refuses_configuration(type);
   const bool silent = !records(open, o);
-  const auto allowed_is = [&](const std::string& expected) {
-    return text + ": allowed is " + expected + " (" + explained(caches_.view(), o) + ")";
-  };
   if (!silent && ((refuses && is_of_the_walk(o.rule)) || refuses_before_cd(type, o))) {
-    findings_.find_of(open.which, rule::TRANSLATION_RESULT, terminated,
-                      allowed_is(outcome_name(o)));
-    return;
+    return {rule::TRANSLATION_RESULT, terminated, outcome_name(o)};
   }
   if (const std::string used = used_instead_of(o);
       !silent && !used.empty() && (is_of_the_walk(type) || used_before_cd(type, o))) {
-    findings_.find_of(open.which, o.rule,
-                      {.what = used, .features = of_configuration(open.features), .record = type},
-                      allowed_is(outcome_name(o)));
-    return;
+    return {o.rule,
+            {.what = used, .features = of_configuration(open.features), .record = type},
+            outcome_name(o)};
   }
   if (silent && o.kind == OutcomeKind::fault && o.event == type &&
       spec::is_translation_fault(type)) {
-    findings_.find_of(open.which, rule::EVENT_ONCE,
-                      {.what = o.stage2 ? "a fault is recorded although STE.S2R = 0"
-                                        : "a fault is recorded although CD.R = 0",
-                       .record = type},
-                      allowed_is(outcome_name(o) + " without a record"));
-    return;
+    return {rule::EVENT_ONCE,
+            {.what = o.stage2 ? "a fault is recorded although STE.S2R = 0"
+                              : "a fault is recorded although CD.R = 0",
+             .record = type},
+            outcome_name(o) + " without a record"};
   }
   // It has found nothing where there is something, and needs a feature to find it.
   const std::vector<std::string> features = features_needed(open.access);
   if (!features.empty() && type == spec::EventType::f_translation && is_of_the_walk(o.rule) &&
       o.event != type && o.event != spec::EventType::f_walk_eabt) {
-    findings_.find_of(
-        open.which, rule::TRANSLATION_RESULT,
-        {.what = terminated.what, .features = features, .record = type, .names_record = true},
-        allowed_is(outcome_name(o)));
-    return;
+    return {rule::TRANSLATION_RESULT,
+            {.what = terminated.what, .features = features, .record = type, .names_record = true},
+            outcome_name(o)};
   }
   // A configuration error of ATS is silent, too: CR2.REC_CFG_ATS.
   const bool aborts = o.rule == rule::STE_ABORT || o.rule == rule::DISABLED_PASSES;
-  const Rule rule = o.kind == OutcomeKind::abort && aborts   ? rule::STE_ABORT
-                    : o.kind == OutcomeKind::abort || silent ? rule::EVENT_ONCE
-                                                             : o.rule;
+  const Rule broken = o.kind == OutcomeKind::abort && aborts   ? rule::STE_ABORT
+                      : o.kind == OutcomeKind::abort || silent ? rule::EVENT_ONCE
+                                                               : o.rule;
   const std::string expected =
       outcome_name(o) + (silent && o.kind == OutcomeKind::fault ? " without a record" : "");
-  findings_.find_of(open.which, rule,
-                    {.what = name + " instead of " + expected,
-                     .features = open.features,
-                     .record = type,
-                     .names_record = true},
-                    allowed_is(expected));
+  return {broken,
+          {.what = std::string(spec::event_name(type)) + " instead of " + expected,
+           .features = open.features,
+           .record = type,
+           .names_record = true},
+          expected};
 }
 
 }  // namespace iommucheck::oracle

@@ -101,7 +101,14 @@ class DeviceRecords {
   void check_stag(u32 which, const trace::EventRecord& words);
   void nobodys(const SeenRecord& record);
   void missing(const Open& open);
+  struct Mismatch {
+    spec::Rule rule;
+    DeviceKind kind;
+    std::string allowed;  ///< what it is to have
+  };
   void mismatch(const Open& open, const trace::EventRecord& words);
+  [[nodiscard]] Mismatch mismatch_with(const Open& open, const spec::Outcome& o,
+                                       const DeviceKind& terminated) const;
   void wrong_fields(const Open& open, const trace::EventRecord& words,
                     const std::vector<spec::FieldDifference>& wrong);
   // Of what waits.
