@@ -364,54 +364,46 @@ class CampaignRun {
     return all;
   }
 
-  int finish_run(oracle::RunEnd& end) {
-    progress_.clear();
-    oracle::Report report;
+  [[nodiscard]] oracle::JunitCase test_of(std::string rule, const oracle::FindingKind& kind) const {
+    oracle::JunitCase one;
+    const std::string what = oracle::text_of(kind);
+    one.name = fmt::format("{}: {}", rule, what);
+    one.group = "campaign " + options_.folder;
+    one.type = std::move(rule);
+    one.message = what;
+    one.status = oracle::JunitStatus::failed;
+    return one;
+  }
+
+  [[nodiscard]] oracle::JunitCase test_of(const oracle::CampaignFinding& finding) const {
+    oracle::JunitCase one = test_of(finding.rule, finding.kind);
+    one.details = finding.text;
+    if (finding.traced) one.file = folder_->trace_path(finding.id);
+    if (!finding.source.empty()) {
+      one.file = oracle::from_here(finding.source);
+      one.line = finding.source_line;
+    }
+    if (const auto rule = spec::find_rule(finding.rule)) {
+      one.fingerprints = {oracle::fingerprint_of(*rule, finding.kind)};
+    }
+    if (is_known(finding)) one.status = oracle::JunitStatus::skipped;
+    return one;
+  }
+
+  /// What was found so far, what is known of it included.
+  [[nodiscard]] std::vector<oracle::JunitCase> tests_of_findings() const {
     std::vector<oracle::JunitCase> tests;
-    u64 known = 0;
-    std::set<std::string> names;
-    for (const auto& [identity, finding] : folder_->findings()) {
-      oracle::JunitCase one;
-      const std::string kind = oracle::text_of(finding.kind);
-      one.name = fmt::format("{}: {}", finding.rule, kind);
-      one.group = "campaign " + options_.folder;
-      one.type = finding.rule;
-      one.message = kind;
-      one.details = finding.text;
-      if (finding.traced) one.file = folder_->trace_path(finding.id);
-      if (!finding.source.empty()) {
-        one.file = oracle::from_here(finding.source);
-        one.line = finding.source_line;
-      }
-      if (const auto rule = spec::find_rule(finding.rule)) {
-        one.fingerprints = {oracle::fingerprint_of(*rule, finding.kind)};
-      }
-      one.status = is_known(finding) ? oracle::JunitStatus::skipped : oracle::JunitStatus::failed;
-      if (one.status == oracle::JunitStatus::skipped) {
-        ++known;
-      } else {
-        end.found();
-        names.insert(finding.rule);
-      }
-      tests.push_back(std::move(one));
-    }
+    for (const auto& [identity, finding] : folder_->findings()) tests.push_back(test_of(finding));
     for (const oracle::Violation& finding : not_kept_) {
-      end.found();
-      const std::string rule = rule_of(finding);
-      names.insert(rule);
-      const std::string kind = oracle::text_of(finding.kind);
-      oracle::JunitCase one;
-      one.name = fmt::format("{}: {}", rule, kind);
-      one.group = "campaign " + options_.folder;
-      one.type = rule;
-      one.message = kind;
-      one.details = oracle::full_text(finding);
-      one.status = oracle::JunitStatus::failed;
-      tests.push_back(std::move(one));
+      tests.push_back(test_of(rule_of(finding), finding.kind));
+      tests.back().details = oracle::full_text(finding);
     }
-    const u64 found = folder_->findings().size() + not_kept_.size();
+    return tests;
+  }
+
+  /// What is still open after all slices.
+  static void tell_open(const std::vector<const CampaignSlice*>& slices, oracle::RunEnd& end) {
     std::set<std::string> open;
-    const std::vector<const CampaignSlice*> slices = folder_->all_slices();
     for (const CampaignSlice* slice : slices) open.insert(slice->open.begin(), slice->open.end());
     // What one slice has not seen another may have.
     for (const std::string& what :
@@ -422,11 +414,29 @@ class CampaignRun {
       if (std::ranges::all_of(slices, has)) open.insert(what);
     }
     for (const std::string& why : open) end.undecided(why);
+  }
+
+  int finish_run(oracle::RunEnd& end) {
+    progress_.clear();
+    std::vector<oracle::JunitCase> tests = tests_of_findings();
+    const u64 found = tests.size();
+    u64 known = 0;
+    std::set<std::string> names;
+    for (const oracle::JunitCase& one : tests) {
+      if (one.status == oracle::JunitStatus::skipped) {
+        ++known;
+      } else {
+        end.found();
+        names.insert(one.type);
+      }
+    }
+    const std::vector<const CampaignSlice*> slices = folder_->all_slices();
+    tell_open(slices, end);
     const u64 not_read = tell_unread(end);
     if (stopped_) end.undecided("stopped; the same command goes on");
     if (slices.empty()) end.undecided("no slice was run to its end");
     const int status = finish("campaign", end);
-    report = report_of("campaign", options_.folder, end);
+    oracle::Report report = report_of("campaign", options_.folder, end);
     report.seconds = seconds_since(begin_);
     report.tests = std::move(tests);
     report.property("driver", oracle::subject_of(settings_));
