@@ -129,45 +129,46 @@ std::string values_of(const spec::ProfileItem& item) {
   return text;
 }
 
-Expected<void> change_one(Machine& machine, std::string_view text) {
-  const std::size_t equals = text.find('=');
-  const std::string_view name = text.substr(0, equals);
-  const std::string_view value =
-      equals == std::string_view::npos ? std::string_view() : text.substr(equals + 1);
-  if (name == "devices") {
-    machine.devices.clear();
-    for (const std::string_view one : split_text(value, '/')) {
-      auto device = parse_device(one);
-      if (!device) return std::unexpected(std::move(device.error()));
-      machine.devices.push_back(std::move(*device));
-    }
-    return {};
+Expected<void> change_devices(Machine& machine, std::string_view text) {
+  machine.devices.clear();
+  for (const std::string_view one : split_text(text, '/')) {
+    auto device = parse_device(one);
+    if (!device) return std::unexpected(std::move(device.error()));
+    machine.devices.push_back(std::move(*device));
   }
-  if (name == "boot") {
-    if (value != "dirty" && value != "clean") {
-      return wrong(fmt::format("boot is dirty or clean, not '{}'", value));
-    }
-    machine.dirty = value == "dirty";
-    return {};
+  return {};
+}
+
+/// What is one of two words.
+struct TwoWordKey {
+  std::string_view name, first, second;
+  bool Machine::* is_set;
+  bool by_first;
+};
+constexpr TwoWordKey two_word_keys[] = {{"boot", "dirty", "clean", &Machine::dirty, true},
+                                        {"memory", "high", "low", &Machine::high_memory, true},
+                                        {"guest", "0", "1", &Machine::guest, false}};
+
+Expected<void> change_word(Machine& machine, const TwoWordKey& key, std::string_view value) {
+  if (value != key.first && value != key.second) {
+    return wrong(fmt::format("{} is {} or {}, not '{}'", key.name, key.first, key.second, value));
   }
-  if (name == "memory") {
-    if (value != "high" && value != "low") {
-      return wrong(fmt::format("memory is high or low, not '{}'", value));
-    }
-    machine.high_memory = value == "high";
-    return {};
+  machine.*key.is_set = (value == key.first) == key.by_first;
+  return {};
+}
+
+std::unexpected<Error> no_such_key(std::string_view name) {
+  std::string names;
+  for (const MachineKey& key : machine_keys()) names += std::string(key.name) + ", ";
+  for (const spec::ProfileItem& item : spec::profile_items()) {
+    names += std::string(item.name) + ", ";
   }
-  if (name == "guest") {
-    if (value != "0" && value != "1") return wrong(fmt::format("guest is 0 or 1, not '{}'", value));
-    machine.guest = value == "1";
-    return {};
-  }
-  if (name == "hooks") {
-    auto hooks = parse_hooks(value);
-    if (!hooks) return std::unexpected(std::move(hooks.error()));
-    machine.hooks = *hooks;
-    return {};
-  }
+  return wrong(fmt::format(
+      "there is no '{}'; there are {}stall, cmdq, memory, boot, guest, hooks and devices", name,
+      names));
+}
+
+Expected<void> change_number(Machine& machine, std::string_view name, std::string_view value) {
   const auto parsed = number(value);
   const auto in = [&](u64 lowest, u64 highest) {
     return parsed && *parsed >= lowest && *parsed <= highest;
@@ -176,12 +177,6 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
     return wrong(
         fmt::format("{} is a number from {} to {}, not '{}'", name, lowest, highest, value));
   };
-  if (const spec::ProfileItem* item = spec::find_profile_item(name)) {
-    const auto chosen = item->value_named(value);
-    if (!chosen) return wrong(fmt::format("{} is {}, not '{}'", name, values_of(*item), value));
-    item->set(machine.profile, *chosen);
-    return {};
-  }
   if (name == "stall") {
     if (!in(0, 2)) return between(0, 2);
     machine.caps.stall_model = static_cast<StallModel>(*parsed);
@@ -198,14 +193,30 @@ Expected<void> change_one(Machine& machine, std::string_view text) {
     key.set(machine.caps, static_cast<unsigned>(*parsed));
     return {};
   }
-  std::string names;
-  for (const MachineKey& key : machine_keys()) names += std::string(key.name) + ", ";
-  for (const spec::ProfileItem& item : spec::profile_items()) {
-    names += std::string(item.name) + ", ";
+  return no_such_key(name);
+}
+
+Expected<void> change_one(Machine& machine, std::string_view text) {
+  const std::size_t equals = text.find('=');
+  const std::string_view name = text.substr(0, equals);
+  const std::string_view value =
+      equals == std::string_view::npos ? std::string_view() : text.substr(equals + 1);
+  if (name == "devices") return change_devices(machine, value);
+  if (name == "hooks") {
+    auto hooks = parse_hooks(value);
+    if (!hooks) return std::unexpected(std::move(hooks.error()));
+    machine.hooks = *hooks;
+    return {};
   }
-  return wrong(fmt::format(
-      "there is no '{}'; there are {}stall, cmdq, memory, boot, guest, hooks and devices", name,
-      names));
+  const auto* words = std::ranges::find(two_word_keys, name, &TwoWordKey::name);
+  if (words != std::end(two_word_keys)) return change_word(machine, *words, value);
+  if (const spec::ProfileItem* item = spec::find_profile_item(name)) {
+    const auto chosen = item->value_named(value);
+    if (!chosen) return wrong(fmt::format("{} is {}, not '{}'", name, values_of(*item), value));
+    item->set(machine.profile, *chosen);
+    return {};
+  }
+  return change_number(machine, name, value);
 }
 
 }  // namespace
