@@ -478,6 +478,9 @@ class Runner {
     for (u32 i = 0; i < of.config.size(); ++i) {
       if (of.config[i].kind == spec::ConfigKind::ste) return true;
     }
+    for (u32 i = 0; of.config.holds_all() && i < of.config.regions(); ++i) {
+      if (of.config.region(i).kind == spec::ConfigKind::ste) return true;
+    }
     for (u32 tag = 0; tag < of.regimes.tags(); ++tag) {
       const spec::TagState& state = of.regimes.tag(tag);
       if (state.tag.world == spec::StreamWorld::el1) continue;

@@ -19,7 +19,8 @@ void for_each_item(const CachesView& of, Visit&& visit) {
   }
 }
 
-/// Words of STEs, CDs and their descriptors likewise: visit(const ConfigItem&).
+/// Words of STEs, CDs and their descriptors likewise: visit(const ConfigItem&). None where SMMUEN is
+/// 0 and memory says all that is cached (ConfigCache::holds_all()).
 template <class Visit>
 void for_each_cached_word(const CachesView& of, Visit&& visit) {
   for (u32 i = 0; i < of.config.size(); ++i) visit(of.config[i]);
