@@ -27,6 +27,10 @@ bool span_differs(const State& state, u64 sid);
 /// They do in the stream table itself, whatever is cached.
 bool stream_table_differs(const Facts& facts, const State& state, u64 sid);
 
+/// A valid STE states a span around the SID that is larger than the array of the second level in
+/// which it stands: any STE may serve there. IHI 0070 5.2, "CONT".
+bool span_is_beyond(const State& state, u64 sid);
+
 /// By which stage 2 leaf of the VMID hardware may write a flag to a descriptor of a guest's table
 /// there: one that needs no flag of its own, if there is one; nullptr: none leads there and lets
 /// it.

@@ -350,6 +350,18 @@ bool stream_table_differs(const Facts& facts, const State& state, u64 sid) {
   return differs;
 }
 
+bool span_is_beyond(const State& state, u64 sid) {
+  const unsigned span = span_around(state, sid);
+  if (!state.two_level || span == 0) return false;
+  return std::ranges::any_of(state.structures, [&](const Structure& l1) {
+    if (l1.kind != StructureKind::l1std || l1.sid != sid >> stream_table_split) return false;
+    return std::ranges::any_of(l1.units[0], [&](const auto& value) {
+      const L1 decoded = decode_l1std(value[0]);
+      return !decoded.unknown && decoded.valid && span > decoded.span - 1;
+    });
+  });
+}
+
 bool may_check(const State& state, u64 sid, bool value) {
   return state.atschk == value || state.old_atschk.contains({sid, value});
 }

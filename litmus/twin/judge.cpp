@@ -605,6 +605,7 @@ class Configuration {
       }
     }
     used_ = {tags(StructureKind::ste, by_.sid, 0)};
+    if (span_is_beyond(state_, by_.sid)) emit("any");
     if (span_differs(state_, by_.sid)) {
       refuse("F_CFG_CONFLICT");
       // IHI 0070 3.20.2: a conflict of the cache alone need not be noticed.

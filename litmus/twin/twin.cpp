@@ -460,6 +460,9 @@ class Schedules {
     settle(state);
     for (std::size_t i = 0; i < judgement_.allowed.size(); ++i) {
       const Access& access = facts_.test->accesses[i];
+      if (state.may_translate && span_is_beyond(state, access.stream.sid.value)) {
+        judgement_.broken.insert("cont");
+      }
       const Transaction by = transaction_of(
           access.stream, access.va.value, kind_of(access.direction, access.privileged), access.ats);
       for (const Outcome& outcome : outcomes(facts_, state, by)) {
