@@ -286,7 +286,7 @@ class Stage2Walker final : public Walker {
     item.device = word.device;
     item.cont = word.cont;
     item.nt = word.nt;
-    if (dirtyable && is_dirty_now(pa)) {
+    if (word.dbm && !word.writable && is_dirty_now(pa)) {
       Item dirty = item;
       dirty.rights2 = {word.readable, true, false, word.uxn};
       add_group(dirty, word);
@@ -364,7 +364,7 @@ class Stage1Walker final : public Walker {
     item.device = word.device;
     item.cont = word.cont;
     item.nt = word.nt;
-    if (dirtyable && is_dirty_now(pa)) {
+    if (word.dbm && !word.writable && is_dirty_now(pa)) {
       Item dirty = item;
       dirty.rights = {true, false, word.user, word.uxn, word.pxn};
       add_group(dirty, word);

@@ -137,6 +137,7 @@ struct Parts {
     put(to, mark.first);
     to.add(mark.second.commands);
     to.add(mark.second.broadcasts);
+    put_all(to, mark.second.by);
   }
   static void put(Fingerprint& to, const std::pair<const u64, std::set<u64>>& ways) {
     to.add(ways.first);

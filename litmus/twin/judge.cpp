@@ -117,6 +117,16 @@ bool is_writable_clean(const Version& version, const Decoded& word) {
   return version.value.known && word.kind == DescriptorKind::leaf && word.dbm && !word.writable;
 }
 
+/// A DMA of another regime has made the word dirty, which a walk that manages no dirty state may
+/// read already.
+bool is_dirty_by_another(const State& state, const Decoded& word, u64 pa, bool hd) {
+  return !hd && word.dbm && !word.writable && state.marks.contains({pa, true});
+}
+Decoded as_dirty(Decoded word) {
+  word.writable = true;
+  return word;
+}
+
 void add_marks(std::set<Mark>& to, const Item& item) {
   for (const u64 pa : item.marked) to.insert({pa, false});
 }
@@ -229,6 +239,11 @@ class Stage2Look {
         mapped.descriptor = pa;
         mapped.used = more;
         mapped.marks = more_marks;
+        if (is_dirty_by_another(state_, word, pa, stage2_.hd)) {
+          Mapped dirty = mapped;
+          dirty.rights.writable = true;
+          add(std::move(dirty));
+        }
         add(std::move(mapped));
       }
     }
@@ -517,6 +532,9 @@ class Translation : public Endings {
       if (updates || version.by_hardware) more_marks.insert({pa, false});
       if (!is_table) {
         leaf(word, pa, level, more, more_marks, by);
+        if (is_dirty_by_another(state_, word, pa, regime_.hd)) {
+          leaf(as_dirty(word), pa, level, more, more_marks, by);
+        }
         continue;
       }
       read_at(word.out, [&](u64 next, const std::vector<Item>& with,

@@ -161,6 +161,14 @@ bool Memory::hardware_sets_af(u64 pa) {
   return changed;
 }
 
+void Memory::settle(u64 pa, u64 set, u64 clear) {
+  const auto found = words_.find(pa);
+  if (found == words_.end() || found->second.size() != 1) return;
+  Version& version = found->second.front();
+  version.value.word = (version.value.word | set) & ~clear;
+  if ((set & af) != 0) version.af_set = false;
+}
+
 void Memory::put(Fingerprint& to) const {
   to.add(order_);
   for (const auto& [pa, versions] : words_) {  // of the same words everywhere

@@ -58,6 +58,9 @@ class Memory {
   /// True where nothing was known of it.
   bool hardware_sets_af(u64 pa);
   bool hardware_may_have_set_af(u64 pa) const;
+  /// What hardware has made of the word is there for everyone: these bits are set, and those clear.
+  /// Beside another version that may still be seen nothing is said.
+  void settle(u64 pa, u64 set, u64 clear);
   void put(Fingerprint& to) const;
 
  private:

@@ -244,8 +244,11 @@ struct State {
   /// Flags that hardware has changed for DMAs that are done, and how many commands were exposed and
   /// broadcasts issued then: a later CMD_SYNC, or a broadcast TLBI that is complete, makes the
   /// change visible (SEMANTICS 4, IHI 0070 3.13.4).
+  /// `by`: what the DMA was translated by, since a broadcast shows only the changes of those that
+  /// it has completed.
   struct Since {
     std::size_t commands = 0, broadcasts = 0;
+    std::vector<Item> by{};
   };
   std::map<Mark, Since> marks;
   std::set<u64> may_be_dirty;  ///< descriptors of stage 2, by speculation

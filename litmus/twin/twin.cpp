@@ -109,6 +109,7 @@ class Schedules {
           .e2h_open = state.e2h_open,
           .untagged_leaves_pasids = facts_.layout.lacks.contains(Lack::untagged_atc_inv)};
       for (Flight* flight : flights_using(after, by)) flight->commands.insert(i);
+      see_marks(after, i);
       act(by, after);
       settle(after);
       explore(after, next);
@@ -392,8 +393,9 @@ class Schedules {
     if (flight.entry) {
       for (const u64 pa : flight.entry->accessed) flight.marks.insert({pa, false});
     }
+    const State::Since since{exposed, state.broadcasts.size(), flight.items};
     for (const Mark& mark : flight.marks) {
-      state.marks[mark] = {exposed, state.broadcasts.size()};
+      state.marks[mark] = since;
       if (mark.dirty) continue;
       state.memory.hardware_sets_af(mark.pa);
       // Set for this access or before it: by a write through stage 2, which is dirty since then.
@@ -401,14 +403,14 @@ class Schedules {
       if (ways == state.af_written_by.end() || ways->second.size() != 1) continue;
       const u64 descriptor = *ways->second.begin();
       if (descriptor == State::no_descriptor) continue;
-      state.marks[{descriptor, true}] = {exposed, state.broadcasts.size()};
+      state.marks[{descriptor, true}] = since;
     }
     flight.marks.clear();
     // With ATS the dirty state is visible before the data is. IHI 0070 3.13.7.1.
     const bool wrote = flight.pa && flight.kind.type == Kind::Type::write && flight.entry;
     for (const u64 pa : wrote ? flight.entry->dirtied : std::set<u64>{}) {
-      state.marks[{pa, true}] = {exposed, state.broadcasts.size()};
-      state.seen_marks.insert({pa, true});
+      state.marks[{pa, true}] = since;
+      see(state, {pa, true});
     }
     if (flight.pa && is_released(state, *flight.pa)) judgement_.broken.insert("page-reuse");
     record(state, flight.name, flight.text);
@@ -522,24 +524,50 @@ class Schedules {
     }
   }
 
+  /// Everyone reads the flag as hardware has left it, other walks too.
+  void see(State& state, const Mark& mark) const {
+    if (!state.seen_marks.insert(mark).second) return;
+    constexpr u64 af = u64{1} << 10, right = u64{1} << 7;  // AP[2], or S2AP[1]
+    if (!mark.dirty) {
+      state.memory.settle(mark.pa, af, 0);
+      return;
+    }
+    const Region* table = facts_.layout.region_of(mark.pa);
+    const bool stage2 = table != nullptr && facts_.layout.stage2_tables.contains(table->pa);
+    state.memory.settle(mark.pa, af | (stage2 ? right : 0), stage2 ? 0 : right);
+  }
+
+  /// Which slots are complete, by what was waited for: all, or those up to a CMD_SYNC that has
+  /// signalled.
+  static std::size_t complete_behind(const State& state, const WaitAction& wait) {
+    if (wait.msi.empty() && !wait.irq && wait.stall.empty()) return state.queue.size();
+    std::size_t end = state.queue.size();
+    while (end != 0 && !state.queue[end - 1].signalled) --end;
+    return end;
+  }
+
   /// A CMD_SYNC that was submitted behind a completed access shows the flags that it changed.
-  static void see_marks(State& state) {
-    for (std::size_t i = 0; i < state.queue.size(); ++i) {
+  /// Those before slot `end` are complete.
+  void see_marks(State& state, std::size_t end) const {
+    for (std::size_t i = 0; i < end; ++i) {
       const Slot& slot = state.queue[i];
       if (!slot.sync || !slot.exposed || slot.stale || slot.dropped || !is_done(state, i)) continue;
       for (const auto& [mark, since] : state.marks) {
-        if (since.commands <= i) state.seen_marks.insert(mark);
+        if (since.commands <= i) see(state, mark);
       }
     }
   }
 
-  /// So does a TLBI that this CPU has broadcast since, once it is complete.
-  static void see_marks_by_broadcasts(State& state, u16 agent) {
+  /// So does a TLBI that this CPU has broadcast since, once it is complete: of the accesses that
+  /// it completes, those by what it removes. IHI 0070 3.13.4, 3.21.1.
+  void see_marks_by_broadcasts(State& state, u16 agent) const {
     for (std::size_t i = 0; i < state.broadcasts.size(); ++i) {
       const Broadcast& broadcast = state.broadcasts[i];
       if (broadcast.agent != agent || broadcast.dropped) continue;
+      const Acting by{.command = broadcast.command, .vmw = state.vmw, .broadcast = true};
+      const auto removed = [&by](const Item& item) { return removes(by, item); };
       for (const auto& [mark, since] : state.marks) {
-        if (since.broadcasts <= i) state.seen_marks.insert(mark);
+        if (since.broadcasts <= i && std::ranges::any_of(since.by, removed)) see(state, mark);
       }
     }
   }
@@ -599,7 +627,7 @@ class Schedules {
       if (!state.queue_off) expose(after);
     } else if (const auto* wait = std::get_if<WaitAction>(&action.what)) {
       const bool come = has_come(state, *wait);
-      if (come) see_marks(state);
+      if (come) see_marks(state, complete_behind(state, *wait));
       if (!come) after.clear();
     } else if (const auto* stored = std::get_if<MsiStoreAction>(&action.what)) {
       state.words[stored->word] = stored->data;
