@@ -165,7 +165,7 @@ void ask_stage2(const Facts& facts, State& state, u64 sid, const Ste& ste) {
     for (const Kind::Type type : {Kind::Type::read, Kind::Type::write}) {
       const Kind kind{type, false};
       if (type == Kind::Type::write) rights.dirtyable &= dirty.stage2;
-      if (!permits(rights, kind)) continue;
+      if (!permits(rights, overridden(ste, kind))) continue;
       entry.granted |= static_cast<u8>(1U << AtcEntry::bit_of(kind));
     }
     entry.dirtied = dirtied_by(item, dirty, entry.granted, entry.ipa);
