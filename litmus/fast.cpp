@@ -124,6 +124,14 @@ spec::AccessType type_of(Direction direction) {
   return spec::AccessType::execute;
 }
 
+/// Of an address that is let by, in a request too (IHI 0070 13.6.4). Output sizes never limit:
+/// README of the format.
+bool is_too_large(const Outcome& outcome) {
+  const bool refused = outcome.kind == OutcomeKind::fault || outcome.kind == OutcomeKind::denied;
+  return refused && (outcome.rule == spec::rule::STE_BYPASS_SIZE ||
+                     outcome.rule == spec::rule::S1_BYPASS_SIZE);
+}
+
 /// The format's names for outcomes.
 std::string to_text(const Outcome& outcome, const Layout& layout) {
   switch (outcome.kind) {
@@ -131,11 +139,9 @@ std::string to_text(const Outcome& outcome, const Layout& layout) {
     case OutcomeKind::within: return "within";  // not asked: see unsupported_feature()
     case OutcomeKind::abort: return "abort";
     case OutcomeKind::bypass: return "bypass";
-    case OutcomeKind::denied: return "denied";
+    case OutcomeKind::denied: return is_too_large(outcome) ? "bypass" : "denied";
     case OutcomeKind::fault:
-      // Output sizes never limit: README of the format.
-      if (outcome.rule == spec::rule::STE_BYPASS_SIZE) return "bypass";
-      if (outcome.rule == spec::rule::S1_BYPASS_SIZE) return "bypass";
+      if (is_too_large(outcome)) return "bypass";
       return std::string(spec::event_name(outcome.event)) + (outcome.stalled() ? "!stall" : "");
     case OutcomeKind::translation: break;
   }
@@ -581,12 +587,10 @@ class Runner {
       reasons.push_back(reason_of(text, cause_of(caches_.view(), outcome), illegal, namer));
     };
     const bool done = caches_.outcomes(asked, [&](const Outcome& outcome) {
-      const bool too_large =
-          outcome.kind == OutcomeKind::fault && (outcome.rule == spec::rule::STE_BYPASS_SIZE ||
-                                                 outcome.rule == spec::rule::S1_BYPASS_SIZE);
       // Only what stage 2 is to translate can be too large: what ends alike is one outcome.
-      const bool ipa = too_large && may_be(asked, spec::SteKind::stage2);
-      if (ipa) add(std::string(spec::event_name(outcome.event)), outcome);
+      const bool ipa = is_too_large(outcome) && may_be(asked, spec::SteKind::stage2);
+      const bool requested = outcome.kind == OutcomeKind::denied;
+      if (ipa) add(requested ? "denied" : std::string(spec::event_name(outcome.event)), outcome);
       // Likewise what GBPA does with an address that no bus has, and an STE that terminates.
       const bool disabled =
           outcome.kind == OutcomeKind::abort && outcome.rule == spec::rule::DISABLED_PASSES;

@@ -527,14 +527,14 @@ class Schedules {
   /// Everyone reads the flag as hardware has left it, other walks too.
   void see(State& state, const Mark& mark) const {
     if (!state.seen_marks.insert(mark).second) return;
-    constexpr u64 af = u64{1} << 10, right = u64{1} << 7;  // AP[2], or S2AP[1]
+    constexpr u64 accessed = u64{1} << 10, right = u64{1} << 7;  // AP[2], or S2AP[1]
     if (!mark.dirty) {
-      state.memory.settle(mark.pa, af, 0);
+      state.memory.settle(mark.pa, accessed, 0);
       return;
     }
     const Region* table = facts_.layout.region_of(mark.pa);
     const bool stage2 = table != nullptr && facts_.layout.stage2_tables.contains(table->pa);
-    state.memory.settle(mark.pa, af | (stage2 ? right : 0), stage2 ? 0 : right);
+    state.memory.settle(mark.pa, accessed | (stage2 ? right : 0), stage2 ? 0 : right);
   }
 
   /// Which slots are complete, by what was waited for: all, or those up to a CMD_SYNC that has
