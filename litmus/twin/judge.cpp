@@ -598,6 +598,27 @@ class Translation : public Endings {
   bool reads_too_;      ///< an answer to an ATS request grants execution together with reading only
 };
 
+/// What L1STDs of the SID may say: that it is none, or anything.
+struct ByL1Stds {
+  bool bad = false;
+  bool unknown = false;
+};
+ByL1Stds by_l1stds(const State& state, u64 sid) {
+  ByL1Stds found;
+  for (const Structure& structure : state.structures) {
+    const bool its =
+        structure.kind == StructureKind::l1std && structure.sid == sid >> stream_table_split;
+    if (!its) continue;
+    for (const auto& value : structure.units[0]) {
+      const L1 l1 = decode_l1std(value[0]);
+      const u64 entry = sid % pow2(stream_table_split);
+      found.unknown |= l1.unknown;
+      found.bad |= !l1.unknown && (!l1.valid || entry >= pow2(l1.span - 1));
+    }
+  }
+  return found;
+}
+
 /// The way from the SID to regimes; each outcome is given the configuration that it used.
 class Configuration {
  public:
@@ -611,17 +632,9 @@ class Configuration {
       return;
     }
     used_ = {tags(StructureKind::l1std, by_.sid >> stream_table_split, 0)};
-    for (const Structure& structure : state_.structures) {
-      if (!same(structure, used_.back())) continue;
-      for (const auto& value : structure.units[0]) {
-        const L1 l1 = decode_l1std(value[0]);
-        const u64 entry = by_.sid % pow2(stream_table_split);
-        if (l1.unknown)
-          emit("any");
-        else if (!l1.valid || entry >= pow2(l1.span - 1))
-          refuse("C_BAD_STREAMID");
-      }
-    }
+    const ByL1Stds l1stds = by_l1stds(state_, by_.sid);
+    if (l1stds.unknown) emit("any");
+    if (l1stds.bad) refuse("C_BAD_STREAMID");
     used_ = {tags(StructureKind::ste, by_.sid, 0)};
     if (span_is_beyond(state_, by_.sid)) emit("any");
     if (span_differs(state_, by_.sid)) {
@@ -845,8 +858,8 @@ namespace {
 /// Translated traffic is checked against EATS where ATSCHK, perhaps as it was cached, says so.
 /// `by_eats`: what the STE makes of it where it lets it by. From the outcome that is returned on
 /// they are of those who looked at the STE.
-std::size_t check_translated(const State& state, const Transaction& by, const Outcome& passes,
-                             const std::function<void(const Ste&)>& by_eats,
+std::size_t check_translated(const Facts& facts, const State& state, const Transaction& by,
+                             const Outcome& passes, const std::function<void(const Ste&)>& by_eats,
                              std::vector<Outcome>& out) {
   bool checked = false;
   for (const bool value : {false, true}) {
@@ -858,6 +871,14 @@ std::size_t check_translated(const State& state, const Transaction& by, const Ou
   }
   const std::size_t first = out.size();
   if (!checked) return first;
+  // What is no stream, or has STEs in conflict, is terminated without an event. IHI 0070 3.9.1.3.
+  const ByL1Stds l1stds = by_l1stds(state, by.sid);
+  const bool differs = span_differs(state, by.sid);
+  const bool stale = differs && !stream_table_differs(facts, state, by.sid);
+  if (l1stds.bad || differs) out.push_back({"abort", std::nullopt, {}, {}, {}});
+  if (l1stds.unknown || stale || span_is_beyond(state, by.sid)) {
+    out.push_back({"any", std::nullopt, {}, {}, {}});
+  }
   for_each_ste(state, by.sid, [&](const Ste& ste) {
     const bool disabled = !by.ssid && ste.cdmax != 0 && ste.s1dss != 1 && ste.s1dss != 2;
     const bool translates = ste.has_stage1() || ste.has_stage2();
@@ -910,7 +931,7 @@ std::vector<Outcome> outcomes_of_translated(const Facts& facts, const State& sta
       IntermediateAccess(facts, state, ste, intermediate, out).run();
     }
   };
-  const std::size_t checked = check_translated(state, by, passes, by_eats, out);
+  const std::size_t checked = check_translated(facts, state, by, passes, by_eats, out);
   const Structure its{StructureKind::ste, by.sid, 0, 0, {}};
   for (std::size_t i = checked; i < out.size(); ++i) out[i].configuration = {its};
   return out;
