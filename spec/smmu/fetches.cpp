@@ -408,15 +408,28 @@ void add_to_span(const Fetches::SteOption& ste, Fetches::SteOptions& options) {
 
 }  // namespace
 
+/// An L1STD leads to some STEs of the span and not to all; one that leads to none of them is no
+/// STE's that could state it.
+bool Fetches::is_beyond_array(SidRange span) const {
+  const StreamTable& table = controls_.stream_table();
+  if (!table.two_level || !sid_in_range(table, u64{span.last}).value) return false;
+  Words words;
+  words_at(ConfigKind::l1std, span.first, 0, l1std_address(table, u64{span.first}), 0, words);
+  return std::ranges::any_of(words, [&](const Word& word) {
+    const L1Std<u64> l1std{word.value};
+    return !word.unknown && !l1std_illegal(table, l1std, u64{span.first}).has_value() &&
+           l1std_illegal(table, l1std, u64{span.last}).has_value();
+  });
+}
+
 bool Fetches::read_span(SidRange span, SpanStes& found) const {
   found.span = span;
-  found.beyond = false;
+  found.beyond = is_beyond_array(span);
   found.stes.clear();
   for (u32 sid = span.first; sid <= span.last; ++sid) {
     SteOptions its;
     if (!read_stes(sid, its)) return false;
     for (const SteOption& ste : its) {
-      found.beyond |= ste.bad_streamid;
       if (!ste.bad_streamid) add_to_span(ste, found.stes);
     }
   }

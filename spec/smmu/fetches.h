@@ -279,6 +279,7 @@ class Fetches {
   void ste_places(u32 sid, StePlaces& places, SteOptions& options) const;
   bool read_stes(u32 sid, SteOptions& options) const;
   bool add_span(u32 sid, SteOptions& options) const;
+  bool is_beyond_array(SidRange span) const;
   bool read_span(SidRange span, SpanStes& found) const;
   /// visit(number in ConfigCache) for each cached word of that CD, ascending.
   template <class Visit>
