@@ -346,8 +346,7 @@ Hardware::Tables Hardware::tables_of(const Lead& lead) {
 std::vector<std::pair<Hardware::Time, Hardware::Time>> Hardware::usable(const Tables& by) const {
   std::vector<std::pair<Time, Time>> all;
   for (const Lead& lead : leads_) {
-    const EntryWord entry{lead.entry};
-    if (lead.way != Way::table || !entry.valid() || entry.quiet()) continue;
+    if (!lead.translates()) continue;
     const Tables its = tables_of(lead);
     const bool same = its.root == by.root && its.outer == by.outer;
     if (same || (by.outer == 0 && its.outer == by.root)) all.emplace_back(lead.from, lead.to);
@@ -564,12 +563,15 @@ std::optional<u64> Hardware::mark_of(const End& end, Access access) const {
   return PageWord{now}.written() ? 0 : end.place;
 }
 
-std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
-  using Kind = Answer::Kind;
-  const Stream* its = stream(who.stream);
-  if (its == nullptr || (registers_[reg::control] & 1) == 0) return {{Kind::blocked}};
+/// Where accesses of the stream to the address end now, whatever they want; kept for those of
+/// another kind, until something happens.
+const std::vector<Hardware::Met>& Hardware::met(const Stream& stream, const Who& who, u64 iova) {
   if (who.pasid != no_pasid && pasids_.insert(who.pasid).second) refresh();
-  std::set<Answer> all;
+  if (known_.at == now_ && known_.who == who && known_.iova == iova) return known_.met;
+  known_.at = now_;
+  known_.who = who;
+  known_.iova = iova;
+  known_.met.clear();
   Time cached_from = 0;  // by the device
   for (const Command& command : commands_) {
     const bool drops = command.kind == CommandKind::drop_device && command.complete != never;
@@ -577,52 +579,70 @@ std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
       cached_from = std::max(cached_from, command.sent);
     }
   }
-  const std::vector<Lead> leads = leads_;
-  for (const Lead& lead : leads) {
+  for (const Lead& lead : leads_) {
     if (lead.who != who) continue;
+    if (lead.to == never) meet_by(lead, stream, iova);
     const EntryWord entry{lead.entry};
-    const bool translates = lead.way == Way::table && entry.valid() && !entry.quiet();
-    if (lead.to == never) {
-      if (lead.wild) all.insert({Kind::wild});
-      if (lead.way == Way::blocked) all.insert({Kind::blocked});
-      if (lead.way == Way::untranslated) all.insert({Kind::address, iova});
-      if (lead.way == Way::table && !entry.valid()) all.insert({Kind::no_entry});
-      if (lead.way == Way::table && entry.valid() && entry.quiet()) all.insert({Kind::quiet});
-      if (!translates) continue;
-      const Tables by = tables_of(lead);
-      Ends ends;
-      ends_at(by, iova, now_, 0, ends);
-      const bool waits = entry.waits() && !entry.users() && its->can_wait;
-      for (const auto& [end, at] : ends) {
-        Answer one = answer_of(end, by, waits, access);
-        if (one.kind == Kind::address) {
-          const auto mark = mark_of(end, access);
-          if (!mark) continue;
-          one.mark = *mark;
-          if (by.passes_inner) one.ipa = iova;
-        }
-        all.insert(one);
-      }
+    if (stream.caches && lead.translates() && !entry.users() && lead.to > cached_from) {
+      meet_cached(lead, cached_from, iova);
     }
-    if (!its->caches || !translates || entry.users() || lead.to <= cached_from) continue;
-    const Tables by = tables_of(lead);
-    const Time first = std::max(lead.from, cached_from);
-    const Time last = std::min(lead.to - 1, now_);
-    Ends ends;
-    if (first <= last) {
-      for (const Time then : before_drops(by, first, last)) ends_at(by, iova, then, 0, ends);
+  }
+  return known_.met;
+}
+
+/// The way that accesses take now.
+void Hardware::meet_by(const Lead& lead, const Stream& stream, u64 iova) {
+  using Kind = Answer::Kind;
+  const EntryWord entry{lead.entry};
+  const auto add = [&](const Answer& answer) { known_.met.push_back({.always = answer}); };
+  if (lead.wild) add({Kind::wild});
+  if (lead.way == Way::blocked) add({Kind::blocked});
+  if (lead.way == Way::untranslated) add({Kind::address, iova});
+  if (lead.way == Way::table && !entry.valid()) add({Kind::no_entry});
+  if (lead.way == Way::table && entry.valid() && entry.quiet()) add({Kind::quiet});
+  if (!lead.translates()) return;
+  const Tables by = tables_of(lead);
+  const bool waits = entry.waits() && !entry.users() && stream.can_wait;
+  Ends ends;
+  ends_at(by, iova, now_, 0, ends);
+  for (const auto& [end, at] : ends) known_.met.push_back({.end = end, .by = by, .waits = waits});
+}
+
+/// What the device may have cached while the way was there.
+void Hardware::meet_cached(const Lead& lead, Time cached_from, u64 iova) {
+  const Tables by = tables_of(lead);
+  const Time first = std::max(lead.from, cached_from);
+  const Time last = std::min(lead.to - 1, now_);
+  if (first > last) return;
+  Ends ends;
+  for (const Time then : before_drops(by, first, last)) ends_at(by, iova, then, 0, ends);
+  for (const auto& [end, at] : ends) known_.met.push_back({.end = end, .by = by, .cached = true});
+}
+
+std::set<Answer> Hardware::answers(const Who& who, u64 iova, Access access) {
+  using Kind = Answer::Kind;
+  const Stream* its = stream(who.stream);
+  if (its == nullptr || (registers_[reg::control] & 1) == 0) return {{Kind::blocked}};
+  std::set<Answer> all;
+  for (const Met& one : met(*its, who, iova)) {
+    if (one.always) {
+      all.insert(*one.always);
+      continue;
     }
-    for (const auto& [end, at] : ends) {
-      Answer answer = answer_of(end, by, false, access);
-      if (answer.kind == Kind::address) answer.mark = mark_of(end, access).value_or(0);
-      if (answer.kind == Kind::address || answer.kind == Kind::wild) all.insert(answer);
+    Answer answer = answer_of(one.end, one.by, one.waits, access);
+    if (one.cached && answer.kind != Kind::address && answer.kind != Kind::wild) continue;
+    if (answer.kind == Kind::address) {
+      const auto mark = mark_of(one.end, access);
+      if (!mark && !one.cached) continue;
+      answer.mark = mark.value_or(0);
+      if (one.by.passes_inner) answer.ipa = iova;
     }
+    all.insert(answer);
   }
   return all;
 }
 
-// ---- devices that go, walkers of their own, records, page requests
-// ---------------------------------------
+// ---- devices that go, walkers of their own, records, page requests ------------------------------
 
 void Hardware::remove(u32 id) {
   ++now_;

@@ -166,6 +166,10 @@ class Hardware {
     Time from = 0;
     Time until = never;  ///< it could be filled until then
     Time to = never;
+
+    [[nodiscard]] bool translates() const {
+      return way == Way::table && EntryWord{entry}.valid() && !EntryWord{entry}.quiet();
+    }
   };
   struct Command {
     CommandKind kind{};
@@ -193,6 +197,14 @@ class Hardware {
     u64 place = 0;  ///< of the leaf; where there is an outer table, of that one's
     auto operator<=>(const End&) const = default;
   };
+  /// Where an access may end, whatever it wants.
+  struct Met {
+    std::optional<Answer> always{};  ///< no walk is made
+    End end{};
+    Tables by{};
+    bool waits = false;
+    bool cached = false;  ///< by the device
+  };
   /// With the earliest moment at which it can have been found.
   using Ends = std::map<End, Time>;
   struct Walk;
@@ -216,6 +228,9 @@ class Hardware {
   void ends_by_user(const Walk& walk, Ends& found) const;
   void ends_in(const Walk& walk, u64 table, unsigned depth, Time low, Ends& found) const;
   [[nodiscard]] Ends through_outer(const Walk& walk, u64 ipa, Time low) const;
+  const std::vector<Met>& met(const Stream& stream, const Who& who, u64 iova);
+  void meet_by(const Lead& lead, const Stream& stream, u64 iova);
+  void meet_cached(const Lead& lead, Time cached_from, u64 iova);
   static Answer answer_of(const End& end, const Tables& by, bool waits, Access access);
   [[nodiscard]] std::optional<u64> mark_of(const End& end, Access access) const;
   [[nodiscard]] bool leads_into(const Tables& by, u64 table, unsigned depth, u64 base, u64 pa,
@@ -246,6 +261,12 @@ class Hardware {
   std::map<u64, u64> registers_;
   u64 requests_ = 0;
   Time now_ = 1;
+  struct {
+    Time at = never;  ///< as of then
+    Who who;
+    u64 iova = 0;
+    std::vector<Met> met;
+  } known_;  // what was asked for last
   unsigned pasid_bits_;
   bool marks_;
   bool stuck_ = false;
