@@ -14,9 +14,21 @@
 
 namespace iommucheck::oracle {
 
+namespace {
+
+/// What a handler of mm_exit calls is refused, or not, because it is one.
+std::string place_of(const trace::Call& event) {
+  if (!event.handler_device || !event.handler_pasid) return {};
+  return fmt::format(" from inside mm_exit of device {}, PASID {:#x}",
+                     static_cast<u32>(*event.handler_device), *event.handler_pasid);
+}
+
+}  // namespace
+
 std::string call_text(const trace::Call& event) {
   const auto call = from_trace(event.call);
-  return call ? spec::sva::call_text(call->get()) : std::string(trace::info(event.call).name);
+  return (call ? spec::sva::call_text(call->get()) : std::string(trace::info(event.call).name)) +
+         place_of(event);
 }
 
 namespace {
@@ -27,7 +39,7 @@ std::string with_route(const trace::Call& event, u64 users_attributes) {
   if (!call) return call_text(event);
   spec::sva::Call whole = call->get();
   whole.structure[1] = users_attributes;
-  return spec::sva::call_text(whole);
+  return spec::sva::call_text(whole) + place_of(event);
 }
 
 std::string result_of(const trace::Call& call, const trace::Return& result) {

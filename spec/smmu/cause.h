@@ -93,6 +93,7 @@ struct Cause {
   std::vector<CachedWord> words{};  ///< of a cached structure, those that memory says otherwise
   bool as_cached = false;           ///< structure: what is cached breaks `rule`, and this does not
   std::optional<Rule> rule{};       ///< that decides what the word means
+  bool unclean = false;             ///< pending_word: nor has its line been cleaned
   bool contiguous = false;          ///< a leaf that may be cached for the whole of its group
   unsigned txsz = 0;                ///< beyond_input: TxSZ; half_disabled: which half
   EventIndex stored_at = 0;         ///< event that replaced it, 0: none did

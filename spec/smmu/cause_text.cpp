@@ -291,7 +291,9 @@ std::string cause_text_without_miss(const Cause& cause, const Namer& namer) {
              ", a global translation (nG = 0): once cached it is every ASID's";
     case Kind::pending_word:
       return "memory: " + named(namer, cause.pa) + " may still read as " + hex(cause.value) +
-             ": no barrier has made the store at " + event(cause.stored_at) + " visible";
+             (cause.unclean ? ": no dma_clean and barrier behind it have made the store at "
+                            : ": no barrier has made the store at ") +
+             event(cause.stored_at) + " visible" + (cause.unclean ? " (IDR0.COHACC = 0)" : "");
     case Kind::unknown_word:
       return "memory of unknown content at " + named(namer, cause.pa) + " is read";
     case Kind::cached_pointer:

@@ -101,6 +101,8 @@ Cause cause_of_word(const Memory& memory, u64 pa, u64 value) {
   if (const auto since = memory.pending_since(pa)) {
     cause.kind = Cause::Kind::pending_word;
     cause.stored_at = *since;
+    const Frame* frame = memory.find(pa);
+    cause.unclean = frame != nullptr && memory.needs_clean(*frame);
   }
   return cause;
 }
