@@ -606,7 +606,8 @@ Sequence Campaign::smallest(const Sequence& sequence,
   again = fails(best);
   if (!again || !options_.shrink || !settings_.may_shrink) return best;
   // What shows without an end needs none.
-  for (bool Lockstep::Ends::* end : {&Lockstep::Ends::whole_space, &Lockstep::Ends::teardown}) {
+  for (bool Lockstep::Ends::* end :
+       {&Lockstep::Ends::whole_space, &Lockstep::Ends::teardown, &Lockstep::Ends::shutdown}) {
     Sequence candidate = best;
     candidate.ends.*end = false;
     if (best.ends.*end && fails(candidate)) best = candidate;

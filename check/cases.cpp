@@ -123,13 +123,12 @@ std::vector<u64> hashes_of(const iommucheck_driver& driver, const LockstepOption
   return hashes;
 }
 
-// ENDS:WORD,WORD;... in hexadecimal; bit 0 of ENDS is whole_space, bit 1 teardown.
+// ENDS:WORD,WORD;... in hexadecimal; ENDS is ends_word().
 void put_cases(trace::Header& header, std::span<const Sequence> cases) {
   std::string text;
   for (const Sequence& sequence : cases) {
     if (!text.empty()) text += ';';
-    text += fmt::format("{:x}:",
-                        (sequence.ends.whole_space ? 1U : 0U) | (sequence.ends.teardown ? 2U : 0U));
+    text += fmt::format("{:x}:", ends_word(sequence.ends));
     for (std::size_t i = 0; i < sequence.operations.size(); ++i) {
       text += fmt::format("{}{:x}", i == 0 ? "" : ",", fuzz::encode_word(sequence.operations[i]));
     }
@@ -161,7 +160,7 @@ Expected<std::vector<Sequence>> cases_of(const trace::Header& header) {
     Sequence sequence;
     const auto ends = number_of(cut(one, ':'));
     bool good = ends.has_value();
-    if (good) sequence.ends = {.whole_space = (*ends & 1) != 0, .teardown = (*ends & 2) != 0};
+    if (good) sequence.ends = ends_of_word(*ends);
     while (good && !one.empty()) {
       const auto word = number_of(cut(one, ','));
       good = word.has_value() && sequence.operations.size() < fuzz::operations_max;

@@ -45,7 +45,7 @@ namespace rule = spec::rule;
 enum Slot : std::size_t {
   slot_next,      // sequence to begin with
   slot_phase,     // of the campaign, when the sequence running began
-  slot_ends,      // of that sequence: bit 0 whole_space, bit 1 teardown
+  slot_ends,      // of that sequence: ends_word()
   slot_gone,      // the platform of that sequence does not answer any more
   slot_deaths,    // of one sequence, while its finding was made smaller or recorded
   slot_findings,  // so far
@@ -127,8 +127,7 @@ class Worker final : public Campaign::Owner {
     }
     report_.counter(slot_phase) = static_cast<u64>(phase);
     report_.counter(slot_gone) = 0;
-    report_.counter(slot_ends) =
-        (sequence.ends.whole_space ? 1U : 0U) | (sequence.ends.teardown ? 2U : 0U);
+    report_.counter(slot_ends) = ends_word(sequence.ends);
     report_.begin_sequence(number, words_of_operations(sequence.operations));
   }
   void progress(const Tally& tally, u64 next) override {
@@ -687,8 +686,7 @@ Sequence Supervisor::ran_last(const SharedReport::Sequence& running, Campaign::P
     sequence.operations.resize(
         std::min<std::size_t>(sequence.operations.size(), std::size_t{running.operation} + 1));
   }
-  const u64 ends = report_.counter(slot_ends);
-  sequence.ends = {.whole_space = (ends & 1) != 0, .teardown = (ends & 2) != 0};
+  sequence.ends = ends_of_word(report_.counter(slot_ends));
   return sequence;
 }
 

@@ -24,9 +24,12 @@ namespace fs = std::filesystem;
 constexpr std::size_t given_bytes_max = std::size_t{1} << 20;
 constexpr std::string_view end_word = "end";
 constexpr std::pair<std::string_view, bool Lockstep::Ends::*> end_names[] = {
-    {"whole_space", &Lockstep::Ends::whole_space}, {"teardown", &Lockstep::Ends::teardown}};
+    {"whole_space", &Lockstep::Ends::whole_space},
+    {"teardown", &Lockstep::Ends::teardown},
+    {"shutdown", &Lockstep::Ends::shutdown}};
 
-/// "end whole_space teardown"; the column of a word that is none of them, from 1, or 0.
+/// "end whole_space teardown", or "end shutdown"; the column of a word that is none of them, from
+/// 1, or 0.
 std::size_t read_ends(std::string_view line, Lockstep::Ends& ends) {
   std::size_t at = line.find(end_word) + end_word.size();
   while (at < line.size()) {
@@ -100,8 +103,9 @@ Expected<Sequence> parse_sequence(std::string_view text, std::string_view name) 
     if (is_end(line)) {
       ended = true;
       if (const std::size_t column = read_ends(line, sequence.ends); column != 0) {
-        return fail(ErrorCode::bad_input, fmt::format("{}:{}:{}: an end is whole_space or teardown",
-                                                      name, number, column));
+        return fail(ErrorCode::bad_input,
+                    fmt::format("{}:{}:{}: an end is whole_space, teardown or shutdown", name,
+                                number, column));
       }
     } else {
       operations += line;

@@ -303,7 +303,12 @@ void Lockstep::run(std::span<const fuzz::Operation> operations, Ends ends, std::
   if (!monitor_.findings().empty()) return;
   caller_.does("end");
   if (ends.whole_space) monitor_.check_whole_space();
-  if (ends.teardown && monitor_.findings().empty()) tear_down();
+  if (!monitor_.findings().empty()) return;
+  if (ends.teardown) {
+    tear_down();
+  } else if (ends.shutdown) {
+    shut_down_live();
+  }
 }
 
 /// The monitor and our own driver count what they have rightly, whatever was asked, between calls.

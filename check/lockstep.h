@@ -39,6 +39,7 @@ class Lockstep {
   struct Ends {
     bool whole_space = false;  ///< compare everything at the end
     bool teardown = false;     ///< then free everything, shut down, and account for all memory
+    bool shutdown = false;     ///< likewise, but nothing is freed before: all of it is live
   };
   /// One case from the booted state, until its end or the first finding. Afterwards the state is
   /// that of the case's end; the next run undoes it first.
@@ -131,6 +132,7 @@ class Lockstep {
   void move_guests_memory(const fuzz::Operation& operation);
   // lockstep_teardown.cpp
   void tear_down();
+  void shut_down_live();
   void unmap_all();
   void check_held();
 

@@ -77,6 +77,17 @@ void Lockstep::tear_down() {
   monitor_.account(held.blocks, held.pins);
 }
 
+/// A system that goes down leaves domains as they are, attached and mapped: shutdown ends them
+/// (driver.h). Of what processes have pinned it does not say so.
+void Lockstep::shut_down_live() {
+  case_.hardware.stop = {};
+  monitor_.smmu().fail_no_sync();
+  if (host_.driver().shutdown == nullptr) return;
+  caller_.does("teardown");
+  monitor_.driver_stops();
+  monitor_.account(host_.shut_down().blocks, 0);
+}
+
 /// What a caller does before it frees.
 void Lockstep::unmap_all() {
   for (std::size_t i = 0; i < case_.spaces.size(); ++i) {

@@ -44,7 +44,17 @@ void add_hardware(u64 seed, u64 number, Sequence& sequence) {
 }  // namespace
 
 Lockstep::Ends ends_of(u64 random) {
-  return {.whole_space = random % 64 == 0, .teardown = (random >> 8) % 16 == 0};
+  return {.whole_space = random % 64 == 0,
+          .teardown = (random >> 8) % 16 == 0,
+          .shutdown = (random >> 12) % 32 == 0};
+}
+
+u64 ends_word(const Lockstep::Ends& ends) {
+  return (ends.whole_space ? 1U : 0U) | (ends.teardown ? 2U : 0U) | (ends.shutdown ? 4U : 0U);
+}
+
+Lockstep::Ends ends_of_word(u64 word) {
+  return {.whole_space = (word & 1) != 0, .teardown = (word & 2) != 0, .shutdown = (word & 4) != 0};
 }
 
 // Two rounds: see base/random.h.

@@ -27,8 +27,12 @@ constexpr u64 family_size = 4;
 SplitMix64 words_of(u64 seed, u64 number);
 
 /// How a sequence ends, of a random number: one of 64 with a comparison of everything, one of 16
-/// with a teardown. So does half of those in which an allocation is to fail.
+/// with a teardown, one of 32 others with a shutdown while all is live. So does half of those in
+/// which an allocation is to fail: with a teardown.
 Lockstep::Ends ends_of(u64 random);
+/// As one word, and back: bit 0 is whole_space, bit 1 teardown, bit 2 shutdown.
+u64 ends_word(const Lockstep::Ends& ends);
+Lockstep::Ends ends_of_word(u64 word);
 
 /// Fills `sequence` with number `number` of `seed`: 1..operations_max operations, mostly
 /// operations_max. Its length, what it is made of (mix.h; `kinds`: of these), and its first

@@ -41,6 +41,10 @@ class Bonds {
 
   void shutdown();
   void held(iommucheck_held& held);
+  template <class Visit>
+  void for_each_used(Visit visit) {
+    bonds_.for_each_used(visit);
+  }
 
   iommucheck_handle handle(const Bond& bond) const { return bonds_.handle(bond); }
   Bond* find(iommucheck_handle handle) { return bonds_.find(handle); }

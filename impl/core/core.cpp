@@ -174,6 +174,7 @@ int Core::turn_off() {
 
 /// Plain numbers stay.
 void Core::free_everything() {
+  unbinding_.detach_all();
   bonds_.shutdown();
   uses_.shutdown();
   io_mms_.shutdown();

@@ -109,6 +109,15 @@ void Unbinding::private_use_ends(const Use& use, const IoMm& io_mm) {
   if (other == nullptr) backend_.mm_detach(use.io_mm, device_of(use));
 }
 
+void Unbinding::detach_all() {
+  bonds_.for_each_used([&](const Bond& bond) { backend_.mm_detach(bond.io_mm, bond.device); });
+  uses_.for_each_used([&](Use& use) {
+    if (use.dead) return;
+    use.dead = true;
+    private_use_ends(use, *io_mms_.find(use.io_mm));
+  });
+}
+
 int Unbinding::end_uses_of(iommucheck_handle io_mm, const Holder& holder) {
   return end_uses(io_mms_.find(io_mm)->uses,
                   [&](const Use& use) { return use.io_mm == io_mm && use.holder == holder; });

@@ -69,6 +69,8 @@ class Unbinding {
   /// The device of the bond has said "done".
   void remove_bond(Bond& bond);
   int end_uses_of(iommucheck_handle io_mm, const Holder& holder);
+  /// shutdown: the hook hears of each device that is still attached to an io_mm.
+  void detach_all();
   int end_process(iommucheck_handle process);
 
   // What others tell.

@@ -3,6 +3,7 @@
 // have marked the page, and the page is unmarked, there was no such request. IHI 0070 3.13, 13.7.
 #include <gtest/gtest.h>
 
+#include "check/given.h"
 #include "check/lockstep.h"
 #include "check/machine.h"
 #include "check/sequence.h"
