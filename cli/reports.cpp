@@ -138,8 +138,8 @@ oracle::Violation finding_of(const oracle::FoundDivergence& found,
                              const oracle::ConformResult& result) {
   oracle::Violation violation = oracle::violation_of(found);
   if (!found.trace_path.empty()) {
-    violation.again = fmt::format("iommucheck conform --device {} --replay {}",
-                                  quoted(result.opened), quoted(found.trace_path));
+    violation.again = fmt::format("iommucheck conform --device {} --seed {} --replay {}",
+                                  quoted(result.opened), result.seed, quoted(found.trace_path));
   } else if (result.given != 0) {
     violation.again = fmt::format("iommucheck conform --device {} --seed {} {}",
                                   quoted(result.opened), result.seed, result.given_as);
@@ -149,8 +149,8 @@ oracle::Violation finding_of(const oracle::FoundDivergence& found,
         fmt::format("iommucheck conform --device {} --seed {} --case {}", quoted(result.opened),
                     result.seed, found.first_case.substr(number + 7));
   } else {
-    violation.again = fmt::format("iommucheck conform --device {} --only {}", quoted(result.opened),
-                                  quoted(found.first_case));
+    violation.again = fmt::format("iommucheck conform --device {} --seed {} --only {}",
+                                  quoted(result.opened), result.seed, quoted(found.first_case));
   }
   return violation;
 }
