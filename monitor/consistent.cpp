@@ -21,7 +21,8 @@ std::string Monitor::consistent() const {
                          case_.stalls_seen);
     }
     before = one.id;
-    const bool is_stall = (one.stag & request_bit) == 0;
+    // One that has been switched off by shutdown has ended its stalls. IHI 0070 3.12.2.
+    const bool is_stall = (one.stag & request_bit) == 0 && case_.promises_on;
     if (!hardware_ && is_stall && !one.lost && !smmu_.has_stall_tag(one.sid, one.stag)) {
       return fmt::format("stream {:#x} waits as stall {:#x}, of which the SMMU knows nothing",
                          one.sid, one.stag);
