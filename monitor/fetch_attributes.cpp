@@ -161,8 +161,8 @@ bool FetchAttributes::check_attributes(u32 sid, spec::sva::Substream at) {
 void FetchAttributes::blame_attributes(spec::Rule rule, const std::string& what, const char* fields,
                                        const FetchedWith& its, const Where& where) {
   Finding finding = finding_of(
-      rule, fmt::format("{} are {} ({}): they do not look into the CPUs' caches, in which what was "
-                        "stored there lies, and nobody cleaned that. IDR0.COHACC",
+      rule, fmt::format("{} are {} ({}): they do not look into the CPUs' caches, in which what the "
+                        "driver stored there lies, and it did not clean that. IDR0.COHACC",
                         what, its.text(), fields));
   finding.where = where;
   find(std::move(finding));

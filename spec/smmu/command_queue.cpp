@@ -139,16 +139,12 @@ void CommandQueue::process() {
     const Content dw1 = memory.newest(slot + 8);
     const bool certain = !memory.is_pending(slot) && !memory.is_pending(slot + 8);
     if (!certain || dw0.unknown || dw1.unknown) {
-      const Frame* slot_frame = memory.find(slot);
       ground_.report(
           rule::QUEUE_SLOT_ORDER,
           "the command in the slot at " + ground_.caches().name(slot) +
               (certain ? " was never written"
-                       : " is exposed by CMDQ_PROD before its stores are " +
-                             std::string(slot_frame != nullptr && memory.needs_clean(*slot_frame)
-                                             ? "cleaned (IDR0.COHACC = 0) and ordered"
-                                             : "ordered") +
-                             ": what the slot held before may be executed instead"));
+                       : " is exposed by CMDQ_PROD before its stores are ordered: what the slot "
+                         "held before may be executed instead"));
     }
     if (!execute({dw0.value, dw1.value}, certain && !dw0.unknown && !dw1.unknown)) return;
   }

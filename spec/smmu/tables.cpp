@@ -255,9 +255,7 @@ std::string Tables::root_text(const End& end) const {
     const Formed& formed = regimes_.formed(i);
     if (formed.regime != end.space.regime) continue;
     const bool stage2 = regimes_.tag(end.tag).tag.stage == Stage::stage2;
-    const std::string whose =
-        " of stream " + hex(formed.sid) + (stage2 ? "" : ", substream " + hex(formed.ssid));
-    return " from the root in the " + std::string(stage2 ? "STE" : "CD") + whose + " at " +
+    return " from the root in the " + std::string(stage2 ? "STE" : "CD") + " at " +
            findings_.name(formed.place) +
            (formed.units == 0 ? ""
                               : ", of which old and new words may be met together (cached ones "

@@ -79,8 +79,7 @@ TEST(Messages, AWalkOfUnknownMemorySaysWhoseItIs) {
   m.boot();
   EXPECT_EQ(m.broken(), "");
   m.memory.store(SmallMachine::middle + 8, 0x900000 | 3);
-  EXPECT_THAT(told(m), HasSubstr("a walk of ASID 0x5 from the root in the CD of stream 0x1, "
-                                 "substream 0x0 at 0x200000 can now "
+  EXPECT_THAT(told(m), HasSubstr("a walk of ASID 0x5 from the root in the CD at 0x200000 can now "
                                  "reach 0x900000 as an entry "
                                  "of level 3"));
 }
