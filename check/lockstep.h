@@ -133,6 +133,8 @@ class Lockstep {
   // lockstep_teardown.cpp
   void tear_down();
   void shut_down_live();
+  void restore_hardware();
+  DriverHost::Held shut_down();
   void unmap_all();
   void check_held();
 

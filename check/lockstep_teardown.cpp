@@ -15,9 +15,7 @@ using spec::sva::Status;
 // Everything is given back: what the platform still misses then has leaked.
 void Lockstep::tear_down() {
   const spec::sva::Interface& interface = monitor_.interface();
-  // Who is told that the time is up keeps what it was to give back.
-  case_.hardware.stop = {};
-  monitor_.smmu().fail_no_sync();
+  restore_hardware();
   if (!caller_.claims(Claim::ranges)) unmap_all();
   if (!monitor_.findings().empty()) return;
   for (const LockstepCase::Queue& queue : case_.queues) {
@@ -72,20 +70,30 @@ void Lockstep::tear_down() {
   check_held();
   if (!monitor_.findings().empty()) return;
   if (host_.driver().shutdown == nullptr) return;  // it promises nothing of what is after it
-  monitor_.driver_stops();
-  const DriverHost::Held held = host_.shut_down();
+  const DriverHost::Held held = shut_down();
   monitor_.account(held.blocks, held.pins);
 }
 
 /// A system that goes down leaves domains as they are, attached and mapped: shutdown ends them
 /// (driver.h). Of what processes have pinned it does not say so.
 void Lockstep::shut_down_live() {
-  case_.hardware.stop = {};
-  monitor_.smmu().fail_no_sync();
+  restore_hardware();
   if (host_.driver().shutdown == nullptr) return;
   caller_.does("teardown");
+  monitor_.account(shut_down().blocks, 0);
+}
+
+/// Hardware does what it should again: a driver that is told that its time is up keeps what it was
+/// to give back.
+void Lockstep::restore_hardware() {
+  case_.hardware.stop = {};
+  monitor_.smmu().fail_no_sync();
+}
+
+/// What it leaves is for the caller to account for.
+DriverHost::Held Lockstep::shut_down() {
   monitor_.driver_stops();
-  monitor_.account(host_.shut_down().blocks, 0);
+  return host_.shut_down();
 }
 
 /// What a caller does before it frees.
