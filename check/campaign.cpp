@@ -606,11 +606,10 @@ Sequence Campaign::smallest(const Sequence& sequence,
   again = fails(best);
   if (!again || !options_.shrink || !settings_.may_shrink) return best;
   // What shows without an end needs none.
-  for (bool Lockstep::Ends::* end :
-       {&Lockstep::Ends::whole_space, &Lockstep::Ends::teardown, &Lockstep::Ends::shutdown}) {
+  for (const NamedEnd& end : all_ends) {
     Sequence candidate = best;
-    candidate.ends.*end = false;
-    if (best.ends.*end && fails(candidate)) best = candidate;
+    candidate.ends.*end.member = false;
+    if (best.ends.*end.member && fails(candidate)) best = candidate;
   }
   const auto began = Clock::now();
   constexpr double seconds_max = 20;  // a slow driver's finding is worth more than its best form

@@ -23,10 +23,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t given_bytes_max = std::size_t{1} << 20;
 constexpr std::string_view end_word = "end";
-constexpr std::pair<std::string_view, bool Lockstep::Ends::*> end_names[] = {
-    {"whole_space", &Lockstep::Ends::whole_space},
-    {"teardown", &Lockstep::Ends::teardown},
-    {"shutdown", &Lockstep::Ends::shutdown}};
 
 /// "end whole_space teardown", or "end shutdown"; the column of a word that is none of them, from
 /// 1, or 0.
@@ -40,10 +36,9 @@ std::size_t read_ends(std::string_view line, Lockstep::Ends& ends) {
     std::size_t behind = at;
     while (behind < line.size() && !is_blank(line[behind])) ++behind;
     const std::string_view word = line.substr(at, behind - at);
-    const auto named =
-        std::ranges::find(end_names, word, [](const auto& one) { return one.first; });
-    if (named == std::end(end_names)) return at + 1;
-    ends.*named->second = true;
+    const auto named = std::ranges::find(all_ends, word, &NamedEnd::name);
+    if (named == std::end(all_ends)) return at + 1;
+    ends.*named->member = true;
     at = behind;
   }
   return 0;
@@ -78,7 +73,7 @@ Expected<Sequence> sequence_of_input(std::string_view text, const std::string& p
 std::string print(const Sequence& sequence) {
   std::string text = fuzz::print(sequence.operations);
   std::string ends;
-  for (const auto& [name, member] : end_names) {
+  for (const auto& [name, member] : all_ends) {
     if (sequence.ends.*member) ends += fmt::format(" {}", name);
   }
   return ends.empty() ? text : fmt::format("{}{}{}\n", text, end_word, ends);

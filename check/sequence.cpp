@@ -50,11 +50,21 @@ Lockstep::Ends ends_of(u64 random) {
 }
 
 u64 ends_word(const Lockstep::Ends& ends) {
-  return (ends.whole_space ? 1U : 0U) | (ends.teardown ? 2U : 0U) | (ends.shutdown ? 4U : 0U);
+  u64 word = 0, bit = 1;
+  for (const NamedEnd& end : all_ends) {
+    if (ends.*end.member) word |= bit;
+    bit <<= 1;
+  }
+  return word;
 }
 
 Lockstep::Ends ends_of_word(u64 word) {
-  return {.whole_space = (word & 1) != 0, .teardown = (word & 2) != 0, .shutdown = (word & 4) != 0};
+  Lockstep::Ends ends;
+  for (const NamedEnd& end : all_ends) {
+    ends.*end.member = (word & 1) != 0;
+    word >>= 1;
+  }
+  return ends;
 }
 
 // Two rounds: see base/random.h.

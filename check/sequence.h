@@ -3,6 +3,7 @@
 // where another stopped, and a number is enough to make a sequence again.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "base/random.h"
@@ -30,7 +31,16 @@ SplitMix64 words_of(u64 seed, u64 number);
 /// with a teardown, one of 32 others with a shutdown while all is live. So does half of those in
 /// which an allocation is to fail: with a teardown.
 Lockstep::Ends ends_of(u64 random);
-/// As one word, and back: bit 0 is whole_space, bit 1 teardown, bit 2 shutdown.
+/// What a case may end with.
+struct NamedEnd {
+  std::string_view name;  ///< in lines of operations (given.h)
+  bool Lockstep::Ends::* member;
+};
+/// New ones go to the end: the place of each is its bit in ends_word(), which traces have.
+inline constexpr NamedEnd all_ends[] = {{"whole_space", &Lockstep::Ends::whole_space},
+                                        {"teardown", &Lockstep::Ends::teardown},
+                                        {"shutdown", &Lockstep::Ends::shutdown}};
+/// As one word, and back.
 u64 ends_word(const Lockstep::Ends& ends);
 Lockstep::Ends ends_of_word(u64 word);
 
