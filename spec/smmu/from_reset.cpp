@@ -29,7 +29,7 @@ void FromReset::remove(const InFlight& sent, const Capabilities& caps, bool two_
   trail_.save_object(known_);
   const Command& c = sent.command;
   const u64 group = sent.group;
-  if (c.op == Opcode::cfgi_ste_range && c.range + 1 >= caps.sidsize) {
+  if (covers_every_stream(c, caps)) {
     known_.config_dies = std::min(known_.config_dies, group);
   } else if (c.op == Opcode::cfgi_ste_range) {
     const SidBlock block = cfgi_block(c);

@@ -193,6 +193,16 @@ TEST(ConfigCoverage, RangeIsAlignedAndAllIsAll) {
   EXPECT_TRUE(covers_config(cmd_cfgi_all(), {ConfigKind::cd, 7, 7, 3, 3}));
 }
 
+TEST(ConfigCoverage, EveryStreamIsARangeAsWideAsStreamIdsFromTheFirstOn) {
+  Capabilities caps;
+  caps.sidsize = 8;
+  EXPECT_TRUE(covers_every_stream(cmd_cfgi_all(), caps));
+  EXPECT_TRUE(covers_every_stream(cmd_cfgi_ste_range(0x12, 7), caps));
+  EXPECT_FALSE(covers_every_stream(cmd_cfgi_ste_range(0x12, 6), caps)) << "half of them";
+  // Out of range: it may have no effect. IHI 0070 4.1.7.
+  EXPECT_FALSE(covers_every_stream(cmd_cfgi_ste_range(0x100, 7), caps));
+}
+
 TEST(ConfigCoverage, Cd) {
   const ConfigTarget cd{ConfigKind::cd, 5, 5, 2, 2}, l1cd{ConfigKind::l1cd, 5, 5, 0, 63},
       ste{ConfigKind::ste, 5, 5};
