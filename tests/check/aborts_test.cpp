@@ -2,13 +2,8 @@
 // Accesses of the SMMU's own abort while a driver runs: GERROR tells it. IHI 0070 7.2.2, 7.5, 8.2.
 #include <gtest/gtest.h>
 
-#include "check/given.h"
-#include "check/lockstep.h"
-#include "check/machine.h"
-#include "check/sequence.h"
 #include "impl/driver.h"
-#include "report/finding_text.h"
-#include "spec/rules/protocol.h"
+#include "tests/check/lines_support.h"
 
 namespace iommucheck::oracle::aborts_test {
 namespace {
@@ -35,18 +30,9 @@ iommucheck_driver without_interrupts() {
 std::vector<std::string> findings_of(const iommucheck_driver& driver, std::string_view sequence,
                                      std::string_view machine) {
   errors_told = 0;
-  LockstepOptions options;
-  options.machine = parse_machine(machine).value();
-  Lockstep lockstep(driver, options);
-  EXPECT_EQ(lockstep.boot(), "");
-  const auto operations = parse_sequence(sequence, "t");
-  EXPECT_TRUE(operations) << (operations ? "" : operations.error().message);
-  if (!operations) return {};
-  lockstep.run(operations->operations, {.whole_space = true, .teardown = true});
-  errors_left = static_cast<unsigned>(lockstep.monitor().smmu().gerror());
-  std::vector<std::string> all;
-  for (const Finding& finding : lockstep.monitor().findings()) all.push_back(one_line(finding));
-  return all;
+  return test::findings_of_lines(driver, sequence, machine, [](Lockstep& behind) {
+    errors_left = static_cast<unsigned>(behind.monitor().smmu().gerror());
+  });
 }
 
 using Findings = std::vector<std::string>;

@@ -2,11 +2,8 @@
 // A device that was removed is there again, or another one in its place: its driver's part.
 #include <gtest/gtest.h>
 
-#include "check/given.h"
-#include "check/lockstep.h"
-#include "check/sequence.h"
 #include "impl/driver.h"
-#include "report/finding_text.h"
+#include "tests/check/lines_support.h"
 
 namespace iommucheck::oracle::hot_plug_test {
 namespace {
@@ -54,15 +51,7 @@ iommucheck_driver is_not_built_for_it() {
 
 std::vector<std::string> findings_of(const iommucheck_driver& driver, std::string_view sequence) {
   added = 0;
-  Lockstep lockstep(driver, {});
-  EXPECT_EQ(lockstep.boot(), "");
-  const auto operations = parse_sequence(sequence, "t");
-  EXPECT_TRUE(operations) << (operations ? "" : operations.error().message);
-  if (!operations) return {};
-  lockstep.run(operations->operations, {.whole_space = true, .teardown = true});
-  std::vector<std::string> all;
-  for (const Finding& finding : lockstep.monitor().findings()) all.push_back(one_line(finding));
-  return all;
+  return test::findings_of_lines(driver, sequence);
 }
 
 /// Removed, and there again: attached, mapped, bound.

@@ -3,38 +3,21 @@
 // have marked the page, and the page is unmarked, there was no such request. IHI 0070 3.13, 13.7.
 #include <gtest/gtest.h>
 
-#include "check/given.h"
-#include "check/lockstep.h"
-#include "check/machine.h"
-#include "check/sequence.h"
 #include "impl/driver.h"
-#include "report/finding_text.h"
+#include "tests/check/lines_support.h"
 
 namespace iommucheck::oracle::marks_test {
 namespace {
-
-std::vector<std::string> findings_of(std::string_view sequence, std::string_view machine) {
-  LockstepOptions options;
-  options.machine = parse_machine(machine).value();
-  Lockstep lockstep(*impl::builtin_driver(), options);
-  EXPECT_EQ(lockstep.boot(), "");
-  const auto operations = parse_sequence(sequence, "t");
-  EXPECT_TRUE(operations) << (operations ? "" : operations.error().message);
-  if (!operations) return {};
-  lockstep.run(operations->operations, {.whole_space = true, .teardown = true});
-  std::vector<std::string> all;
-  for (const Finding& finding : lockstep.monitor().findings()) all.push_back(one_line(finding));
-  return all;
-}
 
 /// The attach behind which the queue is stuck has ended the answers, and not taken them back.
 TEST(Marks, NothingIsWrittenByAnAnswerThatNobodyAskedFor) {
   constexpr std::string_view sequence =
       "domain_alloc\ndomain_alloc variant=stage2\ndirty domain=1\nqueue choices=0x4\nattach\n"
       "dirty domain=1 choices=0x102\n";
-  EXPECT_EQ(findings_of(sequence,
-                        "ril=0,httu=2,cd2l=0,s2p=1,hyp=1,msi=1,gran64k=1,sidsize=10,cmdqs=3,"
-                        "eventqs=2,oas=40,devices=0x25a+0x1c:10:ats:group=1/0xe+0x3:0:ats:group=1"),
+  EXPECT_EQ(test::findings_of_lines(
+                *impl::builtin_driver(), sequence,
+                "ril=0,httu=2,cd2l=0,s2p=1,hyp=1,msi=1,gran64k=1,sidsize=10,cmdqs=3,"
+                "eventqs=2,oas=40,devices=0x25a+0x1c:10:ats:group=1/0xe+0x3:0:ats:group=1"),
             std::vector<std::string>{});
 }
 
