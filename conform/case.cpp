@@ -148,6 +148,16 @@ u64 tg1_of(Granule granule) {
   return granule == Granule::g4k ? 2 : granule == Granule::g16k ? 1 : 3;
 }
 
+void use_upper_half(spec::Cd<u64>& cd, u64 ttb1, unsigned tsz, Granule granule) {
+  cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | tg1_of(granule) << 6);
+  cd.dw[2] = ttb1;
+}
+
+void use_upper_half_alone(spec::Cd<u64>& cd, u64 ttb1, unsigned tsz, Granule granule) {
+  use_upper_half(cd, ttb1, tsz, granule);
+  cd.dw[0] |= u64{1} << 14;
+}
+
 u64 leaf_word(Granule granule, unsigned level, u64 pa, const LeafBits& leaf) {
   u64 word = pa & mask(47, page_shift(granule));
   if (leaf.valid) word |= level == spec::last_level ? 3 : 1;
@@ -422,7 +432,11 @@ void CaseBuilder::map(u64 root, u64 va, u64 pa, unsigned level, const LeafBits& 
 }
 
 void CaseBuilder::translate(unsigned engine, u64 root, unsigned tsz, unsigned asid) {
-  cd(engine, plain_cd(root, tsz, asid));
+  translate(engine, plain_cd(root, tsz, asid));
+}
+
+void CaseBuilder::translate(unsigned engine, const spec::Cd<u64>& cd) {
+  this->cd(engine, cd);
   ste(engine, stage1_ste(engine));
   enable();
 }

@@ -131,6 +131,11 @@ std::vector<spec::Granule> granules_of(const spec::Capabilities& caps);
 /// The encoding of TG0 and S2TG, and that of TG1.
 u64 tg0_of(spec::Granule granule);
 u64 tg1_of(spec::Granule granule);
+/// The CD's upper half is on: T1SZ, TG1, EPD1 = 0, and TTB1 with what else is in its word.
+void use_upper_half(spec::Cd<u64>& cd, u64 ttb1, unsigned tsz,
+                    spec::Granule granule = spec::Granule::g4k);
+/// And its lower half is off: EPD0 = 1.
+void use_upper_half_alone(spec::Cd<u64>& cd, u64 ttb1, unsigned tsz, spec::Granule granule);
 u64 leaf_word(spec::Granule granule, unsigned level, u64 pa, const LeafBits& leaf);
 
 /// Writes cases down. Memory comes from the device's identity; words that it stored it knows.
@@ -201,8 +206,9 @@ class CaseBuilder {
                  unsigned level);
   void map(u64 root, u64 va, u64 pa, unsigned level = 3, const LeafBits& leaf = {},
            spec::Granule granule = spec::Granule::g4k, unsigned tsz = 25);
-  /// STE and CD of the engine with that root, and SMMUEN = 1.
+  /// STE and CD of the engine, with that root, and SMMUEN = 1.
   void translate(unsigned engine, u64 root, unsigned tsz = 25, unsigned asid = 1);
+  void translate(unsigned engine, const spec::Cd<u64>& cd);
   void enable(bool atschk = false);
   void wildcards(unsigned vmw);  ///< CR0.VMW, before enable()
   void disable();

@@ -36,9 +36,7 @@ void leaf_case(const DeviceIdentity& device, std::vector<Case>& cases, u64 permi
   spec::Cd<u64> cd = b.plain_cd(root);
   cd.dw[0] |= cd_bit;
   cd.dw[1] |= cd_bit_of_word1;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   for (unsigned round = 0; round < 2; ++round) b.all_accesses(0x1000);  // whoever was there first
   b.all_accesses(0x2000);  // nothing is there: the record tells what was sent
   b.poll();
@@ -96,12 +94,9 @@ void table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned
     b.store(place, b.word(place) | u64{1} << (59 + i));
   }
   spec::Cd<u64> cd = b.plain_cd(roots[0], tsz);
-  cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6));
+  use_upper_half(cd, roots[1] | (had >> 1) << 1, tsz);
   cd.dw[1] |= (had & 1) << 1;
-  cd.dw[2] = roots[1] | (had >> 1) << 1;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   for (const auto& page : pages) {
     for (u64 i = 0; i <= fields; ++i) b.all_accesses(base + (i << 30 | 0x1000) + page.at);
     b.poll();
@@ -176,12 +171,9 @@ void e0pd_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned 
   b.map(roots[0], 0x1000, b.data());
   b.map(roots[1], upper, b.data(0x1000));
   spec::Cd<u64> cd = b.plain_cd(roots[0], tsz);
-  cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6));
+  use_upper_half(cd, roots[1] | u64{halves >> 1} << 2, tsz);
   cd.dw[1] |= u64{halves & 1} << 2;
-  cd.dw[2] = roots[1] | u64{halves >> 1} << 2;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   for (const u64 at : {u64{0x1000}, upper, u64{0x2000}, upper + 0x1000}) b.all_accesses(at);
   b.poll();
   cases.push_back(b.take());

@@ -73,9 +73,7 @@ void stage1_case(const DeviceIdentity& device, std::vector<Case>& cases, const G
   }
   spec::Cd<u64> cd = b.plain_cd(root, tsz);
   cd.dw[0] |= tg0_of(group.granule) << 6;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   use(b, group, first, group.bytes());
   cases.push_back(b.take());
 }
@@ -135,13 +133,8 @@ void stage1_beside_case(const DeviceIdentity& device, std::vector<Case>& cases, 
   }
   spec::Cd<u64> cd = b.plain_cd(upper ? 0 : root, tsz);
   cd.dw[0] |= tg0_of(group.granule) << 6;
-  if (upper) {  // TTB0 is off
-    cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | tg1_of(group.granule) << 6) | u64{1} << 14;
-    cd.dw[2] = root;
-  }
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  if (upper) use_upper_half_alone(cd, root, tsz, group.granule);
+  b.translate(0, cd);
   ask_beside(b, group, (upper ? ~mask(63 - tsz, 0) : 0) + base);
   cases.push_back(b.take());
 }

@@ -98,9 +98,7 @@ void word_case(const DeviceIdentity& device, std::vector<Case>& cases, const std
   b.store(b.entry(root, Granule::g4k, tsz, va, level), value);
   spec::Cd<u64> cd = b.plain_cd(root, tsz);
   cd.dw[0] ^= cd0;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   b.both(va);
   b.both(va);
   b.poll();
@@ -182,9 +180,7 @@ void table_permissions(const DeviceIdentity& device, std::vector<Case>& cases) {
           b.store(table, b.word(table) | (ap << 61));
           spec::Cd<u64> cd = b.plain_cd(root);
           if (had) cd.dw[1] |= 2;
-          b.cd(0, cd);
-          b.ste(0, b.stage1_ste(0));
-          b.enable();
+          b.translate(0, cd);
           b.both(0x1000);
           b.access(0x2000, true);  // nothing there: a fault of the walk, not of permissions
           b.both(0x3000);          // behind what is cached of the tables

@@ -158,10 +158,7 @@ class OnePage {
     }
     spec::Cd<u64> cd = b_.plain_cd(tables_[start_], tsz_, static_cast<unsigned>(tags.asid));
     cd.dw[0] = with_bits(cd.dw[0], 7, 6, tg0_of(granule_));
-    if (tags.upper) {  // EPD0 = 1, T1SZ, TG1, EPD1 = 0
-      cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz_ | tg1_of(granule_) << 6) | u64{1} << 14;
-      cd.dw[2] = tables_[start_];
-    }
+    if (tags.upper) use_upper_half_alone(cd, tables_[start_], tsz_, granule_);
     b_.cd(0, cd);
     if (is_el2(world_)) {
       spec::Stage1SteFields fields;

@@ -98,14 +98,11 @@ void stage1_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule
   if (endian.says) cd.dw[0] |= endi;
   if (updates) cd.dw[0] |= u64{3} << 42;
   if (upper) {
-    cd.dw[0] = with_bits(cd.dw[0], 30, 16, Pages::tsz | tg1_of(granule) << 6) | u64{1} << 14;
-    cd.dw[2] = pages.root();
+    use_upper_half_alone(cd, pages.root(), Pages::tsz, granule);
   } else {
     cd.dw[0] |= tg0_of(granule) << 6;
   }
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   pages.use(upper ? ~mask(63 - Pages::tsz, 0) : 0);
   if (updates) look_at_tables(b, pages.places());
   cases.push_back(b.take());
@@ -157,9 +154,7 @@ void both_off_case(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.map(root, 0x1000, b.data());
     spec::Cd<u64> cd = b.plain_cd(root);
     cd.dw[0] |= set | u64{1} << 14 | u64{1} << 30;
-    b.cd(0, cd);
-    b.ste(0, b.stage1_ste(0));
-    b.enable();
+    b.translate(0, cd);
     b.both(0x1000);
     b.poll();
     cases.push_back(b.take());

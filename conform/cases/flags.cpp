@@ -133,9 +133,8 @@ struct FlaggedPages {
   void enable(const Updates& updates, u64 eats = 0) {
     spec::Cd<u64> cd = with(b.plain_cd(root), updates);
     cd.dw[0] |= tg0_of(shape.granule) << 6;
-    if (shape.upper) {  // TTB0 is off
-      cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | tg1_of(shape.granule) << 6) | u64{1} << 14;
-      cd.dw[2] = root | (cd.dw[1] & u64{1} << 3);
+    if (shape.upper) {
+      use_upper_half_alone(cd, root | (cd.dw[1] & u64{1} << 3), tsz, shape.granule);
     }
     b.cd(0, cd);
     spec::Ste<u64> ste = b.stage1_ste(0);
@@ -182,9 +181,7 @@ void block_case(const DeviceIdentity& device, std::vector<Case>& cases, const Up
     places.push_back(b.entry(root, Granule::g4k, 25, (1 + i) * block, 2));
     b.store(places.back(), word_of(kinds_of_page[i], Granule::g4k, 2, data));
   }
-  b.cd(0, with(b.plain_cd(root), updates));
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, with(b.plain_cd(root), updates));
   for (u64 i = 0; i < 3; ++i) {
     use(b, Use::reads_then_writes, (1 + i) * block + (b.data() - data) + 0x3000);
   }
@@ -216,9 +213,7 @@ void kind_case(const DeviceIdentity& device, std::vector<Case>& cases, const Upd
       }
     }
   }
-  b.cd(0, with(b.plain_cd(root), updates));
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, with(b.plain_cd(root), updates));
   for (const auto& [va, how] : asked) b.access(va, !how.instruction, 0, how);
   look_at(b, places);
   cases.push_back(b.take());

@@ -160,9 +160,7 @@ void tagged_leaves(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.store(place, leaf_word(Granule::g4k, 3, b.data(), {}));
     spec::Cd<u64> cd = b.plain_cd(root);
     cd.dw[0] |= tbi0;
-    b.cd(0, cd);
-    b.ste(0, b.stage1_ste(0));
-    b.enable();
+    b.translate(0, cd);
     b.both(tagged);
     b.store(place, 0);
     b.access(tagged);  // old or new
@@ -454,11 +452,8 @@ void other_tags(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.store(place, leaf_word(Granule::g4k, 3, b.data(), {}));
     b.map(roots[0], offset, b.data(0x1000));
     spec::Cd<u64> cd = b.plain_cd(roots[0], tsz, asid);
-    cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6));
-    cd.dw[2] = roots[1];
-    b.cd(0, cd);
-    b.ste(0, b.stage1_ste(0));
-    b.enable();
+    use_upper_half(cd, roots[1], tsz);
+    b.translate(0, cd);
     b.both(va);
     b.both(offset);
     b.store(place, 0);
@@ -481,8 +476,7 @@ void upper_halves_case(const DeviceIdentity& device, std::vector<Case>& cases) {
     const u64 root = b.root(Granule::g4k, tsz);
     b.map(root, offset, b.data(0x1000 * u64{e}));
     spec::Cd<u64> cd = b.plain_cd(b.root(Granule::g4k, tsz), tsz, 3 + e);
-    cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6));
-    cd.dw[2] = root;
+    use_upper_half(cd, root, tsz);
     b.cd(e, cd);
     b.ste(e, b.stage1_ste(e));
   }
@@ -519,9 +513,7 @@ void asid_zero_case(const DeviceIdentity& device, std::vector<Case>& cases, Opco
   LeafBits bits;
   bits.ng = true;
   b.map(root, 0x1000, b.data(), 3, bits);
-  b.cd(0, b.plain_cd(root, 25, 0));
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, root, 25, 0);
   b.both(0x1000);
   b.store(b.entry(root, Granule::g4k, 25, 0x1000, 3), 0);
   b.command(op == Opcode::tlbi_nh_asid ? spec::cmd_tlbi_nh_asid(0, 0)

@@ -53,14 +53,9 @@ void ips_case(const DeviceIdentity& device, std::vector<Case>& cases, Granule gr
   }
   spec::Cd<u64> cd = b.plain_cd(root);
   cd.dw[0] = with_bits(cd.dw[0], 34, 32, ips) | tg0_of(granule) << 6;
-  if (upper) {  // TTB0 is off
-    cd.dw[0] = with_bits(cd.dw[0], 30, 16, 25 | tg1_of(granule) << 6) | u64{1} << 14;
-    cd.dw[2] = root;
-  }
+  if (upper) use_upper_half_alone(cd, root, 25, granule);
   const u64 base = upper ? ~mask(63 - 25, 0) : 0;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   for (u64 i = 0; i < to.size(); ++i) b.both(base + first_page + i * page);
   b.poll();
   cases.push_back(b.take());
@@ -75,9 +70,7 @@ void large_block_case(const DeviceIdentity& device, std::vector<Case>& cases, u6
   b.store(b.entry(root, Granule::g64k, tsz, block, 1), word_of(Granule::g64k, 0) & ~u64{2});
   spec::Cd<u64> cd = b.plain_cd(root, tsz);
   cd.dw[0] = with_bits(cd.dw[0], 34, 32, ips) | tg0_of(Granule::g64k) << 6;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   for (const u64 offset : {u64{0}, u64{0x10000}}) b.both(block + b.data(offset));
   b.poll();
   cases.push_back(b.take());

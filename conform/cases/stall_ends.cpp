@@ -25,9 +25,7 @@ CaseBuilder one_stalling(const DeviceIdentity& device, const std::string& name,
   CaseBuilder b(device, "stalls end: " + name, options);
   spec::Cd<u64> cd = b.plain_cd(b.root(Granule::g4k, 25));
   cd.dw[0] |= u64{1} << 44;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   return b;
 }
 
@@ -134,9 +132,7 @@ void changed_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.map(root, va, b.data(), 3, before.value_or(LeafBits{.valid = false}));
     spec::Cd<u64> cd = b.plain_cd(root);
     cd.dw[0] |= u64{1} << 44;
-    b.cd(0, cd);
-    b.ste(0, b.stage1_ste(0));
-    b.enable();
+    b.translate(0, cd);
     for (u64 round = 0; round < 2; ++round) {
       b.access(va, true);
       look_often(b);

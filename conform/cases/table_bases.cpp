@@ -28,10 +28,7 @@ u64 bits_below(u64 bytes) { return (bytes - 1) & ~mask(lowest_bit_of_base - 1, 0
 void half_cd(CaseBuilder& b, Granule granule, unsigned tsz, bool upper, u64 base, u64 ips) {
   spec::Cd<u64> cd = b.plain_cd(upper ? 0 : base, tsz);
   cd.dw[0] = with_bits(cd.dw[0], 34, 32, ips) | tg0_of(granule) << 6;
-  if (upper) {
-    cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | tg1_of(granule) << 6) | u64{1} << 14;
-    cd.dw[2] = base;
-  }
+  if (upper) use_upper_half_alone(cd, base, tsz, granule);
   b.cd(0, cd);
   b.ste(0, b.stage1_ste(0));
 }

@@ -18,9 +18,7 @@ void ask_each(CaseBuilder& b, u64 root, Granule granule, unsigned tsz,
               const std::vector<u64>& asked) {
   spec::Cd<u64> cd = b.plain_cd(root, tsz);
   cd.dw[0] |= tg0_of(granule) << 6;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   const u64 end = b.device().iova_end;
   for (const u64 va : asked) {
     if (end == 0 || va < end) b.both(va);
@@ -168,11 +166,9 @@ void tag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.map(low, 0x10000, b.data(0x2000));
     b.map(high, 0x2000, b.data(0x1000), 3, {}, Granule::g4k, high_tsz);
     spec::Cd<u64> cd = b.plain_cd(low, low_tsz);
-    cd.dw[0] = with_bits(cd.dw[0], 30, 16, high_tsz | (2 << 6)) | tbi << 38;
-    cd.dw[2] = high;
-    b.cd(0, cd);
-    b.ste(0, b.stage1_ste(0));
-    b.enable();
+    use_upper_half(cd, high, high_tsz);
+    cd.dw[0] |= tbi << 38;
+    b.translate(0, cd);
     // An instruction's tag before any other access has brought the page into a cache.
     if (device.sends_instructions)
       b.access(u64{0x5a} << 56 | 0x10000, false, 0, {.instruction = true});
@@ -199,11 +195,9 @@ void half_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.map(low, 0x1000, b.data());
     b.map(high, 0x1000, b.data(0x1000));
     spec::Cd<u64> cd = b.plain_cd(low, tsz);
-    cd.dw[0] = with_bits(cd.dw[0], 30, 16, tsz | (2 << 6)) | (epd & 1) << 14 | (epd >> 1) << 30;
-    cd.dw[2] = high;
-    b.cd(0, cd);
-    b.ste(0, b.stage1_ste(0));
-    b.enable();
+    use_upper_half(cd, high, tsz);
+    cd.dw[0] |= (epd & 1) << 14 | (epd >> 1) << 30;
+    b.translate(0, cd);
     for (const u64 base : {u64{0}, ~mask(63 - tsz, 0)}) {
       b.both(base + 0x1000);
       b.access(base + 0x2000);
@@ -223,9 +217,7 @@ void small_root_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     const u64 page = b.tables(8192, 8192);
     const u64 root = page + std::max<u64>(bytes, 64) * 3 % 4096;
     b.map(root, 0x1000, b.data(), 3, {}, Granule::g4k, tsz);
-    b.cd(0, b.plain_cd(root, tsz));
-    b.ste(0, b.stage1_ste(0));
-    b.enable();
+    b.translate(0, root, tsz);
     b.both(0x1000);
     b.both(0x3000);
     b.poll();
@@ -312,9 +304,7 @@ void ignored_byte_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.map(root, 0x1000, b.data());
   spec::Cd<u64> cd = b.plain_cd(root);
   cd.dw[0] |= u64{1} << 38;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  b.translate(0, cd);
   b.both(0x1000);
   if (device.iova_end == 0) b.both(u64{0x5a} << 56 | 0x1000);
   b.access(u64{1} << 40 | 0x1000);
@@ -330,11 +320,8 @@ void both_halves_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.map(low, 0x1000, b.data());
   b.map(high, 0x2000, b.data(0x1000), 3, {}, Granule::g4k, 28);
   spec::Cd<u64> cd = b.plain_cd(low);
-  cd.dw[0] = with_bits(cd.dw[0], 30, 16, 28 | (2 << 6));
-  cd.dw[2] = high;
-  b.cd(0, cd);
-  b.ste(0, b.stage1_ste(0));
-  b.enable();
+  use_upper_half(cd, high, 28);
+  b.translate(0, cd);
   b.both(0x1000);
   b.both(top | 0x2000);
   b.access(top | 0x3000);
