@@ -94,24 +94,24 @@ Afresh CaseWorker::ask_in_company(const Question& of, const Divergence& found, s
   const auto its = [access = at](const Divergence& one) {
     return one.access && one.event == access;
   };
-  const auto other = std::ranges::find_if(wrong, its);
-  if (other == wrong.end()) return {};
-  other->event = found.event;
-  return {.answer = Afresh::Answer::wrong, .found = std::move(*other)};
+  const auto instead = std::ranges::find_if(wrong, its);
+  if (instead == wrong.end()) return {};
+  instead->event = found.event;
+  return {.answer = Afresh::Answer::wrong, .found = std::move(*instead)};
 }
 
 /// The latest memory with which the answer is the same says what it comes of: alone, or behind
 /// other accesses.
 Afresh CaseWorker::ask_earlier(const Question& of, const Divergence& found) {
   const std::size_t step = of.run.step_of[found.event];
-  if (Afresh now = ask_in_company(of, found, step); now.answer != Afresh::Answer::another) {
+  if (Afresh now = ask_in_company(of, found, step); now.answer != Afresh::Answer::differs) {
     return now;
   }
   for (const std::size_t memory : earlier_memories(of.what, step, earlier_max)) {
     Afresh then = ask_afresh(of, found, memory);
-    if (then.answer != Afresh::Answer::another) return then;
+    if (then.answer != Afresh::Answer::differs) return then;
     then = ask_in_company(of, found, memory);
-    if (then.answer != Afresh::Answer::another) return then;
+    if (then.answer != Afresh::Answer::differs) return then;
   }
   return {};
 }

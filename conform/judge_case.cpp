@@ -87,17 +87,19 @@ bool is_never_stale(const Divergence& found) {
 
 /// What is called as the device shows it afresh may be there already. A mistake that is another
 /// access's goes where that one's is told.
-void keep_distinct(std::vector<Divergence>& found, const std::vector<Divergence>& anothers) {
+void keep_distinct(std::vector<Divergence>& found,
+                   const std::vector<Divergence>& of_other_accesses) {
   for (std::size_t i = found.size(); i-- != 0;) {
     const auto end = found.begin() + static_cast<std::ptrdiff_t>(i);
-    const auto same = [&](const Divergence& other) { return other.same(found[i]); };
+    const auto same = [&](const Divergence& before) { return before.same(found[i]); };
     if (found[i].afresh_of && std::any_of(found.begin(), end, same)) found.erase(end);
   }
-  const auto is_anothers = [&](const Divergence& one) {
-    return std::ranges::any_of(anothers, [&](const Divergence& other) { return other.same(one); });
+  const auto is_of_another = [&](const Divergence& one) {
+    return std::ranges::any_of(of_other_accesses,
+                               [&](const Divergence& its) { return its.same(one); });
   };
-  const auto is_told = [&](const Divergence& one) { return one.which && !is_anothers(one); };
-  if (std::ranges::any_of(found, is_told)) std::erase_if(found, is_anothers);
+  const auto is_told = [&](const Divergence& one) { return one.which && !is_of_another(one); };
+  if (std::ranges::any_of(found, is_told)) std::erase_if(found, is_of_another);
 }
 
 /// The rule that the case of a trace asks for; `otherwise` where it names none.
@@ -113,7 +115,7 @@ Rule rule_asked(const trace::Header& header, Rule otherwise) {
 bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& found,
                                 const std::vector<std::size_t>& commands) {
   if (is_never_stale(found)) return false;
-  const std::vector<Divergence> others = reading_.all(without(trace, commands));
+  const std::vector<Divergence> left = reading_.all(without(trace, commands));
   // Where anything is allowed it has to be what something stale may lead to.
   const std::vector<u32>& breadth = reading_.monitor().device_rules()->breadth();
   const auto which = found.which;
@@ -122,9 +124,9 @@ bool CaseJudge::allowed_without(const trace::Trace& trace, const Divergence& fou
   // One of another kind is none that is allowed: with more outcomes the same mistake may be told
   // with other words.
   return reading_.judged_until() >= found.event &&
-         std::ranges::none_of(others, [&](const Divergence& other) {
-           return (other.access && other.event == found.event) ||
-                  (other.same(found) && other.event <= found.event);
+         std::ranges::none_of(left, [&](const Divergence& one) {
+           return (one.access && one.event == found.event) ||
+                  (one.same(found) && one.event <= found.event);
          });
 }
 
@@ -260,22 +262,22 @@ std::vector<Divergence> CaseJudge::judge(const trace::Trace& trace, const Ask& a
   if (found.empty() || ask.plain) return found;
   // The questions below are none of the device's.
   const CaseReading::Counted counted = reading_.counted();
-  std::vector<Divergence> anothers;  // what is found is another access's
+  std::vector<Divergence> of_other_accesses;
   for (Divergence& one : found) {
     const bool asked = ask.like == nullptr || one.same_finding(*ask.like);
     if (!one.which || !asked) continue;
     const Afresh again = ask.afresh ? ask.afresh(one) : Afresh{};
     if (again.answer == Afresh::Answer::right) {
-      anothers.push_back(one);
+      of_other_accesses.push_back(one);
     } else if (again.found) {
       one = *again.found;
-    } else if (again.answer == Afresh::Answer::another && one.access) {
+    } else if (again.answer == Afresh::Answer::differs && one.access) {
       explain(trace, ask, one);
     }
   }
   reading_.set_counted(counted);
   reading_.drivers() = drivers;
-  keep_distinct(found, anothers);
+  keep_distinct(found, of_other_accesses);
   for (Divergence& one : found) {
     if (one.access) one.rule = rule_asked(trace.header, one.rule);
   }

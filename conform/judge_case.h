@@ -30,11 +30,11 @@ struct JudgeTally {
 /// What the device does with the access of a finding where nothing is left over from before it.
 struct Afresh {
   enum class Answer : u8 {
-    another,  ///< something else, or it is not known: what was before may be the cause
+    differs,  ///< it does something else, or it is not known: what was before may be the cause
     wrong,    ///< the same: what was before is not the cause
     right,    ///< the same, and memory alone allows it: what it is blamed for is another access's
   };
-  Answer answer = Answer::another;
+  Answer answer = Answer::differs;
   std::optional<Divergence> found{};  ///< of `wrong`: what it is found as; nothing: as before
 };
 
