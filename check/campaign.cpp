@@ -4,13 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
-#include <sstream>
-#include <type_traits>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/message.h"
 #include "check/claims.h"
 #include "check/driver_coverage.h"
 #include "check/finding_files.h"
@@ -495,59 +493,48 @@ Campaign::CaseEnd Campaign::end_of_case() const {
   return end;
 }
 
-// The numbers, then lines: the bound that was hit, what is unsupported, what was passed over; then
-// the finding.
 std::string Campaign::run_in_child(const Sequence& sequence) {
   lockstep_->run(sequence.operations, sequence.ends);
   note_rules();
   if (options_.coverage) options_.coverage->note(driver_.hooks);
-  Monitor& monitor = lockstep_->monitor();
-  static_assert(std::is_trivially_copyable_v<Tally>);
-  const Tally now = numbers_of(*lockstep_);
-  std::string text(sizeof now, '\0');
-  std::memcpy(text.data(), &now, sizeof now);
   const CaseEnd end = end_of_case();
-  text += fmt::format("{}\n{}\n", end.bound, end.unsupported);
+  MessageWriter out;
+  out.plain(numbers_of(*lockstep_));
+  out.text(end.bound);
+  out.text(end.unsupported);
+  out.number(end.passed_over.size());
   for (const PassedOver::One& one : end.passed_over) {
-    text += fmt::format("{} {} ", one.entry, static_cast<unsigned>(one.rule));
+    out.number(one.entry);
+    out.number(spec::number_of(one.rule));
   }
-  text += '\n';
-  if (!monitor.findings().empty()) {
-    text += encode(Violation(first_finding()));
-  }
-  return text;
+  out.number(end.findings.size());
+  for (const Finding& finding : end.findings) out.text(encode(Violation(finding)));
+  return out.take();
 }
 
 Expected<Campaign::CaseEnd> Campaign::case_end_of(std::string_view text, bool counted) {
   const auto damaged = [] {
     return fail(ErrorCode::environment, "what a case's process left cannot be read");
   };
+  MessageReader in(text);
   Tally now;
-  if (text.size() < sizeof now) return damaged();
-  std::memcpy(&now, text.data(), sizeof now);
-  text.remove_prefix(sizeof now);
-  const auto line = [&] {
-    const std::size_t end = text.find('\n');
-    const std::string_view one = text.substr(0, end);
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    return std::string(one);
-  };
+  in.plain(now);
   CaseEnd end;
-  end.bound = line();
-  end.unsupported = line();
-  const std::string known = line();
-  std::istringstream numbers(known);
-  for (u32 entry = 0, rule = 0; numbers >> entry >> rule;) {
+  end.bound = in.text();
+  end.unsupported = in.text();
+  for (u64 left = in.count(); left != 0 && in.ok(); --left) {
+    const u64 entry = in.number();
+    const std::optional<Rule> rule = spec::rule_of(in.number());
     const bool is_entry = entry == told_already || entry < tally_.excused.size();
-    const std::optional<Rule> known_rule = spec::rule_of(rule);
-    if (!is_entry || !known_rule) return damaged();
-    end.passed_over.push_back({entry, *known_rule});
+    if (!is_entry || !rule) return damaged();
+    end.passed_over.push_back({static_cast<u32>(entry), *rule});
   }
-  if (!text.empty()) {
-    auto finding = decode_violation(text);
+  for (u64 left = in.count(); left != 0 && in.ok(); --left) {
+    auto finding = decode_violation(in.text());
     if (!finding) return damaged();
     end.findings.push_back(std::move(*finding));
   }
+  if (!in.whole()) return damaged();
   if (counted) add_difference(tally_, now, grounds_[machine_].counted);
   return end;
 }

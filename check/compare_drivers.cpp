@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/message.h"
 #include "check/alone.h"
 #include "check/case_source.h"
 #include "check/shrink.h"
@@ -245,45 +246,43 @@ std::optional<FoundDifference> first_difference(const std::vector<Step>& a,
   return std::nullopt;
 }
 
-// ---- a difference as text, from the worker to the supervisor ------------------------------------
-
-constexpr char between = '\x1f';
+// ---- a difference as bytes, from the worker to the supervisor -----------------------------------
 
 std::string encode(const Difference& d) {
-  std::string text = d.call + between + d.access + between + d.sides[0].what + between +
-                     d.sides[0].broken + between + d.sides[1].what + between + d.sides[1].broken +
-                     between + d.machine + between + std::to_string(d.sequence) + between;
-  for (const fuzz::Operation& operation : d.operations) {
-    text += std::to_string(fuzz::encode_word(operation)) + " ";
+  MessageWriter out;
+  out.text(d.call);
+  out.text(d.access);
+  for (const Side& side : d.sides) {
+    out.text(side.what);
+    out.text(side.broken);
   }
-  for (const std::string& call : d.calls) text += between + call;
-  return text;
+  out.text(d.machine);
+  out.number(d.sequence);
+  out.number(d.operations.size());
+  for (const fuzz::Operation& operation : d.operations) {
+    out.number(fuzz::encode_word(operation));
+  }
+  out.number(d.calls.size());
+  for (const std::string& call : d.calls) out.text(call);
+  return out.take();
 }
 
-Difference decode(std::string_view text) {
-  const auto field = [&] {
-    const std::size_t end = text.find(between);
-    std::string one(text.substr(0, end));
-    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    return one;
-  };
+std::optional<Difference> decode(std::string_view bytes) {
+  MessageReader in(bytes);
   Difference d;
-  d.call = field();
-  d.access = field();
+  d.call = in.text();
+  d.access = in.text();
   for (Side& side : d.sides) {
-    side.what = field();
-    side.broken = field();
+    side.what = in.text();
+    side.broken = in.text();
   }
-  d.machine = field();
-  d.sequence = std::strtoull(field().c_str(), nullptr, 10);
-  const std::string words = field();
-  const char* at = words.c_str();
-  while (*at != 0) {
-    char* behind = nullptr;
-    d.operations.push_back(fuzz::decode_word(std::strtoull(at, &behind, 10)));
-    at = *behind == ' ' ? behind + 1 : behind;
+  d.machine = in.text();
+  d.sequence = in.number();
+  for (u64 left = in.count(); left != 0 && in.ok(); --left) {
+    d.operations.push_back(fuzz::decode_word(in.number()));
   }
-  while (!text.empty()) d.calls.push_back(field());
+  for (u64 left = in.count(); left != 0 && in.ok(); --left) d.calls.emplace_back(in.text());
+  if (!in.whole()) return std::nullopt;
   return d;
 }
 
@@ -456,7 +455,9 @@ Expected<Comparison> compare_drivers(const CheckOptions& options, const std::str
   for (const std::string& text : report->findings()) {
     if (text.empty()) continue;
     const std::string rest = text.substr(1);
-    if (text[0] == is_difference) result.differences.push_back(decode(rest));
+    if (text[0] == is_difference) {
+      if (auto difference = decode(rest)) result.differences.push_back(std::move(*difference));
+    }
     if (text[0] == is_facts) result.facts.push_back(rest);
     if (text[0] == is_name && names < 2) result.names[names++] = rest;
     if (text[0] == is_error) {

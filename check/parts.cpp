@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/message.h"
 #include "check/merge.h"
 #include "process/lanes.h"
 
@@ -17,58 +18,12 @@ namespace {
 
 // ---- a part as bytes ----------------------------------------------------------------------------
 
-class PartWriter {
- public:
-  void number(u64 value) { text_.append(reinterpret_cast<const char*>(&value), sizeof value); }
-  void text(std::string_view value) {
-    number(value.size());
-    text_ += value;
-  }
-  std::string take() { return std::move(text_); }
-
- private:
-  std::string text_;
-};
-
-class PartReader {
- public:
-  explicit PartReader(std::string_view text) : text_(text) {}
-  u64 number() {
-    u64 value = 0;
-    if (text_.size() < sizeof value) return failed();
-    std::memcpy(&value, text_.data(), sizeof value);
-    text_.remove_prefix(sizeof value);
-    return value;
-  }
-  std::string text() {
-    const u64 size = number();
-    if (size > text_.size()) return failed(), std::string();
-    std::string value(text_.substr(0, size));
-    text_.remove_prefix(size);
-    return value;
-  }
-  [[nodiscard]] bool whole() const { return ok_ && text_.empty(); }
-  [[nodiscard]] bool ok() const { return ok_; }
-
- private:
-  u64 failed() {
-    ok_ = false;
-    text_ = {};
-    return 0;
-  }
-  std::string_view text_;
-  bool ok_ = true;
-};
-
-static_assert(std::is_trivially_copyable_v<Tally>);
-static_assert(std::is_trivially_copyable_v<FirstSeen::Pair>);
-
 constexpr u64 is_error = 0, is_part = 1;
 
 }  // namespace
 
 std::string encode(const Expected<Part>& part) {
-  PartWriter out;
+  MessageWriter out;
   if (!part) {
     out.number(is_error);
     out.number(static_cast<u64>(part.error().code));
@@ -76,7 +31,7 @@ std::string encode(const Expected<Part>& part) {
     return out.take();
   }
   out.number(is_part);
-  out.text({reinterpret_cast<const char*>(&part->tally), sizeof part->tally});
+  out.plain(part->tally);
   out.number(part->next);
   const CheckResult& result = part->result;
   out.text(result.driver_name);
@@ -88,8 +43,7 @@ std::string encode(const Expected<Part>& part) {
   for (const GaveUp& gave_up : result.gave_up) out.text(encode(gave_up));
   out.number(result.environment.size());
   for (const std::string& trouble : result.environment) out.text(trouble);
-  out.text({reinterpret_cast<const char*>(part->novel.data()),
-            part->novel.size() * sizeof(FirstSeen::Pair)});
+  out.plain(part->novel);
   return out.take();
 }
 
@@ -97,38 +51,34 @@ Expected<Part> decode_part(std::string_view bytes) {
   const auto damaged = [] {
     return fail(ErrorCode::environment, "what a process of the run left cannot be read");
   };
-  PartReader in(bytes);
+  MessageReader in(bytes);
   if (in.number() == is_error) {
     const u64 code = in.number();
-    std::string message = in.text();
+    const std::string_view message = in.text();
     if (!in.whole()) return damaged();
-    return fail(static_cast<ErrorCode>(code), std::move(message));
+    return fail(static_cast<ErrorCode>(code), std::string(message));
   }
   Part part;
-  const std::string tally = in.text();
-  if (tally.size() != sizeof part.tally) return damaged();
-  std::memcpy(&part.tally, tally.data(), sizeof part.tally);
+  in.plain(part.tally);
   part.next = in.number();
   CheckResult& result = part.result;
   result.driver_name = in.text();
   result.stopped = in.number() != 0;
   result.ended_early = in.text();
-  for (u64 left = in.number(); left != 0 && in.ok(); --left) {
+  for (u64 left = in.count(); left != 0 && in.ok(); --left) {
     auto violation = decode_violation(in.text());
     if (!violation) return damaged();
     result.findings.push_back(std::move(*violation));
   }
-  for (u64 left = in.number(); left != 0 && in.ok(); --left) {
+  for (u64 left = in.count(); left != 0 && in.ok(); --left) {
     auto gave_up = decode_gave_up(in.text());
     if (!gave_up) return damaged();
     result.gave_up.push_back(std::move(*gave_up));
   }
-  for (u64 left = in.number(); left != 0 && in.ok(); --left) {
-    result.environment.push_back(in.text());
+  for (u64 left = in.count(); left != 0 && in.ok(); --left) {
+    result.environment.emplace_back(in.text());
   }
-  const std::string novel = in.text();
-  part.novel.resize(novel.size() / sizeof(FirstSeen::Pair));
-  if (!novel.empty()) std::memcpy(part.novel.data(), novel.data(), novel.size());
+  in.plain(part.novel);
   if (!in.whole()) return damaged();
   return part;
 }

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <type_traits>
 
+#include "base/message.h"
 #include "spec/sva/call.h"
 #include "trace/check.h"
 #include "trace/codec.h"
@@ -16,120 +16,96 @@ namespace {
 
 enum class Tag : u64 { violation = 1, gave_up = 2 };
 
-// One list of members for both directions: an archive takes each in turn. Numbers are 8 bytes,
-// lists begin with their length.
+// One list of members for both directions: an archive takes each in turn.
 
-class Writer {
+class FindingWriter {
  public:
-  void number(u64 value) { text_.append(reinterpret_cast<const char*>(&value), sizeof value); }
   template <class T>
     requires(std::is_integral_v<T> || std::is_enum_v<T>)
   void operator()(const T& value) {
-    number(static_cast<u64>(value));
+    out_.number(static_cast<u64>(value));
   }
-  void operator()(const std::string& text) {
-    number(text.size());
-    text_ += text;
-  }
-  void operator()(const fuzz::Operation& operation) { number(fuzz::encode_word(operation)); }
+  void operator()(const std::string& text) { out_.text(text); }
+  void operator()(const fuzz::Operation& operation) { out_.number(fuzz::encode_word(operation)); }
   void operator()(const trace::Event& event) {
     std::vector<u8> bytes;
     trace::encode(event, bytes);
-    (*this)(std::string(bytes.begin(), bytes.end()));
+    out_.plain(bytes);
   }
   template <class T>
   void operator()(const std::optional<T>& value) {
-    number(value ? 1 : 0);
+    out_.number(value ? 1 : 0);
     if (value) (*this)(*value);
   }
   template <class T>
   void operator()(const std::vector<T>& list) {
-    number(list.size());
+    out_.number(list.size());
     for (const T& each : list) (*this)(each);
   }
   template <class T>
-    requires requires(Writer& writer, T& value) { members(writer, value); }
+    requires requires(FindingWriter& writer, T& value) { members(writer, value); }
   void operator()(const T& value) {
     members(*this, const_cast<T&>(value));  // only reads
   }
-  std::string take() { return std::move(text_); }
+  std::string take() { return out_.take(); }
 
  private:
-  std::string text_;
+  MessageWriter out_;
 };
 
 class FindingReader {
  public:
-  explicit FindingReader(std::string_view bytes) : rest_(bytes) {}
+  explicit FindingReader(std::string_view bytes) : in_(bytes) {}
 
-  u64 number() {
-    u64 value = 0;
-    ok_ &= rest_.size() >= sizeof value;
-    if (!ok_) return 0;
-    std::memcpy(&value, rest_.data(), sizeof value);
-    rest_.remove_prefix(sizeof value);
-    return value;
-  }
-  void operator()(bool& value) { value = number() != 0; }
+  void operator()(bool& value) { value = in_.number() != 0; }
   void operator()(spec::Rule& rule) {
-    const u64 value = number();
-    const std::optional<spec::Rule> known = spec::rule_of(value);
-    ok_ &= known.has_value();
+    const std::optional<spec::Rule> known = spec::rule_of(in_.number());
+    if (!known) in_.fail();
     rule = known.value_or(spec::Rule{});
   }
   void operator()(spec::Keeper& keeper) {
-    const u64 value = number();
-    ok_ &= value <= static_cast<u64>(spec::Keeper::backend);
-    keeper = ok_ ? static_cast<spec::Keeper>(value) : spec::Keeper{};
+    const u64 value = in_.number();
+    if (value > static_cast<u64>(spec::Keeper::backend)) in_.fail();
+    keeper = in_.ok() ? static_cast<spec::Keeper>(value) : spec::Keeper{};
   }
   template <class T>
     requires(std::is_integral_v<T> || std::is_enum_v<T>)
   void operator()(T& value) {
-    value = static_cast<T>(number());
+    value = static_cast<T>(in_.number());
   }
   template <Word W>
   void operator()(Flag<W>& value) {
-    value = number() != 0;
+    value = in_.number() != 0;
   }
-  void operator()(std::string& text) {
-    const u64 size = number();
-    ok_ &= size <= rest_.size();
-    if (!ok_) return;
-    text = rest_.substr(0, size);
-    rest_.remove_prefix(size);
-  }
-  void operator()(fuzz::Operation& operation) { operation = fuzz::decode_word(number()); }
+  void operator()(std::string& text) { text = in_.text(); }
+  void operator()(fuzz::Operation& operation) { operation = fuzz::decode_word(in_.number()); }
   void operator()(trace::Event& event) {
-    std::string text;
-    (*this)(text);
-    const std::vector<u8> bytes(text.begin(), text.end());
-    trace::ByteReader in{.bytes = bytes, .offset = 0};
-    auto read = trace::decode(in);
-    ok_ &= read.has_value() && in.offset == bytes.size();
-    if (ok_) event = std::move(*read);
+    std::vector<u8> bytes;
+    in_.plain(bytes);
+    trace::ByteReader from{.bytes = bytes, .offset = 0};
+    auto read = trace::decode(from);
+    if (!read || from.offset != bytes.size()) return in_.fail();
+    event = std::move(*read);
   }
   template <class T>
   void operator()(std::optional<T>& value) {
     value.reset();
-    if (number() != 0 && ok_) (*this)(value.emplace());
+    if (in_.number() != 0) (*this)(value.emplace());
   }
   template <class T>
   void operator()(std::vector<T>& list) {
-    const u64 size = number();
-    ok_ &= size <= rest_.size();  // each takes a byte at least
     list.clear();
-    for (u64 i = 0; i < size && ok_; ++i) (*this)(list.emplace_back());
+    for (u64 left = in_.count(); left != 0 && in_.ok(); --left) (*this)(list.emplace_back());
   }
   template <class T>
     requires requires(FindingReader& reader, T& value) { members(reader, value); }
   void operator()(T& value) {
     members(*this, value);
   }
-  [[nodiscard]] bool complete() const { return ok_ && rest_.empty(); }
+  [[nodiscard]] bool complete() const { return in_.whole(); }
 
  private:
-  std::string_view rest_;
-  bool ok_ = true;
+  MessageReader in_;
 };
 
 template <class Archive>
@@ -358,8 +334,8 @@ void members(Archive& a, GaveUp& gave_up) {
 
 template <class T>
 std::string encode_as(Tag tag, const T& value) {
-  Writer writer;
-  writer.number(static_cast<u64>(tag));
+  FindingWriter writer;
+  writer(tag);
   writer(value);
   return writer.take();
 }
@@ -367,7 +343,9 @@ std::string encode_as(Tag tag, const T& value) {
 template <class T>
 std::optional<T> decode_as(Tag tag, std::string_view bytes) {
   FindingReader reader(bytes);
-  if (reader.number() != static_cast<u64>(tag)) return std::nullopt;
+  Tag its{};
+  reader(its);
+  if (its != tag) return std::nullopt;
   T value;
   reader(value);
   if (!reader.complete()) return std::nullopt;
