@@ -18,8 +18,8 @@ void print_json(const std::vector<LitmusResult>& results, const oracle::RunEnd& 
   JsonWriter json;
   json.begin_object().member("ask", "access").key("answers").begin_array();
   for (const LitmusResult& result : results) write_json(json, result);
-  json.end_array().member("verdict", oracle::to_string(end.verdict()));
-  json.texts("why", end.why()).end_object().print();
+  json.end_array();
+  end_json(json, end);
 }
 
 int answer_access(const AskCommand& options) {

@@ -14,7 +14,6 @@
 #include "litmus/agreement.h"
 #include "litmus/parser.h"
 #include "litmus/words.h"
-#include "report/ktap.h"
 
 namespace iommucheck::cli {
 namespace {
@@ -45,19 +44,12 @@ class LitmusRun {
         writer_.end_array()
             .member("passed", passed_)
             .member("failed", failed_)
-            .member("unsupported", unsupported_)
-            .member("verdict", oracle::to_string(end_.verdict()))
-            .texts("why", end_.why())
-            .end_object()
-            .print();
+            .member("unsupported", unsupported_);
+        end_json(writer_, end_);
         break;
       case Format::junit:
-      case Format::ktap: {
-        oracle::JunitSuite suite = suite_of("litmus", "", seconds_since(begin));
-        suite.cases = std::move(cases_);
-        add_end(suite, end_, "litmus");
-        fmt::print("{}", is(Format::junit) ? oracle::to_junit(suite) : oracle::to_ktap(suite));
-      }
+      case Format::ktap:
+        print_suite({"litmus", "", seconds_since(begin), std::move(cases_)}, end_, options_.format);
     }
     oracle::Report report = report_of("litmus", "", end_);
     report.seconds = seconds_since(begin);

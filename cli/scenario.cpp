@@ -18,7 +18,6 @@
 #include "cli/verdicts.h"
 #include "host/load.h"
 #include "report/junit.h"
-#include "report/ktap.h"
 #include "scenario/format/parser.h"
 #include "scenario/run/alone.h"
 #include "scenario/run/corpus.h"
@@ -128,19 +127,13 @@ class ScenarioRun {
             .member("driver", subject_name())
             .member("passed", passed_)
             .member("failed", failed_)
-            .member("needs", needs_)
-            .member("verdict", oracle::to_string(end_.verdict()))
-            .texts("why", end_.why())
-            .end_object()
-            .print();
+            .member("needs", needs_);
+        end_json(writer_, end_);
         break;
       case Format::junit:
-      case Format::ktap: {
-        oracle::JunitSuite suite = suite_of("scenario", subject_name(), seconds);
-        suite.cases = std::move(cases_);
-        add_end(suite, end_, "scenario");
-        fmt::print("{}", is(Format::junit) ? oracle::to_junit(suite) : oracle::to_ktap(suite));
-      }
+      case Format::ktap:
+        print_suite({"scenario", subject_name(), seconds, std::move(cases_)}, end_,
+                    options_.format);
     }
     oracle::Report report = report_of("scenario", subject_name(), end_);
     report.seconds = seconds;

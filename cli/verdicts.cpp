@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "report/finding_text.h"
+#include "report/ktap.h"
 
 namespace iommucheck::cli {
 
@@ -57,6 +59,13 @@ std::string verdict_word(const oracle::RunEnd& end) {
   return "?";
 }
 
+void end_json(JsonWriter& json, const oracle::RunEnd& end) {
+  json.member("verdict", oracle::to_string(end.verdict()));
+  json.texts("why", end.why()).end_object().print();
+}
+
+namespace {
+
 void add_end(oracle::JunitSuite& suite, const oracle::RunEnd& end, const std::string& group) {
   if (end.verdict() != Verdict::undecided && end.verdict() != Verdict::environment) return;
   const auto says = [](const oracle::JunitCase& c) {
@@ -73,12 +82,17 @@ void add_end(oracle::JunitSuite& suite, const oracle::RunEnd& end, const std::st
   suite.cases.push_back(std::move(one));
 }
 
-oracle::JunitSuite suite_of(std::string_view command, std::string_view subject, double seconds) {
+}  // namespace
+
+void print_suite(TestsRun tests, const oracle::RunEnd& end, Format format) {
   oracle::JunitSuite suite;
-  suite.name = fmt::format("iommucheck {}{}{}", command, subject.empty() ? "" : " ", subject);
-  suite.seconds = seconds;
+  suite.name = fmt::format("iommucheck {}{}{}", tests.command, tests.subject.empty() ? "" : " ",
+                           tests.subject);
+  suite.seconds = tests.seconds;
   suite.property("version", version_text());
-  return suite;
+  suite.cases = std::move(tests.cases);
+  add_end(suite, end, tests.command);
+  fmt::print("{}", format == Format::junit ? oracle::to_junit(suite) : oracle::to_ktap(suite));
 }
 
 }  // namespace iommucheck::cli

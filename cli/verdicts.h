@@ -3,9 +3,12 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <vector>
 
 #include "check/check.h"
 #include "cli/console.h"
+#include "cli/options.h"
 #include "report/junit.h"
 
 namespace iommucheck::cli {
@@ -23,10 +26,17 @@ void print_rules(std::span<const oracle::RuleCount> rules, bool all);
 /// "holds", "VIOLATED", "UNDECIDED (why)", "FAILED (why)": for the last line.
 std::string verdict_word(const oracle::RunEnd& end);
 
-/// A case that says what kept the run from being held, if that is not a finding.
-void add_end(oracle::JunitSuite& suite, const oracle::RunEnd& end, const std::string& group);
+/// The last members of the object that a command prints, "verdict" and "why"; it is closed, and is
+/// on stdout.
+void end_json(JsonWriter& json, const oracle::RunEnd& end);
 
-/// A JUnit suite "iommucheck COMMAND SUBJECT" with the properties that all runs have.
-oracle::JunitSuite suite_of(std::string_view command, std::string_view subject, double seconds);
+/// What a command that runs tests prints for other programs.
+struct TestsRun {
+  std::string command, subject;  ///< the suite is "iommucheck COMMAND SUBJECT"
+  double seconds = 0;
+  std::vector<oracle::JunitCase> cases;
+};
+/// As JUnit or KTAP, with a case that says what kept the run from being held, if none does.
+void print_suite(TestsRun tests, const oracle::RunEnd& end, Format format);
 
 }  // namespace iommucheck::cli
