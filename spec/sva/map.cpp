@@ -53,59 +53,60 @@ void judge_map_range(const InterfaceState& s, const Space& domain, u64 iova, u64
   }
 }
 
-}  // namespace
-
-Permitted permitted_map(const InterfaceState& s, const Call& call, Circumstances around) {
-  Permitted set;
+/// The same section, for all ranges of a call: what they are to be mapped in, and with which
+/// permissions. Null: there is nothing to map them in.
+const Space* judge_map_target(const InterfaceState& s, const Call& call, Permitted& set) {
   const u32 index = s.target(call);
   if (index == 0) {
     set.add(no_target(call));
-    return set;
+    return nullptr;
   }
   const Space& domain = s.spaces[index];
   if ((call.prot & prot_access) == 0) set.add(Reason::no_permission_is_asked_for);
   if ((call.prot & ~prot_known) != 0) set.add(Reason::unknown_permissions);
   if (domain.page_sizes == 0) set.add(Reason::the_domain_has_no_page_size);
-  judge_map_range(s, domain, call.iova, call.pa, call.size, set);
+  return &domain;
+}
+
+}  // namespace
+
+Permitted permitted_map(const InterfaceState& s, const Call& call, Circumstances around) {
+  Permitted set;
+  const Space* domain = judge_map_target(s, call, set);
+  if (domain == nullptr) return set;
+  judge_map_range(s, *domain, call.iova, call.pa, call.size, set);
   if (call.size == 0) {
     set.add(Reason::size_0_does_nothing);
     return set;
   }
   if (set.empty()) set.add(Reason::nothing_in_the_range_is_mapped);
   may_lack_memory(set, around);
-  if (!is_dynamic(domain)) may_time_out(set, around);
+  if (!is_dynamic(*domain)) may_time_out(set, around);
   return set;
 }
 
 /// The bytes, or an error and nothing changed.
 Permitted permitted_map_sg(const InterfaceState& s, const Call& call, Circumstances around) {
   Permitted set;
-  const u32 index = s.target(call);
-  if (index == 0) {
-    set.add(no_target(call));
-    return set;
-  }
-  const Space& domain = s.spaces[index];
-  if ((call.prot & prot_access) == 0) set.add(Reason::no_permission_is_asked_for);
-  if ((call.prot & ~prot_known) != 0) set.add(Reason::unknown_permissions);
-  if (domain.page_sizes == 0) set.add(Reason::the_domain_has_no_page_size);
+  const Space* domain = judge_map_target(s, call, set);
+  if (domain == nullptr) return set;
   u64 total = 0;
   for (const Segment& segment : call.segments) {
-    judge_map_range(s, domain, call.iova + total, segment.pa, segment.size, set);
+    judge_map_range(s, *domain, call.iova + total, segment.pa, segment.size, set);
     if (total + segment.size < total || call.iova + total < call.iova) {
       set.add(Reason::the_pieces_wrap);
       break;
     }
     total += segment.size;
   }
-  if (call.segments.empty()) judge_map_range(s, domain, call.iova, 0, 0, set);
+  if (call.segments.empty()) judge_map_range(s, *domain, call.iova, 0, 0, set);
   if (total == 0 || set.empty()) {
     set.add(Reason::done, ValueRule::one_of);
     set.add_value(total, "all pieces");
   }
   if (total == 0) return set;
   may_lack_memory(set, around);
-  if (!is_dynamic(domain)) may_time_out(set, around);
+  if (!is_dynamic(*domain)) may_time_out(set, around);
   return set;
 }
 
@@ -120,6 +121,17 @@ void begin_map(InterfaceState& s, const Call& call, Pending& pending) {
 
 namespace {
 
+/// What a failed map was to map, where nothing is mapped.
+template <class Visit>
+void for_each_missing(InterfaceState& s, const Call& call, u32 index, const Visit& visit) {
+  for_each_request(s, s.spaces[index], call, [&](const Interval& request) {
+    for_each_hole(s, s.spaces[index].map, request.first, request.last, [&](u64 first, u64 last) {
+      const u64 pa = request.pa + (first - request.first);
+      visit(Interval{first, last, pa, request.prot, 0});
+    });
+  });
+}
+
 /// A map that failed while the queue was stuck may have been reachable for a moment, and its
 /// invalidation is not complete.
 void quarantine_failed_map(InterfaceState& s, const Call& call) {
@@ -129,26 +141,15 @@ void quarantine_failed_map(InterfaceState& s, const Call& call) {
   const Space& space = s.spaces[index];
   const bool reached = space.devices != 0 || space.ghosts != 0 || space.used != 0;
   if (space.owner == Owner::domain && !reached) return;
-  for_each_request(s, s.spaces[index], call, [&](const Interval& request) {
-    for_each_hole(s, s.spaces[index].map, request.first, request.last, [&](u64 first, u64 last) {
-      const u64 pa = request.pa + (first - request.first);
-      keep_layer(s, index, {first, last, pa, request.prot, 0}, records::in_quarantine);
-    });
+  for_each_missing(s, call, index, [&](const Interval& piece) {
+    keep_layer(s, index, piece, records::in_quarantine);
   });
 }
 
-}  // namespace
-
-namespace {
-
 /// A map that failed half-way was in the table for a moment: a walker may have met it.
 void leave_failed_map(InterfaceState& s, const Call& call, u32 index) {
-  for_each_request(s, s.spaces[index], call, [&](const Interval& request) {
-    for_each_hole(s, s.spaces[index].map, request.first, request.last, [&](u64 first, u64 last) {
-      const u64 pa = request.pa + (first - request.first);
-      leave_to_walkers(s, index, {first, last, pa, request.prot, 0});
-    });
-  });
+  for_each_missing(s, call, index,
+                   [&](const Interval& piece) { leave_to_walkers(s, index, piece); });
 }
 
 }  // namespace
