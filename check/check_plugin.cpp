@@ -230,11 +230,13 @@ class Supervisor {
  private:
   bool died(const Outcome& outcome);
   Sequence ran_last(const SharedReport::Sequence& running, Campaign::Phase phase);
-  void tell_death(const Outcome& outcome, Finding finding, Sequence sequence);
+  void tell_death(const Outcome& outcome, Finding finding, const Sequence& sequence);
   [[nodiscard]] std::string not_the_driver(const Outcome& outcome) const;
   [[nodiscard]] bool ends_later(const Sequence& sequence, u64 number);
   void leave_without_verdict(const Sequence& sequence, u64 number);
-  Violation violation_of_death(const Outcome& outcome, Finding finding, Sequence sequence);
+  Violation violation_of_death(const Outcome& outcome, Finding finding, const Sequence& sequence);
+  std::vector<Sequence> smallest_death(const CheckOptions& here, const Outcome& outcome,
+                                       const Sequence& sequence);
   struct Recording {
     std::optional<Alone> last;
     std::string path;  ///< empty: there is none
@@ -466,15 +468,10 @@ void Supervisor::tell(const Violation& violation) {
   ++report_.counter(slot_findings);
 }
 
-Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding,
-                                         Sequence sequence) {
-  const Rule rule = finding.rule;
-  const u64 number = report_.sequence().number;
-  const CheckOptions here = on_its_machine(number);
-  Violation violation(std::move(finding));
-  violation.sequence = number;
-  if (options_.of_given) violation.remarks.push_back("first in " + source_.name_of(number));
-  violation.machine = here.machine;
+/// The sequence as short as it still ends so; where it does not alone, behind as few others as that
+/// takes, if it does behind any.
+std::vector<Sequence> Supervisor::smallest_death(const CheckOptions& here, const Outcome& outcome,
+                                                 const Sequence& sequence) {
   // Each try costs a process, and each that hangs the time to see it.
   const bool hang = outcome.ended == Ended::timed_out;
   double patience = options_.hang_seconds;
@@ -482,8 +479,7 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding
     const auto tried = run_alone(here, cases, {}, patience);
     return tried && same_end(tried->outcome, outcome);
   };
-  std::vector<Sequence> cases{sequence};
-  const bool alone = dies(cases);
+  const bool alone = dies({&sequence, 1});
   const auto began = Clock::now();
   patience = std::min(patience, patience_seconds);
   if (alone && options_.shrink) {
@@ -500,17 +496,30 @@ Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding
     // On a busy machine a slow try may have passed for one that hangs.
     patience = options_.hang_seconds;
     const Sequence small{.operations = result.operations, .ends = sequence.ends};
-    if (!hang || dies({&small, 1})) cases = {small};
+    if (!hang || dies({&small, 1})) return {small};
   } else if (!alone && options_.isolation == Isolation::worker) {
-    std::vector<Sequence> more = fewest_others(sequence, number, dies);
-    if (!more.empty()) cases = std::move(more);
+    std::vector<Sequence> more = fewest_others(sequence, report_.sequence().number, dies);
+    if (!more.empty()) return more;
   }
+  return {sequence};
+}
+
+Violation Supervisor::violation_of_death(const Outcome& outcome, Finding finding,
+                                         const Sequence& sequence) {
+  const Rule rule = finding.rule;
+  const u64 number = report_.sequence().number;
+  const CheckOptions here = on_its_machine(number);
+  Violation violation(std::move(finding));
+  violation.sequence = number;
+  if (options_.of_given) violation.remarks.push_back("first in " + source_.name_of(number));
+  violation.machine = here.machine;
+  const std::vector<Sequence> cases = smallest_death(here, outcome, sequence);
   violation.operations = cases.back().operations;
   const Recording recording = record(here, cases, rule);
   const bool again = recording.last && same_end(recording.last->outcome, outcome);
   const Outcome& seen = again ? recording.last->outcome : outcome;
   violation.statement = fmt::format("the driver {}", seen.describe());
-  if (hang) violation.statement += ": a call does not return";
+  if (outcome.ended == Ended::timed_out) violation.statement += ": a call does not return";
   if (cases.size() > 1) {
     violation.remarks.push_back(fmt::format(
         "not alone: only behind {} other case{} in the same process; state that is neither in the "
@@ -692,13 +701,13 @@ Sequence Supervisor::ran_last(const SharedReport::Sequence& running, Campaign::P
 
 /// One that has broken a rule ends its case when its call returns. If it does not for long its
 /// platform is gone, and what it makes of that is not its own.
-void Supervisor::tell_death(const Outcome& outcome, Finding finding, Sequence sequence) {
+void Supervisor::tell_death(const Outcome& outcome, Finding finding, const Sequence& sequence) {
   const bool aside = finding.rule == rule::CRASH_NEVER && report_.counter(slot_gone) != 0;
   if (!aside) ++broken(report_, finding.rule);
   const u64 key = key_of(finding);
   const bool known = aside ? ++aside_[key] > aside_max : is_told(finding);
   if (known) return;
-  Violation death = violation_of_death(outcome, std::move(finding), std::move(sequence));
+  Violation death = violation_of_death(outcome, std::move(finding), sequence);
   if (aside && before_.empty()) {
     death.remarks.emplace_back(
         "its platform had not answered for some time: it had broken a rule, or had asked for "
@@ -741,7 +750,7 @@ bool Supervisor::died(const Outcome& outcome) {
     // While a finding was made smaller: it is found once more, and its sequence counted then.
     if (phase == Campaign::Phase::running) leave_without_verdict(sequence, running.number);
   } else {
-    tell_death(outcome, std::move(finding), std::move(sequence));
+    tell_death(outcome, std::move(finding), sequence);
   }
   // A driver that never lives long would keep us here for ever.
   hangs_ += hang && !later ? 1 : 0;
