@@ -74,33 +74,67 @@ Expected<void> may_judge(const trace::Header& header, bool has_hardware) {
                           header.about->at("cut")));
 }
 
+namespace {
+
+spec::IdRegisters id_of(const trace::Header& header) {
+  if (!header.id_registers) return default_id_registers();
+  const auto value = [&](const std::string& name) {
+    const auto found = header.id_registers->find(name);
+    return found == header.id_registers->end() ? u32{0} : static_cast<u32>(found->second);
+  };
+  spec::IdRegisters id;
+  for (unsigned i = 0; i < 6; ++i) id.idr[i] = value("IDR" + std::to_string(i));
+  id.iidr = value("IIDR");
+  id.aidr = value("AIDR");
+  return id;
+}
+
+spec::sva::DeviceSetup device_setup_of(const trace::DeviceInfo& device) {
+  spec::sva::DeviceSetup known;
+  known.stream_ids = device.sids;
+  if (device.group) known.group = *device.group;
+  known.iommu_number = static_cast<u32>(device.iommu.value_or(trace::IommuId{}));
+  const u32 pasids = std::min(device.pasids.value_or(0), spec::sva::pasid_limit);
+  if (pasids != 0) known.ssid_bits = static_cast<u32>(std::bit_width(pasids - 1));
+  known.ats = device.ats.value_or(false);
+  known.stall = device.stall.value_or(false);
+  known.pri = device.pri.value_or(false);
+  known.svm = device.svm.value_or(true);
+  known.explicit_maps = device.explicit_maps.value_or(true);
+  return known;
+}
+
+/// What there is to know of a recording, by which events it has.
+void set_what_is_known(Setup& setup, const trace::Header& header) {
+  setup.calls_are_known = reports(header, trace::EventKind::Call);
+  setup.commands_in_events = !setup.calls_are_known;
+  setup.barriers_known = reports(header, trace::EventKind::Barrier);
+  setup.invalidations_known = header.about && header.about->contains(invalidations_key);
+  setup.assumed_clean = header.assumed_clean.value_or(false);
+  const trace::Range* ram = header.ram && header.ram->size() == 1 ? &header.ram->front() : nullptr;
+  if (header.profile && header.profile->contains("device-under-test")) {  // of conform
+    setup.device_is_judged = true;
+    setup.calls_are_known = setup.commands_in_events = false;
+    setup.seen_everywhere = header.profile->contains("every-pa");
+    if (ram != nullptr) {
+      setup.seen_pa = ram->base;
+      setup.seen_bytes = ram->length;
+    }
+  }
+  if (setup.calls_are_known && ram != nullptr && is_window(*ram)) {
+    setup.window_pa = ram->base;
+    setup.window_bytes = ram->length;
+  }
+}
+
+}  // namespace
+
 Setup setup_of(const trace::Header& header) {
   Setup setup;
-  if (header.id_registers) {
-    const auto value = [&](const std::string& name) {
-      const auto found = header.id_registers->find(name);
-      return found == header.id_registers->end() ? u32{0} : static_cast<u32>(found->second);
-    };
-    for (unsigned i = 0; i < 6; ++i) setup.id.idr[i] = value("IDR" + std::to_string(i));
-    setup.id.iidr = value("IIDR");
-    setup.id.aidr = value("AIDR");
-  } else {
-    setup.id = default_id_registers();
-  }
+  setup.id = id_of(header);
   if (header.devices) {
     for (const trace::DeviceInfo& device : *header.devices) {
-      spec::sva::DeviceSetup known;
-      known.stream_ids = device.sids;
-      if (device.group) known.group = *device.group;
-      known.iommu_number = static_cast<u32>(device.iommu.value_or(trace::IommuId{}));
-      const u32 pasids = std::min(device.pasids.value_or(0), spec::sva::pasid_limit);
-      if (pasids != 0) known.ssid_bits = static_cast<u32>(std::bit_width(pasids - 1));
-      known.ats = device.ats.value_or(false);
-      known.stall = device.stall.value_or(false);
-      known.pri = device.pri.value_or(false);
-      known.svm = device.svm.value_or(true);
-      known.explicit_maps = device.explicit_maps.value_or(true);
-      setup.devices.push_back(std::move(known));
+      setup.devices.push_back(device_setup_of(device));
     }
     setup.per_device_tables = header.tables_per_device.value_or(false);
     setup.registers_each = header.registers_each.value_or(false);
@@ -126,25 +160,7 @@ Setup setup_of(const trace::Header& header) {
       if (const auto value = stated(*header.profile, item)) item.set(setup.profile, *value);
     }
   }
-  setup.calls_are_known = reports(header, trace::EventKind::Call);
-  setup.commands_in_events = !setup.calls_are_known;
-  setup.barriers_known = reports(header, trace::EventKind::Barrier);
-  setup.invalidations_known = header.about && header.about->contains(invalidations_key);
-  setup.assumed_clean = header.assumed_clean.value_or(false);
-  if (header.profile && header.profile->contains("device-under-test")) {  // of conform
-    setup.device_is_judged = true;
-    setup.calls_are_known = setup.commands_in_events = false;
-    setup.seen_everywhere = header.profile->contains("every-pa");
-    if (header.ram && header.ram->size() == 1) {
-      setup.seen_pa = header.ram->front().base;
-      setup.seen_bytes = header.ram->front().length;
-    }
-  }
-  if (setup.calls_are_known && header.ram && header.ram->size() == 1 &&
-      is_window(header.ram->front())) {
-    setup.window_pa = header.ram->front().base;
-    setup.window_bytes = header.ram->front().length;
-  }
+  set_what_is_known(setup, header);
   return setup;
 }
 
