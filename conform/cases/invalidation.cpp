@@ -742,8 +742,9 @@ void cd_sequences(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
-/// What is allowed although memory says something else: a device that does it is followed.
-void stale_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+// ---- what is allowed although memory says something else: a device that does it is followed -----
+
+void stale_page_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder b(device, "stale: a page is unmapped and nothing is invalidated");
   const u64 root = b.root(Granule::g4k, 25);
   const u64 place = b.entry(root, Granule::g4k, 25, 0x1000, 3);
@@ -766,62 +767,68 @@ void stale_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.both(0x1000);
   b.poll();
   cases.push_back(b.take());
+}
 
-  CaseBuilder c(device, "stale: a CD is changed and nothing is invalidated");
+/// Two tables that map one address; a CD of the first is in use, and in memory there is one of the
+/// second.
+void replace_cd(CaseBuilder& b) {
   u64 roots[2];
   for (unsigned i = 0; i < 2; ++i) {
-    roots[i] = c.root(Granule::g4k, 25);
-    c.map(roots[i], 0x1000, c.data(0x1000 * i));
+    roots[i] = b.root(Granule::g4k, 25);
+    b.map(roots[i], 0x1000, b.data(0x1000 * i));
   }
-  c.translate(0, roots[0], 25, 1);
-  c.access(0x1000);
-  c.store(c.cd_place(0) + 8, c.plain_cd(roots[1]).dw[1]);
-  c.both(0x1000);
-  c.command(spec::cmd_cfgi_cd(c.sid(0), 0));
-  c.sync();
-  c.both(0x1000);
-  c.command(spec::cmd_tlbi_nh_asid(0, 1));
-  c.sync();
-  c.both(0x1000);
-  c.poll();
-  cases.push_back(c.take());
+  b.translate(0, roots[0], 25, 1);
+  b.access(0x1000);
+  b.store(b.cd_place(0) + 8, b.plain_cd(roots[1]).dw[1]);
+}
 
-  // A refill through what is stale: the configuration outlives the invalidation of translations.
-  CaseBuilder r(device, "stale: a CD that is still cached refills what a TLBI removed");
-  for (unsigned i = 0; i < 2; ++i) {
-    roots[i] = r.root(Granule::g4k, 25);
-    r.map(roots[i], 0x1000, r.data(0x1000 * i));
-  }
-  r.translate(0, roots[0], 25, 1);
-  r.access(0x1000);
-  r.store(r.cd_place(0) + 8, r.plain_cd(roots[1]).dw[1]);
-  r.command(spec::cmd_tlbi_nh_asid(0, 1));
-  r.sync();
-  r.both(0x1000);  // the old table, refilled
-  r.command(spec::cmd_cfgi_cd(r.sid(0), 0));
-  r.command(spec::cmd_tlbi_nh_asid(0, 1));
-  r.sync();
-  r.command(spec::cmd_tlbi_nh_asid(0, 1));
-  r.sync();
-  r.both(0x1000);
-  r.poll();
-  cases.push_back(r.take());
+void stale_cd_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "stale: a CD is changed and nothing is invalidated");
+  replace_cd(b);
+  b.both(0x1000);
+  b.command(spec::cmd_cfgi_cd(b.sid(0), 0));
+  b.sync();
+  b.both(0x1000);
+  b.command(spec::cmd_tlbi_nh_asid(0, 1));
+  b.sync();
+  b.both(0x1000);
+  b.poll();
+  cases.push_back(b.take());
+}
 
-  // Caches survive SMMUEN = 0, and are invalidated during it.
-  CaseBuilder d(device, "sequence: invalidations while SMMUEN = 0");
-  const u64 table = d.root(Granule::g4k, 25);
-  const u64 entry = d.entry(table, Granule::g4k, 25, 0x1000, 3);
-  d.store(entry, leaf_word(Granule::g4k, 3, d.data(), {}));
-  d.translate(0, table);
-  d.access(0x1000);
-  d.disable();
-  d.store(entry, leaf_word(Granule::g4k, 3, d.data(0x4000), {}));
-  d.store(d.ste_place(d.sid(0)), d.stage1_ste(0).dw[0]);
-  d.invalidate_all();
-  d.enable();
-  d.both(0x1000);
-  d.poll();
-  cases.push_back(d.take());
+/// A refill through what is stale: the configuration outlives the invalidation of translations.
+void stale_refill_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "stale: a CD that is still cached refills what a TLBI removed");
+  replace_cd(b);
+  b.command(spec::cmd_tlbi_nh_asid(0, 1));
+  b.sync();
+  b.both(0x1000);  // the old table, refilled
+  b.command(spec::cmd_cfgi_cd(b.sid(0), 0));
+  b.command(spec::cmd_tlbi_nh_asid(0, 1));
+  b.sync();
+  b.command(spec::cmd_tlbi_nh_asid(0, 1));
+  b.sync();
+  b.both(0x1000);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// Caches survive SMMUEN = 0, and are invalidated during it.
+void invalidated_while_off_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "sequence: invalidations while SMMUEN = 0");
+  const u64 root = b.root(Granule::g4k, 25);
+  const u64 place = b.entry(root, Granule::g4k, 25, 0x1000, 3);
+  b.store(place, leaf_word(Granule::g4k, 3, b.data(), {}));
+  b.translate(0, root);
+  b.access(0x1000);
+  b.disable();
+  b.store(place, leaf_word(Granule::g4k, 3, b.data(0x4000), {}));
+  b.store(b.ste_place(b.sid(0)), b.stage1_ste(0).dw[0]);
+  b.invalidate_all();
+  b.enable();
+  b.both(0x1000);
+  b.poll();
+  cases.push_back(b.take());
 }
 
 }  // namespace
@@ -848,7 +855,10 @@ void invalidation_cases(const DeviceIdentity& device, std::vector<Case>& cases) 
   permission_cases(device, cases);
   ste_sequences(device, cases);
   cd_sequences(device, cases);
-  stale_cases(device, cases);
+  stale_page_case(device, cases);
+  stale_cd_case(device, cases);
+  stale_refill_case(device, cases);
+  invalidated_while_off_case(device, cases);
 }
 
 }  // namespace iommucheck::oracle

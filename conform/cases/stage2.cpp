@@ -376,9 +376,12 @@ void nested_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases)
       guest.add_to(cases, ste);
     }
   }
-  // The Access flag of one stage is not the other's to ignore. IHI 0070 5.2 (S2AFFD), 5.4 (AFFD).
+}
+
+/// The Access flag of one stage is not the other's to ignore. IHI 0070 5.2 (S2AFFD), 5.4 (AFFD).
+void nested_access_flag_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   Guest affd(device, "AF = 0 at stage 2, AFFD = 1");
-  affd.stage2.map(Guest::data_ipa, affd.b.data(), Tables::all & ~Tables::af);
+  affd.stage2.map(Guest::data_ipa, affd.b.data(), Stage2Tables::all & ~Stage2Tables::af);
   affd.cd.dw[0] |= u64{1} << 35;
   affd.add_to(cases);
   Guest s2affd(device, "AF = 0 at stage 1, S2AFFD = 1");
@@ -386,8 +389,12 @@ void nested_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases)
   spec::Ste<u64> with_s2affd = s2affd.ste();
   with_s2affd.dw[2] |= u64{1} << 53;
   s2affd.add_to(cases, with_s2affd);
+}
+
+/// Privileged accesses stay privileged at stage 2. DDI 0487 D8.4 (XNX).
+void nested_execution_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  using Tables = Stage2Tables;
   if (!device.sends_instructions) return;
-  // Privileged accesses stay privileged at stage 2. DDI 0487 D8.4 (XNX).
   for (const u64 xn : {0U, 1U, 2U, 3U}) {
     Guest guest(device, fmt::format("XN = {} at stage 2, of each access", xn));
     guest.stage2.map(Guest::data_ipa, guest.b.data(), Tables::all | xn << 53);
@@ -576,6 +583,8 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   if (!caps.s1p) return;
   nested_stage1_cases(device, cases);
   nested_stage2_cases(device, cases);
+  nested_access_flag_cases(device, cases);
+  nested_execution_cases(device, cases);
   nested_abort_cases(device, cases);
   nested_block_cases(device, cases);
   reaction_cases(device, cases);
