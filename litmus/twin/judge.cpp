@@ -1029,73 +1029,94 @@ std::vector<u64> table_places(const State& state, const Formed& formed, u64 addr
   return places;
 }
 
+/// A plain store, and the words in whose place it may stand: those of tables that may be walked,
+/// and into which the walker may be setting a flag.
+class PlainStore {
+ public:
+  /// `old`: what it overwrites; an earlier one that cleared the word had its own freedom.
+  PlainStore(const State& state, const WriteAction& write, u64 old)
+      : state_(state), pa_(write.pa), clears_(!bit(write.value, 0)), old_(old) {}
+
+  [[nodiscard]] bool loses_of(const Formed& formed) const {
+    return std::ranges::any_of(formed.regime.half, [&](const Half& half) {
+      return !half.disabled && loses_of(formed, half);
+    });
+  }
+  [[nodiscard]] bool loses_of(const Formed2& formed) const {
+    const Stage2& stage2 = formed.stage2;
+    const auto updates = [&](u64 table, unsigned level) {
+      return lies_in(table, stage2.tree, level) &&
+             loses(decode_stage2(old_, level, stage2.tree), stage2.ha, stage2.hd, stage2.haft);
+    };
+    if (updates(stage2.tree.root, stage2.tree.start)) return true;
+    return std::ranges::any_of(matching(state_, stage2.vmid), [&](const Item& item) {
+      const bool its = item.pointer && !item.unknown && item.granule == stage2.tree.granule;
+      return its && updates(item.out, item.level + 1);
+    });
+  }
+  /// A living pointer leads there as it was filled, whether its regime can still be formed or not,
+  /// for walks of any regime under its tag.
+  [[nodiscard]] bool loses_below(const Item& item) const {
+    if (!item.pointer || item.unknown || !is_walked(item)) return false;
+    const Tree tree{.root = 0, .granule = item.granule, .start = 0, .input = 48};
+    const unsigned level = item.level + 1;
+    const Decoded word = item.stage == Stage::two ? decode_stage2(old_, level, tree)
+                                                  : decode_descriptor(old_, level, tree, 0);
+    return lies_in(item.out, tree, level) && loses(word, item.ha, item.hd, item.haft);
+  }
+
+ private:
+  [[nodiscard]] bool loses_of(const Formed& formed, const Half& half) const {
+    const Regime& regime = formed.regime;
+    const auto updates = [&](u64 table, unsigned level) {
+      return lies_in(table, half.tree, level) &&
+             loses(decode_descriptor(old_, level, half.tree, regime.mair), regime.ha, regime.hd,
+                   regime.haft);
+    };
+    const auto is_root = [&](u64 root) { return updates(root, half.tree.start); };
+    if (std::ranges::any_of(table_places(state_, formed, half.tree.root), is_root)) return true;
+    return std::ranges::any_of(state_.items, [&](const Item& item) {
+      const bool its = item.pointer && !item.unknown && item.tag == regime.tag &&
+                       item.stage == Stage::one && item.granule == half.tree.granule;
+      return its && updates(item.out, item.level + 1);
+    });
+  }
+  [[nodiscard]] bool lies_in(u64 table, const Tree& tree, unsigned level) const {
+    const u64 first = align_down(table, 12);
+    return pa_ >= first && pa_ - first < tree.table_bytes(level);
+  }
+  [[nodiscard]] bool loses(const Decoded& word, bool ha, bool hd, bool haft) const {
+    if (!may_be_updated(word, ha, hd, haft)) return false;
+    // Who clears a leaf gives its flags up; those of a table are of all that is below it.
+    return !clears_ || word.kind == DescriptorKind::table;
+  }
+  [[nodiscard]] bool is_walked(const Item& item) const {
+    if (item.stage == Stage::two) {
+      return std::ranges::any_of(
+          state_.formed2, [&](const Formed2& one) { return one.stage2.vmid == item.tag.vmid; });
+    }
+    return std::ranges::any_of(state_.formed,
+                               [&](const Formed& one) { return one.regime.tag == item.tag; });
+  }
+
+  const State& state_;
+  u64 pa_;
+  bool clears_;
+  u64 old_;
+};
+
 }  // namespace
 
 bool loses_update(const State& state, const WriteAction& write) {
   if (write.rmw || !state.may_translate) return false;
-  const bool clears = !bit(write.value, 0);
-  // What this store overwrites; an earlier one that cleared the word had its own freedom.
   const Value old = state.memory.newest(write.pa);
   if (!old.known) return false;
-  const auto lies_in = [&](u64 table, const Tree& tree, unsigned level) {
-    const u64 first = align_down(table, 12);
-    return write.pa >= first && write.pa - first < tree.table_bytes(level);
-  };
-  const auto loses = [&](const Decoded& word, bool ha, bool hd, bool haft) {
-    if (!may_be_updated(word, ha, hd, haft)) return false;
-    // Who clears a leaf gives its flags up; those of a table are of all that is below it.
-    return !clears || word.kind == DescriptorKind::table;
-  };
-  for (const Formed& formed : state.formed) {
-    const Regime& regime = formed.regime;
-    for (const Half& half : regime.half) {
-      if (half.disabled) continue;
-      const auto updates = [&](u64 table, unsigned level) {
-        return lies_in(table, half.tree, level) &&
-               loses(decode_descriptor(old.word, level, half.tree, regime.mair), regime.ha,
-                     regime.hd, regime.haft);
-      };
-      for (const u64 root : table_places(state, formed, half.tree.root)) {
-        if (updates(root, half.tree.start)) return true;
-      }
-      for (const Item& item : state.items) {
-        const bool its = item.pointer && !item.unknown && item.tag == regime.tag &&
-                         item.stage == Stage::one && item.granule == half.tree.granule;
-        if (its && updates(item.out, item.level + 1)) return true;
-      }
-    }
-  }
-  // A living pointer leads there as it was filled, whether its regime can still be formed or not,
-  // for walks of any regime under its tag.
-  const auto walks = [&](const Item& item) {
-    return item.stage == Stage::two
-               ? std::ranges::any_of(
-                     state.formed2,
-                     [&](const Formed2& one) { return one.stage2.vmid == item.tag.vmid; })
-               : std::ranges::any_of(state.formed,
-                                     [&](const Formed& one) { return one.regime.tag == item.tag; });
-  };
-  for (const Item& item : state.items) {
-    if (!item.pointer || item.unknown || !walks(item)) continue;
-    const Tree tree{.root = 0, .granule = item.granule, .start = 0, .input = 48};
-    const unsigned level = item.level + 1;
-    const Decoded word = item.stage == Stage::two ? decode_stage2(old.word, level, tree)
-                                                  : decode_descriptor(old.word, level, tree, 0);
-    if (lies_in(item.out, tree, level) && loses(word, item.ha, item.hd, item.haft)) return true;
-  }
-  for (const Formed2& formed : state.formed2) {
-    const Stage2& stage2 = formed.stage2;
-    const auto updates = [&](u64 table, unsigned level) {
-      return lies_in(table, stage2.tree, level) &&
-             loses(decode_stage2(old.word, level, stage2.tree), stage2.ha, stage2.hd, stage2.haft);
-    };
-    if (updates(stage2.tree.root, stage2.tree.start)) return true;
-    for (const Item& item : matching(state, stage2.vmid)) {
-      const bool its = item.pointer && !item.unknown && item.granule == stage2.tree.granule;
-      if (its && updates(item.out, item.level + 1)) return true;
-    }
-  }
-  return false;
+  const PlainStore store(state, write, old.word);
+  const auto loses_of = [&](const auto& formed) { return store.loses_of(formed); };
+  return std::ranges::any_of(state.formed, loses_of) ||
+         std::ranges::any_of(state.items,
+                             [&](const Item& item) { return store.loses_below(item); }) ||
+         std::ranges::any_of(state.formed2, loses_of);
 }
 
 std::set<std::string> loads(const Facts& facts, const State& state, u64 pa) {
