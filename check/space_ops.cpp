@@ -318,8 +318,7 @@ u64 SpaceOps::accesses_to_overflow(const fuzz::Operation& operation) const {
   return SplitMix64(fuzz::encode_word(operation)).below(one_in) == 0 ? room + 1 : 1;
 }
 
-void SpaceOps::perform_access(const fuzz::Operation& operation) {
-  const spec::sva::Interface& interface = monitor_.interface();
+spec::Access SpaceOps::access_of(const fuzz::Operation& operation) {
   const u32 device = device_of(operation);
   Substream at;
   const std::vector<u32> numbers = sendable(device);
@@ -327,7 +326,7 @@ void SpaceOps::perform_access(const fuzz::Operation& operation) {
     at = spec::sva::substream(numbers[(operation.pa_page - 1U) % numbers.size()]);
   }
   const fuzz::Target target = fuzz::resolve(operation, reached_by(device, at));
-  const std::vector<u32>& sids = interface.stream_ids(device);
+  const std::vector<u32>& sids = monitor_.interface().stream_ids(device);
   spec::Access access{.sid = sids[operation.choices % sids.size()],
                       .ssid = at.number,
                       .ssv = at.present,
@@ -345,12 +344,18 @@ void SpaceOps::perform_access(const fuzz::Operation& operation) {
     case AccessKind::read_substream_0: access.ssv = true; break;
     default: break;
   }
+  return access;
+}
+
+void SpaceOps::perform_access(const fuzz::Operation& operation) {
+  const u32 device = device_of(operation);
+  const spec::Access access = access_of(operation);
   if (((operation.choices >> comes_later_lsb) & 3) == 3) {
     case_.next.access = access;
     case_.next.access_at = 1 + ((operation.choices >> later_at_lsb) & 3);
     return;
   }
-  const bool many = static_cast<AccessKind>(operation.variant) == AccessKind::read_many;
+  const bool many = static_cast<fuzz::AccessKind>(operation.variant) == fuzz::AccessKind::read_many;
   const u64 times = many ? accesses_to_overflow(operation) : 1;
   // One comes while the driver empties the queue; of many, the one that there is no room for.
   const bool meanwhile = ((operation.choices >> meanwhile_lsb) & 1) != 0;

@@ -38,6 +38,7 @@ class SpaceOps final : public CaseOps {
   [[nodiscard]] fuzz::SpaceView empty_view(unsigned output_bits) const;
   [[nodiscard]] CallersMemory memory_of(unsigned output_bits) const;
   void perform_map_sg(const Space& of, spec::sva::Call& call);
+  spec::Access access_of(const fuzz::Operation& operation);
   [[nodiscard]] u64 accesses_to_overflow(const fuzz::Operation& operation) const;
   bool interrupts_now(const fuzz::Operation& operation, bool recorded);
   [[nodiscard]] bool fits(const fuzz::Operation& operation, std::size_t index) const;
