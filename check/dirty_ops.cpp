@@ -193,9 +193,16 @@ void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
   if (sets) sets_it(kind == DirtyKind::on);
   if (anew) sets_it(true);
   if (!monitor_.findings().empty() || (sets && !anew)) return;
-
   if (of_user) return read_of_user(space, operation);
-  fuzz::Mapped range{target.iova, std::max<u64>(target.bytes, 1)};
+  ask_what_is_dirty(*index, space, {target.iova, std::max<u64>(target.bytes, 1)}, anew, operation);
+}
+
+/// `space`: number `index`, as it was when the operation began. `anew`: it was tracked before, and
+/// what was written then is not to be told.
+void DirtyOps::ask_what_is_dirty(std::size_t index, const Space& space, fuzz::Mapped range,
+                                 bool anew, const fuzz::Operation& operation) {
+  const auto kind = static_cast<DirtyKind>(operation.variant);
+  const bool wrong = kind == DirtyKind::arguments;
   if (!wrong && in_halves(operation) && !space.mappings.empty()) {
     range = *std::ranges::max_element(space.mappings, {}, &fuzz::Mapped::bytes);
   }
@@ -219,7 +226,7 @@ void DirtyOps::perform_dirty(const fuzz::Operation& operation) {
     unmap.iova = (range.iova + (range.bytes - 1)) / page * page;
     unmap.size = page;
     if (monitor_.findings().empty() && may_call(unmap)) {
-      spaces_.note_result(*index, unmap, make_call(unmap));
+      spaces_.note_result(index, unmap, make_call(unmap));
     }
     if (!monitor_.findings().empty()) return;
   }

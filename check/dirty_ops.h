@@ -16,6 +16,8 @@ class DirtyOps final : public CaseOps {
   void perform_dirty(const fuzz::Operation& operation);
 
  private:
+  void ask_what_is_dirty(std::size_t index, const Space& space, fuzz::Mapped range, bool anew,
+                         const fuzz::Operation& operation);
   void read_of_user(const Space& space, const fuzz::Operation& operation);
   void read_dirty(const Space& space, const spec::sva::Call& read, const fuzz::Mapped& range,
                   const fuzz::Operation& operation);
