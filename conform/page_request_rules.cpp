@@ -394,28 +394,34 @@ std::optional<Finding> PageRequestRules::answered(const spec::PageResponse& resp
   return wrong_response(response);
 }
 
+namespace {
+
+/// ", to another StreamID, without its PASID": nothing where they are alike.
+std::string how_it_differs(const spec::PageResponse& response, const spec::PageResponse& due) {
+  std::string kind;
+  if (due.sid != response.sid) kind += ", to another StreamID";
+  if (due.prg_index != response.prg_index) kind += ", with another PRG index";
+  if (due.code != response.code) {
+    kind += fmt::format(", that says {} and not {}", spec::response_name(response.code),
+                        spec::response_name(due.code));
+  }
+  if (due.ssid != response.ssid) {
+    kind += !response.ssid ? ", without its PASID"
+            : !due.ssid    ? ", with a PASID"
+                           : ", with another PASID";
+  }
+  return kind;
+}
+
+}  // namespace
+
 /// Nothing asks for it: what would if one thing were otherwise.
 Finding PageRequestRules::wrong_response(const spec::PageResponse& response) const {
   const std::string what = "the response " + spec::describe(response);
-  const auto differs_from = [&](const spec::PageResponse& due) {
-    std::string kind;
-    if (due.sid != response.sid) kind += ", to another StreamID";
-    if (due.prg_index != response.prg_index) kind += ", with another PRG index";
-    if (due.code != response.code) {
-      kind += fmt::format(", that says {} and not {}", spec::response_name(response.code),
-                          spec::response_name(due.code));
-    }
-    if (due.ssid != response.ssid) {
-      kind += !response.ssid ? ", without its PASID"
-              : !due.ssid    ? ", with a PASID"
-                             : ", with another PASID";
-    }
-    return kind;
-  };
   std::string nearest;
   const spec::PageResponse* due = nullptr;
   const auto consider = [&](const spec::PageResponse& one) {
-    const std::string kind = differs_from(one);
+    const std::string kind = how_it_differs(response, one);
     const auto things = [](const std::string& text) { return std::ranges::count(text, ','); };
     if (things(kind) > 2 || (due != nullptr && things(kind) >= things(nearest))) return;
     due = &one;
@@ -437,23 +443,25 @@ Finding PageRequestRules::wrong_response(const spec::PageResponse& response) con
     return device_finding(rule::PAGE_REQUEST_RESPONSE, "a response" + nearest.substr(1),
                           fmt::format("{}: {} was due", what, spec::describe(*due)));
   }
+  const std::string kind(why_unasked(response));
+  return device_finding(rule::PAGE_REQUEST_RESPONSE, kind, what + ": " + kind);
+}
+
+/// By the last message of that group, if there was any.
+std::string_view PageRequestRules::why_unasked(const spec::PageResponse& response) const {
+  constexpr std::string_view unasked = "a response that nothing asks for";
   const auto of_group = [&](const Message& one) {
     return one.request.sid == response.sid && one.request.prg_index == response.prg_index;
   };
   const auto last = std::find_if(messages_.rbegin(), messages_.rend(), of_group);
-  std::string kind;
-  if (last == messages_.rend()) {
-    kind = "a response that nothing asks for";
-  } else if (spec::is_stop_marker(last->request)) {
-    kind = "a Stop Marker is answered";
-  } else if (last->must_end(PageRequestEnd::recorded)) {
-    kind = "a page request is answered that is recorded";
-  } else if (last->must_end(PageRequestEnd::discarded)) {
-    kind = "a page request is answered that is to be ignored";
-  } else {
-    kind = "a response that nothing asks for";
+  if (last == messages_.rend()) return unasked;
+  if (spec::is_stop_marker(last->request)) return "a Stop Marker is answered";
+  if (last->must_end(PageRequestEnd::recorded))
+    return "a page request is answered that is recorded";
+  if (last->must_end(PageRequestEnd::discarded)) {
+    return "a page request is answered that is to be ignored";
   }
-  return device_finding(rule::PAGE_REQUEST_RESPONSE, kind, what + ": " + kind);
+  return unasked;
 }
 
 // ---- the end ------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ class PageRequestRules {
   std::optional<Finding> answered(const spec::PageResponse& response);
   [[nodiscard]] Finding wrong_record(const spec::PageRequestWords& words) const;
   [[nodiscard]] Finding wrong_response(const spec::PageResponse& response) const;
+  [[nodiscard]] std::string_view why_unasked(const spec::PageResponse& response) const;
   [[nodiscard]] std::optional<Finding> missing() const;
   [[nodiscard]] Maybe enabled() const;
   [[nodiscard]] std::vector<spec::PageRequestOutcome> outcomes(const spec::PageRequest& request,
