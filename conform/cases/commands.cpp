@@ -120,8 +120,8 @@ void operand_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
-/// An error stops the queue; mended, it goes on.
-void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+/// An error stops the queue.
+void stopped_case(const DeviceIdentity& device, std::vector<Case>& cases) {
   CaseBuilder b(device, "command queue: nothing behind an error has an effect");
   const u64 root = b.root(spec::Granule::g4k, 25);
   b.map(root, 0x1000, b.data());
@@ -136,55 +136,56 @@ void error_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   b.both(0x1000);  // old or new: the TLBI has not acted
   b.poll();
   cases.push_back(b.take());
+}
 
-  // It is fetched again, and what it is now has an effect.
-  CaseBuilder r(device, "command queue: what takes the place of a command in error is executed",
+/// It is fetched again, and what it is now has an effect.
+void replaced_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  CaseBuilder b(device, "command queue: what takes the place of a command in error is executed",
                 {.cmdq_lg2 = 3, .eventq_lg2 = 6});  // it wraps
-  const u64 own = r.root(spec::Granule::g4k, 25);
-  r.map(own, 0x1000, r.data());
-  r.translate(0, own);
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  b.translate(0, root);
   for (unsigned round = 0; round < 4; ++round) {
-    const u64 place = r.entry(own, spec::Granule::g4k, 25, 0x1000, 3);
-    r.both(0x1000);
-    r.command_words(0xff, 0);
-    r.read(reg::cmdq_cons);
-    for (unsigned i = 0; i < reads_max; ++i) r.read(reg::gerror);  // it toggles each time
-    r.store(place, 0);
-    r.mend(spec::cmd_tlbi_nh_va(0, 1, 0x1000));
-    r.sync();
-    r.both(0x1000);
-    r.store(place, leaf_word(spec::Granule::g4k, 3, r.data(0x1000 * u64{round}), {}));
+    const u64 place = b.entry(root, spec::Granule::g4k, 25, 0x1000, 3);
+    b.both(0x1000);
+    b.command_words(0xff, 0);
+    b.read(reg::cmdq_cons);
+    for (unsigned i = 0; i < reads_max; ++i) b.read(reg::gerror);  // it toggles each time
+    b.store(place, 0);
+    b.mend(spec::cmd_tlbi_nh_va(0, 1, 0x1000));
+    b.sync();
+    b.both(0x1000);
+    b.store(place, leaf_word(spec::Granule::g4k, 3, b.data(0x1000 * u64{round}), {}));
   }
-  r.poll();
-  cases.push_back(r.take());
+  b.poll();
+  cases.push_back(b.take());
+}
 
-  CaseBuilder m(device, "command queue: an error is mended and the queue goes on");
-  m.command(spec::cmd_cfgi_all());
-  m.command_words(0xff, 0);
-  m.command(spec::cmd_tlbi_nsnh_all());
-  m.sync();
-  m.read(reg::gerror);
-  m.read(reg::cmdq_cons);
+/// Mended, it goes on.
+void mended_case(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const auto stopped = [&] {
+    CaseBuilder b(device, "command queue: an error is mended and the queue goes on");
+    b.command(spec::cmd_cfgi_all());
+    b.command_words(0xff, 0);
+    b.command(spec::cmd_tlbi_nsnh_all());
+    b.sync();
+    b.read(reg::gerror);
+    b.read(reg::cmdq_cons);
+    return b;
+  };
   // The bad slot is the fifth: bring-up used three, then one.
-  const Case so_far = m.take();
-  CaseBuilder n(device, so_far.name);
-  const u64 queue = so_far.queues.cmdq;
-  n.command(spec::cmd_cfgi_all());
-  n.command_words(0xff, 0);
-  n.command(spec::cmd_tlbi_nsnh_all());
-  n.sync();
-  n.read(reg::gerror);
-  n.read(reg::cmdq_cons);
+  const u64 bad = stopped().take().queues.cmdq + 16 * 4;
+  CaseBuilder b = stopped();
   const spec::CommandWords sync = spec::encode_command(spec::cmd_sync());
-  n.store(queue + 16 * 4, sync.dw0);
-  n.store(queue + 16 * 4 + 8, sync.dw1);
-  n.write(reg::gerrorn, 1);
+  b.store(bad, sync.dw0);
+  b.store(bad + 8, sync.dw1);
+  b.write(reg::gerrorn, 1);
   // It goes on without another write of CMDQ_PROD, which would hide a queue that does not.
-  for (unsigned i = 0; i < 10; ++i) n.read(reg::cmdq_cons);
-  n.read(reg::gerror);
-  n.read(reg::gerrorn);
-  n.sync();
-  cases.push_back(n.take());
+  for (unsigned i = 0; i < 10; ++i) b.read(reg::cmdq_cons);
+  b.read(reg::gerror);
+  b.read(reg::gerrorn);
+  b.sync();
+  cases.push_back(b.take());
 }
 
 /// While the error is active nothing is consumed, though the command is mended and CMDQ_PROD is
@@ -461,7 +462,9 @@ void no_records_case(const DeviceIdentity& device, std::vector<Case>& cases) {
 void command_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   opcode_cases(device, cases);
   operand_cases(device, cases);
-  error_cases(device, cases);
+  stopped_case(device, cases);
+  replaced_case(device, cases);
+  mended_case(device, cases);
   unacknowledged_cases(device, cases);
   restart_cases(device, cases);
   no_message_cases(device, cases);
