@@ -133,6 +133,7 @@ class Lockstep {
   // lockstep_teardown.cpp
   void tear_down();
   void shut_down_live();
+  bool give_back(const spec::sva::Call& call);
   void restore_hardware();
   DriverHost::Held shut_down();
   void unmap_all();

@@ -21,8 +21,7 @@ void Lockstep::tear_down() {
   for (const LockstepCase::Queue& queue : case_.queues) {
     Call call{.kind = CallKind::fault_queue_close};
     call.queue = queue.handle;
-    if (interface.is_queue(queue.handle) && caller_.may_call(call)) caller_.make_call(call);
-    if (!monitor_.findings().empty()) return;
+    if (interface.is_queue(queue.handle) && !give_back(call)) return;
   }
   // Those that are attached are refused, and go when their devices are detached.
   const auto free_numbers = [&] {
@@ -41,8 +40,7 @@ void Lockstep::tear_down() {
     Call call{.kind = CallKind::detach};
     call.domain = interface.domain_of(device);
     call.device = device;
-    if (call.domain != 0 && caller_.may_call(call)) caller_.make_call(call);
-    if (!monitor_.findings().empty()) return;
+    if (call.domain != 0 && !give_back(call)) return;
   }
   free_numbers();
   forget_what_is_gone();
@@ -51,8 +49,7 @@ void Lockstep::tear_down() {
     call.token = its.token;
     call.device = its.device;
     spaces_.prepare_walkers(call);
-    if (caller_.may_call(call)) caller_.make_call(call);
-    if (!monitor_.findings().empty()) return;
+    if (!give_back(call)) return;
   }
   // A master and a parent go last.
   for (const bool first : {true, false}) {
@@ -62,8 +59,7 @@ void Lockstep::tear_down() {
       const bool goes_first = space.dynamic || interface.parent_of(space.handle) != 0;
       if (space.io_mm || space.task || goes_first != first) continue;
       spaces_.prepare_walkers(call);
-      if (caller_.may_call(call)) caller_.make_call(call);
-      if (!monitor_.findings().empty()) return;
+      if (!give_back(call)) return;
     }
   }
   caller_.does("teardown");
@@ -81,6 +77,12 @@ void Lockstep::shut_down_live() {
   if (host_.driver().shutdown == nullptr) return;
   caller_.does("teardown");
   monitor_.account(shut_down().blocks, 0);
+}
+
+/// The call, where a caller may make it. False: something was found.
+bool Lockstep::give_back(const Call& call) {
+  if (caller_.may_call(call)) caller_.make_call(call);
+  return monitor_.findings().empty();
 }
 
 /// Hardware does what it should again: a driver that is told that its time is up keeps what it was
