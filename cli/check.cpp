@@ -279,6 +279,28 @@ std::vector<std::string> look_at_driver(const CheckCommand& options,
   return lines;
 }
 
+/// What the run looks at besides, and what is not claimed.
+Expected<void> add_what_was_asked_for(const CheckCommand& options, oracle::CheckOptions& settings) {
+  if (!options.other.empty() && (options.coverage || options.count_stores)) {
+    return fail(ErrorCode::bad_input,
+                "--coverage and --count-stores look at one driver: leave the second one out");
+  }
+  auto claims = oracle::parse_claims(options.not_claimed);
+  if (!claims) return std::unexpected(std::move(claims.error()));
+  settings.claims = *claims;
+  if (options.coverage) {
+    auto coverage = oracle::DriverCoverage::create();
+    if (!coverage) return std::unexpected(std::move(coverage.error()));
+    settings.coverage = std::move(*coverage);
+  }
+  if (options.count_stores) {
+    auto count = oracle::StoreCount::create();
+    if (!count) return std::unexpected(std::move(count.error()));
+    settings.store_count = std::move(*count);
+  }
+  return {};
+}
+
 }  // namespace
 
 int run_check(const CheckCommand& options) {
@@ -292,22 +314,8 @@ int run_check(const CheckCommand& options) {
     return ended_by(error, report_of("check", oracle::subject_of(settings), {}), options.reports,
                     options.format);
   };
-  if (!options.other.empty() && (options.coverage || options.count_stores)) {
-    return not_run({ErrorCode::bad_input,
-                    "--coverage and --count-stores look at one driver: leave the second one out"});
-  }
-  auto claims = oracle::parse_claims(options.not_claimed);
-  if (!claims) return not_run(claims.error());
-  settings.claims = *claims;
-  if (options.coverage) {
-    auto coverage = oracle::DriverCoverage::create();
-    if (!coverage) return not_run(coverage.error());
-    settings.coverage = std::move(*coverage);
-  }
-  if (options.count_stores) {
-    auto count = oracle::StoreCount::create();
-    if (!count) return not_run(count.error());
-    settings.store_count = std::move(*count);
+  if (auto added = add_what_was_asked_for(options, settings); !added) {
+    return not_run(added.error());
   }
   std::vector<std::string> unread;
   if (auto loaded = load_campaign(options, settings, unread); !loaded) {
@@ -319,8 +327,6 @@ int run_check(const CheckCommand& options) {
       print_finding(finding);
       std::fflush(stdout);  // a run goes on for hours, perhaps in a pipe
     };
-  }
-  if (options.format == Format::text) {
     fmt::print("check of {} {}{}, seed {}\n", options.backend.empty() ? "driver" : "backend",
                oracle::subject_of(settings), options.other.empty() ? "" : " and " + options.other,
                settings.seed);
