@@ -155,6 +155,45 @@ oracle::Violation finding_of(const oracle::FoundDivergence& found,
   return violation;
 }
 
+namespace {
+
+/// Of what is known, and of what shows only now and then.
+std::vector<JunitCase> tests_of(const oracle::ConformResult& result) {
+  std::vector<JunitCase> tests;
+  for (const auto& found : result.divergences) {
+    if (found.known_id.empty()) continue;
+    JunitCase known;
+    known.name = found.known_id;
+    known.group = "known divergences";
+    known.status = JunitStatus::skipped;
+    known.message = found.divergence.called;
+    tests.push_back(std::move(known));
+  }
+  for (const auto& found : result.not_reproduced) {
+    JunitCase flaky;
+    flaky.name =
+        fmt::format("{}: {}", spec::rule_name(found.divergence.rule), found.divergence.called);
+    flaky.group = "not reproduced";
+    flaky.status = JunitStatus::error;
+    flaky.message =
+        fmt::format("seen {} times, first in {}; its case alone showed it in {} of {} runs",
+                    found.times, found.first_case, found.shown, found.runs);
+    tests.push_back(std::move(flaky));
+  }
+  for (const auto& gone : result.vanished) {
+    JunitCase vanished;
+    vanished.name = gone.id;
+    vanished.group = "known divergences";
+    vanished.status = JunitStatus::failed;
+    vanished.message = "vanished: the device does not do it any more";
+    vanished.file = result.known_file;
+    tests.push_back(std::move(vanished));
+  }
+  return tests;
+}
+
+}  // namespace
+
 Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end) {
   Report report = report_of("conform", result.device, end);
   report.seconds = result.seconds;
@@ -182,37 +221,9 @@ Report report_of(const oracle::ConformResult& result, const oracle::RunEnd& end)
   report.property("claimed_no_more", names_of(result.claimed_no_more));
   report.rules = result.rules;
   for (const auto& found : result.divergences) {
-    if (found.known_id.empty()) {
-      report.findings.push_back(finding_of(found, result));
-      continue;
-    }
-    JunitCase known;
-    known.name = found.known_id;
-    known.group = "known divergences";
-    known.status = JunitStatus::skipped;
-    known.message = found.divergence.called;
-    report.tests.push_back(std::move(known));
+    if (found.known_id.empty()) report.findings.push_back(finding_of(found, result));
   }
-  for (const auto& found : result.not_reproduced) {
-    JunitCase flaky;
-    flaky.name =
-        fmt::format("{}: {}", spec::rule_name(found.divergence.rule), found.divergence.called);
-    flaky.group = "not reproduced";
-    flaky.status = JunitStatus::error;
-    flaky.message =
-        fmt::format("seen {} times, first in {}; its case alone showed it in {} of {} runs",
-                    found.times, found.first_case, found.shown, found.runs);
-    report.tests.push_back(std::move(flaky));
-  }
-  for (const auto& gone : result.vanished) {
-    JunitCase vanished;
-    vanished.name = gone.id;
-    vanished.group = "known divergences";
-    vanished.status = JunitStatus::failed;
-    vanished.message = "vanished: the device does not do it any more";
-    vanished.file = result.known_file;
-    report.tests.push_back(std::move(vanished));
-  }
+  report.tests = tests_of(result);
   // What is known does not make a rule fail.
   for (oracle::RuleCount& rule : report.rules) {
     const auto its = [&](const oracle::Violation& v) { return v.rule == rule.rule; };
