@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Three parts: what worker and supervisor share (numbers in a SharedReport), the worker, and the
-// supervisor, who blames a death on the sequence that was running and makes it small by killing
-// further workers.
+// The supervisor, who blames a death of its worker (check_worker.h) on the sequence that was
+// running and makes it small by killing further workers.
 #include "check/check_plugin.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -18,9 +16,11 @@
 #include "base/clock.h"
 #include "check/alone.h"
 #include "check/campaign.h"
+#include "check/check_worker.h"
 #include "check/finding_files.h"
 #include "check/parts.h"
 #include "check/shrink.h"
+#include "check/worker_report.h"
 #include "host/load.h"
 #include "host/untold_stores.h"
 #include "monitor/chronicle.h"
@@ -40,166 +40,6 @@ using spec::Rule;
 
 namespace rule = spec::rule;
 
-// ---- shared numbers -----------------------------------------------------------------------------
-
-enum Slot : std::size_t {
-  slot_next,      // sequence to begin with
-  slot_phase,     // of the campaign, when the sequence running began
-  slot_ends,      // of that sequence: ends_word()
-  slot_gone,      // the platform of that sequence does not answer any more
-  slot_deaths,    // of one sequence, while its finding was made smaller or recorded
-  slot_findings,  // so far
-  slot_booted,    // the driver came up once
-  slot_tally,     // seventeen numbers
-  slot_cut_short = slot_tally + 16,  // the last of them
-  slot_rules = 24,
-  slot_excused = slot_rules + 4 * RuleTally::size,
-  slot_answered = slot_excused + CheckOptions::known_max,
-};
-static_assert(slot_answered + 3 * CallTally::size <= SharedReport::counters_max);
-
-/// visit(number) for each of the tally's single numbers.
-template <class OfTally, class Visit>
-void for_each_number(OfTally& tally, Visit&& visit) {
-  for (auto* number :
-       {&tally.sequences, &tally.calls, &tally.calls_succeeded, &tally.calls_changing,
-        &tally.accesses, &tally.outcomes, &tally.refused, &tally.abilities, &tally.not_claimed,
-        &tally.shown, &tally.traits, &tally.without_verdict, &tally.unmodelled, &tally.stage2,
-        &tally.answered.domains_asked, &tally.answered.domains_made, &tally.cut_short}) {
-    visit(*number);
-  }
-}
-
-void put_tally(SharedReport& report, const Tally& tally) {
-  std::size_t slot = slot_tally;
-  for_each_number(tally, [&](const u64& number) { report.counter(slot++) = number; });
-  slot = slot_rules;
-  for (const auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken,
-                             &tally.rules.order_unknown}) {
-    for (const u64 number : *counts) report.counter(slot++) = number;
-  }
-  for (const u64 number : tally.excused) report.counter(slot++) = number;
-  for (const auto* counts :
-       {&tally.answered.asked, &tally.answered.not_built, &tally.answered.declined}) {
-    for (const u64 number : *counts) report.counter(slot++) = number;
-  }
-}
-
-Tally get_tally(SharedReport& report) {
-  Tally tally;
-  std::size_t slot = slot_tally;
-  for_each_number(tally, [&](u64& number) { number = report.counter(slot++); });
-  slot = slot_rules;
-  for (auto* counts : {&tally.rules.asked, &tally.rules.discriminating, &tally.rules.broken,
-                       &tally.rules.order_unknown}) {
-    for (u64& number : *counts) number = report.counter(slot++);
-  }
-  for (u64& number : tally.excused) number = report.counter(slot++);
-  for (auto* counts :
-       {&tally.answered.asked, &tally.answered.not_built, &tally.answered.declined}) {
-    for (u64& number : *counts) number = report.counter(slot++);
-  }
-  return tally;
-}
-
-std::atomic<u64>& broken(SharedReport& report, Rule rule) {
-  return report.counter(slot_rules + 2 * RuleTally::size + spec::number_of(rule));
-}
-
-// ---- the worker ---------------------------------------------------------------------------------
-
-std::vector<u64> words_of_operations(const std::vector<fuzz::Operation>& operations) {
-  std::vector<u64> words;
-  for (const fuzz::Operation& operation : operations) words.push_back(fuzz::encode_word(operation));
-  return words;
-}
-
-class Worker final : public Campaign::Owner {
- public:
-  explicit Worker(SharedReport& report) : report_(report) {}
-
-  bool stop() override { return report_.stop_requested(); }
-  void begins(u64 number, const Sequence& sequence, Campaign::Phase phase) override {
-    if (phase == Campaign::Phase::running) {
-      // Also the end of the sequence before: what killed workers is behind us.
-      if (number != report_.counter(slot_next)) report_.counter(slot_deaths) = 0;
-      report_.counter(slot_next) = number;
-    }
-    report_.counter(slot_phase) = static_cast<u64>(phase);
-    report_.counter(slot_gone) = 0;
-    report_.counter(slot_ends) = ends_word(sequence.ends);
-    report_.begin_sequence(number, words_of_operations(sequence.operations));
-  }
-  void progress(const Tally& tally, u64 next) override {
-    put_tally(report_, tally);
-    report_.counter(slot_next) = next;
-    report_.tick();
-  }
-  void found(Violation violation) override {
-    ++report_.counter(slot_findings);
-    report_.add_finding(encode(violation));
-  }
-  void gave_up(GaveUp gave_up) override { report_.add_finding(encode(gave_up)); }
-
- private:
-  SharedReport& report_;
-};
-
-constexpr int worker_done = 0;
-constexpr int worker_stopped = 1;
-constexpr int worker_failed = 2;
-
-/// Keys of what workers have found so far.
-std::vector<u64> told_by(const SharedReport& report) {
-  std::vector<u64> keys;
-  for (const std::string& text : report.findings()) {
-    if (const auto violation = decode_violation(text)) keys.push_back(key_of(*violation));
-  }
-  return keys;
-}
-
-int work(SharedReport& report, const CheckOptions& options, Clock::time_point started,
-         FirstSeen* seen) {
-  const auto failed = [&](const Error& error) {
-    report.add_finding(fmt::format("error {} {}", static_cast<int>(error.code), error.message));
-    return worker_failed;
-  };
-  auto loaded = load_plugin(options);
-  if (!loaded) return failed(loaded.error());
-  loaded->tell(report, options.driver);
-  Campaign::Settings settings;
-  settings.options = &options;
-  settings.started = started;
-  settings.from = report.counter(slot_next);
-  settings.findings_before = report.counter(slot_findings) - options.told.size();
-  settings.tally = get_tally(report);
-  settings.told = told_by(report);
-  settings.seen = seen;
-  settings.seen_from = options.first_sequence;
-  settings.may_shrink = report.counter(slot_deaths) < 1;
-  settings.may_record = report.counter(slot_deaths) < 2;
-  settings.count_each = true;  // a death must not take numbers with it
-  settings.backend = loaded->backend ? &*loaded->backend : nullptr;
-  settings.fork_cases = options.isolation == Isolation::each_case;
-  settings.guard_window = !settings.fork_cases;
-  settings.on_operation = [](void* context, u32 index) {
-    static_cast<SharedReport*>(context)->begin_operation(index);
-  };
-  settings.on_step = sign_of_life;
-  settings.on_gone = [](void* context) {
-    static_cast<SharedReport*>(context)->counter(slot_gone) = 1;
-  };
-  settings.context = &report;
-  Worker owner(report);
-  Campaign campaign(loaded->driver(), loaded->segments.get(), std::move(settings), owner);
-  if (auto booted = campaign.boot(); !booted) return failed(booted.error());
-  report.counter(slot_booted) = 1;
-  const auto stopped = campaign.run();
-  if (!stopped) return failed(stopped.error());
-  report.end_sequence();
-  return *stopped ? worker_stopped : worker_done;
-}
-
 /// Two processes ended in the same way, by the same party.
 bool same_end(const Outcome& one, const Outcome& other) {
   return one.ended == other.ended && one.party == other.party;
@@ -209,8 +49,6 @@ bool same_end(const Outcome& one, const Outcome& other) {
 std::string_view doing_of(const Sequence& sequence) {
   return sequence.operations.empty() ? "boot" : fuzz::to_string(sequence.operations.back().kind);
 }
-
-// ---- the supervisor -----------------------------------------------------------------------------
 
 constexpr double shrink_seconds_max = 20;
 constexpr double patience_seconds = 1;  // a case takes milliseconds, loading included
@@ -843,7 +681,8 @@ Expected<Part> Supervisor::run(std::string name) {
   limits.stop = options_.stop;
   limits.watching = [this] { show_progress(); };
   const auto outcome = supervise(
-      report_, [this](u32) { return work(report_, options_, started_, seen_ ? &*seen_ : nullptr); },
+      report_,
+      [this](u32) { return run_worker(report_, options_, started_, seen_ ? &*seen_ : nullptr); },
       limits, [this](const Outcome& dead) { return died(dead); });
   if (!outcome) return std::unexpected(outcome.error());
   take_findings();
