@@ -232,6 +232,8 @@ void DriverHost::bind_words() {
     DriverHost& host = self(ctx);
     host.looks_at(pa, 8);
     if (host.spent()) return ~uint64_t{0};
+    const bool is_table = pa - host.platform_.window_pa < host.platform_.window_size;
+    if (is_table && host.refuses("load64", pa, 8)) return ~uint64_t{0};  // freed, perhaps
     const u64* place = pa % 8 == 0 ? host.monitor_.caches().memory().host(pa) : nullptr;
     if (place == nullptr) {
       host.monitor_.driver_error(

@@ -120,6 +120,49 @@ void span_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
 }
 
+/// Of two engines whose StreamIDs lie in the two halves of a span, one whose STE says that its half
+/// is alike: the other's STE, which is right behind or before it, is another one. IHI 0070 5.2
+/// (CONT).
+void beside_span_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned engine,
+                      unsigned beside) {
+  constexpr unsigned most = 4;  // larger spans cost the specification much
+  const u32 differ = device.sids[engine] ^ device.sids[beside];
+  const auto cont = static_cast<unsigned>(std::bit_width(differ)) - 1;
+  if (cont == 0 || cont > most) return;
+  CaseBuilder b(device, fmt::format("ste: CONT = {}, the STE beside the span is another, {} first",
+                                    cont, engine < beside ? "lower" : "upper"));
+  const u64 root = b.root(spec::Granule::g4k, 25);
+  b.map(root, 0x1000, b.data());
+  b.cd(0, b.plain_cd(root));
+  spec::Ste<u64> ste = b.stage1_ste(0);
+  ste.dw[1] = with_bits(ste.dw[1], 16, 13, cont);
+  const spec::SidRange span = spec::span_of(b.sid(engine), cont);
+  for (u32 sid = span.first; sid <= span.last; ++sid) {
+    for (unsigned word = spec::ste_words; word-- > 0;) {
+      b.store(b.ste_place(sid) + 8 * word, ste.dw[word]);
+    }
+  }
+  b.ste(beside, spec::make_bypass_ste());
+  b.enable();
+  b.both(0x1000, engine);
+  b.both(b.data(0x40), beside);
+  b.both(0x1000, engine);
+  b.poll();
+  cases.push_back(b.take());
+}
+
+/// The first two engines whose StreamIDs are so, each of them once the one with the span.
+void beside_span_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
+  const auto engines = static_cast<unsigned>(device.sids.size());
+  const std::size_t before = cases.size();
+  for (unsigned second = 1; second < engines && cases.size() == before; ++second) {
+    for (unsigned first = 0; first < second && cases.size() == before; ++first) {
+      beside_span_case(device, cases, first, second);
+      beside_span_case(device, cases, second, first);
+    }
+  }
+}
+
 /// A table of two levels with an array for each engine, all of which pass.
 void whole_table_case(const DeviceIdentity& device, std::vector<Case>& cases, unsigned log2size,
                       unsigned split) {
@@ -434,6 +477,7 @@ void disabled_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
 void stream_table_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   ste_cases(device, cases);
   span_cases(device, cases);
+  beside_span_cases(device, cases);
   range_cases(device, cases);
   disabled_cases(device, cases);
   alignment_cases(device, cases);

@@ -143,7 +143,8 @@ struct iommucheck_platform {
 
   /* Memory accesses that the SMMU may observe. `pa` is 8-byte aligned. A store64 is one
    * single-copy atomic store of 64 bits, pending until barrier() or an ordered mmio_write;
-   * little-endian. fill64 is `count` such stores of one value, ascending from `pa`. */
+   * little-endian. fill64 is `count` such stores of one value, ascending from `pa`. load64 reads
+   * table memory that is held, or any other that there is: what was freed is another's. */
   void (*store64)(void* ctx, uint64_t pa, uint64_t value);
   void (*fill64)(void* ctx, uint64_t pa, uint64_t count, uint64_t value);
   uint64_t (*load64)(void* ctx, uint64_t pa);

@@ -251,6 +251,19 @@ std::vector<Mistake> of_configuration() {
                            const bool its = starts(kind, Structure::ste, pa, 0);
                            return its && bits(c.word(pa + 8), 16, 13) != 0 ? word & ~u64{1} : word;
                          }));
+  all.push_back(of_fetch("CONT is taken one power of two too wide", "5.2 (CONT)",
+                         rule::TRANSLATION_RESULT, "ste: CONT*, the STE beside*",
+                         [](Context& c, Structure kind, u64 pa, u64 word) {
+                           if (kind != Structure::ste) return word;
+                           for (unsigned cont = 1; cont <= 4; ++cont) {
+                             const u64 beside = pa ^ (u64{64} << cont), ste = beside & ~u64{63};
+                             const bool valid = (c.word(ste) & 1) != 0;
+                             if (valid && bits(c.word(ste + 8), 16, 13) == cont) {
+                               return c.word(beside);
+                             }
+                           }
+                           return word;
+                         }));
   all.push_back(of_fetch("TBI0 counts for both halves", "5.4 (TBI)", rule::TRANSLATION_RESULT,
                          "walk: tags*", [](Context&, Structure kind, u64 pa, u64 word) {
                            const bool its = starts(kind, Structure::cd, pa, 0);

@@ -60,6 +60,7 @@ INSTANTIATE_TEST_SUITE_P(
         Nonsense{"store_unaligned", rule::CRASH_NEVER, "not aligned to 8 bytes"},
         Nonsense{"store_outside", rule::CRASH_NEVER, not_given},
         Nonsense{"store_freed", rule::CRASH_NEVER, not_given},
+        Nonsense{"load_freed", rule::CRASH_NEVER, not_given},
         Nonsense{"fill_huge", rule::CRASH_NEVER, not_given},
         Nonsense{"exchange_outside", rule::CRASH_NEVER, not_given},
         Nonsense{"clean_huge", rule::CRASH_NEVER, not_given},

@@ -158,6 +158,11 @@ static struct iommucheck_result wrong_unmap(void* self, iommucheck_handle domain
     p->table_free(p->ctx, pa, PAGE);
     put(d, pa + 8, 1);
   }
+#elif defined(FAULT_load_freed)
+  if (p->table_alloc(p->ctx, PAGE, &pa)) {
+    p->table_free(p->ctx, pa, PAGE);
+    p->load64(p->ctx, pa + 8);
+  }
 #elif defined(FAULT_fill_huge)
   p->fill64(p->ctx, d->streams, ~0ull, 0);
 #elif defined(FAULT_exchange_outside)
