@@ -576,7 +576,8 @@ struct iommucheck_driver {
 
   /* EBUSY (a device, PASID, token or domain still on it; nothing changed), EINVAL (no such domain).
    * ETIMEDOUT: the handle is gone all the same; ASID and tables are kept until a later
-   * invalidation of theirs completed. */
+   * invalidation of theirs completed. A domain that has neither (BLOCKED, IDENTITY) owes nothing of
+   * what an attach that timed out may have left of it. */
   int (*domain_free)(void* self, iommucheck_handle domain);
 
   /* The caller sets size and abi of *info. EINVAL. */

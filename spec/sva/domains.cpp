@@ -109,7 +109,18 @@ Permitted permitted_domain_free(const InterfaceState& s, const Call& call, Circu
   return set;
 }
 
-/// INTERFACE "Free"; after a time-out the handle is gone, the rest is held until recovery.
+namespace {
+
+bool has_tables(const Space& domain) {
+  return domain.kind != static_cast<u32>(DomainKind::identity) &&
+         domain.kind != static_cast<u32>(DomainKind::blocked);
+}
+
+}  // namespace
+
+/// INTERFACE "Free"; after a time-out the handle is gone, the rest is held until recovery. What an
+/// attach that timed out left of a domain without tables, nobody gives back: it lasts as long as
+/// `attach` says.
 void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
   if (status != Status::ok && status != Status::etimedout) return;
   const u32 index = s.find(call.domain);
@@ -118,7 +129,8 @@ void apply_domain_free(InterfaceState& s, const Call& call, Status status) {
   forget_walkers(s, index);
   forget_dirty(s, index);
   forget_vdevices_of_domain(s, index);
-  if (status == Status::ok) {
+  const bool left_by_attach = !has_tables(s.spaces[index]) && s.spaces[index].ghosts != 0;
+  if (status == Status::ok && !left_by_attach) {
     drop_ghosts_of_domain(s, index);
     drop_attached_ghosts_of_domain(s, index);
     ghosts_end_of_domain(s, index);

@@ -47,6 +47,30 @@ TEST_F(TimeOutIsNoOpenCall, what_other_calls_took_away_meanwhile_may_be_met) {
   EXPECT_FALSE(state.page_in_flight(p1, page));
 }
 
+// Freed is the domain, and it had nothing to give back: what the attach may have left of it is
+// there until the device's next one, or recovery. Of one with tables nothing is.
+TEST_F(TimeOutIsNoOpenCall, what_an_attach_left_of_a_domain_without_tables_outlives_it) {
+  on(d, {0});
+  ok(map(d, page, p2));
+  ok(alloc(DomainKind::identity), e);
+  fails(attach(e, 0), Status::etimedout, stuck);
+  ok(free_domain(e));
+  EXPECT_TRUE(meets(0, rid, page).contains("identity"));
+  EXPECT_TRUE(meets(0, rid, page).contains(hex(p2) + " rw"));
+  const auto mark = trail.mark();
+  state.recovered();
+  EXPECT_EQ(meets(0, rid, page), (Set{hex(p2) + " rw"}));
+  trail.undo_to(mark);
+  ok(detach(d, 0));
+  EXPECT_EQ(meets(0, rid, page), (Set{"blocked"}));
+
+  paging(e);
+  ok(map(e, page, p1));
+  fails(attach(e, 1), Status::etimedout, stuck);
+  ok(free_domain(e));
+  EXPECT_EQ(meets(1, rid, page), (Set{"blocked"}));
+}
+
 // A later call may settle a part: "ok" of a map says that nothing old is met there. Kept open as a
 // whole until recovery, a driver that maps over what it has not invalidated would go unseen.
 TEST_F(TimeOutIsNoOpenCall, a_part_of_it_can_be_settled) {
