@@ -11,9 +11,9 @@ using spec::sva::CommandWords;
 
 namespace {
 
-void forget_pages(const UserWords& words, const std::vector<u64>& pages, bool all,
+void forget_pages(const UserWords& words, const std::vector<u64>& pages, bool all, u64 how,
                   std::vector<CommandWords>& commands) {
-  if (all) return commands.push_back(words.all());
+  if (all) return commands.push_back(words.all_by(how));
   for (const u64 va : pages) commands.push_back(words.va(va));
 }
 
@@ -41,10 +41,12 @@ void UserOps::user_forgets(u64 parent, u64 domain, const UsersChange& change, u6
   }
   std::vector<CommandWords> commands;
   if (change.entry) {
-    for (const u64 number : numbers) commands.push_back(words.entry(number, *change.entry));
+    for (const u64 number : numbers) {
+      commands.push_back(words.entry_by(number, *change.entry, how >> 16));
+    }
   }
   if (change.entry || all) {
-    forget_pages(words, pages, all, commands);
+    forget_pages(words, pages, all, how >> 18, commands);
   } else {
     const bool ranges = monitor_.smmu().capabilities().ril;
     // Of a pointer by any of its addresses; it is no leaf.

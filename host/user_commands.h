@@ -32,6 +32,7 @@ constexpr CommandWords as_range_of(CommandWords by_va, u64 count, bool tells_lev
 }
 constexpr CommandWords nh_asid(u64 asid) { return {0x11 | asid << 48, 0}; }
 constexpr CommandWords nh_all(u64 vmid = 0) { return {0x10 | vmid << 32, 0}; }
+constexpr CommandWords nsnh_all() { return {0x30, 0}; }
 constexpr CommandWords cfgi_cd(u64 sid, u64 ssid) { return {0x05 | ssid << 12 | sid << 32, 1}; }
 constexpr CommandWords cfgi_cd_all(u64 sid) { return {0x06 | sid << 32, 0}; }
 constexpr CommandWords atc_inv(u64 sid, u64 va) { return {0x40 | sid << 32, page_of(va)}; }

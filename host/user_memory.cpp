@@ -48,6 +48,7 @@ UserMemory::UserMemory(Sink& sink, u64 pa, const spec::Capabilities& caps, const
       words_(words),
       next_pa_(pa),
       output_size_(encoded_size(caps.oas_lg2)),
+      asid16_(caps.asid16),
       stalls_(caps.stall_model),
       httu_(words.has_entries() ? caps.httu : 0) {}
 
@@ -216,10 +217,12 @@ std::vector<u64> UserMemory::pages_to_write(u64 root, u64 ipa, u64 length) const
   return found;
 }
 
-/// Tables have numbers from 1 in the order in which they were made.
+/// Tables have numbers from 1 in the order in which they were made; of 16 bits the upper ones
+/// count.
 u64 UserMemory::asid_of(u64 root) const {
   const auto at = std::ranges::find(tables_, root);
-  return static_cast<u64>(std::distance(tables_.begin(), at)) + 1;
+  const u64 number = static_cast<u64>(std::distance(tables_.begin(), at)) + 1;
+  return asid16_ ? number | number << 8 : number;
 }
 
 /// Whoever goes by an entry has done so, by each page behind it: what the entry says is cached

@@ -109,6 +109,7 @@ class UserMemory {
   const UserWords& words_;
   u64 next_pa_;
   u64 output_size_;
+  bool asid16_;
   spec::StallModel stalls_;
   unsigned httu_;  // flags that the user lets hardware set: 1 access, 2 dirty state, too
   std::vector<u64> image_;

@@ -90,8 +90,15 @@ class Smmuv3Words final : public UserWords {
     commands.push_back(as_range_of(one, count, (how >> 2 & 1) != 0));
   }
   [[nodiscard]] CommandWords all() const override { return user_command::nh_all(); }
+  /// TLBI_NSNH_ALL, of a user's, is what its TLBI_NH_ALL is. IHI 0070 4.4.
+  [[nodiscard]] CommandWords all_by(u64 how) const override {
+    return (how & 3) == 0 ? user_command::nsnh_all() : all();
+  }
   [[nodiscard]] CommandWords entry(u64 number, u64 pasid) const override {
     return user_command::cfgi_cd(number, pasid);
+  }
+  [[nodiscard]] CommandWords entry_by(u64 number, u64 pasid, u64 how) const override {
+    return (how & 3) == 0 ? user_command::cfgi_cd_all(number) : entry(number, pasid);
   }
   [[nodiscard]] CommandWords device(u64 number, std::optional<u64> pasid, u64 va) const override {
     return pasid ? user_command::atc_inv(number, *pasid, va) : user_command::atc_inv(number, va);

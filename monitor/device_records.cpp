@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "base/bits.h"
@@ -82,7 +83,7 @@ bool DeviceRecords::register_read(u32 offset, u64 value) {
   const bool is_at_end = (value & spec::queue_index_mask) == smmu_.commands_end();
   if (offset == reg::cmdq_cons && is_at_end && !smmu_.stopped_by_error()) commands_consumed();
   if (offset == reg::gerror && (value & spec::gerror::eventq_abt_err) != 0 &&
-      (state_.met_full_queue || smmu_.event_slots() == 0)) {
+      !smmu_.events_abort() && (state_.met_full_queue || smmu_.event_slots() == 0)) {
     findings_.find(
         rule::EVENT_OVERFLOW, "GERROR.EVENTQ_ABT_ERR instead of OVFLG",
         "a record met a full event queue: GERROR.EVENTQ_ABT_ERR is active, which stands for an "
@@ -195,7 +196,8 @@ RecordClaim DeviceRecords::claim_of(const Open& open) const {
   claim.fields = spec::fields_of(open.access);
   claim.fields.stall = open.stalled;
   for (const Outcome& o : open.candidates) {
-    if (records(open, o)) claim.permitted.push_back({o.event, spec::fields_of(open.access, o)});
+    if (!records(open, o)) continue;
+    claim.permitted.push_back({o.event, spec::fields_of(open.access, o, smmu_.capabilities())});
   }
   claim.any_type = open.any;
   claim.any_stall = open.any && open.stalled;
@@ -315,6 +317,7 @@ void DeviceRecords::missing(const Open& open) {
                       access_text(open.access) + " is terminated without a record; it is to pass");
     return;
   }
+  if (smmu_.events_abort()) return;  // nothing need have been there to be seen
   if (open.overflows && state_.overflows == open.overflows_before) {
     findings_.find(rule::EVENT_OVERFLOW, "OVFLG does not toggle",
                    access_text(open.access) +
@@ -360,6 +363,24 @@ bool DeviceRecords::finds_room(const Open& open) const {
   return smmu_.records_events() && static_cast<u64>(others) < smmu_.event_slots();
 }
 
+/// Where two records are alike, the one that came may be of the older access, for which no room was
+/// sure: then it is the newer one whose record is still to come, or lost. `older` becomes that.
+bool DeviceRecords::takes_record_of_newer(Open& older) {
+  if (older.has_room || older.stalled || older.any || older.wrong) return false;
+  const RecordClaim claim = claim_of(older);
+  const auto its =
+      std::ranges::find_if(std::views::reverse(state_.settled), [&](const Settled& one) {
+        const Open& newer = one.open;
+        return newer.which > older.which && one.record.before > older.which && !newer.stalled &&
+               !newer.any && !newer.wrong && fits(claim, one.record.words);
+      });
+  if (its == std::ranges::rend(state_.settled)) return false;
+  std::swap(older, its->open);
+  older.has_room = false;
+  older.looks = 0;
+  return true;
+}
+
 /// The driver has read all records that EVENTQ_PROD showed.
 void DeviceRecords::queue_looked_at() {
   if (state_.forgotten != 0) --state_.forgotten;
@@ -374,6 +395,7 @@ void DeviceRecords::queue_looked_at() {
     if (state_.open[i].stalled && (!state_.open[i].alone || !state_.open[i].has_room)) continue;
     if (state_.open[i].again && !state_.open[i].resumed) continue;
     if (state_.open[i].which >= state_.shown_at || ++state_.open[i].looks < looks_max) continue;
+    if (takes_record_of_newer(state_.open[i])) continue;
     const Open open = std::move(state_.open[i]);
     state_.open.erase(state_.open.begin() + static_cast<std::ptrdiff_t>(i));
     if (state_.lost != 0 && may_overflow(open)) --state_.lost;

@@ -88,6 +88,7 @@ class DeviceRecords {
   [[nodiscard]] bool surely_records(const Open& open) const;
   [[nodiscard]] bool finds_room(const Open& open) const;
   [[nodiscard]] bool is_merged(const Open& open) const;
+  bool takes_record_of_newer(Open& older);
   [[nodiscard]] RecordClaim claim_of(const Open& open) const;
   // Of the queue.
   void forget_accesses();

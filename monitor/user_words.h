@@ -68,8 +68,14 @@ class UserWords {
     for (u64 i = 0; i < count; ++i) commands.push_back(page(asid, va + 4096 * i, ranges, how));
   }
   [[nodiscard]] virtual spec::sva::CommandWords all() const = 0;
+  /// The same in one of the forms that do; `how` says which.
+  [[nodiscard]] virtual spec::sva::CommandWords all_by(u64 /*how*/) const { return all(); }
   /// Of an entry; what is no command where there are none.
   [[nodiscard]] virtual spec::sva::CommandWords entry(u64 number, u64 pasid) const = 0;
+  /// The same in one of the forms that do; `how` says which.
+  [[nodiscard]] virtual spec::sva::CommandWords entry_by(u64 number, u64 pasid, u64 /*how*/) const {
+    return entry(number, pasid);
+  }
   /// What the device itself has cached. nullopt: without a PASID.
   [[nodiscard]] virtual spec::sva::CommandWords device(u64 number, std::optional<u64> pasid,
                                                        u64 va) const = 0;

@@ -167,6 +167,8 @@ EventRecord record_of(EventType type, const EventFields& f) {
     }
   }
   if (l.fetch) b.put(3, 0, f.fetch_address & mask(51, 3));
+  const bool of_structure = type == EventType::f_ste_fetch || type == EventType::f_cd_fetch;
+  if (of_structure && f.fetch_unknown_lsb < 52) b.unknown(3, 51, f.fetch_unknown_lsb);
   return b.take();
 }
 

@@ -32,6 +32,8 @@ struct EventFields {
   u64 input_address = 0;
   u64 ipa = 0;            ///< counts if stage2
   u64 fetch_address = 0;  ///< of F_*_FETCH and F_WALK_EABT
+  /// Of F_STE_FETCH and F_CD_FETCH: bits of it from there on are UNKNOWN, up to bit 51.
+  unsigned fetch_unknown_lsb = 52;
 };
 
 /// `fixed` has the bits that must be as in `dw`; the rest is UNKNOWN or IMPLEMENTATION DEFINED.

@@ -45,6 +45,12 @@ EventFields fields_of(const Access& access, const Outcome& outcome) {
   return fields;
 }
 
+EventFields fields_of(const Access& access, const Outcome& outcome, const Capabilities& caps) {
+  EventFields fields = fields_of(access, outcome);
+  fields.fetch_unknown_lsb = caps.oas_lg2;
+  return fields;
+}
+
 Access access_in(const std::array<u64, event_words>& record) {
   Access access{.sid = event_sid(record), .ssv = bit(record[0], 11), .va = record[2]};
   if (access.ssv) access.ssid = static_cast<u32>(bits(record[0], 31, 12));

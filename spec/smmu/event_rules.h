@@ -22,6 +22,9 @@ constexpr bool has_record(const Access& access, const Outcome& outcome, bool rec
 EventFields fields_of(const Access& access);
 /// What the record of that fault says: PnU and InD are those after the STE's overrides (7.3).
 EventFields fields_of(const Access& access, const Outcome& outcome);
+/// And what an SMMU of that output size may leave UNKNOWN: bits of FetchAddr beyond it, which 7.3.4
+/// and 7.3.10 call RES0, too (UNKNOWN by v3.1's words for an STE, by v3.0's for a CD).
+EventFields fields_of(const Access& access, const Outcome& outcome, const Capabilities& caps);
 
 /// The access that a record describes, as far as its type has the fields; after overrides.
 Access access_in(const std::array<u64, event_words>& record);

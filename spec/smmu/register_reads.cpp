@@ -157,9 +157,6 @@ u64 Smmu::admit_gerror(u64 value) {
   if (irq_.may_have_sent(irq_ctrl::eventq_irqen)) allowed |= gerror::msi_eventq_abt;
   if (irq_.may_have_sent(irq_ctrl::priq_irqen)) allowed |= gerror::msi_priq_abt;
   if (irq_.may_have_sent(irq_ctrl::gerror_irqen)) allowed |= gerror::msi_gerror_abt;
-  const auto may_abort = [&](const OutputQueue& queue) {
-    return ground_.may_abort(queue.geometry().base);
-  };
   if (may_abort(outputs_.events())) allowed |= gerror::eventq_abt_err;
   if (may_abort(outputs_.requests())) allowed |= gerror::priq_abt_err;
   const bool stops = (found & gerror::cmdq_err) != 0;

@@ -148,6 +148,11 @@ class Smmu {
   }
   /// EVENTQEN = 1 and acknowledged, and no EVENTQ_ABT_ERR is active.
   [[nodiscard]] bool records_events() const { return outputs_.records_events(); }
+  /// The event queue lies where no memory is: of records that it loses by that EVENTQ_ABT_ERR
+  /// tells. IHI 0070 7.2.2.
+  [[nodiscard]] bool events_abort() const {
+    return ground_.aborts(outputs_.events().geometry().base);
+  }
   [[nodiscard]] bool event_overflow() const {
     return (outputs_.events().prod() & queue_overflow_flag) != 0;
   }
@@ -289,6 +294,9 @@ class Smmu {
   u64 read_register(u32 offset, Choices& choices);
   u64 admit_register(u32 offset, u64 value);
   u64 admit_gerror(u64 value);
+  [[nodiscard]] bool may_abort(const OutputQueue& queue) const {
+    return ground_.may_abort(queue.geometry().base);
+  }
 
   IdRegisters id_;
   Ground ground_;

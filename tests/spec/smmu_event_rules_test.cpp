@@ -54,6 +54,33 @@ TEST(EventRules, AbortsOfFetchesNameThePlace) {
   EXPECT_EQ(bits(record.dw[1], 41, 40), static_cast<u64>(EventClass::tt)) << "7.3.12";
 }
 
+// 7.3.4 has them UNKNOWN and RES0; of a descriptor's address nothing is.
+TEST(EventRules, BitsOfFetchAddrBeyondTheOutputSizeAreOpen) {
+  Capabilities caps;
+  caps.oas_lg2 = 40;
+  const u64 beyond = u64{1} << 40;
+  for (const EventType type : {EventType::f_ste_fetch, EventType::f_cd_fetch}) {
+    Outcome aborts = fault(type);
+    aborts.origin = beyond | 0x9000;
+    const EventRecord record = record_of(type, fields_of(access, aborts, caps));
+    auto seen = record.dw;
+    seen[3] = 0x9000;
+    EXPECT_TRUE(matches(record, seen));
+    seen[3] = beyond << 3 | 0x9000;
+    EXPECT_TRUE(matches(record, seen));
+    seen[3] = beyond | 0xa000;
+    EXPECT_FALSE(matches(record, seen));
+    seen[3] = beyond >> 1 | 0x9000;
+    EXPECT_FALSE(matches(record, seen));
+  }
+  Outcome aborts = fault(EventType::f_walk_eabt);
+  aborts.origin = 0x9000;
+  const EventRecord record = record_of(EventType::f_walk_eabt, fields_of(access, aborts, caps));
+  auto seen = record.dw;
+  seen[3] |= beyond;
+  EXPECT_FALSE(matches(record, seen));
+}
+
 TEST(EventRules, ARecordNamesItsAccess) {
   const EventRecord record =
       record_of(EventType::f_translation, fields_of(access, fault(EventType::f_translation)));
