@@ -277,6 +277,9 @@ void SvaOps::perform_numbers(const fuzz::Operation& operation) {
     Call call{.kind = CallKind::pasid_alloc};
     call.min_pasid = limits.min;
     call.max_pasid = limits.max;
+    // That one alone which may not be given yet.
+    const auto held = monitor_.interface().pasid_in_quarantine();
+    if (held && (operation.choices & 1) == 0) call.min_pasid = call.max_pasid = *held;
     if (!may_call(call)) return;
     const Observed observed = make_call(call);
     if (observed.status == Status::ok)

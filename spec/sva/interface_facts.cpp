@@ -84,6 +84,14 @@ Substream InterfaceFacts::pasid_of_process(u64 mm) const {
   return number == 0 ? Substream{} : substream(state().numbers[number].value);
 }
 
+std::optional<u32> InterfaceFacts::pasid_in_quarantine() const {
+  for (u32 i = 1; i < state().numbers.bound(); ++i) {
+    const auto& number = state().numbers[i];
+    if (number.state == NumberState::doubtful) return number.value;
+  }
+  return std::nullopt;
+}
+
 bool InterfaceFacts::is_bound(u64 mm) const {
   const u32 process = state().find_process(mm);
   return process != 0 && state().is_watched(process);

@@ -3,6 +3,7 @@
 // callers have.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "spec/sva/interface_part.h"
@@ -60,6 +61,8 @@ class InterfaceFacts : protected InterfacePart {
   [[nodiscard]] bool is_mapped(u64 handle) const;
   /// sva_device_init was done.
   [[nodiscard]] bool has_sva(u32 device) const { return state().has_sva(device); }
+  /// A PASID that a time-out holds: nobody is given it until its invalidation is known to be done.
+  [[nodiscard]] std::optional<u32> pasid_in_quarantine() const;
   /// A process that was created and is not gone.
   [[nodiscard]] bool is_process(u64 mm) const { return state().find_process(mm) != 0; }
   /// Whether it is bound: the environment owes its Invalidate and Release to the driver.
