@@ -386,6 +386,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   ats_cases(device, cases);
   page_request_cases(device, cases);
   external_abort_cases(device, cases);
+  stage2_table_change_cases(device, cases);
   batch_cases(cases);
   return cases;
 }

@@ -126,7 +126,6 @@ constexpr const char* its_shape =
     "the tables of a case have one shape; stage 1 or 2 alone is asked";
 constexpr NotAsked not_asked[] = {
     {"CD.TG0, both stages", 3, its_shape},
-    {"STE.S2SL0, both stages", 2, its_shape},
     {"STE.S2SL0, both stages", 3, its_shape},
     {"STE.S2TG, both stages", 3, its_shape},
 };

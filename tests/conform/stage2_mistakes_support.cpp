@@ -203,6 +203,10 @@ std::vector<Mistake> of_commands() {
     if (c.op == Opcode::tlbi_s2_ipa && is_range(c)) nothing(c);
   });
   all.back().rule = rule::TLBI_RANGE;
+  add("TLBI_S2_IPA of a range leaves tables", "another table of stage 2*", [](Command& c) {
+    if (c.op == Opcode::tlbi_s2_ipa && c.tg != 0) c.leaf = true;
+  });
+  all.back().rule = rule::TLBI_RANGE;
   add("TLBI_S12_VMALL does nothing", stage2, when(Opcode::tlbi_s12_vmall, nothing));
   add("TLBI_S12_VMALL is of stage 1", stage2,
       when(Opcode::tlbi_s12_vmall, [](Command& c) { c.op = Opcode::tlbi_nh_all; }));
