@@ -51,6 +51,8 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void cached_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// The same devices, over time.
 void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Tables of CDs below stage 2.
+void nested_cd_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Tables of stage 2 that give way to others.
 void stage2_table_change_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices with IDR0.Hyp: streams of EL2.

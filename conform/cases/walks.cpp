@@ -387,6 +387,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   page_request_cases(device, cases);
   external_abort_cases(device, cases);
   stage2_table_change_cases(device, cases);
+  nested_cd_cases(device, cases);
   batch_cases(cases);
   return cases;
 }

@@ -154,6 +154,15 @@ std::vector<Mistake> of_faults() {
                            "nested: the CD*", [](Outcome& o, const spec::Access&) {
                              if (o.event == EventType::f_cd_fetch) o.origin = 0x10000;
                            }));
+  all.push_back(of_outcome("what stage 2 has against an L1CD is of a table", "7.3 (CLASS)",
+                           rule::EVENT_RECORD, "nested CDs: the L1CD*",
+                           [](Outcome& o, const spec::Access&) {
+                             constexpr u64 l1cds = 0x50000;  // of these cases
+                             if (o.stage2 && align_down(o.ipa, 12) == l1cds) {
+                               o.input = spec::Stage2Input::stage1_descriptor;
+                             }
+                           }));
+  all.back().kinds = 2 * types;  // of a permission TTRnW, too
   all.push_back(of_outcome("permission of a table is an abort of its walk", "7.3.16",
                            rule::S2_PERMISSION, "nested: the first table*",
                            [](Outcome& o, const spec::Access&) {
