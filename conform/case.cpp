@@ -282,6 +282,7 @@ void CaseBuilder::command(const spec::Command& command) {
 }
 void CaseBuilder::command_words(u64 low, u64 high) { step(StepKind::command, low, high); }
 void CaseBuilder::sync() { step(StepKind::sync); }
+void CaseBuilder::drain() { step(StepKind::drain); }
 void CaseBuilder::access(u64 iova, bool write, unsigned engine, DmaAttributes attributes) {
   step(StepKind::access, iova, write ? 1 : 0, access_word(engine, attributes));
   if (polls_often_) poll();

@@ -160,6 +160,7 @@ class CaseBuilder {
   void command(const spec::Command& command);
   void command_words(u64 low, u64 high);
   void sync();
+  void drain();  ///< all commands are seen to be consumed, none is added
   void access(u64 iova, bool write = false, unsigned engine = 0, DmaAttributes attributes = {});
   void both(u64 iova, unsigned engine = 0);  ///< a read, a write
   void all_accesses(u64 iova);               ///< each that engine 0 can send without a SubstreamID

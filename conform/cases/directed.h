@@ -25,6 +25,8 @@ Case random_stage2_case(const DeviceIdentity& device, u64 seed, u64 number);
 std::optional<Case> published_together(const Case& what);
 /// So, of what is already in `cases`, some that send each command.
 void batch_cases(std::vector<Case>& cases);
+/// And such as are made for it.
+void published_batch_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 
 // In parts, one file each.
 void stream_table_cases(const DeviceIdentity& device, std::vector<Case>& cases);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What models get wrong: a wrong bit, a wrong order, a forgotten case. One device each.
 #include <algorithm>
+#include <utility>
 
 #include "base/bits.h"
 #include "spec/rules/commands.h"
@@ -40,6 +41,19 @@ void skip_command(Context& c) {
   const auto nothing = spec::encode_command(spec::Command{.op = Opcode::prefetch_config});
   c.replace(slot, nothing.dw0);
   c.replace(slot + 8, nothing.dw1);
+}
+
+/// What stands before a CMD_SYNC with CS = 2 that is the last one does nothing.
+void forget_before_event(Context& c, u64 prod) {
+  const auto slot = [&](u64 back) {
+    const u64 index = spec::queue_index<u64>(c.cmdq_lg2, prod - back);
+    return (c.written[reg::cmdq_base] & mask(51, 5)) + 16 * index;
+  };
+  const u64 last = c.word(slot(1));
+  if (bits(last, 7, 0) != static_cast<u64>(Opcode::sync) || bits(last, 13, 12) != 2) return;
+  const auto nothing = spec::encode_command(spec::Command{.op = Opcode::prefetch_config});
+  c.replace(slot(2), nothing.dw0);
+  c.replace(slot(2) + 8, nothing.dw1);
 }
 
 std::vector<Mistake> of_event_queue() {
@@ -129,6 +143,15 @@ std::vector<Mistake> of_command_errors() {
                    const bool error = offset == reg::cmdq_cons && bits(value, 30, 24) != 0;
                    return error ? value & ~pow2(c.cmdq_lg2) : value;
                  }});
+  all.push_back({.name = "CMD_SYNC with CS = 2 does not wait for what is directly before it",
+                 .section = "4.7.3",
+                 .rule = rule::TLBI_TAGS,
+                 .only = "batch: * and a CMD_SYNC*",
+                 .kinds = 4,  // a CFGI, too
+                 .write = [](Context& c, u32 offset, u64 value) {
+                   if (offset == reg::cmdq_prod) forget_before_event(c, value);
+                   return value;
+                 }});
   all.push_back({.name = "an acknowledged command is skipped and not read again",
                  .section = "7.1",
                  .rule = rule::TLBI_TAGS,
@@ -210,6 +233,17 @@ std::vector<Mistake> of_invalidations() {
 
 std::vector<Mistake> of_prefetches() {
   std::vector<Mistake> all;
+  all.push_back({.name = "a CFGI directly behind a prefetch is lost",
+                 .section = "4.2, 4.3",
+                 .rule = rule::CFGI_SCOPE,
+                 .only = "batch: an STE changes, PREFETCH*",
+                 .kinds = 3,  // by each of the commands
+                 .command = [behind = false](spec::Command& c) mutable {
+                   const bool is_prefetch =
+                       c.op == Opcode::prefetch_config || c.op == Opcode::prefetch_addr;
+                   const bool lost = std::exchange(behind, is_prefetch) && spec::is_cfgi(c.op);
+                   if (lost) c = {.op = Opcode::prefetch_config};
+                 }});
   const auto add = [&](const char* name, const char* section, auto command) {
     all.push_back({.name = name,
                    .section = section,
