@@ -53,6 +53,8 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void cached_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// The same devices, over time.
 void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Parts of blocks of both stages.
+void nested_block_part_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Tables of CDs below stage 2.
 void nested_cd_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Tables of stage 2 that give way to others.
