@@ -43,6 +43,8 @@ void flag_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void nested_flag_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Walks through both stages whose sizes differ, or that are made again.
 void nested_walk_cases(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Blocks, by each bit of the place in them.
+void block_offset_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Of devices with big-endian tables.
 void endian_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Contiguous groups, filled by each of their members.

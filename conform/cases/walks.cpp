@@ -389,6 +389,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   stage2_table_change_cases(device, cases);
   nested_cd_cases(device, cases);
   nested_block_part_cases(device, cases);
+  block_offset_cases(device, cases);
   batch_cases(cases);
   published_batch_cases(device, cases);
   return cases;

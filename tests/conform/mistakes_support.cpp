@@ -540,6 +540,11 @@ std::vector<Mistake> of_ats() {
                  .rule = rule::TRANSLATION_RESULT,
                  .only = "ats: requests*",
                  .request = [](spec::Access& a) { a.privileged = false; }});
+  all.push_back({.name = "answers lose a bit of the place in a block",
+                 .section = "3.9.1",
+                 .rule = rule::TRANSLATION_RESULT,
+                 .only = "ats: each bit of the place*",
+                 .request = [](spec::Access& a) { a.va &= ~(u64{1} << 26); }});
   all.push_back({.name = "requests without a PASID take substream 0",
                  .section = "3.9.1.2, 5.2 (S1DSS)",
                  .rule = rule::TRANSLATION_RESULT,
