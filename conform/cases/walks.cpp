@@ -390,6 +390,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   nested_cd_cases(device, cases);
   nested_block_part_cases(device, cases);
   block_offset_cases(device, cases);
+  vmid_wildcard_cases(device, cases);
   batch_cases(cases);
   published_batch_cases(device, cases);
   return cases;
