@@ -55,6 +55,8 @@ void stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 void cached_stage2_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// The same devices, over time.
 void stage2_sequences(const DeviceIdentity& device, std::vector<Case>& cases);
+/// Of engines that send SubstreamIDs: CDs that cannot be used.
+void cd_record_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// CR0.VMW and stage 1.
 void vmid_wildcard_cases(const DeviceIdentity& device, std::vector<Case>& cases);
 /// Parts of blocks of both stages.

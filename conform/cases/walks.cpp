@@ -391,6 +391,7 @@ std::vector<Case> directed_cases(const DeviceIdentity& device) {
   nested_block_part_cases(device, cases);
   block_offset_cases(device, cases);
   vmid_wildcard_cases(device, cases);
+  cd_record_cases(device, cases);
   batch_cases(cases);
   published_batch_cases(device, cases);
   return cases;

@@ -443,6 +443,13 @@ std::vector<Mistake> of_records() {
                  .record = [](trace::EventRecord& r) {
                    if (bits(r[0], 7, 0) == 8) r[0] |= u64{1} << 11;
                  }});
+  all.push_back({.name = "F_CD_FETCH of SubstreamID 0 has no SSV",
+                 .section = "7.3.10",
+                 .rule = rule::EVENT_RECORD,
+                 .only = "CDs by SubstreamID: *",
+                 .record = [](trace::EventRecord& r) {
+                   if (bits(r[0], 7, 0) == 9 && bits(r[0], 31, 12) == 0) r[0] &= ~(u64{1} << 11);
+                 }});
   all.push_back({.name = "F_WALK_EABT has CLASS = IN",
                  .section = "7.3.12",
                  .rule = rule::EVENT_RECORD,
