@@ -166,6 +166,32 @@ void page_request_interrupts(const DeviceIdentity& device, std::vector<Case>& ca
   }
 }
 
+/// With LO = 1 each message with Last is told, whether or not what came before it was consumed.
+/// That of the first one has been sent when the second one comes. IHI 0070 3.18.2, 6.3.36.
+void unconsumed_page_requests(const DeviceIdentity& device, std::vector<Case>& cases) {
+  if (!device.pri || !spec::parse_capabilities(device.id).msi) return;
+  for (const bool first : {false, true}) {
+    CaseBuilder b(device,
+                  fmt::format("interrupts: page requests, LO = 1, the last one behind one with "
+                              "Last = {} that is not consumed",
+                              first ? 1 : 0),
+                  {.pages = PageQueue::enabled, .priq_lg2 = 2});
+    b.write(reg::priq_irq_cfg0, 0, 8);
+    b.write(reg::priq_irq_cfg2, u64{1} << 31);
+    enable(b, page_requests);
+    b.ste(0, spec::make_abort_ste());
+    b.enable();
+    b.page_poll();
+    u64 page = 0;
+    for (const bool last : {first, true}) {
+      b.page_request({.address = 0x1000 * ++page, .last = last, .read = true});
+      for (unsigned i = 0; i < 8; ++i) b.read(reg::irq_ctrlack);  // it is told meanwhile
+    }
+    b.page_poll();
+    cases.push_back(end(b));
+  }
+}
+
 /// Messages that are sent to where no memory is: each says so in GERROR, once until it is
 /// acknowledged, and hides none of the others.
 void abort_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -333,6 +359,7 @@ void interrupt_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
   }
   sync_cases(device, cases);
   page_request_interrupts(device, cases);
+  unconsumed_page_requests(device, cases);
   if (!spec::parse_capabilities(device.id).msi) return;
   no_abort_case(device, cases);
   if (device.absent_bytes != 0) {
