@@ -54,6 +54,7 @@ class DoorBackend final : public impl::HookedBackend {
            can_pass(*door_, self_, device, at_pasid, nonsense_);
   }
   bool has_cache(u32 device) const override;
+  bool devices_cache_untranslated() const override { return true; }
   impl::Prepared prepare_route(u32 device, const impl::Route& route) override;
   impl::Stored set_route(u32 device, const impl::Route& route) override;
   void forget_route(u32 device, bool whole) override;

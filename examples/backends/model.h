@@ -10,7 +10,8 @@
  *    The model makes the list of all that ever were (find_ways) when something has changed.
  *  - Translations are known by a key. What is cached is what memory said at some moment while a way
  *    with that key led there, since the last drop that covers it was sent.
- *  - A device that caches translations keeps what any of its ways has given it, and no failures.
+ *  - A device that caches translations keeps what any of its ways has given it, and no failures,
+ *    and what passes untranslated where the way says so (`passes_kept`).
  *  - A user's way has two keys: its own tables say addresses of an outer space, in which they lie
  *    themselves. What either says may be cached for itself, so that a command has to cover the one
  *    that has changed. Devices keep nothing of it, "not mapped" by the user is never cached, and
@@ -118,6 +119,7 @@ struct way {
   int holes;     /* that something is not mapped may be cached */
   int waits;
   int uncached;    /* devices keep nothing of it */
+  int passes_kept; /* of ADDRESS: devices keep that as well */
   uint32_t levels; /* of its tables; 0: as many as the format says */
   uint64_t key, root;
   int outer;                      /* it is an outer space alone, which knows no privilege */
@@ -274,7 +276,8 @@ static inline void add_way(struct model* m, struct way way, const struct item* w
   way.stale = when->stale;
   way.changed = when->changed;
   if (way.from >= way.to) return;
-  if (way.gets == WALKS || way.to == NEVER) PUSH(m->ways, way); /* what else is over says nothing */
+  if (way.gets == WALKS || way.passes_kept || way.to == NEVER)
+    PUSH(m->ways, way); /* what else is over says nothing */
 }
 static inline void add_span(struct model* m, uint64_t pa, uint64_t bytes, uint64_t to) {
   const struct span span = {pa, bytes, to};
@@ -766,8 +769,11 @@ static inline void find_answers(struct model* m, const struct iommucheck_access*
   }
   for (size_t i = 0; i < m->ways.count && (flags & IOMMUCHECK_STREAM_CACHES); ++i) {
     const struct way way = m->ways.at[i];
-    if (way.stream != asked->stream_id || way.pasid != asked->pasid || way.gets != WALKS) continue;
-    answer_cached(m, &way, asked, cached_from, all);
+    if (way.stream != asked->stream_id || way.pasid != asked->pasid) continue;
+    if (way.gets == WALKS) answer_cached(m, &way, asked, cached_from, all);
+    if (way.passes_kept && latest(way.from, cached_from) < way.to) {
+      answer(all, IOMMUCHECK_GETS_ADDRESS, asked->iova, stale_device);
+    }
   }
 }
 

@@ -247,6 +247,9 @@ class Backend {
   virtual bool devices_wait_alone() const { return false; }
   /// Whether it caches translations itself.
   virtual bool has_cache(u32 device) const = 0;
+  /// Whether it may cache too that accesses pass untranslated: then it drops that when they do not
+  /// any more.
+  virtual bool devices_cache_untranslated() const { return false; }
 
   /// What has to be known of a route before set_route(), where one store cannot change it: then
   /// accesses without a PASID meet the old route's, the new one's, or nothing, and those at PASIDs

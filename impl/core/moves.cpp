@@ -52,6 +52,12 @@ int Moves::leave(Domain& domain, u32 device, const Holder& holder) {
   return error != 0 ? error : late;
 }
 
+/// Whether a device on the domain, without a table of its own, may have cached something there.
+bool Moves::is_cached(const Domain& domain) const {
+  const bool passes = domain.kind == IOMMUCHECK_DOMAIN_IDENTITY;
+  return domain.reached() != nullptr || (passes && backend_.devices_cache_untranslated());
+}
+
 /// Switches the routes of all that move to `domain`. On an error they are what they were.
 int Moves::move_devices(u32 device, Domain& domain) {
   users_part(device, &domain);
@@ -91,7 +97,7 @@ int Moves::move_devices(u32 device, Domain& domain) {
     devices_.for_each_moving(device, [&](u32 i) {
       const Domain* before = domains_.find(devices_[i].from);
       const bool cached =
-          devices_[i].next_table != nullptr || (before != nullptr && before->reached() != nullptr);
+          devices_[i].next_table != nullptr || (before != nullptr && is_cached(*before));
       if (!cached) return;
       debts_.drop_all_of_device(i, devices_.holder_before(i));
       // Those who stay may wait for answers now, or no longer: while failing still changes nothing.
@@ -220,7 +226,7 @@ int Moves::take_off(Domain& domain, u32 device) {
     error = batch_.commit();
     if (error == 0) {
       devices_.for_each_moving(device, [&](u32 i) {
-        const bool cached = domain.reached() != nullptr || devices_[i].table != nullptr;
+        const bool cached = is_cached(domain) || devices_[i].table != nullptr;
         if (cached) debts_.drop_all_of_device(i, devices_.holder_of(i, handle));
       });
       error = batch_.commit();

@@ -67,6 +67,7 @@ class Moves {
  private:
   int leave(Domain& domain, u32 device, const Holder& holder);
   int move_devices(u32 device, Domain& domain);
+  bool is_cached(const Domain& domain) const;
   bool would_silence(u32 device, const Domain& domain);
   bool would_lose_pasids(u32 device, const Domain& domain);
   bool can_pass(u32 device, const Domain& domain) const;

@@ -7,10 +7,11 @@
 
 namespace iommucheck::test {
 
-oracle::CheckResult checked_backend(const std::string& path, u64 seed, u64 runs, u32 findings) {
+oracle::CheckResult checked_backend(const std::string& path, u64 seed, u64 runs, u32 findings,
+                                    const std::string& machine) {
   oracle::CheckOptions options;
   options.backend = path;
-  options.machine = "drawn";
+  options.machine = machine;
   options.seed = seed;
   options.sequences = runs;
   options.findings_max = findings;

@@ -84,6 +84,9 @@ static struct way way_to(uint32_t stream, uint32_t pasid, uint32_t gets) {
   way.stream = stream;
   way.pasid = pasid;
   way.gets = gets;
+#ifdef VTD_KEEPS_PASS_THROUGH /* devices do, at PASIDs as well: AMD's */
+  way.passes_kept = gets == IOMMUCHECK_GETS_ADDRESS;
+#endif
 #ifdef VTD_CACHING_MODE
   way.holes = 1;
 #endif
@@ -100,7 +103,7 @@ static void add_entry(struct vtd* v, struct way way, uint64_t word0, uint64_t wo
   } else if (word0 & ENTRY_FPD) {
     way.gets = IOMMUCHECK_GETS_QUIET;
   } else if (word0 & ENTRY_PASSES) {
-    way.gets = IOMMUCHECK_GETS_ADDRESS;
+    way = way_to(way.stream, way.pasid, IOMMUCHECK_GETS_ADDRESS);
   } else {
     way.gets = WALKS;
     way.key = key_of(word1 & 0xffff, way.pasid);

@@ -31,6 +31,18 @@ TEST(VtdBackend, HoldsWithEachFlagAndWithout) {
   }
 }
 
+/// A device that keeps what passes untranslated is told to drop it when it leaves: both seeds go
+/// from an identity domain to nothing, and to another domain, without a table of its own.
+TEST(VtdBackend, WhatPassesUntranslatedMayBeKeptByDevices) {
+  for (const u64 seed : {2U, 5U}) {
+    for (const char* devices : {"devices=1:0:ats/2:0/3:0/4:0", "devices=1:8:ats"}) {
+      test::expect_held(test::checked_backend(vtd + "_keeps_pass_through.so", seed,
+                                              test::cases(120, 512), 1, devices),
+                        devices);
+    }
+  }
+}
+
 struct Bug {
   const char* name;
   Matcher<std::string> cause;
