@@ -138,7 +138,27 @@ std::string DriverSubject::boot(const World& world) {
 
 // ---- calls --------------------------------------------------------------------------------------
 
-Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*/, Memory memory) {
+namespace {
+
+/// Where leaves are larger than a page an unmap may end earlier, and a mark is all of the leaf's.
+/// Whether what is wanted may be answered all the same.
+bool permits_wanted(const spec::sva::Interface& interface, const Call& call,
+                    const spec::sva::Permitted& set, const Wanted& wanted) {
+  using spec::sva::CallKind;
+  if (!set.has(spec::sva::Status::ok)) return false;
+  const CallKind kind = spec::sva::as_domain_call(call.kind);
+  if (kind == CallKind::dirty_read) {
+    return std::ranges::any_of(wanted.bits, [&](const std::vector<u64>& bits) {
+      return interface.may_read_bits(call, bits);
+    });
+  }
+  if (kind != CallKind::unmap && kind != CallKind::unmap_fast) return false;
+  return std::ranges::any_of(wanted.values, [&](u64 bytes) { return set.has_value(bytes); });
+}
+
+}  // namespace
+
+Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& wanted, Memory memory) {
   forget_touched();
   threads_.begins(thread);
   if (memory.none) {
@@ -154,6 +174,8 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
     permitted[i] = monitor_->interface().permitted(
         call, {.allocation_failed = no_memory, .queue_stuck = stuck});
   }
+  const bool wanted_is_permitted =
+      has_choices_ && permits_wanted(monitor_->interface(), call, permitted[0], wanted);
   const bool was_stuck = monitor_->smmu().is_stuck();
   Answer answer = threads_.answer(*host_, thread, host_->start(call));
   const bool no_memory = host_->allocation_failed();
@@ -166,6 +188,7 @@ Answer DriverSubject::call(u32 thread, const Call& call, const Wanted& /*wanted*
   const spec::sva::Permitted& by_interface = permitted[(no_memory ? 1 : 0) + (stuck ? 2 : 0)];
   answer.permitted = by_interface.text();
   if (has_choices_) answer.choices = by_interface;
+  answer.wanted_is_permitted = wanted_is_permitted;
   return answer;
 }
 

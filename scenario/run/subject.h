@@ -30,6 +30,8 @@ struct Answer {
   std::string permitted{};  ///< what INTERFACE permits, for the report; may be empty
   /// The same, of a driver that may choose among them otherwise than the builtin ones.
   std::optional<spec::sva::Permitted> choices{};
+  /// Of such a driver: what the step wants of an unmap or a dirty_read that succeeds is permitted.
+  bool wanted_is_permitted = false;
   bool allocation_failed = false;  ///< the allocation that was to fail did
   std::string word{};              ///< instead of a value: "waiting"
   u64 bits = 0;                    ///< of dirty_read: how many its window has

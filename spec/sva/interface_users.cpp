@@ -68,6 +68,10 @@ void InterfaceUsers::device_wrote(u32 device, Substream at, u64 iova, std::optio
   sva::device_wrote(state(), device, at, iova, pa, sure);
 }
 
+bool InterfaceUsers::may_read_bits(const Call& call, const std::vector<u64>& bits) const {
+  return check_bits(state(), call, {.bits = bits}).text.empty();
+}
+
 std::vector<u64> InterfaceUsers::written_bits(const Call& call) const {
   return sva::written_bits(state(), call);
 }

@@ -23,6 +23,8 @@ class InterfaceUsers : protected InterfacePart {
   void descriptor_written(u64 pa, bool sure);
   /// Bits of a dirty_read that must be set.
   [[nodiscard]] std::vector<u64> written_bits(const Call& call) const;
+  /// Whether one that succeeds may have those.
+  [[nodiscard]] bool may_read_bits(const Call& call, const std::vector<u64>& bits) const;
   /// dirty_set(on) is of the domain.
   [[nodiscard]] bool is_tracked(u64 handle) const {
     const u32 index = state().find(handle);

@@ -76,6 +76,9 @@ static void* virtio_open(const struct iommucheck_platform* platform,
   info->output_bits = 52;
 #endif
   info->page_sizes = VIRTIO_PAGE;
+#ifdef VIRTIO_WHOLE_BLOCKS
+  info->page_sizes = 0x3ffff000; /* each power of two up to 512 MiB */
+#endif
   return v;
 }
 static int32_t virtio_stop(void* self) {
@@ -256,6 +259,14 @@ static int32_t virtio_map(void* self, void* space, uint64_t iova, uint64_t pa, u
   *done = last - iova + 1;
   return answer;
 }
+#ifdef VIRTIO_WHOLE_BLOCKS
+/* What lies like a leaf is one, and no part of it is unmapped alone. */
+static int is_block(const struct mapping* one) {
+  const uint64_t bytes = one->last - one->first + 1;
+  const uint64_t at = one->first | (one->pa & ~(uint64_t)3);
+  return (bytes & (bytes - 1)) == 0 && (at & (bytes - 1)) == 0;
+}
+#endif
 static uint64_t virtio_unmap(void* self, void* space, uint64_t iova, uint64_t bytes,
                              uint32_t* tables) {
   struct space* its = space;
@@ -265,6 +276,9 @@ static uint64_t virtio_unmap(void* self, void* space, uint64_t iova, uint64_t by
   while (at < end) {
     struct mapping* one = mapping_at(its, at);
     if (one == NULL) break;
+#ifdef VIRTIO_WHOLE_BLOCKS
+    if (is_block(one) && (one->first < at || one->last >= end)) break;
+#endif
     if (one->last >= end) {
       const uint64_t pa = one->pa + (end - one->first);
       if (!add(its, end, one->last, pa)) break;

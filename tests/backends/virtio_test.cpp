@@ -19,6 +19,7 @@
 namespace iommucheck::oracle::stories::virtio_test {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace rule = spec::rule;
 
@@ -86,6 +87,30 @@ TEST(VirtioBackend, NumbersRunOut) {
   EXPECT_EQ(told("", again).status, Status::passed);
   EXPECT_EQ(told("_no_memory", all).status, Status::failed) << "ENOMEM, and there is memory";
   EXPECT_EQ(told("_numbers_lost", again).status, Status::failed) << "ENOSPC of the first";
+}
+
+/// Where a leaf may be larger than a page an unmap of a part of it may end there: who expects the
+/// one and meets the other has got no verdict, and what is neither is wrong.
+TEST(VirtioBackend, WhatMayBeALeafMayStayWhole) {
+  const auto unmaps = [](const std::string& name, const std::string& result) {
+    return told(name,
+                "@ PART of what may be a leaf\n"
+                "  dev D0 pasids=0\n"
+                "  run R 8\n"
+                "  d = domain_alloc(paging) -> ok\n"
+                "  attach(d, D0) -> ok\n"
+                "  map(d, 0x10000, R, 0x8000, rw) -> ok\n"
+                "  unmap(d, 0x13000, 0x1000) -> " +
+                    result + "\n");
+  };
+  using Status = ScenarioResult::Status;
+  EXPECT_EQ(unmaps("_whole_blocks", "0").status, Status::passed);
+  EXPECT_EQ(unmaps("_whole_blocks", "0x2000").status, Status::failed);
+  EXPECT_EQ(unmaps("", "0x1000").status, Status::passed);
+  EXPECT_EQ(unmaps("", "0").status, Status::failed) << "it has no such leaves";
+  const ScenarioResult other = unmaps("_whole_blocks", "0x1000");
+  EXPECT_EQ(other.status, Status::needs);
+  EXPECT_THAT(other.needs, ElementsAre(HasSubstr("it answers 0x0, as it may")));
 }
 
 /// A map that has timed out is taken back.

@@ -107,6 +107,9 @@ TEST_F(SvaDirty, a_leaf_that_may_be_larger_has_all_its_bits_or_one) {
   EXPECT_TRUE(right(some, {32}));
   EXPECT_TRUE(right(some, {0xff}));
   EXPECT_FALSE(right(some, {1})) << "the first page only";
+  EXPECT_TRUE(state.may_read_bits(some, {32}));
+  EXPECT_TRUE(state.may_read_bits(some, {0xff}));
+  EXPECT_FALSE(state.may_read_bits(some, {1}));
   EXPECT_TRUE(right(dirty_read(block + 8 * page, 8 * page, true), {0xff}));
   EXPECT_TRUE(right(dirty_read(block + 8 * page, 8 * page, true), {0}));
   reads(some, {0xff});
