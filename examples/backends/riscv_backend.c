@@ -973,6 +973,9 @@ static int32_t riscv_check_structure(void* self, const uint64_t* structure, uint
 static int is_users(uint64_t word0, uint64_t word1) {
   const uint64_t vma = 0x3ff | COMMAND_AV | COMMAND_PV | pid(0xfffff);
   const uint64_t ats = 0x3ff | did(0xffffff);
+#ifdef RISCV_WITHOUT_USERS_DEVICES
+  if (COMMAND_KIND(word0) == ATS_INVAL) return 0;
+#endif
   if (COMMAND_KIND(word0) == ATS_INVAL) {
     return (word0 & ~ats) == 0 && (word1 & (RISCV_PAGE - 1) & ~ATS_SIZED) == 0;
   }

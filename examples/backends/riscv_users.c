@@ -36,6 +36,9 @@ static int32_t route(const uint64_t* structure, struct iommucheck_user_route* to
 static int32_t command(const uint64_t* words, struct iommucheck_user_command* says) {
   const uint64_t first = words[1] & ~(uint64_t)(RISCV_PAGE - 1);
   const uint64_t below = words[1] & (RISCV_PAGE - 1);
+#ifdef RISCV_WITHOUT_USERS_DEVICES
+  if (COMMAND_KIND(words[0]) == ATS_INVAL) return 0;
+#endif
   if (COMMAND_KIND(words[0]) == ATS_INVAL) {
     if ((words[0] >> 10 & 0x3fffffff) != 0 || (below & ~ATS_SIZED) != 0) return 0;
     says->about = IOMMUCHECK_USER_DEVICE;

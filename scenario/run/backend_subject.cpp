@@ -47,6 +47,15 @@ Reached answer_of(const MayGet& one, const Reachable& allowed, bool hosts) {
   return fault;
 }
 
+/// Whether a user may write a command about what its device has cached.
+bool has_device_commands(const BackendMachine& machine) {
+  const UserWords* words = machine.user_words();
+  const spec::sva::UserFormat* format = machine.user_format();
+  if (words == nullptr || format == nullptr) return false;
+  const spec::sva::UserCommand one = format->command(words->device(0, std::nullopt, 0));
+  return one.kind != spec::sva::UserCommand::Kind::forbidden;
+}
+
 }  // namespace
 
 DriverSubject::DriverSubject(const NamedBackend& backend, Segments* segments)
@@ -78,6 +87,7 @@ Offers DriverSubject::offers_of_backend(const World& world) {
           .hooks = true,
           .users = machine->user_words() != nullptr,
           .users_pasids = machine->user_words() != nullptr && machine->user_words()->has_pasids(),
+          .users_devices = has_device_commands(*machine),
           .users_at_pasids = setup.routes_users,
           .users_events = machine->reports_to_users(),
           .commands = true,

@@ -82,6 +82,7 @@ Offers DriverSubject::offers(const World& world) {
                       .hooks = says(IOMMUCHECK_DRIVER_HOOKS),
                       .users = !world.second_backend && driver_->cache_invalidate != nullptr,
                       .users_pasids = true,
+                      .users_devices = true,
                       .users_events = true,
                       .users_wait = true,
                       .commands = true,

@@ -56,6 +56,7 @@ Offers Model::offers(const World& world) {
           .hooks = true,
           .users = true,
           .users_pasids = !world.second_backend,
+          .users_devices = true,
           .users_at_pasids = true,
           .users_events = true,
           .users_wait = !world.second_backend,

@@ -143,6 +143,7 @@ class Needs {
     if (of_dirt && world_.has_dirty() && !offers_.dirty) add("dirty=1");
     if (waits_for_holes(*kind, invoke.results)) add("backend=two");
     if (!offers_.users_pasids && names_entries(invoke)) add("cd");
+    if (!offers_.users_devices && does_of_device(invoke)) add("atc");
     if (name == "domain_alloc" && !invoke.arguments.empty()) {
       const scenario::Value& what = invoke.arguments[0];
       const bool is_word = what.kind == scenario::Value::Kind::word;
@@ -226,6 +227,18 @@ class Needs {
     if (invoke.call.text != "cache_invalidate" || invoke.arguments.size() < 2) return false;
     return std::ranges::any_of(invoke.arguments[1].items,
                                [](const scenario::Value& one) { return one.word == "cd"; });
+  }
+
+  /// A command about what a device has cached is done, whatever of the results it is.
+  static bool does_of_device(const Invoke& invoke) {
+    if (invoke.call.text != "cache_invalidate" || invoke.arguments.size() < 2) return false;
+    const scenario::Values& commands = invoke.arguments[1].items;
+    const auto of_device = std::ranges::find(commands, "atc", &scenario::Value::word);
+    if (of_device == commands.end() || invoke.results.empty()) return false;
+    const auto before = static_cast<u64>(of_device - commands.begin());
+    return std::ranges::all_of(invoke.results, [&](const scenario::Value& one) {
+      return one.word == "done" && !one.items.empty() && one.items.front().number > before;
+    });
   }
 
   void add(const std::string& name) {

@@ -27,6 +27,7 @@ struct Offers {
   bool hooks = false;            ///< those of the backend can be taken away, and made to fail
   bool users = false;            ///< of stage 2 domains, with tables of their own
   bool users_pasids = false;     ///< PASID tables of their own too
+  bool users_devices = false;    ///< commands of theirs about what a device has cached
   bool users_at_pasids = false;  ///< their tables at PASIDs of the host's
   bool users_events = false;     ///< what their devices meet is told them
   bool users_wait = false;       ///< and what they answer waits for them

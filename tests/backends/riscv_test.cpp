@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -39,7 +40,7 @@ TEST(RiscvBackend, Holds) {
 
 TEST(RiscvBackend, HoldsWithLessOfIt) {
   for (const char* name : {"without_waits", "without_groups", "without_holes", "without_identity",
-                           "without_users", "without_marks", "combines"}) {
+                           "without_users", "without_users_devices", "without_marks", "combines"}) {
     test::expect_held(test::checked_backend(example + "_" + name + ".so", 5, test::cases(40, 2048)),
                       name);
   }
@@ -116,6 +117,25 @@ TEST(RiscvBackend, StoriesFindTheTwinsOfItsSecondStageAndOfItsMarks) {
       EXPECT_GE(passed, 20U);
     }
   }
+}
+
+/// Where users have no command about a device, which is EIO then, no story has one done.
+TEST(RiscvBackend, StoriesAskForNoCommandThatUsersHaveNot) {
+  stories::AloneOptions options;
+  options.subjects = [] {
+    return stories::subjects_of_backend(example + "_without_users_devices.so");
+  };
+  unsigned asked = 0;
+  for (const scenario::Scenario& scenario : test::all_scenarios()) {
+    const bool names_device = scenario.id == "NST-92";
+    if (!names_device && scenario.id != "NST-23" && scenario.id != "CRS-74") continue;
+    const auto result = stories::run_alone(scenario, options);
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_NE(result->status, stories::ScenarioResult::Status::failed) << scenario.id;
+    EXPECT_EQ(std::ranges::count(result->needs, "atc"), names_device ? 1 : 0) << scenario.id;
+    ++asked;
+  }
+  EXPECT_GE(asked, 2U);
 }
 
 }  // namespace
