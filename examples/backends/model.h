@@ -431,10 +431,13 @@ static inline void ends_in(struct model* m, const struct walk* walk, uint64_t ta
   const size_t word = place / 8 % WORDS;
   const size_t count = page->words[word].said.count;
   const int at_root = level == walk->levels - 1;
-  const uint64_t pointers_from =
-      walk->since != 0 ? walk->since
-                       : latest(walk->answers_from, last_drop(m, walk->key, 1, base,
-                                                              base + covers(level) - 1, walk->now));
+  /* What drops leaves alone leaves pointers as they are, however old. But a user that sends a
+   * command with an address counts on the pointers on its way (iommucheck_user_command knows none
+   * of leaves alone): of its own tables they go. */
+  const uint64_t dropped = last_drop(m, walk->key, 1, base, base + covers(level) - 1, walk->now);
+  const uint64_t pointers_from = walk->since != 0     ? walk->since
+                                 : walk->user != NULL ? latest(walk->answers_from, dropped)
+                                                      : dropped;
   if (count == 0) add_end(ends, end_of(0, walk->user != NULL ? INSIDE : WILD, low));
   for (size_t i = 0; i < count; ++i) {
     const uint64_t value = page->words[word].said.at[i].value;
