@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "check/finding_kind.h"
 #include "report/finding_kind_text.h"
@@ -218,6 +219,7 @@ TEST_F(KnownFiles, SayWhereTheyAreWrong) {
   EXPECT_THAT(error_of(entry(", \"expires\": \"2026-02-30\"")),
               AllOf(HasSubstr(path_ + ":3:3: "), HasSubstr("YYYY-MM-DD")));
   EXPECT_THAT(error_of(entry(", \"party\": \"smmu\"")), HasSubstr("PAGE_REUSE is for driver"));
+  EXPECT_EQ(error_of(entry(", \"party\": \"backend\"")), "read");
   EXPECT_THAT(error_of(entry(", \"wy\": \"\"")),
               HasSubstr("an entry has no key 'wy'; it may have id, rule, kind, section, why, "
                         "correct, party, expires, parts"));
@@ -234,6 +236,20 @@ TEST_F(KnownFiles, SayWhereTheyAreWrong) {
   twice.insert(twice.find("]"),
                ", " + twice.substr(twice.find("{\"id"), twice.find("]") - twice.find("{\"id")));
   EXPECT_THAT(error_of(twice), HasSubstr("is there twice"));
+}
+
+TEST_F(KnownFiles, NameTheBackendThatWasAtFault) {
+  CheckResult result;
+  Violation found{};
+  found.rule = spec::rule::PAGE_REUSE;
+  for (const auto& [party, named] :
+       {std::pair{spec::Keeper::driver, "driver"}, std::pair{spec::Keeper::backend, "backend"}}) {
+    found.party = party;
+    result.findings = {found};
+    const KnownFile file = known_after({}, result);
+    ASSERT_EQ(file.entries.size(), 1U);
+    EXPECT_EQ(file.entries[0].party, named);
+  }
 }
 
 TEST_F(KnownFiles, ComeBackAsTheyWereWritten) {
