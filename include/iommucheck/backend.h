@@ -73,7 +73,8 @@ struct iommucheck_place {
 
 /* iommucheck_backend.flags */
 
-/* What stands at PASID 0 is for accesses without a PASID: 0 is no number. */
+/* What stands at PASID 0 is for accesses without a PASID: 0 is no number, and no operation is
+ * called with it. An access at it, of which the hardware may be asked, finds nothing there. */
 #define IOMMUCHECK_BACKEND_KEEPS_PASID_0 0x1u
 /* Caches may hold that nothing is mapped: the core then invalidates at the end of each map. Never
  * of a process's table, whose owner tells of nothing that it adds. */
@@ -185,7 +186,8 @@ struct iommucheck_waiting {
 
 enum {
   IOMMUCHECK_FLUSH_COMPLETE = 0,  /* every command has taken effect                          */
-  IOMMUCHECK_FLUSH_SKIPPED = 1,   /* a command had none                                      */
+  IOMMUCHECK_FLUSH_SKIPPED = 1,   /* a command had none, and the IOMMU takes others: the     */
+                                  /* core calls drop_everything at once, and goes on         */
   IOMMUCHECK_FLUSH_TIMED_OUT = 2, /* nothing is known about what was sent                    */
   IOMMUCHECK_FLUSH_UNANSWERED = 3 /* complete, but for a device that has not said that it has */
                                   /* dropped what it has cached: the core then asks each     */
@@ -276,7 +278,11 @@ struct iommucheck_backend_ops {
    * nothing, and those at PASIDs no other than before and after. NULL: never. */
   int32_t (*prepare_route)(void* self, uint32_t device, const struct iommucheck_route* route);
   /* By one store that others see. 1; 0: it has been so already; ETIMEDOUT, of this and of each
-   * store below: it says the one or the other. The core stores it again before it goes on. */
+   * store below: it says the one or the other. The core stores it again before it goes on.
+   * Behind a time-out it is told a route that nothing has prepared, the former one or blocked, and
+   * several words may be as steps towards another have left them. Where one store cannot make that,
+   * it blocks the device, and drop_everything, which comes before anything else is asked of it,
+   * stores the rest once all was forgotten. */
   int32_t (*set_route)(void* self, uint32_t device, const struct iommucheck_route* route);
   /* With it every entry that the device has reached; whole: also that there was none. */
   void (*forget_route)(void* self, uint32_t device, uint32_t whole);
@@ -296,15 +302,16 @@ struct iommucheck_backend_ops {
   int32_t (*prepare_entry)(void* self, void* table, uint32_t pasid,
                            const struct iommucheck_entry* entry);
   /* Makes the entry valid, or another one with the same page table behind it, by one store; NULL:
-   * clears it. 0, ETIMEDOUT. */
+   * clears it. 0, ETIMEDOUT. Never of accesses without a PASID: set_first_entry is. */
   int32_t (*store_entry)(void* self, void* table, uint32_t pasid,
                          const struct iommucheck_entry* entry);
   void (*forget_entry)(void* self, uint32_t device, uint32_t pasid, uint32_t whole);
 
   /* Whether it can walk the tables of such a process: 1 or 0. */
   int32_t (*understands)(void* self, const struct iommucheck_mm* mm);
-  /* What translations of a process carry from now on. 0, ENOSPC. And back: no cache has it any
-   * more. NULL: nothing is to be done. A space's tag comes and goes with the space. */
+  /* What translations of a process carry from now on: 0, ENOSPC; it is there always. And back: no
+   * cache has it any more; NULL: nothing is to be done. A space's tag comes and goes with the
+   * space. */
   int32_t (*take_tag)(void* self, const struct iommucheck_mm* mm, struct iommucheck_tag* tag);
   void (*release_tag)(void* self, const struct iommucheck_tag* tag);
 
@@ -476,6 +483,9 @@ struct iommucheck_access {
   uint32_t group;
   uint32_t last;
 };
+/* A number whose last page was asked for may come again at the PASID, as another group, while that
+ * still waits: each access of a device that stalls is a group by itself, and the number is no name.
+ * The id of wait is. */
 #define IOMMUCHECK_ACCESS_SIZE_VER0 40u
 
 /* All of it, always: nothing is evicted at random, no choice is made. A model that leaves out what
