@@ -96,7 +96,8 @@ class Telling {
     moment.step.event = monitor.now();
     moment.step.line = line;
     moment.step.lane = lane_of(event);
-    moment.step.text = describe(event);
+    const bool backend = monitor.hardware() != nullptr;
+    moment.step.text = describe(event, backend ? Registers::of_a_backend : Registers::smmuv3);
     moment.keep = moment.step.lane == Lane::call;
     note_stores(event);
     note_commands(moment);

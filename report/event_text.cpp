@@ -70,7 +70,8 @@ std::string words_of_outcome(const Access& dma) {
          (dma.pa ? fmt::format(" at {:#x}", *dma.pa) : std::string());
 }
 
-std::string register_name(u64 offset) {
+std::string register_name(u64 offset, Registers registers) {
+  if (registers == Registers::of_a_backend) return fmt::format("register {:#x}", offset);
   const auto info = spec::register_at(static_cast<u32>(offset));
   return info ? std::string(info->name) : fmt::format("register {:#x}", offset);
 }
@@ -205,7 +206,7 @@ std::string story_of(const trace::Event& event) {
 }
 
 /// What the event was; empty for those that nobody is pointed to.
-std::string event_text(const trace::Event& event) {
+std::string event_text(const trace::Event& event, Registers registers) {
   const std::string_view who =
       event.agent == trace::environment_agent ? "the environment" : "the driver";
   if (const auto* store = std::get_if<trace::Store>(&event.payload)) {
@@ -225,11 +226,11 @@ std::string event_text(const trace::Event& event) {
   };
   if (const auto* write = std::get_if<trace::MmioWrite>(&event.payload)) {
     return fmt::format("the driver writes {:#x} to {}{}", write->value,
-                       register_name(write->offset), its(*write));
+                       register_name(write->offset, registers), its(*write));
   }
   if (const auto* read = std::get_if<trace::MmioRead>(&event.payload)) {
-    return fmt::format("the driver reads {:#x} from {}{}", read->value, register_name(read->offset),
-                       its(*read));
+    return fmt::format("the driver reads {:#x} from {}{}", read->value,
+                       register_name(read->offset, registers), its(*read));
   }
   if (const auto* load = std::get_if<trace::Load>(&event.payload)) {
     return fmt::format("{} loads {:#x} from {:#x}", who, load->value.value_or(0), load->pa);
@@ -255,8 +256,13 @@ std::string event_text(const trace::Event& event) {
 
 }  // namespace
 
-std::string describe(const trace::Event& event) {
-  std::string text = event_text(event);
+Registers registers_of(const Violation& violation) {
+  const bool backend = violation.party == spec::Keeper::backend;
+  return backend ? Registers::of_a_backend : Registers::smmuv3;
+}
+
+std::string describe(const trace::Event& event, Registers registers) {
+  std::string text = event_text(event, registers);
   return text.empty() ? std::string(trace::info(trace::kind_of(event)).name) : text;
 }
 

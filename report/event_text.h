@@ -9,8 +9,13 @@
 
 namespace iommucheck::oracle {
 
+/// Whose registers an event is about: those of a backend's IOMMU have offsets, and no names.
+enum class Registers : u8 { smmuv3, of_a_backend };
+/// Those of what it accuses.
+Registers registers_of(const Violation& violation);
+
 /// One event, for people.
-std::string describe(const trace::Event& event);
+std::string describe(const trace::Event& event, Registers registers = Registers::smmuv3);
 
 /// The calls with arguments and results, failed allocations and devices' accesses among them, a
 /// line each. Of one that has not returned `unfinished` stands for the result.

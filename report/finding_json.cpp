@@ -81,13 +81,13 @@ JsonTree json_of(const spec::NearestMiss& miss) {
   return json;
 }
 
-JsonTree json_of(const NamedEvent& named) {
+JsonTree json_of(const NamedEvent& named, Registers registers) {
   JsonTree json = JsonTree::object();
   json.set("event", named.number);
   json.set("line", named.line);
   json.set("call", named.call);
   json.set("in_call", named.inside);
-  json.set("what", describe(named.event));
+  json.set("what", describe(named.event, registers));
   if (!named.symbol.empty()) json.set("by", named.symbol);
   return json;
 }
@@ -262,7 +262,11 @@ JsonTree to_json(const Violation& violation) {
   json.set("during", violation.during);
   json.set("causes", list(violation.causes));
   if (!violation.why.empty()) json.set("why", violation.why);
-  json.set("events", list(violation.named));
+  JsonTree events = JsonTree::array();
+  for (const NamedEvent& named : violation.named) {
+    events.add(json_of(named, registers_of(violation)));
+  }
+  json.set("events", std::move(events));
   json.set("evidence", texts(evidence(violation)));
   json.set("calls", violation.calls);
   json.set("sequence", violation.sequence);

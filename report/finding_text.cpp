@@ -114,7 +114,7 @@ std::string during_line(const Violation& violation) {
   if (const auto* call = std::get_if<trace::Call>(&begin->event.payload)) {
     return fmt::format("during call {}, {}", begin->call, call_text(*call));
   }
-  return fmt::format("while: {}", describe(begin->event));
+  return fmt::format("while: {}", describe(begin->event, registers_of(violation)));
 }
 
 std::string as_text(const std::optional<spec::AccessType>& type) {
@@ -228,10 +228,10 @@ std::string where_in_the_case(const NamedEvent& named) {
 
 }  // namespace
 
-std::string event_line(const NamedEvent& named, bool calls_are_known) {
+std::string event_line(const NamedEvent& named, bool calls_are_known, Registers registers) {
   const std::string where = calls_are_known ? where_in_the_case(named) : std::string();
   std::string text = fmt::format("event {}: {}{} (line {} of the trace)", named.number,
-                                 describe(named.event), where, named.line);
+                                 describe(named.event, registers), where, named.line);
   if (!named.symbol.empty()) text += ", by " + named.symbol;
   return text;
 }
@@ -256,7 +256,7 @@ std::vector<std::string> evidence(const Violation& violation) {
   u64 line = 0;  // of the event after which it was found
   for (const NamedEvent& named : violation.named) {
     if (named.number == violation.at) line = named.line;
-    lines.push_back(event_line(named, violation.story.known));
+    lines.push_back(event_line(named, violation.story.known, registers_of(violation)));
   }
   const std::string found =
       fmt::format("found at event {}{}", violation.at,

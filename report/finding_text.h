@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "monitor/finding.h"
+#include "report/event_text.h"
 
 namespace iommucheck::oracle {
 
@@ -26,6 +27,7 @@ std::string promised_text(const Promised& promised);
 /// One or the other.
 std::string promised_text(const std::vector<Promised>& promised);
 /// What an event was, and where in the trace; during which call, where the trace has calls.
-std::string event_line(const NamedEvent& named, bool calls_are_known);
+std::string event_line(const NamedEvent& named, bool calls_are_known,
+                       Registers registers = Registers::smmuv3);
 
 }  // namespace iommucheck::oracle

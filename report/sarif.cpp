@@ -97,7 +97,8 @@ JsonTree flow_of(const Violation& finding, const std::string& file) {
   JsonTree locations = JsonTree::array();
   for (const NamedEvent& named : finding.named) {
     JsonTree step = JsonTree::object();
-    step.set("location", place_of(named, file, event_line(named, finding.story.known)));
+    step.set("location",
+             place_of(named, file, event_line(named, finding.story.known, registers_of(finding))));
     step.set("executionOrder", u64{named.number} + 1);
     locations.add(std::move(step));
   }

@@ -62,6 +62,22 @@ TEST(FindingText, NamesTheMemoryAttributesWhereTheyDiffer) {
             "rw");
 }
 
+/// A name of SMMUv3's stands for none of a backend's.
+TEST(FindingText, NamesRegistersOfBackendsByTheirOffset) {
+  NamedEvent named;
+  named.number = 5;
+  named.line = 6;
+  named.event = {.agent = AgentId::cpu0, .payload = trace::MmioWrite{.offset = 0x50, .value = 16}};
+  EXPECT_EQ(event_line(named, false),
+            "event 5: the driver writes 0x10 to IRQ_CTRL (line 6 of the trace)");
+  const std::string text = "event 5: the driver writes 0x10 to register 0x50 (line 6 of the trace)";
+  EXPECT_EQ(event_line(named, false, Registers::of_a_backend), text);
+  Violation violation;
+  violation.party = spec::Keeper::backend;
+  violation.named = {named};
+  EXPECT_THAT(evidence(violation), testing::Contains(text));
+}
+
 /// Where nobody reports calls an event is in none, and in no driver's boot either.
 TEST(FindingText, NamesTheCallWhereCallsAreKnown) {
   NamedEvent named;
