@@ -157,6 +157,14 @@ u64 entry_at(const UserRoute& route, Substream at) {
   return route.entries + u64{at.present ? at.number : 0} * route.entry_bytes;
 }
 
+/// Other hardware than the SMMU may itself refuse a number that its device cannot send. `device`:
+/// constants.size() for any.
+bool cannot_send(const InterfaceState& s, u32 device, Substream at) {
+  if (!at.present || !s.limits_are_the_drivers || device >= s.constants.size()) return false;
+  const u32 bits = s.constants[device].ssid_bits;
+  return bits == 0 || (u64{at.number} >> bits) != 0;
+}
+
 void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,
                        bool with_calls, Alternatives& out) {
   const u32 parent = parent_of(s, domain);
@@ -169,6 +177,7 @@ void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substrea
   if (at.present && (!has_table || (at.number >> route.pasid_bits) != 0 || of_first_only)) {
     return out.add(promise::nothing);
   }
+  if (cannot_send(s, device, at)) out.add(promise::nothing);
   const bool passes = !at.present && has_table && route.first == First::bypass;
   if (route.kind == Kind::bypass || passes) {
     return bypass_promises(s, parent, iova, with_calls, out);
