@@ -41,10 +41,8 @@ Permitted permitted_attach_pasid(const InterfaceState& s, const Call& call, Circ
   if (holders.others) set.add(Reason::a_process_or_an_io_mm_has_the_number);
   if (!s.device_has_iommu(call.device)) return set;
   if (is_behind_another_iommu(s, domain, call.device)) set.add(Reason::behind_another_iommu);
-  const u32 bits = s.constants[call.device].ssid_bits;
   if (s.constants[call.device].grouped) set.add(Reason::a_group_has_no_pasids);
-  // Without PASIDs 0 is none either.
-  if (bits == 0 || (u64{call.pasid} >> bits) != 0) set.add(Reason::the_device_cannot_send_it);
+  if (!s.can_send(call.device, call.pasid)) set.add(Reason::the_device_cannot_send_it);
   const u32 of_rid = s.devices[call.device].domain;
   if (of_rid == 0) set.add(Reason::the_rid_is_not_attached);
   if (!s.routes_users && is_behind_stage2(s, of_rid)) {

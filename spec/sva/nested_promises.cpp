@@ -161,8 +161,7 @@ u64 entry_at(const UserRoute& route, Substream at) {
 /// constants.size() for any.
 bool cannot_send(const InterfaceState& s, u32 device, Substream at) {
   if (!at.present || !s.limits_are_the_drivers || device >= s.constants.size()) return false;
-  const u32 bits = s.constants[device].ssid_bits;
-  return bits == 0 || (u64{at.number} >> bits) != 0;
+  return !s.can_send(device, at.number);
 }
 
 void promises_of_route(const InterfaceState& s, u32 device, u32 domain, Substream at, u64 iova,

@@ -95,9 +95,8 @@ void substream_promises(const InterfaceState& s, u32 device, u32 domain, u32 pas
     return nested_promises(s, device, domain, substream(pasid), iova, with_calls, out);
   }
   // Where stage 1 is bypassed a SubstreamID is refused. IHI 0070 7.3.9 (C_BAD_SUBSTREAMID).
-  const u32 bits = s.constants[device].ssid_bits;
   const bool kept = pasid == 0 && s.keeps_pasid_0;
-  if (kind != DomainKind::paging || kept || (u64{pasid} >> bits) != 0 || bits == 0) {
+  if (kind != DomainKind::paging || kept || !s.can_send(device, pasid)) {
     out.add(promise::nothing);
     return;
   }
@@ -218,7 +217,7 @@ Alternatives expected_during(const InterfaceState& s, u32 device, Substream at, 
 bool may_reach(const InterfaceState& s, u32 device, u32 index) {
   const Number& number = s.numbers[index];
   if (!s.device_has_iommu(device)) return false;
-  if ((u64{number.value} >> s.constants[device].ssid_bits) != 0) return false;
+  if (!s.can_send(device, number.value)) return false;
   if (may_reach_attached(s, device, index)) return true;
   if (number.state == NumberState::free || number.space == 0) return false;
   const Space& space = s.spaces[number.space];
@@ -263,16 +262,13 @@ bool equal_promises(const InterfaceState& s, u32 a, u32 b, Substream at) {
   if (s.devices[a].ghosts != 0 || s.devices[b].ghosts != 0) return false;
   if (s.devices[a].silence != s.devices[b].silence) return false;
   if (at.present) {
-    const auto can_send = [&](u32 device) {
-      const u32 bits = s.constants[device].ssid_bits;
-      return bits != 0 && (u64{at.number} >> bits) == 0;
-    };
-    if (can_send(a) != can_send(b)) return false;
+    const bool can_send = s.can_send(a, at.number);
+    if (can_send != s.can_send(b, at.number)) return false;
     const auto shares = [&](u32 device) {
       return s.devices[device].own_table == records::OwnTable::no && !gets_own_table(s, device);
     };
     // Attachments give a device a table of its own.
-    if (can_send(a) && (s.per_device_tables || !shares(a) || !shares(b))) return false;
+    if (can_send && (s.per_device_tables || !shares(a) || !shares(b))) return false;
   }
   bool equal = true;
   s.tickets.for_each([&](const Pending& pending) {

@@ -159,6 +159,11 @@ bool InterfaceState::device_has_iommu(u32 device) const {
   return device_exists(device) && constants[device].iommu;
 }
 
+bool InterfaceState::can_send(u32 device, u32 pasid) const {
+  const u32 bits = constants[device].ssid_bits;
+  return bits != 0 && (u64{pasid} >> bits) == 0;
+}
+
 bool InterfaceState::has_sva(u32 device) const {
   return device_exists(device) && devices[device].initialised != 0;
 }

@@ -140,6 +140,8 @@ struct InterfaceState {
   [[nodiscard]] u32 device_of(u32 stream_id) const;
   [[nodiscard]] bool device_exists(u32 device) const;
   [[nodiscard]] bool device_has_iommu(u32 device) const;
+  /// Neither can one without PASIDs send 0.
+  [[nodiscard]] bool can_send(u32 device, u32 pasid) const;
   /// sva_device_init was done.
   [[nodiscard]] bool has_sva(u32 device) const;
   /// Handle of its domain, 0 if it has none.
