@@ -456,7 +456,11 @@ Expected<Comparison> compare_drivers(const CheckOptions& options, const std::str
     if (text.empty()) continue;
     const std::string rest = text.substr(1);
     if (text[0] == is_difference) {
-      if (auto difference = decode(rest)) result.differences.push_back(std::move(*difference));
+      if (auto difference = decode(rest)) {
+        result.differences.push_back(std::move(*difference));
+      } else {
+        ++result.unread;
+      }
     }
     if (text[0] == is_facts) result.facts.push_back(rest);
     if (text[0] == is_name && names < 2) result.names[names++] = rest;

@@ -37,6 +37,7 @@ struct Comparison {
   std::vector<std::string> facts;       ///< of their domains, where these differ
   std::vector<std::string> refused;     ///< machines that one of them is not for
   std::vector<Difference> differences;  ///< one of each kind, options.findings_max at most
+  u64 unread = 0;  ///< differences that the worker process left and that cannot be read
   bool stopped = false;
 };
 

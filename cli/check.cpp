@@ -103,6 +103,11 @@ int compare(const CheckCommand& options, const oracle::CheckOptions& settings) {
   }
   if (result->stopped) end.undecided("stopped");
   if (result->sequences == 0) end.undecided("no sequence was run");
+  if (result->unread != 0) {
+    end.undecided(
+        fmt::format("{} differences cannot be read; one of the drivers may have written over them",
+                    result->unread));
+  }
   oracle::Report report = report_of("check", subject, end);
   report.property("seed", settings.seed);
   report.property("sequences", result->sequences);
