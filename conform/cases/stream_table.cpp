@@ -80,6 +80,16 @@ void ste_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
            [](spec::Ste<u64>& ste, CaseBuilder&) { ste = spec::make_abort_ste(); });
 }
 
+/// Each STE of a span made `ste`, its valid bit last.
+void store_span(CaseBuilder& b, const spec::SidRange& span, const spec::Ste<u64>& ste) {
+  for (u32 sid = span.first; sid <= span.last; ++sid) {
+    for (unsigned word = spec::ste_words; word-- > 0;) {
+      const u64 place = b.ste_place(sid) + 8 * word;
+      if (b.word(place) != ste.dw[word]) b.store(place, ste.dw[word]);
+    }
+  }
+}
+
 /// STEs of a span that are alike, whichever of them serves; and, where the hint is gone and every
 /// copy with it, one of them that is changed. IHI 0070 5.2 (CONT).
 void span_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
@@ -89,14 +99,6 @@ void span_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     b.map(root, 0x1000, b.data());
     b.cd(0, b.plain_cd(root));
     const spec::SidRange span = spec::span_of(b.sid(0), cont);
-    const auto store = [&](const spec::Ste<u64>& ste) {
-      for (u32 sid = span.first; sid <= span.last; ++sid) {
-        for (unsigned word = spec::ste_words; word-- > 0;) {
-          const u64 place = b.ste_place(sid) + 8 * word;
-          if (b.word(place) != ste.dw[word]) b.store(place, ste.dw[word]);
-        }
-      }
-    };
     const auto invalidate = [&] {
       for (u32 sid = span.first; sid <= span.last; ++sid) {
         b.command(spec::cmd_cfgi_ste(sid, true));
@@ -105,11 +107,11 @@ void span_cases(const DeviceIdentity& device, std::vector<Case>& cases) {
     };
     spec::Ste<u64> ste = b.stage1_ste(0);
     ste.dw[1] = with_bits(ste.dw[1], 16, 13, cont);
-    store(ste);
+    store_span(b, span, ste);
     b.enable();
     b.both(0x1000);
     ste.dw[1] = with_bits(ste.dw[1], 16, 13, 0);
-    store(ste);
+    store_span(b, span, ste);
     invalidate();
     b.both(0x1000);
     b.ste(0, spec::make_abort_ste());
@@ -136,12 +138,7 @@ void beside_span_case(const DeviceIdentity& device, std::vector<Case>& cases, un
   b.cd(0, b.plain_cd(root));
   spec::Ste<u64> ste = b.stage1_ste(0);
   ste.dw[1] = with_bits(ste.dw[1], 16, 13, cont);
-  const spec::SidRange span = spec::span_of(b.sid(engine), cont);
-  for (u32 sid = span.first; sid <= span.last; ++sid) {
-    for (unsigned word = spec::ste_words; word-- > 0;) {
-      b.store(b.ste_place(sid) + 8 * word, ste.dw[word]);
-    }
-  }
+  store_span(b, spec::span_of(b.sid(engine), cont), ste);
   b.ste(beside, spec::make_bypass_ste());
   b.enable();
   b.both(0x1000, engine);
