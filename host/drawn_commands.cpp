@@ -36,8 +36,7 @@ constexpr u64 drawn_opcodes[] = {0x01, 0x02, 0x03, 0x04, 0x10, 0x18, 0x1a, 0x20,
 CommandWords drawn_command(u64 word) {
   using namespace user_command;
   const u64 va = (word >> 8 & 31) * drawn_page;
-  const u64 table = 1 + (word >> 13 & 3);
-  const u64 asid = (word >> 30 & 1) != 0 ? table | table << 8 : table;  // see UserMemory::asid_of
+  const u64 asid = asid_of_table(1 + (word >> 13 & 3), (word >> 30 & 1) != 0);
   const u64 sid = word >> 15 & 3;
   switch (word & 31) {
     case 16:

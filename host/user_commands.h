@@ -9,6 +9,11 @@ namespace iommucheck::oracle::user_command {
 
 using spec::sva::CommandWords;
 
+/// ASID of a user's table by its number, from 1: of 16 bits the upper ones count.
+constexpr u64 asid_of_table(u64 number, bool of_16_bits) {
+  return of_16_bits ? number | number << 8 : number;
+}
+
 constexpr u64 page_of(u64 address) { return address & ~u64{4095}; }
 
 constexpr CommandWords nh_va(u64 asid, u64 va, bool leaf) {

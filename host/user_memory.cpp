@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/bits.h"
+#include "host/user_commands.h"
 
 namespace iommucheck::oracle {
 
@@ -217,12 +218,11 @@ std::vector<u64> UserMemory::pages_to_write(u64 root, u64 ipa, u64 length) const
   return found;
 }
 
-/// Tables have numbers from 1 in the order in which they were made; of 16 bits the upper ones
-/// count.
+/// Tables have numbers in the order in which they were made.
 u64 UserMemory::asid_of(u64 root) const {
   const auto at = std::ranges::find(tables_, root);
   const u64 number = static_cast<u64>(std::distance(tables_.begin(), at)) + 1;
-  return asid16_ ? number | number << 8 : number;
+  return user_command::asid_of_table(number, asid16_);
 }
 
 /// Whoever goes by an entry has done so, by each page behind it: what the entry says is cached
