@@ -103,7 +103,8 @@ class Supervisor {
   /// Below our own core it is the backend that breaks a driver's rule.
   [[nodiscard]] Finding its_finding(Rule rule, std::string statement) const {
     Finding finding = finding_of(rule, std::move(statement));
-    if (!options_.backend.empty()) finding.party = spec::Keeper::backend;
+    finding.of_a_backend = !options_.backend.empty();
+    if (finding.of_a_backend) finding.party = spec::Keeper::backend;
     return finding;
   }
 

@@ -292,6 +292,7 @@ template <class Archive>
 void members(Archive& a, Violation& violation) {
   a(violation.rule);
   a(violation.party);
+  a(violation.of_a_backend);
   a(violation.at);
   a(violation.statement);
   a(violation.where);

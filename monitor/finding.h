@@ -66,8 +66,9 @@ struct ObjectState {
 
 struct Finding {
   spec::Rule rule{};
-  spec::Keeper party{};  ///< at fault
-  EventIndex at = 0;     ///< event after which it was found
+  spec::Keeper party{};       ///< at fault
+  bool of_a_backend = false;  ///< found above one: registers have offsets, and no names
+  EventIndex at = 0;          ///< event after which it was found
   /// One sentence of the check that found it. Empty where the members below say all.
   std::string statement{};
   Where where{};

@@ -47,6 +47,7 @@ void Found::keep(Finding finding) {
   if (setup_.not_claimed.leaves_out(finding.rule)) return;
   if (!unsupported_machine_.empty()) return;  // judged by rules of another machine
   if (excuses_ != nullptr && excuses_->excuses(finding)) return;
+  finding.of_a_backend = hardware_ != nullptr;
   if (hardware_ && finding.party == spec::Keeper::driver) finding.party = spec::Keeper::backend;
   constexpr std::size_t enough = 100000;
   if (shown_.findings.size() < enough) shown_.findings.push_back(std::move(finding));
@@ -55,6 +56,7 @@ void Found::keep(Finding finding) {
 void Found::blame_caller(spec::Rule rule, std::string statement) {
   Finding finding = finding_of(rule, std::move(statement));
   finding.party = spec::Keeper::caller;
+  finding.of_a_backend = hardware_ != nullptr;
   finding.at = case_.now;
   case_.calls.blamed_on_caller.push_back(std::move(finding));
 }

@@ -257,8 +257,7 @@ std::string event_text(const trace::Event& event, Registers registers) {
 }  // namespace
 
 Registers registers_of(const Violation& violation) {
-  const bool backend = violation.party == spec::Keeper::backend;
-  return backend ? Registers::of_a_backend : Registers::smmuv3;
+  return violation.of_a_backend ? Registers::of_a_backend : Registers::smmuv3;
 }
 
 std::string describe(const trace::Event& event, Registers registers) {

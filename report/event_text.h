@@ -11,7 +11,7 @@ namespace iommucheck::oracle {
 
 /// Whose registers an event is about: those of a backend's IOMMU have offsets, and no names.
 enum class Registers : u8 { smmuv3, of_a_backend };
-/// Those of what it accuses.
+/// Those of the hardware that its run was on.
 Registers registers_of(const Violation& violation);
 
 /// One event, for people.

@@ -73,7 +73,7 @@ TEST(FindingText, NamesRegistersOfBackendsByTheirOffset) {
   const std::string text = "event 5: the driver writes 0x10 to register 0x50 (line 6 of the trace)";
   EXPECT_EQ(event_line(named, false, Registers::of_a_backend), text);
   Violation violation;
-  violation.party = spec::Keeper::backend;
+  violation.of_a_backend = true;
   violation.named = {named};
   EXPECT_THAT(evidence(violation), testing::Contains(text));
 }
