@@ -351,6 +351,7 @@ struct walk {
   uint64_t key, root, iova, now;
   uint32_t levels;
   uint64_t answers_from; /* what is cached of the page is not older */
+  uint64_t tables_from;  /* nor what it was read through */
   uint64_t since;        /* of a walker of its own; 0: the IOMMU's */
   int holes;
   const struct way* user; /* its tables lie where an outer space says; NULL: in memory */
@@ -437,7 +438,7 @@ static inline void ends_in(struct model* m, const struct walk* walk, uint64_t ta
   const uint64_t dropped = last_drop(m, walk->key, 1, base, base + covers(level) - 1, walk->now);
   const uint64_t pointers_from = walk->since != 0     ? walk->since
                                  : walk->user != NULL ? latest(walk->answers_from, dropped)
-                                                      : dropped;
+                                                      : latest(walk->tables_from, dropped);
   if (count == 0) add_end(ends, end_of(0, walk->user != NULL ? INSIDE : WILD, low));
   for (size_t i = 0; i < count; ++i) {
     const uint64_t value = page->words[word].said.at[i].value;
@@ -499,6 +500,7 @@ static inline void ends_at(struct model* m, uint64_t key, uint32_t levels, uint6
     walk.holes = way->key == key ? way->holes : way->outer_holes;
     walk.user = way->key == key && way->outer_root != 0 ? way : NULL;
     walk.answers_from = last_drop(m, key, 0, page, page + PAGE - 1, now);
+    walk.tables_from = last_drop(m, key, 1, page, page + PAGE - 1, now);
     ends_from(m, &walk, ends);
     for (size_t i = 0; i < m->drops.count; ++i) {
       const struct drop* drop = &m->drops.at[i];
