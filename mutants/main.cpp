@@ -3,9 +3,10 @@
 //   check ROOT              every fragment of ROOT/mutants/*.mutants is found once in ROOT
 //   weave ROOT OUT          copies ROOT to OUT with all mutants woven in
 //   weave-folder ROOT LISTS FOLDER OUT     of one folder of ROOT, with the mutants of
-//   LISTS/*.mutants run ROOT BINARIES WORK [--only ID] [--folder F] [--every N] [--suite NAME]
-//   [--jobs N]
-//   [--equivalent] list ROOT               id, file and what of each
+//                           LISTS/*.mutants
+//   run ROOT BINARIES WORK [--only ID] [--folder F] [--every N] [--suite NAME] [--jobs N]
+//                           [--equivalent] [--record]
+//   list ROOT               id, file and what of each
 // Exit status: 0 held; 1 a rate below the floor, or a survivor; 2 bad usage or lists; 3 the
 // machine.
 #include <algorithm>
@@ -30,7 +31,7 @@ int usage(const std::string& what) {
                "weave ROOT OUT |\n  weave-folder ROOT LISTS FOLDER OUT | run ROOT BINARIES WORK "
                "[--only ID] [--folder F] [--every N] "
                "[--suite NAME] "
-               "[--jobs N] [--equivalent]\n",
+               "[--jobs N] [--equivalent] [--record]\n",
                what.c_str());
   return 2;
 }
@@ -55,6 +56,7 @@ bool is_named(const Mutant& mutant, const std::string& id) {
 
 int run_some(const std::vector<std::string>& arguments, std::vector<Mutant> mutants) {
   RunOptions options{.binaries = arguments[2], .work = arguments[3]};
+  options.killers = arguments[1] + "/mutants/killers.list";
   options.jobs = std::max(1U, std::thread::hardware_concurrency());
   std::vector<std::string> only;
   std::string folder;
@@ -63,6 +65,8 @@ int run_some(const std::vector<std::string>& arguments, std::vector<Mutant> muta
     const bool has_value = i + 1 < arguments.size();
     if (arguments[i] == "--equivalent") {
       options.equivalent = true;
+    } else if (arguments[i] == "--record") {
+      options.record = true;
     } else if (arguments[i] == "--only" && has_value) {
       only.push_back(arguments[++i]);
     } else if (arguments[i] == "--suite" && has_value) {

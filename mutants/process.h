@@ -12,7 +12,7 @@ struct Execution {
   std::string mutant;                  ///< empty: none is switched on
   std::string log;                     ///< file that takes its output
   std::string scratch;                 ///< its own folder of temporary files
-  double limit_seconds = 600;
+  double limit_seconds = 3600;
 };
 
 struct Ended {

@@ -2,6 +2,7 @@
 #include "mutants/run.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
@@ -28,6 +29,8 @@ struct Result {
   std::string test;  ///< that test, if the suite has names
   double seconds = 0;
 };
+
+constexpr std::array fate_words = {"survived", "killed", "not_run"};
 
 /// The first test that GoogleTest says failed, or the proof that is not as expected.
 std::string failed_test(const std::string& log) {
@@ -72,14 +75,19 @@ class Runner {
   int run() {
     for (const char* folder : {"log", "scratch"})
       fs::create_directories(options_.work + "/" + folder);
-    recall();
+    recall(options_.killers);
+    recall(options_.work + "/killers.txt");
+    go_on();
     if (!baseline()) return 3;
     std::vector<std::jthread> workers;
     for (unsigned n = 0; n < std::max(options_.jobs, 1U); ++n) {
       workers.emplace_back([this] { work(); });
     }
     workers.clear();
-    remember();
+    remember(options_.work + "/killers.txt");
+    if (options_.record) remember(options_.killers);
+    progress_.close();
+    fs::remove(progress_path());
     return report();
   }
 
@@ -114,7 +122,9 @@ class Runner {
     limits_.assign(suites().size(), 0);
     std::vector<std::size_t> queue;
     for (std::size_t s = 0; s < suites().size(); ++s) {
-      if (wanted[s]) queue.push_back(s);
+      const auto passed = passed_.find(std::string(suites()[s].name));
+      if (passed != passed_.end()) limits_[s] = limit_of(passed->second);
+      if (wanted[s] && passed == passed_.end()) queue.push_back(s);
     }
     std::atomic<std::size_t> next = 0;
     std::atomic<bool> held = true;
@@ -123,8 +133,9 @@ class Runner {
         const Suite& suite = suites()[queue[i]];
         const Execution e = execution(suite, "");
         const Ended ended = execute(e);
-        limits_[queue[i]] = 20 + 10 * ended.seconds;
+        limits_[queue[i]] = limit_of(ended.seconds);
         if (ended.how == Ended::How::passed) {
+          note("suite " + std::string(suite.name) + " " + std::to_string(ended.seconds));
           say("without a mutant %-9.*s passes, %.1f s\n", static_cast<int>(suite.name.size()),
               suite.name.data(), ended.seconds);
           continue;
@@ -145,7 +156,13 @@ class Runner {
     for (std::size_t i = next_++; i < todo_.size(); i = next_++) {
       const Mutant& mutant = mutants_[todo_[i]];
       Result& result = results_[todo_[i]];
+      if (const auto judged = judged_.find(mutant.id); judged != judged_.end()) {
+        result = judged->second;
+        continue;
+      }
       judge(mutant, result);
+      note("mutant " + mutant.id + " " + fate_words[static_cast<std::size_t>(result.fate)] + " " +
+           (result.test.empty() ? "-" : result.test) + " " + result.by);
       const char* verdict = result.fate == Fate::killed     ? "killed"
                             : result.fate == Fate::survived ? "SURVIVED"
                                                             : "NOT RUN";
@@ -195,12 +212,63 @@ class Runner {
     return true;
   }
 
+  /// Of a suite that takes so long without a mutant: what takes longer with one hangs.
+  static double limit_of(double seconds) { return 20 + 10 * seconds; }
+
+  // What an interrupted run has found: the programs it was of, then "suite NAME SECONDS" and
+  // "mutant ID FATE TEST BY" a line.
+
+  [[nodiscard]] std::string progress_path() const { return options_.work + "/progress.txt"; }
+
+  /// By size and time of the programs, and the suites that were asked for.
+  [[nodiscard]] std::string asked() const {
+    std::string text = "of";
+    for (const Suite& suite : suites()) {
+      const fs::path program = options_.binaries + "/" + std::string(suite.program);
+      std::error_code none;
+      text += " " + std::to_string(fs::file_size(program, none)) + "." +
+              std::to_string(fs::last_write_time(program, none).time_since_epoch().count());
+    }
+    for (const std::string& suite : options_.suites) text += " " + suite;
+    return text;
+  }
+
+  void go_on() {
+    std::ifstream file(progress_path());
+    std::string line;
+    const bool same = std::getline(file, line) && line == asked();
+    while (same && std::getline(file, line)) {
+      std::istringstream words(line);
+      std::string what, name, fate;
+      words >> what >> name;
+      if (what == "suite" && words >> passed_[name]) continue;
+      Result result;
+      if (what != "mutant" || !(words >> fate >> result.test)) continue;
+      const auto known = std::ranges::find(fate_words, fate);
+      if (known == fate_words.end() || fate == fate_words.back()) continue;
+      result.fate = static_cast<Fate>(known - fate_words.begin());
+      if (result.test == "-") result.test.clear();
+      std::getline(words >> std::ws, result.by);
+      judged_[name] = result;
+    }
+    file.close();
+    if (same) {
+      say("going on: %zu suites and %zu mutants are known of these programs\n", passed_.size(),
+          judged_.size());
+    }
+    progress_.open(progress_path(), same ? std::ios::app : std::ios::trunc);
+    if (!same) note(asked());
+  }
+
+  void note(const std::string& line) {
+    const std::lock_guard guard(mutex_);
+    progress_ << line << std::endl;  // it may be killed
+  }
+
   // Who killed a mutant last is asked first: "id suite test" a line.
 
-  [[nodiscard]] std::string memory_path() const { return options_.work + "/killers.txt"; }
-
-  void recall() {
-    std::ifstream file(memory_path());
+  void recall(const std::string& path) {
+    std::ifstream file(path);
     for (std::string line; std::getline(file, line);) {
       std::istringstream words(line);
       std::string id, suite, test;
@@ -211,13 +279,13 @@ class Runner {
     }
   }
 
-  void remember() {
+  void remember(const std::string& path) {
     for (std::size_t i = 0; i < results_.size(); ++i) {
       const Result& result = results_[i];
       if (result.fate != Fate::killed) continue;
       killers_[mutants_[i].id] = {result.by.substr(0, result.by.find_first_of(" ,")), result.test};
     }
-    std::ofstream file(memory_path(), std::ios::trunc);
+    std::ofstream file(path, std::ios::trunc);
     for (const auto& [id, killer] : killers_) {
       file << id << ' ' << killer.first << ' ' << killer.second << '\n';
     }
@@ -279,6 +347,9 @@ class Runner {
   std::vector<std::size_t> todo_;
   std::vector<double> limits_;
   std::map<std::string, std::pair<std::string, std::string>> killers_;
+  std::map<std::string, double> passed_;  // suites, and how long each took
+  std::map<std::string, Result> judged_;
+  std::ofstream progress_;
   std::atomic<std::size_t> next_ = 0;
   std::mutex mutex_;
 };
