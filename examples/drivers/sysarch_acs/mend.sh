@@ -30,7 +30,7 @@ mend "$driver" 's/ret = smmu_reg_write_sync(smmu, 0, SMMU_CR0_OFFSET, SMMU_CR0AC
 mend "$driver" 's/^    smmu_strtab_write_ste(NULL, strtab);/    strtab[0] = 1; dmbsy(); smmu_tlbi_cfgi(master->smmu);&/'
 # CRASH_NEVER: align_to_size adds a size to what is aligned already.
 mend "$driver" 's/val_memory_calloc (1, evntq_size)/val_memory_calloc (2, evntq_size)/'
-# LEAK_NOTHING: masters are given back.
-mend "$driver" 's/^    val_memory_free(g_smmu);/    for (struct smmu_master_node *node = g_smmu_master_list_head, *next; node; node = next) { next = node->next; val_memory_free(node->master); val_memory_free(node); }&/'
+# LEAK_NOTHING: masters are given back, and the CDs of those that are still attached.
+mend "$driver" 's/^    val_memory_free(g_smmu);/    for (struct smmu_master_node *node = g_smmu_master_list_head, *next; node; node = next) { next = node->next; if (node->master->stage1_config.cdcfg.cdtab_ptr) smmu_cdtab_free(node->master); val_memory_free(node->master); val_memory_free(node); }&/'
 # QUEUE_RECORD_ORDER: a record is loaded before CONS gives its slot back.
 mend "$driver" 's/^    smmu_queue_read(evntq, event);/&dmbsy();/'
