@@ -55,8 +55,11 @@ std::vector<Suite> all_suites() {
       {"scenario", "test_scenario", {fast}}, {"prove", "iommucheck_prove", {"--no-twins"}},
   };
   // QEMU and a browser are other subjects, and may not be there or not run within the limits of a
-  // suite; scripts are looked for beside a build of the tree itself.
-  std::string quick = "--gtest_filter=*-Qemu*:LinuxTree*:Page.StepsByKeyboardInABrowser";
+  // suite; scripts are looked for beside a build of the tree itself, and lines of sources in one
+  // that has them.
+  std::string quick =
+      "--gtest_filter=*-Qemu*:LinuxTree*:Page.StepsByKeyboardInABrowser:"
+      "SourceLines.FunctionFileAndLineAreThoseOfTheCall";
   for (const Slow& one : slow) {
     all.push_back({one.name, "test_oracle", {fast, std::string("--gtest_filter=") + one.tests}});
     quick += std::string(":") + one.tests;

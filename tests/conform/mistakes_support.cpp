@@ -285,8 +285,8 @@ std::vector<Mistake> of_configuration() {
                            const bool its = starts(kind, Structure::ste, pa, 0);
                            return its && bits(c.word(pa + 8), 16, 13) != 0 ? word & ~u64{1} : word;
                          }));
-  all.push_back(of_fetch("CONT is taken one power of two too wide", "5.2 (CONT)",
-                         rule::TRANSLATION_RESULT, "ste: CONT*, the STE beside*",
+  all.push_back(of_fetch("CONT is taken one power of two too wide", "5.2 (CONT)", rule::STE_BYPASS,
+                         "ste: CONT*, the STE beside*",
                          [](Context& c, Structure kind, u64 pa, u64 word) {
                            if (kind != Structure::ste) return word;
                            for (unsigned cont = 1; cont <= 4; ++cont) {
