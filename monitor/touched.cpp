@@ -29,14 +29,25 @@ void Touched::interval(u32 tag, u64 first, u64 last) {
 }
 
 void Touched::stream(const spec::StreamPart& part) {
-  for (spec::StreamPart& known : streams_) {
-    if (known.sid != part.sid) continue;
-    if (known.first <= part.first && part.last <= known.last) return;
-    if (streams_.size() < parts_max) continue;
+  if (streams_.size() >= parts_max) return join(part);
+  const bool known = std::ranges::any_of(streams_, [&](const spec::StreamPart& its) {
+    return its.sid == part.sid && its.first <= part.first && part.last <= its.last;
+  });
+  if (!known) streams_.push_back(part);
+}
+
+/// A driver's boot may write as many STEs as there are streams.
+void Touched::join(const spec::StreamPart& part) {
+  if (first_of_.size() == 0) {
+    for (std::size_t i = streams_.size(); i-- != 0;) first_of_[streams_[i].sid] = i;
+  }
+  if (const std::size_t* at = first_of_.find(part.sid)) {
+    spec::StreamPart& known = streams_[*at];
     known.first = std::min(known.first, part.first);
     known.last = std::max(known.last, part.last);
     return;
   }
+  first_of_[part.sid] = streams_.size();
   streams_.push_back(part);
 }
 

@@ -55,6 +55,26 @@ TEST(Touched, beyond_a_bound_parts_of_a_stream_are_joined_and_none_is_lost) {
   EXPECT_TRUE(has(touched, 8, 5));
 }
 
+TEST(Touched, of_as_many_streams_as_there_may_be_each_is_one_part) {
+  Touched touched;
+  constexpr u32 many = 1 << 16;
+  for (u32 sid = 0; sid < many; ++sid) touched.stream({sid, 1, 1});
+  for (u32 sid = many; sid-- != 0;) touched.stream({sid, 3, 3});
+  ASSERT_EQ(touched.streams().size(), many);
+  for (u32 sid = 0; sid < many; ++sid) {
+    EXPECT_EQ(touched.streams()[sid].sid, sid);
+    EXPECT_EQ(touched.streams()[sid].first, 1U);
+    EXPECT_EQ(touched.streams()[sid].last, 3U);
+  }
+  // What is touched after that is known anew.
+  touched.only_streams({{7, 1, 1}});
+  touched.stream({7, 5, 5});
+  EXPECT_EQ(touched.streams().size(), 2U);
+  touched.clear();
+  touched.stream({7, 1, 1});
+  EXPECT_EQ(touched.streams().size(), 1U);
+}
+
 TEST(Touched, whole_streams_leave_intervals_as_they_are) {
   Touched touched;
   touched.interval(1, 0, 0xfff);
