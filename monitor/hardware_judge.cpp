@@ -19,6 +19,8 @@ using Gets = MayGet::Kind;
 
 constexpr u64 step_bytes = 4096;
 constexpr std::size_t points_max = 256;
+/// Addresses that a domain of 48 bits has.
+constexpr u32 page_bit = 12, bits_end = 48;
 /// What is asked for, and whether by the privileged part of the device.
 constexpr std::pair<char, bool> kinds_of_access[] = {{'r', false}, {'w', false}, {'x', false},
                                                      {'r', true},  {'w', true},  {'x', true}};
@@ -262,6 +264,42 @@ bool HardwareJudge::fits(const Place& place, const MayGet& one, const Allowed& a
   });
 }
 
+/// Another one at each comparison: a point that was named but for one bit, as where a walk leaves
+/// bits out, and a power of two, as where a range passes.
+u64 HardwareJudge::next_far_point() {
+  constexpr u32 bits = bits_end - page_bit;
+  const u64 number = far_++ + structure_stores_;  // from another one in each sequence
+  const u64 bit = u64{1} << (page_bit + number / 2 % bits);
+  if (number % 2 == 0 || points_.empty()) return bit;
+  const u64 nth = number / 2 % points_.size();
+  return *std::next(points_.begin(), static_cast<std::ptrdiff_t>(nth)) ^ bit;
+}
+
+/// What reaches memory there though nothing is mapped. How an access ends so far from all that is
+/// mapped, hardware may decide by the size of its addresses.
+void HardwareJudge::compare_far(const Place& place, u64 iova, Compared& result) {
+  const Alternatives promises = place.bank
+                                    ? interface_.expected_of_walker(place.device, iova)
+                                    : interface_.expected_during(place.device, place.at, iova);
+  if (promises.gave_up) return;
+  const Allowed allowed{.promises = promises, .iova = iova, .base = iova};
+  ++result.judged;
+  const std::set<MayGet> may =
+      place.bank
+          ? hardware_.walker_answers(place.device, iova, 'r')
+          : answers({.device = place.device, .stream = place.stream, .at = place.at, .iova = iova});
+  for (const MayGet& one : may) {
+    if (one.kind != Gets::address || fits(place, one, allowed, false)) continue;
+    Finding finding = finding_of(spec::rule::PROMISE_OUTCOME, {});
+    finding.where = where(place, iova, 'r');
+    finding.hardware.push_back(may_of(one, iova));
+    finding.why = one.why.text;
+    finding.promised = promised_of(promises);
+    result.finding = std::move(finding);
+    return;
+  }
+}
+
 void HardwareJudge::compare_place(const Place& place, bool within, Compared& result) {
   const FaultKind faults =
       place.bank ? FaultKind::terminated : interface_.faults_of(place.device, place.at);
@@ -321,15 +359,18 @@ HardwareJudge::Compared HardwareJudge::compare(bool within, const std::function<
   if (!changed_ && within == last_within_) return result;
   changed_ = false;
   last_within_ = within;
+  const std::optional<u64> far = within ? std::nullopt : std::optional(next_far_point());
+  const auto compare_at = [&](const Place& place) {
+    if (!result.finding) compare_place(place, within, result);
+    if (!result.finding && far) compare_far(place, *far, result);
+  };
   for (u32 device = 0; device < devices_.size(); ++device) {
     if (walkers_.contains(device) && interface_.table_of_walker(device) != 0) {
-      compare_place({.device = device, .bank = true}, within, result);
+      compare_at({.device = device, .bank = true});
     }
     if (!interface_.device_exists(device) || gone(device)) continue;
     interface_.for_each_substream(device, [&](u32 number) { pasids_.insert(number); });
-    for (const Place& place : places_of(device)) {
-      if (!result.finding) compare_place(place, within, result);
-    }
+    for (const Place& place : places_of(device)) compare_at(place);
     if (result.finding) break;
   }
   return result;

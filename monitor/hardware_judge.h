@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What hardware that is no SMMUv3 may do, against what the interface promises: the accesses of each
 // device, by each of its stream IDs, without a PASID and at each number that is spoken of, at the
-// edges of all ranges that were named. Of an SMMUv3 the whole space is compared (promises.cpp).
+// edges of all ranges that were named, and one far from all of them at a time. Of an SMMUv3 the
+// whole space is compared (promises.cpp).
 #pragma once
 
 #include <functional>
@@ -73,6 +74,8 @@ class HardwareJudge {
     bool bank = false;  ///< the device's context bank, which walks by itself
   };
   struct Allowed;
+  [[nodiscard]] u64 next_far_point();
+  void compare_far(const Place& place, u64 iova, Compared& result);
   void compare_place(const Place& place, bool within, Compared& result);
   [[nodiscard]] bool fits(const Place& place, const MayGet& one, const Allowed& allowed,
                           bool within) const;
@@ -97,6 +100,7 @@ class HardwareJudge {
   std::set<u32> pasids_;  // and numbers
   bool changed_ = true;
   bool last_within_ = false;
+  u64 far_ = 0;  // far points that were asked for
   u64 structure_stores_ = 0;
 };
 

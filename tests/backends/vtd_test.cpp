@@ -70,6 +70,7 @@ TEST(VtdBackend, WhatIsPlantedIsFoundWithItsCause) {
        {"no_wait", AnyOf(HasSubstr(way), HasSubstr(translation), HasSubstr(device), table)},
        {"device_range", HasSubstr(device)},
        {"quiet", HasSubstr("promised")},
+       {"high_bits", HasSubstr("promised")},
        {"success", HasSubstr("is made again, though its user said no")}},
       200);
 }
