@@ -359,10 +359,10 @@ HardwareJudge::Compared HardwareJudge::compare(bool within, const std::function<
   if (!changed_ && within == last_within_) return result;
   changed_ = false;
   last_within_ = within;
-  const std::optional<u64> far = within ? std::nullopt : std::optional(next_far_point());
+  const u64 far = within ? 0 : next_far_point();
   const auto compare_at = [&](const Place& place) {
     if (!result.finding) compare_place(place, within, result);
-    if (!result.finding && far) compare_far(place, *far, result);
+    if (!result.finding && !within) compare_far(place, far, result);
   };
   for (u32 device = 0; device < devices_.size(); ++device) {
     if (walkers_.contains(device) && interface_.table_of_walker(device) != 0) {
