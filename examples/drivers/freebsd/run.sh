@@ -12,4 +12,4 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../foreign.sh"
 out=${2:-out/freebsd}
 sequences_first "$here" "$out"
-judge_variants "$here" at-least "$1" "$out/freebsd" --runs 400 --time 300 --hang 10 --hang-steps 1048576 --findings 30 "${sequences[@]}"
+judge_variants "$here" at-least "$1" "$out/freebsd" --runs 400 --time 300 --hang 2 --hang-steps 1048576 --findings 30 "${sequences[@]}"
